@@ -1,0 +1,248 @@
+"""The card: what a member says of itself, checked field by field.
+
+A card is JSON under the key `ensemble.card` of an ONNX file's metadata, or beside a foreign file
+as `<file>.card.json`. It is untrusted text: capped in size, checked against this module, never
+evaluated.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final, cast, get_args
+
+from ensemble.errors import MemberError
+from ensemble.spec import Activation, Fit, Interpolation, Preprocess, Size, Task
+
+METADATA_KEY: Final = "ensemble.card"
+SCHEMA: Final = 1
+MAX_CARD_BYTES: Final = 8 * 1024 * 1024
+MAX_SIDE: Final = 16_384
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One output of a member: its ONNX output, what it means, and the names of its columns.
+
+    `activation` is what turns the output into probabilities: "none" where it already holds them,
+    and for a regression, whose `classes` name the values.
+    """
+
+    name: str
+    output: str
+    task: Task
+    activation: Activation
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A member's description of itself. `fold` is None for a member that saw every row."""
+
+    name: str
+    family: str
+    fold: int | None
+    arch: str
+    preprocess: Preprocess
+    heads: tuple[Head, ...]
+    dynamic_size: bool = False
+    source: Mapping[str, str | float] = field(default_factory=dict)
+
+    def head(self, name: str | None = None) -> Head:
+        """Return the head of that name; without one, the only head.
+
+        Raises:
+            MemberError: no head has the name, or several heads and none was named.
+        """
+        if name is None and len(self.heads) == 1:
+            return self.heads[0]
+        for head in self.heads:
+            if head.name == name:
+                return head
+        names = ", ".join(h.name for h in self.heads)
+        asked = "has several heads" if name is None else f"has no head {name!r}"
+        raise MemberError(f"member {self.name} {asked}; its heads: {names}. Name one with --head")
+
+
+def to_json(card: Card) -> str:
+    """Write the card as JSON, in the order of the schema."""
+    pre = card.preprocess
+    preprocess = {"height": pre.size.height, "width": pre.size.width} | {
+        k: v for k, v in asdict(pre).items() if k != "size"
+    }
+    record = {"schema": SCHEMA} | asdict(card) | {"preprocess": preprocess}
+    return json.dumps(record, ensure_ascii=False, indent=1)
+
+
+def from_json(text: str | bytes, where: str) -> Card:
+    """Read a card and check every field; `where` names the file in messages.
+
+    Raises:
+        MemberError: the text is too long, is not JSON, or breaks the schema.
+    """
+    if len(text) > MAX_CARD_BYTES:
+        raise MemberError(f"{where}: the card has {len(text)} bytes, over {MAX_CARD_BYTES}")
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MemberError(f"{where}: the card is not JSON: {error}") from error
+    return _Reader(where).card(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads fields of one card; every complaint names the file and the field."""
+
+    where: str
+
+    def card(self, record: Json) -> Card:
+        fields = self._object(record, "card")
+        self._only(fields, "", _CARD_FIELDS)
+        if fields.get("schema") != SCHEMA:
+            raise self._bad("schema", f"{SCHEMA}", fields.get("schema"))
+        heads = self._list(fields, "heads")
+        fold = fields.get("fold")
+        if not (fold is None or (_is_int(fold) and cast(int, fold) >= 0)):
+            raise self._bad("fold", "a whole number from 0, or null", fold)
+        card = Card(
+            name=self._text(fields, "name"),
+            family=self._text(fields, "family"),
+            fold=cast(int | None, fold),
+            arch=self._text(fields, "arch"),
+            preprocess=self._preprocess(self._object(fields.get("preprocess"), "preprocess")),
+            heads=tuple(self._head(h, f"heads[{i}]") for i, h in enumerate(heads)),
+            dynamic_size=self._flag(fields, "dynamic_size"),
+            source=self._source(fields.get("source", {})),
+        )
+        names = [h.name for h in card.heads]
+        if not names or len(set(names)) < len(names):
+            raise self._bad("heads", "one head or more, with different names", names)
+        return card
+
+    def _preprocess(self, fields: dict[str, Json]) -> Preprocess:
+        self._only(fields, "preprocess.", _PREPROCESS_FIELDS)
+        mean, std = self._numbers(fields, "mean"), self._numbers(fields, "std")
+        if len(mean) not in (1, 3) or len(std) != len(mean):
+            raise self._bad("preprocess.mean", "1 or 3 values, and as many in std", list(mean))
+        if min(std) <= 0:
+            raise self._bad("preprocess.std", "values above 0", list(std))
+        crop_pct = self._number(fields, "crop_pct")
+        if not 0.05 <= crop_pct <= 20:
+            raise self._bad("preprocess.crop_pct", "a number from 0.05 to 20", crop_pct)
+        return Preprocess(
+            size=Size(self._side(fields, "height"), self._side(fields, "width")),
+            fit=cast(Fit, self._choice(fields, "fit", get_args(Fit))),
+            crop_pct=crop_pct,
+            interpolation=cast(
+                Interpolation, self._choice(fields, "interpolation", get_args(Interpolation))
+            ),
+            mean=mean,
+            std=std,
+        )
+
+    def _head(self, record: Json, at: str) -> Head:
+        fields = self._object(record, at)
+        self._only(fields, at + ".", _HEAD_FIELDS)
+        classes = self._list(fields, "classes")
+        if not classes or not all(isinstance(c, str) and c for c in classes):
+            raise self._bad(f"{at}.classes", "a list of names", classes)
+        names = cast(list[str], classes)
+        twice = sorted({c for c in names if names.count(c) > 1}) if _has_twins(names) else []
+        if twice:
+            raise self._bad(f"{at}.classes", "names that differ", twice)
+        task = cast(Task, self._choice(fields, "task", get_args(Task)))
+        activation = cast(Activation, self._choice(fields, "activation", get_args(Activation)))
+        if activation not in _ACTIVATIONS[task]:
+            raise self._bad(f"{at}.activation", f"one that suits {task}", activation)
+        output = self._text(fields, "output")
+        return Head(self._text(fields, "name"), output, task, activation, tuple(names))
+
+    def _source(self, record: Json) -> dict[str, str | float]:
+        fields = self._object(record, "source")
+        for name, value in fields.items():
+            if not isinstance(value, str | int | float):
+                raise self._bad(f"source.{name}", "text or a number", value)
+        return cast(dict[str, str | float], fields)
+
+    def _object(self, value: Json, name: str) -> dict[str, Json]:
+        if not isinstance(value, dict):
+            raise self._bad(name, "an object", value)
+        return value
+
+    def _only(self, fields: dict[str, Json], at: str, known: tuple[str, ...]) -> None:
+        for name in fields:
+            if name not in known:
+                raise self._bad(f"{at}{name}", f"no such field (known: {', '.join(known)})", name)
+
+    def _list(self, fields: dict[str, Json], name: str) -> list[Json]:
+        value = fields.get(name)
+        if not isinstance(value, list):
+            raise self._bad(name, "a list", value)
+        return value
+
+    def _text(self, fields: dict[str, Json], name: str) -> str:
+        value = fields.get(name)
+        if not isinstance(value, str) or not 0 < len(value) <= 500 or not value.isprintable():
+            raise self._bad(name, "printable text of 1 to 500 characters", value)
+        return value
+
+    def _flag(self, fields: dict[str, Json], name: str) -> bool:
+        value = fields.get(name, False)
+        if not isinstance(value, bool):
+            raise self._bad(name, "true or false", value)
+        return value
+
+    def _number(self, fields: dict[str, Json], name: str) -> float:
+        return self._as_number(fields.get(name), name)
+
+    def _numbers(self, fields: dict[str, Json], name: str) -> tuple[float, ...]:
+        return tuple(self._as_number(v, f"preprocess.{name}") for v in self._list(fields, name))
+
+    def _as_number(self, value: Json, name: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._bad(name, "a number", value)
+        if not math.isfinite(value):
+            raise self._bad(name, "a finite number", value)
+        return float(value)
+
+    def _side(self, fields: dict[str, Json], name: str) -> int:
+        value = fields.get(name)
+        if not _is_int(value) or not 1 <= cast(int, value) <= MAX_SIDE:
+            raise self._bad(f"preprocess.{name}", f"whole pixels from 1 to {MAX_SIDE}", value)
+        return cast(int, value)
+
+    def _choice(self, fields: dict[str, Json], name: str, choices: tuple[str, ...]) -> str:
+        value = fields.get(name)
+        if value not in choices:
+            raise self._bad(name, f"one of {', '.join(choices)}", value)
+        return cast(str, value)
+
+    def _bad(self, name: str, expected: str, found: object) -> MemberError:
+        shown = repr(found)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        return MemberError(
+            f"{self.where}: card field {name!r}: expected {expected}, found {shown}. Write the "
+            f"card anew with `ensemble inspect --write-card`, or export the member again"
+        )
+
+
+_CARD_FIELDS: Final = (
+    "schema", "name", "family", "fold", "arch", "preprocess", "heads", "dynamic_size", "source",
+)  # fmt: skip
+_PREPROCESS_FIELDS: Final = ("height", "width", "fit", "crop_pct", "interpolation", "mean", "std")
+_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
+_ACTIVATIONS: Final[Mapping[Task, tuple[Activation, ...]]] = {
+    "classification": ("softmax", "none"),
+    "multilabel": ("sigmoid", "none"),
+    "regression": ("none",),
+}
+
+
+def _is_int(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _has_twins(names: list[str]) -> bool:
+    return len(set(names)) < len(names)

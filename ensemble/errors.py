@@ -1,0 +1,54 @@
+"""Every error that the package raises on purpose.
+
+    EnsembleError
+    ├── UsageError      (ValueError)    flags, tables, names: the caller can mend it      exit 2
+    ├── MemberError     (ValueError)    a member, checkpoint or card is not usable        exit 4
+    ├── ProviderError   (RuntimeError)  the device that was asked for does not start      exit 4
+    ├── ContractError   (ValueError)    the submission would be wrong; nothing published  exit 5
+    ├── StoreError      (OSError)       the disk, or what the store holds                 exit 1
+    ├── ScoreError      (RuntimeError)  a member failed while it was scoring              exit 1
+    └── ImageError      (ValueError)    one image is unusable; it is quarantined          exit 3
+
+Each message says what failed, which file and field, what was expected, what came, and how to
+mend it. A leaf is also the built-in exception that it refines.
+"""
+
+
+class EnsembleError(Exception):
+    """The root: catch it to catch everything the package raises on purpose."""
+
+
+class UsageError(EnsembleError, ValueError):
+    """A flag, a recipe, a table or a name is wrong."""
+
+
+class MemberError(EnsembleError, ValueError):
+    """A member, a checkpoint or a card cannot be used. Found before any image is read."""
+
+
+class ProviderError(EnsembleError, RuntimeError):
+    """The device that was asked for is not the one that would run."""
+
+
+class ContractError(EnsembleError, ValueError):
+    """The submission would break its contract, so none was published."""
+
+
+class StoreError(EnsembleError, OSError):
+    """The disk refused a write, or the store holds something that it should not."""
+
+
+class ScoreError(EnsembleError, RuntimeError):
+    """A member failed, or gave NaN or infinity, while it was scoring."""
+
+
+class ImageError(EnsembleError, ValueError):
+    """One image cannot be used.
+
+    `stage` is "read" or "decode"; `kind` is a short name for the fault, such as "truncated".
+    """
+
+    def __init__(self, stage: str, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.kind = kind

@@ -1,0 +1,97 @@
+"""Names: natural order, lists of files, and objects named `pkg.mod:name`."""
+
+import glob
+import importlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ensemble.errors import UsageError
+
+_DIGITS: Final = re.compile(r"(\d+)")
+_MAGIC: Final = re.compile(r"[*?\[]")
+
+NaturalKey = tuple[tuple[int, int | str], ...]
+
+
+def natural_key(text: str) -> tuple[NaturalKey, str]:
+    """Return a sort key that puts 2 before 10, with ties in plain order."""
+    parts = _DIGITS.split(text)
+    key = tuple((1, part) if i % 2 == 0 else (0, int(part)) for i, part in enumerate(parts) if part)
+    return key, text
+
+
+def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
+    """Return the files that are meant, in natural order.
+
+    Args:
+        inputs: Files, folders, glob patterns, and `@list.txt` with one of these a line.
+        suffix: What the files of a folder end with, such as ".onnx".
+        what: What they are called in messages.
+
+    Raises:
+        UsageError: nothing was given, an input matches nothing, or a file is given twice.
+    """
+    found: dict[Path, Path] = {}
+    for path in _expanded(inputs, suffix, what):
+        real = path.resolve()
+        if real in found:
+            raise UsageError(f"{what} {path} is given twice (also as {found[real]})")
+        found[real] = path
+    if not found:
+        raise UsageError(f"no {what} given")
+    return sorted(found.values(), key=lambda p: natural_key(str(p)))
+
+
+def load_object(text: str, what: str) -> object:
+    """Import `pkg.mod:name`, looking in the working directory too.
+
+    Only for names from the command line or the user's own recipe: importing runs code.
+
+    Raises:
+        UsageError: it is not of that form, or cannot be imported; says why.
+    """
+    module_name, _, name = text.partition(":")
+    if not module_name or not name.isidentifier():
+        raise UsageError(f"{what} {text!r}: expected pkg.mod:name")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UsageError(f"{what} {text!r}: cannot import {module_name}: {error}") from error
+    finally:
+        sys.path.remove(here)
+    if not hasattr(module, name):
+        raise UsageError(f"{what} {text!r}: {module_name} has no {name!r}")
+    return getattr(module, name)
+
+
+def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[Path]:
+    for given in inputs:
+        text = str(given)
+        if "://" in text:
+            raise UsageError(f"{what} {text}: a URL; only files are taken, so download it first")
+        if text.startswith("@"):
+            yield from _expanded(_lines(Path(text[1:]), what), suffix, what)
+            continue
+        path = Path(text)
+        if path.is_dir():
+            matches = sorted(path.glob(f"*{suffix}"))
+        elif _MAGIC.search(text) and not path.exists():
+            matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+        else:
+            matches = [path]
+        if not matches:
+            raise UsageError(f"{what} {text}: nothing there matches (looked for *{suffix})")
+        yield from matches
+
+
+def _lines(path: Path, what: str) -> list[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{what} @{path}: cannot read the list: {error}") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

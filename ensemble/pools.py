@@ -1,0 +1,58 @@
+"""Pools: how several predictions of the same rows become one. Arrays in, arrays out."""
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled
+
+Stack: TypeAlias = NDArray[np.float64]
+"""float64 (M, N, C): the predictions of M families or members."""
+
+_TINY: Final = 1e-38
+
+
+def linear(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
+    """Return the weighted mean Σ w p / Σ w, float64 (N, C), of (M, N, C) with weights (M,)."""
+    return np.tensordot(weights / weights.sum(), stack, axes=1)
+
+
+def geometric(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
+    """Return exp(Σ w log p / Σ w), not renormalised, float64 (N, C).
+
+    A zero with a positive weight makes the result zero; with weight zero it does nothing.
+    """
+    share = weights / weights.sum()
+    with np.errstate(divide="ignore"):
+        logs = np.log(stack[share > 0])
+    return np.exp(np.tensordot(share[share > 0], logs, axes=1))
+
+
+def normalised(probs: Pooled) -> Pooled:
+    """Return rows that sum to 1; a row of zeros becomes uniform (no class is favoured)."""
+    total = probs.sum(1, keepdims=True)
+    uniform = np.full_like(probs, 1 / probs.shape[1])
+    return np.where(total > _TINY, probs / np.maximum(total, _TINY), uniform)
+
+
+def vote_shares(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
+    """Return the share of the votes of each class, float64 (N, C); each of M votes for its argmax.
+
+    A member whose own maximum is shared votes for the lowest class index.
+    """
+    votes = np.zeros(stack.shape[1:])
+    rows = np.arange(stack.shape[1])
+    for probs, weight in zip(stack, weights / weights.sum(), strict=True):
+        votes[rows, probs.argmax(1)] += weight
+    return votes
+
+
+def winners(shares: Pooled, ties: Pooled, tolerance: float = 1e-9) -> Indices:
+    """Return the class of each row, int64 (N,): the largest share, then the largest of `ties`.
+
+    Shares within `tolerance` of the largest count as tied (they are sums of rounded weights);
+    what is still tied goes to the lowest class index.
+    """
+    tied = shares >= shares.max(1, keepdims=True) - tolerance
+    return np.where(tied, ties, -np.inf).argmax(1)

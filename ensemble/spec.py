@@ -1,0 +1,119 @@
+"""The frozen records that cross the stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Fit: TypeAlias = Literal["crop", "squash", "pad"]
+Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Task: TypeAlias = Literal["classification", "multilabel", "regression"]
+Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
+Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
+Voting: TypeAlias = Literal["soft", "hard", "geometric"]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Height and width in pixels. Never a bare pair: pairs get swapped."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How decoded pixels become a member's input, before normalisation.
+
+    Members whose geometries are equal share their resized pixels. `channels` is 3 (RGB) or 1
+    (grey); `fill` is the colour of a padded border, one value in 0 to 255 a channel, and empty
+    unless `fit` is "pad".
+    """
+
+    size: Size
+    fit: Fit
+    crop_pct: float
+    interpolation: Interpolation
+    channels: int
+    fill: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """A member's preprocessing: timm's evaluation transform, in timm's words.
+
+    `fit` is timm's crop_mode: "crop" is its center, "squash" its squash, "pad" its border.
+    `mean` and `std` have one value a channel, on the scale where pixels run from 0 to 1.
+    """
+
+    size: Size
+    fit: Fit
+    crop_pct: float
+    interpolation: Interpolation
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def geometry(self) -> Geometry:
+        """The part that decides the uint8 pixels, by which members share them."""
+        fill = tuple(round(255 * m) for m in self.mean) if self.fit == "pad" else ()
+        return Geometry(
+            self.size, self.fit, self.crop_pct, self.interpolation, len(self.mean), fill
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DecodePolicy:
+    """How files become pixels. It is part of every fingerprint.
+
+    `exif` applies the orientation tag or ignores it; `alpha` drops the alpha channel or blends
+    the image over white or black; `max_pixels` refuses larger images before they are decoded;
+    `allow_truncated` accepts JPEG and PNG files that end early.
+    """
+
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["drop", "white", "black"] = "drop"
+    max_pixels: int = 100_000_000
+    allow_truncated: bool = False
+
+
+OpName: TypeAlias = Literal["hflip", "vflip", "rot90", "scale", "resize", "crop", "add", "multiply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One primitive operation on a batch of normalised images, and its parameters.
+
+    hflip (), vflip (), rot90 (k counter-clockwise quarter turns), scale (factor) and resize
+    (height, width) by nearest neighbour, crop (place, height, width) with place one of "lt",
+    "lb", "rb", "rt", "center", add (value), multiply (factor).
+    """
+
+    name: OpName
+    args: tuple[float | int | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to look at an image: a name, and the operations in the order they apply."""
+
+    name: str
+    ops: tuple[Op, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An ordered list of views and how their outputs merge; `name` is as the user wrote it."""
+
+    name: str
+    views: tuple[View, ...]
+    merge: Merge = "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Blend weights by family name, non-negative with a positive sum; `None` is uniform."""
+
+    by_family: Mapping[str, float] | None = None
