@@ -1,0 +1,194 @@
+"""The line-up: members opened, given their views, and shown to run, before any image is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from ensemble import graph, views
+from ensemble.arrays import Pixels
+from ensemble.card import Head
+from ensemble.errors import MemberError, UsageError
+from ensemble.members import Member, check_together, input_of, open_member
+from ensemble.ops import output_size
+from ensemble.paths import load_object
+from ensemble.session import OnnxScorer, run_once
+from ensemble.spec import Merge, View
+
+_PROBE_SEED: Final = 20
+_ROW_SUM: Final = 2e-3
+_CONVERTED: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A member with its views, ready to score; `batch` is fixed where the export froze it."""
+
+    member: Member
+    scorer: OnnxScorer
+    batch: int
+    fixed_batch: bool
+
+
+def open_members(paths: Sequence[Path], head: str | None) -> list[Member]:
+    """Open members and check that they can vote together; see `members.open_member`."""
+    members = [open_member(path) for path in paths]
+    check_together(members, head)
+    return members
+
+
+def read_policy(text: str) -> tuple[View, ...]:
+    """Return the views of a preset, or of a `ttach.Compose` named as pkg.mod:name.
+
+    Raises:
+        UsageError: no such preset or object, or one that is not a ttach.Compose.
+    """
+    if ":" not in text:
+        return views.preset(text)
+    compose = load_object(text, "--tta")
+    if not hasattr(compose, "aug_transforms"):
+        raise UsageError(f"--tta {text!r} is a {type(compose).__name__}, not a ttach.Compose")
+    return views.from_ttach(compose, text)
+
+
+def shape_views(member: Member, policy: Sequence[View]) -> list[graph.Shaped]:
+    """Give each view its size for a member, and refuse what the member cannot take.
+
+    Raises:
+        UsageError: two views that are the same for this member's size, or a crop too large.
+        MemberError: a view of another size than the member's input, which is fixed.
+    """
+    card = member.card
+    size = card.preprocess.size
+    views.check_distinct(policy, size)
+    shaped = [graph.Shaped(view, output_size(view, size)) for view in policy]
+    for entry in shaped:
+        if entry.size != size and not card.dynamic_size:
+            raise MemberError(
+                f"member {card.name} takes {size} pixels only; view {entry.view.name} is "
+                f"{entry.size}. Export it with --dynamic-size, or use other views"
+            )
+    return shaped
+
+
+def start(
+    member: Member, policy: Sequence[View], merge: Merge, *, device: str, threads: int, batch: int
+) -> Player:
+    """Compose a member's graph, start its session, and prove it on a probe batch.
+
+    Args:
+        member: The opened member.
+        policy: The views, in order.
+        merge: How their outputs become one.
+        device: See `OnnxScorer`.
+        threads: Threads of one operator; 0 for all.
+        batch: Images a forward, unless the member's batch axis is fixed.
+
+    Raises:
+        MemberError: the graph does not run, or its outputs are not what the card says.
+        ProviderError: the device does not start.
+        UsageError: the views do not suit the member.
+    """
+    card = member.card
+    shaped = shape_views(member, policy)
+    rows = _rows_per_forward(member, shaped, batch)
+    model = graph.compose_graph(member.model, card, shaped, merge)
+    try:
+        scorer = OnnxScorer(
+            model.SerializeToString(),
+            {head.name: graph.probs_name(head) for head in card.heads},
+            device=device,
+            threads=threads,
+            folder=member.folder,
+        )
+    except MemberError as error:
+        raise MemberError(f"{member.path}: {error}") from error
+    player = Player(member, scorer, rows, member.batch is not None)
+    _prove(player, len(shaped))
+    if member.converted:
+        _prove_conversion(member)
+    return player
+
+
+def probe_images(shape: Sequence[int]) -> Pixels:
+    """Return uint8 images (N, H, W, C) for probing: noise of several contrasts, the same always."""
+    rng = np.random.default_rng(_PROBE_SEED)
+    images = rng.integers(0, 256, shape).astype(np.float64)
+    contrast = np.linspace(0.1, 1, shape[0]).reshape(-1, 1, 1, 1)
+    level = np.linspace(40, 215, shape[0]).reshape(-1, 1, 1, 1)
+    return cast(Pixels, np.clip(level + contrast * (images - 128), 0, 255).astype(np.uint8))
+
+
+def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int) -> int:
+    if member.batch is None:
+        return batch
+    one_shape = len({entry.size for entry in shaped}) == 1
+    if not one_shape or member.batch % len(shaped):
+        raise MemberError(
+            f"{member.path}: its batch axis is fixed at {member.batch}, which {len(shaped)} views "
+            f"do not divide. Export it again with a dynamic batch (dynamic_shapes, or "
+            f"`ensemble export`)"
+        )
+    return member.batch // len(shaped)
+
+
+def _prove(player: Player, n_views: int) -> None:
+    """Run a probe batch; check the shapes, and that the card's activation is the right one."""
+    card = player.member.card
+    pre = card.preprocess
+    rows = player.batch if player.fixed_batch else 4
+    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
+    names |= {h.name: graph.probs_name(h) for h in card.heads}
+    values = player.scorer.outputs(images, names)
+    for head in card.heads:
+        raw = values[f"{head.name}/raw"]
+        expected = (n_views, rows, len(head.classes))
+        if raw.shape != expected:
+            raise MemberError(
+                f"{player.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
+                f"images in {n_views} views; its card says {expected}"
+            )
+        _check_activation(player.member, head, raw)
+
+
+def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+    if not np.isfinite(raw).all() or head.task == "regression":
+        return  # a member that gives NaN is dealt with where it is scored, by --on-nan
+    inside = bool((raw >= 0).all() and (raw <= 1).all())
+    sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
+    looks_done = inside and (sums or head.task == "multilabel")
+    if looks_done == (head.activation == "none"):
+        return
+    found = "probabilities already" if looks_done else "no probabilities"
+    right = "none" if looks_done else ("sigmoid" if head.task == "multilabel" else "softmax")
+    raise MemberError(
+        f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
+        f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "
+        f"{raw.max():.3g}). The activation is probably {right!r}: correct the card"
+    )
+
+
+def _prove_conversion(member: Member) -> None:
+    """Compare a member brought up from an old opset with its original, on a probe batch."""
+    original = ModelProto()
+    original.ParseFromString(member.path.read_bytes())
+    name = input_of(original).name
+    pre = member.card.preprocess
+    shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
+    pixels = probe_images(shape).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    feeds = {name: np.ascontiguousarray(pixels)}
+    before = run_once(original.SerializeToString(), feeds, member.folder)
+    after = run_once(member.model.SerializeToString(), feeds, member.folder)
+    for output, values in before.items():
+        bound = _CONVERTED * max(1.0, float(abs(values).max()))
+        difference = float(abs(values - after[output]).max())
+        if not difference <= bound:
+            raise MemberError(
+                f"{member.path}: brought to a newer opset, its output {output!r} changes by "
+                f"{difference:.3g}. Export it again at opset 18"
+            )

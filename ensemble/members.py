@@ -1,0 +1,358 @@
+"""Opening members: an .onnx file, its card and its weights, checked before any image is read.
+
+The file is untrusted. It is parsed without following its external data; those may only be
+regular files beside it, and are hashed. Opsets and operator domains are checked here, so that
+what reaches ONNX Runtime is known.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from ensemble import card as cards
+from ensemble.card import Card
+from ensemble.errors import MemberError
+from ensemble.files import publish_bytes, sha256_bytes, sha256_file
+from ensemble.spec import Size
+
+MAX_OPSET: Final = 26
+MAX_IR: Final = 13
+MIN_OPSET: Final = 7
+COMPOSED_OPSET: Final = 13
+"""Members below this opset are converted to it; the graph around a member needs at least it."""
+
+DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+SIDECAR: Final = ".card.json"
+_LFS: Final = b"version https://git-lfs"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An opened member: its file, its card, and the hash of every file that it is made of.
+
+    `batch` is the size of its batch axis where the export froze it, else None. `converted` is
+    True where the graph was brought up from an opset below 13, and must be compared with the
+    original before it is used.
+    """
+
+    path: Path
+    card: Card
+    sha256: str
+    model: onnx.ModelProto
+    batch: int | None
+    converted: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which external data lies."""
+        return self.path.parent
+
+
+def open_member(path: Path) -> Member:
+    """Open a member and check everything that can be checked without running it.
+
+    Raises:
+        MemberError: the file, its card, its external data, opsets or input are not usable.
+    """
+    data = _read(path)
+    model = _parse(data, path)
+    external = _check_external(model, path)
+    card = _card_of(model, data, path)
+    digests = [f"{p.name}={sha256_file(p)}" for p in external]
+    _check_recorded(card, path, external)
+    opset = check_opsets(model, path)
+    batch = _check_input(model, card, path)
+    _check_outputs(model, card, path)
+    sha256 = sha256_bytes("\n".join([sha256_bytes(data), *digests]).encode())
+    member = Member(path, card, sha256, model, batch)
+    if opset >= COMPOSED_OPSET:
+        return member
+    return replace(member, model=_convert(model, path), converted=True)
+
+
+def embed_card(model: onnx.ModelProto, card: Card) -> None:
+    """Write the card into the model's metadata, in place of one that is there."""
+    kept = [p for p in model.metadata_props if p.key != cards.METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.metadata_props.add(key=cards.METADATA_KEY, value=cards.to_json(card))
+
+
+def write_sidecar(path: Path, card: Card) -> Path:
+    """Write a card beside a foreign .onnx file, with the hashes of the member's files.
+
+    Raises:
+        MemberError: the .onnx file is not usable, or does not fit the card.
+    """
+    data = _read(path)
+    model = _parse(data, path)
+    external = _check_external(model, path)
+    check_opsets(model, path)
+    _check_input(model, card, path)
+    _check_outputs(model, card, path)
+    hashes = {f"sha256:{p.name}": sha256_file(p) for p in (path, *external)}
+    card = replace(card, source={**card.source, **hashes})
+    target = path.with_name(path.name + SIDECAR)
+    publish_bytes(target, (cards.to_json(card) + "\n").encode())
+    return target
+
+
+def check_together(members: Sequence[Member], head: str | None) -> None:
+    """Check that members can vote together on a head: one task, one list of classes.
+
+    Raises:
+        MemberError: two members share a name, a family holds a fold twice, or they disagree.
+    """
+    first = members[0]
+    expected = first.card.head(head)
+    names: dict[str, Member] = {}
+    folds: dict[tuple[str, int | None], Member] = {}
+    for member in members:
+        card = member.card
+        twin = names.setdefault(card.name, member)
+        if twin is not member:
+            raise MemberError(f"{twin.path} and {member.path} are both called {card.name}")
+        twin = folds.setdefault((card.family, card.fold), member)
+        if twin is not member and card.fold is not None:
+            raise MemberError(
+                f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
+            )
+        found = card.head(head)
+        if (found.task, found.classes) != (expected.task, expected.classes):
+            raise MemberError(
+                f"members {first.card.name} and {card.name} cannot vote together on head "
+                f"{found.name!r}: {_difference(expected, found)}"
+            )
+
+
+def check_opsets(model: onnx.ModelProto, path: Path) -> int:
+    """Return the opset of the standard operators.
+
+    Raises:
+        MemberError: an opset or IR too new or too old, or operators of a foreign domain.
+    """
+    if model.ir_version > MAX_IR:
+        raise MemberError(
+            f"{path}: ONNX IR version {model.ir_version}; up to {MAX_IR} is known. Export it "
+            f"again with an older IR, or update onnxruntime"
+        )
+    domains = {o.domain for o in model.opset_import} | {n.domain for n in _nodes(model)}
+    foreign = sorted(domains - set(DOMAINS))
+    if foreign:
+        raise MemberError(
+            f"{path}: operators of the domain {', '.join(foreign)}; only {', '.join(DOMAINS[1:])} "
+            f"and the standard ones are run"
+        )
+    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    if not MIN_OPSET <= opset <= MAX_OPSET:
+        raise MemberError(
+            f"{path}: opset {opset}; expected {MIN_OPSET} to {MAX_OPSET}. Export it again, "
+            f"at opset 18 for instance"
+        )
+    return opset
+
+
+def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    """Return the one input that is not an initializer; see `open_member` for the checks."""
+    held = {t.name for t in model.graph.initializer}
+    return next(i for i in model.graph.input if i.name not in held)
+
+
+def _read(path: Path) -> bytes:
+    if "://" in str(path):
+        raise MemberError(f"{path}: a URL is not a member; download it first")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MemberError(f"{path}: cannot read the member: {error.strerror}") from error
+    if not data:
+        raise MemberError(f"{path}: the member is empty (0 bytes)")
+    if data.startswith(_LFS):
+        raise MemberError(f"{path}: a git-lfs pointer, not the member. Run `git lfs pull`")
+    if data.lstrip()[:1] == b"<":
+        raise MemberError(f"{path}: an HTML page, not an ONNX file. Download it again")
+    return data
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise MemberError(f"{path}: truncated or not an ONNX file ({error})") from error
+    if not model.graph.node or not model.opset_import:
+        raise MemberError(f"{path}: truncated or not an ONNX file (it holds no graph)")
+    return model
+
+
+def _card_of(model: onnx.ModelProto, data: bytes, path: Path) -> Card:
+    sidecar = path.with_name(path.name + SIDECAR)
+    for prop in model.metadata_props:
+        if prop.key == cards.METADATA_KEY:
+            return cards.from_json(prop.value, str(path))
+    if not sidecar.is_file():
+        raise MemberError(
+            f"{path}: the member has no card, inside or as {sidecar.name}. Write one with "
+            f"`ensemble inspect --write-card {path}` and flags that describe it"
+        )
+    card = cards.from_json(sidecar.read_bytes(), str(sidecar))
+    recorded = card.source.get(f"sha256:{path.name}")
+    if recorded is not None and recorded != sha256_bytes(data):
+        raise MemberError(f"{path}: not the file that {sidecar.name} was written for (SHA-256)")
+    return card
+
+
+def _check_external(model: onnx.ModelProto, path: Path) -> list[Path]:
+    found: dict[str, Path] = {}
+    for tensor in _tensors(model):
+        if not uses_external_data(tensor):
+            continue
+        info = ExternalDataInfo(tensor)
+        data = found.get(info.location) or _external_file(path, info.location)
+        end = (info.offset or 0) + (info.length or 0)
+        size = data.stat().st_size
+        if end > size:
+            raise MemberError(
+                f"{path}: external data {info.location} has {size} bytes; {tensor.name} ends "
+                f"at {end}. The file is cut short: copy it again"
+            )
+        found[info.location] = data
+    return [found[name] for name in sorted(found)]
+
+
+def _external_file(path: Path, location: str) -> Path:
+    relative = Path(location)
+    if not location or relative.is_absolute() or ".." in relative.parts or "\\" in location:
+        raise MemberError(f"{path}: external data {location!r} lies outside the member's folder")
+    data = path.parent / relative
+    try:
+        status = os.lstat(data)
+    except OSError as error:
+        raise MemberError(
+            f"{path}: external data {location} is missing. Copy it beside the member"
+        ) from error
+    inside = data.resolve().is_relative_to(path.parent.resolve())
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or not inside:
+        raise MemberError(
+            f"{path}: external data {location} must be a regular file with one link inside the "
+            f"member's folder"
+        )
+    return data
+
+
+def _check_recorded(card: Card, path: Path, external: Sequence[Path]) -> None:
+    for data in external:
+        recorded = card.source.get(f"sha256:{data.name}")
+        if recorded is None:
+            raise MemberError(
+                f"{path}: its card holds no SHA-256 of its external data {data.name}, so another "
+                f"fold's weights could not be told. Export it as one file, or write the card anew "
+                f"with `ensemble inspect --write-card`"
+            )
+        if recorded != sha256_file(data):
+            raise MemberError(
+                f"{path}: {data.name} is not the file that its card was written for (SHA-256): "
+                f"another fold's weights, perhaps"
+            )
+
+
+def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
+    held = {t.name for t in model.graph.initializer}
+    inputs = [i for i in model.graph.input if i.name not in held]
+    if len(inputs) != 1:
+        names = [i.name for i in inputs]
+        raise MemberError(f"{path}: expected one input, an image; found {names}")
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):
+        kind = TensorProto.DataType.Name(tensor.elem_type)
+        raise MemberError(f"{path}: its input is {kind}; expected FLOAT or FLOAT16, NCHW")
+    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+    pre = card.preprocess
+    size = (None, None) if card.dynamic_size else (pre.size.height, pre.size.width)
+    expected = (len(pre.mean), *size)
+    if len(dims) != 4 or any(
+        d is not None and e is not None and d != e for d, e in zip(dims[1:], expected, strict=True)
+    ):
+        shape = "x".join("?" if d is None else str(d) for d in dims)
+        wanted = f"{len(pre.mean)}x{_shown(pre.size, card)}"
+        raise MemberError(f"{path}: its input is {shape}; its card says Nx{wanted} (NCHW)")
+    return dims[0]
+
+
+def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
+    outputs = {o.name: o for o in model.graph.output}
+    for head in card.heads:
+        if head.output not in outputs:
+            known = ", ".join(outputs)
+            raise MemberError(f"{path}: no output {head.output!r}; the file has: {known}")
+        dims = outputs[head.output].type.tensor_type.shape.dim
+        columns = dims[1].dim_value if len(dims) == 2 else 0
+        if columns and columns != len(head.classes):
+            raise MemberError(
+                f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
+                f"its card has {len(head.classes)} classes"
+            )
+
+
+def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    try:
+        return cast(onnx.ModelProto, onnx.version_converter.convert_version(model, COMPOSED_OPSET))
+    except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
+        raise MemberError(
+            f"{path}: cannot be brought to opset {COMPOSED_OPSET}: {str(error)[:200]}. Export it "
+            f"again at opset 18"
+        ) from error
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    for graph in _graphs(model):
+        yield from graph.node
+    for function in model.functions:
+        yield from function.node
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    for graph in _graphs(model):
+        yield from graph.initializer
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    waiting = [model.graph]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    waiting.append(attribute.g)
+                waiting.extend(attribute.graphs)
+
+
+def _shown(size: Size, card: Card) -> str:
+    return "HxW" if card.dynamic_size else str(size)
+
+
+def _difference(expected: cards.Head, found: cards.Head) -> str:
+    if expected.task != found.task:
+        return f"the task is {expected.task} for one and {found.task} for the other"
+    if sorted(expected.classes) == sorted(found.classes):
+        return "the same classes in another order"
+    only_first = sorted(set(expected.classes) - set(found.classes))[:5]
+    only_second = sorted(set(found.classes) - set(expected.classes))[:5]
+    return (
+        f"{len(expected.classes)} and {len(found.classes)} classes; only in the first: "
+        f"{only_first}, only in the second: {only_second}"
+    )

@@ -1,0 +1,213 @@
+"""Running a graph: the one place for ONNX Runtime, and the seam that tests replace.
+
+ONNX Runtime falls back to the CPU without a word, and `get_available_providers()` names what was
+compiled in, not what starts. Only a session's own `get_providers()[0]` tells what runs, so that
+is what is checked.
+"""
+
+import contextlib
+import ctypes
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ensemble.arrays import Pixels, Probs
+from ensemble.errors import MemberError, ProviderError, ScoreError, UsageError
+
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+_SILENT: Final = 4
+_EXTERNAL_FOLDER: Final = "session.model_external_initializers_file_folder_path"
+_RUNTIME_ERRORS: Final = (
+    ort.capi.onnxruntime_pybind11_state.Fail,
+    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
+    ort.capi.onnxruntime_pybind11_state.InvalidGraph,
+    ort.capi.onnxruntime_pybind11_state.NotImplemented,
+    ort.capi.onnxruntime_pybind11_state.RuntimeException,
+    ort.capi.onnxruntime_pybind11_state.EPFail,
+    RuntimeError,
+    ValueError,
+)
+
+
+class Scorer(Protocol):
+    """Scores images: the one seam between the engine and whatever computes."""
+
+    @property
+    def provider(self) -> str:
+        """The provider that really runs, such as "CPUExecutionProvider"."""
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        """Return each output, float32 (N, C), of uint8 images (N, H, W, C)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeScorer:
+    """A scorer without a model: the mean colour of each image, turned into probabilities.
+
+    Its answers depend on every pixel of an image and on nothing else, so that tests of batching,
+    resume and fusion can tell a swapped image from the right one.
+    """
+
+    columns: Mapping[str, int]
+    provider: str = "FakeExecutionProvider"
+    calls: list[int] = field(default_factory=list)
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        """Return for each output, float32 (N, C), rows that sum to 1."""
+        self.calls.append(len(images))
+        weights = 1 + np.arange(images[0].size, dtype=np.float64)
+        level = (images.reshape(len(images), -1) @ weights) / (255 * weights.sum())
+        return {name: _spread(level, columns) for name, columns in self.columns.items()}
+
+
+class OnnxScorer:
+    """A session over a composed graph; its outputs are asked for once, at the start."""
+
+    def __init__(
+        self,
+        model: bytes,
+        outputs: Mapping[str, str],
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        folder: Path | None = None,
+    ) -> None:
+        """Start a session.
+
+        Args:
+            model: The serialised graph, with one uint8 input.
+            outputs: The graph's output for each name that `score` returns.
+            device: "auto", "cpu", "cuda" or "cuda:1".
+            threads: Threads of one operator; 0 takes the processors this process may use.
+            folder: Where external data lies.
+
+        Raises:
+            MemberError: ONNX Runtime refuses the graph.
+            ProviderError: the device that was asked for does not start.
+        """
+        self._outputs = dict(outputs)
+        self._session = _start(model, device, threads or available_threads(), folder)
+        self._input = self._session.get_inputs()[0].name
+        self.provider: str = self._session.get_providers()[0]
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        """Return each output, float32 (N, C), of uint8 images (N, H, W, C).
+
+        Raises:
+            ScoreError: ONNX Runtime failed on the batch.
+        """
+        return self.outputs(images, self._outputs)
+
+    def outputs(
+        self, images: Pixels, names: Mapping[str, str]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Return other outputs of the graph, by the names that the caller gives them."""
+        try:
+            values = self._session.run(list(names.values()), {self._input: images})
+        except _RUNTIME_ERRORS as error:
+            raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
+        return dict(zip(names, cast(list[Probs], values), strict=True))
+
+
+def run_once(
+    model: bytes, inputs: Mapping[str, NDArray[np.float32]], folder: Path | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Run a graph once on the CPU: its outputs by name, for the inputs by name.
+
+    Raises:
+        MemberError: ONNX Runtime refuses the graph or the inputs.
+    """
+    session = _start(model, "cpu", available_threads(), folder)
+    names = [output.name for output in session.get_outputs()]
+    try:
+        values = session.run(names, dict(inputs))
+    except _RUNTIME_ERRORS as error:
+        raise MemberError(f"ONNX Runtime cannot run it: {_first_line(error)}") from error
+    return dict(zip(names, cast(list[NDArray[np.float32]], values), strict=True))
+
+
+def available_threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def why_no_cuda() -> str:
+    """Return why CUDA cannot start here, as far as that shows without starting it; else ""."""
+    if CUDA not in ort.get_available_providers():
+        return "this onnxruntime is built without CUDA"
+    driver = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(driver)
+    except OSError:
+        return f"no NVIDIA driver ({driver} is missing)"
+    return ""
+
+
+def check_device(device: str) -> None:
+    """Check the spelling of a device.
+
+    Raises:
+        UsageError: it is not "auto", "cpu", "cuda" or "cuda:<number>".
+    """
+    kind, _, index = device.partition(":")
+    if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdigit()):
+        raise UsageError(f"device {device!r}: expected auto, cpu, cuda or cuda:<number>")
+
+
+def _start(model: bytes, device: str, threads: int, folder: Path | None) -> ort.InferenceSession:
+    check_device(device)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _SILENT
+    if folder is not None:
+        options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.resolve()))
+    providers = _providers(device)
+    try:
+        session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    except _RUNTIME_ERRORS as error:
+        if device.startswith("cuda"):
+            raise _no_cuda(device, why_no_cuda() or _first_line(error)) from error
+        raise MemberError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from error
+    if device.startswith("cuda") and session.get_providers()[0] != CUDA:
+        active = session.get_providers()[0]
+        raise _no_cuda(device, why_no_cuda() or f"the session runs on {active}")
+    return session
+
+
+def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    if device == "cpu" or (device == "auto" and why_no_cuda()):
+        return [CPU]
+    ort.set_default_logger_severity(_SILENT)
+    if hasattr(ort, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            ort.preload_dlls()
+    index = device.partition(":")[2] or "0"
+    return [(CUDA, {"device_id": index}), CPU]
+
+
+def _no_cuda(device: str, reason: str) -> ProviderError:
+    return ProviderError(
+        f"device {device} was asked for, but CUDA does not start: {reason}. Check the driver with "
+        f"nvidia-smi and install the libraries with the extra `cuda`, or use --device auto"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else repr(error)
+
+
+def _spread(level: NDArray[np.float64], columns: int) -> Probs:
+    logits = np.cos(np.outer(level * 40, 1 + np.arange(columns)))
+    powers = np.exp(logits)
+    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
