@@ -1,0 +1,65 @@
+"""K-fold checkpoints in, one trustworthy submission out.
+
+What the command line does, Python does under the same names. Importing the package loads
+nothing heavy: each name is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ensemble.api import export_members as export_members
+    from ensemble.api import run as run
+    from ensemble.api import vote as vote
+    from ensemble.card import Card as Card
+    from ensemble.card import Head as Head
+    from ensemble.errors import ContractError as ContractError
+    from ensemble.errors import EnsembleError as EnsembleError
+    from ensemble.errors import ImageError as ImageError
+    from ensemble.errors import MemberError as MemberError
+    from ensemble.errors import ProviderError as ProviderError
+    from ensemble.errors import ScoreError as ScoreError
+    from ensemble.errors import StoreError as StoreError
+    from ensemble.errors import UsageError as UsageError
+    from ensemble.publish import Submission as Submission
+    from ensemble.session import FakeScorer as FakeScorer
+    from ensemble.session import OnnxScorer as OnnxScorer
+    from ensemble.session import Scorer as Scorer
+    from ensemble.spec import Preprocess as Preprocess
+    from ensemble.spec import Size as Size
+    from ensemble.spec import View as View
+
+_HOMES = {
+    "Card": "card",
+    "ContractError": "errors",
+    "EnsembleError": "errors",
+    "FakeScorer": "session",
+    "Head": "card",
+    "ImageError": "errors",
+    "MemberError": "errors",
+    "OnnxScorer": "session",
+    "Preprocess": "spec",
+    "ProviderError": "errors",
+    "ScoreError": "errors",
+    "Scorer": "session",
+    "Size": "spec",
+    "StoreError": "errors",
+    "Submission": "publish",
+    "UsageError": "errors",
+    "View": "spec",
+    "export_members": "api",
+    "run": "api",
+    "vote": "api",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ensemble' has no attribute {name!r}")
+    return getattr(import_module(f"ensemble.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,145 @@
+"""The Python API: what the command line does, under the same names."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from ensemble import config, pipeline
+from ensemble.config import Recipe
+from ensemble.predict import Progress
+from ensemble.publish import Submission
+from ensemble.spec import DecodePolicy, Merge, Voting
+
+Paths = str | Path | Iterable[str | Path]
+
+
+def run(
+    members: Paths,
+    images: Paths = "images",
+    *,
+    tta: str = "none",
+    merge: Merge = "mean",
+    voting: Voting = "soft",
+    weights: Mapping[str, float] | str | Path | None = None,
+    sample: str | Path | None = None,
+    output: Literal["labels", "probs"] = "labels",
+    out: str | Path | None = None,
+    head: str | None = None,
+    id_from: Literal["stem", "name", "path"] = "stem",
+    labels_as: Literal["auto", "index", "name"] = "auto",
+    decode: DecodePolicy | None = None,
+    on_nan: Literal["fail", "drop-member"] = "fail",
+    fill: str | float | None = None,
+    device: str = "auto",
+    batch_size: int = 32,
+    shard_size: int = 0,
+    threads: int = 0,
+    store: str | Path = ".ensemble",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Submission:
+    """Score images with members and write a submission; `ensemble run` in Python.
+
+    Args:
+        members: Files, folders, glob patterns or @lists of .onnx members.
+        images: Folders, files, glob patterns, or a CSV with an id or path column.
+        tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose.
+        merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
+        voting: "soft", "hard" or "geometric".
+        weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
+        sample: A sample submission: ids, order, columns.
+        output: What to write without a sample: "labels" or "probs".
+        out: The folder to write; without one `submissions/<time and recipe>`.
+        head: The head to predict, where members carry several.
+        id_from: What an image's id is: its stem, name or relative path.
+        labels_as: How labels are written: as class "index", by "name", or as the sample does.
+        decode: How files become pixels.
+        on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
+        fill: For quarantined images: a label, or a number for every probability.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        batch_size: Images a forward.
+        shard_size: Images a commit; 0 lets memory decide.
+        threads: 0 takes the processors this process may use.
+        store: Where predictions are kept.
+        force: Replace another run in `out`.
+        progress: Told how far the run is.
+
+    Returns:
+        The submission: ids, labels, probabilities, and where it was written.
+
+    Raises:
+        EnsembleError: see `ensemble.errors`.
+    """
+    recipe = Recipe(
+        members=_texts(members),
+        images=_texts(images),
+        tta=tta,
+        merge=merge,
+        voting=voting,
+        weights=_weights(weights),
+        sample=_path(sample),
+        output=output,
+        out=_path(out),
+        head=head,
+        id_from=id_from,
+        labels_as=labels_as,
+        decode=decode or DecodePolicy(),
+        on_nan=on_nan,
+        fill=None if fill is None else str(fill),
+        device=device,
+        batch_size=batch_size,
+        shard_size=shard_size,
+        threads=threads,
+        store=Path(store),
+        force=force,
+    )
+    return pipeline.run(recipe, progress)
+
+
+def vote(
+    run_folder: str | Path,
+    *,
+    voting: Voting = "soft",
+    weights: Mapping[str, float] | str | Path | None = None,
+    sample: str | Path | None = None,
+    output: Literal["labels", "probs"] = "labels",
+    out: str | Path | None = None,
+    head: str | None = None,
+    fill: str | float | None = None,
+    force: bool = False,
+) -> Submission:
+    """Vote again on the predictions of an earlier run; `ensemble vote RUN` in Python.
+
+    See `run` for the arguments; `run_folder` is where that run wrote.
+
+    Raises:
+        EnsembleError: see `ensemble.errors`.
+    """
+    recipe = Recipe(
+        members=(),
+        images=(),
+        voting=voting,
+        weights=_weights(weights),
+        sample=_path(sample),
+        output=output,
+        out=_path(out),
+        head=head,
+        fill=None if fill is None else str(fill),
+        force=force,
+    )
+    return pipeline.vote(recipe, Path(run_folder))
+
+
+def _texts(paths: Paths) -> tuple[str, ...]:
+    return (str(paths),) if isinstance(paths, str | Path) else tuple(str(p) for p in paths)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _weights(weights: Mapping[str, float] | str | Path | None) -> Mapping[str, float] | None:
+    if weights is None or isinstance(weights, Mapping):
+        return weights
+    parsed = config.parse_weights(str(weights))
+    return config.read_weights_file(parsed) if isinstance(parsed, Path) else parsed

@@ -1,0 +1,233 @@
+"""The predictions store: one folder a fingerprint, one part a shard.
+
+A part counts only when its JSON parses and the hash of its Parquet file matches; whatever else
+lies there is computed again. Nothing is ever looked up by position or by name.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensemble.arrays import Probs
+from ensemble.errors import StoreError
+from ensemble.files import (
+    publish,
+    publish_json,
+    remove_temporaries,
+    sha256_file,
+    sha256_json,
+)
+
+SUCCESS: Final = "_SUCCESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An image without a prediction: which, where it failed, and why."""
+
+    id: str
+    path: str
+    stage: str
+    error_class: str
+    message: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a key holds: the ids in order, each head's float32 (N, C), and the quarantined."""
+
+    ids: tuple[str, ...]
+    heads: Mapping[str, Probs]
+    quarantined: tuple[Quarantined, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The predictions of one member over one image set, shard by shard.
+
+    `shards` is fixed when the key is first opened and read back afterwards, whatever the flags
+    then say.
+    """
+
+    folder: Path
+    key: str
+    images: int
+    shard_size: int
+    heads: Mapping[str, int]
+
+    @property
+    def shards(self) -> range:
+        """The numbers of the shards."""
+        return range(-(-self.images // self.shard_size))
+
+    def rows(self, shard: int) -> slice:
+        """Return the rows of a shard, in the order of the ids."""
+        start = shard * self.shard_size
+        return slice(start, min(start + self.shard_size, self.images))
+
+    def committed(self, shard: int) -> bool:
+        """Tell whether a shard is whole: its JSON parses, and the hash of its rows matches.
+
+        A shard in which a file could not be read is not: the file may be back.
+        """
+        record = self._record(shard)
+        if record is None or any(q.stage == "read" for q in _quarantined(record)):
+            return False
+        return not self.torn(shard)
+
+    def torn(self, shard: int) -> bool:
+        """Tell whether a shard has its JSON, and yet its rows do not match it."""
+        mark = self._part(shard).with_suffix(".json")
+        if not mark.exists():
+            return False
+        record = self._record(shard)
+        try:
+            return record is None or sha256_file(self._part(shard)) != record["sha256"]
+        except OSError:
+            return True
+
+    def commit(
+        self,
+        shard: int,
+        ids: Sequence[str],
+        heads: Mapping[str, Probs],
+        quarantined: Sequence[Quarantined],
+    ) -> None:
+        """Write a shard: its rows, then the JSON that makes them count.
+
+        Args:
+            shard: The number of the shard.
+            ids: The ids of the shard that have a row, in order.
+            heads: Each head's float32 (n, C), a row for each id.
+            quarantined: The images of the shard that have no row.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        columns: dict[str, pa.Array] = {"id": pa.array(ids, pa.string())}
+        columns |= {name: _list_column(heads[name], width) for name, width in self.heads.items()}
+        table = pa.table(columns)
+        part = self._part(shard)
+        publish(part, lambda temporary: pq.write_table(table, temporary, compression="none"))
+        record = {
+            "sha256": sha256_file(part),
+            "rows": len(ids),
+            "first_id": ids[0] if ids else None,
+            "last_id": ids[-1] if ids else None,
+            "fingerprint": self.key,
+            "quarantined": [asdict(q) for q in quarantined],
+        }
+        publish_json(part.with_suffix(".json"), record)
+
+    def finish(self) -> None:
+        """Mark the key as complete."""
+        publish_json(self.folder / SUCCESS, {"shards": len(self.shards), "images": self.images})
+
+    def complete(self) -> bool:
+        """Tell whether every shard is committed."""
+        return all(self.committed(shard) for shard in self.shards)
+
+    def read(self) -> Scores:
+        """Read every shard, in order.
+
+        Raises:
+            StoreError: a shard is missing or torn.
+        """
+        tables, lost = [], []
+        for shard in self.shards:
+            record = self._record(shard)
+            if record is None or sha256_file(self._part(shard)) != record["sha256"]:
+                raise StoreError(f"{self._part(shard)} is missing or torn; run again to redo it")
+            tables.append(pq.read_table(self._part(shard)))
+            lost += _quarantined(record)
+        table = pa.concat_tables(tables)
+        heads = {name: _matrix(table.column(name), w) for name, w in self.heads.items()}
+        return Scores(tuple(table.column("id").to_pylist()), heads, tuple(lost))
+
+    def _part(self, shard: int) -> Path:
+        return self.folder / f"part-{shard:05d}.parquet"
+
+    def _record(self, shard: int) -> dict[str, object] | None:
+        try:
+            record = json.loads(self._part(shard).with_suffix(".json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        known = {"sha256", "quarantined", "fingerprint"} <= set(record)
+        return record if known and record["fingerprint"] == self.key else None
+
+
+def open_partition(
+    store: Path,
+    fingerprint: Mapping[str, object],
+    heads: Mapping[str, int],
+    *,
+    images: int,
+    shard_size: int,
+) -> Partition:
+    """Open the folder of a fingerprint, making it where it is new.
+
+    Args:
+        store: The store's folder.
+        fingerprint: What decides the predictions; canonical JSON. See docs/store.md.
+        heads: The number of columns of each head.
+        images: The number of images of the image set.
+        shard_size: Images a shard, where the key is new.
+
+    Raises:
+        StoreError: the folder cannot be made, or its key.json belongs to something else.
+    """
+    key = key_of(fingerprint)
+    partition = load_partition(store, key, heads)
+    if partition is None:
+        record = {"fingerprint": fingerprint, "images": images, "shard_size": shard_size}
+        publish_json(store / "predictions" / key / "key.json", record)
+        return Partition(store / "predictions" / key, key, images, shard_size, dict(heads))
+    remove_temporaries(partition.folder)
+    return partition
+
+
+def load_partition(store: Path, key: str, heads: Mapping[str, int]) -> Partition | None:
+    """Return the partition of a key, or None where the store has none.
+
+    Raises:
+        StoreError: its key.json was edited, or belongs to something else.
+    """
+    folder = store / "predictions" / key
+    try:
+        record = json.loads((folder / "key.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder / 'key.json'} cannot be read; delete {folder}") from error
+    size, images = record.get("shard_size"), record.get("images")
+    whole = isinstance(size, int) and isinstance(images, int) and size >= 1
+    if not whole or key_of(record.get("fingerprint")) != key:
+        raise StoreError(f"{folder / 'key.json'} was edited; delete {folder}")
+    return Partition(folder, key, images, size, dict(heads))
+
+
+def key_of(fingerprint: object) -> str:
+    """Return the key of a fingerprint: 16 hex digits of the SHA-256 of its canonical JSON."""
+    return sha256_json(fingerprint)[:16]
+
+
+def _list_column(values: Probs, width: int) -> pa.FixedSizeListArray:
+    flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, width)
+
+
+def _matrix(column: pa.ChunkedArray, width: int) -> Probs:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return cast(Probs, flat.reshape(-1, width))
+
+
+def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:
+    return [Quarantined(**q) for q in cast(list[dict[str, str]], record["quarantined"])]

@@ -1,0 +1,261 @@
+"""The sample, and the submission: ids, order, columns and dtypes exactly as asked.
+
+Ids are text, byte for byte: `007`, `NA` and `1e5` stay what they are. Rows are joined by id.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensemble.arrays import Pooled
+from ensemble.errors import ContractError, UsageError
+from ensemble.files import publish, publish_bytes, publish_json
+from ensemble.store import SUCCESS, Quarantined
+
+_SHOWN: Final = 5
+_FORMULA: Final = ("=", "+", "-", "@")
+_INTEGER: Final = re.compile(r"[+-]?\d+")
+
+LabelsAs = Literal["auto", "index", "name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample submission: the header, the ids in order, and what the other columns ask for.
+
+    `kind` is "label" (one column) or "probs" (one column a class, in `columns`' order).
+    `index_labels` tells whether labels are written as class indices.
+    """
+
+    id_column: str
+    ids: tuple[str, ...]
+    kind: Literal["label", "probs"]
+    columns: tuple[str, ...]
+    index_labels: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The filling of a submission for one id: a label, or a probability for each class."""
+
+    label: str
+    probs: Sequence[float]
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read a CSV as text: its header and its rows. A BOM and CRLF are accepted.
+
+    Raises:
+        UsageError: the file cannot be read, is empty, is not UTF-8, has a duplicate column, or a
+            row of another length; names the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [row for row in reader if row]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
+    if not rows:
+        raise UsageError(f"{path}: the table is empty")
+    header, body = rows[0], rows[1:]
+    _check_header(path, header)
+    for line, row in enumerate(body, 2):
+        if len(row) != len(header):
+            raise UsageError(
+                f"{path}, line {line}: {len(row)} columns; the header has {len(header)}"
+            )
+    return header, body
+
+
+def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
+    """Read a sample submission, and what it asks for.
+
+    The first column is the id. One more column is the label; columns that are one-to-one with
+    the classes are probabilities.
+
+    Raises:
+        UsageError: anything else; names the line or column.
+    """
+    header, body = read_table(path)
+    if not body:
+        raise UsageError(f"{path}: the sample has a header and no rows")
+    ids = [row[0] for row in body]
+    _check_ids(path, ids)
+    columns = header[1:]
+    if len(columns) == 1 and not (len(classes) == 1 and columns[0] == classes[0]):
+        values = [row[1] for row in body]
+        index = _index_labels(path, columns[0], values, classes, labels_as)
+        return Sample(header[0], tuple(ids), "label", tuple(columns), index)
+    missing, unknown = sorted(set(classes) - set(columns)), sorted(set(columns) - set(classes))
+    if missing or unknown or not columns:
+        raise UsageError(
+            f"{path}: after the id, expected one label column or one column a class; no column "
+            f"for {missing[:_SHOWN]}, no class for {unknown[:_SHOWN]}"
+        )
+    return Sample(header[0], tuple(ids), "probs", tuple(columns), False)
+
+
+def plain_sample(
+    ids: Sequence[str], classes: Sequence[str], output: str, labels_as: LabelsAs
+) -> Sample:
+    """Return the sample that stands in where none is given: every image in order, `id,label`."""
+    if output == "probs":
+        return Sample("id", tuple(ids), "probs", tuple(classes), False)
+    return Sample("id", tuple(ids), "label", ("label",), labels_as == "index")
+
+
+def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
+    """Check that the sample and the images name the same ids.
+
+    Raises:
+        ContractError: with both difference lists.
+    """
+    wanted, found = set(sample.ids), set(ids)
+    if wanted == found:
+        return
+    raise ContractError(
+        f"the sample and the images differ: {_listed('in the sample without an image', sample.ids, found)}; "
+        f"{_listed('images that the sample lacks', ids, wanted)}. Check --images and --id-from"
+    )
+
+
+def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> bytes:
+    """Write a submission as CSV bytes, in the sample's order and columns.
+
+    Args:
+        sample: What is asked for.
+        rows: A row for every id of the sample; more are an error.
+        classes: The classes, in the order of `Row.probs`.
+
+    Raises:
+        ContractError: rows missing or left over, or a value that is not finite.
+    """
+    missing = [i for i in sample.ids if i not in rows]
+    if missing or len(rows) != len(sample.ids):
+        raise ContractError(
+            f"{len(sample.ids)} ids are asked for and {len(rows)} have a prediction; missing: "
+            f"{missing[:_SHOWN]}. Nothing was published"
+        )
+    order = [list(classes).index(c) for c in sample.columns] if sample.kind == "probs" else []
+    indices = {name: str(i) for i, name in enumerate(classes)}
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([sample.id_column, *sample.columns])
+    for name in sample.ids:
+        row = rows[name]
+        if sample.kind == "label":
+            writer.writerow([name, indices[row.label] if sample.index_labels else row.label])
+        else:
+            writer.writerow([name, *(_number(row.probs[c], name) for c in order)])
+    return buffer.getvalue().encode()
+
+
+def formula_like(ids: Sequence[str]) -> list[str]:
+    """Return the ids that a spreadsheet would run as a formula."""
+    return [i for i in ids if i.startswith(_FORMULA)]
+
+
+def write_predictions(
+    path: Path,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    probs: Mapping[str, Pooled],
+    metadata: Mapping[str, object],
+) -> None:
+    """Write predictions.parquet: `id`, `label` where there is one, and float32 lists.
+
+    Args:
+        path: The file.
+        ids: The ids, N of them.
+        labels: The class of each, or nothing where the head has no single class.
+        probs: Float (N, C) for each column: the fused "probs", and one a family.
+        metadata: Written as JSON under the key "ensemble".
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    columns: dict[str, pa.Array] = {"id": pa.array(ids, pa.string())}
+    if labels:
+        columns["label"] = pa.array(labels, pa.string())
+    for name, values in probs.items():
+        flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
+        columns[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    table = pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(metadata)})
+    publish(path, lambda temporary: pq.write_table(table, temporary))
+
+
+def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
+    """Write quarantine.csv: a row for each image without a prediction."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([f.name for f in fields(Quarantined)])
+    writer.writerows(list(asdict(q).values()) for q in quarantined)
+    publish_bytes(path, buffer.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def finish(folder: Path, record: Mapping[str, object]) -> None:
+    """Mark a submission's folder as complete."""
+    publish_json(folder / SUCCESS, record)
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        raise UsageError(f"{path}, line 1: columns are separated by commas; found {header[0]!r}")
+    twice = sorted({c for c in header if header.count(c) > 1})
+    if twice:
+        raise UsageError(f"{path}, line 1: column {twice[0]!r} stands there twice")
+
+
+def _check_ids(path: Path, ids: Sequence[str]) -> None:
+    seen: dict[str, int] = {}
+    for line, name in enumerate(ids, 2):
+        if not name:
+            raise UsageError(f"{path}, line {line}: the id is empty")
+        if name in seen:
+            raise UsageError(f"{path}, line {line}: id {name!r} stands in line {seen[name]} too")
+        seen[name] = line
+
+
+def _index_labels(
+    path: Path, column: str, values: Sequence[str], classes: Sequence[str], labels_as: LabelsAs
+) -> bool:
+    """Decide whether labels are written as indices, from what the sample holds."""
+    if labels_as != "auto":
+        return labels_as == "index"
+    filled = [v for v in values if v.strip()]
+    integers = bool(filled) and all(_INTEGER.fullmatch(v.strip()) for v in filled)
+    classes_are_integers = all(_INTEGER.fullmatch(c) for c in classes)
+    if filled and integers != classes_are_integers:
+        found = "integers" if integers else f"text such as {filled[0]!r}"
+        raise UsageError(
+            f"{path}, column {column!r}: the sample holds {found}, and the classes are "
+            f"{list(classes)[:_SHOWN]}. Say --labels-as index (their numbers, from 0) or "
+            f"--labels-as name"
+        )
+    return False
+
+
+def _number(value: float, name: str) -> str:
+    if not np.isfinite(value):
+        raise ContractError(f"id {name!r}: the prediction is {value}. Nothing was published")
+    return repr(round(float(value), 9))
+
+
+def _listed(what: str, names: Sequence[str], known: set[str]) -> str:
+    odd = [n for n in names if n not in known]
+    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+    return f"{len(odd)} {what}: {odd[:_SHOWN]}{more}"
