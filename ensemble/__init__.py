@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from ensemble.errors import ScoreError as ScoreError
     from ensemble.errors import StoreError as StoreError
     from ensemble.errors import UsageError as UsageError
+    from ensemble.export import ExportSpec as ExportSpec
+    from ensemble.export import HeadSpec as HeadSpec
+    from ensemble.export import PreprocessFlags as PreprocessFlags
     from ensemble.publish import Submission as Submission
     from ensemble.session import FakeScorer as FakeScorer
     from ensemble.session import OnnxScorer as OnnxScorer
     from ensemble.session import Scorer as Scorer
+    from ensemble.spec import DecodePolicy as DecodePolicy
     from ensemble.spec import Preprocess as Preprocess
     from ensemble.spec import Size as Size
     from ensemble.spec import View as View
@@ -32,13 +36,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "Card": "card",
     "ContractError": "errors",
+    "DecodePolicy": "spec",
     "EnsembleError": "errors",
+    "ExportSpec": "export",
     "FakeScorer": "session",
     "Head": "card",
+    "HeadSpec": "export",
     "ImageError": "errors",
     "MemberError": "errors",
     "OnnxScorer": "session",
     "Preprocess": "spec",
+    "PreprocessFlags": "export",
     "ProviderError": "errors",
     "ScoreError": "errors",
     "Scorer": "session",
@@ -52,7 +60,7 @@ _HOMES = {
     "vote": "api",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

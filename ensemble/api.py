@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ensemble import config, pipeline
 from ensemble.config import Recipe
 from ensemble.predict import Progress
 from ensemble.publish import Submission
 from ensemble.spec import DecodePolicy, Merge, Voting
+
+if TYPE_CHECKING:
+    from ensemble.export import Exported, ExportSpec
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -128,6 +131,25 @@ def vote(
         force=force,
     )
     return pipeline.vote(recipe, Path(run_folder))
+
+
+def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> list["Exported"]:
+    """Export checkpoints to members; `ensemble export` in Python. Needs the extra `export`.
+
+    Args:
+        checkpoints: The checkpoint files.
+        spec: The architecture, the heads, and what is not to be taken from timm's data config.
+        out: The folder to write to.
+
+    Returns:
+        For each checkpoint its member's path and card, and how far it differs from torch.
+
+    Raises:
+        EnsembleError: see `ensemble.errors`.
+    """
+    from ensemble.export import export_member
+
+    return [export_member(Path(p), spec, Path(out)) for p in _texts(checkpoints)]
 
 
 def _texts(paths: Paths) -> tuple[str, ...]:

@@ -91,6 +91,15 @@ def from_json(text: str | bytes, where: str) -> Card:
     return _Reader(where).card(record)
 
 
+def make_card(record: Mapping[str, object], where: str) -> Card:
+    """Make a card of plain fields, checked as if it were read; `where` names it in messages.
+
+    Raises:
+        MemberError: a field breaks the schema.
+    """
+    return from_json(json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False), where)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Reads fields of one card; every complaint names the file and the field."""
@@ -217,7 +226,7 @@ class _Reader:
         value = fields.get(name)
         if value not in choices:
             raise self._bad(name, f"one of {', '.join(choices)}", value)
-        return cast(str, value)
+        return value
 
     def _bad(self, name: str, expected: str, found: object) -> MemberError:
         shown = repr(found)
@@ -233,6 +242,13 @@ _CARD_FIELDS: Final = (
 )  # fmt: skip
 _PREPROCESS_FIELDS: Final = ("height", "width", "fit", "crop_pct", "interpolation", "mean", "std")
 _HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
+ACTIVATIONS: Final[Mapping[Task, Activation]] = {
+    "classification": "softmax",
+    "multilabel": "sigmoid",
+    "regression": "none",
+}
+"""What a head's outputs need, unless they are probabilities already."""
+
 _ACTIVATIONS: Final[Mapping[Task, tuple[Activation, ...]]] = {
     "classification": ("softmax", "none"),
     "multilabel": ("sigmoid", "none"),

@@ -12,6 +12,8 @@ from typing import Final
 from ensemble.errors import StoreError
 
 TEMPORARY: Final = ".tmp-"
+SUCCESS: Final = "_SUCCESS"
+"""The file that is written last: without it, a folder is not finished."""
 
 
 def publish(path: Path, write: Callable[[Path], None]) -> None:
@@ -32,7 +34,7 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         os.close(descriptor)
         write(temporary)
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error

@@ -19,7 +19,7 @@ from ensemble.ops import axis_indices
 from ensemble.spec import Merge, Op, Preprocess, Size, View
 
 INPUT: Final = "ensemble/images"
-_TINY: Final = np.float32(1e-38)
+_TINY: Final = 1e-38
 _END: Final = np.iinfo(np.int64).max
 
 
@@ -72,7 +72,7 @@ def compose_graph(
             build.name(_activated(build, raw[head.name], head), views_name(head))
             outputs.append(_float_info(views_name(head), [len(views), "N", columns]))
     pre = card.preprocess
-    shape = ["N", pre.size.height, pre.size.width, len(pre.mean)]
+    shape: list[int | str] = ["N", pre.size.height, pre.size.width, len(pre.mean)]
     graph = helper.make_graph(
         build.nodes,
         "ensemble",
@@ -126,7 +126,9 @@ class _Builder:
 
     def op(self, kind: str, *inputs: str, **attributes: int) -> str:
         output = f"{self.prefix}/{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        node = helper.make_node(kind, list(inputs), [output], name=output)
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self.nodes.append(node)
         return output
 
     def transpose(self, tensor: str, axes: Sequence[int]) -> str:

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
@@ -406,21 +406,21 @@ def _check_size(width: int, height: int, policy: DecodePolicy) -> None:
 def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     _check_size(width, height, policy)
-    inks = colours in ("CMYK", "YCCK")
+    space = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
     notes = []
     try:
-        pixels = simplejpeg.decode_jpeg(data, "CMYK" if inks else "RGBX", strict=True)
+        pixels = simplejpeg.decode_jpeg(data, space, strict=True)
     except ValueError:
         # Entropy-coded bytes hold no marker: without an EOI past the last SOS, the end is missing.
         if not policy.allow_truncated or data.find(_EOI, max(data.rfind(_SOS), 0)) >= 0:
             raise
-        pixels = simplejpeg.decode_jpeg(data, "CMYK" if inks else "RGBX", strict=False)
+        pixels = simplejpeg.decode_jpeg(data, space, strict=False)
         notes.append("truncated")
-    if inks:  # Adobe's inks are inverted; Pillow inverts all of them, so this does
+    if space == "CMYK":  # Adobe's inks are inverted; Pillow inverts them all, and so does this
         image = Image.frombuffer("CMYK", (width, height), 255 - pixels, "raw", "CMYK", 0, 1)
         image = image.convert("RGB")
-    else:  # Pillow keeps four bytes a pixel, so this shares the memory
-        image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGBX", 0, 1)
+    else:
+        image = Image.fromarray(pixels)
     return _turned(image, _jpeg_exif(data), policy, notes), notes
 
 
@@ -433,7 +433,7 @@ def _decode_png(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
 
 
 def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = False) -> _Noted:
-    image = cast(ImageFile.ImageFile, Image.open(io.BytesIO(data), formats=[kind]))
+    image = Image.open(io.BytesIO(data), formats=[kind])
     _check_size(image.width, image.height, policy)
     _check_depth(image)
     try:

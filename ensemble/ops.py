@@ -50,7 +50,7 @@ def nearest_indices(source: int, target: int) -> NDArray[np.int64]:
     """
     ratio = np.float32(source) / np.float32(target)
     indices = np.floor(np.arange(target, dtype=np.float32) * ratio).astype(np.int64)
-    return np.minimum(indices, source - 1)
+    return cast(NDArray[np.int64], np.minimum(indices, source - 1))
 
 
 def _start(place: str, near: str, side: int, crop: int) -> int:

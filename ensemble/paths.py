@@ -81,7 +81,8 @@ def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[
         if path.is_dir():
             matches = sorted(path.glob(f"*{suffix}"))
         elif _MAGIC.search(text) and not path.exists():
-            matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+            # pathlib does not glob absolute patterns
+            matches = [Path(p) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
         else:
             matches = [path]
         if not matches:

@@ -15,7 +15,7 @@ from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Job, Progress, Tally, predict
-from ensemble.publish import Entry, Submission
+from ensemble.publish import Entry, Poll, Submission
 from ensemble.session import CPU, CUDA, available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Partition, key_of, load_partition, open_partition
@@ -69,7 +69,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
         "skipped_files": dict(skipped),
         "odd_files": dict(tally.warnings),
     }
-    return publish.publish(recipe, out, entries, head, sample, facts, progress)
+    return publish.publish(recipe, out, Poll(entries, head, sample, facts), progress)
 
 
 def vote(
@@ -96,7 +96,7 @@ def vote(
         entries, head = _entries_of_members(recipe, progress)
     sample = publish.sample_for(recipe, head, publish.scored_ids(entries))
     facts = {"provider": None, "evaluations": 0}
-    return publish.publish(recipe, out, entries, head, sample, facts, progress)
+    return publish.publish(recipe, out, Poll(entries, head, sample, facts), progress)
 
 
 def _line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:

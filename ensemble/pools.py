@@ -1,6 +1,6 @@
 """Pools: how several predictions of the same rows become one. Arrays in, arrays out."""
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,4 +55,4 @@ def winners(shares: Pooled, ties: Pooled, tolerance: float = 1e-9) -> Indices:
     what is still tied goes to the lowest class index.
     """
     tied = shares >= shares.max(1, keepdims=True) - tolerance
-    return np.where(tied, ties, -np.inf).argmax(1)
+    return cast(Indices, np.where(tied, ties, -np.inf).argmax(1))

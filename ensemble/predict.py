@@ -18,8 +18,8 @@ from ensemble.errors import ImageError, ScoreError
 from ensemble.images import Hashed, decode, read
 from ensemble.preprocess import resize
 from ensemble.session import Scorer
-from ensemble.spec import DecodePolicy, Geometry
-from ensemble.store import Partition, Quarantined
+from ensemble.spec import DecodePolicy, Geometry, Quarantined
+from ensemble.store import Partition
 
 
 class Progress(Protocol):
@@ -56,7 +56,7 @@ class Tally:
     warnings: Mapping[str, int]
 
 
-class NonFinite(ScoreError):
+class NonFiniteError(ScoreError):
     """A member gave NaN or infinity."""
 
     def __init__(self, member: str, image: str) -> None:
@@ -105,7 +105,7 @@ def predict(
                     continue
                 try:
                     heads = _score(job, pixels, progress)
-                except NonFinite:
+                except NonFiniteError:
                     if not drop_nan:
                         raise
                     dropped.append(job.name)
@@ -239,7 +239,7 @@ def _check_finite(job: Job, scores: Probs, images: Sequence[Hashed], good: list[
     finite = np.isfinite(scores).all(1)
     if not finite.all():
         scored = [image for image, ok in zip(images, good, strict=True) if ok]
-        raise NonFinite(job.name, scored[int(finite.argmin())].source.id)
+        raise NonFiniteError(job.name, scored[int(finite.argmin())].source.id)
 
 
 def _blank(geometry: Geometry, count: int) -> Pixels:

@@ -79,12 +79,11 @@ def _short_side(source: Size, side: int) -> Size:
 
 def _centred(image: Image.Image, geometry: Geometry) -> Image.Image:
     """Cut or pad each side to the target around the centre; `fill` is the colour of the border."""
-    left = _margin(image.width, geometry.size.width)
-    top = _margin(image.height, geometry.size.height)
-    right, bottom = left + geometry.size.width, top + geometry.size.height
-    if not geometry.fill or (min(left, top) >= 0):
-        return image.crop((left, top, right, bottom))  # Pillow's border is black, as torchvision's
-    canvas = Image.new(image.mode, (right - left, bottom - top), geometry.fill)
+    height, width = geometry.size.height, geometry.size.width
+    left, top = _margin(image.width, width), _margin(image.height, height)
+    if not geometry.fill or (image.width >= width and image.height >= height):
+        return image.crop((left, top, left + width, top + height))  # a border would be black
+    canvas = Image.new(image.mode, (width, height), geometry.fill)
     canvas.paste(image, (-left, -top))
     return canvas
 

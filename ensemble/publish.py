@@ -15,8 +15,9 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.card import Head
 from ensemble.config import Recipe, settings_of
 from ensemble.errors import ContractError, StoreError, UsageError
-from ensemble.files import publish_bytes, publish_json, sha256_bytes, sha256_json
-from ensemble.store import SUCCESS, Partition, Quarantined, load_partition
+from ensemble.files import SUCCESS, publish_bytes, publish_json, sha256_bytes, sha256_json
+from ensemble.spec import Quarantined
+from ensemble.store import Partition, load_partition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,16 @@ class Entry:
         return next(h for h in self.heads if h.name == name)
 
 
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What is voted on: the members' predictions, the head, the sample, and facts for run.json."""
+
+    entries: Sequence[Entry]
+    head: Head
+    sample: submission.Sample
+    facts: Mapping[str, object]
+
+
 def claim(recipe: Recipe) -> Path:
     """Return the folder to write to, and refuse one that holds another run."""
     if recipe.out is None:
@@ -94,7 +105,7 @@ def claim(recipe: Recipe) -> Path:
 
 
 def _comparable(recipe: Recipe) -> dict[str, object]:
-    beside = {"out", "force", "threads", "batch_size", "shard_size", "store"}
+    beside = {"out", "force", "fill", "threads", "batch_size", "shard_size", "store"}
     return {k: v for k, v in settings_of(recipe).items() if k not in beside}
 
 
@@ -145,15 +156,7 @@ def scored_ids(entries: Sequence[Entry]) -> list[str]:
     return [*scores.ids, *(q.id for q in scores.quarantined)]
 
 
-def publish(
-    recipe: Recipe,
-    out: Path,
-    entries: Sequence[Entry],
-    head: Head,
-    sample: submission.Sample,
-    facts: Mapping[str, object],
-    listener: Listener,
-) -> Submission:
+def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submission:
     """Vote and write: the predictions, the submission, run.json, and _SUCCESS last.
 
     Raises:
@@ -161,40 +164,59 @@ def publish(
         UsageError: weights that do not fit the families.
         StoreError: the disk refused.
     """
-    ids, ballots, quarantined = _ballots(entries, head)
-    fused = voting.fuse(ballots, recipe.voting, recipe.weights, head.task)
-    _check_counts(sample, ids, quarantined)
-    names = np.array(head.classes, dtype=object)
-    labels = tuple(names[fused.labels].tolist()) if head.task == "classification" else ()
-    csv_bytes = _render(recipe, sample, head, ids, labels, fused.probs, quarantined)
-    record = _record(recipe, entries, sample, head, ids, quarantined, facts)
+    count = _count(recipe, poll)
+    csv_bytes = _render(recipe, poll, count)
+    record = _record(recipe, poll, count)
     _unpublish(out)
+    fused, head = count.fused, poll.head
     columns = {"probs": fused.probs} | {f"family:{n}": p for n, p in fused.families.items()}
     metadata = {"classes": list(head.classes), "head": head.name, "task": head.task}
-    submission.write_predictions(out / "predictions.parquet", ids, labels, columns, metadata)
-    if quarantined:
-        submission.write_quarantine(out / "quarantine.csv", quarantined)
-        listener.warn(f"{len(quarantined)} images are quarantined; see {out / 'quarantine.csv'}")
-    path = out / "submission.csv" if csv_bytes is not None else None
-    if path is not None and csv_bytes is not None:
-        publish_bytes(path, csv_bytes)
+    submission.write_predictions(
+        out / "predictions.parquet", count.ids, count.labels, columns, metadata
+    )
+    if count.quarantined:
+        lost = out / "quarantine.csv"
+        submission.write_quarantine(lost, count.quarantined)
+        listener.warn(f"{len(count.quarantined)} images are quarantined; see {lost}")
+    if csv_bytes is not None:
+        publish_bytes(out / "submission.csv", csv_bytes)
         record |= {"submission_sha256": sha256_bytes(csv_bytes)}
     publish_json(out / RUN, record)
-    if path is not None:
-        counts = {"rows": len(sample.ids), "quarantined": len(quarantined)}
-        submission.finish(out, counts | {"submission_sha256": record["submission_sha256"]})
-    order = _order(sample.ids, ids)
+    if csv_bytes is not None:
+        submission.finish(
+            out, {"rows": len(poll.sample.ids), "submission_sha256": sha256_bytes(csv_bytes)}
+        )
+    order = _order(poll.sample.ids, count.ids)
     return Submission(
         folder=out,
-        path=path,
-        ids=tuple(ids[i] for i in order),
+        path=None if csv_bytes is None else out / "submission.csv",
+        ids=tuple(count.ids[i] for i in order),
         classes=head.classes,
-        labels=tuple(labels[i] for i in order) if labels else (),
+        labels=tuple(count.labels[i] for i in order) if count.labels else (),
         probs=fused.probs[order],
         families={n: p[order] for n, p in fused.families.items()},
-        quarantined=quarantined,
+        quarantined=count.quarantined,
         record=record,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """A vote's outcome: ids and labels in the stored order, what was fused, what is missing."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    fused: voting.Fused
+    quarantined: tuple[Quarantined, ...]
+
+
+def _count(recipe: Recipe, poll: Poll) -> _Count:
+    ids, ballots, quarantined = _ballots(poll.entries, poll.head)
+    fused = voting.fuse(ballots, recipe.voting, recipe.weights, poll.head.task)
+    _check_counts(poll.sample, ids, quarantined)
+    classes = poll.head.classes
+    labels = tuple(classes[c] for c in fused.labels.tolist())
+    return _Count(ids, labels, fused, quarantined)
 
 
 def _ballots(
@@ -229,24 +251,18 @@ def _check_counts(
         )
 
 
-def _render(
-    recipe: Recipe,
-    sample: submission.Sample,
-    head: Head,
-    ids: Sequence[str],
-    labels: Sequence[str],
-    probs: Pooled,
-    quarantined: Sequence[Quarantined],
-) -> bytes | None:
-    if quarantined and recipe.fill is None:
+def _render(recipe: Recipe, poll: Poll, count: _Count) -> bytes | None:
+    if count.quarantined and recipe.fill is None:
         return None
-    texts = labels or [""] * len(ids)
+    texts = count.labels or ("",) * len(count.ids)
     rows = {
-        name: submission.Row(label, row) for name, label, row in zip(ids, texts, probs, strict=True)
+        name: submission.Row(label, row)
+        for name, label, row in zip(count.ids, texts, count.fused.probs, strict=True)
     }
     if recipe.fill is not None:
-        rows |= {q.id: _fill_row(recipe.fill, sample, head) for q in quarantined}
-    return submission.render(sample, rows, head.classes)
+        filling = _fill_row(recipe.fill, poll.sample, poll.head)
+        rows |= {q.id: filling for q in count.quarantined}
+    return submission.render(poll.sample, rows, poll.head.classes)
 
 
 def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Row:
@@ -263,41 +279,34 @@ def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Ro
     return submission.Row("", [value] * len(head.classes))
 
 
-def _record(
-    recipe: Recipe,
-    entries: Sequence[Entry],
-    sample: submission.Sample,
-    head: Head,
-    ids: Sequence[str],
-    quarantined: Sequence[Quarantined],
-    facts: Mapping[str, object],
-) -> dict[str, object]:
+def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
+    members = [
+        {
+            "name": entry.name,
+            "family": entry.family,
+            "fold": entry.fold,
+            "sha256": entry.sha256,
+            "key": entry.partition.key,
+        }
+        for entry in poll.entries
+    ]
+    counts = {
+        "inputs": len(poll.sample.ids),
+        "predicted": len(count.ids),
+        "quarantined": len(count.quarantined),
+    }
+    packages = ("numpy", "onnx", "pillow", "pyarrow", "simplejpeg")
     return {
         "schema": 1,
         "recipe": settings_of(recipe),
         "recipe_sha256": sha256_json(_comparable(recipe)),
         "store": str(recipe.store),
-        "head": head.name,
-        "heads": [asdict(h) for h in entries[0].heads],
-        "members": [
-            {
-                "name": e.name,
-                "family": e.family,
-                "fold": e.fold,
-                "sha256": e.sha256,
-                "key": e.partition.key,
-            }
-            for e in entries
-        ],
-        "counts": {
-            "inputs": len(sample.ids),
-            "predicted": len(ids),
-            "quarantined": len(quarantined),
-        },
-        "versions": {
-            name: version(name) for name in ("numpy", "onnx", "pillow", "pyarrow", "simplejpeg")
-        },
-        **facts,
+        "head": poll.head.name,
+        "heads": [asdict(head) for head in poll.entries[0].heads],
+        "members": members,
+        "counts": counts,
+        "versions": {name: version(name) for name in packages},
+        **poll.facts,
     }
 
 

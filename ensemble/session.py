@@ -210,4 +210,4 @@ def _first_line(error: BaseException) -> str:
 def _spread(level: NDArray[np.float64], columns: int) -> Probs:
     logits = np.cos(np.outer(level * 40, 1 + np.arange(columns)))
     powers = np.exp(logits)
-    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+    return cast(Probs, (powers / powers.sum(1, keepdims=True)).astype(np.float32))

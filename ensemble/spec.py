@@ -1,6 +1,5 @@
 """The frozen records that cross the stages."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -104,16 +103,13 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """An ordered list of views and how their outputs merge; `name` is as the user wrote it."""
+class Quarantined:
+    """An image without a prediction: which, where it failed, and why."""
 
-    name: str
-    views: tuple[View, ...]
-    merge: Merge = "mean"
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Blend weights by family name, non-negative with a positive sum; `None` is uniform."""
-
-    by_family: Mapping[str, float] | None = None
+    id: str
+    path: str
+    stage: str
+    error_class: str
+    message: str
+    sha256: str
+    bytes: int

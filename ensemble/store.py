@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,27 +17,14 @@ import pyarrow.parquet as pq
 from ensemble.arrays import Probs
 from ensemble.errors import StoreError
 from ensemble.files import (
+    SUCCESS,
     publish,
     publish_json,
     remove_temporaries,
     sha256_file,
     sha256_json,
 )
-
-SUCCESS: Final = "_SUCCESS"
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """An image without a prediction: which, where it failed, and why."""
-
-    id: str
-    path: str
-    stage: str
-    error_class: str
-    message: str
-    sha256: str
-    bytes: int
+from ensemble.spec import Quarantined
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +217,4 @@ def _matrix(column: pa.ChunkedArray, width: int) -> Probs:
 
 
 def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:
-    return [Quarantined(**q) for q in cast(list[dict[str, str]], record["quarantined"])]
+    return [Quarantined(**q) for q in cast(list[dict[str, Any]], record["quarantined"])]

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from ensemble.arrays import Pooled
 from ensemble.errors import ContractError, UsageError
-from ensemble.files import publish, publish_bytes, publish_json
-from ensemble.store import SUCCESS, Quarantined
+from ensemble.files import SUCCESS, publish, publish_bytes, publish_json
+from ensemble.spec import Quarantined
 
 _SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -127,9 +127,10 @@ def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
     wanted, found = set(sample.ids), set(ids)
     if wanted == found:
         return
+    lacking = _listed("in the sample without an image", sample.ids, found)
+    beyond = _listed("images that the sample lacks", ids, wanted)
     raise ContractError(
-        f"the sample and the images differ: {_listed('in the sample without an image', sample.ids, found)}; "
-        f"{_listed('images that the sample lacks', ids, wanted)}. Check --images and --id-from"
+        f"the sample and the images differ: {lacking}; {beyond}. Check --images and --id-from"
     )
 
 

@@ -33,7 +33,9 @@ def toy_card(
     return Card(name, family, int(fold), "toy", pre, (head,), dynamic_size)
 
 
-def toy_model(card: Card, *, seed: int = 0, opset: int = 18, batch: int | str = "N") -> onnx.ModelProto:
+def toy_model(
+    card: Card, *, seed: int = 0, opset: int = 18, batch: int | str = "N"
+) -> onnx.ModelProto:
     """A linear map of every pixel, so that each view of an image scores differently."""
     pre = card.preprocess
     pixels = pre.size.height * pre.size.width * len(pre.mean)

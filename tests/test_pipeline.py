@@ -1,18 +1,258 @@
-"""The whole path on toy members."""
+"""The whole path on toy members: what is written, kept, refused and resumed."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import pyarrow.parquet as pq
 import pytest
-from conftest import CLASSES
+from conftest import CLASSES, MakeMember, save_images, save_member, toy_card, toy_model
+from onnx import numpy_helper
+from PIL import Image
 
-from ensemble import api
+from ensemble import Submission, api
+from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def submit(members: list[Path], images: Path, out: str = "out", **more: Any) -> Submission:
+    """Run on the CPU."""
+    return api.run(members, images, out=out, device="cpu", **more)
+
+
+def parts(store: Path = Path(".ensemble")) -> dict[str, int]:
+    """The parts of the store and when they were written."""
+    return {str(p): p.stat().st_mtime_ns for p in sorted(store.rglob("part-*.parquet"))}
+
+
+def damaged(images: Path) -> Path:
+    """Cut one image short."""
+    path = images / "img3.png"
+    path.write_bytes(path.read_bytes()[:200])
+    return images
 
 
 def test_a_run_gives_a_row_for_each_image_in_natural_order(
-    members: list[Path], images: Path, tmp_path: Path
+    members: list[Path], images: Path
 ) -> None:
-    result = api.run(members, images, tta="flip", out=tmp_path / "out", store=tmp_path / "store")
+    result = submit(members, images, tta="flip")
     assert list(result.ids) == [f"img{n}" for n in range(1, 13)]
     assert set(result.labels) <= set(CLASSES)
     np.testing.assert_allclose(result.probs.sum(1), 1, atol=1e-6)
+
+
+def test_the_folder_holds_what_it_should(members: list[Path], images: Path) -> None:
+    submit(members, images)
+    names = {p.name for p in Path("out").iterdir()}
+    assert names == {"submission.csv", "predictions.parquet", "run.json", "_SUCCESS"}
+    record = json.loads(Path("out/run.json").read_text())
+    assert record["counts"] == {"inputs": 12, "predicted": 12, "quarantined": 0}
+    assert record["provider"] == "CPUExecutionProvider"
+    table = pq.read_table("out/predictions.parquet")
+    assert table.column_names == ["id", "label", "probs", "family:ant", "family:bee"]
+
+
+def test_a_second_run_computes_nothing_and_is_the_same(members: list[Path], images: Path) -> None:
+    submit(members, images, "one")
+    before = parts()
+    again = submit(members, images, "two")
+    assert again.record["evaluations"] == 0
+    assert parts() == before
+    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+
+
+def test_a_member_more_costs_one_member(members: list[Path], images: Path) -> None:
+    submit(members[:3], images, "one")
+    again = submit(members, images, "two")
+    assert again.record["evaluations"] == 12
+
+
+@pytest.mark.parametrize("more", [{"batch_size": 1}, {"batch_size": 5}, {"threads": 1}])
+def test_batch_and_threads_change_no_byte(
+    members: list[Path], images: Path, more: dict[str, int]
+) -> None:
+    submit(members, images, "one", output="probs")
+    submit(members, images, "two", output="probs", store="other", **more)
+    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+
+
+def test_shards_change_no_byte(members: list[Path], images: Path) -> None:
+    submit(members, images, "one", output="probs")
+    submit(members, images, "two", output="probs", store="other", shard_size=5)
+    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+    assert len(list(Path("other").rglob("part-*.parquet"))) == 4 * 3
+
+
+def test_a_torn_shard_is_done_again_and_never_used(members: list[Path], images: Path) -> None:
+    submit(members, images, "one", shard_size=5)
+    torn = sorted(Path(".ensemble").rglob("part-00001.parquet"))[0]
+    data = bytearray(torn.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    torn.write_bytes(bytes(data))
+    again = submit(members, images, "two")
+    assert again.record["evaluations"] == 5
+    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+
+
+def test_a_changed_image_is_never_answered_from_the_store(
+    members: list[Path], images: Path
+) -> None:
+    submit(members, images, "one")
+    Image.new("RGB", (9, 9), (255, 0, 0)).save(images / "img5.png")
+    assert submit(members, images, "two").record["evaluations"] == 48
+
+
+@pytest.mark.parametrize("more", [{"tta": "hflip"}, {"tta": "vflip", "merge": "max"}])
+def test_other_views_are_other_predictions(
+    members: list[Path], images: Path, more: dict[str, str]
+) -> None:
+    submit(members, images, "one")
+    assert submit(members, images, "two", **more).record["evaluations"] == 48
+
+
+def test_a_bad_image_is_quarantined_and_its_neighbours_do_not_change(
+    members: list[Path], images: Path
+) -> None:
+    whole = submit(members, images, "one")
+    result = submit(members, damaged(images), "two")
+    assert [q.id for q in result.quarantined] == ["img3"]
+    assert result.path is None
+    assert not Path("two/_SUCCESS").exists()
+    rows = [whole.ids.index(i) for i in result.ids]
+    assert np.array_equal(result.probs, whole.probs[rows])
+    assert "img3" in Path("two/quarantine.csv").read_text()
+
+
+def test_fill_publishes_a_label_for_a_quarantined_image(members: list[Path], images: Path) -> None:
+    result = submit(members, damaged(images), fill="dog")
+    assert "img3,dog\n" in Path("out/submission.csv").read_text()
+    assert (result.path, Path("out/_SUCCESS").exists()) == (Path("out/submission.csv"), True)
+
+
+def test_fill_publishes_a_number_for_every_probability(members: list[Path], images: Path) -> None:
+    submit(members, damaged(images), fill=0, output="probs")
+    assert "img3,0.0,0.0,0.0\n" in Path("out/submission.csv").read_text()
+
+
+def test_a_fill_that_is_no_class_is_refused(members: list[Path], images: Path) -> None:
+    with pytest.raises(UsageError, match="--fill"):
+        submit(members, images, fill="zebra")
+
+
+def test_the_sample_gives_ids_order_and_columns(members: list[Path], images: Path) -> None:
+    order = [f"img{n}" for n in (7, 2, 12, 1, 3, 4, 5, 6, 8, 9, 10, 11)]
+    Path("s.csv").write_text("image,animal\n" + "".join(f"{i},cat\n" for i in order))
+    submit(members, images, sample="s.csv")
+    lines = Path("out/submission.csv").read_text().splitlines()
+    assert lines[0] == "image,animal"
+    assert [line.split(",")[0] for line in lines[1:]] == order
+
+
+def test_a_sample_that_names_other_ids_publishes_nothing(members: list[Path], images: Path) -> None:
+    Path("s.csv").write_text("id,label\nimg1,cat\nimg99,cat\n")
+    with pytest.raises(ContractError, match="img99"):
+        submit(members, images, sample="s.csv")
+    assert not Path("out").exists()
+
+
+def test_out_that_holds_another_run_is_refused(members: list[Path], images: Path) -> None:
+    submit(members, images)
+    with pytest.raises(UsageError, match="another run"):
+        submit(members, images, voting="hard")
+    submit(members, images, voting="hard", force=True)
+
+
+def test_the_same_run_may_write_to_its_folder_again(members: list[Path], images: Path) -> None:
+    submit(members, images)
+    submit(members, images)
+
+
+def test_a_vote_on_a_run_needs_no_model(members: list[Path], images: Path) -> None:
+    soft = submit(members, images)
+    for path in members:
+        path.unlink()
+    hard = api.vote("out", voting="hard", out="hard")
+    assert hard.ids == soft.ids
+    assert set(np.unique(hard.probs)) <= {0, 0.25, 0.5, 0.75, 1}
+
+
+def test_a_vote_equals_the_run_it_repeats(members: list[Path], images: Path) -> None:
+    submit(members, images, weights={"ant": 0.3, "bee": 0.7})
+    api.vote("out", weights="ant=0.3,bee=0.7", out="again")
+    assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
+
+
+def test_weights_of_another_family_are_refused_before_any_work(
+    members: list[Path], images: Path
+) -> None:
+    with pytest.raises(UsageError, match="no family for"):
+        submit(members, images, weights={"ant": 1, "cow": 1})
+    assert not Path(".ensemble").exists()
+
+
+def with_nan(path: Path) -> Path:
+    """Put a NaN among a member's weights."""
+    model = onnx.load(path)
+    matrix = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    matrix[0, 0] = np.nan
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    onnx.save(model, path)
+    return path
+
+
+def test_nan_names_the_member_and_the_image(members: list[Path], images: Path) -> None:
+    with_nan(members[1])
+    with pytest.raises(ScoreError, match=r"ant-f1 gave NaN.*'img1'"):
+        submit(members, images)
+
+
+def test_a_member_that_gives_nan_can_be_dropped_and_is_recorded(
+    members: list[Path], images: Path
+) -> None:
+    expected = submit([members[0], *members[2:]], images, "without")
+    with_nan(members[1])
+    result = submit(members, images, on_nan="drop-member")
+    assert result.record["dropped_members"] == ["ant-f1"]
+    assert np.array_equal(result.probs, expected.probs)
+
+
+def test_members_that_disagree_are_refused_before_images_are_read(
+    members: list[Path], make_member: MakeMember
+) -> None:
+    odd = make_member("cow-f0", classes=("x", "y", "z"))
+    with pytest.raises(MemberError, match="cannot vote together"):
+        submit([*members, odd], Path("no-such-folder"))
+
+
+def test_one_channel_members_read_grey(tmp_path: Path) -> None:
+    card = toy_card("grey-f0", channels=1)
+    member = save_member(tmp_path / "folds", card, toy_model(card))
+    result = submit([member], save_images(tmp_path / "images", 3))
+    assert len(result.ids) == 3
+
+
+def test_a_static_batch_gives_what_a_dynamic_one_gives(tmp_path: Path) -> None:
+    card = toy_card("toy-f0")
+    images = save_images(tmp_path / "images", 7)
+    free = save_member(tmp_path / "free", card, toy_model(card))
+    frozen = save_member(tmp_path / "frozen", card, toy_model(card, batch=8))
+    one = submit([free], images, "one", tta="flip")
+    two = submit([frozen], images, "two", tta="flip")
+    np.testing.assert_allclose(two.probs, one.probs, atol=1e-6)
+
+
+def test_the_frame_has_a_row_an_image(members: list[Path], images: Path) -> None:
+    frame = submit(members, images).frame
+    assert list(frame.columns) == ["id", "label", *CLASSES]
+    assert list(frame["id"]) == [f"img{n}" for n in range(1, 13)]
+
+
+def test_nothing_temporary_is_left(members: list[Path], images: Path) -> None:
+    submit(members, images)
+    assert not list(Path().rglob(".tmp-*"))

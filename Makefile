@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types bench zoo build clean docs
+
+# Python writes what it compiles: a later import is many times quicker.
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+PYTEST := $(BIN)/pytest
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.venv/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	@touch $@
+
+.venv/core: .venv/uv requirements.lock
+	$(UV) --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev: .venv/uv requirements-dev.lock
+	$(UV) --require-hashes -r requirements-dev.lock
+	@touch $@ .venv/core
+
+.venv/wheel: .venv/core $(shell find ensemble -name '*.py') pyproject.toml README.md
+	rm -rf dist
+	$(BIN)/uv build --quiet --wheel --out-dir dist
+	$(UV) --no-deps --reinstall dist/*.whl
+	@touch $@
+
+setup: .venv/dev .venv/wheel ## Make .venv with everything for development
+
+lint: .venv/dev ## Check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev ## Check types
+	$(BIN)/mypy
+
+build: .venv/wheel ## Build the wheel into dist/ and install it
+
+test: .venv/dev lint types build ## Lint, check types, build the wheel and test it
+	$(PYTEST)
+
+test-slow: .venv/dev build ## The tests that take minutes
+	$(PYTEST) -m slow
+
+docs: .venv/dev build ## Write the command reference anew
+	$(BIN)/python docs/make_cli.py
+
+clean: ## Remove what the other verbs made
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,112 @@
+"""The command line: parse, one call of the library, echo. Only this package speaks and exits."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import click
+
+from ensemble import errors
+from ensemble.cli.options import load_recipe_file, spread_lists
+
+EXIT_CODES: Final = {
+    errors.UsageError: 2,
+    errors.MemberError: 4,
+    errors.ProviderError: 4,
+    errors.ContractError: 5,
+    errors.StoreError: 1,
+    errors.ScoreError: 1,
+    errors.ImageError: 1,
+}
+"""faults and their exit codes; 3 is a run that finished with quarantined images."""
+
+_COMMANDS: Final = {
+    "export": "ensemble.cli.members",
+    "inspect": "ensemble.cli.members",
+    "run": "ensemble.cli.runs",
+    "vote": "ensemble.cli.runs",
+}
+
+
+class Lazy(click.Group):
+    """A group that imports a command only when it is asked for, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands, in the order in which they are used."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = __import__(_COMMANDS[cmd_name], fromlist=[cmd_name])
+        command = getattr(module, f"{cmd_name}_command")
+        return command if isinstance(command, click.Command) else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Rewrite `--members a b c` before click sees it."""
+        return super().parse_args(ctx, spread_lists(args))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ensemble-vote", prog_name="ensemble")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool) -> None:
+    """K-fold checkpoints in, one trustworthy submission out.
+
+    \b
+    ensemble export folds/*.ckpt --arch resnet50 --classes classes.txt --out folds
+    ensemble run --members folds/*.onnx --tta flip --images test
+    """
+    ctx.obj = debug
+    ctx.default_map = load_recipe_file()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: the one edge through which errors leave."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in args
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = cli.main(args, prog_name="ensemble", standalone_mode=False)
+    except errors.EnsembleError as error:
+        _fail(error, debug=debug)
+        sys.exit(_code_of(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _resumable("interrupted")
+        sys.exit(130)
+    except _Terminated:
+        _resumable("terminated")
+        sys.exit(143)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    raise _Terminated
+
+
+def _code_of(error: errors.EnsembleError) -> int:
+    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+
+
+def _fail(error: BaseException, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(str(error), err=True)
+
+
+def _resumable(what: str) -> None:
+    click.echo(f"{what}; what was committed is kept, and the same command goes on", err=True)

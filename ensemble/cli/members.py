@@ -1,0 +1,196 @@
+"""`ensemble export` and `ensemble inspect`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ensemble.cli.options import stacked
+from ensemble.cli.terminal import say_cards, say_export
+from ensemble.errors import UsageError
+
+if TYPE_CHECKING:
+    from ensemble.card import Card
+    from ensemble.export import ExportSpec
+
+_DESCRIBE: Final = (
+    click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
+                 "HEAD=… for each head of several."),
+    click.option("--head", help="The name of the one head.  [default: label]"),
+    click.option("--task", default="classification", show_default=True,
+                 type=click.Choice(["classification", "multilabel", "regression"])),
+    click.option("--activation", type=click.Choice(["softmax", "sigmoid", "none"]),
+                 help="What turns outputs into probabilities.  [default: by task]"),
+    click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
+    click.option("--fold", type=click.IntRange(0), help="[default: from the file's name: f0, "
+                 "fold0, fold_0]"),
+    click.option("--height", type=click.IntRange(1), help="Input height in pixels."),
+    click.option("--width", type=click.IntRange(1), help="Input width in pixels."),
+    click.option("--fit", type=click.Choice(["crop", "squash", "pad"]),
+                 help="How an image meets the input: timm's crop_mode center, squash, border."),
+    click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
+                 "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
+    click.option("--interpolation",
+                 type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"])),
+    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
+    click.option("--std", help="A number a channel, with commas."),
+    click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
+)  # fmt: skip
+
+
+@click.command(epilog="Example: ensemble export folds/*.ckpt --arch resnet50 --classes "
+               "classes.txt --out members")  # fmt: skip
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--arch", required=True, help="A timm name, or pkg.mod:factory, called with "
+              "num_classes (also found in the working directory).")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@stacked(_DESCRIBE)
+@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]))
+@click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
+@click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
+              help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
+def export_command(checkpoints: tuple[Path, ...], out: Path, **flags: Any) -> None:
+    """Turn fold checkpoints into ONNX members that describe themselves.
+
+    Each member is compared with torch at batches of 1, 2 and 5 before it is written. Without
+    --height, --mean and the like, a timm net's own data config is taken; a factory needs
+    --height, --width, --mean and --std, and defaults to crop_pct 1.0 and bilinear.
+    """
+    from ensemble.export import export_member
+
+    spec = _export_spec(flags)
+    for checkpoint in checkpoints:
+        say_export(export_member(checkpoint, spec, out))
+
+
+@click.command(epilog="Example: ensemble inspect folds/*.onnx")
+@click.argument("members", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the cards on stdout as JSON.")
+@click.option("--write-card", is_flag=True, help="Write a sidecar card for each foreign .onnx, "
+              "from the flags below.")  # fmt: skip
+@stacked(_DESCRIBE)
+@click.option("--output-name", help="The output of the .onnx that the head reads.")
+def inspect_command(
+    members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
+) -> None:
+    """Show members' cards, and whether the members can vote together."""
+    from ensemble import members as opening
+    from ensemble.paths import expand
+
+    paths = expand(members, ".onnx", "member")
+    if write_card:
+        for path in paths:
+            click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
+    opened = [opening.open_member(path) for path in paths]
+    say_cards([(m.path, m.card) for m in opened], as_json=as_json)
+    for head in dict.fromkeys(h.name for m in opened for h in m.card.heads):
+        opening.check_together(opened, head)
+    click.echo("these members can vote together", err=True)
+
+
+def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
+    from ensemble.export import ExportSpec, HeadSpec, PreprocessFlags
+
+    heads = tuple(HeadSpec(name, classes) for name, classes in _heads(flags).items())
+    return ExportSpec(
+        arch=flags["arch"],
+        heads=heads,
+        task=flags["task"],
+        activation=flags["activation"],
+        preprocess=PreprocessFlags(
+            height=flags["height"],
+            width=flags["width"],
+            fit=flags["fit"],
+            crop_pct=flags["crop_pct"],
+            interpolation=flags["interpolation"],
+            mean=_numbers("--mean", flags["mean"]),
+            std=_numbers("--std", flags["std"]),
+        ),
+        in_chans=flags["in_chans"],
+        dynamic_size=flags["dynamic_size"],
+        ema=flags["ema"],
+        trust_pickle=frozenset(flags["trust_pickle"]),
+        family=flags["family"],
+        fold=flags["fold"],
+    )
+
+
+def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
+    from ensemble.card import ACTIVATIONS, make_card
+    from ensemble.paths import family_and_fold
+
+    missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
+    if missing:
+        raise UsageError(f"--write-card needs {', '.join(missing)}")
+    heads = _heads(flags)
+    if len(heads) > 1 and flags["output_name"]:
+        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+    family, fold = family_and_fold(path)
+    family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
+
+    preprocess = {
+        "height": flags["height"],
+        "width": flags["width"],
+        "fit": flags["fit"] or "crop",
+        "crop_pct": 1.0 if flags["crop_pct"] is None else flags["crop_pct"],
+        "interpolation": flags["interpolation"] or "bilinear",
+        "mean": _numbers("--mean", flags["mean"]),
+        "std": _numbers("--std", flags["std"]),
+    }
+    described = [
+        {
+            "name": name,
+            "output": flags["output_name"] or name,
+            "task": flags["task"],
+            "activation": flags["activation"] or ACTIVATIONS[flags["task"]],
+            "classes": classes,
+        }
+        for name, classes in heads.items()
+    ]
+    record = {
+        "name": family if fold is None else f"{family}-f{fold}",
+        "family": family,
+        "fold": fold,
+        "arch": "foreign",
+        "preprocess": preprocess,
+        "heads": described,
+        "dynamic_size": flags["dynamic_size"],
+    }
+    return make_card(record, str(path))
+
+
+def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Read --classes: one list, or HEAD=list for each of several heads."""
+    given: tuple[str, ...] = flags["classes"]
+    if not given:
+        raise UsageError("--classes is needed: a,b,c or a file with a class a line")
+    heads: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        name, marked, listed = text.rpartition("=")
+        if len(given) > 1 and not marked:
+            raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
+        name = name or flags["head"] or "label"
+        if name in heads:
+            raise UsageError(f"--classes: head {name!r} stands there twice")
+        heads[name] = _classes(listed)
+    return heads
+
+
+def _classes(text: str) -> tuple[str, ...]:
+    path = Path(text)
+    if not path.is_file():
+        return tuple(part.strip() for part in text.split(","))
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
+    if not text:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error

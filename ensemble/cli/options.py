@@ -1,0 +1,147 @@
+"""Options that several commands share, each defined once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from ensemble.config import FILE, Recipe, parse_weights, read_toml, read_weights_file
+from ensemble.spec import DecodePolicy
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_LISTS: Final = ("--members", "--images")
+
+
+def spread_lists(args: list[str]) -> list[str]:
+    """Rewrite `--members a b c` as `--members a --members b --members c`.
+
+    click has no option that takes a shell-expanded list: b and c would become arguments.
+
+    Raises:
+        click.UsageError: such an option without a value.
+    """
+    out: list[str] = []
+    option, values = "", 0
+    for arg in args:
+        if option and not arg.startswith("-"):
+            out += [option, arg]
+            values += 1
+            continue
+        _check_some(option, values)
+        option, values = (arg, 0) if arg in _LISTS else ("", 0)
+        if not option:
+            out.append(arg)
+    _check_some(option, values)
+    return out
+
+
+def _check_some(option: str, values: int) -> None:
+    if option and not values:
+        raise click.UsageError(f"{option} needs one value or more")
+
+
+def load_recipe_file() -> dict[str, Any] | None:
+    """Return ensemble.toml of the working directory as defaults for `run` and `vote`."""
+    if not Path(FILE).is_file():
+        return None
+    settings = read_toml(Path(FILE))
+    weights = settings.get("weights")
+    if isinstance(weights, Mapping):
+        settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
+    for name in ("members", "images"):
+        if isinstance(settings.get(name), str):
+            settings[name] = [settings[name]]
+    return {"run": settings, "vote": settings}
+
+
+def _env(name: str) -> str:
+    return f"ENSEMBLE_{name.upper()}"
+
+
+def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]:
+    """An option that the environment and ensemble.toml can set too."""
+    key = name.removeprefix("--").replace("-", "_")
+    more.setdefault("show_default", more.get("default") is not None)
+    return click.option(name, key, envvar=_env(key), help=help, **more)
+
+
+_DEFAULT: Final = Recipe(members=(), images=())
+
+_INPUTS: Final = (
+    option("--members", multiple=True,
+           help="Members: files, a folder, a quoted glob or @list.txt."),
+    option("--images", multiple=True, default=("images",),
+           help="Images: a folder, files, a quoted glob, or a CSV with an id or path column."),
+    option("--tta", default=_DEFAULT.tta, help="Views: none, hflip, vflip, flip, d4, "
+           "multiscale(0.8,1,1.2), five_crop(H,W), ten_crop(H,W), or pkg.mod:name."),
+    option("--merge", default=_DEFAULT.merge, help="How a member's views become one.",
+           type=click.Choice(["mean", "gmean", "max", "min", "tsharpen", "logits"])),
+    option("--head", help="The head to predict, where members carry several."),
+    option("--id-from", default=_DEFAULT.id_from, type=click.Choice(["stem", "name", "path"]),
+           help="What the id of an image is."),
+    option("--exif", default="apply", type=click.Choice(["apply", "ignore"]),
+           help="Whether the EXIF orientation turns an image."),
+    option("--alpha", default="drop", type=click.Choice(["drop", "white", "black"]),
+           help="What becomes of transparency: dropped, or blended over a colour."),
+    option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
+           help="Larger images are quarantined before they are decoded."),
+    option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
+    option("--device", default=_DEFAULT.device, help="auto, cpu, cuda or cuda:<number>."),
+    option("--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
+           help="Where predictions are kept."),
+)  # fmt: skip
+
+_OUTPUTS: Final = (
+    option("--voting", default=_DEFAULT.voting, type=click.Choice(["soft", "hard", "geometric"]),
+           help="How members become one prediction."),
+    option("--weights", help="By family: a weights.json, or family=0.6,other=0.4."),
+    option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
+           "order, columns and whether labels or probabilities are asked for."),
+    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs"]),
+           help="What to write where there is no sample."),
+    option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
+           type=click.Choice(["auto", "index", "name"])),
+    option("--fill", help="For quarantined images: a label, or a number for every probability."),
+    option("--out", type=click.Path(path_type=Path),
+           help="The folder to write.  [default: submissions/<time and recipe>]"),
+    option("--force", is_flag=True, help="Replace another run in --out."),
+)  # fmt: skip
+
+_ENGINE: Final = (
+    option("--batch-size", default=_DEFAULT.batch_size, type=click.IntRange(1),
+           help="Images a forward."),
+    option("--shard-size", default=_DEFAULT.shard_size, type=click.IntRange(0),
+           help="Images a commit; 0 lets memory decide.", show_default=True),
+    option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),
+           help="Threads; 0 takes the processors this process may use.", show_default=True),
+    option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(["fail", "drop-member"]),
+           help="What to do about a member that gives NaN or infinity."),
+)  # fmt: skip
+
+
+def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
+    """Apply groups of options, in the order of the help page."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed([entry for group in groups for entry in group]):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Make the recipe of the parsed options."""
+    values = dict(settings)
+    decode = DecodePolicy(
+        **{k: values.pop(k) for k in ("exif", "alpha", "max_pixels", "allow_truncated")}
+    )
+    weights = parse_weights(values["weights"]) if values["weights"] else None
+    values["weights"] = read_weights_file(weights) if isinstance(weights, Path) else weights
+    return Recipe(**values, decode=decode)
+
+
+run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)
+vote_options: Final = stacked(_INPUTS, _OUTPUTS)

@@ -1,0 +1,47 @@
+"""`ensemble run` and `ensemble vote`."""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ensemble.cli.options import recipe_of, run_options, vote_options
+from ensemble.cli.terminal import Bar, say_submission
+
+_QUARANTINED: Final = 3
+
+
+@click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")
+@run_options
+@click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout.")
+def run_command(*, as_json: bool, **settings: Any) -> int:
+    """Score images with members and write a submission.
+
+    A run that was stopped goes on with the same command: finished shards are kept in the store.
+    """
+    from ensemble import pipeline
+
+    recipe = recipe_of(settings)
+    with Bar(sys.stderr) as bar:
+        result = pipeline.run(recipe, bar)
+    say_submission(result, as_json=as_json)
+    return _QUARANTINED if result.quarantined else 0
+
+
+@click.command(epilog="Example: ensemble vote submissions/first --voting hard --out submissions/2")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@vote_options
+@click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout.")
+def vote_command(*, run: Path | None, as_json: bool, **settings: Any) -> int:
+    """Vote again on predictions that the store holds; no model runs.
+
+    Give the folder of an earlier RUN, or the same --members, --images and --tta.
+    """
+    from ensemble import pipeline
+
+    recipe = recipe_of(settings)
+    with Bar(sys.stderr) as bar:
+        result = pipeline.vote(recipe, run, bar)
+    say_submission(result, as_json=as_json)
+    return _QUARANTINED if result.quarantined else 0

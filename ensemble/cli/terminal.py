@@ -1,0 +1,133 @@
+"""What a person sees: progress and summaries on stderr, data alone on stdout."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from ensemble.card import Card
+    from ensemble.export import Exported
+    from ensemble.publish import Submission
+
+_EVERY: Final = 10.0
+_REDRAW: Final = 0.2
+
+
+class Bar:
+    """Progress of a run: a bar on a terminal, elsewhere a line every ten seconds.
+
+    A run over one image and several members is one image: rates are in images.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        """Report on `stream`."""
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._clock = clock
+        self._total = self._done = 0
+        self._members = 1
+        self._began = self._shown = clock()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal on a fresh line."""
+        if self._terminal and self._total:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def start(self, total: int, members: int) -> None:
+        """Begin a count: evaluations in all, of so many members."""
+        self._total, self._done, self._members = total, 0, max(members, 1)
+        self._began = self._clock()
+        self._shown = self._began
+
+    def advance(self, evaluations: int) -> None:
+        """Count evaluations, and show them when it is time."""
+        self._done += evaluations
+        now = self._clock()
+        if now - self._shown >= (_REDRAW if self._terminal else _EVERY):
+            self._shown = now
+            self._show(now)
+
+    def warn(self, message: str) -> None:
+        """Print a line of warning."""
+        if self._terminal and self._total:
+            self._stream.write("\r\x1b[K")
+        click.echo(f"{click.style('note:', fg='yellow')} {message}", file=self._stream)
+
+    def _show(self, now: float) -> None:
+        share = self._done / self._total
+        seconds = max(now - self._began, 1e-9)
+        rate = self._done / self._members / seconds
+        left = round(seconds * (1 - share) / max(share, 1e-9))
+        text = f"{share:4.0%}  {rate:.1f} images/s  {left // 60}:{left % 60:02d} left"
+        if not self._terminal:
+            click.echo(text, file=self._stream)
+            return
+        filled = round(30 * share)
+        self._stream.write(f"\r\x1b[K[{'#' * filled}{'.' * (30 - filled)}] {text}")
+        self._stream.flush()
+
+
+def say_submission(result: "Submission", *, as_json: bool) -> None:
+    """Print where the submission lies, and what became of the images."""
+    record = result.record
+    counts = f"{len(result.ids)} predicted, {len(result.quarantined)} quarantined"
+    seconds = record.get("seconds")
+    took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    click.echo(f"{counts}{took}", err=True)
+    if result.path is None:
+        click.echo(
+            f"no submission was written: give --fill VALUE for the quarantined images "
+            f"({result.folder / 'quarantine.csv'})",
+            err=True,
+        )
+    if as_json:
+        click.echo(json.dumps(record, ensure_ascii=False))
+    elif result.path is not None:
+        click.echo(str(result.path))
+
+
+def say_export(exported: "Exported") -> None:
+    """Print the member that was written, and how far it differs from torch."""
+    card = exported.card
+    stripped = f", prefix {exported.stripped!r} stripped" if exported.stripped else ""
+    click.echo(
+        f"{card.name}: family {card.family}, fold {card.fold}, {card.preprocess.size} pixels, "
+        f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
+        err=True,
+    )
+    click.echo(str(exported.path))
+
+
+def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
+    """Print cards as a table, or as JSON."""
+    from ensemble.card import to_json
+
+    if as_json:
+        click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("member", "family", "fold", "arch", "input", "preprocessing", "heads")
+    for _, card in members:
+        pre = card.preprocess
+        heads = "; ".join(f"{h.name}: {len(h.classes)} classes, {h.activation}" for h in card.heads)
+        table.add_row(
+            card.name,
+            card.family,
+            "" if card.fold is None else str(card.fold),
+            card.arch,
+            f"{len(pre.mean)}x{pre.size}" + (" (any size)" if card.dynamic_size else ""),
+            f"{pre.fit} {pre.crop_pct:g} {pre.interpolation}",
+            heads,
+        )
+    Console().print(table)

@@ -1,0 +1,194 @@
+"""The command line: its options, its exit codes, and what goes where."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import MakeMember, save_member, toy_card, toy_model
+
+from ensemble.cli import main
+from ensemble.cli.options import spread_lists
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def ensemble(*args: str | Path) -> int:
+    """Run a command; return its exit code."""
+    with pytest.raises(SystemExit) as done:
+        main([str(a) for a in args])
+    assert isinstance(done.value.code, int)
+    return done.value.code
+
+
+def test_a_shell_expanded_list_is_taken(members: list[Path], images: Path) -> None:
+    assert ensemble("run", "--members", *members, "--images", images, "--out", "out") == 0
+    assert json.loads(Path("out/run.json").read_text())["counts"]["predicted"] == 12
+
+
+@pytest.mark.parametrize("given", ["folds", "folds/*.onnx", "@list.txt"])
+def test_a_folder_a_glob_and_a_list_are_taken(
+    members: list[Path], images: Path, given: str
+) -> None:
+    Path("list.txt").write_text("".join(f"{m}\n" for m in members))
+    assert ensemble("run", "--members", given, "--images", images, "--out", "out") == 0
+    assert len(json.loads(Path("out/run.json").read_text())["members"]) == 4
+
+
+def test_lists_are_spread_before_click_reads_them() -> None:
+    args = ["run", "--members", "a", "b", "--tta", "flip", "--images", "x"]
+    spread = ["run", "--members", "a", "--members", "b", "--tta", "flip", "--images", "x"]
+    assert spread_lists(args) == spread
+
+
+@pytest.mark.parametrize("args", [["--members"], ["--members", "--tta", "flip"]])
+def test_a_bare_list_option_is_refused(args: list[str]) -> None:
+    assert ensemble("run", *args) == 2
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [("*.nope", "nothing there matches"), ("https://x/y.onnx", "URL")],
+)
+def test_members_that_are_not_there_exit_2(
+    members: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("run", "--members", members) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_member_given_twice_exits_2(members: list[Path], images: Path) -> None:
+    assert ensemble("run", "--members", members[0], members[0], "--images", images) == 2
+
+
+def test_images_come_from_the_folder_images_by_default(members: list[Path], images: Path) -> None:
+    assert images.name == "images"
+    assert ensemble("run", "--members", *members, "--out", "out") == 0
+
+
+def test_the_recipe_file_is_read_and_flags_win(members: list[Path], images: Path) -> None:
+    Path("ensemble.toml").write_text(
+        f'members = ["folds/*.onnx"]\nimages = "{images}"\ntta = "hflip"\nout = "out"\n'
+        "[weights]\nant = 0.25\nbee = 0.75\n"
+    )
+    assert ensemble("run", "--voting", "hard") == 0
+    recipe = json.loads(Path("out/run.json").read_text())["recipe"]
+    assert (recipe["tta"], recipe["voting"]) == ("hflip", "hard")
+    assert recipe["weights"] == {"ant": 0.25, "bee": 0.75}
+
+
+def test_the_environment_wins_over_the_recipe_file(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("ensemble.toml").write_text('members = ["folds"]\ntta = "hflip"\nout = "out"\n')
+    monkeypatch.setenv("ENSEMBLE_TTA", "vflip")
+    assert ensemble("run", "--images", images) == 0
+    assert json.loads(Path("out/run.json").read_text())["recipe"]["tta"] == "vflip"
+
+
+def test_an_unknown_setting_exits_2_and_suggests(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("ensemble.toml").write_text('member = ["folds"]\n')
+    assert ensemble("run") == 2
+    assert "did you mean 'members'" in capsys.readouterr().err
+
+
+def test_quarantined_images_exit_3(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (images / "img3.png").write_bytes(b"")
+    args = ("run", "--members", *members, "--images", images, "--out", "out")
+    assert ensemble(*args) == 3
+    assert not Path("out/submission.csv").exists()
+    assert "--fill" in capsys.readouterr().err
+    assert ensemble(*args, "--fill", "cat") == 3
+    assert Path("out/submission.csv").exists()
+
+
+def test_a_member_that_is_broken_exits_4_before_images_are_read(members: list[Path]) -> None:
+    members[0].write_bytes(b"<html>")
+    assert ensemble("run", "--members", *members, "--images", "no-such-folder") == 4
+
+
+def test_cuda_without_a_gpu_exits_4(members: list[Path], images: Path) -> None:
+    from ensemble.session import why_no_cuda
+
+    if not why_no_cuda():
+        pytest.skip("CUDA starts here")
+    args = ("run", "--members", *members, "--images", images, "--device", "cuda")
+    assert ensemble(*args) == 4
+
+
+def test_ids_that_differ_exit_5(members: list[Path], images: Path) -> None:
+    Path("s.csv").write_text("id,label\nimg1,cat\n")
+    args = ("run", "--members", *members, "--images", images, "--sample", "s.csv")
+    assert ensemble(*args) == 5
+
+
+def test_stdout_carries_the_path_alone(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensemble("run", "--members", *members, "--images", images, "--out", "out")
+    assert capsys.readouterr().out == "out/submission.csv\n"
+
+
+def test_json_prints_the_record(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensemble("run", "--members", *members, "--images", images, "--out", "out", "--json")
+    assert json.loads(capsys.readouterr().out)["counts"]["predicted"] == 12
+
+
+def test_vote_reads_the_store_by_members_images_and_views(
+    members: list[Path], images: Path
+) -> None:
+    same = ("--members", *members, "--images", images, "--tta", "hflip", "--device", "cpu")
+    assert ensemble("vote", *same, "--out", "none") == 2
+    assert ensemble("run", *same, "--out", "one") == 0
+    assert ensemble("vote", *same, "--out", "two") == 0
+    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+
+
+def test_inspect_shows_cards_as_json(
+    members: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("inspect", *members, "--json") == 0
+    cards = json.loads(capsys.readouterr().out)
+    assert [c["family"] for c in cards.values()] == ["ant", "ant", "bee", "bee"]
+
+
+def test_inspect_shows_a_table_and_says_that_they_can_vote(
+    members: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("inspect", *members) == 0
+    shown = capsys.readouterr()
+    assert "bee-f1" in shown.out
+    assert "can vote together" in shown.err
+
+
+def test_inspect_exits_4_where_members_cannot_vote(
+    members: list[Path], make_member: MakeMember
+) -> None:
+    odd = make_member("cow-f0", classes=("x", "y"))
+    assert ensemble("inspect", *members, odd) == 4
+
+
+def test_inspect_writes_a_card_for_a_foreign_member(images: Path) -> None:
+    card = toy_card("net-f3")
+    path = save_member(Path("folds"), card, toy_model(card))
+    model = path.read_bytes()
+    import onnx
+
+    foreign = onnx.load_from_string(model)
+    del foreign.metadata_props[:]
+    onnx.save(foreign, path)
+    described = {
+        "--classes": "cat,dog,eel", "--height": "8", "--width": "8",
+        "--mean": "0.5,0.5,0.5", "--std": "0.25,0.25,0.25", "--output-name": "logits",
+    }  # fmt: skip
+    flags = [text for pair in described.items() for text in pair]
+    assert ensemble("inspect", path, "--write-card", *flags) == 0
+    written = json.loads(Path("folds/net-f3.onnx.card.json").read_text())
+    assert (written["family"], written["fold"]) == ("net", 3)
+    assert ensemble("run", "--members", path, "--images", images, "--out", "out") == 0

@@ -1,0 +1,270 @@
+"""Members that are not what they should be: exit 4 before any image is read."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import MakeMember, save_member, toy_card, toy_model
+from onnx import helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
+
+from ensemble import lineup, views
+from ensemble.card import from_json, to_json
+from ensemble.errors import EnsembleError, MemberError, UsageError
+from ensemble.members import check_together, open_member, write_sidecar
+from ensemble.session import why_no_cuda
+from ensemble.spec import Activation, Merge, Size
+
+
+def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> lineup.Player:
+    """Open a member and start it on the CPU."""
+    return lineup.start(
+        open_member(path), views.preset(tta), merge, device="cpu", threads=1, batch=batch
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"<html><body>not found</body></html>", "HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\x08\x08\x12\xff\xff", "truncated or not an ONNX"),
+        (b"just text", "truncated or not an ONNX"),
+    ],
+)
+def test_a_file_that_is_no_member_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "m-f0.onnx"
+    path.write_bytes(content)
+    with pytest.raises(MemberError, match=f"m-f0.onnx.*{message}"):
+        open_member(path)
+
+
+def test_a_missing_member_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MemberError, match="nowhere.onnx"):
+        open_member(tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.7, 0.95])
+def test_a_truncated_member_is_refused(make_member: MakeMember, keep: float) -> None:
+    path = make_member()
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(MemberError, match="toy-f0.onnx"):
+        begin(path)
+
+
+def external(tmp_path: Path, name: str = "toy-f0", seed: int = 0) -> Path:
+    """A foreign member with its weights in a second file, and a sidecar card."""
+    card = toy_card(name)
+    model = toy_model(card, seed=seed)
+    folder = tmp_path / "folds"
+    folder.mkdir(exist_ok=True)
+    convert_model_to_external_data(model, location=f"{name}.data", size_threshold=0)
+    onnx.save(model, folder / f"{name}.onnx")
+    write_sidecar(folder / f"{name}.onnx", card)
+    return folder / f"{name}.onnx"
+
+
+def test_external_data_beside_the_member_is_run(tmp_path: Path) -> None:
+    assert begin(external(tmp_path)).scorer.provider == "CPUExecutionProvider"
+
+
+def test_missing_external_data_is_named(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    (path.parent / "toy-f0.data").unlink()
+    with pytest.raises(MemberError, match="toy-f0.data is missing"):
+        open_member(path)
+
+
+def test_short_external_data_is_named(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    data = path.parent / "toy-f0.data"
+    data.write_bytes(data.read_bytes()[:-100])
+    with pytest.raises(MemberError, match="cut short"):
+        open_member(path)
+
+
+def test_another_folds_external_data_is_refused(tmp_path: Path) -> None:
+    first, second = external(tmp_path, "toy-f0", 0), external(tmp_path, "toy-f1", 1)
+    data = (second.parent / "toy-f1.data").read_bytes()
+    (first.parent / "toy-f0.data").write_bytes(data)
+    with pytest.raises(MemberError, match="another fold"):
+        open_member(first)
+
+
+@pytest.mark.parametrize("location", ["../outside.data", "/etc/hostname", "a\\b"])
+def test_external_data_outside_the_folder_is_refused(tmp_path: Path, location: str) -> None:
+    path = external(tmp_path)
+    model = onnx.load(path, load_external_data=False)
+    for entry in model.graph.initializer[0].external_data:
+        if entry.key == "location":
+            entry.value = location
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(MemberError, match="outside the member's folder"):
+        open_member(path)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_linked_external_data_is_refused(tmp_path: Path, link: object) -> None:
+    path = external(tmp_path)
+    data = path.parent / "toy-f0.data"
+    data.rename(tmp_path / "elsewhere.data")
+    assert callable(link)
+    link(tmp_path / "elsewhere.data", data)
+    with pytest.raises(MemberError, match="regular file with one link"):
+        open_member(path)
+
+
+@pytest.mark.parametrize(
+    ("opset", "domain", "ir", "message"),
+    [
+        (99, "", 8, "opset 99"),
+        (6, "", 8, "opset 6"),
+        (18, "evil", 8, "evil"),
+        (18, "", 99, "IR version 99"),
+    ],
+)
+def test_versions_and_domains_that_are_not_known_are_refused(
+    tmp_path: Path, opset: int, domain: str, ir: int, message: str
+) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.ir_version = ir
+    model.opset_import[0].version = opset
+    if domain:
+        model.opset_import.append(helper.make_opsetid(domain, 1))
+    with pytest.raises(MemberError, match=message):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_members_that_disagree_on_classes_cannot_vote(make_member: MakeMember) -> None:
+    first = make_member("a-f0")
+    second = make_member("b-f0", classes=("cat", "dog", "fox"))
+    with pytest.raises(MemberError, match="only in the first: \\['eel'\\]"):
+        check_together([open_member(first), open_member(second)], None)
+
+
+def test_members_with_classes_in_another_order_cannot_vote(make_member: MakeMember) -> None:
+    first = make_member("a-f0")
+    second = make_member("b-f0", classes=("dog", "cat", "eel"))
+    with pytest.raises(MemberError, match="another order"):
+        check_together([open_member(first), open_member(second)], None)
+
+
+def test_members_of_different_sizes_can_vote(make_member: MakeMember) -> None:
+    first = make_member("a-f0")
+    second = make_member("b-f0", size=Size(10, 12))
+    check_together([open_member(first), open_member(second)], None)
+
+
+def softmaxed(tmp_path: Path, activation: Activation) -> Path:
+    """A member whose graph ends in a Softmax, with a card that may say otherwise."""
+    card = toy_card(activation=activation)
+    model = toy_model(card)
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(helper.make_node("Softmax", ["raw"], ["logits"], axis=1))
+    return save_member(tmp_path, card, model)
+
+
+def test_a_double_softmax_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MemberError, match="probabilities already"):
+        begin(softmaxed(tmp_path, "softmax"))
+
+
+def test_logits_declared_as_probabilities_are_refused(make_member: MakeMember) -> None:
+    with pytest.raises(MemberError, match="no probabilities"):
+        begin(make_member(activation="none"))
+
+
+def test_probabilities_declared_as_such_are_run(tmp_path: Path) -> None:
+    assert begin(softmaxed(tmp_path, "none")).batch == 4
+
+
+def test_a_static_batch_is_kept(tmp_path: Path) -> None:
+    card = toy_card()
+    player = begin(save_member(tmp_path, card, toy_model(card, batch=8)), tta="flip")
+    assert (player.batch, player.fixed_batch) == (2, True)
+
+
+def test_a_static_batch_that_the_views_do_not_divide_is_refused(tmp_path: Path) -> None:
+    card = toy_card()
+    path = save_member(tmp_path, card, toy_model(card, batch=6))
+    with pytest.raises(MemberError, match="fixed at 6.*dynamic"):
+        begin(path, tta="flip")
+
+
+def test_a_view_that_the_member_cannot_take_is_refused(make_member: MakeMember) -> None:
+    with pytest.raises(MemberError, match="dynamic-size"):
+        begin(make_member(), tta="multiscale")
+
+
+def test_a_quarter_turn_of_an_oblong_input_is_refused(make_member: MakeMember) -> None:
+    with pytest.raises(EnsembleError, match="8x10 pixels only"):
+        begin(make_member(size=Size(8, 10)), tta="d4")
+
+
+def test_crops_that_are_the_whole_image_are_duplicates(make_member: MakeMember) -> None:
+    with pytest.raises(UsageError, match="would count twice"):
+        begin(make_member(), tta="five_crop(8,8)")
+
+
+def test_a_member_of_an_old_opset_is_converted_and_compared(tmp_path: Path) -> None:
+    card = toy_card()
+    new = begin(save_member(tmp_path / "new", card, toy_model(card)), tta="flip")
+    old = begin(save_member(tmp_path / "old", card, toy_model(card, opset=9)), tta="flip")
+    images = lineup.probe_images((4, 8, 8, 3))
+    assert old.member.converted
+    np.testing.assert_allclose(
+        old.scorer.score(images)["label"], new.scorer.score(images)["label"], atol=1e-6
+    )
+
+
+def test_cuda_asked_for_and_not_there_is_an_error(make_member: MakeMember) -> None:
+    member = open_member(make_member())
+    if not why_no_cuda():
+        pytest.skip("CUDA starts here")
+    with pytest.raises(EnsembleError, match="CUDA does not start"):
+        lineup.start(member, views.preset("none"), "mean", device="cuda", threads=1, batch=2)
+
+
+def test_a_card_survives_the_round_trip() -> None:
+    card = toy_card()
+    assert from_json(to_json(card), "here") == card
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ('"schema": 1|"schema": 9', "schema"),
+        ('"fit": "crop"|"fit": "zoom"', "fit"),
+        ('"height": 8|"height": 0', "height"),
+        ('"crop_pct": 1.0|"crop_pct": 0', "crop_pct"),
+        ('"activation": "softmax"|"activation": "sigmoid"', "activation"),
+        ('"eel"|"dog"', "classes"),
+        ('"arch": "toy"|"arch": "toy", "run": "rm"', "run"),
+        ('"fold": 0|"fold": -1', "fold"),
+    ],
+)
+def test_a_wrong_field_of_a_card_is_named(change: str, field: str) -> None:
+    before, after = change.split("|")
+    text = to_json(toy_card())
+    assert before in text
+    with pytest.raises(MemberError, match=field):
+        from_json(text.replace(before, after), "here")
+
+
+def test_a_huge_card_is_refused() -> None:
+    with pytest.raises(MemberError, match="bytes"):
+        from_json(" " * (9 * 1024 * 1024), "here")
+
+
+def test_a_nan_weight_is_not_mistaken_for_a_wrong_activation(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    matrix = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    matrix[0, 0] = np.nan
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    assert begin(save_member(tmp_path, card, model)).batch == 4

@@ -1,0 +1,117 @@
+"""The sample and the submission: ids byte for byte, order, columns."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSES
+
+from ensemble.errors import ContractError, UsageError
+from ensemble.submission import (
+    Row,
+    Sample,
+    check_ids_match,
+    formula_like,
+    plain_sample,
+    read_sample,
+    render,
+)
+
+ODD_IDS = ("007", "NA", "null", "1e5", " 8 ", "nan", "é", "a,b", 'q"q')
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    """Write a table as it stands."""
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_odd_ids_come_out_byte_for_byte(tmp_path: Path) -> None:
+    sample = plain_sample(ODD_IDS, CLASSES, "labels", "auto")
+    rows = {i: Row("dog", ()) for i in ODD_IDS}
+    path = write(tmp_path / "sample.csv", render(sample, rows, CLASSES))
+    assert read_sample(path, CLASSES).ids == ODD_IDS
+
+
+def test_rows_follow_the_order_of_the_sample(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "image,target\nb,cat\na,cat\n")
+    rows = {"a": Row("dog", ()), "b": Row("eel", ())}
+    text = render(read_sample(path, CLASSES), rows, CLASSES)
+    assert text == b"image,target\nb,eel\na,dog\n"
+
+
+def test_probability_columns_are_mapped_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "id,eel,cat,dog\na,0,0,0\n")
+    text = render(read_sample(path, CLASSES), {"a": Row("", (0.5, 0.3, 0.2))}, CLASSES)
+    assert text == b"id,eel,cat,dog\na,0.2,0.5,0.3\n"
+
+
+def test_a_bom_and_crlf_are_accepted(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", b"\xef\xbb\xbfid,label\r\na,cat\r\nb,cat\r\n")
+    sample = read_sample(path, CLASSES)
+    assert (sample.id_column, sample.ids) == ("id", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("id,label\n", "no rows"),
+        ("id;label\na;cat\n", "line 1.*commas"),
+        ("id,label,label\na,b,c\n", "line 1.*'label'"),
+        ("id,label\na,cat\na,dog\n", "line 3.*'a'"),
+        ("id,label\na,cat\nb\n", "line 3"),
+        ("id,label\n,cat\n", "line 2.*empty"),
+        ("id,cat,dog\na,0,0\n", "no column for \\['eel'\\]"),
+        ("id,cat,dog,eel,fox\na,0,0,0,0\n", "no class for \\['fox'\\]"),
+        ("id,label\na,3\n", "--labels-as"),
+    ],
+)
+def test_a_sample_that_is_wrong_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_sample(write(tmp_path / "s.csv", text), CLASSES)
+
+
+def test_a_sample_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="UTF-8"):
+        read_sample(write(tmp_path / "s.csv", b"id,label\n\xff\xfe,cat\n"), CLASSES)
+
+
+def test_names_where_the_classes_are_integers_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "id,label\na,cat\n")
+    with pytest.raises(UsageError, match="--labels-as"):
+        read_sample(path, ("0", "1"))
+
+
+def test_labels_as_index_writes_class_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "id,label\na,0\n")
+    sample = read_sample(path, CLASSES, "index")
+    assert render(sample, {"a": Row("eel", ())}, CLASSES) == b"id,label\na,2\n"
+
+
+def test_ids_that_differ_are_listed_both_ways() -> None:
+    sample = Sample("id", ("a", "b"), "label", ("label",), False)
+    with pytest.raises(ContractError, match=r"\['a'\].*\['c'\]"):
+        check_ids_match(sample, ["b", "c"])
+
+
+def test_a_missing_row_is_never_published() -> None:
+    sample = Sample("id", ("a", "b"), "label", ("label",), False)
+    with pytest.raises(ContractError, match="missing"):
+        render(sample, {"a": Row("cat", ())}, CLASSES)
+
+
+def test_a_row_too_many_is_never_published() -> None:
+    sample = Sample("id", ("a",), "label", ("label",), False)
+    with pytest.raises(ContractError, match="2 have a prediction"):
+        render(sample, {"a": Row("cat", ()), "b": Row("cat", ())}, CLASSES)
+
+
+def test_a_probability_that_is_not_finite_is_never_published() -> None:
+    sample = Sample("id", ("a",), "probs", CLASSES, False)
+    with pytest.raises(ContractError, match="nan"):
+        render(sample, {"a": Row("", (np.nan, 0, 1))}, CLASSES)
+
+
+def test_ids_that_a_spreadsheet_would_run_are_found() -> None:
+    assert formula_like(["=1+1", "a", "-b", "@c", "+d"]) == ["=1+1", "-b", "@c", "+d"]

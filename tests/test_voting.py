@@ -1,0 +1,172 @@
+"""The laws of voting, and scikit-learn as the oracle."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.ensemble import VotingClassifier
+from sklearn.preprocessing import LabelEncoder
+
+from ensemble import pools
+from ensemble.errors import UsageError
+from ensemble.spec import Voting
+from ensemble.voting import Ballot, family_means, fuse
+
+VOTINGS: tuple[Voting, ...] = ("soft", "hard", "geometric")
+
+
+def ballots(seed: int, members: int = 4, rows: int = 30, classes: int = 5) -> list[Ballot]:
+    """Random members, each a family of its own."""
+    rng = np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(classes), (members, rows)).astype(np.float32)
+    return [Ballot(f"m{i}-f0", f"m{i}", p) for i, p in enumerate(probs)]
+
+
+seeds = st.integers(0, 2**32 - 1)
+votings = st.sampled_from(VOTINGS)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, votings)
+def test_the_order_of_the_members_changes_no_bit(seed: int, voting: Voting) -> None:
+    given_order = ballots(seed, members=3)
+    weights = {"m0": 0.2, "m1": 0.5, "m2": 0.3}
+    first = fuse(given_order, voting, weights, "classification")
+    for order in permutations(given_order):
+        again = fuse(order, voting, weights, "classification")
+        assert np.array_equal(again.probs, first.probs)
+        assert np.array_equal(again.labels, first.labels)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, votings, st.floats(1e-3, 1e3))
+def test_the_scale_of_the_weights_does_not_matter(seed: int, voting: Voting, scale: float) -> None:
+    voters = ballots(seed, members=3)
+    weights = {"m0": 0.2, "m1": 0.5, "m2": 0.3}
+    first = fuse(voters, voting, weights, "classification")
+    scaled = {family: scale * w for family, w in weights.items()}
+    again = fuse(voters, voting, scaled, "classification")
+    np.testing.assert_allclose(again.probs, first.probs, atol=1e-12)
+    assert np.array_equal(again.labels, first.labels)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, votings)
+def test_a_one_hot_weight_gives_that_member(seed: int, voting: Voting) -> None:
+    voters = ballots(seed)
+    weights = {"m0": 0.0, "m1": 0.0, "m2": 1.0, "m3": 0.0}
+    fused = fuse(voters, voting, weights, "classification")
+    assert np.array_equal(fused.labels, voters[2].probs.argmax(1))
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, votings)
+def test_identical_members_give_that_member(seed: int, voting: Voting) -> None:
+    one = ballots(seed, members=1)[0].probs
+    voters = [Ballot(f"m{i}", f"m{i}", one) for i in range(3)]
+    fused = fuse(voters, voting, None, "classification")
+    assert np.array_equal(fused.labels, one.argmax(1))
+    if voting == "soft":
+        np.testing.assert_allclose(fused.probs, one, atol=1e-12)
+
+
+@pytest.mark.parametrize("voting", ["soft", "hard"])
+def test_it_agrees_with_sklearn(voting: Voting) -> None:
+    voters = ballots(7, members=4, rows=200)
+    weights = [0.1, 0.4, 0.3, 0.2]
+    judge = VotingClassifier([(b.name, None) for b in voters], voting=voting, weights=weights)
+    judge.estimators_ = [_Fixed(b.probs.astype(np.float64)) for b in voters]
+    judge.le_ = LabelEncoder().fit(np.arange(5))
+    judge.classes_ = judge.le_.classes_
+    rows = np.arange(200).reshape(-1, 1)
+    fused = fuse(voters, voting, {f"m{i}": w for i, w in enumerate(weights)}, "classification")
+    assert np.array_equal(fused.labels, judge.predict(rows))
+    if voting == "soft":
+        np.testing.assert_allclose(fused.probs, judge.predict_proba(rows), atol=1e-12)
+
+
+def test_the_folds_of_a_family_are_averaged_before_families_are_weighed() -> None:
+    a = ballots(1, members=3)
+    voters = [
+        Ballot("a-f0", "a", a[0].probs),
+        Ballot("a-f1", "a", a[1].probs),
+        Ballot("b-f0", "b", a[2].probs),
+    ]
+    fused = fuse(voters, "soft", {"a": 1, "b": 3}, "classification")
+    family = (a[0].probs.astype(np.float64) + a[1].probs) / 2
+    np.testing.assert_allclose(fused.probs, (family + 3.0 * a[2].probs) / 4, atol=1e-12)
+
+
+def test_a_tied_hard_vote_goes_to_the_largest_summed_probability() -> None:
+    first = np.array([[0.6, 0.4, 0.0]], np.float32)
+    second = np.array([[0.1, 0.9, 0.0]], np.float32)
+    fused = fuse(
+        [Ballot("a", "a", first), Ballot("b", "b", second)], "hard", None, "classification"
+    )
+    assert fused.labels.tolist() == [1]
+
+
+def test_what_is_still_tied_goes_to_the_lowest_class() -> None:
+    first = np.array([[0.0, 0.75, 0.25]], np.float32)
+    second = np.array([[0.0, 0.25, 0.75]], np.float32)
+    fused = fuse(
+        [Ballot("a", "a", first), Ballot("b", "b", second)], "hard", None, "classification"
+    )
+    assert fused.labels.tolist() == [1]
+
+
+def test_the_geometric_pool_does_not_underflow_and_sums_to_one() -> None:
+    tiny = np.array([[1e-30, 1e-20, 1.0]], np.float32)
+    voters = [Ballot(f"m{i}", f"m{i}", tiny) for i in range(8)]
+    fused = fuse(voters, "geometric", None, "classification")
+    np.testing.assert_allclose(fused.probs.sum(1), 1, atol=1e-12)
+    np.testing.assert_allclose(fused.probs[0, 1], 1e-20, rtol=1e-5)
+
+
+def test_a_geometric_row_of_zeros_favours_no_class() -> None:
+    assert pools.normalised(np.zeros((1, 4))).tolist() == [[0.25] * 4]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"m0": 1.0}, "no weight for"),
+        ({"m0": 1.0, "m1": 1.0, "zebra": 1.0}, "no family for"),
+        ({"m0": -1.0, "m1": 1.0}, "at least 0"),
+        ({"m0": 0.0, "m1": 0.0}, "not all 0"),
+        ({"m0": float("nan"), "m1": 1.0}, "finite"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        fuse(ballots(0, members=2), "soft", weights, "classification")
+
+
+def test_a_hard_vote_over_labels_of_a_multilabel_head_is_refused() -> None:
+    with pytest.raises(UsageError, match="hard vote"):
+        fuse(ballots(0), "hard", None, "multilabel")
+
+
+def test_family_means_are_named_in_sorted_order() -> None:
+    assert list(family_means(reversed_ballots())) == ["m0", "m1", "m2", "m3"]
+
+
+def reversed_ballots() -> list[Ballot]:
+    """The ballots, last first."""
+    return ballots(0)[::-1]
+
+
+class _Fixed:
+    """An estimator that knows its answers."""
+
+    def __init__(self, probs: NDArray[np.float64]) -> None:
+        self._probs = probs
+
+    def predict(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._probs[rows[:, 0]].argmax(1)
+
+    def predict_proba(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self._probs[rows[:, 0]]
