@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from ensemble.arrays import Pixels, Probs
+from ensemble.decode import decode
 from ensemble.errors import ImageError, ScoreError
-from ensemble.images import Hashed, decode, read
+from ensemble.images import Hashed, read
 from ensemble.preprocess import resize
 from ensemble.session import Scorer
 from ensemble.spec import DecodePolicy, Geometry, Quarantined

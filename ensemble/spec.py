@@ -1,7 +1,8 @@
 """The frozen records that cross the stages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Fit: TypeAlias = Literal["crop", "squash", "pad"]
 Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -9,6 +10,20 @@ Task: TypeAlias = Literal["classification", "multilabel", "regression"]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric"]
+
+
+EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "JPEG": ("jpg", "jpeg", "jpe"),
+    "PNG": ("png",),
+    "BMP": ("bmp",),
+    "GIF": ("gif",),
+    "TIFF": ("tif", "tiff"),
+    "WEBP": ("webp",),
+    "AVIF": ("avif",),
+    "HEIC": ("heic", "heif"),
+    "JPEG XL": ("jxl",),
+}
+"""The formats, and the extensions by which `scan` knows an image. Content decides the format."""
 
 
 @dataclass(frozen=True, slots=True)
