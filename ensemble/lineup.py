@@ -180,8 +180,8 @@ def _prove_conversion(member: Member) -> None:
     name = input_of(original).name
     pre = member.card.preprocess
     shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
-    pixels = probe_images(shape).transpose(0, 3, 1, 2).astype(np.float32) / 255
-    feeds = {name: np.ascontiguousarray(pixels)}
+    pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
+    feeds = {name: np.ascontiguousarray(pixels, np.float32)}
     before = run_once(original.SerializeToString(), feeds, member.folder)
     after = run_once(member.model.SerializeToString(), feeds, member.folder)
     for output, values in before.items():

@@ -163,7 +163,7 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
 def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
     """Return the one input that is not an initializer; see `open_member` for the checks."""
     held = {t.name for t in model.graph.initializer}
-    return next(i for i in model.graph.input if i.name not in held)
+    return cast(onnx.ValueInfoProto, next(i for i in model.graph.input if i.name not in held))
 
 
 def _read(path: Path) -> bytes:
@@ -304,7 +304,7 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
 
 def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
-        return cast(onnx.ModelProto, onnx.version_converter.convert_version(model, COMPOSED_OPSET))
+        return onnx.version_converter.convert_version(model, COMPOSED_OPSET)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         raise MemberError(
             f"{path}: cannot be brought to opset {COMPOSED_OPSET}: {str(error)[:200]}. Export it "

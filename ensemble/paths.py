@@ -10,17 +10,22 @@ from typing import Final
 
 from ensemble.errors import UsageError
 
-_DIGITS: Final = re.compile(r"(\d+)")
+_DIGITS: Final = re.compile("([0-9]+)")
 _MAGIC: Final = re.compile(r"[*?\[]")
 
-NaturalKey = tuple[tuple[int, int | str], ...]
+_SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".onnx")
+_SEPARATORS: Final = "-_. "
+_FOLDS: Final = tuple(
+    re.compile(rf"(?:^|(?<=[-_. ])){word}([0-9]+)(?=$|[-_. ])", re.IGNORECASE)
+    for word in ("fold[-_=]?", "f")
+)
 
 
-def natural_key(text: str) -> tuple[NaturalKey, str]:
-    """Return a sort key that puts 2 before 10, with ties in plain order."""
-    parts = _DIGITS.split(text)
-    key = tuple((1, part) if i % 2 == 0 else (0, int(part)) for i, part in enumerate(parts) if part)
-    return key, text
+def natural_key(text: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a sort key that puts 2 before 10; ties are in plain order."""
+    runs = _DIGITS.split(text)
+    digits = [run.lstrip("0") if i % 2 else run for i, run in enumerate(runs)]
+    return [(len(run) if i % 2 else 0, run) for i, run in enumerate(digits)], text
 
 
 def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
@@ -43,6 +48,29 @@ def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
     if not found:
         raise UsageError(f"no {what} given")
     return sorted(found.values(), key=lambda p: natural_key(str(p)))
+
+
+def family_and_fold(path: Path) -> tuple[str, int | None]:
+    """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
+
+    The fold is a part of its own between separators: f0, fold0, fold_0, fold-0 or fold=0. The
+    family is the rest of the name, and empty for a name such as "fold0.ckpt".
+
+    Raises:
+        UsageError: the name holds several folds.
+    """
+    stem = path.name
+    while (suffix := Path(stem).suffix).lower() in _SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    found = next((f for f in (list(p.finditer(stem)) for p in _FOLDS) if f), [])
+    if not found:
+        return stem, None
+    if len(found) > 1:
+        names = ", ".join(match[0] for match in found)
+        raise UsageError(f"{path}: its name holds several folds: {names}. Give --family and --fold")
+    start, end = found[0].span()
+    family = stem[:start].rstrip(_SEPARATORS) + stem[end:].rstrip(_SEPARATORS)
+    return family.lstrip(_SEPARATORS), int(found[0][1])
 
 
 def load_object(text: str, what: str) -> object:

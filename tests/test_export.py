@@ -1,0 +1,429 @@
+"""A checkpoint becomes a member whose outputs agree with torch, or no file at all."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import safetensors.torch
+import timm
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ensemble import export
+from ensemble.errors import MemberError, UsageError
+from ensemble.export import (
+    Exported,
+    ExportSpec,
+    HeadSpec,
+    PreprocessFlags,
+    export_member,
+    family_and_fold,
+)
+from ensemble.members import open_member
+from ensemble.session import run_once
+from ensemble.spec import Preprocess, Size
+
+FACTORIES = """
+from torch import nn
+
+
+def body(channels, columns):
+    pool = nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(
+        nn.Conv2d(channels, 4, 3, 2), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, columns)
+    )
+
+
+def tiny(num_classes):
+    return body(3, num_classes)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = body(1, 8)
+        self.age = nn.Linear(8, 2)
+        self.mask = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.body(x)
+        return {"age": self.age(x), "mask": self.mask(x)}
+
+
+def two_heads(num_classes):
+    assert num_classes == 5
+    return TwoHeads()
+
+
+class Frozen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = body(3, 3)
+
+    def forward(self, x):
+        return self.model(x.reshape(2, 3, 16, 16))
+
+
+def frozen(num_classes):
+    return Frozen()
+
+
+def no_module(num_classes):
+    return "resnet"
+
+
+def no_argument():
+    return body(3, 3)
+"""
+SIZE = PreprocessFlags(height=16, width=16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2))
+GREY = PreprocessFlags(height=16, width=16, mean=(0.5,), std=(0.25,))
+LABEL = HeadSpec("label", ("cat", "dog", "eel"))
+MODULE = "factories_of_the_export_tests"
+TINY = ExportSpec(f"{MODULE}:tiny", (LABEL,), preprocess=SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A member, the net that it was made from, and what torch's exporter gave."""
+
+    exported: Exported
+    net: nn.Module
+    program: torch.onnx.ONNXProgram
+
+    def outputs(self, batch: int, size: int) -> tuple[object, Mapping[str, NDArray[np.float32]]]:
+        channels = len(self.exported.card.preprocess.mean)
+        images = torch.randn(batch, channels, size, size)
+        with torch.inference_mode():
+            return self.net(images), run_once(
+                self.exported.path.read_bytes(), {"image": images.numpy()}
+            )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The working directory, with the factories in it."""
+    folder = tmp_path_factory.mktemp("export")
+    (folder / f"{MODULE}.py").write_text(FACTORIES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder
+    sys.modules.pop(MODULE, None)
+
+
+def make(folder: Path, net: nn.Module, spec: ExportSpec, name: str) -> Made:
+    programs: list[torch.onnx.ONNXProgram] = []
+    to_onnx = torch.onnx.export
+
+    def recorded(*args: object, **options: object) -> object:
+        programs.append(to_onnx(*args, **options))  # type: ignore[arg-type]
+        return programs[-1]
+
+    safetensors.torch.save_file(dict(net.state_dict()), folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", recorded)
+        exported = export_member(folder / name, spec, folder / "members")
+    return Made(exported, net.eval(), programs[0])
+
+
+def factory(folder: Path, name: str, columns: int) -> nn.Module:
+    names: dict[str, Callable[[int], nn.Module]] = {}
+    exec((folder / f"{MODULE}.py").read_text(), names)
+    torch.manual_seed(1)
+    return names[name](columns)
+
+
+@pytest.fixture(scope="module")
+def rgb(folder: Path) -> Made:
+    return make(folder, factory(folder, "tiny", 3), TINY, "tiny-f0.safetensors")
+
+
+@pytest.fixture(scope="module")
+def two(folder: Path) -> Made:
+    """Two heads in a dict, asked for in another order, over one channel and any size."""
+    heads = (HeadSpec("mask", ("no", "half", "yes")), HeadSpec("age", ("young", "old")))
+    arch = f"{MODULE}:two_heads"
+    spec = ExportSpec(arch, heads, preprocess=GREY, in_chans=1, dynamic_size=True)
+    net = factory(folder, "two_heads", 5)
+    return make(folder, net, spec, "two_fold_1_best.safetensors")
+
+
+@pytest.fixture(scope="module")
+def small_timm(folder: Path) -> Made:
+    net = timm.create_model("test_resnet", num_classes=3)
+    spec = ExportSpec("test_resnet", (LABEL,), preprocess=PreprocessFlags(crop_pct=0.9))
+    return make(folder, net, spec, "resnet-f2.safetensors")
+
+
+@pytest.fixture
+def again(rgb: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter gives its earlier answer at once."""
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: rgb.program)
+
+
+def checkpoint(folder: Path, state: Mapping[str, torch.Tensor]) -> Path:
+    path = folder / "other-f0.safetensors"
+    safetensors.torch.save_file(dict(state), path)
+    return path
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_a_member_agrees_with_torch(batch: int, rgb: Made) -> None:
+    expected, found = rgb.outputs(batch, 16)
+    np.testing.assert_allclose(found["label"], expected, rtol=0, atol=1e-4)
+
+
+def test_a_member_opens(rgb: Made) -> None:
+    member = open_member(rgb.exported.path)
+    assert member.card == rgb.exported.card
+    assert member.batch is None
+
+
+def test_a_member_is_called_after_its_family_and_fold(rgb: Made) -> None:
+    assert rgb.exported.path.name == "tiny-f0.onnx"
+    assert rgb.exported.card.name == "tiny-f0"
+
+
+def test_a_factory_has_plain_defaults(rgb: Made) -> None:
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.2, 0.2)
+    expected = Preprocess(Size(16, 16), "crop", 1.0, "bilinear", mean, std)
+    assert rgb.exported.card.preprocess == expected
+
+
+def test_the_card_tells_where_the_member_comes_from(rgb: Made) -> None:
+    source = rgb.exported.card.source
+    assert source["checkpoint"] == "tiny-f0.safetensors"
+    assert source["torch"] == str(torch.__version__)
+    assert source["max_abs_diff"] == rgb.exported.max_abs_diff <= 1e-4
+
+
+def test_a_member_holds_no_path_of_the_machine(rgb: Made, folder: Path) -> None:
+    data = rgb.exported.path.read_bytes()
+    assert b"stack_trace" not in data
+    assert str(folder).encode() not in data
+
+
+def test_a_member_has_an_opset_and_ir_that_old_runtimes_read(rgb: Made) -> None:
+    model = onnx.load(rgb.exported.path)
+    assert model.ir_version <= 10
+    assert [opset.version for opset in model.opset_import] == [18]
+
+
+def test_the_working_directory_leaves_the_import_path(rgb: Made, folder: Path) -> None:
+    assert rgb.exported.path.is_file()
+    assert str(folder) not in sys.path
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_heads_agree_with_torch_at_every_size(size: int, two: Made) -> None:
+    expected, found = two.outputs(5, size)
+    assert isinstance(expected, dict)
+    for name in ("age", "mask"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-4)
+
+
+def test_heads_come_in_the_order_that_was_asked(two: Made) -> None:
+    assert [head.name for head in two.exported.card.heads] == ["mask", "age"]
+
+
+def test_a_member_of_one_channel_and_any_size_opens(two: Made) -> None:
+    card = open_member(two.exported.path).card
+    assert card.dynamic_size
+    assert card.preprocess.mean == (0.5,)
+
+
+def test_a_timm_member_carries_timm_s_preprocessing(small_timm: Made) -> None:
+    half = (0.5, 0.5, 0.5)
+    expected = Preprocess(Size(160, 160), "crop", 0.9, "bilinear", half, half)
+    assert small_timm.exported.card.preprocess == expected
+
+
+def test_a_timm_member_tells_timm_s_version(small_timm: Made) -> None:
+    assert small_timm.exported.card.source["timm"] == timm.__version__
+
+
+def test_a_timm_member_agrees_with_torch(small_timm: Made) -> None:
+    expected, found = small_timm.outputs(5, 160)
+    np.testing.assert_allclose(found["label"], expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("again")
+def test_other_outputs_leave_no_file(
+    rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lie(
+        model: bytes, inputs: Mapping[str, NDArray[np.float32]], where: Path
+    ) -> dict[str, NDArray[np.float32]]:
+        return {name: value + 0.01 for name, value in run_once(model, inputs, where).items()}
+
+    monkeypatch.setattr(export, "run_once", lie)
+    path = checkpoint(folder, rgb.net.state_dict())
+    with pytest.raises(MemberError, match=r"differ by 0\.01 on head 'label' at batch 1, 16x16"):
+        export_member(path, TINY, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("again")
+def test_a_prefix_that_was_stripped_is_recorded(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    state = {f"module.{key}": value for key, value in rgb.net.state_dict().items()}
+    exported = export_member(checkpoint(folder, state), TINY, tmp_path)
+    assert exported.stripped == "module."
+    assert exported.card.source["stripped_prefix"] == "module."
+
+
+@pytest.mark.usefixtures("again")
+def test_large_weights_lie_beside_and_are_hashed(
+    rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_ONE_FILE", 0)
+    path = checkpoint(folder, rgb.net.state_dict())
+    exported = export_member(path, replace(TINY, family="large"), tmp_path)
+    assert "sha256:large-f0.onnx.data" in exported.card.source
+    assert open_member(exported.path).card == exported.card
+
+
+@pytest.mark.usefixtures("again")
+def test_a_head_named_like_an_inner_tensor_is_refused(
+    rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(rgb.program.model_proto)
+    model.graph.node[0].output[0] = "label"
+    monkeypatch.setattr(type(rgb.program), "model_proto", property(lambda _: model))
+    with pytest.raises(MemberError, match="inner tensor: rename the head"):
+        export_member(checkpoint(folder, rgb.net.state_dict()), TINY, tmp_path)
+
+
+def test_a_refusal_of_torch_s_exporter_names_the_checkpoint(
+    rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise torch.onnx.OnnxExporterError("no such operator")
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    path = checkpoint(folder, rgb.net.state_dict())
+    with pytest.raises(MemberError, match=r"other-f0.*cannot export the net: no such operator"):
+        export_member(path, TINY, tmp_path)
+
+
+@pytest.mark.usefixtures("again")
+def test_a_graph_with_a_fixed_batch_is_refused(
+    rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(rgb.program.model_proto)
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 2
+    monkeypatch.setattr(type(rgb.program), "model_proto", property(lambda _: model))
+    with pytest.raises(MemberError, match="fixes its batch"):
+        export_member(checkpoint(folder, rgb.net.state_dict()), TINY, tmp_path)
+
+
+def test_a_net_of_a_fixed_batch_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(folder, factory(folder, "frozen", 3).state_dict())
+    with pytest.raises(MemberError, match="fails on images of 1x3x16x16"):
+        export_member(path, replace(TINY, arch=f"{MODULE}:frozen"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_weight_is_named(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    state = {key: value for key, value in rgb.net.state_dict().items() if key != "4.bias"}
+    with pytest.raises(MemberError, match=r"other-f0\.safetensors: .*1 missing: 4\.bias"):
+        export_member(checkpoint(folder, state), TINY, tmp_path)
+
+
+def test_an_unknown_prefix_is_not_guessed(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    state = {f"student.{key}": value for key, value in rgb.net.state_dict().items()}
+    with pytest.raises(MemberError, match=r"4 missing: .*4 unexpected: student\.0\."):
+        export_member(checkpoint(folder, state), TINY, tmp_path)
+
+
+def test_a_wrong_count_of_classes_is_told(folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(folder, factory(folder, "tiny", 12).state_dict())
+    with pytest.raises(MemberError, match="the checkpoint has 12 classes, --classes gives 3"):
+        export_member(path, TINY, tmp_path)
+
+
+def test_a_weight_of_another_shape_is_named(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    state = {**rgb.net.state_dict(), "0.weight": torch.ones(4, 1, 3, 3)}
+    with pytest.raises(MemberError, match=r"0\.weight \(4, 1, 3, 3\) for \(4, 3, 3, 3\)"):
+        export_member(checkpoint(folder, state), TINY, tmp_path)
+
+
+def test_nan_weights_are_refused(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    state = {**rgb.net.state_dict(), "4.bias": torch.full((3,), float("nan"))}
+    with pytest.raises(MemberError, match="gives NaN or infinity"):
+        export_member(checkpoint(folder, state), TINY, tmp_path)
+
+
+def test_heads_that_the_net_lacks_are_refused(two: Made, folder: Path, tmp_path: Path) -> None:
+    heads = (HeadSpec("age", ("young", "old")), HeadSpec("sex", ("a", "b", "c")))
+    arch = f"{MODULE}:two_heads"
+    spec = ExportSpec(arch, heads, preprocess=GREY, in_chans=1)
+    with pytest.raises(MemberError, match="the net returns age, mask; the heads are age, sex"):
+        export_member(checkpoint(folder, two.net.state_dict()), spec, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arch": "no_such_package_here:net"}, "cannot import no_such_package_here"),
+        ({"arch": f"{MODULE}:tinny"}, "no function 'tinny'. Did you mean tiny"),
+        ({"arch": f"{MODULE}:no_module"}, "expected a torch.nn.Module from it, got str"),
+        ({"arch": f"{MODULE}:no_argument"}, "it must take num_classes"),
+        ({"arch": "test_resnett"}, "Did you mean test_resnet"),
+        ({"arch": "hf-hub:timm/resnet18"}, "no timm net"),
+        ({"preprocess": PreprocessFlags(height=16, mean=(0.5,) * 3)}, "tells --width, --std"),
+        ({"in_chans": 1}, "mean has 3 values and std 3; expected 1"),
+        ({"in_chans": 4}, "in_chans 4"),
+        ({"activation": "sigmoid"}, "does not suit classification"),
+        ({"heads": (LABEL, LABEL)}, "expected different names"),
+        ({"heads": (HeadSpec("image", ("a",)),)}, "none of them 'image'"),
+        ({"family": "../up"}, "it names a file"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_the_user_can_mend_is_a_usage_error(
+    change: Mapping[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        export_member(tmp_path / "a.pt", replace(TINY, **change), tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_grey_timm_net_needs_a_mean(tmp_path: Path) -> None:
+    spec = ExportSpec("test_resnet", (LABEL,), in_chans=1)
+    with pytest.raises(UsageError, match="1 channels: nothing tells --mean, --std"):
+        export_member(tmp_path / "a.pt", spec, tmp_path)
+
+
+def test_a_net_of_fixed_size_is_built_for_the_size_that_was_asked() -> None:
+    flags = PreprocessFlags(height=64, width=96)
+    net, _, _ = export._from_timm(ExportSpec("test_vit", (LABEL,), preprocess=flags))
+    assert net(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("resnet-f0.safetensors", ("resnet", 0)),
+        ("resnet-fold12.pt", ("resnet", 12)),
+        ("resnet_fold-3.pth.tar", ("resnet", 3)),
+        ("effnet_b0_fold_3_best.ckpt", ("effnet_b0_best", 3)),
+        ("fold0.ckpt", ("", 0)),
+        ("F1_vit.pt", ("vit", 1)),
+        ("vit_f16_fold2.pt", ("vit_f16", 2)),
+        ("resnet50.pt", ("resnet50", None)),
+        ("scaffold0.pt", ("scaffold0", None)),
+        ("v1.5-f0.pt", ("v1.5", 0)),
+    ],
+)
+def test_family_and_fold_come_from_the_name(name: str, expected: tuple[str, int | None]) -> None:
+    assert family_and_fold(Path("folds") / name) == expected
+
+
+def test_two_folds_in_a_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="several folds: f0, f1"):
+        family_and_fold(Path("a-f0-f1.pt"))
