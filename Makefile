@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types bench zoo build clean docs
+.PHONY: help setup test test-slow lint types build clean docs
 
 # Python writes what it compiles: a later import is many times quicker.
 unexport PYTHONDONTWRITEBYTECODE
