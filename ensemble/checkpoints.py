@@ -22,6 +22,7 @@ import torch
 
 from ensemble.errors import MemberError
 from ensemble.files import sha256_file
+from ensemble.paths import is_url
 
 PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.")
 """What DataParallel, torch.compile and Lightning modules put before a net's own names."""
@@ -83,7 +84,7 @@ def load_checkpoint(path: Path, *, ema: bool = False, trust_pickle: bool = False
 
 
 def _sniff(path: Path) -> bytes:
-    if "://" in str(path) or re.match(r"[a-z0-9+.-]{2,}:/", str(path)):
+    if is_url(path):
         raise MemberError(f"{path}: a URL is not a checkpoint; download it first")
     try:
         with path.open("rb") as stream:

@@ -7,7 +7,7 @@ what reaches ONNX Runtime is known.
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
@@ -21,6 +21,7 @@ from ensemble import card as cards
 from ensemble.card import Card
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
+from ensemble.paths import is_url
 from ensemble.spec import Size
 
 MAX_OPSET: Final = 26
@@ -66,12 +67,13 @@ def open_member(path: Path) -> Member:
     model = _parse(data, path)
     external = _check_external(model, path)
     card = _card_of(model, data, path)
-    digests = [f"{p.name}={sha256_file(p)}" for p in external]
-    _check_recorded(card, path, external)
+    digests = {p.name: sha256_file(p) for p in external}
+    _check_recorded(card, path, digests)
     opset = check_opsets(model, path)
     batch = _check_input(model, card, path)
     _check_outputs(model, card, path)
-    sha256 = sha256_bytes("\n".join([sha256_bytes(data), *digests]).encode())
+    parts = [sha256_bytes(data), *(f"{name}={digest}" for name, digest in digests.items())]
+    sha256 = sha256_bytes("\n".join(parts).encode())
     member = Member(path, card, sha256, model, batch)
     if opset >= COMPOSED_OPSET:
         return member
@@ -167,7 +169,7 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
 
 
 def _read(path: Path) -> bytes:
-    if "://" in str(path):
+    if is_url(path):
         raise MemberError(f"{path}: a URL is not a member; download it first")
     try:
         data = path.read_bytes()
@@ -248,18 +250,18 @@ def _external_file(path: Path, location: str) -> Path:
     return data
 
 
-def _check_recorded(card: Card, path: Path, external: Sequence[Path]) -> None:
-    for data in external:
-        recorded = card.source.get(f"sha256:{data.name}")
+def _check_recorded(card: Card, path: Path, digests: Mapping[str, str]) -> None:
+    for name, digest in digests.items():
+        recorded = card.source.get(f"sha256:{name}")
         if recorded is None:
             raise MemberError(
-                f"{path}: its card holds no SHA-256 of its external data {data.name}, so another "
+                f"{path}: its card holds no SHA-256 of its external data {name}, so another "
                 f"fold's weights could not be told. Export it as one file, or write the card anew "
                 f"with `ensemble inspect --write-card`"
             )
-        if recorded != sha256_file(data):
+        if recorded != digest:
             raise MemberError(
-                f"{path}: {data.name} is not the file that its card was written for (SHA-256): "
+                f"{path}: {name} is not the file that its card was written for (SHA-256): "
                 f"another fold's weights, perhaps"
             )
 

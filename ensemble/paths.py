@@ -11,6 +11,7 @@ from typing import Final
 from ensemble.errors import UsageError
 
 _DIGITS: Final = re.compile("([0-9]+)")
+_SCHEME: Final = re.compile(r"[a-z0-9+.-]{2,}:/")
 _MAGIC: Final = re.compile(r"[*?\[]")
 
 _SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".onnx")
@@ -26,6 +27,11 @@ def natural_key(text: str) -> tuple[list[tuple[int, str]], str]:
     runs = _DIGITS.split(text)
     digits = [run.lstrip("0") if i % 2 else run for i, run in enumerate(runs)]
     return [(len(run) if i % 2 else 0, run) for i, run in enumerate(digits)], text
+
+
+def is_url(path: Path) -> bool:
+    """Tell whether a path was a URL; `Path` makes one slash of two, so `https:/` counts."""
+    return "://" in str(path) or bool(_SCHEME.match(str(path)))
 
 
 def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:

@@ -47,6 +47,11 @@ def test_a_missing_member_is_named(tmp_path: Path) -> None:
         open_member(tmp_path / "nowhere.onnx")
 
 
+def test_a_url_is_told_from_a_missing_file() -> None:
+    with pytest.raises(MemberError, match="URL"):
+        open_member(Path("https://example.invalid/m-f0.onnx"))
+
+
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.95])
 def test_a_truncated_member_is_refused(make_member: MakeMember, keep: float) -> None:
     path = make_member()
