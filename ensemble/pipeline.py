@@ -1,6 +1,7 @@
 """The whole path: images and members in, a submission out. No maths and no terminal here."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -54,7 +55,8 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     head = players[0].member.card.head(recipe.head)
     images, skipped = _find_images(recipe, progress)
     sample = publish.sample_for(recipe, head, [image.source.id for image in images])
-    jobs = [_job(recipe, player, images) for player in players]
+    policy, image_set = lineup.read_policy(recipe.tta), _image_set(images)
+    jobs = [_job(recipe, p, policy, image_set, len(images)) for p in players]
     tally = _predict(recipe, images, jobs, progress)
     entries = [
         _entry(player.member, job.partition)
@@ -62,6 +64,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
         if job.name not in tally.dropped
     ]
     facts = {
+        "recipe_sha256": publish.recipe_hash(recipe),
         "provider": players[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
         "evaluations": tally.evaluations,
@@ -89,13 +92,17 @@ def vote(
     """
     progress = progress or Quiet()
     check_recipe(recipe)
-    out = publish.claim(recipe)
+    out = publish.claim(recipe, run_folder)
     if run_folder is not None:
         entries, head = publish.entries_of_run(recipe, run_folder)
     else:
         entries, head = _entries_of_members(recipe, progress)
     sample = publish.sample_for(recipe, head, publish.scored_ids(entries))
-    facts = {"provider": None, "evaluations": 0}
+    facts = {
+        "recipe_sha256": publish.recipe_hash(recipe, run_folder),
+        "provider": None,
+        "evaluations": 0,
+    }
     return publish.publish(recipe, out, Poll(entries, head, sample, facts), progress)
 
 
@@ -156,15 +163,16 @@ def _widths(member: Member) -> dict[str, int]:
     return {head.name: len(head.classes) for head in member.card.heads}
 
 
-def _job(recipe: Recipe, player: lineup.Player, images: Sequence[Hashed]) -> Job:
+def _job(
+    recipe: Recipe, player: lineup.Player, policy: Sequence[View], image_set: str, images: int
+) -> Job:
     member = player.member
-    policy = lineup.read_policy(recipe.tta)
-    fingerprint = _fingerprint(recipe, member, policy, player.scorer.provider, _image_set(images))
+    fingerprint = _fingerprint(recipe, member, policy, player.scorer.provider, image_set)
     partition = open_partition(
         recipe.store,
         fingerprint,
         _widths(member),
-        images=len(images),
+        images=images,
         shard_size=_shard_size(recipe, member),
     )
     geometry = member.card.preprocess.geometry
@@ -198,7 +206,7 @@ def _predict(
                 drop_nan=recipe.on_nan == "drop-member",
             )
         )
-    warnings = {w: t.warnings[w] for t in tallies for w in t.warnings}
+    warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
     dropped = tuple(name for t in tallies for name in t.dropped)
     if len(dropped) == len(jobs):
         raise MemberError(f"every member gave NaN: {', '.join(dropped)}")

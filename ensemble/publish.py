@@ -16,6 +16,7 @@ from ensemble.card import Head
 from ensemble.config import Recipe, settings_of
 from ensemble.errors import ContractError, StoreError, UsageError
 from ensemble.files import SUCCESS, publish_bytes, publish_json, sha256_bytes, sha256_json
+from ensemble.paths import natural_key
 from ensemble.spec import Quarantined
 from ensemble.store import Partition, load_partition
 
@@ -90,8 +91,12 @@ class Poll:
     facts: Mapping[str, object]
 
 
-def claim(recipe: Recipe) -> Path:
-    """Return the folder to write to, and refuse one that holds another run."""
+def claim(recipe: Recipe, run_folder: Path | None = None) -> Path:
+    """Return the folder to write to, and refuse one that holds another run.
+
+    Raises:
+        UsageError: `--out` holds another run, or a vote on another run than `run_folder`.
+    """
     if recipe.out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         plain = "".join(c if c.isalnum() else "-" for c in recipe.tta).strip("-")
@@ -99,17 +104,28 @@ def claim(recipe: Recipe) -> Path:
     out = recipe.out
     if recipe.force or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return out
-    if sha256_json(_comparable(recipe)) != _recorded(out):
+    if recipe_hash(recipe, run_folder) != _recorded(out):
         raise UsageError(f"--out {out} holds another run; name a new folder, or say --force")
     return out
 
 
-def _comparable(recipe: Recipe) -> dict[str, object]:
+def recipe_hash(recipe: Recipe, run_folder: Path | None = None) -> str:
+    """Return the SHA-256 of what makes a run this run, in hex.
+
+    A vote on an earlier run takes its predictions from `run_folder` and not from the recipe.
+    """
     beside = {"out", "force", "fill", "threads", "batch_size", "shard_size", "store"}
-    return {k: v for k, v in settings_of(recipe).items() if k not in beside}
+    settings = {k: v for k, v in settings_of(recipe).items() if k not in beside}
+    return sha256_json(settings if run_folder is None else {**settings, "run": str(run_folder)})
 
 
 def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sample:
+    """Return what the submission is to look like: the sample's ids and columns, or plain ones.
+
+    Raises:
+        UsageError: the sample is wrong, or does not suit the head or `--fill`.
+        ContractError: the sample and the images name different ids.
+    """
     if recipe.sample is None:
         output = recipe.output if head.task == "classification" else "probs"
         sample = submission.plain_sample(ids, head.classes, output, recipe.labels_as)
@@ -151,9 +167,9 @@ def entries_of_run(recipe: Recipe, folder: Path) -> tuple[list[Entry], Head]:
 
 
 def scored_ids(entries: Sequence[Entry]) -> list[str]:
-    """Return every id of the image set, predicted or quarantined, in the stored order."""
+    """Return every id of the image set, predicted or quarantined, in its natural order."""
     scores = entries[0].partition.read()
-    return [*scores.ids, *(q.id for q in scores.quarantined)]
+    return sorted([*scores.ids, *(q.id for q in scores.quarantined)], key=natural_key)
 
 
 def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submission:
@@ -299,7 +315,6 @@ def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
     return {
         "schema": 1,
         "recipe": settings_of(recipe),
-        "recipe_sha256": sha256_json(_comparable(recipe)),
         "store": str(recipe.store),
         "head": poll.head.name,
         "heads": [asdict(head) for head in poll.entries[0].heads],

@@ -188,6 +188,23 @@ def test_a_vote_equals_the_run_it_repeats(members: list[Path], images: Path) -> 
     assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
 
 
+def test_a_vote_keeps_the_place_of_a_quarantined_image(members: list[Path], images: Path) -> None:
+    submit(members, damaged(images), fill="dog")
+    api.vote("out", fill="dog", out="again")
+    assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
+
+
+def test_a_vote_on_another_run_does_not_replace_the_first(
+    members: list[Path], images: Path
+) -> None:
+    submit(members, images, "one")
+    submit(members, images, "two", tta="hflip")
+    api.vote("one", out="vote")
+    api.vote("one", out="vote")
+    with pytest.raises(UsageError, match="another run"):
+        api.vote("two", out="vote")
+
+
 def test_weights_of_another_family_are_refused_before_any_work(
     members: list[Path], images: Path
 ) -> None:
