@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ensemble.errors import ScoreError as ScoreError
     from ensemble.errors import StoreError as StoreError
     from ensemble.errors import UsageError as UsageError
-    from ensemble.export import ExportSpec as ExportSpec
-    from ensemble.export import HeadSpec as HeadSpec
-    from ensemble.export import PreprocessFlags as PreprocessFlags
+    from ensemble.nets import ExportSpec as ExportSpec
+    from ensemble.nets import HeadSpec as HeadSpec
+    from ensemble.nets import PreprocessFlags as PreprocessFlags
     from ensemble.publish import Submission as Submission
     from ensemble.session import FakeScorer as FakeScorer
     from ensemble.session import OnnxScorer as OnnxScorer
@@ -38,15 +38,15 @@ _HOMES = {
     "ContractError": "errors",
     "DecodePolicy": "spec",
     "EnsembleError": "errors",
-    "ExportSpec": "export",
+    "ExportSpec": "nets",
     "FakeScorer": "session",
     "Head": "card",
-    "HeadSpec": "export",
+    "HeadSpec": "nets",
     "ImageError": "errors",
     "MemberError": "errors",
     "OnnxScorer": "session",
     "Preprocess": "spec",
-    "PreprocessFlags": "export",
+    "PreprocessFlags": "nets",
     "ProviderError": "errors",
     "ScoreError": "errors",
     "Scorer": "session",

@@ -11,7 +11,8 @@ from ensemble.publish import Submission
 from ensemble.spec import DecodePolicy, Merge, Voting
 
 if TYPE_CHECKING:
-    from ensemble.export import Exported, ExportSpec
+    from ensemble.export import Exported
+    from ensemble.nets import ExportSpec
 
 Paths = str | Path | Iterable[str | Path]
 

@@ -4,16 +4,12 @@ An export is done when the outputs agree: the same images go through torch and O
 batches of 1, 2 and 5, and nothing is written unless they match.
 """
 
-import difflib
-import importlib
 import re
 import shutil
-import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -25,13 +21,14 @@ from torch import Tensor, nn
 
 from ensemble import card as cards
 from ensemble.card import ACTIVATIONS, Card, Head
-from ensemble.checkpoints import Checkpoint, load_checkpoint
+from ensemble.checkpoints import load_checkpoint
 from ensemble.errors import MemberError, UsageError
 from ensemble.files import publish, publish_bytes, sha256_file
 from ensemble.members import check_opsets, embed_card
+from ensemble.nets import NET_ERRORS, ExportSpec, brief, build, in_order, load_weights
 from ensemble.paths import family_and_fold
 from ensemble.session import run_once
-from ensemble.spec import Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.spec import Size
 
 INPUT: Final = "image"
 OPSET: Final = 18
@@ -41,59 +38,6 @@ TOLERANCE: Final = 1e-4
 """How far the outputs may differ, for outputs up to 1; beyond that, relative to the largest."""
 
 _ONE_FILE: Final = 1_900_000_000
-_FITS: Final[Mapping[str, Fit]] = {"center": "crop", "squash": "squash", "border": "pad"}
-_NET_ERRORS: Final = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class HeadSpec:
-    """One output of the net: its name, and the names of its columns in order."""
-
-    name: str
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PreprocessFlags:
-    """What the user says of the preprocessing; None takes timm's data config, or the default."""
-
-    height: int | None = None
-    width: int | None = None
-    fit: Fit | None = None
-    crop_pct: float | None = None
-    interpolation: Interpolation | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSpec:
-    """What the user says of the checkpoints.
-
-    `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes` and
-    returns a torch module. `num_classes` is the number of classes of all heads together. A net
-    with several heads returns a dict by head name, or a tuple in the order of `heads`.
-    `family` and `fold` are None where the file's name tells them; see `family_and_fold`.
-    """
-
-    arch: str
-    heads: tuple[HeadSpec, ...]
-    task: Task = "classification"
-    activation: Activation | None = None
-    preprocess: PreprocessFlags = PreprocessFlags()
-    in_chans: int = 3
-    dynamic_size: bool = False
-    ema: bool = False
-    trust_pickle: frozenset[Path] = frozenset()
-    family: str | None = None
-    fold: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +61,10 @@ def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
     """
     _check_heads(spec)
     family, fold = _identity(checkpoint, spec)
-    net, preprocess, source = _build(spec)
+    net, preprocess, source = build(spec)
     trusted = checkpoint.resolve() in {path.resolve() for path in spec.trust_pickle}
     loaded = load_checkpoint(checkpoint, ema=spec.ema, trust_pickle=trusted)
-    stripped = _load_weights(net, loaded, checkpoint, spec)
+    stripped = load_weights(net, loaded.state, loaded.stripped, checkpoint, spec)
     source |= {"checkpoint": checkpoint.name, "checkpoint_sha256": loaded.sha256}
     source |= {"stripped_prefix": stripped} if stripped else {}
     source |= {"trusted_pickle": "yes"} if trusted else {}
@@ -161,161 +105,6 @@ def _heads(spec: ExportSpec) -> tuple[Head, ...]:
     return tuple(Head(h.name, h.name, spec.task, activation, h.classes) for h in spec.heads)
 
 
-def _build(spec: ExportSpec) -> tuple[nn.Module, Preprocess, dict[str, str | float]]:
-    source: dict[str, str | float] = {"torch": str(torch.__version__)}
-    if ":" in spec.arch and "/" not in spec.arch:
-        defaults = PreprocessFlags(fit="crop", crop_pct=1.0, interpolation="bilinear")
-        preprocess = _preprocess(defaults, spec)
-        return _from_factory(spec), preprocess, source
-    net, defaults, version = _from_timm(spec)
-    return net, _preprocess(defaults, spec), source | {"timm": version}
-
-
-def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
-    given = {name: value for name, value in asdict(spec.preprocess).items() if value is not None}
-    flags = replace(defaults, **given)
-    missing = [f.name for f in fields(flags) if getattr(flags, f.name) is None]
-    if missing:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
-        raise UsageError(f"{spec.arch} with {spec.in_chans} channels: nothing tells {names}")
-    mean, std = cast(tuple[float, ...], flags.mean), cast(tuple[float, ...], flags.std)
-    if {len(mean), len(std)} != {spec.in_chans}:
-        raise UsageError(
-            f"mean has {len(mean)} values and std {len(std)}; expected {spec.in_chans}, one a "
-            f"channel: mend --mean, --std or --in-chans"
-        )
-    return Preprocess(
-        size=Size(cast(int, flags.height), cast(int, flags.width)),
-        fit=cast(Fit, flags.fit),
-        crop_pct=float(cast(float, flags.crop_pct)),
-        interpolation=cast(Interpolation, flags.interpolation),
-        mean=tuple(map(float, mean)),
-        std=tuple(map(float, std)),
-    )
-
-
-def _from_timm(spec: ExportSpec) -> tuple[nn.Module, PreprocessFlags, str]:
-    """Build a timm net; its preprocessing (no mean or std for one channel); timm's version."""
-    import timm  # noqa: PLC0415 - a factory needs no timm
-    import timm.data  # noqa: PLC0415
-
-    if not timm.is_model(spec.arch):
-        near = difflib.get_close_matches(spec.arch, timm.list_models(), n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "See timm.list_models()"
-        raise UsageError(f"arch {spec.arch!r}: no timm net, nor pkg.mod:factory. {hint}")
-    try:
-        known = timm.get_pretrained_cfg(spec.arch)
-        sizes = {}
-        if known is not None and known.fixed_input_size:
-            _, height, width = known.input_size
-            asked = (spec.preprocess.height or height, spec.preprocess.width or width)
-            sizes = {} if asked == (height, width) else {"img_size": asked}
-        net: nn.Module = timm.create_model(
-            spec.arch,
-            pretrained=False,
-            num_classes=_columns(spec),
-            in_chans=spec.in_chans,
-            **sizes,
-        )
-    except _NET_ERRORS as error:
-        raise UsageError(f"arch {spec.arch!r}: timm cannot build it: {_brief(error)}") from error
-    config = timm.data.resolve_model_data_config(net)
-    colours = spec.in_chans == len(config["mean"])
-    defaults = PreprocessFlags(
-        height=config["input_size"][1],
-        width=config["input_size"][2],
-        fit=_FITS.get(config["crop_mode"]),
-        crop_pct=config["crop_pct"],
-        interpolation=config["interpolation"],
-        mean=tuple(config["mean"]) if colours else None,
-        std=tuple(config["std"]) if colours else None,
-    )
-    return net, defaults, timm.__version__
-
-
-def _from_factory(spec: ExportSpec) -> nn.Module:
-    module_name, _, name = spec.arch.partition(":")
-    with _importable(Path.cwd()):
-        try:
-            module = importlib.import_module(module_name)
-        except (ImportError, SyntaxError, ValueError, TypeError) as error:
-            raise UsageError(f"arch {spec.arch!r}: cannot import {module_name}: {error}") from error
-        factory = getattr(module, name, None)
-        if not callable(factory):
-            near = difflib.get_close_matches(name, dir(module), n=1)
-            hint = f". Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"arch {spec.arch!r}: {module_name} has no function {name!r}{hint}")
-        try:
-            net = factory(num_classes=_columns(spec))
-        except TypeError as error:
-            raise UsageError(f"arch {spec.arch!r}: it must take num_classes: {error}") from error
-    if not isinstance(net, nn.Module):
-        kind = type(net).__name__
-        raise UsageError(f"arch {spec.arch!r}: expected a torch.nn.Module from it, got {kind}")
-    return net
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-def _columns(spec: ExportSpec) -> int:
-    return sum(len(head.classes) for head in spec.heads)
-
-
-def _load_weights(net: nn.Module, loaded: Checkpoint, path: Path, spec: ExportSpec) -> str:
-    """Load every weight, or none; return the prefix that was stripped for it."""
-    wanted = cast(Mapping[str, Tensor], net.state_dict())
-    state, stripped = _named_as(loaded, wanted)
-    _check_classes(state, wanted, path, _columns(spec))
-    both = [key for key in wanted if key in state]
-    faults = {
-        "missing": [key for key in wanted if key not in state],
-        "unexpected": [key for key in state if key not in wanted],
-        "of another shape": [
-            f"{key} {tuple(state[key].shape)} for {tuple(wanted[key].shape)}"
-            for key in both
-            if state[key].shape != wanted[key].shape
-        ],
-    }
-    told = [f"{len(keys)} {fault}: {_few(keys)}" for fault, keys in faults.items() if keys]
-    if told:
-        raise MemberError(
-            f"{path}: its weights do not fit {spec.arch}: {'; '.join(told)}. Give the --arch "
-            f"that it was trained with, or rename the weights"
-        )
-    net.load_state_dict(dict(state), strict=True)
-    return stripped
-
-
-def _named_as(loaded: Checkpoint, wanted: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
-    """Give back the part of the stripped prefix that the net itself carries, if any."""
-    for start in range(len(loaded.stripped)):
-        own = loaded.stripped[start:]
-        state = {own + key: value for key, value in loaded.state.items()}
-        if state.keys() == wanted.keys():
-            return state, loaded.stripped[:start]
-    return loaded.state, loaded.stripped
-
-
-def _check_classes(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, columns: int
-) -> None:
-    shapes = [(state[k].shape, w.shape) for k, w in wanted.items() if k in state]
-    differing = [(s, w) for s, w in shapes if s != w]
-    counts = {s[0] for s, w in differing if s[1:] == w[1:] and w[:1] == (columns,)}
-    if differing and len(counts) == 1 and all(w[:1] == (columns,) for _, w in differing):
-        raise MemberError(
-            f"{path}: the checkpoint has {counts.pop()} classes, --classes gives {columns}. Give "
-            f"the classes that it was trained with, in their order"
-        )
-
-
 class _Heads(nn.Module):
     """A net whose outputs come as a tuple, in the order of the heads."""
 
@@ -325,19 +114,7 @@ class _Heads(nn.Module):
         self.names = tuple(names)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return _in_order(self.net(image), self.names)
-
-
-def _in_order(found: object, names: Sequence[str]) -> tuple[Tensor, ...]:
-    if isinstance(found, Mapping):
-        if set(found) != set(names):
-            raise MemberError(f"the net returns {_few(found)}; the heads are {_few(names)}")
-        return tuple(found[name] for name in names)
-    outputs = (found,) if isinstance(found, Tensor) else found
-    if not isinstance(outputs, tuple | list) or len(outputs) != len(names):
-        count = len(outputs) if isinstance(outputs, tuple | list) else type(found).__name__
-        raise MemberError(f"the net returns {count} output(s); the heads are {_few(names)}")
-    return tuple(outputs)
+        return in_order(self.net(image), self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,10 +152,10 @@ class _Job:
         try:
             with torch.inference_mode():
                 found = self.net(images)
-        except _NET_ERRORS as error:
-            raise self.bad(f"the net itself fails on images of {shape}: {_brief(error)}") from error
+        except NET_ERRORS as error:
+            raise self.bad(f"the net itself fails on images of {shape}: {brief(error)}") from error
         try:
-            outputs = _in_order(found, [head.name for head in self.card.heads])
+            outputs = in_order(found, [head.name for head in self.card.heads])
         except MemberError as error:
             raise self.bad(str(error)) from error
         for head, output in zip(self.card.heads, outputs, strict=True):
@@ -407,9 +184,9 @@ class _Job:
                     external_data=False,
                     verbose=False,
                 )
-        except _NET_ERRORS as error:
+        except NET_ERRORS as error:
             raise self.bad(
-                f"torch cannot export the net: {_brief(error)}. Replace the operator that it "
+                f"torch cannot export the net: {brief(error)}. Replace the operator that it "
                 f"names" + (", or leave out --dynamic-size" if self.card.dynamic_size else "")
             ) from error
         return cast(torch.onnx.ONNXProgram, program)
@@ -493,13 +270,3 @@ def _forget_origin(graph: onnx.GraphProto) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
-
-
-def _few(keys: object) -> str:
-    names = [str(key) for key in cast(list[object], keys)]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _brief(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:300] or type(error).__name__

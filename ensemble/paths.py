@@ -1,10 +1,12 @@
 """Names: natural order, lists of files, and objects named `pkg.mod:name`."""
 
+import difflib
 import glob
 import importlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +81,16 @@ def family_and_fold(path: Path) -> tuple[str, int | None]:
     return family.lstrip(_SEPARATORS), int(found[0][1])
 
 
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Put a folder first on the import path for a while."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
 def load_object(text: str, what: str) -> object:
     """Import `pkg.mod:name`, looking in the working directory too.
 
@@ -90,16 +102,15 @@ def load_object(text: str, what: str) -> object:
     module_name, _, name = text.partition(":")
     if not module_name or not name.isidentifier():
         raise UsageError(f"{what} {text!r}: expected pkg.mod:name")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
+        with importable(Path.cwd()):
+            module = importlib.import_module(module_name)
+    except (ImportError, SyntaxError, ValueError, TypeError) as error:
         raise UsageError(f"{what} {text!r}: cannot import {module_name}: {error}") from error
-    finally:
-        sys.path.remove(here)
     if not hasattr(module, name):
-        raise UsageError(f"{what} {text!r}: {module_name} has no {name!r}")
+        near = difflib.get_close_matches(name, dir(module), n=1)
+        hint = f". Did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{what} {text!r}: {module_name} has no {name!r}{hint}")
     return getattr(module, name)
 
 

@@ -14,17 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ensemble import export
+from ensemble import export, nets
 from ensemble.errors import MemberError, UsageError
-from ensemble.export import (
-    Exported,
-    ExportSpec,
-    HeadSpec,
-    PreprocessFlags,
-    export_member,
-    family_and_fold,
-)
+from ensemble.export import Exported, export_member
 from ensemble.members import open_member
+from ensemble.nets import ExportSpec, HeadSpec, PreprocessFlags
+from ensemble.paths import family_and_fold
 from ensemble.session import run_once
 from ensemble.spec import Preprocess, Size
 
@@ -371,7 +366,7 @@ def test_heads_that_the_net_lacks_are_refused(two: Made, folder: Path, tmp_path:
     ("change", "message"),
     [
         ({"arch": "no_such_package_here:net"}, "cannot import no_such_package_here"),
-        ({"arch": f"{MODULE}:tinny"}, "no function 'tinny'. Did you mean tiny"),
+        ({"arch": f"{MODULE}:tinny"}, "has no 'tinny'. Did you mean tiny"),
         ({"arch": f"{MODULE}:no_module"}, "expected a torch.nn.Module from it, got str"),
         ({"arch": f"{MODULE}:no_argument"}, "it must take num_classes"),
         ({"arch": "test_resnett"}, "Did you mean test_resnet"),
@@ -401,7 +396,7 @@ def test_a_grey_timm_net_needs_a_mean(tmp_path: Path) -> None:
 
 def test_a_net_of_fixed_size_is_built_for_the_size_that_was_asked() -> None:
     flags = PreprocessFlags(height=64, width=96)
-    net, _, _ = export._from_timm(ExportSpec("test_vit", (LABEL,), preprocess=flags))
+    net, _, _ = nets._from_timm(ExportSpec("test_vit", (LABEL,), preprocess=flags))
     assert net(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
 
 

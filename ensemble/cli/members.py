@@ -11,7 +11,7 @@ from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
     from ensemble.card import Card
-    from ensemble.export import ExportSpec
+    from ensemble.nets import ExportSpec
 
 _DESCRIBE: Final = (
     click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
@@ -89,7 +89,7 @@ def inspect_command(
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
-    from ensemble.export import ExportSpec, HeadSpec, PreprocessFlags
+    from ensemble.nets import ExportSpec, HeadSpec, PreprocessFlags
 
     heads = tuple(HeadSpec(name, classes) for name, classes in _heads(flags).items())
     return ExportSpec(
