@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensemble.arrays import Probs
+from ensemble.columns import list_column, read_lists, text_column
 from ensemble.errors import StoreError
 from ensemble.files import (
     SUCCESS,
@@ -99,8 +99,8 @@ class Partition:
         Raises:
             StoreError: the disk refused.
         """
-        columns: dict[str, pa.Array] = {"id": pa.array(ids, pa.string())}
-        columns |= {name: _list_column(heads[name], width) for name, width in self.heads.items()}
+        columns: dict[str, pa.Array] = {"id": text_column(ids)}
+        columns |= {name: list_column(heads[name]) for name in self.heads}
         table = pa.table(columns)
         part = self._part(shard)
         publish(part, lambda temporary: pq.write_table(table, temporary, compression="none"))
@@ -133,10 +133,11 @@ class Partition:
             record = self._record(shard)
             if record is None or sha256_file(self._part(shard)) != record["sha256"]:
                 raise StoreError(f"{self._part(shard)} is missing or torn; run again to redo it")
-            tables.append(pq.read_table(self._part(shard)))
+            with pq.ParquetFile(self._part(shard)) as part:  # read_table would import pandas
+                tables.append(part.read())
             lost += _quarantined(record)
         table = pa.concat_tables(tables)
-        heads = {name: _matrix(table.column(name), w) for name, w in self.heads.items()}
+        heads = {name: read_lists(table.column(name), w) for name, w in self.heads.items()}
         return Scores(tuple(table.column("id").to_pylist()), heads, tuple(lost))
 
     def _part(self, shard: int) -> Path:
@@ -204,16 +205,6 @@ def load_partition(store: Path, key: str, heads: Mapping[str, int]) -> Partition
 def key_of(fingerprint: object) -> str:
     """Return the key of a fingerprint: 16 hex digits of the SHA-256 of its canonical JSON."""
     return sha256_json(fingerprint)[:16]
-
-
-def _list_column(values: Probs, width: int) -> pa.FixedSizeListArray:
-    flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, width)
-
-
-def _matrix(column: pa.ChunkedArray, width: int) -> Probs:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return cast(Probs, flat.reshape(-1, width))
 
 
 def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:

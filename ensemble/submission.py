@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensemble.arrays import Pooled
+from ensemble.columns import list_column, text_column
 from ensemble.errors import ContractError, UsageError
 from ensemble.files import SUCCESS, publish, publish_bytes, publish_json
 from ensemble.spec import Quarantined
@@ -189,12 +190,10 @@ def write_predictions(
     Raises:
         StoreError: the disk refused.
     """
-    columns: dict[str, pa.Array] = {"id": pa.array(ids, pa.string())}
+    columns: dict[str, pa.Array] = {"id": text_column(ids)}
     if labels:
-        columns["label"] = pa.array(labels, pa.string())
-    for name, values in probs.items():
-        flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
-        columns[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        columns["label"] = text_column(labels)
+    columns |= {name: list_column(values) for name, values in probs.items()}
     table = pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(metadata)})
     publish(path, lambda temporary: pq.write_table(table, temporary))
 

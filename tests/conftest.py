@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from ensemble.card import Card, Head
+from ensemble.cli import main
 from ensemble.members import embed_card
 from ensemble.spec import Activation, Preprocess, Size, Task
 
@@ -77,6 +78,14 @@ def save_images(folder: Path, count: int, *, seed: int = 0) -> Path:
         pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"img{number}.png")
     return folder
+
+
+def ensemble(*args: str | Path) -> int:
+    """Run a command; return its exit code."""
+    with pytest.raises(SystemExit) as done:
+        main([str(a) for a in args])
+    assert isinstance(done.value.code, int)
+    return done.value.code
 
 
 @pytest.fixture

@@ -4,23 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import MakeMember, save_member, toy_card, toy_model
+from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
 
-from ensemble.cli import main
 from ensemble.cli.options import spread_lists
 
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def ensemble(*args: str | Path) -> int:
-    """Run a command; return its exit code."""
-    with pytest.raises(SystemExit) as done:
-        main([str(a) for a in args])
-    assert isinstance(done.value.code, int)
-    return done.value.code
 
 
 def test_a_shell_expanded_list_is_taken(members: list[Path], images: Path) -> None:

@@ -13,7 +13,7 @@ PACKAGE = Path(ensemble.__file__).parent
 
 ROWS = {
     "arrays": 1, "errors": 1, "files": 1, "paths": 1,
-    "spec": 2, "card": 2, "config": 2, "pools": 2, "ops": 2,
+    "spec": 2, "card": 2, "config": 2, "pools": 2, "ops": 2, "columns": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3,
     "lineup": 4, "predict": 4, "publish": 4, "export": 4,
@@ -32,7 +32,7 @@ DOORS = {
     "timm": {"nets"},
     "safetensors": {"checkpoints"},
     "ttach": {"views"},
-    "pyarrow": {"store", "submission"},
+    "pyarrow": {"columns", "store", "submission"},
     "pandas": {"publish"},
     "click": {"cli"},
     "rich": {"cli"},
@@ -41,6 +41,9 @@ DOORS = {
 
 HEAVY = ("numpy", "pandas", "scipy", "onnx", "pyarrow", "torch", "timm", "ttach", "onnxruntime",
          "ray")  # fmt: skip
+
+SLOW = ("pandas", "scipy", "rich", "sklearn", "matplotlib")
+TORCH = ("torch", "torchvision", "timm", "ttach")
 
 
 def imports_of(name: str) -> set[str]:
@@ -91,6 +94,31 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_loads_no_torch_and_defers_what_is_slow(members: list[Path], images: Path) -> None:
+    script = (
+        "import sys\n"
+        "from ensemble.cli import main\n"
+        "from ensemble.session import OnnxScorer\n"
+        "seen, score = set(), OnnxScorer.score\n"
+        "def watched(self, images):\n"
+        "    seen.update(sys.modules)\n"
+        "    return score(self, images)\n"
+        "OnnxScorer.score = watched\n"
+        "try:\n"
+        f"    main(['run', '--members', {str(members[0].parent)!r}, "
+        f"'--images', {str(images)!r}, '--tta', 'flip'])\n"
+        "except SystemExit as end:\n"
+        "    code = end.code\n"
+        f"print(code, len(seen) > 0, [m for m in {SLOW + TORCH!r} if m in seen], "
+        f"[m for m in {TORCH!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        cwd=images.parent,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "0 True [] []"
 
 
 def test_public_names_are_listed_sorted_and_there() -> None:
