@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
 
+from ensemble import pipeline
 from ensemble.cli.options import spread_lists
 
 
@@ -183,3 +184,22 @@ def test_inspect_writes_a_card_for_a_foreign_member(images: Path) -> None:
     written = json.loads(Path("folds/net-f3.onnx.card.json").read_text())
     assert (written["family"], written["fold"]) == ("net", 3)
     assert ensemble("run", "--members", path, "--images", images, "--out", "out") == 0
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_unforeseen_fault_exits_1_and_shows_its_traceback_on_request(
+    debug: bool,
+    images: Path,
+    members: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(pipeline, "run", fail)
+    flags = ["--debug"] if debug else []
+    assert ensemble(*flags, "run", "--members", *members, "--images", images) == 1
+    said = capsys.readouterr().err
+    assert "nobody thought of this" in said
+    assert ("Traceback" in said) == debug

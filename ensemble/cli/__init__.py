@@ -84,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except _Terminated:
         _resumable("terminated")
         sys.exit(143)
+    except Exception as error:
+        _fail(error, debug=debug, unforeseen=True)
+        sys.exit(1)
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code if isinstance(code, int) else 0)
@@ -101,11 +104,15 @@ def _code_of(error: errors.EnsembleError) -> int:
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
 
 
-def _fail(error: BaseException, *, debug: bool) -> None:
+def _fail(error: BaseException, *, debug: bool, unforeseen: bool = False) -> None:
     if debug:
         traceback.print_exception(error)
+    text = str(error)
+    if unforeseen:
+        text = f"a fault of ensemble itself, {type(error).__name__}: {text}"
+        text += "" if debug else "; run it again as `ensemble --debug …` and report what it prints"
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(str(error), err=True)
+    click.echo(text, err=True)
 
 
 def _resumable(what: str) -> None:
