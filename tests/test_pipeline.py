@@ -14,6 +14,7 @@ from PIL import Image
 
 from ensemble import Submission, api
 from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
+from ensemble.spec import DecodePolicy
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,10 @@ def submit(members: list[Path], images: Path, out: str = "out", **more: Any) -> 
 def parts(store: Path = Path(".ensemble")) -> dict[str, int]:
     """The parts of the store and when they were written."""
     return {str(p): p.stat().st_mtime_ns for p in sorted(store.rglob("part-*.parquet"))}
+
+
+def recipe_of(result: Submission) -> dict[str, Any]:
+    return dict(result.record["recipe"])  # type: ignore[call-overload]
 
 
 def damaged(images: Path) -> Path:
@@ -114,6 +119,19 @@ def test_other_views_are_other_predictions(
 ) -> None:
     submit(members, images, "one")
     assert submit(members, images, "two", **more).record["evaluations"] == 48
+
+
+@pytest.mark.parametrize("policy", [DecodePolicy(exif="ignore"), DecodePolicy(alpha="white"),
+                                    DecodePolicy(allow_truncated=True)])  # fmt: skip
+def test_how_files_are_decoded_is_recorded_and_is_other_predictions(
+    members: list[Path], images: Path, policy: DecodePolicy
+) -> None:
+    first = submit(members, images, "one")
+    other = submit(members, images, "two", decode=policy)
+    assert other.record["evaluations"] == first.record["evaluations"] == 48
+    changed = {k for k in ("exif", "alpha", "allow_truncated")
+               if recipe_of(other)[k] != recipe_of(first)[k]}  # fmt: skip
+    assert len(changed) == 1
 
 
 def test_a_bad_image_is_quarantined_and_its_neighbours_do_not_change(
