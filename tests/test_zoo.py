@@ -1,0 +1,172 @@
+"""The real zoos: a run gives what torch, timm's transform and ttach's wrapper give."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import timm
+import torch
+import ttach
+from conftest import ensemble as command
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load_file
+from timm.data import create_transform
+from torch import nn
+
+import ensemble
+from ensemble.card import Card
+from ensemble.members import open_member
+
+ZOO = Path(__file__).parents[1] / "models_zoo"
+FASHION = ZOO / "fashion"
+IMAGENET = ZOO / "imagenet_lite"
+
+Build = Callable[[Card], nn.Module]
+
+
+def fashion_net(card: Card) -> nn.Module:
+    """The net of a fashion member, from the checkpoint that it was exported from."""
+    spec = importlib.util.spec_from_file_location("fashion_nets", FASHION / "nets.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net: nn.Module = getattr(module, card.arch.rpartition(":")[2])(10)
+    net.load_state_dict(load_file(FASHION / "checkpoints" / f"{card.name}.safetensors"))
+    return net
+
+
+def imagenet_net(card: Card) -> nn.Module:
+    net: nn.Module = timm.create_model(card.arch)
+    net.load_state_dict(load_file(IMAGENET / "work" / f"{card.name}.safetensors"))
+    return net
+
+
+def usual_way(
+    members: Sequence[Path], images: Sequence[Path], build: Build, views: ttach.Compose
+) -> NDArray[np.float64]:
+    """One pass a member: timm's transform, ttach's wrapper; folds averaged, then families."""
+    families: dict[str, list[NDArray[np.float64]]] = {}
+    for card in (open_member(path).card for path in members):
+        pre = card.preprocess
+        transform = create_transform(
+            (len(pre.mean), pre.size.height, pre.size.width),
+            interpolation=pre.interpolation,
+            crop_pct=pre.crop_pct,
+            mean=pre.mean,
+            std=pre.std,
+        )
+        mode = "L" if len(pre.mean) == 1 else "RGB"
+        batch = torch.stack([transform(Image.open(path).convert(mode)) for path in images])
+        net = nn.Sequential(build(card), nn.Softmax(1)).eval()
+        wrapped = ttach.ClassificationTTAWrapper(net, views, merge_mode="mean")
+        with torch.inference_mode():
+            probs = wrapped(batch).double().numpy()
+        families.setdefault(card.family, []).append(probs)
+    return np.mean([np.mean(folds, axis=0) for folds in families.values()], axis=0)
+
+
+def predictions(folder: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """The ids and fused probabilities that a run published."""
+    table = pq.read_table(folder / "predictions.parquet")
+    return table["id"].to_pylist(), np.array(table["probs"].to_pylist())
+
+
+@pytest.fixture(scope="module")
+def fashion_members() -> list[Path]:
+    return sorted(FASHION.glob("*.onnx"))
+
+
+@pytest.fixture(scope="module")
+def fashion_run(
+    fashion_members: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Mapping[str, str]]:
+    """`ensemble run --members models_zoo/fashion/*.onnx --tta flip`: its folder and labels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("fashion"))
+        images = ["--images", FASHION / "images"]
+        assert command("run", "--members", *fashion_members, "--tta", "flip", *images,
+                       "--out", "out") == 0  # fmt: skip
+        return Path("out").absolute(), labels_of(Path("out/submission.csv"))
+
+
+def labels_of(submission: Path) -> dict[str, str]:
+    return dict(line.split(",") for line in submission.read_text().splitlines()[1:])
+
+
+def test_a_fashion_run_equals_torch_timm_and_ttach(
+    fashion_members: list[Path], fashion_run: tuple[Path, Mapping[str, str]]
+) -> None:
+    folder, labels = fashion_run
+    ids, probs = predictions(folder)
+    images = [FASHION / "images" / f"{name}.png" for name in ids]
+    expected = usual_way(fashion_members, images, fashion_net, ttach.aliases.flip_transform())
+    classes = open_member(fashion_members[0]).card.heads[0].classes
+    np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-5)
+    assert labels == {i: classes[c] for i, c in zip(ids, expected.argmax(1), strict=True)}
+    assert len(ids) == 200
+
+
+def test_a_recipe_file_alone_gives_the_same_submission(
+    fashion_run: tuple[Path, Mapping[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {
+        "members": [str(FASHION / "*.onnx")],
+        "images": str(FASHION / "images"),
+        "tta": "flip",
+        "out": "out",
+    }
+    text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in recipe.items())
+    (tmp_path / "ensemble.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert command("run") == 0
+    first = (fashion_run[0] / "submission.csv").read_bytes()
+    assert Path("out/submission.csv").read_bytes() == first
+
+
+def test_the_demo_is_right_about_most_images(
+    fashion_members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sample = FASHION / "sample_submission.csv"
+    result = ensemble.run(fashion_members, FASHION / "images", tta="hflip", sample=sample)
+    truth = labels_of(FASHION / "labels.csv")
+    right = [truth[i] == label for i, label in zip(result.ids, result.labels, strict=True)]
+    assert list(result.ids) == list(truth)
+    assert np.mean(right) > 0.9
+
+
+def test_the_shipped_oof_is_by_the_fold_that_did_not_see_the_row() -> None:
+    table = pq.read_table(FASHION / "oof.parquet")
+    train = [line.split(",") for line in (FASHION / "train.csv").read_text().splitlines()[1:]]
+    about = json.loads(table.schema.metadata[b"ensemble.oof"])
+    truth = np.array([about["classes"].index(label) for _, label, _ in train])
+    assert table["id"].to_pylist() == [name for name, _, _ in train]
+    assert table["fold"].to_pylist() == [int(fold) for _, _, fold in train]
+    for family in about["checkpoints"]:
+        probs = np.array(table[family].to_pylist())
+        np.testing.assert_allclose(probs.sum(1), 1, atol=2e-3)
+        # a net that had seen its rows would be right about 95 of 100
+        assert 0.9 < np.mean(probs.argmax(1) == truth) < 0.94
+
+
+@pytest.mark.slow
+def test_an_imagenet_run_equals_torch_timm_and_ttach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run([sys.executable, IMAGENET / "build.py"], check=True)
+    members = sorted((IMAGENET / "work" / "members").glob("*.onnx"))
+    monkeypatch.chdir(tmp_path)
+    result = ensemble.run(members, IMAGENET / "work" / "photographs", tta="flip")
+    images = [IMAGENET / "work" / "photographs" / f"{name}.jpg" for name in result.ids]
+    expected = usual_way(members, images, imagenet_net, ttach.aliases.flip_transform())
+    np.testing.assert_allclose(result.probs, expected, rtol=0, atol=1e-5)
+    assert [result.classes.index(label) for label in result.labels] == list(expected.argmax(1))
+    assert len(members) == 3
