@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint types build clean docs
+.PHONY: help setup demo test test-slow lint types bench zoo build docs clean
 
 # Python writes what it compiles: a later import is many times quicker.
 unexport PYTHONDONTWRITEBYTECODE
@@ -8,6 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/pytest
+FASHION := models_zoo/fashion
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -33,6 +34,11 @@ help: ## Show this list
 
 setup: .venv/dev .venv/wheel ## Make .venv with everything for development
 
+demo: .venv/wheel ## Run the fashion zoo over its 200 test images: a submission, and its accuracy
+	$(BIN)/ensemble run --members $(FASHION)/*.onnx --tta hflip --images $(FASHION)/images \
+		--sample $(FASHION)/sample_submission.csv --out submissions/demo --force
+	$(BIN)/python $(FASHION)/accuracy.py submissions/demo/submission.csv
+
 lint: .venv/dev ## Check style and formatting
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,6 +53,15 @@ test: .venv/dev lint types build ## Lint, check types, build the wheel and test 
 
 test-slow: .venv/dev build ## The tests that take minutes
 	$(PYTEST) -m slow
+
+bench: .venv/dev build zoo ## Measure: speed against the floor and the usual way, memory, start
+	$(BIN)/python benchmarks/bench_run.py
+	$(BIN)/python benchmarks/bench_footprint.py
+
+zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains, for half an hour)
+	$(BIN)/python $(FASHION)/train.py
+	$(BIN)/python $(FASHION)/build.py
+	$(BIN)/python models_zoo/imagenet_lite/build.py
 
 docs: .venv/dev build ## Write the command reference anew
 	$(BIN)/python docs/make_cli.py
