@@ -47,7 +47,8 @@ def fuse(
     Args:
         ballots: The members, in any order; their rows and classes are the same.
         voting: "soft" (weighted mean), "geometric" (weighted mean of logarithms, then
-            renormalised for classification) or "hard" (each member votes for its argmax with
+            renormalised for classification; where the families exclude every class between
+            them, as soft) or "hard" (each member votes for its argmax with
             its family's weight divided by the family's members; ties go to the largest summed
             probability, then to the lowest class index).
         weights: A weight for each family, by name; None weighs families alike.
@@ -66,9 +67,9 @@ def fuse(
     if voting == "hard":
         probs, labels = _hard(ordered, share)
         return Fused(probs, labels, families)
-    probs = pools.linear(stack, vector) if voting == "soft" else pools.geometric(stack, vector)
-    if voting == "geometric" and task == "classification":
-        probs = pools.normalised(probs)
+    probs = pools.linear(stack, vector)
+    if voting == "geometric":
+        probs = _geometric(stack, vector, probs, task)
     labels = probs.argmax(1) if task == "classification" else np.empty(0, np.int64)
     return Fused(probs, labels, families)
 
@@ -105,6 +106,17 @@ def family_weights(
             f"weights must be finite, at least 0, and not all 0; found {wrong or dict(weights)}"
         )
     return {name: float(weights[name]) for name in sorted(families)}
+
+
+def _geometric(
+    stack: pools.Stack, weights: NDArray[np.float64], linear: Pooled, task: Task
+) -> Pooled:
+    """Pool; where the families exclude every class between them, the linear pool decides."""
+    probs = pools.geometric(stack, weights)
+    if task != "classification":
+        return probs
+    empty = probs.sum(1, keepdims=True) == 0
+    return pools.normalised(np.where(empty, linear, probs))
 
 
 def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled, Indices]:

@@ -170,3 +170,11 @@ class _Fixed:
 
     def predict_proba(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         return self._probs[rows[:, 0]]
+
+
+def test_where_every_class_is_excluded_the_linear_pool_decides() -> None:
+    rows = {"a": [[0.0, 0.7, 0.3, 0.0]], "b": [[0.2, 0.0, 0.0, 0.8]]}
+    ballots = [Ballot(f"{n}-f0", n, np.array(r, np.float32)) for n, r in rows.items()]
+    found = fuse(ballots, "geometric", None, "classification")
+    assert found.labels.tolist() == [3]
+    np.testing.assert_allclose(found.probs, [[0.1, 0.35, 0.15, 0.4]], atol=1e-7)
