@@ -148,9 +148,9 @@ def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> l
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble.export import export_member
+    from ensemble import export
 
-    return [export_member(Path(p), spec, Path(out)) for p in _texts(checkpoints)]
+    return list(export.export_members([Path(p) for p in _texts(checkpoints)], spec, Path(out)))
 
 
 def _texts(paths: Paths) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
@@ -50,6 +50,32 @@ class Exported:
     max_abs_diff: float
 
 
+def export_members(
+    checkpoints: Sequence[Path], spec: ExportSpec, folder: Path
+) -> Iterator[Exported]:
+    """Export checkpoints to `folder/<family>-f<fold>.onnx`, each proven against torch.
+
+    A member that is there is replaced. Yields each as it is written.
+
+    Raises:
+        UsageError: as `export_member`, or two checkpoints would become one file; then nothing
+            is written.
+        MemberError: as `export_member`.
+        StoreError: as `export_member`.
+    """
+    taken: dict[str, Path] = {}
+    for path in checkpoints:
+        name = _name(*_identity(path, spec))
+        if name in taken:
+            raise UsageError(
+                f"{taken[name]} and {path} would both become {name}.onnx: give each its fold in "
+                f"its file name (such as {name}-f0.pt), or export them apart with --family and "
+                f"--fold"
+            )
+        taken[name] = path
+    return (export_member(path, spec, folder) for path in checkpoints)
+
+
 def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
     """Export a checkpoint to `folder/<family>-f<fold>.onnx`, proven against torch.
 
@@ -69,7 +95,7 @@ def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
     source |= {"stripped_prefix": stripped} if stripped else {}
     source |= {"trusted_pickle": "yes"} if trusted else {}
     source |= {"weights": "ema"} if spec.ema else {}
-    name = family if fold is None else f"{family}-f{fold}"
+    name = _name(family, fold)
     card = Card(name, family, fold, spec.arch, preprocess, _heads(spec), spec.dynamic_size, source)
     cards.from_json(cards.to_json(card), str(checkpoint))
     net = net.float().eval()
@@ -87,6 +113,10 @@ def _identity(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
     if family.startswith(".") or not family.isprintable() or re.search(r'[/\\:*?"<>|]', family):
         raise UsageError(f"family {family!r}: it names a file, so give --family without / or \\")
     return family, fold
+
+
+def _name(family: str, fold: int | None) -> str:
+    return family if fold is None else f"{family}-f{fold}"
 
 
 def _check_heads(spec: ExportSpec) -> None:

@@ -422,3 +422,9 @@ def test_family_and_fold_come_from_the_name(name: str, expected: tuple[str, int 
 def test_two_folds_in_a_name_are_refused() -> None:
     with pytest.raises(UsageError, match="several folds: f0, f1"):
         family_and_fold(Path("a-f0-f1.pt"))
+
+
+@pytest.mark.parametrize("names", [("fold0/best.pt", "fold1/best.pt"), ("a-f0.pt", "x/a_fold0.pt")])
+def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="would both become"):
+        export.export_members([tmp_path / name for name in names], TINY, tmp_path)

@@ -56,11 +56,10 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, **flags: Any) -> No
     --height, --mean and the like, a timm net's own data config is taken; a factory needs
     --height, --width, --mean and --std, and defaults to crop_pct 1.0 and bilinear.
     """
-    from ensemble.export import export_member
+    from ensemble.export import export_members
 
-    spec = _export_spec(flags)
-    for checkpoint in checkpoints:
-        say_export(export_member(checkpoint, spec, out))
+    for exported in export_members(checkpoints, _export_spec(flags), out):
+        say_export(exported)
 
 
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
