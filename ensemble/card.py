@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, cast, get_args
 
 from ensemble.errors import MemberError
-from ensemble.spec import Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.spec import MAX_SIDE, Activation, Fit, Interpolation, Preprocess, Size, Task
 
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
 MAX_CARD_BYTES: Final = 8 * 1024 * 1024
-MAX_SIDE: Final = 16_384
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -100,6 +99,16 @@ def make_card(record: Mapping[str, object], where: str) -> Card:
     return from_json(json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False), where)
 
 
+def read_heads(record: object, where: str) -> tuple[Head, ...]:
+    """Read a list of heads and check every field; `where` names it in messages.
+
+    Raises:
+        MemberError: a field breaks the schema.
+    """
+    reader, heads = _Reader(where), cast(list[Json], record)
+    return tuple(reader.head(head, f"heads[{i}]") for i, head in enumerate(heads))
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Reads fields of one card; every complaint names the file and the field."""
@@ -121,7 +130,7 @@ class _Reader:
             fold=cast(int | None, fold),
             arch=self._text(fields, "arch"),
             preprocess=self._preprocess(self._object(fields.get("preprocess"), "preprocess")),
-            heads=tuple(self._head(h, f"heads[{i}]") for i, h in enumerate(heads)),
+            heads=tuple(self.head(h, f"heads[{i}]") for i, h in enumerate(heads)),
             dynamic_size=self._flag(fields, "dynamic_size"),
             source=self._source(fields.get("source", {})),
         )
@@ -151,7 +160,7 @@ class _Reader:
             std=std,
         )
 
-    def _head(self, record: Json, at: str) -> Head:
+    def head(self, record: Json, at: str) -> Head:
         fields = self._object(record, at)
         self._only(fields, at + ".", _HEAD_FIELDS)
         classes = self._list(fields, "classes")

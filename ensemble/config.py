@@ -137,6 +137,8 @@ def read_weights(path: Path, record: object) -> dict[str, float]:
     if not isinstance(record, dict) or not isinstance(record.get("weights"), dict):
         raise UsageError(f"{path}: expected an object with `weights` by family")
     decision = record.get("decision") or {}
+    if not isinstance(decision, dict):
+        raise UsageError(f"{path}: decision: expected an object, found {decision!r}")
     more = {
         "pool": record.get("pool", "linear") != "linear",
         "temperature": record.get("temperature", 1.0) != 1.0,

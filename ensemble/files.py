@@ -54,6 +54,18 @@ def publish_json(path: Path, record: Mapping[str, object]) -> None:
     publish_bytes(path, text.encode())
 
 
+def remove(path: Path) -> None:
+    """Remove a file that may be there.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {error.strerror}") from error
+
+
 def remove_temporaries(folder: Path) -> None:
     """Remove what writes that were cut off left in a folder."""
     for left in folder.glob(f"{TEMPORARY}*"):

@@ -50,7 +50,8 @@ def compose_graph(
 
     Returns:
         A model with the input `INPUT`, uint8 (N, H, W, C), and for each head the output
-        `probs_name(head)`, float32 (N, C), `raw_name(head)`, float32 (V, N, C), what the member
+        `probs_name(head)`, float32 (N, C), with rows of NaN where the member gave NaN or
+        infinity in any view, `raw_name(head)`, float32 (V, N, C), what the member
         itself gave, and with `keep_views` `views_name(head)`, float32 (V, N, C).
 
     Raises:
@@ -62,7 +63,8 @@ def compose_graph(
     raw = _member_outputs(build, model, card, views)
     outputs: list[onnx.ValueInfoProto] = []
     for head in card.heads:
-        probs = _merged(build, raw[head.name], head, merge, len(views))
+        merged = _merged(build, raw[head.name], head, merge, len(views))
+        probs = _guarded(build, merged, raw[head.name])
         build.name(probs, probs_name(head))
         build.name(raw[head.name], raw_name(head))
         columns = len(head.classes)
@@ -277,6 +279,13 @@ def _merged(build: _Builder, raw: str, head: Head, merge: Merge, n_views: int) -
         rows = [_flat(build, build.cut(probs, 0, v, v + 1)) for v in range(n_views)]
         merged = build.op("Max" if merge == "max" else "Min", *rows)
     return _renormalised(build, merged) if head.task == "classification" else merged
+
+
+def _guarded(build: _Builder, probs: str, raw: str) -> str:
+    """Make a row NaN where the member gave NaN or infinity, which an activation may hide."""
+    nothing = build.op("Mul", raw, build.number(0))  # 0, or NaN
+    rows = build.op("ReduceSum", nothing, build.integers(0, 2), keepdims=0)
+    return build.op("Add", probs, build.op("Unsqueeze", rows, build.integers(1)))
 
 
 def _geometric(build: _Builder, raw: str, head: Head, n_views: int) -> str:

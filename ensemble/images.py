@@ -1,6 +1,5 @@
 """Finding images, hashing them, and reading their bytes."""
 
-import csv
 import errno
 import fnmatch
 import os
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from ensemble.errors import ImageError, UsageError
-from ensemble.files import sha256_bytes, sha256_file
+from ensemble.files import sha256_bytes
 from ensemble.paths import natural_key
 from ensemble.spec import EXTENSIONS
+from ensemble.tables import read_table
 
 IdFrom: TypeAlias = Literal["stem", "name", "path"]
 
@@ -173,11 +173,8 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 
 def _listed(table: Path, id_from: IdFrom) -> Iterator[Source]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read {str(table)!r} as a UTF-8 CSV file: {error}") from error
+    header, body = read_table(table)
+    rows = [dict(zip(header, row, strict=True)) for row in body]
     columns = [c for c in ("id", "path") if rows and c in rows[0]]
     if not columns:
         raise UsageError(f"{str(table)!r}: expected a row, and a column `id` or `path`")
@@ -229,7 +226,8 @@ def _check_ids(images: Sequence[Source]) -> None:
     if twins:
         more = f"\n  and {len(twins) - 10} more" if len(twins) > 10 else ""
         raise UsageError(
-            f"{len(twins)} ids are given twice; tell them apart with --id-from path (or name):\n"
+            f"{len(twins)} ids are given twice; tell them apart with --id-from path (or name), and "
+            f"name the folder above them where several were named:\n"
             + "\n".join(twins[:10]) + more
         )  # fmt: skip
 
@@ -246,7 +244,8 @@ _PAUSES: Final = (0.05, 0.2)
 
 def _hashed(source: Source) -> Hashed:
     try:
-        return Hashed(source, sha256_file(source.path), source.path.stat().st_size)
+        data = _read_patiently(source.path)
+        return Hashed(source, sha256_bytes(data), len(data))
     except (OSError, ValueError):
         return Hashed(source, "", -1)
 

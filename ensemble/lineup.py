@@ -12,7 +12,7 @@ from onnx import ModelProto
 from ensemble import graph, views
 from ensemble.arrays import Pixels
 from ensemble.card import Head
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import MemberError, ScoreError, UsageError
 from ensemble.members import Member, check_together, input_of, open_member
 from ensemble.ops import output_size
 from ensemble.paths import load_object
@@ -22,6 +22,8 @@ from ensemble.spec import Merge, View
 _PROBE_SEED: Final = 20
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
+_CONCLUSIVE: Final = 8
+"""Labels of a multilabel head from which outputs in [0, 1] show that they are probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,14 @@ def _prove(player: Player, n_views: int) -> None:
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
     names |= {h.name: graph.probs_name(h) for h in card.heads}
-    values = player.scorer.outputs(images, names)
+    try:
+        values = player.scorer.outputs(images, names)
+    except ScoreError as error:
+        raise MemberError(
+            f"{player.member.path}: it fails on {rows} images in {n_views} views: {error}. Perhaps "
+            f"its batch axis is fixed inside: export it again with dynamic shapes, or by "
+            f"`ensemble export`"
+        ) from error
     for head in card.heads:
         raw = values[f"{head.name}/raw"]
         expected = (n_views, rows, len(head.classes))
@@ -161,6 +170,9 @@ def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> N
         return  # a member that gives NaN is dealt with where it is scored, by --on-nan
     inside = bool((raw >= 0).all() and (raw <= 1).all())
     sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
+    many = len(head.classes) >= _CONCLUSIVE
+    if head.task == "multilabel" and inside and not many:
+        return  # the logits of a few labels may well lie there
     looks_done = inside and (sums or head.task == "multilabel")
     if looks_done == (head.activation == "none"):
         return
@@ -169,7 +181,8 @@ def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> N
     raise MemberError(
         f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
         f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "
-        f"{raw.max():.3g}). The activation is probably {right!r}: correct the card"
+        f"{raw.max():.3g}). The activation is probably {right!r}: export it "
+        f"again with --activation {right}, or write the card beside it anew"
     )
 
 
@@ -182,8 +195,11 @@ def _prove_conversion(member: Member) -> None:
     shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
     pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
     feeds = {name: np.ascontiguousarray(pixels, np.float32)}
-    before = run_once(original.SerializeToString(), feeds, member.folder)
-    after = run_once(member.model.SerializeToString(), feeds, member.folder)
+    try:
+        before = run_once(original.SerializeToString(), feeds, member.folder)
+        after = run_once(member.model.SerializeToString(), feeds, member.folder)
+    except MemberError as error:
+        raise MemberError(f"{member.path}: {error}") from error
     for output, values in before.items():
         bound = _CONVERTED * max(1.0, float(abs(values).max()))
         difference = float(abs(values - after[output]).max())

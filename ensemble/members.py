@@ -18,7 +18,7 @@ from onnx import TensorProto
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from ensemble import card as cards
-from ensemble.card import Card
+from ensemble.card import Card, Head
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
 from ensemble.paths import is_url
@@ -67,7 +67,7 @@ def open_member(path: Path) -> Member:
     model = _parse(data, path)
     external = _check_external(model, path)
     card = _card_of(model, data, path)
-    digests = {p.name: sha256_file(p) for p in external}
+    digests = {name: sha256_file(file) for name, file in external.items()}
     _check_recorded(card, path, digests)
     opset = check_opsets(model, path)
     batch = _check_input(model, card, path)
@@ -92,15 +92,18 @@ def write_sidecar(path: Path, card: Card) -> Path:
     """Write a card beside a foreign .onnx file, with the hashes of the member's files.
 
     Raises:
-        MemberError: the .onnx file is not usable, or does not fit the card.
+        MemberError: the .onnx file is not usable, does not fit the card, or has a card inside.
     """
     data = _read(path)
     model = _parse(data, path)
+    if _embedded(model) is not None:
+        raise MemberError(f"{path}: it has a card inside, which counts; export it again instead")
     external = _check_external(model, path)
     check_opsets(model, path)
     _check_input(model, card, path)
     _check_outputs(model, card, path)
-    hashes = {f"sha256:{p.name}": sha256_file(p) for p in (path, *external)}
+    files = {path.name: path, **external}
+    hashes = {f"sha256:{name}": sha256_file(file) for name, file in files.items()}
     card = replace(card, source={**card.source, **hashes})
     target = path.with_name(path.name + SIDECAR)
     publish_bytes(target, (cards.to_json(card) + "\n").encode())
@@ -113,8 +116,6 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
     Raises:
         MemberError: two members share a name, a family holds a fold twice, or they disagree.
     """
-    first = members[0]
-    expected = first.card.head(head)
     names: dict[str, Member] = {}
     folds: dict[tuple[str, int | None], Member] = {}
     for member in members:
@@ -127,11 +128,25 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
             raise MemberError(
                 f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
             )
-        found = card.head(head)
-        if (found.task, found.classes) != (expected.task, expected.classes):
+    check_agree([(member.card.name, member.card.head(head)) for member in members])
+
+
+def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
+    """Check that the heads of members, given with the members' names, mean the same.
+
+    Raises:
+        MemberError: they have different names, tasks or classes, or other orders of classes.
+    """
+    first, expected = voters[0]
+    for name, found in voters:
+        if (found.name, found.task, found.classes) != (
+            expected.name,
+            expected.task,
+            expected.classes,
+        ):
             raise MemberError(
-                f"members {first.card.name} and {card.name} cannot vote together on head "
-                f"{found.name!r}: {_difference(expected, found)}"
+                f"members {first} and {name} cannot vote together on head {expected.name!r}: "
+                f"{_difference(expected, found)}"
             )
 
 
@@ -146,7 +161,8 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
             f"{path}: ONNX IR version {model.ir_version}; up to {MAX_IR} is known. Export it "
             f"again with an older IR, or update onnxruntime"
         )
-    domains = {o.domain for o in model.opset_import} | {n.domain for n in _nodes(model)}
+    imports = [*model.opset_import, *(o for f in model.functions for o in f.opset_import)]
+    domains = {o.domain for o in imports} | {n.domain for n in _nodes(model)}
     foreign = sorted(domains - set(DOMAINS))
     if foreign:
         raise MemberError(
@@ -197,9 +213,11 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
 
 def _card_of(model: onnx.ModelProto, data: bytes, path: Path) -> Card:
     sidecar = path.with_name(path.name + SIDECAR)
-    for prop in model.metadata_props:
-        if prop.key == cards.METADATA_KEY:
-            return cards.from_json(prop.value, str(path))
+    inside = _embedded(model)
+    if inside is not None and sidecar.exists():
+        raise MemberError(f"{path}: it has a card inside, and {sidecar.name} beside: delete that")
+    if inside is not None:
+        return cards.from_json(inside, str(path))
     if not sidecar.is_file():
         raise MemberError(
             f"{path}: the member has no card, inside or as {sidecar.name}. Write one with "
@@ -212,7 +230,12 @@ def _card_of(model: onnx.ModelProto, data: bytes, path: Path) -> Card:
     return card
 
 
-def _check_external(model: onnx.ModelProto, path: Path) -> list[Path]:
+def _embedded(model: onnx.ModelProto) -> str | None:
+    return next((p.value for p in model.metadata_props if p.key == cards.METADATA_KEY), None)
+
+
+def _check_external(model: onnx.ModelProto, path: Path) -> dict[str, Path]:
+    """Return the files of external data, by the place that the member names."""
     found: dict[str, Path] = {}
     for tensor in _tensors(model):
         if not uses_external_data(tensor):
@@ -227,7 +250,7 @@ def _check_external(model: onnx.ModelProto, path: Path) -> list[Path]:
                 f"at {end}. The file is cut short: copy it again"
             )
         found[info.location] = data
-    return [found[name] for name in sorted(found)]
+    return {name: found[name] for name in sorted(found)}
 
 
 def _external_file(path: Path, location: str) -> Path:
@@ -315,39 +338,44 @@ def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    for graph in _graphs(model):
-        yield from graph.node
-    for function in model.functions:
-        yield from function.node
+    """Every node: of the graph, of local functions, and of the graphs inside both."""
+    waiting = [*model.graph.node, *(node for f in model.functions for node in f.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for graph in _inner(node):
+            waiting.extend(graph.node)
+
+
+def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    for graph in _graphs(model):
+    """Every tensor that may have external data."""
+    graphs = [model.graph]
+    for node in _nodes(model):
+        graphs.extend(_inner(node))
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+    for graph in graphs:
         yield from graph.initializer
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-
-
-def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    waiting = [model.graph]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    waiting.append(attribute.g)
-                waiting.extend(attribute.graphs)
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
 
 
 def _shown(size: Size, card: Card) -> str:
     return "HxW" if card.dynamic_size else str(size)
 
 
-def _difference(expected: cards.Head, found: cards.Head) -> str:
+def _difference(expected: Head, found: Head) -> str:
+    if expected.name != found.name:
+        return f"the other's is called {found.name!r}"
     if expected.task != found.task:
         return f"the task is {expected.task} for one and {found.task} for the other"
     if sorted(expected.classes) == sorted(found.classes):

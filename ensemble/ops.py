@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
-from ensemble.spec import Op, Size, View
+from ensemble.spec import MAX_SIDE, Op, Size, View
 
 
 def output_size(view: View, size: Size) -> Size:
@@ -76,6 +76,8 @@ def _size_after(op: Op, size: Size, view: View) -> Size:
             size = crop
     if size.height < 1 or size.width < 1:
         raise UsageError(f"view {view.name} leaves no pixels: {size}")
+    if max(size.height, size.width) > MAX_SIDE:
+        raise UsageError(f"view {view.name} is {size}; a side has at most {MAX_SIDE} pixels")
     return size
 
 

@@ -120,7 +120,10 @@ def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[
         if "://" in text:
             raise UsageError(f"{what} {text}: a URL; only files are taken, so download it first")
         if text.startswith("@"):
-            yield from _expanded(_lines(Path(text[1:]), what), suffix, what)
+            lines = _lines(Path(text[1:]), what)
+            if nested := [line for line in lines if line.startswith("@")]:
+                raise UsageError(f"{what} {text}: {nested[0]} is a list within a list")
+            yield from _expanded(lines, suffix, what)
             continue
         path = Path(text)
         if path.is_dir():

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ensemble import lineup, publish, submission, voting
-from ensemble.card import Head
+from ensemble import lineup, publish, runs, submission, voting
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import MemberError, UsageError
 from ensemble.files import sha256_json
@@ -17,7 +16,7 @@ from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Job, Progress, Tally, predict
 from ensemble.publish import Entry, Poll, Submission
-from ensemble.session import CPU, CUDA, available_threads, why_no_cuda
+from ensemble.session import CPU, CUDA, available_threads, check_device, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Partition, key_of, load_partition, open_partition
 
@@ -50,7 +49,8 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     began = time.time()
     progress = progress or Quiet()
     check_recipe(recipe)
-    out = publish.claim(recipe)
+    check_device(recipe.device)
+    out = runs.claim(recipe)
     players = _line_up(recipe, progress)
     head = players[0].member.card.head(recipe.head)
     images, skipped = _find_images(recipe, progress)
@@ -59,12 +59,12 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     jobs = [_job(recipe, p, policy, image_set, len(images)) for p in players]
     tally = _predict(recipe, images, jobs, progress)
     entries = [
-        _entry(player.member, job.partition)
+        _entry(player.member, recipe.head, job.partition)
         for player, job in zip(players, jobs, strict=True)
         if job.name not in tally.dropped
     ]
     facts = {
-        "recipe_sha256": publish.recipe_hash(recipe),
+        "recipe_sha256": runs.recipe_hash(recipe),
         "provider": players[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
         "evaluations": tally.evaluations,
@@ -72,7 +72,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
         "skipped_files": dict(skipped),
         "odd_files": dict(tally.warnings),
     }
-    return publish.publish(recipe, out, Poll(entries, head, sample, facts), progress)
+    return publish.publish(recipe, out, Poll(entries, sample, facts), progress)
 
 
 def vote(
@@ -92,18 +92,21 @@ def vote(
     """
     progress = progress or Quiet()
     check_recipe(recipe)
-    out = publish.claim(recipe, run_folder)
-    if run_folder is not None:
-        entries, head = publish.entries_of_run(recipe, run_folder)
+    check_device(recipe.device)
+    facts: dict[str, object] = {"provider": None, "evaluations": 0}
+    keys: list[str] = []
+    if run_folder is None:
+        entries = _entries_of_members(recipe, progress)
     else:
-        entries, head = _entries_of_members(recipe, progress)
-    sample = publish.sample_for(recipe, head, publish.scored_ids(entries))
-    facts = {
-        "recipe_sha256": publish.recipe_hash(recipe, run_folder),
-        "provider": None,
-        "evaluations": 0,
-    }
-    return publish.publish(recipe, out, Poll(entries, head, sample, facts), progress)
+        earlier = runs.read_run(run_folder)
+        recipe = runs.carried(recipe, earlier)
+        keys = [voter.key for voter in earlier.members]
+        facts["run"] = str(run_folder)
+        entries = publish.entries_of_run(earlier, recipe.store, recipe.head)
+    out = runs.claim(recipe, keys)
+    facts["recipe_sha256"] = runs.recipe_hash(recipe, keys)
+    sample = publish.sample_for(recipe, entries[0].head, publish.scored_ids(entries))
+    return publish.publish(recipe, out, Poll(entries, sample, facts), progress)
 
 
 def _line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
@@ -159,10 +162,6 @@ def _image_set(images: Sequence[Hashed]) -> str:
     return sha256_json([[image.source.id, image.bytes, image.sha256] for image in images])
 
 
-def _widths(member: Member) -> dict[str, int]:
-    return {head.name: len(head.classes) for head in member.card.heads}
-
-
 def _job(
     recipe: Recipe, player: lineup.Player, policy: Sequence[View], image_set: str, images: int
 ) -> Job:
@@ -171,7 +170,6 @@ def _job(
     partition = open_partition(
         recipe.store,
         fingerprint,
-        _widths(member),
         images=images,
         shard_size=_shard_size(recipe, member),
     )
@@ -215,7 +213,7 @@ def _predict(
     return Tally(dropped, sum(t.evaluations for t in tallies), warnings)
 
 
-def _entries_of_members(recipe: Recipe, progress: Progress) -> tuple[list[Entry], Head]:
+def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     policy = lineup.read_policy(recipe.tta)
     for member in members:
@@ -227,22 +225,22 @@ def _entries_of_members(recipe: Recipe, progress: Progress) -> tuple[list[Entry]
         entries, missing = [], []
         for m in members:
             fingerprint = _fingerprint(recipe, m, policy, provider, image_set)
-            partition = load_partition(recipe.store, key_of(fingerprint), _widths(m))
+            partition = load_partition(recipe.store, key_of(fingerprint))
             if partition is None or not partition.complete():
                 missing.append(m.card.name)
                 continue
-            entries.append(_entry(m, partition))
+            entries.append(_entry(m, recipe.head, partition))
         if not missing:
-            return entries, members[0].card.head(recipe.head)
+            return entries
     raise UsageError(
         f"the store {recipe.store} lacks predictions of {', '.join(missing)} for these images "
         f"and --tta {recipe.tta}; make them with `ensemble run`"
     )
 
 
-def _entry(member: Member, partition: Partition) -> Entry:
+def _entry(member: Member, head: str | None, partition: Partition) -> Entry:
     card = member.card
-    return Entry(card.name, card.family, card.fold, member.sha256, partition, card.heads)
+    return Entry(card.name, card.family, card.fold, member.sha256, partition, card.head(head))
 
 
 def _providers(device: str) -> tuple[str, ...]:

@@ -111,7 +111,8 @@ def predict(
                         raise
                     dropped.append(job.name)
                     continue
-                job.partition.commit(shard, pixels.predicted(), heads, pixels.quarantined())
+                ids, lost = pixels.predicted(job.geometry), pixels.quarantined(job.geometry)
+                job.partition.commit(shard, ids, heads, lost)
                 evaluations += len(pixels.images)
             warnings += pixels.warnings()
     finally:
@@ -130,16 +131,17 @@ class _Shard:
     pixels: Mapping[Geometry, Pixels]
     futures: list[Future["_Loaded"]]
 
-    def good(self, rows: slice) -> list[bool]:
+    def good(self, rows: slice, geometry: Geometry) -> list[bool]:
         """Wait for the rows, and tell which have pixels."""
-        return [f.result().quarantined is None for f in self.futures[rows]]
+        return [geometry not in f.result().lost for f in self.futures[rows]]
 
-    def predicted(self) -> list[str]:
-        good = self.good(slice(None))
+    def predicted(self, geometry: Geometry) -> list[str]:
+        good = self.good(slice(None), geometry)
         return [i.source.id for i, ok in zip(self.images, good, strict=True) if ok]
 
-    def quarantined(self) -> list[Quarantined]:
-        return [q for f in self.futures if (q := f.result().quarantined) is not None]
+    def quarantined(self, geometry: Geometry) -> list[Quarantined]:
+        lost = [f.result().lost for f in self.futures]
+        return [found[geometry] for found in lost if geometry in found]
 
     def warnings(self) -> Counter[str]:
         return Counter(w for f in self.futures for w in f.result().warnings)
@@ -147,9 +149,9 @@ class _Shard:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What became of one image: its quarantine, if any, and what was odd about the file."""
+    """What became of one image: the geometries that lost it and why, and what was odd."""
 
-    quarantined: Quarantined | None = None
+    lost: Mapping[Geometry, Quarantined]
     warnings: tuple[str, ...] = ()
 
 
@@ -187,18 +189,24 @@ def _load(
 ) -> _Loaded:
     try:
         decoded = decode(read(image), policy, image.source.path.suffix)
-        for geometry, array in pixels.items():
-            array[row] = resize(decoded.image, geometry)
     except ImageError as error:
         for array in pixels.values():
             array[row] = 0
-        source = image.source
-        path, digest = str(source.path), image.sha256
-        lost = Quarantined(
-            source.id, path, error.stage, error.kind, str(error), digest, image.bytes
-        )
-        return _Loaded(lost)
-    return _Loaded(None, decoded.warnings)
+        return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
+    lost = {}
+    for geometry, array in pixels.items():
+        try:
+            array[row] = resize(decoded.image, geometry)
+        except ImageError as error:
+            array[row] = 0
+            lost[geometry] = _quarantined(image, error)
+    return _Loaded(lost, decoded.warnings)
+
+
+def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
+    source = image.source
+    path, sha256 = str(source.path), image.sha256
+    return Quarantined(source.id, path, error.stage, error.kind, str(error), sha256, image.bytes)
 
 
 def _score(job: Job, shard: _Shard, progress: Progress) -> dict[str, Probs]:
@@ -208,7 +216,7 @@ def _score(job: Job, shard: _Shard, progress: Progress) -> dict[str, Probs]:
     parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
     for start in range(0, count, batch):
         rows = slice(start, min(start + batch, count))
-        good = shard.good(rows)
+        good = shard.good(rows, job.geometry)
         scores = _scored(job, shard.pixels[job.geometry][rows], batch)
         for name, part in parts.items():
             kept = scores[name][: len(good)][good]

@@ -1,29 +1,36 @@
 """From stored predictions to a submission: the vote, the checks, and what is written."""
 
-import json
-import time
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ensemble import submission, voting
+from ensemble import card as cards
+from ensemble import runs, submission, voting
 from ensemble.arrays import Indices, Pooled
 from ensemble.card import Head
 from ensemble.config import Recipe, settings_of
-from ensemble.errors import ContractError, StoreError, UsageError
-from ensemble.files import SUCCESS, publish_bytes, publish_json, sha256_bytes, sha256_json
+from ensemble.errors import ContractError, MemberError, UsageError
+from ensemble.files import (
+    SUCCESS,
+    publish_bytes,
+    publish_json,
+    remove,
+    remove_temporaries,
+    sha256_bytes,
+)
+from ensemble.members import check_agree
 from ensemble.paths import natural_key
+from ensemble.runs import RUN
 from ensemble.spec import Quarantined
 from ensemble.store import Partition, load_partition
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RUN: Final = "run.json"
 
 
 class Listener(Protocol):
@@ -67,56 +74,28 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member's stored predictions, and what is needed to vote on them."""
+    """One member's stored predictions, and its head that is voted on."""
 
     name: str
     family: str
     fold: int | None
     sha256: str
     partition: Partition
-    heads: tuple[Head, ...]
-
-    def head(self, name: str) -> Head:
-        """Return the head of that name; the caller has checked that there is one."""
-        return next(h for h in self.heads if h.name == name)
+    head: Head
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What is voted on: the members' predictions, the head, the sample, and facts for run.json."""
+    """What is voted on: the members' predictions, the sample, and facts for run.json."""
 
     entries: Sequence[Entry]
-    head: Head
     sample: submission.Sample
     facts: Mapping[str, object]
 
-
-def claim(recipe: Recipe, run_folder: Path | None = None) -> Path:
-    """Return the folder to write to, and refuse one that holds another run.
-
-    Raises:
-        UsageError: `--out` holds another run, or a vote on another run than `run_folder`.
-    """
-    if recipe.out is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        plain = "".join(c if c.isalnum() else "-" for c in recipe.tta).strip("-")
-        return Path("submissions") / f"{stamp}-{plain}-{recipe.voting}"
-    out = recipe.out
-    if recipe.force or not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return out
-    if recipe_hash(recipe, run_folder) != _recorded(out):
-        raise UsageError(f"--out {out} holds another run; name a new folder, or say --force")
-    return out
-
-
-def recipe_hash(recipe: Recipe, run_folder: Path | None = None) -> str:
-    """Return the SHA-256 of what makes a run this run, in hex.
-
-    A vote on an earlier run takes its predictions from `run_folder` and not from the recipe.
-    """
-    beside = {"out", "force", "fill", "threads", "batch_size", "shard_size", "store"}
-    settings = {k: v for k, v in settings_of(recipe).items() if k not in beside}
-    return sha256_json(settings if run_folder is None else {**settings, "run": str(run_folder)})
+    @property
+    def head(self) -> Head:
+        """The head, on which all members agree."""
+        return self.entries[0].head
 
 
 def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sample:
@@ -142,33 +121,40 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sam
     return sample
 
 
-def entries_of_run(recipe: Recipe, folder: Path) -> tuple[list[Entry], Head]:
-    """Return the stored predictions that a run was made of, and the head to vote on.
+def entries_of_run(earlier: runs.Earlier, store: Path, head: str | None) -> list[Entry]:
+    """Return the stored predictions that an earlier run was made of.
+
+    Args:
+        earlier: What the run recorded.
+        store: Where the predictions are kept.
+        head: The head to vote on; None for the one that was run.
 
     Raises:
-        UsageError: the folder holds no run, or the store no longer holds its predictions.
+        UsageError: the store no longer holds the predictions.
+        MemberError: the members cannot vote together on the head.
     """
-    record = _read_run(folder)
-    heads = tuple(_head(h) for h in record["heads"])
-    name = recipe.head or record["head"]
-    if name not in {h.name for h in heads}:
-        raise UsageError(f"{folder}: no head {name!r}; it has {[h.name for h in heads]}")
-    widths = {h.name: len(h.classes) for h in heads}
+    name = head or earlier.head
     entries = []
-    for m in record["members"]:
-        partition = load_partition(Path(record["store"]), m["key"], widths)
+    for voter in earlier.members:
+        partition = load_partition(store, voter.key)
         if partition is None or not partition.complete():
             raise UsageError(
-                f"{folder}: the store {record['store']} no longer holds the predictions of "
-                f"{m['name']} ({m['key']}); run again"
+                f"{earlier.folder}: the store {store} no longer holds the predictions of "
+                f"{voter.name} ({voter.key}); run again"
             )
-        entries.append(Entry(m["name"], m["family"], m["fold"], m["sha256"], partition, heads))
-    return entries, entries[0].head(name)
+        heads = cards.read_heads(partition.fingerprint["heads"], voter.name)
+        found = next((h for h in heads if h.name == name), None)
+        if found is None:
+            known = [h.name for h in heads]
+            raise MemberError(f"member {voter.name} has no head {name!r}; its heads: {known}")
+        entries.append(Entry(voter.name, voter.family, voter.fold, voter.sha256, partition, found))
+    check_agree([(e.name, e.head) for e in entries])
+    return entries
 
 
 def scored_ids(entries: Sequence[Entry]) -> list[str]:
     """Return every id of the image set, predicted or quarantined, in its natural order."""
-    scores = entries[0].partition.read()
+    scores = entries[0].partition.read(entries[0].head.name)
     return sorted([*scores.ids, *(q.id for q in scores.quarantined)], key=natural_key)
 
 
@@ -183,25 +169,28 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
     count = _count(recipe, poll)
     csv_bytes = _render(recipe, poll, count)
     record = _record(recipe, poll, count)
-    _unpublish(out)
+    digest = None if csv_bytes is None else sha256_bytes(csv_bytes)
+    record |= {"submission_sha256": digest}
+    _clear(out)
+    publish_json(out / RUN, record)
     fused, head = count.fused, poll.head
     columns = {"probs": fused.probs} | {f"family:{n}": p for n, p in fused.families.items()}
     metadata = {"classes": list(head.classes), "head": head.name, "task": head.task}
     submission.write_predictions(
         out / "predictions.parquet", count.ids, count.labels, columns, metadata
     )
+    lost = out / "quarantine.csv"
     if count.quarantined:
-        lost = out / "quarantine.csv"
         submission.write_quarantine(lost, count.quarantined)
         listener.warn(f"{len(count.quarantined)} images are quarantined; see {lost}")
-    if csv_bytes is not None:
+    else:
+        remove(lost)
+    if csv_bytes is None:
+        remove(out / "submission.csv")
+    else:
         publish_bytes(out / "submission.csv", csv_bytes)
-        record |= {"submission_sha256": sha256_bytes(csv_bytes)}
-    publish_json(out / RUN, record)
-    if csv_bytes is not None:
-        submission.finish(
-            out, {"rows": len(poll.sample.ids), "submission_sha256": sha256_bytes(csv_bytes)}
-        )
+        proof = {k: record[k] for k in ("counts", "submission_sha256", "versions")}
+        publish_json(out / SUCCESS, proof)
     order = _order(poll.sample.ids, count.ids)
     return Submission(
         folder=out,
@@ -227,7 +216,7 @@ class _Count:
 
 
 def _count(recipe: Recipe, poll: Poll) -> _Count:
-    ids, ballots, quarantined = _ballots(poll.entries, poll.head)
+    ids, ballots, quarantined = _ballots(poll.entries)
     fused = voting.fuse(ballots, recipe.voting, recipe.weights, poll.head.task)
     _check_counts(poll.sample, ids, quarantined)
     classes = poll.head.classes
@@ -236,15 +225,15 @@ def _count(recipe: Recipe, poll: Poll) -> _Count:
 
 
 def _ballots(
-    entries: Sequence[Entry], head: Head
+    entries: Sequence[Entry],
 ) -> tuple[tuple[str, ...], list[voting.Ballot], tuple[Quarantined, ...]]:
     """Read the entries, join them by id, and leave out what any of them has quarantined."""
-    scores = [entry.partition.read() for entry in entries]
+    scores = [entry.partition.read(entry.head.name) for entry in entries]
     lost = {q.id: q for s in scores for q in s.quarantined}
     ids = tuple(i for i in scores[0].ids if i not in lost)
     ballots = []
     for entry, held in zip(entries, scores, strict=True):
-        probs = held.heads[head.name]
+        probs = held.probs
         if held.ids != ids:
             place = {name: row for row, name in enumerate(held.ids)}
             absent = [i for i in ids if i not in place]
@@ -252,7 +241,8 @@ def _ballots(
                 raise ContractError(f"{entry.name} has no prediction for {absent[:5]}")
             probs = probs[[place[i] for i in ids]]
         ballots.append(voting.Ballot(entry.name, entry.family, probs))
-    return ids, ballots, tuple(lost.values())
+    order = {name: row for row, name in enumerate(sorted(lost, key=natural_key))}
+    return ids, ballots, tuple(sorted(lost.values(), key=lambda q: order[q.id]))
 
 
 def _check_counts(
@@ -292,6 +282,8 @@ def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Ro
         value = float(fill)
     except ValueError as error:
         raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
+    if not math.isfinite(value):
+        raise UsageError(f"--fill {fill!r}: expected a finite number")
     return submission.Row("", [value] * len(head.classes))
 
 
@@ -315,9 +307,8 @@ def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
     return {
         "schema": 1,
         "recipe": settings_of(recipe),
-        "store": str(recipe.store),
         "head": poll.head.name,
-        "heads": [asdict(head) for head in poll.entries[0].heads],
+        "classes": list(poll.head.classes),
         "members": members,
         "counts": counts,
         "versions": {name: version(name) for name in packages},
@@ -331,34 +322,7 @@ def _order(wanted: Sequence[str], ids: Sequence[str]) -> Indices:
     return np.array([place[i] for i in wanted if i in place], np.int64)
 
 
-def _recorded(out: Path) -> str | None:
-    """Return the recipe's hash in a folder's run.json, or None."""
-    try:
-        record = json.loads((out / RUN).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record.get("recipe_sha256") if isinstance(record, dict) else None
-
-
-def _read_run(folder: Path) -> dict[str, Any]:
-    try:
-        record = json.loads((folder / RUN).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder}: not the folder of a run (no readable {RUN})") from error
-    if not isinstance(record, dict) or record.get("schema") != 1:
-        raise UsageError(f"{folder / RUN}: not a run that this version can read")
-    return record
-
-
-def _head(record: Mapping[str, Any]) -> Head:
-    fields = {k: v for k, v in record.items() if k != "classes"}
-    return Head(**fields, classes=tuple(record["classes"]))
-
-
-def _unpublish(out: Path) -> None:
-    """Take the old mark and files away before new ones come, so that no mixture looks whole."""
-    for name in (SUCCESS, "submission.csv", RUN, "quarantine.csv", "predictions.parquet"):
-        try:
-            (out / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot replace {out / name}: {error.strerror}") from error
+def _clear(out: Path) -> None:
+    """Take the old mark away before anything changes: no mixture looks finished."""
+    remove(out / SUCCESS)
+    remove_temporaries(out)

@@ -26,6 +26,10 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 """The formats, and the extensions by which `scan` knows an image. Content decides the format."""
 
 
+MAX_SIDE: Final = 16_384
+"""The largest height or width of a member's input, in pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """Height and width in pixels. Never a bare pair: pairs get swapped."""

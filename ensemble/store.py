@@ -1,6 +1,6 @@
 """The predictions store: one folder a fingerprint, one part a shard.
 
-A part counts only when its JSON parses and the hash of its Parquet file matches; whatever else
+A part counts only when its JSON is whole and the hash of its Parquet file matches; whatever else
 lies there is computed again. Nothing is ever looked up by position or by name.
 """
 
@@ -29,10 +29,10 @@ from ensemble.spec import Quarantined
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a key holds: the ids in order, each head's float32 (N, C), and the quarantined."""
+    """What a key holds of a head: the ids in order, float32 (N, C), and the quarantined."""
 
     ids: tuple[str, ...]
-    heads: Mapping[str, Probs]
+    probs: Probs
     quarantined: tuple[Quarantined, ...]
 
 
@@ -41,14 +41,19 @@ class Partition:
     """The predictions of one member over one image set, shard by shard.
 
     `shards` is fixed when the key is first opened and read back afterwards, whatever the flags
-    then say.
+    then say. `fingerprint` is what decides the predictions; its "heads" are those of the card.
     """
 
     folder: Path
     key: str
+    fingerprint: Mapping[str, Any]
     images: int
     shard_size: int
-    heads: Mapping[str, int]
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """The number of columns of each head."""
+        return {head["name"]: len(head["classes"]) for head in self.fingerprint["heads"]}
 
     @property
     def shards(self) -> range:
@@ -60,26 +65,26 @@ class Partition:
         start = shard * self.shard_size
         return slice(start, min(start + self.shard_size, self.images))
 
-    def committed(self, shard: int) -> bool:
-        """Tell whether a shard is whole: its JSON parses, and the hash of its rows matches.
-
-        A shard in which a file could not be read is not: the file may be back.
-        """
-        record = self._record(shard)
-        if record is None or any(q.stage == "read" for q in _quarantined(record)):
-            return False
-        return not self.torn(shard)
-
-    def torn(self, shard: int) -> bool:
-        """Tell whether a shard has its JSON, and yet its rows do not match it."""
-        mark = self._part(shard).with_suffix(".json")
-        if not mark.exists():
-            return False
+    def whole(self, shard: int) -> bool:
+        """Tell whether a shard's JSON is as it was written, and the hash of its rows matches."""
         record = self._record(shard)
         try:
-            return record is None or sha256_file(self._part(shard)) != record["sha256"]
+            return record is not None and sha256_file(self._part(shard)) == record["sha256"]
         except OSError:
-            return True
+            return False
+
+    def committed(self, shard: int) -> bool:
+        """Tell whether a shard need not be computed: it is whole, and every file could be read.
+
+        One in which a file could not be read is computed again: the file may be back.
+        """
+        record = self._record(shard)
+        lost = record is not None and any(q.stage == "read" for q in _quarantined(record))
+        return self.whole(shard) and not lost
+
+    def torn(self, shard: int) -> bool:
+        """Tell whether a shard has its JSON, and yet is not whole."""
+        return self._part(shard).with_suffix(".json").exists() and not self.whole(shard)
 
     def commit(
         self,
@@ -112,18 +117,18 @@ class Partition:
             "fingerprint": self.key,
             "quarantined": [asdict(q) for q in quarantined],
         }
-        publish_json(part.with_suffix(".json"), record)
+        publish_json(part.with_suffix(".json"), {**record, "check": sha256_json(record)})
 
     def finish(self) -> None:
         """Mark the key as complete."""
         publish_json(self.folder / SUCCESS, {"shards": len(self.shards), "images": self.images})
 
     def complete(self) -> bool:
-        """Tell whether every shard is committed."""
-        return all(self.committed(shard) for shard in self.shards)
+        """Tell whether every shard is whole."""
+        return all(self.whole(shard) for shard in self.shards)
 
-    def read(self) -> Scores:
-        """Read every shard, in order.
+    def read(self, head: str) -> Scores:
+        """Read a head of every shard, in order.
 
         Raises:
             StoreError: a shard is missing or torn.
@@ -131,14 +136,14 @@ class Partition:
         tables, lost = [], []
         for shard in self.shards:
             record = self._record(shard)
-            if record is None or sha256_file(self._part(shard)) != record["sha256"]:
+            if record is None or not self.whole(shard):
                 raise StoreError(f"{self._part(shard)} is missing or torn; run again to redo it")
             with pq.ParquetFile(self._part(shard)) as part:  # read_table would import pandas
-                tables.append(part.read())
+                tables.append(part.read(["id", head]))
             lost += _quarantined(record)
         table = pa.concat_tables(tables)
-        heads = {name: read_lists(table.column(name), w) for name, w in self.heads.items()}
-        return Scores(tuple(table.column("id").to_pylist()), heads, tuple(lost))
+        probs = read_lists(table.column(head), self.heads[head])
+        return Scores(tuple(table.column("id").to_pylist()), probs, tuple(lost))
 
     def _part(self, shard: int) -> Path:
         return self.folder / f"part-{shard:05d}.parquet"
@@ -148,14 +153,18 @@ class Partition:
             record = json.loads(self._part(shard).with_suffix(".json").read_bytes())
         except (OSError, ValueError):
             return None
-        known = {"sha256", "quarantined", "fingerprint"} <= set(record)
-        return record if known and record["fingerprint"] == self.key else None
+        if not isinstance(record, dict):
+            return None
+        check = record.pop("check", None)
+        rows = self.rows(shard)
+        own = check == sha256_json(record) and record["fingerprint"] == self.key
+        same = own and record["rows"] + len(record["quarantined"]) == rows.stop - rows.start
+        return record if same else None
 
 
 def open_partition(
     store: Path,
-    fingerprint: Mapping[str, object],
-    heads: Mapping[str, int],
+    fingerprint: Mapping[str, Any],
     *,
     images: int,
     shard_size: int,
@@ -164,8 +173,7 @@ def open_partition(
 
     Args:
         store: The store's folder.
-        fingerprint: What decides the predictions; canonical JSON. See docs/store.md.
-        heads: The number of columns of each head.
+        fingerprint: What decides the predictions, as JSON. See docs/store.md.
         images: The number of images of the image set.
         shard_size: Images a shard, where the key is new.
 
@@ -173,16 +181,18 @@ def open_partition(
         StoreError: the folder cannot be made, or its key.json belongs to something else.
     """
     key = key_of(fingerprint)
-    partition = load_partition(store, key, heads)
+    partition = load_partition(store, key)
     if partition is None:
         record = {"fingerprint": fingerprint, "images": images, "shard_size": shard_size}
         publish_json(store / "predictions" / key / "key.json", record)
-        return Partition(store / "predictions" / key, key, images, shard_size, dict(heads))
+        return Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
+    if partition.images != images:
+        raise _edited(partition.folder)
     remove_temporaries(partition.folder)
     return partition
 
 
-def load_partition(store: Path, key: str, heads: Mapping[str, int]) -> Partition | None:
+def load_partition(store: Path, key: str) -> Partition | None:
     """Return the partition of a key, or None where the store has none.
 
     Raises:
@@ -195,11 +205,12 @@ def load_partition(store: Path, key: str, heads: Mapping[str, int]) -> Partition
         return None
     except (OSError, ValueError) as error:
         raise StoreError(f"{folder / 'key.json'} cannot be read; delete {folder}") from error
+    if not isinstance(record, dict) or key_of(record.get("fingerprint")) != key:
+        raise _edited(folder)
     size, images = record.get("shard_size"), record.get("images")
-    whole = isinstance(size, int) and isinstance(images, int) and size >= 1
-    if not whole or key_of(record.get("fingerprint")) != key:
-        raise StoreError(f"{folder / 'key.json'} was edited; delete {folder}")
-    return Partition(folder, key, images, size, dict(heads))
+    if not isinstance(size, int) or not isinstance(images, int) or size < 1:
+        raise _edited(folder)
+    return Partition(folder, key, record["fingerprint"], images, size)
 
 
 def key_of(fingerprint: object) -> str:
@@ -209,3 +220,7 @@ def key_of(fingerprint: object) -> str:
 
 def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:
     return [Quarantined(**q) for q in cast(list[dict[str, Any]], record["quarantined"])]
+
+
+def _edited(folder: Path) -> StoreError:
+    return StoreError(f"{folder / 'key.json'} was edited; delete {folder}")

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from ensemble.arrays import Pooled
 from ensemble.columns import list_column, text_column
 from ensemble.errors import ContractError, UsageError
-from ensemble.files import SUCCESS, publish, publish_bytes, publish_json
+from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
+from ensemble.tables import read_table
 
 _SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -52,36 +53,6 @@ class Row:
     probs: Sequence[float]
 
 
-def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read a CSV as text: its header and its rows. A BOM and CRLF are accepted.
-
-    Raises:
-        UsageError: the file cannot be read, is empty, is not UTF-8, has a duplicate column, or a
-            row of another length; names the line.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = [row for row in reader if row]
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
-    if not rows:
-        raise UsageError(f"{path}: the table is empty")
-    header, body = rows[0], rows[1:]
-    _check_header(path, header)
-    for line, row in enumerate(body, 2):
-        if len(row) != len(header):
-            raise UsageError(
-                f"{path}, line {line}: {len(row)} columns; the header has {len(header)}"
-            )
-    return header, body
-
-
 def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
     """Read a sample submission, and what it asks for.
 
@@ -97,7 +68,7 @@ def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto"
     ids = [row[0] for row in body]
     _check_ids(path, ids)
     columns = header[1:]
-    if len(columns) == 1 and not (len(classes) == 1 and columns[0] == classes[0]):
+    if len(columns) == 1 and columns[0] not in classes:
         values = [row[1] for row in body]
         index = _index_labels(path, columns[0], values, classes, labels_as)
         return Sample(header[0], tuple(ids), "label", tuple(columns), index)
@@ -207,19 +178,6 @@ def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
     publish_bytes(path, buffer.getvalue().encode("utf-8", "backslashreplace"))
 
 
-def finish(folder: Path, record: Mapping[str, object]) -> None:
-    """Mark a submission's folder as complete."""
-    publish_json(folder / SUCCESS, record)
-
-
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-        raise UsageError(f"{path}, line 1: columns are separated by commas; found {header[0]!r}")
-    twice = sorted({c for c in header if header.count(c) > 1})
-    if twice:
-        raise UsageError(f"{path}, line 1: column {twice[0]!r} stands there twice")
-
-
 def _check_ids(path: Path, ids: Sequence[str]) -> None:
     seen: dict[str, int] = {}
     for line, name in enumerate(ids, 2):
@@ -237,6 +195,12 @@ def _index_labels(
     if labels_as != "auto":
         return labels_as == "index"
     filled = [v for v in values if v.strip()]
+    if filled and not set(filled) <= set(classes) and all(map(_is_fraction, filled)):
+        raise UsageError(
+            f"{path}, column {column!r}: the sample holds numbers such as {filled[0]!r}. For "
+            f"probabilities it needs a column for each class: {list(classes)[:_SHOWN]}; if labels "
+            f"are meant, say --labels-as index or --labels-as name"
+        )
     integers = bool(filled) and all(_INTEGER.fullmatch(v.strip()) for v in filled)
     classes_are_integers = all(_INTEGER.fullmatch(c) for c in classes)
     if filled and integers != classes_are_integers:
@@ -247,6 +211,14 @@ def _index_labels(
             f"--labels-as name"
         )
     return False
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return not _INTEGER.fullmatch(text.strip())
 
 
 def _number(value: float, name: str) -> str:

@@ -126,7 +126,7 @@ def _scales(factors: Sequence[float]) -> Views:
 
 
 def _five_crop(parameters: Parameters) -> Views:
-    if len(parameters) != 2 or any(p != int(p) or p < 1 for p in parameters):
+    if len(parameters) != 2 or not all(p >= 1 and float(p).is_integer() for p in parameters):
         raise UsageError("a crop preset needs its size in whole pixels, as in five_crop(28,28)")
     height, width = (int(p) for p in parameters)
     return tuple(_crop(place, height, width) for place in _CORNERS)

@@ -203,3 +203,30 @@ def test_an_unforeseen_fault_exits_1_and_shows_its_traceback_on_request(
     said = capsys.readouterr().err
     assert "nobody thought of this" in said
     assert ("Traceback" in said) == debug
+
+
+def test_a_flag_that_the_earlier_run_has_decided_exits_2(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("run", "--members", *members, "--images", images, "--out", "out") == 0
+    assert ensemble("vote", "out", "--tta", "hflip", "--out", "again") == 2
+    assert "--tta: out has decided it already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--tta", "five_crop(nan,3)"],
+        ["--tta", "multiscale(1e9)"],
+        ["--members", "@list.txt"],
+        ["--weights", "weights.json"],
+    ],
+)
+def test_odd_input_exits_2_or_4_and_is_no_fault_of_ours(
+    members: list[Path], images: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("list.txt").write_text("@list.txt")
+    Path("weights.json").write_text('{"weights": {"ant": 1, "bee": 1}, "decision": [1]}')
+    given = ["--members", *members] if "--members" not in flags else []
+    assert ensemble("run", *given, "--images", images, *flags) in (2, 4)
+    assert "fault of ensemble" not in capsys.readouterr().err

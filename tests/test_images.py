@@ -264,3 +264,28 @@ def test_a_lasting_fault_is_not(
 ) -> None:
     with pytest.raises(ImageError, match=os.strerror(code)):
         read_with(tmp_path, monkeypatch, code, times)
+
+
+def test_a_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("id,path,path\na,x.png,y.png\n")
+    with pytest.raises(UsageError, match="'path' stands there twice"):
+        scan([table])
+
+
+def test_a_transient_fault_at_the_hash_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    faults, read_bytes = [errno.EIO], Path.read_bytes
+
+    def flaky(self: Path) -> bytes:
+        if faults:
+            raise OSError(faults.pop(), "flaky")
+        return read_bytes(self)
+
+    monkeypatch.setattr(Path, "read_bytes", flaky)
+    (hashed,) = hash_sources([Source("a", path)], 1)
+    assert hashed.bytes == 1
+    assert read(hashed) == b"x"

@@ -1,13 +1,16 @@
 """Members that are not what they should be: exit 4 before any image is read."""
 
 import os
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from conftest import MakeMember, save_member, toy_card, toy_model
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from ensemble import lineup, views
@@ -273,3 +276,86 @@ def test_a_nan_weight_is_not_mistaken_for_a_wrong_activation(tmp_path: Path) -> 
     matrix[0, 0] = np.nan
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
     assert begin(save_member(tmp_path, card, model)).batch == 4
+
+
+def test_a_card_inside_is_not_overruled_by_one_beside(make_member: MakeMember) -> None:
+    path = make_member()
+    with pytest.raises(MemberError, match="card inside"):
+        write_sidecar(path, toy_card())
+    path.with_name(f"{path.name}.card.json").write_text(to_json(toy_card()))
+    with pytest.raises(MemberError, match="delete that"):
+        open_member(path)
+
+
+def test_external_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    model = onnx.load(path, load_external_data=False)
+    extra = model.graph.initializer.add()
+    extra.CopyFrom(model.graph.initializer[0])
+    extra.name = "unused"
+    for folder, tensor in (("a", model.graph.initializer[0]), ("b", extra)):
+        (path.parent / folder).mkdir()
+        shutil.copy(path.parent / "toy-f0.data", path.parent / folder / "w.data")
+        next(e for e in tensor.external_data if e.key == "location").value = f"{folder}/w.data"
+    path.with_name(f"{path.name}.card.json").unlink()
+    path.write_bytes(model.SerializeToString())
+    write_sidecar(path, toy_card())
+    open_member(path)
+    data = path.parent / "a" / "w.data"
+    data.write_bytes(data.read_bytes()[::-1])
+    with pytest.raises(MemberError, match="a/w.data is not the file"):
+        open_member(path)
+
+
+def test_external_data_of_a_local_function_is_checked(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    tensor = numpy_helper.from_array(np.zeros(3, np.float32), "hidden")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../outside.data")
+    node = helper.make_node("Constant", [], ["c"], value=tensor)
+    imports = [helper.make_opsetid("", 18)]
+    model.functions.append(helper.make_function("com.microsoft", "Sly", [], ["c"], [node], imports))
+    with pytest.raises(MemberError, match="outside the member's folder"):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_an_operator_of_a_foreign_domain_is_refused(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.node[0].domain = "evil"
+    with pytest.raises(MemberError, match="domain evil"):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_a_batch_that_is_fixed_inside_is_refused_with_a_hint(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    shape = numpy_helper.from_array(np.array([2, 192], np.int64), "shape")
+    model.graph.initializer.append(shape)
+    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["image", "shape"], ["flat"]))
+    with pytest.raises(MemberError, match=r"toy-f0\.onnx: it fails.*dynamic shapes"):
+        begin(save_member(tmp_path, card, model))
+
+
+def test_members_whose_heads_are_called_otherwise_cannot_vote(make_member: MakeMember) -> None:
+    first, second = open_member(make_member("a-f0")), open_member(make_member("b-f0"))
+    head = replace(second.card.heads[0], name="kind")
+    second = replace(second, card=replace(second.card, heads=(head,)))
+    with pytest.raises(MemberError, match="called 'kind'"):
+        check_together([first, second], None)
+
+
+@pytest.mark.parametrize(("labels", "refused"), [(3, False), (8, True)])
+def test_few_labels_in_0_to_1_prove_nothing(
+    make_member: MakeMember, labels: int, refused: bool
+) -> None:
+    classes = [f"label{n}" for n in range(labels)]
+    path = make_member(classes=classes, task="multilabel", activation="sigmoid")
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(helper.make_node("Sigmoid", ["raw"], ["logits"]))
+    onnx.save(model, path)
+    with pytest.raises(MemberError, match="probabilities") if refused else nullcontext():
+        begin(path)

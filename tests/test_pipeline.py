@@ -1,6 +1,8 @@
 """The whole path on toy members: what is written, kept, refused and resumed."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,12 @@ import onnx
 import pyarrow.parquet as pq
 import pytest
 from conftest import CLASSES, MakeMember, save_images, save_member, toy_card, toy_model
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from ensemble import Submission, api
-from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
-from ensemble.spec import DecodePolicy
+from ensemble import Submission, api, config, pipeline, preprocess, submission
+from ensemble.errors import ContractError, MemberError, ScoreError, StoreError, UsageError
+from ensemble.spec import Activation, DecodePolicy, Task
 
 
 @pytest.fixture(autouse=True)
@@ -291,3 +293,211 @@ def test_the_frame_has_a_row_an_image(members: list[Path], images: Path) -> None
 def test_nothing_temporary_is_left(members: list[Path], images: Path) -> None:
     submit(members, images)
     assert not list(Path().rglob(".tmp-*"))
+
+
+def test_each_vote_has_a_folder_of_its_own(members: list[Path], images: Path) -> None:
+    run = submit(members, images).folder
+    one = api.vote(run, weights={"ant": 1, "bee": 0})
+    two = api.vote(run, weights={"ant": 0, "bee": 1})
+    assert one.folder != two.folder
+    assert not np.array_equal(one.probs, two.probs)
+
+
+def test_a_vote_records_what_made_its_predictions(members: list[Path], images: Path) -> None:
+    submit(members, images, tta="hflip", store="elsewhere")
+    first = api.vote("out", out="first")
+    second = api.vote("first", voting="hard", out="second")
+    assert recipe_of(second)["tta"] == recipe_of(first)["tta"] == "hflip"
+    assert recipe_of(second)["images"] == (str(images),)
+    assert recipe_of(second)["store"] == "elsewhere"
+    assert second.record["run"] == "first"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 1, "members": [1]}'])
+def test_a_damaged_record_of_a_run_is_refused(members: list[Path], images: Path, text: str) -> None:
+    (submit(members, images).folder / "run.json").write_text(text)
+    with pytest.raises(UsageError, match="run.json"):
+        api.vote("out", out="again")
+
+
+def two_headed(folder: Path, name: str, ages: tuple[str, ...]) -> Path:
+    """A member with the heads `label` and `age`, which give the same numbers."""
+    card = toy_card(name)
+    heads = (card.heads[0], replace(card.heads[0], name="age", output="age", classes=ages))
+    card = replace(card, heads=heads)
+    model = toy_model(card)
+    model.graph.node.append(helper.make_node("Identity", ["logits"], ["age"]))
+    model.graph.output.append(
+        helper.make_tensor_value_info("age", TensorProto.FLOAT, ["N", len(ages)])
+    )
+    return save_member(folder, card, model)
+
+
+def test_a_vote_on_another_head_checks_the_classes_of_every_member(
+    tmp_path: Path, images: Path
+) -> None:
+    first = two_headed(tmp_path / "folds", "ant-f0", ("young", "middle", "old"))
+    second = two_headed(tmp_path / "folds", "bee-f0", ("old", "middle", "young"))
+    submit([first, second], images, head="label")
+    with pytest.raises(MemberError, match="another order"):
+        api.vote("out", head="age", out="age")
+
+
+def test_a_vote_on_another_head_gives_that_head(tmp_path: Path, images: Path) -> None:
+    ages = ("young", "middle", "old")
+    members = [two_headed(tmp_path / "folds", f"{n}-f0", ages) for n in ("ant", "bee")]
+    labels = submit(members, images, head="label").labels
+    found = api.vote("out", head="age", out="age")
+    assert found.labels == tuple(ages[CLASSES.index(label)] for label in labels)
+
+
+def test_a_head_that_a_member_lacks_is_refused(
+    tmp_path: Path, make_member: MakeMember, images: Path
+) -> None:
+    both = two_headed(tmp_path / "folds", "ant-f0", ("young", "middle", "old"))
+    submit([both, make_member("bee-f0")], images, head="label")
+    with pytest.raises(MemberError, match="bee-f0 has no head 'age'"):
+        api.vote("out", head="age", out="age")
+
+
+def test_an_image_that_is_missing_can_be_filled_in_by_a_later_vote(
+    members: list[Path], images: Path
+) -> None:
+    rows = [f"img{n},{images / f'img{n}.png'}" for n in range(1, 13)] + ["gone,nowhere.png"]
+    Path("list.csv").write_text("\n".join(["id,path", *rows]))
+    first = submit(members, Path("list.csv"))
+    assert [(q.id, q.stage) for q in first.quarantined] == [("gone", "read")]
+    assert first.path is None
+    again = api.vote("out", fill="dog", out="filled")
+    assert (again.path or Path()).read_text().splitlines()[1] == "gone,dog"
+
+
+def test_an_image_that_was_missing_is_predicted_when_it_is_back(
+    members: list[Path], images: Path
+) -> None:
+    away = (images / "img3.png").rename("img3.png")
+    rows = [f"img{n},{images / f'img{n}.png'}" for n in range(1, 13)]
+    Path("list.csv").write_text("\n".join(["id,path", *rows]))
+    assert submit(members, Path("list.csv")).path is None
+    away.rename(images / "img3.png")
+    assert len(submit(members, Path("list.csv")).ids) == 12
+
+
+def test_an_image_that_one_member_cannot_take_is_kept_for_the_other(
+    make_member: MakeMember, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preprocess, "MAX_PIXELS", 100_000)
+    Image.new("L", (20_000, 1)).save(save_images(tmp_path / "images", 2) / "thin.png")
+    card = toy_card("bee-f0")
+    squash = replace(card, preprocess=replace(card.preprocess, fit="squash"))
+    members = [make_member("ant-f0"), save_member(tmp_path / "folds", squash, toy_model(squash))]
+    both = submit(members, tmp_path / "images", "both")
+    alone = submit(members[1:], tmp_path / "images", "alone")
+    assert [q.id for q in both.quarantined] == ["thin"]
+    assert alone.quarantined == ()
+    assert alone.record["evaluations"] == 0
+
+
+@pytest.mark.parametrize("change", ["null", "rows", "quarantined"])
+def test_an_edited_part_is_computed_again(members: list[Path], images: Path, change: str) -> None:
+    whole = submit(members, images, "one")
+    mark = next(Path(".ensemble").rglob("part-*.json"))
+    record = json.loads(mark.read_text())
+    record |= {"rows": 7} if change == "rows" else {"quarantined": [1]}
+    mark.write_text("null" if change == "null" else json.dumps(record))
+    again = submit(members, images, "two")
+    assert again.record["evaluations"] == 12
+    np.testing.assert_array_equal(again.probs, whole.probs)
+
+
+@pytest.mark.parametrize("edit", [{"shard_size": 5}, {"images": 11}])
+def test_an_edited_key_never_answers(
+    members: list[Path], images: Path, edit: dict[str, int]
+) -> None:
+    whole = submit(members, images, "one")
+    key = next(Path(".ensemble").rglob("key.json"))
+    key.write_text(json.dumps({**json.loads(key.read_text()), **edit}))
+    try:
+        again = submit(members, images, "two")
+    except StoreError as error:
+        assert "was edited" in str(error)
+    else:
+        assert again.record["evaluations"] == 12
+        np.testing.assert_array_equal(again.probs, whole.probs)
+
+
+def test_a_run_that_was_cut_off_while_it_wrote_goes_on(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = submit(members, images).folder / "submission.csv"
+    expected = first.read_bytes()
+
+    def cut(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(submission, "write_predictions", cut)
+        with pytest.raises(StoreError):
+            submit(members, images)
+    assert not Path("out/_SUCCESS").exists()
+    assert first.read_bytes() == expected
+    assert submit(members, images).path == first
+    assert Path("out/_SUCCESS").exists()
+
+
+def test_the_mark_of_success_holds_counts_hash_and_versions(
+    members: list[Path], images: Path
+) -> None:
+    submit(members, images)
+    mark = json.loads(Path("out/_SUCCESS").read_text())
+    data = Path("out/submission.csv").read_bytes()
+    assert mark["counts"] == {"inputs": 12, "predicted": 12, "quarantined": 0}
+    assert mark["submission_sha256"] == hashlib.sha256(data).hexdigest()
+    assert "numpy" in mark["versions"]
+
+
+def test_odd_and_skipped_files_are_counted_in_the_record(members: list[Path], images: Path) -> None:
+    (images / "img1.png").rename(images / "img1.jpg")
+    frames = [Image.new("RGB", (9, 9), c) for c in ("red", "blue")]
+    frames[0].save(images / "moving.gif", save_all=True, append_images=frames[1:])
+    for name in ("._img2.png", "Thumbs.db", "notes.txt"):
+        (images / name).write_bytes(b"x")
+    (images / "folder.jpg").mkdir()
+    record = submit(members, images).record
+    assert record["odd_files"] == {"extension": 1, "frames": 1}
+    assert record["skipped_files"] == {
+        "hidden": 1,
+        "system file": 1,
+        "other extension": 1,
+        "folder named like an image": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "activation"), [("classification", "softmax"), ("multilabel", "sigmoid")]
+)
+@pytest.mark.parametrize("tta", ["none", "flip"])
+def test_infinity_that_an_activation_would_hide_is_found(
+    tmp_path: Path, images: Path, task: Task, activation: Activation, tta: str
+) -> None:
+    card = toy_card(task=task, activation=activation)
+    model = toy_model(card)
+    matrix = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    matrix[:, 0] = 3e38
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    with pytest.raises(ScoreError, match="toy-f0 gave NaN or infinity"):
+        submit([save_member(tmp_path / "folds", card, model)], images, tta=tta)
+
+
+@pytest.mark.parametrize("fill", ["nan", "inf"])
+def test_a_fill_that_is_not_finite_is_refused_before_any_work(
+    members: list[Path], images: Path, fill: str
+) -> None:
+    with pytest.raises(UsageError, match="finite"):
+        submit(members, images, output="probs", fill=fill)
+
+
+def test_a_device_that_is_none_is_refused_by_a_vote_too(members: list[Path], images: Path) -> None:
+    recipe = config.Recipe((str(members[0].parent),), (str(images),), device="gpu")
+    with pytest.raises(UsageError, match="device 'gpu'"):
+        pipeline.vote(recipe)

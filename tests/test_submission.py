@@ -115,3 +115,17 @@ def test_a_probability_that_is_not_finite_is_never_published() -> None:
 
 def test_ids_that_a_spreadsheet_would_run_are_found() -> None:
     assert formula_like(["=1+1", "a", "-b", "@c", "+d"]) == ["=1+1", "-b", "@c", "+d"]
+
+
+def test_one_column_of_two_classes_is_not_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "sample.csv"
+    path.write_text("id,dog\na,0\n")
+    with pytest.raises(UsageError, match=r"no column for \['cat'\]"):
+        read_sample(path, ("cat", "dog"))
+
+
+def test_fractions_in_one_column_are_not_labels(tmp_path: Path) -> None:
+    path = tmp_path / "sample.csv"
+    path.write_text("id,target\na,0.5\n")
+    with pytest.raises(UsageError, match=r"'0\.5'.*a column for each class"):
+        read_sample(path, ("cat", "dog"))

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from ensemble.cli.options import recipe_of, run_options, vote_options
 from ensemble.cli.terminal import Bar, say_submission
+from ensemble.errors import UsageError
 
 _QUARANTINED: Final = 3
+_DECIDED: Final = ("members", "images", "tta", "merge", "id_from", "exif", "alpha", "max_pixels",
+                   "allow_truncated", "device", "store")  # fmt: skip
 
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")
@@ -40,8 +44,19 @@ def vote_command(*, run: Path | None, as_json: bool, **settings: Any) -> int:
     """
     from ensemble import pipeline
 
+    if run is not None:
+        _check_beside(run)
     recipe = recipe_of(settings)
     with Bar(sys.stderr) as bar:
         result = pipeline.vote(recipe, run, bar)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
+
+
+def _check_beside(run: Path) -> None:
+    """Refuse flags that an earlier run has decided already."""
+    given = click.get_current_context().get_parameter_source
+    beside = [n for n in _DECIDED if given(n) is ParameterSource.COMMANDLINE]
+    if beside:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
+        raise UsageError(f"{flags}: {run} has decided it already; leave it out, or leave out {run}")

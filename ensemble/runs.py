@@ -1,0 +1,129 @@
+"""The folder of a run: claiming it, and reading what an earlier run left there."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+from ensemble.config import Recipe, settings_of
+from ensemble.errors import UsageError
+from ensemble.files import TEMPORARY, sha256_json
+from ensemble.spec import DecodePolicy
+
+RUN: Final = "run.json"
+PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "store", "decode")
+"""The settings that a vote on an earlier run takes from it: they made its predictions."""
+
+_BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "store")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run recorded: its settings, its head, and its members' keys in the store."""
+
+    folder: Path
+    settings: Mapping[str, Any]
+    head: str
+    members: tuple["Voter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """A member of an earlier run."""
+
+    name: str
+    family: str
+    fold: int | None
+    sha256: str
+    key: str
+
+
+def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Path:
+    """Return the folder to write to, and refuse one that holds something else.
+
+    Raises:
+        UsageError: `--out` holds another run, or a vote on other predictions than `keys`.
+    """
+    out = recipe.out
+    if out is None:
+        return _fresh(recipe)
+    if recipe.force or not out.exists():
+        return out
+    if out.is_dir() and all(p.name.startswith(TEMPORARY) for p in out.iterdir()):
+        return out
+    if recipe_hash(recipe, keys) != _recorded(out):
+        raise UsageError(f"--out {out} holds another run; name a new folder, or say --force")
+    return out
+
+
+def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
+    """Return the SHA-256 of what makes a run this run, in hex.
+
+    A vote on an earlier run is told by the store's `keys` of its predictions too.
+    """
+    settings = {k: v for k, v in settings_of(recipe).items() if k not in _BESIDE}
+    return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
+
+
+def read_run(folder: Path) -> Earlier:
+    """Read what an earlier run recorded.
+
+    Raises:
+        UsageError: the folder holds no run, or one that this version cannot read.
+    """
+    try:
+        record = json.loads((folder / RUN).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}: not the folder of a run (no readable {RUN})") from error
+    try:
+        if record["schema"] != 1:
+            raise UsageError(f"{folder / RUN}: of another version of ensemble")
+        names = [f.name for f in fields(Voter)]
+        voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
+        settings = {k: record["recipe"][k] for k in _RECORDED}
+        if not voters or not all(_is_key(v.key) for v in voters):
+            raise UsageError(f"{folder / RUN}: it names no predictions")
+        return Earlier(folder, settings, str(record["head"]), voters)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
+
+
+def carried(recipe: Recipe, earlier: Earlier) -> Recipe:
+    """Return the recipe with what made the earlier run's predictions."""
+    settings = dict(earlier.settings)
+    decode = DecodePolicy(**{f.name: settings.pop(f.name) for f in fields(DecodePolicy)})
+    settings |= {name: tuple(settings[name]) for name in ("members", "images")}
+    settings["store"] = Path(cast(str, settings["store"]))
+    return replace(recipe, **settings, decode=decode)
+
+
+_RECORDED: Final = (
+    *(name for name in PREDICTED if name != "decode"),
+    *(f.name for f in fields(DecodePolicy)),
+)
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")
+
+
+def _fresh(recipe: Recipe) -> Path:
+    """Name a folder after the time and the recipe that is not there yet."""
+    plain = "".join(c if c.isalnum() else "-" for c in recipe.tta).strip("-")
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{recipe.voting}"
+    out, number = Path("submissions") / name, 1
+    while out.exists():
+        number += 1
+        out = Path("submissions") / f"{name}-{number}"
+    return out
+
+
+def _recorded(out: Path) -> str | None:
+    """Return the recipe's hash in a folder's run.json, or None."""
+    try:
+        record = json.loads((out / RUN).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record.get("recipe_sha256") if isinstance(record, dict) else None

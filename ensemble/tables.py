@@ -1,0 +1,46 @@
+"""Tables that people give: CSV read as text, never guessed at."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ensemble.errors import UsageError
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read a CSV as text: its header and its rows. A BOM and CRLF are accepted.
+
+    Raises:
+        UsageError: the file cannot be read, is empty, is not UTF-8, has a duplicate column, or a
+            row of another length; names the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [row for row in reader if row]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
+    if not rows:
+        raise UsageError(f"{path}: the table is empty")
+    header, body = rows[0], rows[1:]
+    _check_header(path, header)
+    for line, row in enumerate(body, 2):
+        if len(row) != len(header):
+            raise UsageError(
+                f"{path}, line {line}: {len(row)} columns; the header has {len(header)}"
+            )
+    return header, body
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        raise UsageError(f"{path}, line 1: columns are separated by commas; found {header[0]!r}")
+    twice = sorted({c for c in header if header.count(c) > 1})
+    if twice:
+        raise UsageError(f"{path}, line 1: column {twice[0]!r} stands there twice")
