@@ -20,7 +20,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from ensemble.errors import MemberError
+from ensemble.errors import MemberError, few
 from ensemble.files import sha256_file
 from ensemble.paths import is_url
 
@@ -184,7 +184,7 @@ def _find(content: object, path: Path, ema: bool) -> object:
         return inner.state_dict() if isinstance(inner, torch.nn.Module) else inner
     if ema:
         raise MemberError(
-            f"{path}: holds no EMA weights ({' or '.join(names)}); it has {_shown(content)}. "
+            f"{path}: holds no EMA weights ({' or '.join(names)}); it has {few(content)}. "
             f"Leave out --ema to use its plain weights"
         )
     return content
@@ -194,7 +194,7 @@ def _weights(found: object, path: Path) -> dict[str, torch.Tensor]:
     state = cast(Mapping[object, object], found)
     foreign = [k for k, v in state.items() if not isinstance(v, torch.Tensor)]
     if foreign or not state:
-        what = f"values that are no tensors: {_shown(foreign)}" if foreign else "no weights"
+        what = f"values that are no tensors: {few(foreign)}" if foreign else "no weights"
         raise MemberError(
             f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
             f"{what}"
@@ -212,7 +212,7 @@ def _check_lightning(state: Mapping[str, torch.Tensor], path: Path) -> None:
         if 0 < len(extra) < len(state):
             raise MemberError(
                 f"{path}: a Lightning file with {len(state) - len(extra)} weights under "
-                f"{prefix!r} and {len(extra)} beside it: {_shown(extra)}. They are not dropped "
+                f"{prefix!r} and {len(extra)} beside it: {few(extra)}. They are not dropped "
                 f"in silence: save the net alone, as torch.save(module.{prefix}state_dict(), FILE)"
             )
 
@@ -223,11 +223,6 @@ def _strip(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], str
         state = {key.removeprefix(prefix): value for key, value in state.items()}
         stripped += prefix
     return state, stripped
-
-
-def _shown(keys: object) -> str:
-    names = [str(key) for key in cast(list[object], keys)]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _damaged(path: Path, kind: str, error: BaseException) -> MemberError:

@@ -13,6 +13,8 @@ Each message says what failed, which file and field, what was expected, what cam
 mend it. A leaf is also the built-in exception that it refines.
 """
 
+from collections.abc import Collection
+
 
 class EnsembleError(Exception):
     """The root: catch it to catch everything the package raises on purpose."""
@@ -52,3 +54,9 @@ class ImageError(EnsembleError, ValueError):
         super().__init__(message)
         self.stage = stage
         self.kind = kind
+
+
+def few(names: Collection[object]) -> str:
+    """Name the first five in a message, and say how many more there are."""
+    shown = ", ".join(str(name) for name in list(names)[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

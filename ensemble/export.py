@@ -24,9 +24,10 @@ from ensemble.card import ACTIVATIONS, Card, Head
 from ensemble.checkpoints import load_checkpoint
 from ensemble.errors import MemberError, UsageError
 from ensemble.files import publish, publish_bytes, sha256_file
-from ensemble.members import check_opsets, embed_card
+from ensemble.members import embed_card
 from ensemble.nets import NET_ERRORS, ExportSpec, brief, build, in_order, load_weights
 from ensemble.paths import family_and_fold
+from ensemble.protos import check_opsets
 from ensemble.session import run_once
 from ensemble.spec import Size
 

@@ -1,13 +1,9 @@
 """Opening members: an .onnx file, its card and its weights, checked before any image is read.
 
-The file is untrusted. It is parsed without following its external data; those may only be
-regular files beside it, and are hashed. Opsets and operator domains are checked here, so that
-what reaches ONNX Runtime is known.
+The file is untrusted: see `protos` for what it may hold. Every file of a member is hashed.
 """
 
-import os
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
@@ -15,22 +11,18 @@ from typing import Final, cast
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from ensemble import card as cards
 from ensemble.card import Card, Head
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
 from ensemble.paths import is_url
+from ensemble.protos import check_opsets, external_files
 from ensemble.spec import Size
 
-MAX_OPSET: Final = 26
-MAX_IR: Final = 13
-MIN_OPSET: Final = 7
 COMPOSED_OPSET: Final = 13
 """Members below this opset are converted to it; the graph around a member needs at least it."""
 
-DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 SIDECAR: Final = ".card.json"
 _LFS: Final = b"version https://git-lfs"
 
@@ -65,7 +57,7 @@ def open_member(path: Path) -> Member:
     """
     data = _read(path)
     model = _parse(data, path)
-    external = _check_external(model, path)
+    external = external_files(model, path)
     card = _card_of(model, data, path)
     digests = {name: sha256_file(file) for name, file in external.items()}
     _check_recorded(card, path, digests)
@@ -98,7 +90,7 @@ def write_sidecar(path: Path, card: Card) -> Path:
     model = _parse(data, path)
     if _embedded(model) is not None:
         raise MemberError(f"{path}: it has a card inside, which counts; export it again instead")
-    external = _check_external(model, path)
+    external = external_files(model, path)
     check_opsets(model, path)
     _check_input(model, card, path)
     _check_outputs(model, card, path)
@@ -148,34 +140,6 @@ def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
                 f"members {first} and {name} cannot vote together on head {expected.name!r}: "
                 f"{_difference(expected, found)}"
             )
-
-
-def check_opsets(model: onnx.ModelProto, path: Path) -> int:
-    """Return the opset of the standard operators.
-
-    Raises:
-        MemberError: an opset or IR too new or too old, or operators of a foreign domain.
-    """
-    if model.ir_version > MAX_IR:
-        raise MemberError(
-            f"{path}: ONNX IR version {model.ir_version}; up to {MAX_IR} is known. Export it "
-            f"again with an older IR, or update onnxruntime"
-        )
-    imports = [*model.opset_import, *(o for f in model.functions for o in f.opset_import)]
-    domains = {o.domain for o in imports} | {n.domain for n in _nodes(model)}
-    foreign = sorted(domains - set(DOMAINS))
-    if foreign:
-        raise MemberError(
-            f"{path}: operators of the domain {', '.join(foreign)}; only {', '.join(DOMAINS[1:])} "
-            f"and the standard ones are run"
-        )
-    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
-    if not MIN_OPSET <= opset <= MAX_OPSET:
-        raise MemberError(
-            f"{path}: opset {opset}; expected {MIN_OPSET} to {MAX_OPSET}. Export it again, "
-            f"at opset 18 for instance"
-        )
-    return opset
 
 
 def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
@@ -232,45 +196,6 @@ def _card_of(model: onnx.ModelProto, data: bytes, path: Path) -> Card:
 
 def _embedded(model: onnx.ModelProto) -> str | None:
     return next((p.value for p in model.metadata_props if p.key == cards.METADATA_KEY), None)
-
-
-def _check_external(model: onnx.ModelProto, path: Path) -> dict[str, Path]:
-    """Return the files of external data, by the place that the member names."""
-    found: dict[str, Path] = {}
-    for tensor in _tensors(model):
-        if not uses_external_data(tensor):
-            continue
-        info = ExternalDataInfo(tensor)
-        data = found.get(info.location) or _external_file(path, info.location)
-        end = (info.offset or 0) + (info.length or 0)
-        size = data.stat().st_size
-        if end > size:
-            raise MemberError(
-                f"{path}: external data {info.location} has {size} bytes; {tensor.name} ends "
-                f"at {end}. The file is cut short: copy it again"
-            )
-        found[info.location] = data
-    return {name: found[name] for name in sorted(found)}
-
-
-def _external_file(path: Path, location: str) -> Path:
-    relative = Path(location)
-    if not location or relative.is_absolute() or ".." in relative.parts or "\\" in location:
-        raise MemberError(f"{path}: external data {location!r} lies outside the member's folder")
-    data = path.parent / relative
-    try:
-        status = os.lstat(data)
-    except OSError as error:
-        raise MemberError(
-            f"{path}: external data {location} is missing. Copy it beside the member"
-        ) from error
-    inside = data.resolve().is_relative_to(path.parent.resolve())
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or not inside:
-        raise MemberError(
-            f"{path}: external data {location} must be a regular file with one link inside the "
-            f"member's folder"
-        )
-    return data
 
 
 def _check_recorded(card: Card, path: Path, digests: Mapping[str, str]) -> None:
@@ -335,38 +260,6 @@ def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
             f"{path}: cannot be brought to opset {COMPOSED_OPSET}: {str(error)[:200]}. Export it "
             f"again at opset 18"
         ) from error
-
-
-def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Every node: of the graph, of local functions, and of the graphs inside both."""
-    waiting = [*model.graph.node, *(node for f in model.functions for node in f.node)]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for graph in _inner(node):
-            waiting.extend(graph.node)
-
-
-def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    """Every tensor that may have external data."""
-    graphs = [model.graph]
-    for node in _nodes(model):
-        graphs.extend(_inner(node))
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-    for graph in graphs:
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
 
 
 def _shown(size: Size, card: Card) -> str:

@@ -9,7 +9,7 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import MemberError, UsageError, few
 from ensemble.paths import importable, load_object
 from ensemble.spec import Activation, Fit, Interpolation, Preprocess, Size, Task
 
@@ -247,12 +247,6 @@ def in_order(found: object, names: Sequence[str]) -> tuple[Tensor, ...]:
         count = len(outputs) if isinstance(outputs, tuple | list) else type(found).__name__
         raise MemberError(f"the net returns {count} output(s); the heads are {few(names)}")
     return tuple(outputs)
-
-
-def few(keys: object) -> str:
-    """Name the first five, and say how many more there are."""
-    names = [str(key) for key in cast(list[object], keys)]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def brief(error: BaseException) -> str:

@@ -1,0 +1,117 @@
+"""The loop over shards, members and batches, on a scorer without a model."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import save_images
+from PIL import Image
+
+from ensemble.arrays import Pixels, Probs
+from ensemble.errors import ScoreError
+from ensemble.images import Hashed, hash_sources, scan
+from ensemble.pipeline import Quiet
+from ensemble.predict import Job, predict
+from ensemble.preprocess import resize
+from ensemble.session import FakeScorer, Scorer
+from ensemble.spec import DecodePolicy, Geometry, Size
+from ensemble.store import open_partition
+
+COLUMNS = {"label": 3}
+SMALL = Geometry(Size(8, 8), "squash", 1.0, "bilinear", 3, ())
+LARGE = Geometry(Size(12, 10), "crop", 0.9, "bicubic", 3, ())
+
+
+@pytest.fixture
+def hashed(tmp_path: Path) -> list[Hashed]:
+    """Eleven images; the fifth is cut short."""
+    folder = save_images(tmp_path / "images", 11)
+    broken = folder / "img5.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    return hash_sources(scan([folder]).images, 1)
+
+
+def job(
+    tmp_path: Path, scorer: Scorer, *, name: str = "a", geometry: Geometry = SMALL, batch: int = 4,
+    shard: int = 6, fixed: bool = False,
+) -> Job:  # fmt: skip
+    heads = [{"name": "label", "classes": ["x", "y", "z"]}]
+    fingerprint = {"member": name, "heads": heads}
+    partition = open_partition(tmp_path / "store", fingerprint, images=11, shard_size=shard)
+    return Job(name, scorer, geometry, batch, fixed, partition)
+
+
+def run(hashed: list[Hashed], *jobs: Job, drop_nan: bool = False) -> int:
+    tally = predict(hashed, jobs, DecodePolicy(), Quiet(), threads=2, drop_nan=drop_nan)
+    return tally.evaluations
+
+
+def test_each_row_is_the_score_of_its_own_image(tmp_path: Path, hashed: list[Hashed]) -> None:
+    jobs = [
+        job(tmp_path, FakeScorer(COLUMNS), name="a"),
+        job(tmp_path, FakeScorer(COLUMNS), name="b", geometry=LARGE, batch=3),
+    ]
+    run(hashed, *jobs)
+    for each in jobs:
+        found = each.partition.read("label")
+        good = [h for h in hashed if h.source.id != "img5"]
+        assert found.ids == tuple(h.source.id for h in good)
+        assert [q.id for q in found.quarantined] == ["img5"]
+        for row, image in zip(found.probs, good, strict=True):
+            pixels = _pixels(image, each.geometry)
+            np.testing.assert_array_equal(row, FakeScorer(COLUMNS).score(pixels)["label"][0])
+
+
+def _pixels(image: Hashed, geometry: Geometry) -> Pixels:
+    with Image.open(io.BytesIO(image.source.path.read_bytes())) as opened:
+        return resize(opened.convert("RGB"), geometry)[None]
+
+
+@pytest.mark.parametrize(("batch", "shard"), [(1, 1), (3, 4), (4, 6), (32, 11)])
+def test_batches_and_shards_change_no_bit(
+    tmp_path: Path, hashed: list[Hashed], batch: int, shard: int
+) -> None:
+    plain = job(tmp_path / "plain", FakeScorer(COLUMNS))
+    other = job(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard)
+    run(hashed, plain)
+    run(hashed, other)
+    expected, found = plain.partition.read("label"), other.partition.read("label")
+    assert found.ids == expected.ids
+    np.testing.assert_array_equal(found.probs, expected.probs)
+
+
+def test_a_fixed_batch_is_always_filled(tmp_path: Path, hashed: list[Hashed]) -> None:
+    scorer = FakeScorer(COLUMNS)
+    run(hashed, job(tmp_path, scorer, batch=4, fixed=True))
+    assert set(scorer.calls) == {4}
+
+
+def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:
+    assert run(hashed, job(tmp_path, FakeScorer(COLUMNS))) == 11
+    again = FakeScorer(COLUMNS)
+    assert run(hashed, job(tmp_path, again)) == 0
+    assert again.calls == []
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A scorer that fails, or gives columns that nobody asked for."""
+
+    columns: int
+    provider: str = "Broken"
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        if not self.columns:
+            raise ScoreError("out of order")
+        return {"label": np.zeros((len(images), self.columns), np.float32)}
+
+
+@pytest.mark.parametrize(("columns", "message"), [(0, "member a.*out of order"), (4, r"\(4, 3\)")])
+def test_a_scorer_that_fails_names_its_member(
+    tmp_path: Path, hashed: list[Hashed], columns: int, message: str
+) -> None:
+    with pytest.raises(ScoreError, match=message):
+        run(hashed, job(tmp_path, Broken(columns)))
