@@ -109,12 +109,14 @@ def vote(
     output: Literal["labels", "probs"] = "labels",
     out: str | Path | None = None,
     head: str | None = None,
+    labels_as: Literal["auto", "index", "name"] = "auto",
     fill: str | float | None = None,
     force: bool = False,
 ) -> Submission:
     """Vote again on the predictions of an earlier run; `ensemble vote RUN` in Python.
 
-    See `run` for the arguments; `run_folder` is where that run wrote.
+    See `run` for the arguments; `run_folder` is where that run wrote. Without that folder, call
+    `run` with the same members, images and views: what the store holds is not computed again.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -128,6 +130,7 @@ def vote(
         output=output,
         out=_path(out),
         head=head,
+        labels_as=labels_as,
         fill=None if fill is None else str(fill),
         force=force,
     )
