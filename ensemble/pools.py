@@ -10,6 +10,9 @@ from ensemble.arrays import Indices, Pooled
 Stack: TypeAlias = NDArray[np.float64]
 """float64 (M, N, C): the predictions of M families or members."""
 
+LOG_FLOOR: Final = -14.0
+"""The least log probability of a log-linear pool: one family's zero must not veto a class."""
+
 _TINY: Final = 1e-38
 
 
@@ -27,6 +30,21 @@ def geometric(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
     with np.errstate(divide="ignore"):
         logs = np.log(stack[share > 0])
     return np.exp(np.tensordot(share[share > 0], logs, axes=1))
+
+
+def clipped_logs(stack: Stack) -> Stack:
+    """Return log p, and `LOG_FLOOR` where p is smaller than its exponential."""
+    return np.log(np.maximum(stack, np.exp(LOG_FLOOR)))
+
+
+def log_linear(stack: Stack, exponents: NDArray[np.float64]) -> Pooled:
+    """Return softmax(Σ β log p) over the classes, float64 (N, C), with exponents β (M,)."""
+    return _softmax(np.tensordot(exponents, clipped_logs(stack), 1))
+
+
+def tempered(probs: Pooled, temperature: float) -> Pooled:
+    """Return softmax(log p / T): T above 1 flattens, below 1 sharpens; the argmax stays."""
+    return _softmax(clipped_logs(probs) / temperature)
 
 
 def normalised(probs: Pooled) -> Pooled:
@@ -56,3 +74,9 @@ def winners(shares: Pooled, ties: Pooled, tolerance: float = 1e-9) -> Indices:
     """
     tied = shares >= shares.max(1, keepdims=True) - tolerance
     return cast(Indices, np.where(tied, ties, -np.inf).argmax(1))
+
+
+def _softmax(scores: Pooled) -> Pooled:
+    shares: Pooled = np.exp(scores - scores.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    return shares

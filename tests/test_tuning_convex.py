@@ -1,0 +1,144 @@
+"""Convex weights reach their optimum: against scipy, against EM, and on the golden fixture."""
+
+import numpy as np
+import pytest
+from blends import golden, many
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from ensemble import metrics, pools
+from ensemble.arrays import Indices
+from ensemble.pools import Stack
+from ensemble.tuning.convex import (
+    least_squares_pool,
+    linear_pool,
+    log_linear_pool,
+    own_probs,
+    temperature_of,
+    tempered_pool,
+)
+
+FIXTURES = {"golden": golden(), "many": many(6, 800, 5), "few rows": many(8, 40, 3, seed=2)}
+Fixture = tuple[Stack, Indices]
+
+
+@pytest.fixture(params=FIXTURES)
+def fixture(request: pytest.FixtureRequest) -> Fixture:
+    return FIXTURES[request.param]
+
+
+def mixture_loss(weights: NDArray[np.float64], own: NDArray[np.float64]) -> float:
+    return float(-np.log(own @ weights).mean())
+
+
+def test_the_linear_pool_reaches_the_optimum_of_slsqp(fixture: Fixture) -> None:
+    stack, y = fixture
+    own = own_probs(stack, y)
+    found = linear_pool(stack, y)
+    scipy = minimize(
+        mixture_loss,
+        np.full(len(stack), 1 / len(stack)),
+        args=(own,),
+        jac=lambda w, q: -(q / (q @ w)[:, None]).mean(0),
+        bounds=[(0, 1)] * len(stack),
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    assert mixture_loss(found.weights, own) <= scipy.fun + 1e-8
+    np.testing.assert_allclose(found.weights, scipy.x, atol=1e-4)
+
+
+def test_the_gap_of_the_linear_pool_bounds_what_em_could_gain(fixture: Fixture) -> None:
+    stack, y = fixture
+    own = own_probs(stack, y)
+    weights = np.full(len(stack), 1 / len(stack))
+    for _ in range(5000):
+        weights *= (own / (own @ weights)[:, None]).mean(0)
+    found = linear_pool(stack, y)
+    loss = mixture_loss(found.weights, own)
+    assert found.gap <= 1e-9
+    assert loss - found.gap <= mixture_loss(weights, own) + 1e-15
+    assert loss <= mixture_loss(weights, own) + 1e-9
+
+
+def test_the_linear_pool_reaches_the_golden_log_loss() -> None:
+    stack, y = FIXTURES["golden"]
+    found = linear_pool(stack, y)
+    assert metrics.log_loss(y, pools.linear(stack, found.weights)) <= 0.450453
+
+
+def test_the_log_linear_pool_reaches_the_golden_scores() -> None:
+    stack, y = FIXTURES["golden"]
+    probs = pools.log_linear(stack, log_linear_pool(stack, y, 0.0).weights)
+    assert metrics.log_loss(y, probs) <= 0.298
+    assert metrics.auc(y, probs) >= 0.9455
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+def test_the_log_linear_pool_reaches_the_optimum_of_lbfgs(fixture: Fixture, ridge: float) -> None:
+    stack, y = fixture
+
+    def loss(beta: NDArray[np.float64]) -> float:
+        away = beta - beta.mean()
+        return metrics.log_loss(y, pools.log_linear(stack, beta)) + ridge * float(away @ away)
+
+    start = np.full(len(stack), 1 / len(stack))
+    scipy = minimize(loss, start, bounds=[(0, None)] * len(stack), method="L-BFGS-B",
+                     options={"maxfun": 100_000})  # fmt: skip
+    found = log_linear_pool(stack, y, ridge)
+    assert found.gap <= 1e-8
+    assert loss(found.weights) <= scipy.fun + 1e-9
+
+
+def test_the_tempered_pool_is_no_worse_than_uniform_weights_and_their_temperature(
+    fixture: Fixture,
+) -> None:
+    stack, y = fixture
+    uniform = pools.linear(stack, np.ones(len(stack)))
+    plain = pools.tempered(uniform, temperature_of(uniform, y))
+    found = tempered_pool(stack, y, 0.0)
+    probs = pools.tempered(pools.linear(stack, found.weights), found.temperature)
+    assert metrics.log_loss(y, probs) <= metrics.log_loss(y, plain) + 1e-9
+    assert found.weights.min() >= 0
+    assert found.weights.sum() == pytest.approx(1)
+
+
+def test_a_strong_ridge_gives_uniform_weights(fixture: Fixture) -> None:
+    stack, y = fixture
+    uniform = np.full(len(stack), 1 / len(stack))
+    np.testing.assert_allclose(tempered_pool(stack, y, 1e4).weights, uniform, atol=1e-3)
+    beta = log_linear_pool(stack, y, 1e6).weights
+    np.testing.assert_allclose(beta, beta.mean(), atol=1e-4)
+
+
+def test_the_least_squares_pool_reaches_the_optimum_of_slsqp(fixture: Fixture) -> None:
+    stack, y = fixture
+    target = np.eye(stack.shape[2])[y]
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        return metrics.brier(y, np.tensordot(weights, stack, 1))
+
+    scipy = minimize(loss, np.full(len(stack), 1 / len(stack)), bounds=[(0, 1)] * len(stack),
+                     constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, method="SLSQP",
+                     options={"ftol": 1e-14, "maxiter": 500})  # fmt: skip
+    found = least_squares_pool(stack, target)
+    assert loss(found.weights) <= scipy.fun + 1e-9
+
+
+@pytest.mark.parametrize("method", ["linear", "log-linear", "tempered", "squares"])
+def test_the_order_of_the_families_does_not_matter(fixture: Fixture, method: str) -> None:
+    stack, y = fixture
+    order = np.random.default_rng(0).permutation(len(stack))
+
+    def fit(families: Stack) -> NDArray[np.float64]:
+        match method:
+            case "linear":
+                return linear_pool(families, y).weights
+            case "log-linear":
+                return log_linear_pool(families, y, 0.001).weights
+            case "tempered":
+                return tempered_pool(families, y, 0.001).weights
+        return least_squares_pool(families, np.eye(stack.shape[2])[y]).weights
+
+    np.testing.assert_allclose(fit(stack[order]), fit(stack)[order], atol=2e-4)
