@@ -1,0 +1,192 @@
+"""Exact search along a line: where a metric of labels is best between two predictions.
+
+Along S(l) = A + l (B - A), l in [0, 1], each row's prediction changes at a few crossings only,
+and a metric of labels is constant between them. All crossings are found and every stretch is
+scored: no grid, no gradient.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.metrics import auc
+
+Vector = NDArray[np.float64]
+
+MAX_PAIRS: Final = 10_000_000
+"""Above so many pairs, the area under the ROC curve is searched on a grid."""
+
+_GRID: Final = 64
+_SAME: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """The line cut where the score changes: E + 2 ends from 0 to 1, E + 1 scores between."""
+
+    ends: Vector
+    scores: Vector
+
+    def best(self) -> tuple[float, float]:
+        """Return the middle of the widest best stretch, and its score; ties go to the first."""
+        widths = np.diff(self.ends)
+        solid = widths > _SAME
+        scores = np.where(solid, self.scores, -np.inf)
+        top = scores.max()
+        chosen = int(np.argmax(np.where(scores >= top - _SAME, widths, -1)))
+        return float(self.ends[chosen : chosen + 2].mean()), float(top)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Labels along a line: those at the start (N,), and every change, in order of its place."""
+
+    start: Indices
+    places: Vector
+    rows: Indices
+    old: Indices
+    new: Indices
+
+
+def walk(start: Pooled, end: Pooled) -> Path:
+    """Follow the argmax of start + l (end - start), both (N, C), from l = 0 to 1.
+
+    Each row's argmax is the upper envelope of C straight lines; all rows walk theirs together.
+    """
+    slope = end - start
+    rows = np.arange(len(start))
+    level = start >= start.max(1, keepdims=True)
+    label = np.where(level, slope, -np.inf).argmax(1)  # of a tie the steepest wins from there on
+    first, place = label.copy(), np.zeros(len(start))
+    places, moved, old, new = [], [], [], []
+    while len(rows):
+        steeper = slope[rows] - slope[rows, label[rows]][:, None]
+        behind = start[rows, label[rows]][:, None] - start[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = np.where(steeper > 0, behind / steeper, np.inf)
+        crossing = np.maximum(crossing, place[rows][:, None])
+        nearest = crossing.min(1)
+        going = nearest < 1
+        rows, crossing, nearest = rows[going], crossing[going], nearest[going]
+        tied = crossing <= nearest[:, None]
+        target = np.where(tied, slope[rows], -np.inf).argmax(1)
+        places.append(nearest)
+        moved.append(rows)
+        old.append(label[rows])
+        new.append(target.astype(np.int64))
+        label[rows], place[rows] = target, nearest
+    joined = np.concatenate(places)
+    by_place = np.argsort(joined, kind="stable")
+    changes = (np.concatenate(part)[by_place] for part in (moved, old, new))
+    return Path(first, joined[by_place], *changes)
+
+
+def search(metric: str, y: Indices, start: Pooled, end: Pooled) -> Stretches:
+    """Score every stretch of the line between two predictions.
+
+    Args:
+        metric: One of `PATHS`, or "auc".
+        y: The truth, int64 (N,).
+        start: Predictions (N, C) at l = 0.
+        end: Predictions (N, C) at l = 1.
+    """
+    if metric == "auc":
+        return _areas(y, start, end)
+    path = walk(start, end)
+    scores = PATHS[metric](y, path, start.shape[1])
+    last = np.append(np.diff(path.places) > 0, True) if len(path.places) else np.empty(0, bool)
+    keep = np.concatenate([[True], last])
+    ends = np.concatenate([[0.0], path.places[last], [1.0]])
+    return Stretches(ends, scores[keep])
+
+
+def _accuracy(y: Indices, path: Path, classes: int) -> Vector:
+    return _counted(y, path, np.full(classes, 1 / len(y)))
+
+
+def _balanced_accuracy(y: Indices, path: Path, classes: int) -> Vector:
+    return _counted(y, path, 1 / (np.bincount(y, minlength=classes) * classes))
+
+
+def _counted(y: Indices, path: Path, worth: Vector) -> Vector:
+    """Return the sum of the worth of the rows that are right, after each change."""
+    truth = y[path.rows]
+    change = ((path.new == truth).astype(np.int64) - (path.old == truth)) * worth[truth]
+    return _along(float((worth[y] * (path.start == y)).sum()), change)
+
+
+def _f1_macro(y: Indices, path: Path, classes: int) -> Vector:
+    truth, every = y[path.rows], np.arange(classes)
+    into, out_of = path.new[:, None] == every, path.old[:, None] == every
+    found = into.astype(np.int64) - out_of
+    right = found * (truth[:, None] == every)
+    hits = np.bincount(y[path.start == y], minlength=classes)
+    right = hits + np.vstack([np.zeros((1, classes), np.int64), np.cumsum(right, 0)])
+    totals = np.bincount(y, minlength=classes) + _predicted(path, found, classes)
+    return np.asarray((2 * right / np.maximum(totals, 1)).mean(1), np.float64)
+
+
+def _qwk(y: Indices, path: Path, classes: int) -> Vector:
+    every = np.arange(classes)
+    weights = (every[:, None] - every) ** 2.0
+    truth = y[path.rows]
+    change = weights[truth, path.new] - weights[truth, path.old]
+    observed = _along(float(weights[y, path.start].sum()), change)
+    found = (path.new[:, None] == every).astype(np.int64) - (path.old[:, None] == every)
+    chance = weights.T @ np.bincount(y, minlength=classes) / len(y)
+    expected = _predicted(path, found, classes) @ chance
+    return 1 - np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0)
+
+
+def _predicted(path: Path, found: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return how many rows each class is predicted for, after each change."""
+    start = np.bincount(path.start, minlength=classes)
+    return np.asarray(start + np.vstack([np.zeros((1, classes), np.int64), np.cumsum(found, 0)]))
+
+
+def _along(start: float, change: Vector) -> Vector:
+    return start + np.concatenate([[0.0], np.cumsum(change)])
+
+
+PATHS: Final[Mapping[str, Callable[[Indices, Path, int], Vector]]] = {
+    "accuracy": _accuracy,
+    "f1_micro": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "f1_macro": _f1_macro,
+    "qwk": _qwk,
+}
+"""How each metric of labels follows a path: its score before any change, and after each."""
+
+
+def _areas(y: Indices, start: Pooled, end: Pooled) -> Stretches:
+    """One crossing a pair of a positive and a negative row, for each class against the rest."""
+    classes = start.shape[1]
+    counts = np.bincount(y, minlength=classes)
+    if int((counts * (len(y) - counts)).sum()) > MAX_PAIRS:
+        return _sampled(y, start, end)
+    level, places, changes = 0.0, [], []
+    for c in range(classes):
+        mine = y == c
+        worth = 1 / (mine.sum() * (~mine).sum() * classes)
+        before = (start[mine, c][:, None] - start[~mine, c]).ravel()
+        after = (end[mine, c][:, None] - end[~mine, c]).ravel()
+        sign = np.sign(np.where(before != 0, before, after))  # just after the start
+        level += worth * float(((sign + 1) / 2).sum())
+        crossing = before * after < 0
+        at = before[crossing] / (before[crossing] - after[crossing])
+        places.append(at)
+        changes.append(worth * np.sign(after[crossing]))
+    joined = np.concatenate(places)
+    order = np.argsort(joined, kind="stable")
+    scores = _along(level, np.concatenate(changes)[order])
+    return Stretches(np.concatenate([[0.0], joined[order], [1.0]]), scores)
+
+
+def _sampled(y: Indices, start: Pooled, end: Pooled) -> Stretches:
+    ends = np.linspace(0, 1, _GRID + 1)
+    middles = (ends[1:] + ends[:-1]) / 2
+    return Stretches(ends, np.array([auc(y, start + m * (end - start)) for m in middles]))

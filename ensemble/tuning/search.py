@@ -1,0 +1,77 @@
+"""Weights by search: for metrics of labels, which are flat almost everywhere, and for any callable.
+
+Families are visited in the order given; callers sort them by name, so that neither a seed nor
+the order of the arguments decides.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from ensemble.arrays import Indices
+from ensemble.metrics import Metric
+from ensemble.pools import Stack, linear
+from ensemble.tuning import lines
+from ensemble.tuning.convex import Vector
+
+PICKS: Final = 25
+BAGS: Final = 5
+
+_PASSES: Final = 20
+_BETTER: Final = 1e-12
+
+
+def coordinate_ascent(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vector:
+    """Raise a metric of labels, or the AUC, family by family with exact line searches.
+
+    Each step blends a family with the others, which keep their proportions (Och 2003). It is
+    taken only where it is strictly better, so the result is never worse than `start`.
+    """
+    weights: Vector = start / start.sum()
+    best = metric.score(y, linear(stack, weights))
+    for _ in range(_PASSES):
+        before = best
+        for family in range(len(stack)):
+            others = np.where(np.arange(len(stack)) == family, 0, weights)
+            if others.sum() <= 0:
+                continue
+            rest = linear(stack, others)
+            share, _ = lines.search(metric.name, y, rest, stack[family]).best()
+            moved = others / others.sum() * (1 - share)
+            moved[family] = share
+            found = metric.score(y, linear(stack, moved))
+            if metric.gain(found, best) > _BETTER:
+                weights, best = moved, found
+        if best == before:
+            break
+    return weights
+
+
+def bagged_climb(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vector:
+    """Raise any metric: greedy picks with replacement, averaged over bags of rows.
+
+    From `start`, each of `PICKS` picks adds the family that helps most (Caruana and others 2004),
+    and each of `BAGS` bags leaves out every fifth row, which keeps single rows from deciding. The
+    weights of each bag are those at its best pick.
+    """
+    rows = np.arange(len(y))
+    bags = [rows % BAGS != bag for bag in range(BAGS)]
+    found = [_climb(stack[:, bag], y[bag], metric, start / start.sum()) for bag in bags]
+    mean = np.mean(found, axis=0)
+    return np.asarray(mean / mean.sum(), np.float64)
+
+
+def _climb(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vector:
+    families = np.eye(len(stack))
+    counts = start * PICKS  # the start weighs as much as all picks together
+    best: Vector = counts.copy()
+    top = metric.score(y, linear(stack, counts))
+    for _ in range(PICKS):
+        scores = [metric.score(y, linear(stack, counts + pick)) for pick in families]
+        gains = [metric.gain(score, top) for score in scores]
+        chosen = int(np.argmax(gains))
+        counts = counts + families[chosen]
+        if gains[chosen] > _BETTER:
+            best, top = counts, scores[chosen]
+    best /= best.sum()
+    return best
