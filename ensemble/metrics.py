@@ -34,6 +34,7 @@ class Metric:
     """A metric: its name, what it takes, and which way is up.
 
     `by_label` tells that it sees the predicted labels only, so that a decision rule can serve it.
+    `each` gives a value a row, (N,), where the score is their mean.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Metric:
     greater: bool
     task: Task
     by_label: bool = False
+    each: Callable[[Truth, Pooled], NDArray[np.float64]] | None = None
 
     def gain(self, score: float, reference: float) -> float:
         """Return how much better a score is than another; positive is better."""
@@ -55,7 +57,7 @@ def confusion(y: Indices, labels: Indices, classes: int) -> NDArray[np.float64]:
 
 def accuracy(y: Truth, probs: Pooled) -> float:
     """Return the share of right labels."""
-    return float(np.mean(probs.argmax(1) == y))
+    return float(np.mean(_right(y, probs)))
 
 
 def balanced_accuracy(y: Truth, probs: Pooled) -> float:
@@ -80,20 +82,17 @@ def qwk(y: Truth, probs: Pooled) -> float:
 
 def top_k(y: Truth, probs: Pooled) -> float:
     """Return the share of rows whose class is among the first `TOP`; ties go to later classes."""
-    order = np.argsort(probs, axis=1, kind="stable")[:, -TOP:]
-    return float(np.mean((order == y[:, None]).any(1)))
+    return float(np.mean(_among_first(y, probs)))
 
 
 def log_loss(y: Truth, probs: Pooled) -> float:
     """Return the mean negative log probability of the true class, clipped at float64's epsilon."""
-    own = np.take_along_axis(probs, y.astype(np.int64)[:, None], 1)
-    return float(-np.mean(np.log(np.clip(own, _EPSILON, 1 - _EPSILON))))
+    return float(np.mean(_surprise(y, probs)))
 
 
 def brier(y: Truth, probs: Pooled) -> float:
     """Return the mean squared distance to the one-hot truth, 0 to 2 (Brier 1950)."""
-    hot = np.eye(probs.shape[1])[y.astype(np.int64)]
-    return float(np.mean(((probs - hot) ** 2).sum(1)))
+    return float(np.mean(_distance(y, probs)))
 
 
 def auc(y: Truth, probs: Pooled) -> float:
@@ -158,18 +157,37 @@ def kappa_of(counts: NDArray[np.float64]) -> float:
     return 1 - float((weights * counts).sum()) / by_chance if by_chance else 0.0
 
 
+def _right(y: Truth, probs: Pooled) -> NDArray[np.float64]:
+    return np.asarray(probs.argmax(1) == y, np.float64)
+
+
+def _among_first(y: Truth, probs: Pooled) -> NDArray[np.float64]:
+    order = np.argsort(probs, axis=1, kind="stable")[:, -TOP:]
+    return np.asarray((order == y[:, None]).any(1), np.float64)
+
+
+def _surprise(y: Truth, probs: Pooled) -> NDArray[np.float64]:
+    own = probs[np.arange(len(y)), y.astype(np.int64)]
+    return np.asarray(-np.log(np.clip(own, _EPSILON, 1 - _EPSILON)), np.float64)
+
+
+def _distance(y: Truth, probs: Pooled) -> NDArray[np.float64]:
+    hot = np.eye(probs.shape[1])[y.astype(np.int64)]
+    return np.asarray(((probs - hot) ** 2).sum(1), np.float64)
+
+
 CLASSIFICATION: Final = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", accuracy, True, "classification", by_label=True),
+        Metric("accuracy", accuracy, True, "classification", by_label=True, each=_right),
         Metric("balanced_accuracy", balanced_accuracy, True, "classification", by_label=True),
         Metric("f1_macro", f1_macro, True, "classification", by_label=True),
-        Metric("f1_micro", f1_micro, True, "classification", by_label=True),
-        Metric("log_loss", log_loss, False, "classification"),
-        Metric("brier", brier, False, "classification"),
+        Metric("f1_micro", f1_micro, True, "classification", by_label=True, each=_right),
+        Metric("log_loss", log_loss, False, "classification", each=_surprise),
+        Metric("brier", brier, False, "classification", each=_distance),
         Metric("auc", auc, True, "classification"),
         Metric("qwk", qwk, True, "classification", by_label=True),
-        Metric("top_k", top_k, True, "classification"),
+        Metric("top_k", top_k, True, "classification", each=_among_first),
     )
 }
 MULTILABEL: Final = {

@@ -66,7 +66,7 @@ def log_linear_pool(stack: Stack, y: Indices, ridge: float, start: Vector | None
     Convex; by projected Newton. The sum of β is the inverse temperature. Logarithms are clipped
     as `pools.clipped_logs` does (Genest and Zidek 1986, on logarithmic pools).
     """
-    logs = clipped_logs(stack)
+    logs = np.ascontiguousarray(clipped_logs(stack))  # a stack cut by rows need not be
     members, rows = logs.shape[:2]
     own = logs[:, np.arange(rows), y]
     centre = np.eye(members) - 1 / members

@@ -1,0 +1,279 @@
+"""Is the blend really better? Nested predictions, an interval, and a verdict.
+
+Each fold is predicted by a blend fitted on the other folds; all predictions are then scored at
+once. The apparent score, on the rows that the blend was fitted on, is mostly fiction for blends
+that chase a metric; it is reported beside, and labelled so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+from scipy.stats import binomtest
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.metrics import Metric
+from ensemble.pools import Stack
+from ensemble.tuning.convex import Vector
+from ensemble.tuning.fit import Blend, Pool, fit, uniform
+
+Verdict = Literal["gain", "weak", "no evidence"]
+Polish = Literal["auto", "always", "off"]
+
+_SEED: Final = 20
+_DRAWS: Final = 1000
+_LEAST_DRAWS: Final = 200
+_WORK: Final = 20_000_000
+_LEVELS: Final = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A difference of two scores, positive where the first is better, by a paired bootstrap.
+
+    `p` is two-sided: how often resampled rows turn the sign; for the accuracy, McNemar's exact
+    test of the rows that only one of the two has right.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the out-of-fold rows say of a blend. Scores are the metric's own, gains are upward.
+
+    `singles` has each family's own score. `nested` and `gain` are None without two folds or
+    more: then nothing is known but the apparent score.
+    """
+
+    rows: int
+    folds: int
+    singles: Vector
+    uniform: float
+    apparent: float
+    apparent_gain: float
+    nested: float | None
+    gain: Gain | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The blend to use, the one that was fitted, and the evidence.
+
+    They differ where the nested gain is not above one standard error: then the plain mean is
+    used.
+    """
+
+    blend: Blend
+    fitted: Blend
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One way to fit, that competes in cross-validation."""
+
+    pool: Pool
+    polish: bool
+
+
+def tune(
+    stack: Stack,
+    y: Indices,
+    metric: Metric,
+    *,
+    folds: Indices | None = None,
+    groups: Indices | None = None,
+    pool: Pool | None = None,
+    polish: Polish = "auto",
+) -> Tuned:
+    """Fit a blend, and say what it is worth.
+
+    Args:
+        stack: The families' out-of-fold predictions, float64 (M, N, C), sorted by name.
+        y: The truth, int64 (N,).
+        metric: What the blend is for.
+        folds: The fold of each row, int64 (N,); without them there is no evidence.
+        groups: Rows that belong together, int64 (N,), are resampled together.
+        pool: The pool; None for the metric's default.
+        polish: Whether to chase the metric itself: only if that proves itself out of fold,
+            always, or never.
+    """
+    plans = _plans(metric, pool, polish)
+    if folds is None or len(np.unique(folds)) < 2:
+        fitted = _fit(stack, y, metric, plans[0])
+        return Tuned(fitted, fitted, _apparent(stack, y, metric, fitted))
+    crossed = [_crossed(stack, y, metric, plan, folds) for plan in plans]
+    nested = _selected(crossed, plans, y, metric, folds)
+    fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric)])
+    plain = uniform(len(stack)).probs(stack)
+    gain = paired(nested, plain, y, metric, groups)
+    evidence = replace(
+        _apparent(stack, y, metric, fitted),
+        folds=len(np.unique(folds)),
+        nested=metric.score(y, nested),
+        gain=gain,
+        verdict=_verdict(gain),
+    )
+    kept = gain.value > gain.error
+    return Tuned(fitted if kept else uniform(len(stack)), fitted, evidence)
+
+
+def paired(
+    first: Pooled, second: Pooled, y: Indices, metric: Metric, groups: Indices | None = None
+) -> Gain:
+    """Compare two predictions (N, C) of the same rows by a paired bootstrap.
+
+    Rows are drawn with replacement, or whole groups where there are any, from a generator that
+    always starts alike.
+    """
+    value = metric.gain(metric.score(y, first), metric.score(y, second))
+    if metric.each is None:
+        drawn = _drawn_scores(first, second, y, metric, groups)
+    else:
+        drawn = _drawn_means(metric.each(y, first) - metric.each(y, second), metric, groups)
+    low, high = np.percentile(drawn, _LEVELS)
+    p = _mcnemar(first, second, y) if metric.name == "accuracy" else _turned(drawn)
+    return Gain(value, float(low), float(high), float(np.std(drawn)), p)
+
+
+def leave_one_out(stack: Stack, y: Indices, metric: Metric, blend: Blend) -> Vector:
+    """Return how much the plain refit without each family loses, (M,); needs two families."""
+    plan = Plan(blend.pool, polish=False)
+    whole = metric.score(y, _fit(stack, y, metric, plan).predicted(stack))
+    losses = []
+    for family in range(len(stack)):
+        rest = np.delete(stack, family, 0)
+        score = metric.score(y, _fit(rest, y, metric, plan).predicted(rest))
+        losses.append(metric.gain(whole, score))
+    return np.array(losses)
+
+
+def error_correlations(stack: Stack, y: Indices) -> Pooled:
+    """Return the correlation (M, M) of the families' errors, 1 - p of the true class."""
+    errors = 1 - stack[:, np.arange(len(y)), y]
+    return np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
+
+
+def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Plan]:
+    """List the ways to fit, the plainest first."""
+    pools: Sequence[Pool] = (pool,) if pool else ("log-linear",)
+    if pool is None and (metric.by_label or metric.name == "top_k"):
+        pools = ("log-linear", "linear")
+    if metric.name == "brier":
+        pools = ("linear",)
+    plans = [Plan(p, polish == "always") for p in pools]
+    searched = metric.by_label and polish == "auto"
+    return plans + ([Plan(pools[0], polish=True)] if searched else [])
+
+
+def _fit(stack: Stack, y: Indices, metric: Metric, plan: Plan) -> Blend:
+    return fit(stack, y, metric, plan.pool, polish=plan.polish)
+
+
+def _crossed(stack: Stack, y: Indices, metric: Metric, plan: Plan, folds: Indices) -> Pooled:
+    """Predict each fold by a blend fitted on the others, (N, C)."""
+    out = np.empty(stack.shape[1:])
+    for fold in np.unique(folds):
+        held = folds == fold
+        blend = _fit(stack[:, ~held], y[~held], metric, plan)
+        out[held] = blend.predicted(stack[:, held])
+    return out
+
+
+def _selected(
+    crossed: Sequence[Pooled], plans: Sequence[Plan], y: Indices, metric: Metric, folds: Indices
+) -> Pooled:
+    """Choose a plan for each fold by the other folds' rows, so that the choice is nested too."""
+    out = np.empty_like(crossed[0])
+    for fold in np.unique(folds):
+        held = folds == fold
+        others = [each[~held] for each in crossed]
+        out[held] = crossed[_best(others, plans, y[~held], metric)][held]
+    return out
+
+
+def _best(crossed: Sequence[Pooled], plans: Sequence[Plan], y: Indices, metric: Metric) -> int:
+    """Return the plan with the best score; polish only where it gains a standard error."""
+    scores = [metric.score(y, each) for each in crossed]
+    plain = [n for n, plan in enumerate(plans) if not plan.polish] or list(range(len(plans)))
+    best = max(plain, key=lambda n: metric.gain(scores[n], scores[plain[0]]))
+    for number, plan in enumerate(plans):
+        if plan.polish and number not in plain:
+            gain = paired(crossed[number], crossed[best], y, metric)
+            best = number if gain.value > gain.error else best
+    return best
+
+
+def _apparent(stack: Stack, y: Indices, metric: Metric, fitted: Blend) -> Evidence:
+    """Return what the rows that a blend was fitted on say of it: no evidence."""
+    plain = metric.score(y, uniform(len(stack)).probs(stack))
+    apparent = metric.score(y, fitted.predicted(stack))
+    return Evidence(
+        rows=len(y),
+        folds=0,
+        singles=np.array([metric.score(y, probs) for probs in stack]),
+        uniform=plain,
+        apparent=apparent,
+        apparent_gain=metric.gain(apparent, plain),
+        nested=None,
+        gain=None,
+        verdict="no evidence",
+    )
+
+
+def _verdict(gain: Gain) -> Verdict:
+    if gain.value <= gain.error:
+        return "no evidence"
+    return "gain" if gain.low > 0 else "weak"
+
+
+def _drawn_means(differences: Vector, metric: Metric, groups: Indices | None) -> Vector:
+    """Return bootstrapped gains of a metric that is a mean over rows: only sums are drawn."""
+    rows = np.arange(len(differences))
+    unit = rows if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums, sizes = np.bincount(unit, differences), np.bincount(unit)
+    rng = np.random.default_rng(_SEED)
+    drawn = (rng.integers(len(sums), size=len(sums)) for _ in range(_DRAWS))
+    return np.array([metric.gain(sums[u].sum() / sizes[u].sum(), 0) for u in drawn])
+
+
+def _drawn_scores(
+    first: Pooled, second: Pooled, y: Indices, metric: Metric, groups: Indices | None
+) -> Vector:
+    """Return bootstrapped gains of any metric: it is computed anew on the rows drawn."""
+    rng = np.random.default_rng(_SEED)
+    units = _units(len(y), groups)
+    gains = []
+    for _ in range(max(_LEAST_DRAWS, min(_DRAWS, _WORK // first.size))):
+        drawn = rng.integers(len(units), size=len(units))
+        rows = drawn if groups is None else np.concatenate([units[u] for u in drawn])
+        gains.append(
+            metric.gain(metric.score(y[rows], first[rows]), metric.score(y[rows], second[rows]))
+        )
+    return np.array(gains)
+
+
+def _units(rows: int, groups: Indices | None) -> list[Indices]:
+    if groups is None:
+        return [np.empty(0, np.int64)] * rows
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    return np.split(order, starts)
+
+
+def _mcnemar(first: Pooled, second: Pooled, y: Indices) -> float:
+    one, two = first.argmax(1) == y, second.argmax(1) == y
+    wins, losses = int((one & ~two).sum()), int((two & ~one).sum())
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+
+
+def _turned(gains: Vector) -> float:
+    share = float(min((gains <= 0).mean(), (gains >= 0).mean()))
+    return min(1.0, 2 * max(share, 1 / len(gains)))

@@ -1,0 +1,139 @@
+"""One blend for one metric: which pool, which weights, which decision rule.
+
+The defaults by metric, in short: log-likelihood decides the weights, for it is smooth and uses
+every row; the metric decides the rule that turns probabilities into labels. Chasing the metric
+itself (`polish`) gains most where nothing is real, so it must prove itself out of fold.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.metrics import Metric
+from ensemble.pools import Stack, linear, log_linear, normalised, tempered
+from ensemble.tuning import decisions
+from ensemble.tuning.convex import (
+    Vector,
+    least_squares_pool,
+    linear_pool,
+    log_linear_pool,
+    tempered_pool,
+)
+from ensemble.tuning.search import bagged_climb, coordinate_ascent
+
+Pool = Literal["linear", "log-linear"]
+
+SPREAD: Final = 0.5
+"""How far the weight of a family is expected to lie from the mean: the prior of the ridge."""
+
+LEAST: Final = 0.01
+"""Families with a smaller share are dropped, and the rest is fitted again."""
+
+_PRIOR_METRICS: Final = ("balanced_accuracy", "f1_macro")
+_SEARCHED: Final = ("accuracy", "f1_micro", "balanced_accuracy", "f1_macro", "qwk", "auc")
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How families become one prediction.
+
+    `weights` (M,) sum to 1 in a linear pool, and are the exponents of a log-linear one. `prior`
+    (C,) and `prior_tau` divide the probabilities before the argmax; `cut_points` (C - 1,) cut the
+    mean class index instead.
+    """
+
+    pool: Pool
+    weights: Vector
+    temperature: float = 1.0
+    prior_tau: float = 0.0
+    prior: Vector | None = None
+    cut_points: Vector | None = None
+
+    def probs(self, stack: Stack) -> Pooled:
+        """Return the probabilities of families (M, N, C), before any decision rule."""
+        if self.pool == "log-linear":
+            return log_linear(stack, self.weights)
+        pooled = linear(stack, self.weights)
+        return pooled if self.temperature == 1 else tempered(pooled, self.temperature)
+
+    def decided(self, probs: Pooled) -> Pooled:
+        """Return what the argmax is taken of, (N, C), having applied the decision rule."""
+        if self.cut_points is not None:
+            labels = decisions.cut(decisions.expected_level(probs), self.cut_points)
+            return np.eye(probs.shape[1])[labels]
+        if self.prior is None or not self.prior_tau:
+            return probs
+        return decisions.with_prior(probs, self.prior, self.prior_tau)
+
+    def predicted(self, stack: Stack) -> Pooled:
+        """Return what a metric is to see: probabilities after the decision rule."""
+        return self.decided(self.probs(stack))
+
+
+def uniform(families: int) -> Blend:
+    """Return the blend that everything is compared with: the plain mean."""
+    return Blend("linear", np.full(families, 1 / families))
+
+
+def fit(
+    stack: Stack, y: Indices, metric: Metric, pool: Pool, *, polish: bool = False, rule: bool = True
+) -> Blend:
+    """Fit a blend for a metric on all rows given.
+
+    Args:
+        stack: The families, float64 (M, N, C), sorted by name.
+        y: The truth, int64 (N,).
+        metric: What the blend is for.
+        pool: The pool.
+        polish: Chase the metric itself from there, by exact line searches.
+        rule: Fit the metric's decision rule too.
+    """
+    blend = _weighed(stack, y, metric, pool)
+    small = blend.weights < LEAST * blend.weights.sum()
+    if small.any() and not small.all():
+        kept = _weighed(stack[~small], y, metric, pool)
+        weights = np.zeros(len(stack))
+        weights[~small] = kept.weights
+        blend = replace(kept, weights=weights)
+    if polish:
+        blend = _polished(stack, y, metric, blend)
+    return _ruled(blend, stack, y, metric) if rule else blend
+
+
+def ridge_of(rows: int) -> float:
+    """Return the ridge of the mean log-loss that a normal prior of width `SPREAD` amounts to."""
+    return 1 / (2 * rows * SPREAD**2)
+
+
+def _weighed(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
+    ridge = ridge_of(len(y))
+    if metric.name == "brier":
+        hot = np.eye(stack.shape[2])[y]
+        return Blend("linear", least_squares_pool(stack, hot, ridge).weights)
+    if pool == "log-linear":
+        return Blend(pool, log_linear_pool(stack, y, ridge).weights)
+    if metric.name == "log_loss":
+        return Blend(pool, linear_pool(stack, y).weights)
+    found = tempered_pool(stack, y, ridge)
+    return Blend(pool, found.weights, found.temperature)
+
+
+def _polished(stack: Stack, y: Indices, metric: Metric, blend: Blend) -> Blend:
+    """Search the metric over linear pools, from the blend's own weights."""
+    start = blend.weights if blend.weights.sum() > 0 else np.ones(len(stack))
+    climb = coordinate_ascent if metric.name in _SEARCHED else bagged_climb
+    return Blend("linear", climb(stack, y, metric, start))
+
+
+def _ruled(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
+    probs = normalised(blend.probs(stack))
+    if metric.name in _PRIOR_METRICS:
+        prior = np.bincount(y, minlength=stack.shape[2]) / len(y)
+        tau = decisions.prior_exponent(metric.name, y, probs, prior)
+        return replace(blend, prior=prior, prior_tau=tau)
+    if metric.name == "qwk":
+        cuts = decisions.cut_points(y, decisions.expected_level(probs), stack.shape[2])
+        return replace(blend, cut_points=cuts)
+    return blend

@@ -1,0 +1,105 @@
+"""The verdict is honest: real gains are found, and noise gives none."""
+
+import numpy as np
+import pytest
+from blends import golden, many, noise
+from numpy.typing import NDArray
+
+from ensemble import pools
+from ensemble.metrics import metric_of
+from ensemble.tuning import evidence
+from ensemble.tuning.evidence import tune
+from ensemble.tuning.fit import fit, uniform
+
+
+def folds_of(rows: int, folds: int = 5) -> NDArray[np.int64]:
+    return np.random.default_rng(5).permutation(rows) % folds
+
+
+def test_the_golden_blend_is_a_gain() -> None:
+    stack, y = golden()
+    found = tune(stack, y, metric_of("log_loss", "classification"), folds=folds_of(len(y)))
+    gain = found.evidence.gain
+    assert gain is not None
+    assert found.evidence.verdict == "gain"
+    assert gain.low > 0
+    assert gain.p < 0.01
+    assert found.blend is found.fitted
+
+
+@pytest.mark.parametrize("name", ["log_loss", "auc"])
+def test_the_golden_scores_are_reached_by_default(name: str) -> None:
+    stack, y = golden()
+    found = tune(stack, y, metric_of(name, "classification"))
+    bound = {"log_loss": 0.298, "auc": -0.9455}[name]
+    sign = -1 if name == "auc" else 1
+    assert sign * found.evidence.apparent <= bound
+    assert found.evidence.verdict == "no evidence"
+
+
+def test_the_golden_accuracy_is_reached_by_polish_and_is_apparent() -> None:
+    stack, y = golden()
+    found = tune(stack, y, metric_of("accuracy", "classification"), polish="always")
+    assert found.evidence.apparent >= 0.877
+    assert found.evidence.nested is None
+
+
+def test_noise_gives_no_evidence_and_the_plain_mean() -> None:
+    stack, y = noise()
+    found = tune(stack, y, metric_of("auc", "classification"), folds=folds_of(len(y)))
+    assert found.evidence.nested == pytest.approx(0.5, abs=0.03)
+    assert found.evidence.verdict == "no evidence"
+    np.testing.assert_array_equal(found.blend.weights, uniform(40).weights)
+
+
+def test_a_family_without_a_share_is_dropped() -> None:
+    stack, y = many(4, 2000, 3)
+    useless = np.full((1, 2000, 3), 1 / 3)
+    blend = fit(np.concatenate([stack, useless]), y, metric_of("accuracy", "classification"),
+                "linear")  # fmt: skip
+    kept = blend.weights[blend.weights > 0]
+    assert kept.min() >= 0.01 * blend.weights.sum()
+
+
+def test_rows_of_a_group_are_drawn_together() -> None:
+    stack, y = many(2, 100, 2)
+    twice = np.repeat(np.arange(100), 10)
+    first, second = stack[0][twice], stack[1][twice]
+    metric = metric_of("log_loss", "classification")
+    apart = evidence.paired(first, second, y[twice], metric)
+    together = evidence.paired(first, second, y[twice], metric, twice)
+    assert together.error > 2 * apart.error
+
+
+def test_a_decision_rule_sees_the_prior_of_the_classes() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, 3000, p=[0.85, 0.1, 0.05])
+    scores = rng.normal(0, 1, (2, 3000, 3)) + 1.3 * np.eye(3)[y] + np.log([0.85, 0.1, 0.05])
+    stack = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    metric = metric_of("f1_macro", "classification")
+    found = tune(stack, y, metric, folds=folds_of(3000))
+    assert found.blend.prior_tau > 0
+    assert found.evidence.verdict == "gain"
+
+
+def test_the_errors_of_copies_correlate() -> None:
+    stack, y = golden()
+    found = evidence.error_correlations(np.stack([stack[0], stack[0], stack[3]]), y)
+    assert found[0, 1] == pytest.approx(1)
+    assert found[0, 2] < 0.5
+
+
+def test_without_a_strong_family_the_blend_loses_most() -> None:
+    stack, y = golden()
+    metric = metric_of("log_loss", "classification")
+    blend = fit(stack, y, metric, "log-linear")
+    losses = evidence.leave_one_out(stack, y, metric, blend)
+    assert losses.argmin() == 3
+    assert losses.min() >= -1e-9
+
+
+def test_blends_predict_as_their_pools_do() -> None:
+    stack, y = golden()
+    blend = fit(stack, y, metric_of("log_loss", "classification"), "log-linear")
+    np.testing.assert_array_equal(blend.probs(stack), pools.log_linear(stack, blend.weights))
+    np.testing.assert_allclose(uniform(4).probs(stack), stack.mean(0))
