@@ -4,16 +4,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ensemble import config, pipeline
+from ensemble import pipeline
+from ensemble import weights as weighing
 from ensemble.config import Recipe
 from ensemble.predict import Progress
 from ensemble.publish import Submission
 from ensemble.spec import DecodePolicy, Merge, Voting
+from ensemble.weights import Weights
 
 if TYPE_CHECKING:
     from ensemble.export import Exported
     from ensemble.nets import ExportSpec
 
+Given = Weights | Mapping[str, float] | str | Path | None
 Paths = str | Path | Iterable[str | Path]
 
 
@@ -24,7 +27,7 @@ def run(
     tta: str = "none",
     merge: Merge = "mean",
     voting: Voting = "soft",
-    weights: Mapping[str, float] | str | Path | None = None,
+    weights: Given = None,
     sample: str | Path | None = None,
     output: Literal["labels", "probs"] = "labels",
     out: str | Path | None = None,
@@ -104,7 +107,7 @@ def vote(
     run_folder: str | Path,
     *,
     voting: Voting = "soft",
-    weights: Mapping[str, float] | str | Path | None = None,
+    weights: Given = None,
     sample: str | Path | None = None,
     output: Literal["labels", "probs"] = "labels",
     out: str | Path | None = None,
@@ -164,8 +167,7 @@ def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _weights(weights: Mapping[str, float] | str | Path | None) -> Mapping[str, float] | None:
-    if weights is None or isinstance(weights, Mapping):
-        return weights
-    parsed = config.parse_weights(str(weights))
-    return config.read_weights_file(parsed) if isinstance(parsed, Path) else parsed
+def _weights(given: Given) -> Weights | None:
+    if given is None or isinstance(given, Weights):
+        return given
+    return Weights(dict(given)) if isinstance(given, Mapping) else weighing.from_text(str(given))

@@ -5,15 +5,14 @@ apply it; Python takes what it is given and reads no file that it is not told of
 """
 
 import difflib
-import json
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from ensemble.errors import UsageError
 from ensemble.spec import DecodePolicy, Merge, Voting
+from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
 _KEYS: Final = (
@@ -27,7 +26,7 @@ _KEYS: Final = (
 class Recipe:
     """Everything that a run needs to know. Complete: what is None means "none", not "ask".
 
-    `weights` is by family; None weighs families alike. `shard_size` 0 lets the memory budget
+    `weights` None weighs families alike. `shard_size` 0 lets the memory budget
     decide; `threads` 0 takes the processors that the process may use.
     """
 
@@ -36,7 +35,7 @@ class Recipe:
     tta: str = "none"
     merge: Merge = "mean"
     voting: Voting = "soft"
-    weights: Mapping[str, float] | None = None
+    weights: Weights | None = None
     sample: Path | None = None
     output: Literal["labels", "probs"] = "labels"
     out: Path | None = None
@@ -106,55 +105,6 @@ def read_toml(path: Path) -> dict[str, object]:
     return settings
 
 
-def parse_weights(text: str) -> dict[str, float] | Path:
-    """Read `family=0.6,other=0.4` into weights; anything without "=" is the path of a file.
-
-    Raises:
-        UsageError: a part that is not family=number, or a family twice.
-    """
-    if "=" not in text:
-        return Path(text)
-    weights: dict[str, float] = {}
-    for part in text.split(","):
-        family, _, number = part.rpartition("=")
-        family = family.strip()
-        try:
-            value = float(number)
-        except ValueError as error:
-            raise UsageError(f"weights: {part!r} is not family=number") from error
-        if not family or family in weights:
-            raise UsageError(f"weights: family {family!r} is empty or stands there twice")
-        weights[family] = value
-    return weights
-
-
-def read_weights(path: Path, record: object) -> dict[str, float]:
-    """Read the weights of a weights.json record.
-
-    Raises:
-        UsageError: no weights, or a pool, temperature or decision that this version cannot apply.
-    """
-    if not isinstance(record, dict) or not isinstance(record.get("weights"), dict):
-        raise UsageError(f"{path}: expected an object with `weights` by family")
-    decision = record.get("decision") or {}
-    if not isinstance(decision, dict):
-        raise UsageError(f"{path}: decision: expected an object, found {decision!r}")
-    more = {
-        "pool": record.get("pool", "linear") != "linear",
-        "temperature": record.get("temperature", 1.0) != 1.0,
-        "decision": any(v not in (None, 0, 0.0) for k, v in decision.items() if k != "prior"),
-    }
-    beyond = [name for name, found in more.items() if found]
-    if beyond:
-        raise UsageError(f"{path}: this version cannot apply its {', '.join(beyond)}")
-    weights: dict[str, float] = {}
-    for family, value in record["weights"].items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"{path}: weight of {family!r}: expected a number, found {value!r}")
-        weights[family] = float(value)
-    return weights
-
-
 def settings_of(recipe: Recipe) -> dict[str, object]:
     """Return a recipe as JSON-ready values, for run.json."""
     record: dict[str, object] = {}
@@ -162,23 +112,10 @@ def settings_of(recipe: Recipe) -> dict[str, object]:
         value = getattr(recipe, entry.name)
         if isinstance(value, DecodePolicy):
             record |= {f.name: getattr(value, f.name) for f in fields(value)}
+        elif isinstance(value, Weights):
+            record[entry.name] = to_json(value)
         elif isinstance(value, Path):
             record[entry.name] = str(value)
         else:
             record[entry.name] = value
     return record
-
-
-def read_weights_file(path: Path) -> dict[str, float]:
-    """Read weights.json; see `read_weights`.
-
-    Raises:
-        UsageError: the file cannot be read, or holds something else.
-    """
-    try:
-        record = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the weights: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON: {error}") from error
-    return read_weights(path, record)

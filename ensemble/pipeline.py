@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ensemble import lineup, publish, runs, submission, voting
+from ensemble import lineup, publish, runs, submission, voting, weights
+from ensemble.card import Head
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import MemberError, UsageError
 from ensemble.files import sha256_json
@@ -103,6 +104,7 @@ def vote(
         keys = [voter.key for voter in earlier.members]
         facts["run"] = str(run_folder)
         entries = publish.entries_of_run(earlier, recipe.store, recipe.head)
+    _check_weights(recipe, [(e.family, e.sha256, e.head) for e in entries])
     out = runs.claim(recipe, keys)
     facts["recipe_sha256"] = runs.recipe_hash(recipe, keys)
     sample = publish.sample_for(recipe, entries[0].head, publish.scored_ids(entries))
@@ -111,8 +113,7 @@ def vote(
 
 def _line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
-    if recipe.weights is not None:
-        voting.family_weights(recipe.weights, {m.card.family for m in members})
+    _check_weights(recipe, [(m.card.family, m.sha256, m.card.head(recipe.head)) for m in members])
     policy = lineup.read_policy(recipe.tta)
     if recipe.device == "auto" and (reason := why_no_cuda()):
         progress.warn(f"running on the CPU: {reason}")
@@ -127,6 +128,18 @@ def _line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
         )
         for member in members
     ]
+
+
+def _check_weights(recipe: Recipe, voters: Sequence[tuple[str, str, Head]]) -> None:
+    """Check weights against the family, hash and head of each member, before any work."""
+    head = voters[0][2]
+    voting.check_vote(recipe.voting, recipe.weights, head.task)
+    if recipe.weights is None:
+        return
+    families: dict[str, list[str]] = {}
+    for family, sha256, _ in voters:
+        families.setdefault(family, []).append(sha256)
+    weights.check_fits(recipe.weights, head.classes, families)
 
 
 def _find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mapping[str, int]]:

@@ -47,6 +47,22 @@ def tempered(probs: Pooled, temperature: float) -> Pooled:
     return _softmax(clipped_logs(probs) / temperature)
 
 
+def with_prior(probs: Pooled, prior: NDArray[np.float64], tau: float) -> Pooled:
+    """Return p_c / π_c^τ, rows summing to 1: rare classes are chosen more often as τ grows."""
+    lifted = probs * prior ** (-tau)
+    return np.asarray(lifted / lifted.sum(1, keepdims=True), np.float64)
+
+
+def cut(levels: NDArray[np.float64], cuts: NDArray[np.float64]) -> Indices:
+    """Return the class of each level: how many cuts lie at or below it."""
+    return np.searchsorted(cuts, levels, side="right").astype(np.int64)
+
+
+def expected_level(probs: Pooled) -> NDArray[np.float64]:
+    """Return the mean class index of each row, float64 (N,)."""
+    return np.asarray(probs @ np.arange(probs.shape[1]), np.float64)
+
+
 def normalised(probs: Pooled) -> Pooled:
     """Return rows that sum to 1; a row of zeros becomes uniform (no class is favoured)."""
     total = probs.sum(1, keepdims=True)

@@ -5,7 +5,7 @@ name. Everything is float64, in the order of the names, so that neither the orde
 arguments nor of the files changes a bit.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from ensemble import pools
 from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import UsageError
 from ensemble.spec import Task, Voting
+from ensemble.weights import Decision, Weights, check_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,7 @@ class Fused:
     families: Mapping[str, Pooled]
 
 
-def fuse(
-    ballots: Sequence[Ballot], voting: Voting, weights: Mapping[str, float] | None, task: Task
-) -> Fused:
+def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, task: Task) -> Fused:
     """Fuse the members' predictions of the same rows.
 
     Args:
@@ -51,17 +50,20 @@ def fuse(
             them, as soft) or "hard" (each member votes for its argmax with
             its family's weight divided by the family's members; ties go to the largest summed
             probability, then to the lowest class index).
-        weights: A weight for each family, by name; None weighs families alike.
+        weights: A weight for each family, by name; None weighs families alike. A log-linear pool,
+            a temperature and a decision rule go with a soft vote only.
         task: What the head predicts.
 
     Raises:
         UsageError: weights that do not name the families exactly, or a vote without a meaning
-            for the task.
+            for the task or the weights.
     """
-    _check_task(voting, task)
+    check_vote(voting, weights, task)
     ordered = sorted(ballots, key=lambda b: (b.family, b.name))
     families = family_means(ordered)
-    share = family_weights(weights, families)
+    weights = weights or Weights(dict.fromkeys(families, 1.0))
+    check_fits(weights, (), dict.fromkeys(families, ()))
+    share = weights.families
     stack = np.stack([families[name] for name in families])
     vector = np.array([share[name] for name in families])
     if voting == "hard":
@@ -70,8 +72,21 @@ def fuse(
     probs = pools.linear(stack, vector)
     if voting == "geometric":
         probs = _geometric(stack, vector, probs, task)
-    labels = probs.argmax(1) if task == "classification" else np.empty(0, np.int64)
+    elif weights.pool == "log-linear":
+        probs = pools.log_linear(stack, vector)
+    elif weights.temperature != 1:
+        probs = pools.tempered(probs, weights.temperature)
+    labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
     return Fused(probs, labels, families)
+
+
+def decide(probs: Pooled, decision: Decision) -> Indices:
+    """Return the label of each row, int64 (N,), of probabilities (N, C)."""
+    if decision.cut_points:
+        return pools.cut(pools.expected_level(probs), np.array(decision.cut_points))
+    if decision.prior_tau:
+        probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
+    return np.asarray(probs.argmax(1), np.int64)
 
 
 def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:
@@ -81,31 +96,6 @@ def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:
         name: np.mean([b.probs.astype(np.float64) for b in ballots if b.family == name], axis=0)
         for name in names
     }
-
-
-def family_weights(
-    weights: Mapping[str, float] | None, families: Collection[str]
-) -> dict[str, float]:
-    """Return the weight of each family.
-
-    Raises:
-        UsageError: a family without a weight, a weight without a family, or weights that are
-            negative, not finite or all zero.
-    """
-    if weights is None:
-        return dict.fromkeys(sorted(families), 1.0)
-    missing, unknown = sorted(set(families) - set(weights)), sorted(set(weights) - set(families))
-    if missing or unknown:
-        raise UsageError(
-            f"weights bind by family name: no weight for {missing}, no family for {unknown}; "
-            f"the families here are {sorted(families)}"
-        )
-    wrong = {f: w for f, w in weights.items() if not np.isfinite(w) or w < 0}
-    if wrong or sum(weights.values()) <= 0:
-        raise UsageError(
-            f"weights must be finite, at least 0, and not all 0; found {wrong or dict(weights)}"
-        )
-    return {name: float(weights[name]) for name in sorted(families)}
 
 
 def _geometric(
@@ -127,7 +117,20 @@ def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled
     return votes, pools.winners(votes, pools.linear(stack, vector))
 
 
-def _check_task(voting: Voting, task: Task) -> None:
+def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
+    """Check that a vote has a meaning for the task and the weights.
+
+    Raises:
+        UsageError: it has none.
+    """
+    plain = weights is None or weights.plain
+    if voting != "soft" and not plain:
+        raise UsageError(
+            f"these weights carry a pool, temperature or decision rule of a soft vote: they do not "
+            f"go with --voting {voting}"
+        )
+    if task != "classification" and not plain:
+        raise UsageError(f"these weights were tuned for classes; this head is {task}")
     if voting == "hard" and task != "classification":
         raise UsageError(f"a hard vote needs classes; this head is {task}. Use --voting soft")
     if voting == "geometric" and task == "regression":

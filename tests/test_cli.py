@@ -68,7 +68,7 @@ def test_the_recipe_file_is_read_and_flags_win(members: list[Path], images: Path
     assert ensemble("run", "--voting", "hard") == 0
     recipe = json.loads(Path("out/run.json").read_text())["recipe"]
     assert (recipe["tta"], recipe["voting"]) == ("hflip", "hard")
-    assert recipe["weights"] == {"ant": 0.25, "bee": 0.75}
+    assert recipe["weights"]["weights"] == {"ant": 0.25, "bee": 0.75}
 
 
 def test_the_environment_wins_over_the_recipe_file(

@@ -27,7 +27,7 @@ def test_cut_points_equal_brute_force(seed: int, classes: int) -> None:
     between = [edges[0] - 1, *((edges[1:] + edges[:-1]) / 2), edges[-1] + 1]
 
     def kappa(cuts: tuple[float, ...]) -> float:
-        label = decisions.cut(levels, np.array(cuts))
+        label = pools.cut(levels, np.array(cuts))
         return metrics.kappa_of(metrics.confusion(y, label, classes))
 
     expected = max(
@@ -63,10 +63,8 @@ def test_the_exponent_of_the_prior_equals_a_fine_grid(seed: int) -> None:
     probs /= probs.sum(1, keepdims=True)
     prior = np.bincount(y) / len(y)
     tau = decisions.prior_exponent("f1_macro", y, probs, prior)
-    grid = [
-        metrics.f1_macro(y, decisions.with_prior(probs, prior, t)) for t in np.linspace(0, 1, 999)
-    ]
-    found = metrics.f1_macro(y, decisions.with_prior(probs, prior, tau))
+    grid = [metrics.f1_macro(y, pools.with_prior(probs, prior, t)) for t in np.linspace(0, 1, 999)]
+    found = metrics.f1_macro(y, pools.with_prior(probs, prior, tau))
     assert found >= max(grid) - 1e-12
 
 

@@ -14,6 +14,7 @@ from ensemble import pools
 from ensemble.errors import UsageError
 from ensemble.spec import Voting
 from ensemble.voting import Ballot, family_means, fuse
+from ensemble.weights import Decision, Weights
 
 VOTINGS: tuple[Voting, ...] = ("soft", "hard", "geometric")
 
@@ -34,9 +35,9 @@ votings = st.sampled_from(VOTINGS)
 def test_the_order_of_the_members_changes_no_bit(seed: int, voting: Voting) -> None:
     given_order = ballots(seed, members=3)
     weights = {"m0": 0.2, "m1": 0.5, "m2": 0.3}
-    first = fuse(given_order, voting, weights, "classification")
+    first = fuse(given_order, voting, Weights(weights), "classification")
     for order in permutations(given_order):
-        again = fuse(order, voting, weights, "classification")
+        again = fuse(order, voting, Weights(weights), "classification")
         assert np.array_equal(again.probs, first.probs)
         assert np.array_equal(again.labels, first.labels)
 
@@ -46,9 +47,9 @@ def test_the_order_of_the_members_changes_no_bit(seed: int, voting: Voting) -> N
 def test_the_scale_of_the_weights_does_not_matter(seed: int, voting: Voting, scale: float) -> None:
     voters = ballots(seed, members=3)
     weights = {"m0": 0.2, "m1": 0.5, "m2": 0.3}
-    first = fuse(voters, voting, weights, "classification")
+    first = fuse(voters, voting, Weights(weights), "classification")
     scaled = {family: scale * w for family, w in weights.items()}
-    again = fuse(voters, voting, scaled, "classification")
+    again = fuse(voters, voting, Weights(scaled), "classification")
     np.testing.assert_allclose(again.probs, first.probs, atol=1e-12)
     assert np.array_equal(again.labels, first.labels)
 
@@ -58,7 +59,7 @@ def test_the_scale_of_the_weights_does_not_matter(seed: int, voting: Voting, sca
 def test_a_one_hot_weight_gives_that_member(seed: int, voting: Voting) -> None:
     voters = ballots(seed)
     weights = {"m0": 0.0, "m1": 0.0, "m2": 1.0, "m3": 0.0}
-    fused = fuse(voters, voting, weights, "classification")
+    fused = fuse(voters, voting, Weights(weights), "classification")
     assert np.array_equal(fused.labels, voters[2].probs.argmax(1))
 
 
@@ -82,7 +83,8 @@ def test_it_agrees_with_sklearn(voting: Voting) -> None:
     judge.le_ = LabelEncoder().fit(np.arange(5))
     judge.classes_ = judge.le_.classes_
     rows = np.arange(200).reshape(-1, 1)
-    fused = fuse(voters, voting, {f"m{i}": w for i, w in enumerate(weights)}, "classification")
+    named = Weights({f"m{i}": w for i, w in enumerate(weights)})
+    fused = fuse(voters, voting, named, "classification")
     assert np.array_equal(fused.labels, judge.predict(rows))
     if voting == "soft":
         np.testing.assert_allclose(fused.probs, judge.predict_proba(rows), atol=1e-12)
@@ -95,7 +97,7 @@ def test_the_folds_of_a_family_are_averaged_before_families_are_weighed() -> Non
         Ballot("a-f1", "a", a[1].probs),
         Ballot("b-f0", "b", a[2].probs),
     ]
-    fused = fuse(voters, "soft", {"a": 1, "b": 3}, "classification")
+    fused = fuse(voters, "soft", Weights({"a": 1, "b": 3}), "classification")
     family = (a[0].probs.astype(np.float64) + a[1].probs) / 2
     np.testing.assert_allclose(fused.probs, (family + 3.0 * a[2].probs) / 4, atol=1e-12)
 
@@ -142,7 +144,7 @@ def test_a_geometric_row_of_zeros_favours_no_class() -> None:
 )
 def test_weights_that_do_not_fit_are_refused(weights: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        fuse(ballots(0, members=2), "soft", weights, "classification")
+        fuse(ballots(0, members=2), "soft", Weights(weights), "classification")
 
 
 def test_a_hard_vote_over_labels_of_a_multilabel_head_is_refused() -> None:
@@ -178,3 +180,29 @@ def test_where_every_class_is_excluded_the_linear_pool_decides() -> None:
     found = fuse(ballots, "geometric", None, "classification")
     assert found.labels.tolist() == [3]
     np.testing.assert_allclose(found.probs, [[0.1, 0.35, 0.15, 0.4]], atol=1e-7)
+
+
+def test_tuned_weights_apply_their_pool_temperature_and_rule() -> None:
+    voters = ballots(3, members=2, classes=3)
+    stack = np.stack([b.probs.astype(np.float64) for b in voters])
+    families = {"m0": 0.4, "m1": 0.9}
+    logs = fuse(voters, "soft", Weights(families, "log-linear"), "classification")
+    np.testing.assert_array_equal(logs.probs, pools.log_linear(stack, np.array([0.4, 0.9])))
+    warm = fuse(voters, "soft", Weights(families, temperature=2.0), "classification")
+    linear = pools.linear(stack, np.array([0.4, 0.9]))
+    np.testing.assert_array_equal(warm.probs, pools.tempered(linear, 2.0))
+    prior = (0.7, 0.2, 0.1)
+    ruled = fuse(voters, "soft", Weights(families, decision=Decision(0.5, prior)), "classification")
+    np.testing.assert_array_equal(ruled.labels, (linear / np.array(prior) ** 0.5).argmax(1))
+    np.testing.assert_array_equal(ruled.probs, linear)
+    cuts = Weights(families, decision=Decision(cut_points=(0.8, 1.1)))
+    level = linear @ np.arange(3)
+    expected = (level >= 0.8).astype(int) + (level >= 1.1)
+    np.testing.assert_array_equal(fuse(voters, "soft", cuts, "classification").labels, expected)
+
+
+@pytest.mark.parametrize("voting", ["hard", "geometric"])
+def test_tuned_weights_go_with_a_soft_vote_only(voting: Voting) -> None:
+    tuned = Weights({"m0": 1, "m1": 1}, "log-linear")
+    with pytest.raises(UsageError, match="soft vote"):
+        fuse(ballots(0, members=2), voting, tuned, "classification")

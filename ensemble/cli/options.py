@@ -6,8 +6,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ensemble.config import FILE, Recipe, parse_weights, read_toml, read_weights_file
+from ensemble.config import FILE, Recipe, read_toml
 from ensemble.spec import DecodePolicy
+from ensemble.weights import from_text
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -138,8 +139,7 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     decode = DecodePolicy(
         **{k: values.pop(k) for k in ("exif", "alpha", "max_pixels", "allow_truncated")}
     )
-    weights = parse_weights(values["weights"]) if values["weights"] else None
-    values["weights"] = read_weights_file(weights) if isinstance(weights, Path) else weights
+    values["weights"] = from_text(values["weights"]) if values["weights"] else None
     return Recipe(**values, decode=decode)
 
 

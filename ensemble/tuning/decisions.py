@@ -17,12 +17,6 @@ _ROUNDS: Final = 50
 _SAME: Final = 1e-12
 
 
-def with_prior(probs: Pooled, prior: Vector, tau: float) -> Pooled:
-    """Return p_c / π_c^τ, rows summing to 1: rare classes are chosen more often as τ grows."""
-    lifted = probs * prior ** (-tau)
-    return np.asarray(lifted / lifted.sum(1, keepdims=True), np.float64)
-
-
 def prior_exponent(metric: str, y: Indices, probs: Pooled, prior: Vector) -> float:
     """Return the τ in [0, 1] at which the argmax of p_c / π_c^τ serves the metric best.
 
@@ -70,16 +64,6 @@ def cut_points(y: Indices, levels: Vector, classes: int) -> Vector:
         ratio, ratio_of, ends = now, now, found
     padded = np.concatenate([[values[0] - 1], values, [values[-1] + 1]])
     return np.asarray((padded[ends] + padded[ends + 1]) / 2, np.float64)
-
-
-def cut(levels: Vector, cuts: Vector) -> Indices:
-    """Return the class of each level: how many cuts lie at or below it."""
-    return np.searchsorted(cuts, levels, side="right").astype(np.int64)
-
-
-def expected_level(probs: Pooled) -> Vector:
-    """Return the mean class index of each row, float64 (N,)."""
-    return np.asarray(probs @ np.arange(probs.shape[1]), np.float64)
 
 
 def _segmented(costs: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,7 +16,8 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.metrics import Metric
 from ensemble.pools import Stack
 from ensemble.tuning.convex import Vector
-from ensemble.tuning.fit import Blend, Pool, fit, uniform
+from ensemble.tuning.fit import Blend, fit, uniform
+from ensemble.weights import Pool
 
 Verdict = Literal["gain", "weak", "no evidence"]
 Polish = Literal["auto", "always", "off"]

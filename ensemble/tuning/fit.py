@@ -6,13 +6,22 @@ itself (`polish`) gains most where nothing is real, so it must prove itself out 
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.metrics import Metric
-from ensemble.pools import Stack, linear, log_linear, normalised, tempered
+from ensemble.pools import (
+    Stack,
+    cut,
+    expected_level,
+    linear,
+    log_linear,
+    normalised,
+    tempered,
+    with_prior,
+)
 from ensemble.tuning import decisions
 from ensemble.tuning.convex import (
     Vector,
@@ -22,8 +31,7 @@ from ensemble.tuning.convex import (
     tempered_pool,
 )
 from ensemble.tuning.search import bagged_climb, coordinate_ascent
-
-Pool = Literal["linear", "log-linear"]
+from ensemble.weights import Pool
 
 SPREAD: Final = 0.5
 """How far the weight of a family is expected to lie from the mean: the prior of the ridge."""
@@ -61,11 +69,11 @@ class Blend:
     def decided(self, probs: Pooled) -> Pooled:
         """Return what the argmax is taken of, (N, C), having applied the decision rule."""
         if self.cut_points is not None:
-            labels = decisions.cut(decisions.expected_level(probs), self.cut_points)
+            labels = cut(expected_level(probs), self.cut_points)
             return np.eye(probs.shape[1])[labels]
         if self.prior is None or not self.prior_tau:
             return probs
-        return decisions.with_prior(probs, self.prior, self.prior_tau)
+        return with_prior(probs, self.prior, self.prior_tau)
 
     def predicted(self, stack: Stack) -> Pooled:
         """Return what a metric is to see: probabilities after the decision rule."""
@@ -134,6 +142,6 @@ def _ruled(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
         tau = decisions.prior_exponent(metric.name, y, probs, prior)
         return replace(blend, prior=prior, prior_tau=tau)
     if metric.name == "qwk":
-        cuts = decisions.cut_points(y, decisions.expected_level(probs), stack.shape[2])
+        cuts = decisions.cut_points(y, expected_level(probs), stack.shape[2])
         return replace(blend, cut_points=cuts)
     return blend

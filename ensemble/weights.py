@@ -1,0 +1,214 @@
+"""Blend weights: by family name, with the pool, temperature and decision rule that go with them.
+
+`weights.json` is what `ensemble tune-weights` writes; docs/weights.md describes it. A list such as
+`family=0.6,other=0.4` is a plain linear pool.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, cast, get_args
+
+from ensemble.errors import UsageError
+
+SCHEMA: Final = 1
+
+Pool = Literal["linear", "log-linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What turns probabilities into labels: the argmax of p_c / π_c^τ, or cuts of the mean class.
+
+    `prior` has a share a class, and `cut_points` C - 1 places; empty where not used.
+    """
+
+    prior_tau: float = 0.0
+    prior: tuple[float, ...] = ()
+    cut_points: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How families become one prediction.
+
+    `families` are weights of a linear pool, on any scale, or exponents of a log-linear one.
+    `classes` and `members` (each family's member hashes) are what the weights were tuned for,
+    and empty where nobody says. `evidence` is for people.
+    """
+
+    families: Mapping[str, float]
+    pool: Pool = "linear"
+    temperature: float = 1.0
+    decision: Decision = field(default_factory=Decision)
+    classes: tuple[str, ...] = ()
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    metric: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        """Whether these are the numbers of a linear pool, and nothing else."""
+        return (self.pool, self.temperature, self.decision) == ("linear", 1.0, Decision())
+
+
+def from_text(text: str) -> Weights:
+    """Read `family=0.6,other=0.4`, or the weights.json that the text names.
+
+    Raises:
+        UsageError: a part is not family=number, a family stands there twice, or the file is not
+            weights.json.
+    """
+    if "=" not in text:
+        return read(Path(text))
+    families: dict[str, float] = {}
+    for part in text.split(","):
+        family, _, number = part.rpartition("=")
+        family = family.strip()
+        try:
+            value = float(number)
+        except ValueError as error:
+            raise UsageError(f"weights: {part!r} is not family=number") from error
+        if not family or family in families:
+            raise UsageError(f"weights: family {family!r} is empty or stands there twice")
+        families[family] = value
+    return Weights(families)
+
+
+def read(path: Path) -> Weights:
+    """Read weights.json.
+
+    Raises:
+        UsageError: the file cannot be read, or a field is not what it should be; names it.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the weights: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("schema", SCHEMA) != SCHEMA:
+        raise UsageError(f"{path}: not a weights.json of schema {SCHEMA}")
+    reader = _Reader(path)
+    rule = reader.mapping(record, "decision")
+    members = reader.mapping(record, "families")
+    return Weights(
+        families={k: reader.number(v, k) for k, v in reader.some(record, "weights").items()},
+        pool=reader.pool(record.get("pool", "linear")),
+        temperature=reader.positive(record.get("temperature", 1.0), "temperature"),
+        decision=Decision(
+            prior_tau=reader.number(rule.get("prior_tau") or 0.0, "prior_tau"),
+            prior=reader.numbers(rule, "prior"),
+            cut_points=reader.numbers(rule, "cut_points"),
+        ),
+        classes=reader.texts(record.get("classes") or [], "classes"),
+        members={k: reader.texts(v, f"families.{k}") for k, v in members.items()},
+        metric=str(record.get("metric") or ""),
+        evidence=reader.mapping(record, "evidence"),
+    )
+
+
+def to_json(weights: Weights) -> dict[str, object]:
+    """Return the record that `read` reads."""
+    return {
+        "schema": SCHEMA,
+        "pool": weights.pool,
+        "metric": weights.metric,
+        "classes": list(weights.classes),
+        "weights": dict(weights.families),
+        "temperature": weights.temperature,
+        "decision": asdict(weights.decision),
+        "evidence": dict(weights.evidence),
+        "families": {name: list(hashes) for name, hashes in weights.members.items()},
+    }
+
+
+def check_fits(
+    weights: Weights, classes: Sequence[str], members: Mapping[str, Sequence[str]]
+) -> None:
+    """Check that weights belong to these families, classes and members.
+
+    Args:
+        weights: The weights.
+        classes: The classes of the head, in order.
+        members: The hashes of each family's members here.
+
+    Raises:
+        UsageError: another family, class or member; says which.
+    """
+    families = weights.families
+    missing, unknown = sorted(set(members) - set(families)), sorted(set(families) - set(members))
+    if missing or unknown:
+        raise UsageError(
+            f"weights bind by family name: no weight for {missing}, no family for {unknown}; "
+            f"the families here are {sorted(members)}"
+        )
+    wrong = {f: w for f, w in families.items() if not math.isfinite(w) or w < 0}
+    if wrong or sum(families.values()) <= 0:
+        raise UsageError(
+            f"weights must be finite, at least 0, and not all 0; found {wrong or dict(families)}"
+        )
+    if weights.classes and weights.classes != tuple(classes):
+        raise UsageError(
+            f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
+            f"{list(classes)[:5]}"
+        )
+    for family, hashes in weights.members.items():
+        if family in members and set(hashes) != set(members[family]):
+            raise UsageError(
+                f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
+                f"them anew, or say --weights {family}=… to use the numbers all the same"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads fields of one weights.json; every complaint names the file and the field."""
+
+    path: Path
+
+    def mapping(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
+        value = record.get(name) or {}
+        if not isinstance(value, dict):
+            raise self._bad(name, "an object", value)
+        return value
+
+    def some(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
+        value = self.mapping(record, name)
+        if not value:
+            raise self._bad(name, "a number for each family", record.get(name))
+        return value
+
+    def number(self, value: object, name: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._bad(name, "a number", value)
+        if not math.isfinite(value):
+            raise self._bad(name, "a finite number", value)
+        return float(value)
+
+    def positive(self, value: object, name: str) -> float:
+        number = self.number(value, name)
+        if number <= 0:
+            raise self._bad(name, "a number above 0", value)
+        return number
+
+    def numbers(self, record: Mapping[str, Any], name: str) -> tuple[float, ...]:
+        value = record.get(name) or []
+        if not isinstance(value, list):
+            raise self._bad(name, "a list of numbers", value)
+        return tuple(self.number(v, name) for v in value)
+
+    def texts(self, value: object, name: str) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise self._bad(name, "a list of texts", value)
+        return tuple(value)
+
+    def pool(self, value: object) -> Pool:
+        if value not in get_args(Pool):
+            raise self._bad("pool", f"one of {', '.join(get_args(Pool))}", value)
+        return cast(Pool, value)
+
+    def _bad(self, name: str, expected: str, found: object) -> UsageError:
+        return UsageError(f"{self.path}: {name}: expected {expected}, found {found!r}"[:500])
