@@ -5,12 +5,14 @@ second; here the buffers are handed over as they are.
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ensemble.arrays import Probs
+Floats: TypeAlias = NDArray[np.floating]
+"""float16, float32 or float64 (N, C)."""
 
 
 def text_column(texts: Sequence[str]) -> pa.StringArray:
@@ -22,7 +24,7 @@ def text_column(texts: Sequence[str]) -> pa.StringArray:
     )
 
 
-def list_column(values: NDArray[np.floating]) -> pa.FixedSizeListArray:
+def list_column(values: Floats) -> pa.FixedSizeListArray:
     """Return a column of fixed-size lists of float32 from floats (N, C)."""
     flat = np.ascontiguousarray(values, np.float32).reshape(-1)
     buffers = [None, pa.py_buffer(flat)]
@@ -31,9 +33,10 @@ def list_column(values: NDArray[np.floating]) -> pa.FixedSizeListArray:
     )
 
 
-def read_lists(column: pa.ChunkedArray, width: int) -> Probs:
-    """Return a column of fixed-size lists of float32 as a read-only (N, width)."""
+def read_lists(column: pa.ChunkedArray, width: int) -> Floats:
+    """Return a column of fixed-size lists of floats as a read-only (N, width) of its own dtype."""
     flat = column.combine_chunks().flatten()
+    dtype = np.dtype(flat.type.to_pandas_dtype())
     _, values = flat.buffers()
-    start = flat.offset * np.dtype(np.float32).itemsize
-    return np.frombuffer(values, np.float32, len(flat), start).reshape(-1, width)
+    rows = np.frombuffer(values, dtype, len(flat), flat.offset * dtype.itemsize)
+    return rows.reshape(-1, width)

@@ -142,7 +142,7 @@ class Partition:
                 tables.append(part.read(["id", head]))
             lost += _quarantined(record)
         table = pa.concat_tables(tables)
-        probs = read_lists(table.column(head), self.heads[head])
+        probs = cast(Probs, read_lists(table.column(head), self.heads[head]))
         return Scores(tuple(table.column("id").to_pylist()), probs, tuple(lost))
 
     def _part(self, shard: int) -> Path:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
 
 
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -36,6 +36,27 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
                 f"{path}, line {line}: {len(row)} columns; the header has {len(header)}"
             )
     return header, body
+
+
+def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str, str]:
+    """Return a column of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
+
+    Raises:
+        UsageError: a column that is not there, or an id that is empty or stands there twice.
+    """
+    header, body = read_table(path)
+    key = id_column or ("id" if "id" in header else header[0])
+    for name in (key, column):
+        if name not in header:
+            raise UsageError(f"{path}: no column {name!r}; it has {few(header)}")
+    at, wanted = header.index(key), header.index(column)
+    found: dict[str, str] = {}
+    for line, row in enumerate(body, 2):
+        if not row[at] or row[at] in found:
+            what = "stands there twice" if row[at] else "is empty"
+            raise UsageError(f"{path}, line {line}: id {row[at]!r} {what}")
+        found[row[at]] = row[wanted]
+    return found
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from ensemble import pools
 from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import UsageError
 from ensemble.spec import Task, Voting
-from ensemble.weights import Decision, Weights, check_fits
+from ensemble.weights import Decision, Weights, check_families
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
     ordered = sorted(ballots, key=lambda b: (b.family, b.name))
     families = family_means(ordered)
     weights = weights or Weights(dict.fromkeys(families, 1.0))
-    check_fits(weights, (), dict.fromkeys(families, ()))
+    check_families(weights, families)
     share = weights.families
     stack = np.stack([families[name] for name in families])
     vector = np.array([share[name] for name in families])

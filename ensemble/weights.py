@@ -6,7 +6,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
@@ -138,18 +138,7 @@ def check_fits(
     Raises:
         UsageError: another family, class or member; says which.
     """
-    families = weights.families
-    missing, unknown = sorted(set(members) - set(families)), sorted(set(families) - set(members))
-    if missing or unknown:
-        raise UsageError(
-            f"weights bind by family name: no weight for {missing}, no family for {unknown}; "
-            f"the families here are {sorted(members)}"
-        )
-    wrong = {f: w for f, w in families.items() if not math.isfinite(w) or w < 0}
-    if wrong or sum(families.values()) <= 0:
-        raise UsageError(
-            f"weights must be finite, at least 0, and not all 0; found {wrong or dict(families)}"
-        )
+    check_families(weights, members)
     if weights.classes and weights.classes != tuple(classes):
         raise UsageError(
             f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
@@ -161,6 +150,26 @@ def check_fits(
                 f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
                 f"them anew, or say --weights {family}=… to use the numbers all the same"
             )
+
+
+def check_families(weights: Weights, here: Collection[str]) -> None:
+    """Check that there is a usable weight for each family, and none for another.
+
+    Raises:
+        UsageError: there is not; says which.
+    """
+    families = weights.families
+    missing, unknown = sorted(set(here) - set(families)), sorted(set(families) - set(here))
+    if missing or unknown:
+        raise UsageError(
+            f"weights bind by family name: no weight for {missing}, no family for {unknown}; "
+            f"the families here are {sorted(here)}"
+        )
+    wrong = {f: w for f, w in families.items() if not math.isfinite(w) or w < 0}
+    if wrong or sum(families.values()) <= 0:
+        raise UsageError(
+            f"weights must be finite, at least 0, and not all 0; found {wrong or dict(families)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

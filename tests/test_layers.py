@@ -17,10 +17,12 @@ ROWS = {
     "protos": 2, "metrics": 2, "weights": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
+    "oof": 3, "gate": 3,
     "lineup": 4, "predict": 4, "publish": 4, "export": 4,
-    "pipeline": 5,
-    "api": 6,
-    "cli": 7,
+    "scoring": 5,
+    "pipeline": 6, "blending": 6,
+    "api": 7,
+    "cli": 8,
 }  # fmt: skip
 """Imports go to lower rows only; see docs/design.md."""
 
@@ -33,7 +35,7 @@ DOORS = {
     "timm": {"nets"},
     "safetensors": {"checkpoints"},
     "ttach": {"views"},
-    "pyarrow": {"columns", "store", "submission"},
+    "pyarrow": {"columns", "store", "submission", "oof"},
     "pandas": {"publish"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -13,9 +13,9 @@ from PIL import Image
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import ScoreError
 from ensemble.images import Hashed, hash_sources, scan
-from ensemble.pipeline import Quiet
 from ensemble.predict import Job, predict
 from ensemble.preprocess import resize
+from ensemble.scoring import Quiet
 from ensemble.session import FakeScorer, Scorer
 from ensemble.spec import DecodePolicy, Geometry, Size
 from ensemble.store import open_partition

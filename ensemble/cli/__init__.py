@@ -25,6 +25,8 @@ EXIT_CODES: Final = {
 _COMMANDS: Final = {
     "export": "ensemble.cli.members",
     "inspect": "ensemble.cli.members",
+    "oof": "ensemble.cli.blends",
+    "tune-weights": "ensemble.cli.blends",
     "run": "ensemble.cli.runs",
     "vote": "ensemble.cli.runs",
 }
@@ -42,7 +44,7 @@ class Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = __import__(_COMMANDS[cmd_name], fromlist=[cmd_name])
-        command = getattr(module, f"{cmd_name}_command")
+        command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command if isinstance(command, click.Command) else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

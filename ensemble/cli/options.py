@@ -12,7 +12,11 @@ from ensemble.weights import from_text
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_LISTS: Final = ("--members", "--images")
+_SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha", "max_pixels",
+                   "allow_truncated", "device", "store", "batch_size", "threads"}  # fmt: skip
+"""What `oof` takes from ensemble.toml: images and shards are those of the training set."""
+
+_LISTS: Final = ("--members", "--images", "--oof")
 
 
 def spread_lists(args: list[str]) -> list[str]:
@@ -54,7 +58,8 @@ def load_recipe_file() -> dict[str, Any] | None:
     for name in ("members", "images"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
-    return {"run": settings, "vote": settings}
+    inputs = {name: settings[name] for name in settings.keys() & _SCORING}
+    return {"run": settings, "vote": settings, "oof": inputs}
 
 
 def _env(name: str) -> str:
@@ -135,7 +140,7 @@ def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Co
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     """Make the recipe of the parsed options."""
-    values = dict(settings)
+    values = {"weights": None, **settings}
     decode = DecodePolicy(
         **{k: values.pop(k) for k in ("exif", "alpha", "max_pixels", "allow_truncated")}
     )
@@ -143,5 +148,7 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     return Recipe(**values, decode=decode)
 
 
+input_options: Final = stacked(_INPUTS)
+engine_options: Final = stacked(_ENGINE)
 run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)

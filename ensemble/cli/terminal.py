@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ensemble.card import Card
     from ensemble.export import Exported
     from ensemble.publish import Submission
+    from ensemble.weights import Weights
 
+_NOTHING: Final = "no evidence"
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
 
@@ -105,6 +107,46 @@ def say_export(exported: "Exported") -> None:
         err=True,
     )
     click.echo(str(exported.path))
+
+
+def say_weights(weights: "Weights", path: Path) -> None:
+    """Print what was found: the families, the scores, the verdict; on stderr where it lies."""
+    from rich.console import Console
+    from rich.table import Table
+
+    seen = weights.evidence
+    families = Table("family", "weight", weights.metric, "lost without it")
+    for name, weight in weights.families.items():
+        lost = seen.get("loss_without", {}).get(name)
+        families.add_row(
+            name, f"{weight:.3f}", f"{seen['singles'][name]:.5f}",
+            "" if lost is None else f"{lost:+.5f}",
+        )  # fmt: skip
+    scores = Table("blend", weights.metric)
+    best = seen["best_single"]
+    scores.add_row(f"best single family, {best['family']}", f"{best['score']:.5f}")
+    scores.add_row("uniform", f"{seen['uniform']:.5f}")
+    scores.add_row("tuned, on the rows it was tuned on (optimistic)", f"{seen['apparent']:.5f}")
+    if seen["nested"] is not None:
+        scores.add_row("tuned, nested: on rows it did not see", f"{seen['nested']:.5f}")
+    console = Console()
+    console.print(families)
+    console.print(scores)
+    if seen["gain"] is not None:
+        low, high = seen["gain_ci95"]
+        console.print(
+            f"nested gain over uniform {seen['gain']:+.5f}, 95 % interval {low:+.5f} to "
+            f"{high:+.5f}, p {seen['p']:.3f}",
+            highlight=False,
+        )
+    written = (
+        "(the plain mean is written)" if seen["nested"] and seen["verdict"] == _NOTHING else ""
+    )
+    console.print(f"verdict: [bold]{seen['verdict']}[/bold] {written}".rstrip(), highlight=False)
+    rule = weights.decision
+    if rule.prior_tau:
+        console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}", highlight=False)
+    click.echo(str(path), err=True)
 
 
 def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:

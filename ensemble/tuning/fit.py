@@ -39,6 +39,7 @@ SPREAD: Final = 0.5
 LEAST: Final = 0.01
 """Families with a smaller share are dropped, and the rest is fitted again."""
 
+_NOTHING: Final = 1e-6
 _PRIOR_METRICS: Final = ("balanced_accuracy", "f1_macro")
 _SEARCHED: Final = ("accuracy", "f1_micro", "balanced_accuracy", "f1_macro", "qwk", "auc")
 
@@ -99,6 +100,8 @@ def fit(
         rule: Fit the metric's decision rule too.
     """
     blend = _weighed(stack, y, metric, pool)
+    if blend.weights.sum() <= _NOTHING:
+        blend = uniform(len(stack))  # no family knows anything: its exponents vanish
     small = blend.weights < LEAST * blend.weights.sum()
     if small.any() and not small.all():
         kept = _weighed(stack[~small], y, metric, pool)

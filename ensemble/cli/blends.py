@@ -1,0 +1,136 @@
+"""`ensemble oof` and `ensemble tune-weights`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ensemble.cli.options import engine_options, input_options, recipe_of
+from ensemble.cli.terminal import Bar, say_weights
+
+if TYPE_CHECKING:
+    from ensemble.blending import TuneOrder
+
+_QUARANTINED: Final = 3
+
+
+@click.command(epilog="Example: ensemble oof --members folds/*.onnx --images train --folds "
+               "folds.csv --out oof.parquet")  # fmt: skip
+@input_options
+@engine_options
+@click.option(
+    "--folds",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A CSV with the columns id and fold: which fold held out which image.",
+)
+@click.option("--out", default="oof.parquet", show_default=True, type=click.Path(path_type=Path),
+              help="The file to write.")  # fmt: skip
+def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
+    """Predict each training image by the members that did not see it.
+
+    Each member scores the rows of its own fold only; the folds of a family are put together. What
+    was computed is kept in the store.
+    """
+    from ensemble import blending, oof
+    from ensemble.submission import write_quarantine
+
+    with Bar(sys.stderr) as bar:
+        found, lost = blending.predict_oof(recipe_of(settings), folds, bar)
+    oof.write(out, found)
+    click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
+    if lost:
+        beside = out.with_suffix(".quarantine.csv")
+        write_quarantine(beside, lost)
+        click.echo(f"{len(lost)} images have no prediction and no row; see {beside}", err=True)
+    click.echo(str(out))
+    return _QUARANTINED if lost else 0
+
+
+@click.command("tune-weights", epilog="Example: ensemble tune-weights --oof oof.parquet --labels "
+               "train.csv --metric f1_macro")  # fmt: skip
+@click.option(
+    "--oof",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]FILE...",
+    help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz).",
+)
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A CSV with an id column and the labels.",
+)
+@click.option(
+    "--label-col",
+    "label_column",
+    default="label",
+    show_default=True,
+    help="The column of the labels.",
+)
+@click.option(
+    "--metric",
+    default="log_loss",
+    show_default=True,
+    help="What the blend is for: accuracy, balanced_accuracy, f1_macro, f1_micro, "
+    "log_loss, brier, auc, qwk, top_k, or pkg.mod:fn(y, probs), greater being better.",
+)
+@click.option(
+    "--folds",
+    type=click.Path(path_type=Path),
+    help="A CSV with id and fold.  [default: the fold column of the OOF files]",
+)
+@click.option("--group", help="A column of the labels: rows that belong together.")
+@click.option(
+    "--pool",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "linear", "log-linear"]),
+    help="How families are pooled.",
+)
+@click.option(
+    "--polish",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "always", "off"]),
+    help="Whether to chase the metric "
+    "itself: only if that proves itself out of fold, always, or never.",
+)
+@click.option(
+    "--out",
+    default="weights.json",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The file to write.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print weights.json on stdout.")  # fmt: skip
+def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
+    """Find blend weights by out-of-fold predictions, and say what they are worth.
+
+    The gain is nested: each fold is predicted by weights that did not see it. Where it is not
+    above one standard error, the plain mean is written.
+    """
+    from ensemble import blending
+    from ensemble.files import publish_json
+    from ensemble.weights import to_json
+
+    with Bar(sys.stderr) as bar:
+        weights = blending.tune_weights(_order(flags), bar)
+    publish_json(out, to_json(weights))
+    if as_json:
+        click.echo(json.dumps(to_json(weights)))
+    else:
+        say_weights(weights, out)
+
+
+def _order(flags: dict[str, Any]) -> "TuneOrder":
+    from ensemble.blending import TuneOrder
+
+    named = [text.rpartition("=") for text in flags.pop("files")]
+    files = [(name or None, Path(path)) for name, _, path in named]
+    pool = None if flags["pool"] == "auto" else flags["pool"]
+    return TuneOrder(files=files, **{**flags, "pool": pool})

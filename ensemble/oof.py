@@ -1,0 +1,266 @@
+"""Out-of-fold predictions: the file, and what was predicted elsewhere.
+
+Rows are joined by id and columns by class name, never by position. What is read is checked once,
+here: ids, classes, NaN and row sums.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.columns import list_column, read_lists, text_column
+from ensemble.errors import UsageError, few
+from ensemble.files import publish
+from ensemble.spec import Task
+from ensemble.tables import column_of, read_table
+
+METADATA: Final = "ensemble.oof"
+ROW_SUM: Final = 2e-3
+"""How far a row of probabilities may be from 1: float16 files come that close."""
+
+_ROUNDING: Final = 1e-6
+_ID, _FOLD = "id", "fold"
+
+
+@dataclass(frozen=True, slots=True)
+class Oof:
+    """Predictions of families for the same rows.
+
+    Args:
+        ids: N ids, in any order.
+        classes: C names.
+        families: By name, float64 (N, C).
+        folds: The fold of each row, int64 (N,), or None where the file does not say.
+        members: The hashes of each family's members, where known.
+        task: What the head predicts.
+        rescaled: How many rows were off 1 by more than float32 rounds; all are divided by their
+            sum.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    families: Mapping[str, Pooled]
+    folds: Indices | None = None
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    task: Task = "classification"
+    rescaled: int = 0
+
+
+def write(path: Path, oof: Oof) -> None:
+    """Write the OOF Parquet: `id`, `fold`, a list of float32 a family, and metadata.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    columns: dict[str, pa.Array] = {_ID: text_column(oof.ids)}
+    if oof.folds is not None:
+        columns[_FOLD] = pa.array(oof.folds)
+    columns |= {name: list_column(probs) for name, probs in oof.families.items()}
+    about = {
+        "schema": 1,
+        "task": oof.task,
+        "classes": list(oof.classes),
+        "members": {name: list(hashes) for name, hashes in oof.members.items()},
+    }
+    table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
+    publish(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+def read(path: Path, name: str | None = None) -> Oof:
+    """Read predictions: an OOF Parquet, or one family from a Parquet, CSV or npz of elsewhere.
+
+    Args:
+        path: The file. Elsewhere means an id column (`id`, or the first) and a column a class, or
+            one column of lists; an npz has `ids`, `probs` and `classes`. A column `fold` is read.
+        name: What to call the one family of a file from elsewhere; without it the file's stem.
+            Of an OOF Parquet, the family to take.
+
+    Raises:
+        UsageError: the file is none of these, ids stand there twice, or the predictions are not
+            finite or do not sum to 1.
+    """
+    readers = {".parquet": _read_parquet, ".csv": _read_csv, ".npz": _read_npz}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(f"{path}: expected a .parquet, .csv or .npz file of predictions")
+    try:
+        found = reader(path, name or path.stem)
+    except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+    if name is not None and name not in found.families:
+        raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
+    if name is not None:
+        kept = {name: found.members[name]} if name in found.members else {}
+        found = replace(found, families={name: found.families[name]}, members=kept)
+    return _checked(path, found)
+
+
+def join(parts: Sequence[Oof]) -> Oof:
+    """Join files of predictions by id and class name; families come sorted by name.
+
+    Raises:
+        UsageError: files that name other ids, classes or folds, or a family twice.
+    """
+    first = parts[0]
+    joined = replace(first, families={}, members={}, rescaled=0)
+    families: dict[str, Pooled] = {}
+    members: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        rows, columns = _rows_as(first, part), _columns_as(first, part)
+        joined = replace(joined, folds=_folds_as(joined, part, rows))
+        for name, probs in part.families.items():
+            if name in families:
+                raise UsageError(f"family {name!r} is given twice: name one NAME=FILE")
+            families[name] = probs[rows][:, columns]
+        members |= part.members
+    total = sum(part.rescaled for part in parts)
+    return replace(
+        joined,
+        families={name: families[name] for name in sorted(families)},
+        members=members,
+        rescaled=total,
+    )
+
+
+def _read_parquet(path: Path, name: str) -> Oof:
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    columns = table.column_names
+    id_column = _ID if _ID in columns else columns[0]
+    ids = tuple(str(i) for i in table.column(id_column).to_pylist())
+    folds = _folds(table.column(_FOLD).to_pylist()) if _FOLD in columns else None
+    rest = [c for c in columns if c not in (id_column, _FOLD)]
+    lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
+    about = json.loads((table.schema.metadata or {}).get(METADATA.encode(), b"{}"))
+    if about:
+        classes = tuple(about["classes"])
+        families = {c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists}
+        members = {k: tuple(v) for k, v in about.get("members", {}).items()}
+        return Oof(ids, classes, families, folds, members, about.get("task", "classification"))
+    if len(rest) == 1 and lists:
+        width = table.schema.field(rest[0]).type.list_size
+        classes = tuple(str(c) for c in range(width))
+        probs = read_lists(table.column(rest[0]), width).astype(np.float64)
+        return Oof(ids, classes, {name: probs}, folds)
+    stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
+    return Oof(ids, tuple(rest), {name: stacked}, folds)
+
+
+def _read_csv(path: Path, name: str) -> Oof:
+    header, body = read_table(path)
+    id_column = _ID if _ID in header else header[0]
+    classes = [c for c in header if c not in (id_column, _FOLD)]
+    cells = np.array(body, dtype=object).reshape(len(body), len(header))
+    probs = cells[:, [header.index(c) for c in classes]].astype(np.float64)
+    folds = _folds(cells[:, header.index(_FOLD)].tolist()) if _FOLD in header else None
+    ids = tuple(cells[:, header.index(id_column)].tolist())
+    return Oof(ids, tuple(classes), {name: probs}, folds)
+
+
+def _read_npz(path: Path, name: str) -> Oof:
+    with np.load(path, allow_pickle=False) as arrays:
+        probs = arrays["probs"].astype(np.float64)
+        classes = arrays["classes"] if "classes" in arrays else np.arange(probs.shape[1])
+        ids = tuple(str(i) for i in arrays["ids"])
+        folds = _folds(arrays[_FOLD].tolist()) if _FOLD in arrays else None
+    return Oof(ids, tuple(str(c) for c in classes), {name: probs}, folds)
+
+
+def _folds(values: Sequence[object]) -> Indices:
+    return np.array([int(str(v)) for v in values], np.int64)
+
+
+def _checked(path: Path, oof: Oof) -> Oof:
+    """Check ids and numbers; rows that nearly sum to 1 are divided by their sum, and counted."""
+    if len(set(oof.ids)) < len(oof.ids):
+        twice = [name for name, count in Counter(oof.ids).items() if count > 1]
+        raise UsageError(f"{path}: ids stand there twice: {few(twice)}")
+    families, rescaled = {}, 0
+    for name, probs in oof.families.items():
+        if probs.shape != (len(oof.ids), len(oof.classes)):
+            raise UsageError(
+                f"{path}: {name} has {probs.shape}; expected {len(oof.ids)} rows and "
+                f"{len(oof.classes)} classes"
+            )
+        bad = ~np.isfinite(probs).all(1)
+        if bad.any():
+            ids = [oof.ids[i] for i in np.flatnonzero(bad)]
+            raise UsageError(f"{path}: {name} is NaN or infinite for {few(ids)}")
+        families[name], count = _normalised(path, oof, name, probs)
+        rescaled += count
+    return replace(oof, families=families, rescaled=rescaled)
+
+
+def _normalised(path: Path, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
+    if oof.task != "classification":
+        return probs, 0
+    sums = probs.sum(1)
+    off = (np.abs(sums - 1) > ROW_SUM) | (probs < 0).any(1)
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise UsageError(
+            f"{path}: {name} gives no probabilities for {int(off.sum())} rows; {oof.ids[row]!r} "
+            f"sums to {sums[row]:.4g}. Apply the softmax first"
+        )
+    return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum())
+
+
+def _rows_as(first: Oof, part: Oof) -> Indices:
+    """Return the rows of `part` in the order of the ids of `first`."""
+    place = {name: row for row, name in enumerate(part.ids)}
+    lacking = [i for i in first.ids if i not in place]
+    beyond = sorted(set(part.ids) - set(first.ids))
+    if lacking or beyond:
+        raise UsageError(
+            f"{few(list(first.families))} and {few(list(part.families))} predict other rows: only "
+            f"the first has {few(lacking) or 'none'}; only the second has {few(beyond) or 'none'}"
+        )
+    return np.array([place[i] for i in first.ids], np.int64)
+
+
+def _columns_as(first: Oof, part: Oof) -> list[int]:
+    if sorted(first.classes) != sorted(part.classes) or first.task != part.task:
+        raise UsageError(
+            f"{few(list(first.families))} and {few(list(part.families))} have other classes: "
+            f"{few(first.classes)} and {few(part.classes)}"
+        )
+    return [part.classes.index(c) for c in first.classes]
+
+
+def _folds_as(joined: Oof, part: Oof, rows: Indices) -> Indices | None:
+    if part.folds is None:
+        return joined.folds
+    folds = part.folds[rows]
+    if joined.folds is not None and (joined.folds != folds).any():
+        row = int(np.flatnonzero(joined.folds != folds)[0])
+        raise UsageError(
+            f"{few(list(part.families))} was split into other folds: {joined.ids[row]!r} is in "
+            f"fold {folds[row]}, and in fold {joined.folds[row]} elsewhere"
+        )
+    return folds
+
+
+def folds_from(path: Path, ids: Sequence[str]) -> Indices:
+    """Read the fold of each id from a CSV with the columns `id` and `fold`.
+
+    Raises:
+        UsageError: an id without a fold, or a fold that is no whole number.
+    """
+    folds = column_of(path, _FOLD)
+    lacking = [i for i in ids if i not in folds]
+    if lacking:
+        raise UsageError(f"{path}: no fold for {few(lacking)}")
+    try:
+        return np.array([int(folds[i]) for i in ids], np.int64)
+    except ValueError as error:
+        raise UsageError(f"{path}: a fold is a whole number: {error}") from error

@@ -1,0 +1,193 @@
+"""Members over images: lined up, found, scored shard by shard into the store."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Final
+
+from ensemble import lineup, submission, voting, weights
+from ensemble.card import Head
+from ensemble.config import Recipe
+from ensemble.errors import MemberError
+from ensemble.files import sha256_json
+from ensemble.images import Hashed, hash_sources, scan
+from ensemble.members import Member
+from ensemble.paths import expand
+from ensemble.predict import Job, Progress, Tally, predict
+from ensemble.publish import Entry
+from ensemble.session import available_threads, why_no_cuda
+from ensemble.spec import View
+from ensemble.store import Partition, open_partition
+
+ENGINE: Final = 1
+"""The schema of the fingerprint: raised when the engine's predictions change."""
+
+_SHARD: Final = 1024
+_SHARD_BYTES: Final = 512 * 1024 * 1024
+
+
+class Quiet:
+    """A progress that says nothing."""
+
+    def start(self, total: int, members: int) -> None:
+        """Say nothing."""
+
+    def advance(self, evaluations: int) -> None:
+        """Say nothing."""
+
+    def warn(self, message: str) -> None:
+        """Say nothing."""
+
+
+def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
+    """Open the members and start their sessions, each proven on a probe batch.
+
+    Raises:
+        UsageError: members, weights or views that do not go together.
+        MemberError: a member is not usable.
+        ProviderError: the device does not start.
+    """
+    members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
+    check_weights(recipe, [(m.card.family, m.sha256, m.card.head(recipe.head)) for m in members])
+    policy = lineup.read_policy(recipe.tta)
+    if recipe.device == "auto" and (reason := why_no_cuda()):
+        progress.warn(f"running on the CPU: {reason}")
+    return [
+        lineup.start(
+            member,
+            policy,
+            recipe.merge,
+            device=recipe.device,
+            threads=recipe.threads,
+            batch=recipe.batch_size,
+        )
+        for member in members
+    ]
+
+
+def check_weights(recipe: Recipe, voters: Sequence[tuple[str, str, Head]]) -> None:
+    """Check weights against the family, hash and head of each member, before any work.
+
+    Raises:
+        UsageError: they are for something else.
+    """
+    head = voters[0][2]
+    voting.check_vote(recipe.voting, recipe.weights, head.task)
+    if recipe.weights is None:
+        return
+    families: dict[str, list[str]] = {}
+    for family, sha256, _ in voters:
+        families.setdefault(family, []).append(sha256)
+    weights.check_fits(recipe.weights, head.classes, families)
+
+
+def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mapping[str, int]]:
+    """Find and hash the images; return them in the order of their ids, and what was skipped.
+
+    Raises:
+        UsageError: no images, or ids that are not unique.
+    """
+    found = scan(recipe.images, recipe.id_from)
+    for reason, count in found.skipped.items():
+        progress.warn(f"skipped {count} of the files: {reason}")
+    threads = recipe.threads or available_threads()
+    odd = submission.formula_like([source.id for source in found.images])
+    if odd:
+        progress.warn(f"{len(odd)} ids start with = + - or @, such as {odd[0]!r}: a spreadsheet "
+                      f"would run them as formulas")  # fmt: skip
+    return hash_sources(found.images, threads), found.skipped
+
+
+def fingerprint_of(
+    recipe: Recipe, member: Member, policy: Sequence[View], provider: str, images: str
+) -> dict[str, object]:
+    """Return what decides a member's predictions; see docs/store.md."""
+    return {
+        "engine": ENGINE,
+        "member": member.sha256,
+        "preprocess": asdict(member.card.preprocess),
+        "heads": [asdict(head) for head in member.card.heads],
+        "views": [[asdict(op) for op in view.ops] for view in policy],
+        "merge": recipe.merge,
+        "decode": asdict(recipe.decode),
+        "precision": "fp32",
+        "provider": provider,
+        "images": images,
+    }
+
+
+def image_set_of(images: Sequence[Hashed]) -> str:
+    """Return the hash of the image set: ids, sizes and hashes."""
+    return sha256_json([[image.source.id, image.bytes, image.sha256] for image in images])
+
+
+def _job(
+    recipe: Recipe, player: lineup.Player, policy: Sequence[View], image_set: str, images: int
+) -> Job:
+    member = player.member
+    fingerprint = fingerprint_of(recipe, member, policy, player.scorer.provider, image_set)
+    partition = open_partition(
+        recipe.store,
+        fingerprint,
+        images=images,
+        shard_size=_shard_size(recipe, member),
+    )
+    geometry = member.card.preprocess.geometry
+    return Job(
+        member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition
+    )
+
+
+def _shard_size(recipe: Recipe, member: Member) -> int:
+    if recipe.shard_size:
+        return recipe.shard_size
+    pre = member.card.preprocess
+    bytes_per_image = pre.size.height * pre.size.width * len(pre.mean)
+    return max(1, min(_SHARD, _SHARD_BYTES // bytes_per_image))
+
+
+def score(
+    recipe: Recipe, players: Sequence[lineup.Player], images: Sequence[Hashed], progress: Progress
+) -> tuple[list[Entry], Tally]:
+    """Score images with members, shard by shard, into the store.
+
+    Members whose shards are cut alike share their pixels.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN and is not to be dropped.
+        MemberError: every member was dropped.
+        StoreError: the disk refused.
+    """
+    policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
+    jobs = [_job(recipe, player, policy, image_set, len(images)) for player in players]
+    tallies = []
+    for size in dict.fromkeys(job.partition.shard_size for job in jobs):
+        group = [job for job in jobs if job.partition.shard_size == size]
+        tallies.append(
+            predict(
+                images,
+                group,
+                recipe.decode,
+                progress,
+                threads=recipe.threads or available_threads(),
+                drop_nan=recipe.on_nan == "drop-member",
+            )
+        )
+    warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
+    dropped = tuple(name for t in tallies for name in t.dropped)
+    if len(dropped) == len(jobs):
+        raise MemberError(f"every member gave NaN: {', '.join(dropped)}")
+    for name in dropped:
+        progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
+    entries = [
+        entry_of(player.member, recipe.head, job.partition)
+        for player, job in zip(players, jobs, strict=True)
+        if job.name not in dropped
+    ]
+    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings)
+
+
+def entry_of(member: Member, head: str | None, partition: Partition) -> Entry:
+    """Return a member's entry for the vote on a head."""
+    card = member.card
+    return Entry(card.name, card.family, card.fold, member.sha256, partition, card.head(head))

@@ -1,0 +1,208 @@
+"""From fold members to weights: who predicts which row, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import CLASSES, ensemble, save_member, toy_card, toy_model
+from onnx import numpy_helper
+from PIL import Image
+
+from ensemble import blending, oof
+from ensemble.blending import TuneOrder, predict_oof, tune_weights
+from ensemble.config import Recipe
+from ensemble.errors import UsageError
+
+ROWS, FOLDS = 60, 3
+TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)
+SPLIT = np.arange(ROWS) % FOLDS
+
+
+@pytest.fixture(autouse=True)
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty images, each with a pixel of its own; train.csv with labels, folds and groups."""
+    monkeypatch.chdir(tmp_path)
+    Path("train").mkdir()
+    lines = ["id,label,fold,patient"]
+    for row in range(ROWS):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[row // 8, row % 8] = 255
+        Image.fromarray(pixels).save(f"train/img{row}.png")
+        lines.append(f"img{row},{CLASSES[TRUTH[row]]},{SPLIT[row]},p{row % FOLDS}-{row // 6}")
+    Path("train.csv").write_text("\n".join(lines))
+
+
+def memory(family: str, fold: int, *, blind: int = 1, noise: float = 0.0) -> Path:
+    """A member that knows the rows it was trained on, and says `blind` classes on for the rest."""
+    card = toy_card(f"{family}-f{fold}")
+    said = np.where(fold == SPLIT, (TRUTH + blind) % 3, TRUTH)
+    weights = np.zeros((64, 3))
+    weights[np.arange(ROWS), said] = 1
+    weights[:ROWS] += np.random.default_rng(fold).normal(0, noise, (ROWS, 3))
+    weights[63] = -weights[:ROWS].sum(0)  # this pixel is always black: it cancels all the others
+    model = toy_model(card)
+    matrix = np.repeat(weights[None] / 4, 3, 0).reshape(192, 3).astype(np.float32)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    return save_member(Path("folds"), card, model)
+
+
+def recipe(members: list[Path]) -> Recipe:
+    return Recipe(tuple(map(str, members)), ("train",), device="cpu")
+
+
+def test_each_row_is_predicted_by_the_member_that_did_not_see_it() -> None:
+    members = [memory(f, fold, blind=b) for f, b in (("ant", 1), ("bee", 2)) for fold in range(3)]
+    found, lost = predict_oof(recipe(members), Path("train.csv"))
+    assert found.ids == tuple(f"img{row}" for row in range(ROWS))
+    assert lost == []
+    np.testing.assert_array_equal(found.folds, SPLIT)
+    np.testing.assert_array_equal(found.families["ant"].argmax(1), (TRUTH + 1) % 3)
+    np.testing.assert_array_equal(found.families["bee"].argmax(1), (TRUTH + 2) % 3)
+
+
+def test_a_row_without_a_prediction_is_left_out_and_told() -> None:
+    Path("train/img7.png").write_bytes(b"")
+    found, lost = predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("train.csv"))
+    assert [q.id for q in lost] == ["img7"]
+    assert "img7" not in found.ids
+    assert len(found.families["ant"]) == ROWS - 1
+    assert ensemble("oof", "--members", "folds", "--images", "train", "--folds", "train.csv") == 3
+    assert "img7" in Path("oof.quarantine.csv").read_text()
+
+
+def test_a_family_without_a_fold_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"family ant has no member of fold 2.*'img\d+'"):
+        predict_oof(recipe([memory("ant", 0), memory("ant", 1)]), Path("train.csv"))
+
+
+def test_a_member_of_a_fold_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="member of fold 3; the folds are 0, 1, 2"):
+        predict_oof(recipe([memory("ant", f) for f in range(4)]), Path("train.csv"))
+
+
+def test_a_member_without_a_fold_is_refused() -> None:
+    path = memory("ant", 0)
+    model = onnx.load(path)
+    prop = model.metadata_props[0]
+    prop.value = prop.value.replace('"fold": 0', '"fold": null')
+    onnx.save(model, path)
+    with pytest.raises(UsageError, match="no fold in its card"):
+        predict_oof(recipe([path]), Path("train.csv"))
+
+
+def test_folds_without_an_image_are_refused() -> None:
+    Path("train/img3.png").unlink()
+    with pytest.raises(UsageError, match="1 ids have no image: img3"):
+        predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("train.csv"))
+
+
+def tuned_on(files: dict[str, float], **more: object) -> TuneOrder:
+    """Families of some strength, saved; and the order to tune weights on them."""
+    rng = np.random.default_rng(1)
+    for name, strength in files.items():
+        scores = rng.normal(0, 1, (ROWS, 3)) + strength * np.eye(3)[TRUTH]
+        probs = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        ids = tuple(f"img{row}" for row in range(ROWS))
+        oof.write(Path(f"{name}.parquet"), oof.Oof(ids, CLASSES, {name: probs}, SPLIT))
+    named = [(None, Path(f"{name}.parquet")) for name in files]
+    values = {"files": named, "labels": Path("train.csv"), "metric": "log_loss", **more}
+    return TuneOrder(**values)  # type: ignore[arg-type]
+
+
+def test_the_order_of_the_files_changes_no_weight() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.0, "cow": 0.1}, metric="accuracy", polish="always")
+    back = tuned_on({"ant": 2.0, "bee": 1.0, "cow": 0.1}, metric="accuracy", polish="always")
+    first = tune_weights(order)
+    again = tune_weights(TuneOrder(list(reversed(back.files)), back.labels, "accuracy",
+                                   polish="always"))  # fmt: skip
+    assert again.families == first.families
+
+
+def test_groups_across_folds_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"groups lie in several folds: .*folds 0, 1, 2"):
+        tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, group="label"))
+    assert tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, group="patient")).evidence["n"] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\nimg0,cat\n", "no label for img1"),
+        ("id,label\n" + "\n".join(f"img{r},fox" for r in range(ROWS)), "labels that are no class"),
+        ("id,label\n" + "\n".join(f"img{r},cat" for r in range(ROWS)), "f1_macro is not defined"),
+        ("id,label\nimg0,cat\nimg0,cat\n", "stands there twice"),
+    ],
+)
+def test_labels_that_are_wrong_are_refused(text: str, message: str) -> None:
+    Path("labels.csv").write_text(text)
+    order = tuned_on({"ant": 2.0}, labels=Path("labels.csv"), metric="f1_macro")
+    with pytest.raises(UsageError, match=message):
+        tune_weights(order)
+
+
+def test_a_fold_with_every_row_of_a_class_is_refused() -> None:
+    Path("folds.csv").write_text(
+        "\n".join(["id,fold", *(f"img{r},{int(TRUTH[r] == 0)}" for r in range(ROWS))])
+    )
+    with pytest.raises(UsageError, match="fold 0 holds every row of dog, eel"):
+        tune_weights(tuned_on({"ant": 2.0}, folds=Path("folds.csv")))
+
+
+def test_one_fold_is_no_evidence_and_is_refused() -> None:
+    rows = [f"img{r},0" for r in range(ROWS)]
+    Path("folds.csv").write_text("\n".join(["id,fold", *rows]))
+    with pytest.raises(UsageError, match=r"fold 0 holds every row"):
+        tune_weights(tuned_on({"ant": 2.0}, folds=Path("folds.csv")))
+
+
+def test_near_copies_and_lone_families_are_told() -> None:
+    told: list[str] = []
+
+    class Listener(blending.Quiet):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    order = tuned_on({"ant": 2.0})
+    tune_weights(order, Listener())
+    copy = [*order.files, ("bee", Path("bee.npz"))]
+    table = oof.read(Path("ant.parquet"))
+    np.savez("bee.npz", ids=np.array(table.ids), probs=table.families["ant"], classes=CLASSES)
+    tune_weights(TuneOrder(copy, order.labels, "log_loss"), Listener())
+    assert any("one family" in line for line in told)
+    assert any("ant and bee are near copies" in line for line in told)
+
+
+def test_a_metric_of_ones_own_is_climbed() -> None:
+    Path("mine.py").write_text("def right(y, probs):\n    return (probs.argmax(1) == y).mean()\n")
+    found = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="mine:right"))
+    assert found.metric == "mine:right"
+    assert found.evidence["verdict"] in ("gain", "weak", "no evidence")
+
+
+def test_from_fold_members_to_a_weighted_submission(capsys: pytest.CaptureFixture[str]) -> None:
+    for family, blind, noise in (("ant", 0, 0.3), ("bee", 0, 2.0), ("cow", 1, 0.5)):
+        for fold in range(FOLDS):
+            memory(family, fold, blind=blind, noise=noise)
+    flags = ["--members", "folds", "--images", "train", "--device", "cpu"]
+    assert ensemble("oof", *flags, "--folds", "train.csv") == 0
+    order = ["--oof", "oof.parquet", "--labels", "train.csv", "--metric", "accuracy"]
+    assert ensemble("tune-weights", *order, "--pool", "log-linear") == 0
+    assert "nested gain over uniform" in capsys.readouterr().out
+    written = json.loads(Path("weights.json").read_text())
+    assert set(written["weights"]) == {"ant", "bee", "cow"}
+    assert written["evidence"]["verdict"] == "gain"
+    assert ensemble("run", *flags, "--weights", "weights.json", "--out", "out") == 0
+    assert json.loads(Path("out/run.json").read_text())["recipe"]["weights"]["pool"] == "log-linear"
+
+
+def test_weights_of_other_members_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for fold in range(FOLDS):
+        memory("ant", fold)
+    flags = ["--members", "folds", "--images", "train"]
+    ensemble("oof", *flags, "--folds", "train.csv")
+    ensemble("tune-weights", "--oof", "oof.parquet", "--labels", "train.csv")
+    memory("ant", 0, noise=0.1)
+    assert ensemble("run", *flags, "--weights", "weights.json") == 2
+    assert "tuned for other members of ant" in capsys.readouterr().err

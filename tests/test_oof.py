@@ -1,0 +1,162 @@
+"""Files of predictions are joined by id and class name, and checked once, at the door."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from ensemble.columns import text_column
+from ensemble.errors import UsageError
+from ensemble.oof import Oof, folds_from, join, read, write
+
+CLASSES = ("cat", "dog", "eel")
+IDS = ("007", "NA", "1e5", "b")
+
+
+def probs(seed: int = 0, rows: int = 4) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).dirichlet(np.ones(3), rows)
+
+
+def oof(name: str = "ant", seed: int = 0, **more: object) -> Oof:
+    return Oof(IDS, CLASSES, {name: probs(seed)}, **more)  # type: ignore[arg-type]
+
+
+def test_an_oof_file_survives_the_round_trip(tmp_path: Path) -> None:
+    folds = np.array([0, 1, 0, 1])
+    made = Oof(IDS, CLASSES, {"ant": probs(0), "bee": probs(1)}, folds, {"ant": ("ab",)})
+    write(tmp_path / "oof.parquet", made)
+    found = read(tmp_path / "oof.parquet")
+    assert (found.ids, found.classes, found.members) == (IDS, CLASSES, {"ant": ("ab",)})
+    np.testing.assert_array_equal(found.folds, folds)
+    for name, values in made.families.items():
+        np.testing.assert_allclose(found.families[name], values, atol=1e-7)
+
+
+def test_a_family_of_an_oof_file_can_be_taken_alone(tmp_path: Path) -> None:
+    made = Oof(IDS, CLASSES, {"ant": probs(0), "bee": probs(1)}, None, {"bee": ("x",)})
+    write(tmp_path / "oof.parquet", made)
+    found = read(tmp_path / "oof.parquet", "bee")
+    assert (list(found.families), found.members) == (["bee"], {"bee": ("x",)})
+    with pytest.raises(UsageError, match="no family 'cow'; it has ant, bee"):
+        read(tmp_path / "oof.parquet", "cow")
+
+
+def from_elsewhere(folder: Path, kind: str) -> Path:
+    """The same predictions as `oof()`, as other tools write them."""
+    path = folder / f"mate.{kind.partition('-')[0]}"
+    frame = pd.DataFrame(probs(), columns=list(CLASSES))
+    frame.insert(0, "id", IDS)
+    match kind:
+        case "csv":
+            frame.to_csv(path, index=False, float_format="%.17g")
+        case "parquet":
+            frame.to_parquet(path, index=False)
+        case "parquet-list":
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(probs().ravel()), 3)
+            pq.write_table(pa.table({"id": text_column(IDS), "p": lists}), path)
+        case "npz":
+            np.savez(path, ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_predictions_from_elsewhere_are_read(tmp_path: Path, kind: str) -> None:
+    found = read(from_elsewhere(tmp_path, kind), "ant")
+    assert (found.ids, found.classes) == (IDS, CLASSES)
+    np.testing.assert_allclose(found.families["ant"], probs(), atol=1e-12)
+
+
+def test_a_list_column_from_elsewhere_has_numbers_for_classes(tmp_path: Path) -> None:
+    found = read(from_elsewhere(tmp_path, "parquet-list"))
+    assert (found.classes, list(found.families)) == (("0", "1", "2"), ["mate"])
+    np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-12)
+
+
+def test_float16_rows_are_divided_by_their_sum_and_counted(tmp_path: Path) -> None:
+    values = probs().astype(np.float16)
+    np.savez(tmp_path / "half.npz", ids=np.array(IDS), probs=values)
+    found = read(tmp_path / "half.npz")
+    np.testing.assert_allclose(found.families["half"].sum(1), 1, atol=1e-15)
+    assert found.rescaled == int((abs(values.astype(np.float64).sum(1) - 1) > 1e-6).sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ids": np.array(["a", "b", "a", "c"])}, "ids stand there twice: a"),
+        ({"probs": probs() * [[1], [np.nan], [1], [1]]}, "NaN or infinite for NA"),
+        ({"probs": np.log(probs())}, "gives no probabilities for 4 rows"),
+        ({"probs": probs()[:3]}, r"\(3, 3\); expected 4 rows"),
+    ],
+)
+def test_predictions_that_are_wrong_are_refused(
+    tmp_path: Path, change: dict[str, NDArray[np.float64]], message: str
+) -> None:
+    arrays = {"ids": np.array(IDS), "probs": probs(), **change}
+    np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.npy", b""), ("x.parquet", b"no"), ("x.npz", b"no"), ("x.csv", b"id,a\nx,much\n")],
+)
+def test_what_is_no_file_of_predictions_is_refused(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=name):
+        read(tmp_path / name)
+
+
+def test_files_are_joined_by_id_and_class_name() -> None:
+    rows, columns = [2, 0, 3, 1], [1, 2, 0]
+    shuffled = Oof(
+        tuple(IDS[r] for r in rows),
+        tuple(CLASSES[c] for c in columns),
+        {"ant": probs(1)[rows][:, columns]},
+        np.array([9, 7, 8, 6])[rows],
+    )
+    joined = join([oof("bee"), shuffled])
+    assert list(joined.families) == ["ant", "bee"]
+    np.testing.assert_array_equal(joined.families["ant"], probs(1))
+    np.testing.assert_array_equal(joined.folds, [9, 7, 8, 6])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (Oof((*IDS[:3], "z"), CLASSES, {"bee": probs()}), "only the first has b; only the second"),
+        (Oof(IDS, ("cat", "dog", "fox"), {"bee": probs()}), "other classes"),
+        (Oof(IDS, CLASSES, {"ant": probs()}), "'ant' is given twice"),
+        (Oof(IDS, CLASSES, {"bee": probs()}, np.array([0, 1, 1, 1])), "'1e5' is in fold 1"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(other: Oof, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        join([oof(folds=np.array([0, 1, 0, 1])), other])
+
+
+def test_folds_are_read_by_id(tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("fold,id\n2,b\n0,007\n1,NA\n0,1e5\n")
+    np.testing.assert_array_equal(folds_from(tmp_path / "folds.csv", IDS), [0, 1, 0, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,fold\n007,0\n", "no fold for NA, 1e5, b"),
+        ("id,fold\n007,x\nNA,0\n1e5,0\nb,0\n", "whole number"),
+        ("id,fold\n007,0\n007,1\n", "line 3: id '007' stands there twice"),
+        ("id,part\n007,0\n", "no column 'fold'"),
+    ],
+)
+def test_folds_that_are_wrong_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "folds.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        folds_from(tmp_path / "folds.csv", IDS)
