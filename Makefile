@@ -58,7 +58,7 @@ bench: .venv/dev build zoo ## Measure: speed against the floor and the usual way
 	$(BIN)/python benchmarks/bench_run.py
 	$(BIN)/python benchmarks/bench_footprint.py
 
-zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains, for half an hour)
+zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: 40 minutes)
 	$(BIN)/python $(FASHION)/train.py
 	$(BIN)/python $(FASHION)/build.py
 	$(BIN)/python models_zoo/imagenet_lite/build.py

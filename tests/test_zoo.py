@@ -21,8 +21,10 @@ from timm.data import create_transform
 from torch import nn
 
 import ensemble
+from ensemble import gate, oof
 from ensemble.card import Card
 from ensemble.members import open_member
+from ensemble.tables import column_of
 
 ZOO = Path(__file__).parents[1] / "models_zoo"
 FASHION = ZOO / "fashion"
@@ -143,18 +145,45 @@ def test_the_demo_is_right_about_most_images(
     assert np.mean(right) > 0.9
 
 
-def test_the_shipped_oof_is_by_the_fold_that_did_not_see_the_row() -> None:
-    table = pq.read_table(FASHION / "oof.parquet")
-    train = [line.split(",") for line in (FASHION / "train.csv").read_text().splitlines()[1:]]
-    about = json.loads(table.schema.metadata[b"ensemble.oof"])
-    truth = np.array([about["classes"].index(label) for _, label, _ in train])
-    assert table["id"].to_pylist() == [name for name, _, _ in train]
-    assert table["fold"].to_pylist() == [int(fold) for _, _, fold in train]
-    for family in about["checkpoints"]:
-        probs = np.array(table[family].to_pylist())
-        np.testing.assert_allclose(probs.sum(1), 1, atol=2e-3)
+@pytest.mark.parametrize(("file", "accuracy"), [("oof", (0.91, 0.93)), ("oof_more", (0.88, 0.92))])
+def test_the_shipped_oof_has_the_accuracy_of_nets_that_did_not_see_the_row(
+    file: str, accuracy: tuple[float, float]
+) -> None:
+    found = oof.read(FASHION / f"{file}.parquet")
+    labels = column_of(FASHION / "train.csv", "label")
+    truth = gate.truth_of(found.ids, labels, found.classes)
+    np.testing.assert_array_equal(found.folds, oof.folds_from(FASHION / "train.csv", found.ids))
+    assert len(found.ids) == len(labels) == 60_000
+    for probs in found.families.values():
         # a net that had seen its rows would be right about 95 of 100
-        assert 0.9 < np.mean(probs.argmax(1) == truth) < 0.94
+        assert accuracy[0] < np.mean(probs.argmax(1) == truth) < accuracy[1]
+
+
+def test_oof_over_the_fashion_members_gives_the_shipped_oof(
+    fashion_members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    inputs = ["--members", *fashion_members, "--images", FASHION / "train"]
+    assert command("oof", *inputs, "--folds", FASHION / "train_few.csv") == 0
+    found, shipped = oof.read(Path("oof.parquet")), oof.read(FASHION / "oof.parquet")
+    place = {name: row for row, name in enumerate(shipped.ids)}
+    rows = [place[name] for name in found.ids]
+    assert len(rows) == 100
+    assert found.members == shipped.members
+    for family, probs in found.families.items():
+        np.testing.assert_allclose(probs, shipped.families[family][rows], atol=1e-3)
+
+
+def test_weights_tuned_on_the_shipped_oof_make_a_submission(
+    fashion_members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = ["--oof", FASHION / "oof.parquet", "--labels", FASHION / "train.csv"]
+    assert command("tune-weights", *shipped, "--metric", "log_loss") == 0
+    result = ensemble.run(fashion_members, FASHION / "images", weights="weights.json")
+    truth = labels_of(FASHION / "labels.csv")
+    right = [truth[i] == label for i, label in zip(result.ids, result.labels, strict=True)]
+    assert np.mean(right) > 0.9
 
 
 @pytest.mark.slow

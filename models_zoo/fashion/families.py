@@ -1,25 +1,49 @@
-"""What each family of the fashion zoo is: its factory, its input, and its tensors."""
+"""What each family of the fashion zoo is: its factory, its input, its tensors, its folds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from data import MEAN, STD
-from nets import resnet_narrow, vgg_tiny
+from data import CLASSES, MEAN, STD
+from nets import lenet, patch_mlp, resnet_narrow, vgg_tiny
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One architecture trained over the folds; `size` is the side of its input in pixels."""
+    """One architecture trained over the folds; `size` is the side of its input in pixels.
+
+    Of those that are not `shipped` the zoo holds the predictions only.
+    """
 
     factory: Callable[[int], nn.Module]
     size: int
+    shipped: bool = True
 
 
-FAMILIES = {"resnet": Family(resnet_narrow, 32), "vgg": Family(vgg_tiny, 28)}
+FAMILIES = {
+    "resnet": Family(resnet_narrow, 32),
+    "vgg": Family(vgg_tiny, 28),
+    "lenet": Family(lenet, 28, shipped=False),
+    "mlp": Family(patch_mlp, 28, shipped=False),
+}
+
+
+def checkpoint_of(name: str, fold: int) -> Path:
+    """Return where the weights of a fold lie."""
+    folder = "checkpoints" if FAMILIES[name].shipped else "work/checkpoints"
+    return Path(__file__).parent / folder / f"{name}-f{fold}.safetensors"
+
+
+def load_net(name: str, fold: int) -> nn.Module:
+    """Return the net of a fold, with its weights."""
+    net = FAMILIES[name].factory(len(CLASSES))
+    net.load_state_dict(load_file(checkpoint_of(name, fold)))
+    return net
 
 
 def pixels(images: np.ndarray, size: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The two families of the fashion zoo, as factories that `ensemble export --arch` can call."""
+"""The families of the fashion zoo, as factories that `ensemble export --arch` can call."""
 
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
@@ -31,6 +31,38 @@ def vgg_tiny(num_classes: int) -> nn.Module:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Dropout(0.1),
+        nn.Linear(80, num_classes),
+    )
+
+
+def lenet(num_classes: int) -> nn.Module:
+    """Two layers of 5x5 convolutions and two dense ones, for one grey channel of 28x28 pixels."""
+    return nn.Sequential(
+        nn.Conv2d(1, 20, 5, padding=2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(20, 40, 5),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(40 * 5 * 5, 100),
+        nn.ReLU(inplace=True),
+        nn.Linear(100, num_classes),
+    )
+
+
+def patch_mlp(num_classes: int) -> nn.Module:
+    """Patches of 4x4 pixels, each through a small dense net, then dense layers over all 49."""
+    return nn.Sequential(
+        nn.Conv2d(1, 48, 4, stride=4),
+        nn.GELU(),
+        nn.Conv2d(48, 24, 1),
+        nn.GELU(),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(24 * 49, 80),
+        nn.GELU(),
         nn.Linear(80, num_classes),
     )
 
