@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ensemble.api import export_members as export_members
+    from ensemble.api import predict_oof as predict_oof
     from ensemble.api import run as run
+    from ensemble.api import tune_weights as tune_weights
     from ensemble.api import vote as vote
     from ensemble.card import Card as Card
     from ensemble.card import Head as Head
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ensemble.nets import ExportSpec as ExportSpec
     from ensemble.nets import HeadSpec as HeadSpec
     from ensemble.nets import PreprocessFlags as PreprocessFlags
+    from ensemble.oof import Oof as Oof
     from ensemble.publish import Submission as Submission
     from ensemble.session import FakeScorer as FakeScorer
     from ensemble.session import OnnxScorer as OnnxScorer
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from ensemble.spec import Preprocess as Preprocess
     from ensemble.spec import Size as Size
     from ensemble.spec import View as View
+    from ensemble.weights import Weights as Weights
 
 _HOMES = {
     "Card": "card",
@@ -45,6 +49,7 @@ _HOMES = {
     "ImageError": "errors",
     "MemberError": "errors",
     "OnnxScorer": "session",
+    "Oof": "oof",
     "Preprocess": "spec",
     "PreprocessFlags": "nets",
     "ProviderError": "errors",
@@ -55,8 +60,11 @@ _HOMES = {
     "Submission": "publish",
     "UsageError": "errors",
     "View": "spec",
+    "Weights": "weights",
     "export_members": "api",
+    "predict_oof": "api",
     "run": "api",
+    "tune_weights": "api",
     "vote": "api",
 }
 

@@ -1,18 +1,25 @@
 """The Python API: what the command line does, under the same names."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from ensemble import pipeline
 from ensemble import weights as weighing
 from ensemble.config import Recipe
+from ensemble.oof import Oof, checked, join
 from ensemble.predict import Progress
 from ensemble.publish import Submission
+from ensemble.scoring import Quiet
 from ensemble.spec import DecodePolicy, Merge, Voting
-from ensemble.weights import Weights
+from ensemble.weights import Polish, Pool, Weights
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ensemble.export import Exported
     from ensemble.nets import ExportSpec
 
@@ -140,6 +147,99 @@ def vote(
     return pipeline.vote(recipe, Path(run_folder))
 
 
+def predict_oof(
+    members: Paths,
+    images: Paths,
+    folds: str | Path,
+    *,
+    tta: str = "none",
+    merge: Merge = "mean",
+    head: str | None = None,
+    decode: DecodePolicy | None = None,
+    device: str = "auto",
+    store: str | Path = ".ensemble",
+    progress: Progress | None = None,
+) -> Oof:
+    """Predict training images by the members that did not see them; `ensemble oof` in Python.
+
+    Args:
+        members: As for `run`; each has a fold in its card.
+        images: As for `run`.
+        folds: A CSV with the columns `id` and `fold`.
+        tta: As for `run`.
+        merge: As for `run`.
+        head: As for `run`.
+        decode: As for `run`.
+        device: As for `run`.
+        store: As for `run`.
+        progress: Told how far it is.
+
+    Returns:
+        The predictions of every image that could be read; `oof.write` saves them.
+
+    Raises:
+        EnsembleError: see `ensemble.errors`.
+    """
+    from ensemble import blending
+
+    recipe = Recipe(
+        members=_texts(members),
+        images=_texts(images),
+        tta=tta,
+        merge=merge,
+        head=head,
+        decode=decode or DecodePolicy(),
+        device=device,
+        store=Path(store),
+    )
+    return blending.predict_oof(recipe, Path(folds), progress)[0]
+
+
+def tune_weights(
+    oof: "Oof | Mapping[str, pd.DataFrame]",
+    labels: "Mapping[str, str] | pd.Series[Any]",
+    *,
+    metric: str,
+    folds: "Mapping[str, int] | pd.Series[Any] | None" = None,
+    groups: "Mapping[str, str] | pd.Series[Any] | None" = None,
+    pool: Pool | None = None,
+    polish: Polish = "auto",
+    progress: Progress | None = None,
+) -> Weights:
+    """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
+
+    Args:
+        oof: What `predict_oof` or `oof.read` gave, or a frame for each family: ids in the index,
+            a column a class, rows that sum to 1.
+        labels: The class of each id.
+        metric: A metric by name, or "pkg.mod:fn".
+        folds: The fold of each id, where `oof` does not say.
+        groups: The group of each id: rows that belong together.
+        pool: "linear" or "log-linear"; None for the metric's default.
+        polish: Whether to chase the metric itself: "auto", "always" or "off".
+        progress: Told of what makes the answer weak.
+
+    Returns:
+        The weights, ready for `run` and `vote`; `evidence` holds the report.
+
+    Raises:
+        UsageError: predictions, labels, folds or groups do not fit together.
+    """
+    from ensemble import blending, gate
+
+    joined = oof if isinstance(oof, Oof) else _framed(oof)
+    if folds is not None:
+        placed = {str(name): int(fold) for name, fold in folds.items()}
+        joined = replace(joined, folds=np.array([placed[i] for i in joined.ids], np.int64))
+    named = {str(name): str(label) for name, label in labels.items()}
+    order = blending.TuneOrder((), Path(), metric, pool=pool, polish=polish)
+    numbers = None
+    if groups is not None:
+        texts = {str(name): str(group) for name, group in groups.items()}
+        numbers = gate.groups_of(joined.ids, texts, joined.folds)
+    return blending.weigh(joined, named, order, numbers, progress or Quiet())
+
+
 def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> list["Exported"]:
     """Export checkpoints to members; `ensemble export` in Python. Needs the extra `export`.
 
@@ -157,6 +257,15 @@ def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> l
     from ensemble import export
 
     return list(export.export_members([Path(p) for p in _texts(checkpoints)], spec, Path(out)))
+
+
+def _framed(frames: "Mapping[str, pd.DataFrame]") -> Oof:
+    parts = []
+    for name, frame in frames.items():
+        ids, classes = map(str, frame.index), map(str, frame.columns)
+        probs = frame.to_numpy(np.float64)
+        parts.append(checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs})))
+    return join(parts)
 
 
 def _texts(paths: Paths) -> tuple[str, ...]:

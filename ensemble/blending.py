@@ -24,8 +24,8 @@ from ensemble.scoring import Quiet, find_images, line_up, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of
-from ensemble.tuning.evidence import Polish, Tuned, error_correlations, leave_one_out, tune
-from ensemble.weights import Decision, Pool, Weights
+from ensemble.tuning.evidence import Tuned, error_correlations, leave_one_out, tune
+from ensemble.weights import Decision, Polish, Pool, Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def read(path: Path, name: str | None = None) -> Oof:
     if name is not None:
         kept = {name: found.members[name]} if name in found.members else {}
         found = replace(found, families={name: found.families[name]}, members=kept)
-    return _checked(path, found)
+    return checked(path, found)
 
 
 def join(parts: Sequence[Oof]) -> Oof:
@@ -180,8 +180,12 @@ def _folds(values: Sequence[object]) -> Indices:
     return np.array([int(str(v)) for v in values], np.int64)
 
 
-def _checked(path: Path, oof: Oof) -> Oof:
-    """Check ids and numbers; rows that nearly sum to 1 are divided by their sum, and counted."""
+def checked(path: object, oof: Oof) -> Oof:
+    """Check ids and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
+
+    Raises:
+        UsageError: ids stand there twice, or predictions that are none; `path` names them.
+    """
     if len(set(oof.ids)) < len(oof.ids):
         twice = [name for name, count in Counter(oof.ids).items() if count > 1]
         raise UsageError(f"{path}: ids stand there twice: {few(twice)}")
@@ -201,7 +205,7 @@ def _checked(path: Path, oof: Oof) -> Oof:
     return replace(oof, families=families, rescaled=rescaled)
 
 
-def _normalised(path: Path, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
+def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
     if oof.task != "classification":
         return probs, 0
     sums = probs.sum(1)

@@ -16,6 +16,8 @@ from ensemble.errors import UsageError
 SCHEMA: Final = 1
 
 Pool = Literal["linear", "log-linear"]
+Polish = Literal["auto", "always", "off"]
+"""Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from conftest import CLASSES, ensemble, save_member, toy_card, toy_model
 from onnx import numpy_helper
 from PIL import Image
 
-from ensemble import blending, oof
+from ensemble import api, blending, oof
 from ensemble.blending import TuneOrder, predict_oof, tune_weights
 from ensemble.config import Recipe
 from ensemble.errors import UsageError
@@ -206,3 +207,33 @@ def test_weights_of_other_members_are_refused(capsys: pytest.CaptureFixture[str]
     memory("ant", 0, noise=0.1)
     assert ensemble("run", *flags, "--weights", "weights.json") == 2
     assert "tuned for other members of ant" in capsys.readouterr().err
+
+
+def test_python_gives_what_the_command_gives() -> None:
+    members = [
+        memory(f, fold, noise=n) for f, n in (("ant", 0.3), ("bee", 2.0)) for fold in range(3)
+    ]
+    found = predict_oof(recipe(members), Path("train.csv"))[0]
+    assert api.predict_oof(members, "train", "train.csv", device="cpu").families.keys() == {
+        "ant",
+        "bee",
+    }
+    labels = pd.read_csv("train.csv", index_col="id")["label"]
+    weights = api.tune_weights(found, labels, metric="log_loss")
+    oof.write(Path("oof.parquet"), found)
+    order = TuneOrder([(None, Path("oof.parquet"))], Path("train.csv"), "log_loss")
+    assert weights.families == pytest.approx(tune_weights(order).families, abs=1e-5)
+    assert api.run(members, "train", weights=weights, out="out").path is not None
+
+
+def test_frames_of_families_are_joined_by_their_index() -> None:
+    tuned_on({"ant": 2.0, "bee": 1.0})
+    frames, folds = {}, pd.read_csv("train.csv", index_col="id")["fold"]
+    for name in ("ant", "bee"):
+        table = oof.read(Path(f"{name}.parquet"))
+        frame = pd.DataFrame(table.families[name], table.ids, list(CLASSES))
+        frames[name] = frame if name == "ant" else frame.iloc[::-1]
+    labels = pd.read_csv("train.csv", index_col="id")["label"]
+    found = api.tune_weights(frames, labels, metric="log_loss", folds=folds)
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    assert found.families == pytest.approx(tune_weights(order).families, abs=1e-5)

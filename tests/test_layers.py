@@ -36,7 +36,7 @@ DOORS = {
     "safetensors": {"checkpoints"},
     "ttach": {"views"},
     "pyarrow": {"columns", "store", "submission", "oof"},
-    "pandas": {"publish"},
+    "pandas": {"publish", "api"},
     "click": {"cli"},
     "rich": {"cli"},
 }

@@ -17,10 +17,9 @@ from ensemble.metrics import Metric
 from ensemble.pools import Stack
 from ensemble.tuning.convex import Vector
 from ensemble.tuning.fit import Blend, fit, uniform
-from ensemble.weights import Pool
+from ensemble.weights import Polish, Pool
 
 Verdict = Literal["gain", "weak", "no evidence"]
-Polish = Literal["auto", "always", "off"]
 
 _SEED: Final = 20
 _DRAWS: Final = 1000
