@@ -37,7 +37,8 @@ setup: .venv/dev .venv/wheel ## Make .venv with everything for development
 demo: .venv/wheel ## Run the fashion zoo over its 200 test images: a submission, and its accuracy
 	$(BIN)/ensemble run --members $(FASHION)/*.onnx --tta hflip --images $(FASHION)/images \
 		--sample $(FASHION)/sample_submission.csv --out submissions/demo --force
-	$(BIN)/python $(FASHION)/accuracy.py submissions/demo/submission.csv
+	$(BIN)/ensemble score submissions/demo/submission.csv $(FASHION)/labels.csv
+	@echo "The submission lies in submissions/demo/submission.csv"
 
 lint: .venv/dev ## Check style and formatting
 	$(BIN)/ruff check

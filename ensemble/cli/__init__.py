@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "tune-weights": "ensemble.cli.blends",
     "run": "ensemble.cli.runs",
     "vote": "ensemble.cli.runs",
+    "score": "ensemble.cli.scores",
 }
 
 

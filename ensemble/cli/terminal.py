@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from ensemble.card import Card
     from ensemble.export import Exported
     from ensemble.publish import Submission
+    from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
 
 _NOTHING: Final = "no evidence"
+_WIDEST: Final = 12
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
 
@@ -147,6 +149,25 @@ def say_weights(weights: "Weights", path: Path) -> None:
     if rule.prior_tau:
         console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}", highlight=False)
     click.echo(str(path), err=True)
+
+
+def say_scores(card: "Scorecard") -> None:
+    """Print scores with their intervals, and the confusion matrix."""
+    from rich.console import Console
+    from rich.table import Table
+
+    scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
+    for line in card.lines:
+        scores.add_row(line.metric, f"{line.score:.5f}", f"{line.low:.5f} to {line.high:.5f}")
+    console = Console()
+    console.print(scores)
+    if len(card.classes) > _WIDEST:
+        console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
+        return
+    matrix = Table("truth, predicted as", *card.classes)
+    for name, row in zip(card.classes, card.counts.astype(int), strict=True):
+        matrix.add_row(name, *map(str, row))
+    console.print(matrix)
 
 
 def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:

@@ -1,0 +1,39 @@
+"""`ensemble score`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from ensemble.cli.terminal import say_scores
+
+
+@click.command(epilog="Example: ensemble score submissions/first/submission.csv labels.csv")
+@click.argument("submission", type=click.Path(path_type=Path))
+@click.argument("labels", type=click.Path(path_type=Path))
+@click.option(
+    "--label-col",
+    "label_column",
+    default="label",
+    show_default=True,
+    help="The column of the labels.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
+def score_command(submission: Path, labels: Path, label_column: str, *, as_json: bool) -> None:
+    """Score a SUBMISSION against LABELS, both CSV files, joined by id.
+
+    Every metric that the submission allows is printed with a 95 % bootstrap interval, and the
+    confusion matrix.
+    """
+    from ensemble.scorecard import score_submission
+
+    card = score_submission(submission, labels, label_column)
+    if not as_json:
+        say_scores(card)
+        return
+    scores = {
+        line.metric: {"score": line.score, "ci95": [line.low, line.high]} for line in card.lines
+    }
+    counts = card.counts.astype(int).tolist()
+    record = {"rows": card.rows, "scores": scores, "classes": card.classes, "confusion": counts}
+    click.echo(json.dumps(record))

@@ -1,0 +1,126 @@
+"""What a submission scores against labels: every metric that it allows, with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.errors import UsageError, few
+from ensemble.metrics import CLASSIFICATION, TOP, Metric, confusion
+from ensemble.tables import column_of, read_table
+
+_SEED: Final = 20
+_DRAWS: Final = 1000
+_LEAST_DRAWS: Final = 200
+_WORK: Final = 20_000_000
+_LEVELS: Final = (2.5, 97.5)
+_NEED_ALL: Final = ("balanced_accuracy", "f1_macro", "auc")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric's score, and its 95 % interval by a bootstrap of the rows."""
+
+    metric: str
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns."""
+
+    rows: int
+    classes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    counts: NDArray[np.float64]
+
+
+def score_submission(submission: Path, labels: Path, label_column: str = "label") -> Scorecard:
+    """Score a submission of labels, or of a probability a class, joined by id.
+
+    Args:
+        submission: A CSV: the id, then a label column or a column a class.
+        labels: A CSV with an id column and the labels; it may name more rows.
+        label_column: The column of the labels.
+
+    Raises:
+        UsageError: ids without a label, or labels that are no class.
+    """
+    header, body = read_table(submission)
+    if not body or len(header) < 2:
+        raise UsageError(f"{submission}: expected an id column, a label or more, and rows")
+    truth = column_of(labels, label_column)
+    ids = [row[0] for row in body]
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"{submission}: ids stand there twice")
+    lacking = [name for name in ids if name not in truth]
+    if lacking:
+        raise UsageError(f"{labels}: no label for {few(lacking)}")
+    known = {truth[name] for name in ids}
+    probs, classes = _predicted(submission, header, body, known)
+    place = {name: number for number, name in enumerate(classes)}
+    odd = sorted(known - set(place))
+    if odd:
+        raise UsageError(f"{labels}: labels without a column in {submission}: {few(odd)}")
+    y = np.array([place[truth[name]] for name in ids], np.int64)
+    metrics = _allowed(y, classes, labels_only=len(header) == 2)
+    return Scorecard(
+        rows=len(ids),
+        classes=classes,
+        lines=tuple(_line(metric, y, probs) for metric in metrics),
+        counts=confusion(y, probs.argmax(1), len(classes)),
+    )
+
+
+def _predicted(
+    path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
+) -> tuple[Pooled, tuple[str, ...]]:
+    """Return probabilities (N, C), of 0 and 1 where there are labels only, and the classes."""
+    if len(header) == 2:
+        said = [row[1] for row in body]
+        classes = tuple(sorted(known | set(said)))
+        place = {name: number for number, name in enumerate(classes)}
+        return np.eye(len(classes))[[place[name] for name in said]], classes
+    try:
+        probs = np.array([row[1:] for row in body], np.float64)
+    except ValueError as error:
+        raise UsageError(f"{path}: probabilities are numbers: {error}") from error
+    sums = probs.sum(1, keepdims=True)
+    if not np.isfinite(probs).all() or (probs < 0).any() or (sums <= 0).any():
+        raise UsageError(f"{path}: probabilities are finite, at least 0, and not all 0 in a row")
+    return probs / sums, tuple(header[1:])
+
+
+def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[Metric]:
+    """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
+
+    The classes of a kappa are equally spaced, so they must be whole numbers.
+    """
+    everywhere = bool((np.bincount(y, minlength=len(classes)) > 0).all()) and len(classes) > 1
+    ordered = all(name.isdecimal() for name in classes) and len(classes) > 1
+    return [
+        metric
+        for name, metric in CLASSIFICATION.items()
+        if (metric.by_label or not labels_only)
+        and (everywhere or name not in _NEED_ALL)
+        and (ordered or name != "qwk")
+        and (len(classes) > TOP or name != "top_k")
+    ]
+
+
+def _line(metric: Metric, y: Indices, probs: Pooled) -> Line:
+    rng = np.random.default_rng(_SEED)
+    draws = max(_LEAST_DRAWS, min(_DRAWS, _WORK // probs.size))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a draw may lack a class
+        drawn = [
+            metric.score(y[rows], probs[rows])
+            for rows in (rng.integers(len(y), size=len(y)) for _ in range(draws))
+        ]
+    low, high = np.nanpercentile(drawn, _LEVELS)
+    return Line(metric.name, metric.score(y, probs), float(low), float(high))

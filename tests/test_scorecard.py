@@ -1,0 +1,101 @@
+"""A submission's scores are those of scikit-learn, joined by id."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from conftest import ensemble
+
+from ensemble.errors import UsageError
+from ensemble.scorecard import score_submission
+
+CLASSES = ("cat", "dog", "eel", "fox")
+ROWS = 200
+RNG = np.random.default_rng(0)
+TRUTH = RNG.integers(0, 4, ROWS)
+PROBS = RNG.dirichlet(np.ones(4), ROWS) * 0.6 + 0.4 * np.eye(4)[TRUTH]
+SAID = PROBS.argmax(1)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """labels.csv, and a submission of labels and one of probabilities in another order."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"r{n},{CLASSES[t]}" for n, t in enumerate(TRUTH)]
+    Path("labels.csv").write_text("\n".join(["id,label", *rows, "more,cat"]))
+    said = [f"r{n},{CLASSES[c]}" for n, c in enumerate(SAID)][::-1]
+    Path("said.csv").write_text("\n".join(["image,target", *said]))
+    order = [2, 0, 3, 1]
+    header = ",".join(["id", *(CLASSES[c] for c in order)])
+    lines = [
+        f"r{n}," + ",".join(repr(p) for p in row[order].tolist()) for n, row in enumerate(PROBS)
+    ]
+    Path("probs.csv").write_text("\n".join([header, *lines]))
+
+
+def test_labels_are_scored_by_the_metrics_of_labels() -> None:
+    card = score_submission(Path("said.csv"), Path("labels.csv"))
+    found = {line.metric: line.score for line in card.lines}
+    assert found == pytest.approx(
+        {
+            "accuracy": sk.accuracy_score(TRUTH, SAID),
+            "balanced_accuracy": sk.balanced_accuracy_score(TRUTH, SAID),
+            "f1_macro": sk.f1_score(TRUTH, SAID, average="macro"),
+            "f1_micro": sk.accuracy_score(TRUTH, SAID),
+        }
+    )
+    np.testing.assert_array_equal(card.counts, sk.confusion_matrix(TRUTH, SAID))
+
+
+def test_probabilities_are_scored_by_all_metrics_by_class_name() -> None:
+    card = score_submission(Path("probs.csv"), Path("labels.csv"))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS))
+    assert found["auc"] == pytest.approx(sk.roc_auc_score(TRUTH, PROBS, multi_class="ovr"))
+    assert set(found) >= {"brier", "top_k", "accuracy"}
+    assert "qwk" not in found
+
+
+def test_the_interval_holds_the_score_and_is_about_two_errors_wide() -> None:
+    line = score_submission(Path("said.csv"), Path("labels.csv")).lines[0]
+    error = np.sqrt(line.score * (1 - line.score) / ROWS)
+    assert line.low < line.score < line.high
+    assert line.high - line.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+def test_kappa_needs_classes_that_are_numbers() -> None:
+    for name in ("labels.csv", "said.csv"):
+        text = Path(name).read_text()
+        for number, label in enumerate(CLASSES):
+            text = text.replace(f",{label}", f",{number}")
+        Path(name).write_text(text)
+    card = score_submission(Path("said.csv"), Path("labels.csv"))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(TRUTH, SAID, weights="quadratic"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\nr0,cat\nzzz,cat\n", "no label for zzz"),
+        ("id,label\nr0,cat\nr0,cat\n", "twice"),
+        ("id\nr0\n", "expected an id column"),
+        ("id,cat,dog\n" + "\n".join(f"r{n},0.5,0.5" for n in range(ROWS)), "without a column"),
+        ("id,cat,dog,eel,fox\nr0,a,0,0,0\n", "are numbers"),
+        ("id,cat,dog,eel,fox\nr0,0,0,0,0\n", "not all 0"),
+    ],
+)
+def test_a_submission_that_cannot_be_scored_is_refused(text: str, message: str) -> None:
+    Path("bad.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        score_submission(Path("bad.csv"), Path("labels.csv"))
+
+
+def test_the_command_prints_scores_and_the_confusion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("score", "said.csv", "labels.csv") == 0
+    said = capsys.readouterr().out
+    assert "balanced_accuracy" in said
+    assert "eel" in said
+    assert ensemble("score", "said.csv", "labels.csv", "--json") == 0
+    assert '"accuracy"' in capsys.readouterr().out
