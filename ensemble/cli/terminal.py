@@ -164,9 +164,9 @@ def say_scores(card: "Scorecard") -> None:
     if len(card.classes) > _WIDEST:
         console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
         return
-    matrix = Table("truth, predicted as", *card.classes)
-    for name, row in zip(card.classes, card.counts.astype(int), strict=True):
-        matrix.add_row(name, *map(str, row))
+    matrix = Table("truth, and predicted as", *map(str, range(len(card.classes))))
+    for number, row in enumerate(card.counts.astype(int)):
+        matrix.add_row(f"{number} {card.classes[number]}", *map(str, row))
     console.print(matrix)
 
 
