@@ -230,3 +230,23 @@ def test_odd_input_exits_2_or_4_and_is_no_fault_of_ours(
     given = ["--members", *members] if "--members" not in flags else []
     assert ensemble("run", *given, "--images", images, *flags) in (2, 4)
     assert "fault of ensemble" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "said"), [("torch", 2, "ensemble-vote[export]"), ("numpy", 1, "numpy")]
+)
+def test_a_package_that_is_not_there_is_told_with_its_extra(
+    package: str,
+    code: int,
+    said: str,
+    members: list[Path],
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr(pipeline, "run", fail)
+    assert ensemble("run", "--members", *members, "--images", images) == code
+    assert said in capsys.readouterr().err

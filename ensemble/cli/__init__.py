@@ -22,9 +22,21 @@ EXIT_CODES: Final = {
 }
 """faults and their exit codes; 3 is a run that finished with quarantined images."""
 
+_EXTRAS: Final = {
+    "torch": "export",
+    "torchvision": "export",
+    "timm": "export",
+    "ttach": "export",
+    "onnxscript": "export",
+    "safetensors": "export",
+    "sklearn": "tune",
+}
+"""The extra that brings a package that is not there."""
+
 _COMMANDS: Final = {
     "export": "ensemble.cli.members",
     "inspect": "ensemble.cli.members",
+    "folds": "ensemble.cli.folding",
     "oof": "ensemble.cli.blends",
     "tune-weights": "ensemble.cli.blends",
     "run": "ensemble.cli.runs",
@@ -87,6 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except _Terminated:
         _resumable("terminated")
         sys.exit(143)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        lacking = f"this needs {error.name}: pip install 'ensemble-vote[{extra}]', or in a clone "
+        lacking += f"pip install '.[{extra}]'"
+        _fail(errors.UsageError(lacking) if extra else error, debug=debug, unforeseen=not extra)
+        sys.exit(2 if extra else 1)
     except Exception as error:
         _fail(error, debug=debug, unforeseen=True)
         sys.exit(1)

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from ensemble.card import Card
     from ensemble.export import Exported
+    from ensemble.folds import FoldReport
     from ensemble.publish import Submission
     from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
@@ -149,6 +150,23 @@ def say_weights(weights: "Weights", path: Path) -> None:
     if rule.prior_tau:
         console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}", highlight=False)
     click.echo(str(path), err=True)
+
+
+def say_folds(report: "FoldReport") -> None:
+    """Print how many rows of each class each fold has."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("fold", "rows", "fewest and most of a class, in percent of the fold")
+    for fold, counts in zip(report.folds, report.counts, strict=True):
+        shares = 100 * counts / max(counts.sum(), 1)
+        table.add_row(
+            str(fold),
+            str(counts.sum()),
+            f"{report.classes[shares.argmin()]} {shares.min():.2f}, "
+            f"{report.classes[shares.argmax()]} {shares.max():.2f}",
+        )
+    Console(stderr=True).print(table)
 
 
 def say_scores(card: "Scorecard") -> None:

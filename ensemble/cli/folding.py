@@ -1,0 +1,58 @@
+"""`ensemble folds`."""
+
+from pathlib import Path
+
+import click
+
+from ensemble.cli.terminal import say_folds
+
+
+@click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")
+@click.argument("labels", type=click.Path(path_type=Path))
+@click.option("--k", default=5, show_default=True, type=click.IntRange(2), help="So many folds.")
+@click.option(
+    "--label-col",
+    "label_column",
+    default="label",
+    show_default=True,
+    help="The column of the labels.",
+)
+@click.option("--group", help="A column of LABELS: rows that stay together.")
+@click.option("--seed", default=0, show_default=True, help="Shuffles the rows.")
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path),
+    help="A CSV with id and fold: look at these folds, and make none.",
+)
+@click.option("--images", multiple=True, help="With --check: find the same image in two folds.")
+@click.option(
+    "--out",
+    default="folds.csv",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The file to write.",
+)
+def folds_command(
+    labels: Path,
+    *,
+    k: int,
+    label_column: str,
+    group: str | None,
+    seed: int,
+    check: Path | None,
+    images: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Split the rows of LABELS, a CSV, into stratified folds; or check folds that are there.
+
+    Exits with 2 where a group or an image lies in several of the folds that are checked.
+    """
+    from ensemble import folding
+
+    report = folding.split(
+        labels, label_column, k=k, group=group, seed=seed, check=check, images=images, out=out
+    )
+    say_folds(report)
+    folding.refuse_leaks(report)
+    if check is None:
+        click.echo(str(out))

@@ -1,0 +1,109 @@
+"""Folds: making them stratified and by group, and checking those that are there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from ensemble.errors import UsageError, few
+
+
+@dataclass(frozen=True, slots=True)
+class FoldReport:
+    """What folds look like: `counts` (F, C) are rows a fold and class, in the order of the names.
+
+    `straddling` are groups that lie in several folds, `twins` sets of ids with the same bytes
+    that do; both leak.
+    """
+
+    folds: tuple[int, ...]
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    straddling: tuple[str, ...]
+    twins: tuple[tuple[str, ...], ...]
+
+    @property
+    def leaks(self) -> bool:
+        """Whether a fold knows rows of another."""
+        return bool(self.straddling or self.twins)
+
+
+def make_folds(
+    labels: Mapping[str, str], k: int, *, groups: Mapping[str, str] | None = None, seed: int = 0
+) -> dict[str, int]:
+    """Split ids into k folds, each with its share of every class; groups stay together.
+
+    scikit-learn's StratifiedKFold or StratifiedGroupKFold, shuffled by the seed.
+
+    Raises:
+        UsageError: a class has fewer rows, or there are fewer groups, than folds.
+    """
+    ids = list(labels)
+    y = np.array([labels[name] for name in ids])
+    classes, counts = np.unique(y, return_counts=True)
+    small = [str(c) for c, n in zip(classes, counts, strict=True) if n < k]
+    if k < 2 or small:
+        raise UsageError(
+            f"{k} folds: expected 2 or more, and as many rows of each class; too few of "
+            f"{few(small) or 'none'}"
+        )
+    if groups is None:
+        splits = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
+    else:
+        lacking = [name for name in ids if name not in groups]
+        g = np.array([groups.get(name, "") for name in ids])
+        if lacking or len(np.unique(g)) < k:
+            raise UsageError(
+                f"{len(np.unique(g))} groups for {k} folds; no group for {few(lacking) or 'none'}"
+            )
+        splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+        splits = splitter.split(y, y, g)
+    folds: dict[str, int] = {}
+    for fold, (_, rows) in enumerate(splits):
+        folds |= {ids[row]: fold for row in rows}
+    return {name: folds[name] for name in ids}
+
+
+def report_folds(
+    labels: Mapping[str, str],
+    folds: Mapping[str, int],
+    *,
+    groups: Mapping[str, str] | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> FoldReport:
+    """Look at an assignment: the balance of the classes, and what leaks between folds.
+
+    Args:
+        labels: The class of each id.
+        folds: The fold of each id.
+        groups: The group of each id, if rows belong together.
+        digests: The hash of each id's image: images that are the same are found by it.
+
+    Raises:
+        UsageError: ids with a label and no fold, or the reverse.
+    """
+    odd = sorted(set(labels) ^ set(folds))
+    if odd:
+        raise UsageError(f"ids with a label or a fold, and not both: {few(odd)}")
+    numbers, classes = sorted(set(folds.values())), sorted(set(labels.values()))
+    counts = np.zeros((len(numbers), len(classes)), np.int64)
+    for name, label in labels.items():
+        counts[numbers.index(folds[name]), classes.index(label)] += 1
+    return FoldReport(
+        folds=tuple(numbers),
+        classes=tuple(classes),
+        counts=counts,
+        straddling=tuple(_apart(groups or {}, folds)),
+        twins=tuple(tuple(ids) for ids in _apart(digests or {}, folds).values()),
+    )
+
+
+def _apart(keys: Mapping[str, str], folds: Mapping[str, int]) -> dict[str, Sequence[str]]:
+    """Return the ids of each key that lies in several folds."""
+    together: dict[str, list[str]] = {}
+    for name, key in keys.items():
+        if name in folds:
+            together.setdefault(key, []).append(name)
+    return {key: ids for key, ids in sorted(together.items()) if len({folds[i] for i in ids}) > 1}
