@@ -24,7 +24,13 @@ from ensemble.scoring import Quiet, find_images, line_up, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of
-from ensemble.tuning.evidence import Tuned, error_correlations, leave_one_out, tune
+from ensemble.tuning.evidence import (
+    Tuned,
+    error_correlations,
+    fits_of,
+    leave_one_out,
+    tune,
+)
 from ensemble.weights import Decision, Polish, Pool, Weights
 
 
@@ -116,8 +122,16 @@ def weigh(
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
     for note in gate.notes_of(names, stack, oof.folds):
         progress.warn(note)
+    progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
     found = tune(
-        stack, y, metric, folds=oof.folds, groups=groups, pool=order.pool, polish=order.polish
+        stack,
+        y,
+        metric,
+        folds=oof.folds,
+        groups=groups,
+        pool=order.pool,
+        polish=order.polish,
+        tick=progress.advance,
     )
     blend = found.blend
     return Weights(

@@ -24,10 +24,10 @@ from ensemble.store import Partition
 
 
 class Progress(Protocol):
-    """Told how far a run is, in evaluations: one image through one member."""
+    """Told how far a run is, in evaluations: one image through one member, or one fit."""
 
-    def start(self, total: int, members: int) -> None:
-        """Begin: evaluations in all, of so many members."""
+    def start(self, total: int, members: int, unit: str = "images") -> None:
+        """Begin: evaluations in all, of so many members, which make `unit` when they are one."""
 
     def advance(self, evaluations: int) -> None:
         """So many more are done."""

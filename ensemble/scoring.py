@@ -29,7 +29,7 @@ _SHARD_BYTES: Final = 512 * 1024 * 1024
 class Quiet:
     """A progress that says nothing."""
 
-    def start(self, total: int, members: int) -> None:
+    def start(self, total: int, members: int, unit: str = "images") -> None:
         """Say nothing."""
 
     def advance(self, evaluations: int) -> None:

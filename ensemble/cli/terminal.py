@@ -34,7 +34,7 @@ class Bar:
         self._terminal = stream.isatty()
         self._clock = clock
         self._total = self._done = 0
-        self._members = 1
+        self._members, self._unit = 1, "images"
         self._began = self._shown = clock()
 
     def __enter__(self) -> Self:
@@ -47,8 +47,9 @@ class Bar:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def start(self, total: int, members: int) -> None:
-        """Begin a count: evaluations in all, of so many members."""
+    def start(self, total: int, members: int, unit: str = "images") -> None:
+        """Begin a count: evaluations in all, of so many members, that make `unit`."""
+        self._unit = unit
         self._total, self._done, self._members = total, 0, max(members, 1)
         self._began = self._clock()
         self._shown = self._began
@@ -72,7 +73,7 @@ class Bar:
         seconds = max(now - self._began, 1e-9)
         rate = self._done / self._members / seconds
         left = round(seconds * (1 - share) / max(share, 1e-9))
-        text = f"{share:4.0%}  {rate:.1f} images/s  {left // 60}:{left % 60:02d} left"
+        text = f"{share:4.0%}  {rate:.1f} {self._unit}/s  {left // 60}:{left % 60:02d} left"
         if not self._terminal:
             click.echo(text, file=self._stream)
             return

@@ -5,7 +5,7 @@ once. The apparent score, on the rows that the blend was fitted on, is mostly fi
 that chase a metric; it is reported beside, and labelled so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -19,6 +19,7 @@ from ensemble.tuning.convex import Vector
 from ensemble.tuning.fit import Blend, fit, uniform
 from ensemble.weights import Polish, Pool
 
+Tick = Callable[[int], None]
 Verdict = Literal["gain", "weak", "no evidence"]
 
 _SEED: Final = 20
@@ -92,6 +93,7 @@ def tune(
     groups: Indices | None = None,
     pool: Pool | None = None,
     polish: Polish = "auto",
+    tick: Tick = lambda _: None,
 ) -> Tuned:
     """Fit a blend, and say what it is worth.
 
@@ -104,12 +106,13 @@ def tune(
         pool: The pool; None for the metric's default.
         polish: Whether to chase the metric itself: only if that proves itself out of fold,
             always, or never.
+        tick: Told of each fit that is done; `fits_of` says how many there are.
     """
     plans = _plans(metric, pool, polish)
     if folds is None or len(np.unique(folds)) < 2:
         fitted = _fit(stack, y, metric, plans[0])
         return Tuned(fitted, fitted, _apparent(stack, y, metric, fitted))
-    crossed = [_crossed(stack, y, metric, plan, folds) for plan in plans]
+    crossed = [_crossed(stack, y, metric, plan, folds=folds, tick=tick) for plan in plans]
     nested = _selected(crossed, plans, y, metric, folds)
     fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric)])
     plain = uniform(len(stack)).probs(stack)
@@ -123,6 +126,11 @@ def tune(
     )
     kept = gain.value > gain.error
     return Tuned(fitted if kept else uniform(len(stack)), fitted, evidence)
+
+
+def fits_of(metric: Metric, folds: Indices | None, pool: Pool | None, polish: Polish) -> int:
+    """Return how many fits `tune` makes before its last."""
+    return 0 if folds is None else len(_plans(metric, pool, polish)) * len(np.unique(folds))
 
 
 def paired(
@@ -177,13 +185,21 @@ def _fit(stack: Stack, y: Indices, metric: Metric, plan: Plan) -> Blend:
     return fit(stack, y, metric, plan.pool, polish=plan.polish)
 
 
-def _crossed(stack: Stack, y: Indices, metric: Metric, plan: Plan, folds: Indices) -> Pooled:
+def _crossed(
+    stack: Stack,
+    y: Indices,
+    metric: Metric,
+    plan: Plan,
+    folds: Indices,
+    tick: Callable[[int], None],
+) -> Pooled:
     """Predict each fold by a blend fitted on the others, (N, C)."""
     out = np.empty(stack.shape[1:])
     for fold in np.unique(folds):
         held = folds == fold
         blend = _fit(stack[:, ~held], y[~held], metric, plan)
         out[held] = blend.predicted(stack[:, held])
+        tick(1)
     return out
 
 
