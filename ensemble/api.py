@@ -113,38 +113,42 @@ def run(
 def vote(
     run_folder: str | Path,
     *,
-    voting: Voting = "soft",
+    voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs"] = "labels",
+    output: Literal["labels", "probs"] | None = None,
     out: str | Path | None = None,
     head: str | None = None,
-    labels_as: Literal["auto", "index", "name"] = "auto",
+    labels_as: Literal["auto", "index", "name"] | None = None,
     fill: str | float | None = None,
     force: bool = False,
 ) -> Submission:
     """Vote again on the predictions of an earlier run; `ensemble vote RUN` in Python.
 
-    See `run` for the arguments; `run_folder` is where that run wrote. Without that folder, call
-    `run` with the same members, images and views: what the store holds is not computed again.
+    See `run` for the arguments; `run_folder` is where that run wrote. What is None is as it was in
+    that run; the weights "uniform" weigh families alike. Without the folder, call `run` with the
+    same members, images and views: what the store holds is not computed again.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
+    told = {"voting": voting, "weights": weights, "sample": sample, "output": output}
+    told["labels_as"] = labels_as
     recipe = Recipe(
         members=(),
         images=(),
-        voting=voting,
+        voting=voting or "soft",
         weights=_weights(weights),
         sample=_path(sample),
-        output=output,
+        output=output or "labels",
         out=_path(out),
         head=head,
-        labels_as=labels_as,
+        labels_as=labels_as or "auto",
         fill=None if fill is None else str(fill),
         force=force,
     )
-    return pipeline.vote(recipe, Path(run_folder))
+    given = [name for name, value in told.items() if value is not None]
+    return pipeline.vote(recipe, Path(run_folder), given=given)
 
 
 def predict_oof(
@@ -277,6 +281,8 @@ def _path(path: str | Path | None) -> Path | None:
 
 
 def _weights(given: Given) -> Weights | None:
-    if given is None or isinstance(given, Weights):
+    if given is None or given == "uniform":
+        return None
+    if isinstance(given, Weights):
         return given
     return Weights(dict(given)) if isinstance(given, Mapping) else weighing.from_text(str(given))

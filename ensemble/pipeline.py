@@ -1,6 +1,7 @@
 """The whole path: images and members in, a submission out. No maths and no terminal here."""
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from ensemble import lineup, publish, runs
@@ -52,7 +53,10 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
 
 
 def vote(
-    recipe: Recipe, run_folder: Path | None = None, progress: Progress | None = None
+    recipe: Recipe,
+    run_folder: Path | None = None,
+    progress: Progress | None = None,
+    given: Collection[str] = (),
 ) -> Submission:
     """Make a submission from what the store holds, with no model run.
 
@@ -61,6 +65,8 @@ def vote(
             predictions unless `run_folder` does.
         run_folder: The folder of an earlier run, whose predictions are voted on again.
         progress: Told of warnings.
+        given: The settings of `runs.KEPT` that the recipe decides; the earlier run's own
+            (sample, weights, voting and so on) stand for the rest.
 
     Raises:
         UsageError: the store does not hold all predictions; says which are missing.
@@ -75,7 +81,7 @@ def vote(
         entries = _entries_of_members(recipe, progress)
     else:
         earlier = runs.read_run(run_folder)
-        recipe = runs.carried(recipe, earlier)
+        recipe = runs.carried(recipe, earlier, given)
         keys = [voter.key for voter in earlier.members]
         facts["run"] = str(run_folder)
         entries = publish.entries_of_run(earlier, recipe.store, recipe.head)

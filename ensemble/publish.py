@@ -1,9 +1,11 @@
 """From stored predictions to a submission: the vote, the checks, and what is written."""
 
+import contextlib
 import math
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -62,7 +64,11 @@ class Submission:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """The predictions as a DataFrame: id, label where there is one, a column a class."""
+        """The predictions as a DataFrame: id, the label's name if there is one, a column a class.
+
+        Quarantined images have no prediction, and so no row, also where `fill` gave the
+        submission one.
+        """
         import pandas as pd
 
         frame = pd.DataFrame(self.probs, columns=list(self.classes))
@@ -169,6 +175,10 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
     count = _count(recipe, poll)
     csv_bytes = _render(recipe, poll, count)
     record = _record(recipe, poll, count)
+    if csv_bytes is None and (out / SUCCESS).exists() and not recipe.force:
+        submission.write_quarantine(out / "quarantine.csv", count.quarantined)
+        listener.warn(f"the finished submission in {out} is left as it was")
+        return _result(poll, count, out, None, record)
     digest = None if csv_bytes is None else sha256_bytes(csv_bytes)
     record |= {"submission_sha256": digest}
     _clear(out)
@@ -191,18 +201,8 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
         publish_bytes(out / "submission.csv", csv_bytes)
         proof = {k: record[k] for k in ("counts", "submission_sha256", "versions")}
         publish_json(out / SUCCESS, proof)
-    order = _order(poll.sample.ids, count.ids)
-    return Submission(
-        folder=out,
-        path=None if csv_bytes is None else out / "submission.csv",
-        ids=tuple(count.ids[i] for i in order),
-        classes=head.classes,
-        labels=tuple(count.labels[i] for i in order) if count.labels else (),
-        probs=fused.probs[order],
-        families={n: p[order] for n, p in fused.families.items()},
-        quarantined=count.quarantined,
-        record=record,
-    )
+    path = None if csv_bytes is None else out / "submission.csv"
+    return _result(poll, count, out, path, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +213,23 @@ class _Count:
     labels: tuple[str, ...]
     fused: voting.Fused
     quarantined: tuple[Quarantined, ...]
+
+
+def _result(
+    poll: Poll, count: _Count, out: Path, path: Path | None, record: Mapping[str, object]
+) -> Submission:
+    order = _order(poll.sample.ids, count.ids)
+    return Submission(
+        folder=out,
+        path=path,
+        ids=tuple(count.ids[i] for i in order),
+        classes=poll.head.classes,
+        labels=tuple(count.labels[i] for i in order) if count.labels else (),
+        probs=count.fused.probs[order],
+        families={n: p[order] for n, p in count.fused.families.items()},
+        quarantined=count.quarantined,
+        record=record,
+    )
 
 
 def _count(recipe: Recipe, poll: Poll) -> _Count:
@@ -284,6 +301,8 @@ def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Ro
         raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
     if not math.isfinite(value):
         raise UsageError(f"--fill {fill!r}: expected a finite number")
+    if head.task != "regression" and not 0 <= value <= 1:
+        raise UsageError(f"--fill {fill!r}: a probability lies between 0 and 1")
     return submission.Row("", [value] * len(head.classes))
 
 
@@ -303,7 +322,6 @@ def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
         "predicted": len(count.ids),
         "quarantined": len(count.quarantined),
     }
-    packages = ("numpy", "onnx", "pillow", "pyarrow", "simplejpeg")
     return {
         "schema": 1,
         "recipe": settings_of(recipe),
@@ -311,9 +329,20 @@ def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
         "classes": list(poll.head.classes),
         "members": members,
         "counts": counts,
-        "versions": {name: version(name) for name in packages},
+        "versions": _versions(),
         **poll.facts,
     }
+
+
+def _versions() -> dict[str, str]:
+    """Return what the predictions were made with; ONNX Runtime goes by two names."""
+    names = ("ensemble-vote", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow",
+             "pyarrow", "simplejpeg")  # fmt: skip
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _order(wanted: Sequence[str], ids: Sequence[str]) -> Indices:

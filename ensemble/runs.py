@@ -2,19 +2,23 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
+from ensemble import weights
 from ensemble.config import Recipe, settings_of
 from ensemble.errors import UsageError
 from ensemble.files import TEMPORARY, sha256_json
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
-PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "store", "decode")
+PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan")
 """The settings that a vote on an earlier run takes from it: they made its predictions."""
+
+KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")
+"""The settings that a vote takes from the run where it is not told otherwise."""
 
 _BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "store")
 
@@ -53,8 +57,10 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Path:
         return out
     if out.is_dir() and all(p.name.startswith(TEMPORARY) for p in out.iterdir()):
         return out
-    if recipe_hash(recipe, keys) != _recorded(out):
-        raise UsageError(f"--out {out} holds another run; name a new folder, or say --force")
+    recorded = _recorded(out)
+    if recipe_hash(recipe, keys) != recorded:
+        what = "holds other files" if recorded is None else "holds a run with other settings"
+        raise UsageError(f"--out {out} {what}; name a new folder, or say --force")
     return out
 
 
@@ -82,7 +88,7 @@ def read_run(folder: Path) -> Earlier:
             raise UsageError(f"{folder / RUN}: of another version of ensemble")
         names = [f.name for f in fields(Voter)]
         voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
-        settings = {k: record["recipe"][k] for k in _RECORDED}
+        settings = {k: record["recipe"][k] for k in (*PREDICTED, *KEPT, *_DECODE)}
         if not voters or not all(_is_key(v.key) for v in voters):
             raise UsageError(f"{folder / RUN}: it names no predictions")
         return Earlier(folder, settings, str(record["head"]), voters)
@@ -90,19 +96,24 @@ def read_run(folder: Path) -> Earlier:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
 
 
-def carried(recipe: Recipe, earlier: Earlier) -> Recipe:
-    """Return the recipe with what made the earlier run's predictions."""
-    settings = dict(earlier.settings)
-    decode = DecodePolicy(**{f.name: settings.pop(f.name) for f in fields(DecodePolicy)})
+def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
+    """Return the recipe with the earlier run's settings, but for those of `KEPT` in `given`.
+
+    Raises:
+        UsageError: the run's weights are damaged.
+    """
+    settings = {k: v for k, v in earlier.settings.items() if k not in given}
+    decode = DecodePolicy(**{name: settings.pop(name) for name in _DECODE})
     settings |= {name: tuple(settings[name]) for name in ("members", "images")}
-    settings["store"] = Path(cast(str, settings["store"]))
+    for name in ("store", "sample"):
+        if settings.get(name) is not None:
+            settings[name] = Path(settings[name])
+    if settings.get("weights") is not None:
+        settings["weights"] = weights.from_record(settings["weights"], str(earlier.folder / RUN))
     return replace(recipe, **settings, decode=decode)
 
 
-_RECORDED: Final = (
-    *(name for name in PREDICTED if name != "decode"),
-    *(f.name for f in fields(DecodePolicy)),
-)
+_DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
 
 
 def _is_key(key: object) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
 
 SCHEMA: Final = 1
 
@@ -88,12 +88,24 @@ def read(path: Path) -> Weights:
     try:
         record = json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path}: cannot read the weights: {error.strerror}") from error
+        raise UsageError(
+            f"{path}: cannot read the weights: {error.strerror}. Name a weights.json, or say "
+            f"family=0.6,other=0.4"
+        ) from error
     except ValueError as error:
         raise UsageError(f"{path}: not JSON: {error}") from error
+    return from_record(record, str(path))
+
+
+def from_record(record: object, where: str) -> Weights:
+    """Make weights of what `to_json` gave; `where` names it in messages.
+
+    Raises:
+        UsageError: a field is not what it should be; names it.
+    """
     if not isinstance(record, dict) or record.get("schema", SCHEMA) != SCHEMA:
-        raise UsageError(f"{path}: not a weights.json of schema {SCHEMA}")
-    reader = _Reader(path)
+        raise UsageError(f"{where}: not a weights.json of schema {SCHEMA}")
+    reader = _Reader(where)
     rule = reader.mapping(record, "decision")
     members = reader.mapping(record, "families")
     return Weights(
@@ -163,9 +175,11 @@ def check_families(weights: Weights, here: Collection[str]) -> None:
     families = weights.families
     missing, unknown = sorted(set(here) - set(families)), sorted(set(families) - set(here))
     if missing or unknown:
+        told = [f"no weight for {few(missing)}"] * bool(missing)
+        told += [f"no family for {few(unknown)}"] * bool(unknown)
         raise UsageError(
-            f"weights bind by family name: no weight for {missing}, no family for {unknown}; "
-            f"the families here are {sorted(here)}"
+            f"weights bind by family name: {', '.join(told)}; the families here are "
+            f"{few(sorted(here))}"
         )
     wrong = {f: w for f, w in families.items() if not math.isfinite(w) or w < 0}
     if wrong or sum(families.values()) <= 0:
@@ -176,9 +190,9 @@ def check_families(weights: Weights, here: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads fields of one weights.json; every complaint names the file and the field."""
+    """Reads fields of one record; every complaint names where it is, and the field."""
 
-    path: Path
+    where: str
 
     def mapping(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
         value = record.get(name) or {}
@@ -222,4 +236,4 @@ class _Reader:
         return cast(Pool, value)
 
     def _bad(self, name: str, expected: str, found: object) -> UsageError:
-        return UsageError(f"{self.path}: {name}: expected {expected}, found {found!r}"[:500])
+        return UsageError(f"{self.where}: {name}: expected {expected}, found {found!r}"[:500])

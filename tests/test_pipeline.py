@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from ensemble import Submission, api, config, pipeline, preprocess, submission
+from ensemble.cli import main
 from ensemble.errors import ContractError, MemberError, ScoreError, StoreError, UsageError
 from ensemble.spec import Activation, DecodePolicy, Task
 
@@ -183,7 +184,7 @@ def test_a_sample_that_names_other_ids_publishes_nothing(members: list[Path], im
 
 def test_out_that_holds_another_run_is_refused(members: list[Path], images: Path) -> None:
     submit(members, images)
-    with pytest.raises(UsageError, match="another run"):
+    with pytest.raises(UsageError, match="other settings"):
         submit(members, images, voting="hard")
     submit(members, images, voting="hard", force=True)
 
@@ -221,7 +222,7 @@ def test_a_vote_on_another_run_does_not_replace_the_first(
     submit(members, images, "two", tta="hflip")
     api.vote("one", out="vote")
     api.vote("one", out="vote")
-    with pytest.raises(UsageError, match="another run"):
+    with pytest.raises(UsageError, match="other settings"):
         api.vote("two", out="vote")
 
 
@@ -501,3 +502,55 @@ def test_a_device_that_is_none_is_refused_by_a_vote_too(members: list[Path], ima
     recipe = config.Recipe((str(members[0].parent),), (str(images),), device="gpu")
     with pytest.raises(UsageError, match="device 'gpu'"):
         pipeline.vote(recipe)
+
+
+def test_a_vote_keeps_the_sample_weights_and_voting_of_its_run(
+    members: list[Path], images: Path
+) -> None:
+    rows = "\n".join(f"img{n},0,0,0" for n in range(12, 0, -1))
+    Path("sample.csv").write_text(f"image,eel,dog,cat\n{rows}\n")
+    weights = {"ant": 0.9, "bee": 0.1}
+    run = submit(members, images, sample="sample.csv", weights=weights)
+    same = api.vote("out", out="same")
+    assert Path("same/submission.csv").read_bytes() == Path("out/submission.csv").read_bytes()
+    plain = api.vote("out", weights="uniform", out="plain")
+    np.testing.assert_array_equal(same.probs, run.probs)
+    equal = submit(members, images, "equal", sample="sample.csv")
+    np.testing.assert_array_equal(plain.probs, equal.probs)
+
+
+def test_a_finished_submission_is_not_taken_away_by_a_bad_image(
+    members: list[Path], images: Path
+) -> None:
+    finished = submit(members, images).folder / "submission.csv"
+    before = finished.read_bytes()
+    (images / "new.png").write_bytes(b"")
+    again = submit(members, images)
+    assert again.path is None
+    assert [q.id for q in again.quarantined] == ["new"]
+    assert finished.read_bytes() == before
+    assert Path("out/_SUCCESS").exists()
+    assert "new" in Path("out/quarantine.csv").read_text()
+
+
+def test_a_fill_that_is_no_probability_is_refused(members: list[Path], images: Path) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        submit(members, images, output="probs", fill=2)
+
+
+def test_the_record_names_what_made_the_numbers(members: list[Path], images: Path) -> None:
+    versions = submit(members, images).record["versions"]
+    assert {"ensemble-vote", "python", "numpy"} <= set(versions)  # type: ignore[arg-type]
+    assert any(name.startswith("onnxruntime") for name in versions)  # type: ignore[attr-defined]
+
+
+def test_a_run_can_be_voted_on_from_another_folder(members: list[Path], images: Path) -> None:
+    submit(members, images)
+    Path("below").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir("below")
+        with pytest.raises(UsageError, match="no longer holds"):
+            api.vote("../out")
+        with pytest.raises(SystemExit) as done:
+            main(["vote", "../out", "--store", "../.ensemble", "--out", "again"])
+    assert done.value.code == 0

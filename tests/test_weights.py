@@ -77,8 +77,8 @@ def test_weights_fit_what_they_were_tuned_for() -> None:
     ("classes", "members", "message"),
     [
         (("dog", "cat"), HERE, "tuned for the classes"),
-        (("cat", "dog"), {"ant": ["ab", "cd"]}, "no family for \\['bee'\\]"),
-        (("cat", "dog"), {**HERE, "cow": ["x"]}, "no weight for \\['cow'\\]"),
+        (("cat", "dog"), {"ant": ["ab", "cd"]}, "no family for bee"),
+        (("cat", "dog"), {**HERE, "cow": ["x"]}, "no weight for cow"),
         (("cat", "dog"), {**HERE, "bee": ["other"]}, "other members of bee"),
         (("cat", "dog"), {**HERE, "ant": ["ab"]}, "other members of ant"),
     ],

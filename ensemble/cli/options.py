@@ -102,7 +102,7 @@ _INPUTS: Final = (
 _OUTPUTS: Final = (
     option("--voting", default=_DEFAULT.voting, type=click.Choice(["soft", "hard", "geometric"]),
            help="How members become one prediction."),
-    option("--weights", help="By family: a weights.json, or family=0.6,other=0.4."),
+    option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
     option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs"]),
@@ -144,7 +144,8 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     decode = DecodePolicy(
         **{k: values.pop(k) for k in ("exif", "alpha", "max_pixels", "allow_truncated")}
     )
-    values["weights"] = from_text(values["weights"]) if values["weights"] else None
+    weights = values["weights"]
+    values["weights"] = from_text(weights) if weights and weights != "uniform" else None
     return Recipe(**values, decode=decode)
 
 

@@ -10,10 +10,11 @@ from click.core import ParameterSource
 from ensemble.cli.options import recipe_of, run_options, vote_options
 from ensemble.cli.terminal import Bar, say_submission
 from ensemble.errors import UsageError
+from ensemble.runs import KEPT
 
 _QUARANTINED: Final = 3
 _DECIDED: Final = ("members", "images", "tta", "merge", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "store")  # fmt: skip
+                   "allow_truncated", "device")  # fmt: skip
 
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")
@@ -40,23 +41,31 @@ def run_command(*, as_json: bool, **settings: Any) -> int:
 def vote_command(*, run: Path | None, as_json: bool, **settings: Any) -> int:
     """Vote again on predictions that the store holds; no model runs.
 
-    Give the folder of an earlier RUN, or the same --members, --images and --tta.
+    Give the folder of an earlier RUN, or the same --members, --images and --tta. What is not said
+    beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was in RUN;
+    `--weights uniform` weighs families alike.
     """
     from ensemble import pipeline
 
     if run is not None:
         _check_beside(run)
     recipe = recipe_of(settings)
+    given = [name for name in KEPT if _said(name)]
     with Bar(sys.stderr) as bar:
-        result = pipeline.vote(recipe, run, bar)
+        result = pipeline.vote(recipe, run, bar, given)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 
 
 def _check_beside(run: Path) -> None:
     """Refuse flags that an earlier run has decided already."""
-    given = click.get_current_context().get_parameter_source
-    beside = [n for n in _DECIDED if given(n) is ParameterSource.COMMANDLINE]
+    beside = [name for name in _DECIDED if _said(name)]
     if beside:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
         raise UsageError(f"{flags}: {run} has decided it already; leave it out, or leave out {run}")
+
+
+def _said(name: str) -> bool:
+    """Whether a setting comes from a flag, and not from ensemble.toml or a default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)

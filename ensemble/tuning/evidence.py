@@ -112,7 +112,7 @@ def tune(
     if folds is None or len(np.unique(folds)) < 2:
         fitted = _fit(stack, y, metric, plans[0])
         return Tuned(fitted, fitted, _apparent(stack, y, metric, fitted))
-    crossed = [_crossed(stack, y, metric, plan, folds=folds, tick=tick) for plan in plans]
+    crossed = [_crossed(stack, y, metric, plan=plan, folds=folds, tick=tick) for plan in plans]
     nested = _selected(crossed, plans, y, metric, folds)
     fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric)])
     plain = uniform(len(stack)).probs(stack)
@@ -189,9 +189,10 @@ def _crossed(
     stack: Stack,
     y: Indices,
     metric: Metric,
+    *,
     plan: Plan,
     folds: Indices,
-    tick: Callable[[int], None],
+    tick: Tick,
 ) -> Pooled:
     """Predict each fold by a blend fitted on the others, (N, C)."""
     out = np.empty(stack.shape[1:])
