@@ -146,6 +146,10 @@ class _Reader:
             raise self._bad("preprocess.mean", "1 or 3 values, and as many in std", list(mean))
         if min(std) <= 0:
             raise self._bad("preprocess.std", "values above 0", list(std))
+        if min(mean) < 0 or max(mean) > 1:
+            raise self._bad(
+                "preprocess.mean", "values from 0 to 1, as pixels are (divide by 255?)", list(mean)
+            )
         crop_pct = self._number(fields, "crop_pct")
         if not 0.05 <= crop_pct <= 20:
             raise self._bad("preprocess.crop_pct", "a number from 0.05 to 20", crop_pct)
@@ -171,6 +175,10 @@ class _Reader:
         if twice:
             raise self._bad(f"{at}.classes", "names that differ", twice)
         task = cast(Task, self._choice(fields, "task", get_args(Task)))
+        if task == "classification" and len(names) < 2:
+            raise self._bad(
+                f"{at}.classes", "two or more (one output is multilabel, or a regression)", names
+            )
         activation = cast(Activation, self._choice(fields, "activation", get_args(Activation)))
         if activation not in _ACTIVATIONS[task]:
             raise self._bad(f"{at}.activation", f"one that suits {task}", activation)
@@ -241,8 +249,8 @@ class _Reader:
         shown = repr(found)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
         return MemberError(
-            f"{self.where}: card field {name!r}: expected {expected}, found {shown}. Write the "
-            f"card anew with `ensemble inspect --write-card`, or export the member again"
+            f"{self.where}: card field {name!r}: expected {expected}, found {shown}. Mend the "
+            f"flag, export the member again, or write the card beside it anew"
         )
 
 

@@ -16,7 +16,7 @@ from ensemble import card as cards
 from ensemble.card import Card, Head
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
-from ensemble.paths import is_url
+from ensemble.paths import CHECKPOINTS, is_url
 from ensemble.protos import check_opsets, external_files
 from ensemble.spec import Size
 
@@ -159,6 +159,8 @@ def _read(path: Path) -> bytes:
         raise MemberError(f"{path}: the member is empty (0 bytes)")
     if data.startswith(_LFS):
         raise MemberError(f"{path}: a git-lfs pointer, not the member. Run `git lfs pull`")
+    if path.suffix in CHECKPOINTS:
+        raise MemberError(f"{path}: a checkpoint, not a member: `ensemble export` makes one of it")
     if data.lstrip()[:1] == b"<":
         raise MemberError(f"{path}: an HTML page, not an ONNX file. Download it again")
     return data

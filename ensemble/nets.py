@@ -200,11 +200,24 @@ def load_weights(
     told = [f"{len(keys)} {fault}: {few(keys)}" for fault, keys in faults.items() if keys]
     if told:
         raise MemberError(
-            f"{path}: its weights do not fit {spec.arch}: {'; '.join(told)}. Give the --arch "
-            f"that it was trained with, or rename the weights"
+            f"{path}: its weights do not fit {spec.arch}: {'; '.join(told)}. "
+            f"{_advice(state, wanted)}"
         )
     net.load_state_dict(dict(state), strict=True)
     return stripped
+
+
+def _advice(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Say what would help: often every weight is there, under a prefix and beside something."""
+    first = next(iter(wanted))
+    for prefix in (key.removesuffix(first) for key in state if key.endswith(first)):
+        if all(prefix + key in state for key in wanted):
+            beside = [key for key in state if key.removeprefix(prefix) not in wanted]
+            return (
+                f"Every weight is there, under {prefix!r}; beside them are {few(beside)}, which "
+                f"are not dropped in silence: save the net's own state_dict"
+            )
+    return "Give the --arch that it was trained with, or rename the weights"
 
 
 def _named_as(

@@ -16,7 +16,10 @@ _DIGITS: Final = re.compile("([0-9]+)")
 _SCHEME: Final = re.compile(r"[a-z0-9+.-]{2,}:/")
 _MAGIC: Final = re.compile(r"[*?\[]")
 
-_SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".onnx")
+CHECKPOINTS: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+"""What checkpoint files end with."""
+
+_SUFFIXES: Final = (*CHECKPOINTS, ".onnx")
 _SEPARATORS: Final = "-_. "
 _FOLDS: Final = tuple(
     re.compile(rf"(?:^|(?<=[-_. ])){word}([0-9]+)(?=$|[-_. ])", re.IGNORECASE)

@@ -94,7 +94,9 @@ def predict(
     plan = [(s, [j for j in jobs if not j.partition.committed(s)]) for s in _shards(jobs)]
     plan = [(shard, todo) for shard, todo in plan if todo]
     _warn_of_torn(plan, progress)
-    progress.start(sum(len(_rows(jobs, s)) * len(todo) for s, todo in plan), len(jobs))
+    evaluations_left = sum(len(_rows(jobs, s)) * len(todo) for s, todo in plan)
+    images_left = sum(len(_rows(jobs, s)) for s, _ in plan)
+    progress.start(evaluations_left, round(evaluations_left / max(images_left, 1)))
     dropped: list[str] = []
     warnings: Counter[str] = Counter()
     evaluations = 0

@@ -42,7 +42,7 @@ class Listener(Protocol):
         """One line, for a person."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Submission:
     """What a run gives.
 
@@ -61,6 +61,10 @@ class Submission:
     families: Mapping[str, Pooled]
     quarantined: tuple[Quarantined, ...]
     record: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        where = self.path or f"none in {self.folder}"
+        return f"<Submission {where}: {len(self.ids)} rows, {len(self.quarantined)} quarantined>"
 
     @property
     def frame(self) -> "pd.DataFrame":

@@ -102,7 +102,7 @@ def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
     lacking = _listed("in the sample without an image", sample.ids, found)
     beyond = _listed("images that the sample lacks", ids, wanted)
     raise ContractError(
-        f"the sample and the images differ: {lacking}; {beyond}. Check --images and --id-from"
+        f"the sample and the images differ: {lacking}; {beyond}. {_hint(wanted, found)}"
     )
 
 
@@ -225,6 +225,17 @@ def _number(value: float, name: str) -> str:
     if not np.isfinite(value):
         raise ContractError(f"id {name!r}: the prediction is {value}. Nothing was published")
     return repr(round(float(value), 9))
+
+
+def _hint(wanted: set[str], found: set[str]) -> str:
+    """Guess why no id fits: an extension, or zeros that a spreadsheet took away."""
+    if wanted & found:
+        return "Check --images"
+    if {Path(name).stem for name in wanted} & found:
+        return "The sample's ids have an extension: say --id-from name"
+    if {name.lstrip("0") for name in wanted} & {name.lstrip("0") for name in found}:
+        return "Leading zeros differ: a spreadsheet may have taken them from the sample"
+    return "Check --images and --id-from"
 
 
 def _listed(what: str, names: Sequence[str], known: set[str]) -> str:

@@ -250,3 +250,48 @@ def test_a_package_that_is_not_there_is_told_with_its_extra(
     monkeypatch.setattr(pipeline, "run", fail)
     assert ensemble("run", "--members", *members, "--images", images) == code
     assert said in capsys.readouterr().err
+
+
+def test_an_empty_value_is_refused(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("run", "--members", *members, "--images", images, "--weights", "") == 2
+    assert "--weights is empty" in capsys.readouterr().err
+
+
+def test_debug_may_stand_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("run", "--members", "none.onnx", "--debug") == 4
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_run_says_when_everything_was_in_the_store(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in ("one", "two"):
+        assert ensemble("run", "--members", *members, "--images", images, "--out", out) == 0
+    first, second = (part for part in capsys.readouterr().err.splitlines() if "predicted" in part)
+    assert "from the store" not in first
+    assert "from the store" in second
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("missing.txt", None, "no such file"),
+        ("classes.csv", "0,cat\n1,dog\n", "a class a line"),
+        ("classes.json", '{"0": "cat"}', "a class a line"),
+    ],
+)
+def test_a_file_that_lists_no_classes_is_refused(
+    name: str, text: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        Path(name).write_text(text)
+    assert ensemble("export", "a-f0.pt", "--arch", "resnet18", "--classes", name, "--out", "o") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_no_member(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a-f0.ckpt").write_bytes(b"PK")
+    assert ensemble("run", "--members", "a-f0.ckpt") == 4
+    assert "`ensemble export`" in capsys.readouterr().err

@@ -428,3 +428,12 @@ def test_two_folds_in_a_name_are_refused() -> None:
 def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would both become"):
         export.export_members([tmp_path / name for name in names], TINY, tmp_path)
+
+
+def test_weights_under_a_prefix_beside_others_are_told(
+    rgb: Made, folder: Path, tmp_path: Path
+) -> None:
+    state = {f"model.{key}": value for key, value in rgb.net.state_dict().items()}
+    path = checkpoint(folder, {**state, "criterion.weight": torch.ones(3)})
+    with pytest.raises(MemberError, match=r"under 'model\.'; beside them are criterion\.weight"):
+        export_member(path, TINY, tmp_path)

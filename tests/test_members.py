@@ -264,6 +264,18 @@ def test_a_wrong_field_of_a_card_is_named(change: str, field: str) -> None:
         from_json(text.replace(before, after), "here")
 
 
+def test_a_mean_on_the_scale_of_bytes_is_refused() -> None:
+    card = toy_card()
+    card = replace(card, preprocess=replace(card.preprocess, mean=(123.675, 116.28, 103.53)))
+    with pytest.raises(MemberError, match=r"mean.*from 0 to 1.*divide by 255"):
+        from_json(to_json(card), "here")
+
+
+def test_one_class_is_no_classification() -> None:
+    with pytest.raises(MemberError, match="two or more"):
+        from_json(to_json(toy_card(classes=("cat",))), "here")
+
+
 def test_a_huge_card_is_refused() -> None:
     with pytest.raises(MemberError, match="bytes"):
         from_json(" " * (9 * 1024 * 1024), "here")

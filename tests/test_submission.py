@@ -129,3 +129,12 @@ def test_fractions_in_one_column_are_not_labels(tmp_path: Path) -> None:
     path.write_text("id,target\na,0.5\n")
     with pytest.raises(UsageError, match=r"'0\.5'.*a column for each class"):
         read_sample(path, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "hint"),
+    [("25", "025", "Leading zeros"), ("a.jpg", "a", "--id-from name"), ("x", "y", "--id-from")],
+)
+def test_ids_that_differ_come_with_a_guess(wanted: str, found: str, hint: str) -> None:
+    with pytest.raises(ContractError, match=hint):
+        check_ids_match(plain_sample([wanted], ("cat", "dog"), "labels", "auto"), [found])

@@ -84,8 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: the one edge through which errors leave."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
+        _check_filled(args)
         code = cli.main(args, prog_name="ensemble", standalone_mode=False)
     except errors.EnsembleError as error:
         _fail(error, debug=debug)
@@ -111,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_filled(args: Sequence[str]) -> None:
+    if "" in args:
+        after = args[args.index("") - 1] if args.index("") else "the command"
+        raise errors.UsageError(f"the value after {after} is empty: an unset variable?")
 
 
 class _Terminated(BaseException):

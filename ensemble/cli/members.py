@@ -178,12 +178,21 @@ def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 def _classes(text: str) -> tuple[str, ...]:
     path = Path(text)
     if not path.is_file():
+        if path.suffix in (".txt", ".csv", ".json") or "/" in text:
+            raise UsageError(f"--classes {text}: no such file")
         return tuple(part.strip() for part in text.split(","))
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in lines if line.strip())
+    numbered = [name for name in names if name.partition(",")[0].strip().isdecimal()]
+    if path.suffix == ".json" or (numbered and all("," in name for name in names)):
+        raise UsageError(
+            f"--classes {path}: expected a class a line, in the order of the net's outputs, and "
+            f"nothing else; found {names[0]!r}"
+        )
+    return names
 
 
 def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Self, TextIO
 
 import click
 
+from ensemble.errors import few
+
 if TYPE_CHECKING:
     from ensemble.card import Card
     from ensemble.export import Exported
@@ -88,6 +90,7 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     counts = f"{len(result.ids)} predicted, {len(result.quarantined)} quarantined"
     seconds = record.get("seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    took += ", all of them from the store" if record.get("evaluations") == 0 else ""
     click.echo(f"{counts}{took}", err=True)
     if result.path is None:
         click.echo(
@@ -106,7 +109,7 @@ def say_export(exported: "Exported") -> None:
     card = exported.card
     stripped = f", prefix {exported.stripped!r} stripped" if exported.stripped else ""
     click.echo(
-        f"{card.name}: family {card.family}, fold {card.fold}, {card.preprocess.size} pixels, "
+        f"{card.name}: family {card.family}, {_fold(card)}, {_pixels(card)}, "
         f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
         err=True,
     )
@@ -199,17 +202,22 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("member", "family", "fold", "arch", "input", "preprocessing", "heads")
+    table = Table("member", "family, fold, arch", "pixels", "heads", show_lines=True)
     for _, card in members:
-        pre = card.preprocess
-        heads = "; ".join(f"{h.name}: {len(h.classes)} classes, {h.activation}" for h in card.heads)
-        table.add_row(
-            card.name,
-            card.family,
-            "" if card.fold is None else str(card.fold),
-            card.arch,
-            f"{len(pre.mean)}x{pre.size}" + (" (any size)" if card.dynamic_size else ""),
-            f"{pre.fit} {pre.crop_pct:g} {pre.interpolation}",
-            heads,
-        )
+        heads = "\n".join(f"{h.name} ({h.activation}): {few(h.classes)}" for h in card.heads)
+        about = f"{card.family}, {_fold(card)}\n{card.arch}"
+        table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     Console().print(table)
+
+
+def _fold(card: "Card") -> str:
+    return "no fold" if card.fold is None else f"fold {card.fold}"
+
+
+def _pixels(card: "Card") -> str:
+    """Say what the member wants to see: size, fit, and normalisation."""
+    pre = card.preprocess
+    colours = "grey" if len(pre.mean) == 1 else "RGB"
+    size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
+    mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
+    return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"
