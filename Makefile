@@ -55,9 +55,12 @@ test: .venv/dev lint types build ## Lint, check types, build the wheel and test 
 test-slow: .venv/dev build ## The tests that take minutes
 	$(PYTEST) -m slow
 
-bench: .venv/dev build zoo ## Measure: speed against the floor and the usual way, memory, start
+bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see benchmarks/README.md
+	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python benchmarks/bench_run.py
 	$(BIN)/python benchmarks/bench_footprint.py
+	$(BIN)/python benchmarks/bench_blend.py
+	$(BIN)/python benchmarks/bench_honest.py
 
 zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: 40 minutes)
 	$(BIN)/python $(FASHION)/train.py
