@@ -11,7 +11,7 @@ import pytest
 from conftest import save_images, save_member, toy_card, toy_model
 
 KILLS = 20
-IMAGES = 640
+IMAGES = 1600
 SHARD = 16
 
 
@@ -52,7 +52,7 @@ def test_twenty_kills_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
         )
         while process.poll() is None and len(committed(store)) < target:
             time.sleep(0.001)
-        time.sleep(rng.random() * 0.05)
+        time.sleep(rng.random() * 0.02)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
         now = committed(store)
