@@ -50,9 +50,9 @@ class Hashed:
 def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
     """Find the images of folders (with their subfolders), files, glob patterns and CSV lists.
 
-    A CSV file has a column `path`, relative to its folder, or `id`, or both; an id alone names
-    a file beside the CSV, with or without its extension. Links are followed only where they are
-    named themselves.
+    A CSV file has a column `path`, relative to its folder, or `id`, or both; without a path, the
+    id (or the first column) names a file beside the CSV, with or without its extension. Links are
+    followed only where they are named themselves.
 
     Raises:
         UsageError: an input without images, an id twice, or a name that is not UTF-8.
@@ -175,9 +175,11 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 def _listed(table: Path, id_from: IdFrom) -> Iterator[Source]:
     header, body = read_table(table)
     rows = [dict(zip(header, row, strict=True)) for row in body]
-    columns = [c for c in ("id", "path") if rows and c in rows[0]]
-    if not columns:
-        raise UsageError(f"{str(table)!r}: expected a row, and a column `id` or `path`")
+    if not rows:
+        raise UsageError(f"{str(table)!r}: expected a row an image")
+    columns: list[str] = [c for c in ("id", "path") if c in header]
+    columns = columns or header[:1]
+    key = columns[0]
     beside = {} if "path" in columns else _by_name(table.parent)
     for number, row in enumerate(rows, 1):
         bad = [c for c in columns if not row[c] or "\0" in row[c] or "://" in row[c]]
@@ -186,12 +188,12 @@ def _listed(table: Path, id_from: IdFrom) -> Iterator[Source]:
         if "path" in columns:
             name = row["id"] if "id" in columns else _id(Path(row["path"]), id_from)
             yield Source(name, table.parent / row["path"])
-        elif len(files := beside.get(row["id"], [])) == 1:
-            yield Source(row["id"], files[0])
+        elif len(files := beside.get(row[key], [])) == 1:
+            yield Source(row[key], files[0])
         else:
             raise UsageError(
                 f"{str(table)!r}, row {number}: {len(files)} images beside the file are named "
-                f"{row['id']!r}; expected one. Or add a column `path`"
+                f"{row[key]!r}; expected one. Or add a column `path`, relative to the CSV"
             )
 
 

@@ -170,6 +170,7 @@ def listed(folder: Path, text: str, encoding: str = "utf-8") -> Path:
     [
         ("id\n007\n", {"007": "007.jpg"}),
         ("id\r\n007.jpg\r\n", {"007.jpg": "007.jpg"}),
+        ("image_id,label\n007,cat\n", {"007": "007.jpg"}),
         ("path\nsub/b.png\n007.jpg\n", {"007": "007.jpg", "b": "sub/b.png"}),
         ("id,path,fold\n NA ,sub/b.png,1\n", {" NA ": "sub/b.png"}),
     ],
