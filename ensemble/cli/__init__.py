@@ -42,6 +42,7 @@ _COMMANDS: Final = {
     "run": "ensemble.cli.runs",
     "vote": "ensemble.cli.runs",
     "score": "ensemble.cli.scores",
+    "diff": "ensemble.cli.scores",
 }
 
 

@@ -11,7 +11,10 @@ import click
 from ensemble.errors import few
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ensemble.card import Card
+    from ensemble.compare import Difference
     from ensemble.export import Exported
     from ensemble.folds import FoldReport
     from ensemble.publish import Submission
@@ -118,7 +121,6 @@ def say_export(exported: "Exported") -> None:
 
 def say_weights(weights: "Weights", path: Path) -> None:
     """Print what was found: the families, the scores, the verdict; on stderr where it lies."""
-    from rich.console import Console
     from rich.table import Table
 
     seen = weights.evidence
@@ -136,7 +138,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
     scores.add_row("tuned, on the rows it was tuned on (optimistic)", f"{seen['apparent']:.5f}")
     if seen["nested"] is not None:
         scores.add_row("tuned, nested: on rows it did not see", f"{seen['nested']:.5f}")
-    console = Console()
+    console = _console()
     console.print(families)
     console.print(scores)
     if seen["gain"] is not None:
@@ -144,21 +146,19 @@ def say_weights(weights: "Weights", path: Path) -> None:
         console.print(
             f"nested gain over uniform {seen['gain']:+.5f}, 95 % interval {low:+.5f} to "
             f"{high:+.5f}, p {seen['p']:.3f}",
-            highlight=False,
         )
     written = (
         "(the plain mean is written)" if seen["nested"] and seen["verdict"] == _NOTHING else ""
     )
-    console.print(f"verdict: [bold]{seen['verdict']}[/bold] {written}".rstrip(), highlight=False)
+    console.print(f"verdict: {seen['verdict']} {written}".rstrip())
     rule = weights.decision
     if rule.prior_tau:
-        console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}", highlight=False)
+        console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}")
     click.echo(str(path), err=True)
 
 
 def say_folds(report: "FoldReport") -> None:
     """Print how many rows of each class each fold has."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("fold", "rows", "fewest and most of a class, in percent of the fold")
@@ -170,18 +170,17 @@ def say_folds(report: "FoldReport") -> None:
             f"{report.classes[shares.argmin()]} {shares.min():.2f}, "
             f"{report.classes[shares.argmax()]} {shares.max():.2f}",
         )
-    Console(stderr=True).print(table)
+    _console(stderr=True).print(table)
 
 
 def say_scores(card: "Scorecard") -> None:
     """Print scores with their intervals, and the confusion matrix."""
-    from rich.console import Console
     from rich.table import Table
 
     scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
     for line in card.lines:
         scores.add_row(line.metric, f"{line.score:.5f}", f"{line.low:.5f} to {line.high:.5f}")
-    console = Console()
+    console = _console()
     console.print(scores)
     if len(card.classes) > _WIDEST:
         console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
@@ -192,6 +191,26 @@ def say_scores(card: "Scorecard") -> None:
     console.print(matrix)
 
 
+def say_difference(found: "Difference") -> None:
+    """Print how many rows changed, and from which label to which."""
+    from rich.table import Table
+
+    console = _console()
+    share = len(found.changed) / found.rows
+    console.print(f"{len(found.changed)} of {found.rows} rows have another label ({share:.2%})")
+    if found.largest is not None:
+        console.print(f"the largest difference of a probability is {found.largest:.3g}")
+    if not found.moves:
+        return
+    table = Table("from", "to", "rows")
+    for (before, after), rows in list(found.moves.items())[:_WIDEST]:
+        table.add_row(before, after, str(rows))
+    console.print(table)
+    if len(found.moves) > _WIDEST:
+        console.print(f"and {len(found.moves) - _WIDEST} rarer changes")
+    console.print(f"for instance {few(found.changed)}")
+
+
 def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
     """Print cards as a table, or as JSON."""
     from ensemble.card import to_json
@@ -199,7 +218,6 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("member", "family, fold, arch", "pixels", "heads", show_lines=True)
@@ -207,7 +225,14 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
         heads = "\n".join(f"{h.name} ({h.activation}): {few(h.classes)}" for h in card.heads)
         about = f"{card.family}, {_fold(card)}\n{card.arch}"
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
-    Console().print(table)
+    _console().print(table)
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    """A console that prints names as they are: [x] is no markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False)
 
 
 def _fold(card: "Card") -> str:

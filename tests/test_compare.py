@@ -1,0 +1,61 @@
+"""Two submissions are compared by id and column name."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import ensemble
+
+from ensemble.compare import compare
+from ensemble.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("id,label\n1,cat\n2,dog\n3,cat\n4,eel\n")
+    Path("b.csv").write_text("id,label\n4,eel\n3,dog\n2,dog\n1,dog\n")
+    Path("p.csv").write_text("id,cat,dog\n1,0.9,0.1\n2,0.4,0.6\n")
+    Path("q.csv").write_text("id,dog,cat\n2,0.4,0.6\n1,0.15,0.85\n")
+
+
+def test_labels_that_changed_are_listed_and_counted() -> None:
+    found = compare(Path("a.csv"), Path("b.csv"))
+    assert (found.rows, found.changed, found.largest) == (4, ("1", "3"), None)
+    assert found.moves == {("cat", "dog"): 2}
+
+
+def test_probabilities_are_compared_by_column_name() -> None:
+    found = compare(Path("p.csv"), Path("q.csv"))
+    assert found.changed == ("2",)
+    assert found.moves == {("dog", "cat"): 1}
+    assert found.largest == pytest.approx(0.2)
+
+
+def test_a_submission_does_not_differ_from_itself() -> None:
+    found = compare(Path("p.csv"), Path("p.csv"))
+    assert (found.changed, found.largest) == ((), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\n1,cat\n", "other ids: 2, 3, 4"),
+        ("id,target\n1,cat\n", "other columns"),
+        ("id,label\n1,cat\n1,cat\n", "different ids"),
+        ("id,label\n", "expected an id column"),
+    ],
+)
+def test_submissions_that_do_not_fit_are_refused(text: str, message: str) -> None:
+    Path("bad.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        compare(Path("a.csv"), Path("bad.csv"))
+
+
+def test_the_command_shows_the_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("diff", "a.csv", "b.csv") == 0
+    said = capsys.readouterr().out
+    assert "2 of 4 rows" in said
+    assert "cat" in said
+    assert ensemble("diff", "a.csv", "b.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["changed"] == ["1", "3"]
