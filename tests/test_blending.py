@@ -1,6 +1,8 @@
 """From fold members to weights: who predicts which row, and what is refused."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from ensemble import api, blending, oof
 from ensemble.blending import TuneOrder, predict_oof, tune_weights
 from ensemble.config import Recipe
 from ensemble.errors import UsageError
+from ensemble.picture import draw
+from ensemble.tables import column_of
 
 ROWS, FOLDS = 60, 3
 TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)
@@ -194,6 +198,9 @@ def test_from_fold_members_to_a_weighted_submission(capsys: pytest.CaptureFixtur
     written = json.loads(Path("weights.json").read_text())
     assert set(written["weights"]) == {"ant", "bee", "cow"}
     assert written["evidence"]["verdict"] == "gain"
+    with Image.open("tune.png") as picture:
+        assert min(picture.size) > 300
+        assert picture.convert("L").getextrema()[0] < 100
     assert ensemble("run", *flags, "--weights", "weights.json", "--out", "out") == 0
     assert json.loads(Path("out/run.json").read_text())["recipe"]["weights"]["pool"] == "log-linear"
 
@@ -237,3 +244,24 @@ def test_frames_of_families_are_joined_by_their_index() -> None:
     found = api.tune_weights(frames, labels, metric="log_loss", folds=folds)
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     assert found.families == pytest.approx(tune_weights(order).families, abs=1e-5)
+
+
+def test_weights_without_folds_are_drawn_too() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    found = [oof.read(path) for _, path in order.files]
+    labels = column_of(Path("train.csv"), "label")
+    weights = api.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
+    draw(weights, Path("apparent.png"))
+    assert Path("apparent.png").stat().st_size > 5000
+
+
+def test_without_matplotlib_there_are_weights_and_a_note(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned_on({"ant": 2.0, "bee": 1.0})
+    monkeypatch.setitem(sys.modules, "ensemble.picture", None)
+    files = ["--oof", "ant.parquet", "bee.parquet"]
+    assert ensemble("tune-weights", *files, "--labels", "train.csv") == 0
+    assert "no picture" in capsys.readouterr().err
+    assert Path("weights.json").exists()
+    assert not Path("tune.png").exists()

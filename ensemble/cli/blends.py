@@ -12,6 +12,7 @@ from ensemble.cli.terminal import Bar, say_weights
 
 if TYPE_CHECKING:
     from ensemble.blending import TuneOrder
+    from ensemble.weights import Weights
 
 _QUARANTINED: Final = 3
 
@@ -121,6 +122,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     with Bar(sys.stderr) as bar:
         weights = blending.tune_weights(_order(flags), bar)
     publish_json(out, to_json(weights))
+    _draw(weights, out.with_name("tune.png"))
     if as_json:
         click.echo(json.dumps(to_json(weights)))
     else:
@@ -134,3 +136,14 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     files = [(name or None, Path(path)) for name, _, path in named]
     pool = None if flags["pool"] == "auto" else flags["pool"]
     return TuneOrder(files=files, **{**flags, "pool": pool})
+
+
+def _draw(weights: "Weights", path: Path) -> None:
+    """Draw the picture, where matplotlib is there; the numbers do without it."""
+    try:
+        from ensemble.picture import draw
+    except ModuleNotFoundError:
+        click.echo("no picture: matplotlib comes with the extra `tune`", err=True)
+        return
+    draw(weights, path)
+    click.echo(str(path), err=True)
