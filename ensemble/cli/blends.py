@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.cli.options import engine_options, input_options, recipe_of
+from ensemble.cli.options import engine_options, input_options, label_option, recipe_of
 from ensemble.cli.terminal import Bar, say_weights
 
 if TYPE_CHECKING:
@@ -66,13 +66,7 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     type=click.Path(path_type=Path),
     help="A CSV with an id column and the labels.",
 )
-@click.option(
-    "--label-col",
-    "label_column",
-    default="label",
-    show_default=True,
-    help="The column of the labels.",
-)
+@label_option
 @click.option(
     "--metric",
     default="log_loss",

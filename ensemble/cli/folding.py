@@ -4,19 +4,14 @@ from pathlib import Path
 
 import click
 
+from ensemble.cli.options import label_option
 from ensemble.cli.terminal import say_folds
 
 
 @click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")
 @click.argument("labels", type=click.Path(path_type=Path))
 @click.option("--k", default=5, show_default=True, type=click.IntRange(2), help="So many folds.")
-@click.option(
-    "--label-col",
-    "label_column",
-    default="label",
-    show_default=True,
-    help="The column of the labels.",
-)
+@label_option
 @click.option("--group", help="A column of LABELS: rows that stay together.")
 @click.option("--seed", default=0, show_default=True, help="Shuffles the rows.")
 @click.option(

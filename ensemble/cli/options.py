@@ -153,3 +153,7 @@ input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
 run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)
+label_option: Final = click.option(
+    "--label-col", "label_column", default="label", show_default=True,
+    help="The column of the labels.",
+)  # fmt: skip

@@ -5,19 +5,14 @@ from pathlib import Path
 
 import click
 
+from ensemble.cli.options import label_option
 from ensemble.cli.terminal import say_difference, say_scores
 
 
 @click.command(epilog="Example: ensemble score submissions/first/submission.csv labels.csv")
 @click.argument("submission", type=click.Path(path_type=Path))
 @click.argument("labels", type=click.Path(path_type=Path))
-@click.option(
-    "--label-col",
-    "label_column",
-    default="label",
-    show_default=True,
-    help="The column of the labels.",
-)
+@label_option
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 def score_command(submission: Path, labels: Path, label_column: str, *, as_json: bool) -> None:
     """Score a SUBMISSION against LABELS, both CSV files, joined by id.
