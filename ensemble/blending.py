@@ -116,6 +116,8 @@ def weigh(
     progress: Progress,
 ) -> Weights:
     """Tune weights on predictions that are in memory; see `tune_weights`."""
+    if oof.task != "classification":
+        raise UsageError(f"weights are tuned for classes only; these predictions are {oof.task}")
     metric = metric_named(order.metric, oof.task)
     y = gate.truth_of(oof.ids, labels, oof.classes)
     gate.check_rows(y, oof.classes, metric, oof.folds)

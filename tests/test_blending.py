@@ -265,3 +265,12 @@ def test_without_matplotlib_there_are_weights_and_a_note(
     assert "no picture" in capsys.readouterr().err
     assert Path("weights.json").exists()
     assert not Path("tune.png").exists()
+
+
+def test_predictions_that_are_no_classes_are_refused() -> None:
+    ids = tuple(f"img{row}" for row in range(ROWS))
+    made = oof.Oof(ids, ("age",), {"ant": np.ones((ROWS, 1))}, SPLIT, task="regression")
+    oof.write(Path("age.parquet"), made)
+    order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
+    with pytest.raises(UsageError, match="for classes only; these predictions are regression"):
+        tune_weights(order)
