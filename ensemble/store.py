@@ -67,11 +67,7 @@ class Partition:
 
     def whole(self, shard: int) -> bool:
         """Tell whether a shard's JSON is as it was written, and the hash of its rows matches."""
-        record = self._record(shard)
-        try:
-            return record is not None and sha256_file(self._part(shard)) == record["sha256"]
-        except OSError:
-            return False
+        return self._record(shard) is not None
 
     def committed(self, shard: int) -> bool:
         """Tell whether a shard need not be computed: it is whole, and every file could be read.
@@ -79,8 +75,7 @@ class Partition:
         One in which a file could not be read is computed again: the file may be back.
         """
         record = self._record(shard)
-        lost = record is not None and any(q.stage == "read" for q in _quarantined(record))
-        return self.whole(shard) and not lost
+        return record is not None and all(q.stage != "read" for q in _quarantined(record))
 
     def torn(self, shard: int) -> bool:
         """Tell whether a shard has its JSON, and yet is not whole."""
@@ -136,7 +131,7 @@ class Partition:
         tables, lost = [], []
         for shard in self.shards:
             record = self._record(shard)
-            if record is None or not self.whole(shard):
+            if record is None:
                 raise StoreError(f"{self._part(shard)} is missing or torn; run again to redo it")
             with pq.ParquetFile(self._part(shard)) as part:  # read_table would import pandas
                 tables.append(part.read(["id", head]))
@@ -149,8 +144,11 @@ class Partition:
         return self.folder / f"part-{shard:05d}.parquet"
 
     def _record(self, shard: int) -> dict[str, object] | None:
+        """Return the JSON of a shard that is whole, else None."""
+        part = self._part(shard)
         try:
-            record = json.loads(self._part(shard).with_suffix(".json").read_bytes())
+            record = json.loads(part.with_suffix(".json").read_bytes())
+            sha256 = sha256_file(part)
         except (OSError, ValueError):
             return None
         if not isinstance(record, dict):
@@ -159,7 +157,7 @@ class Partition:
         rows = self.rows(shard)
         own = check == sha256_json(record) and record["fingerprint"] == self.key
         same = own and record["rows"] + len(record["quarantined"]) == rows.stop - rows.start
-        return record if same else None
+        return record if same and record["sha256"] == sha256 else None
 
 
 def open_partition(
