@@ -10,7 +10,7 @@ import numpy as np
 from ensemble import pipeline
 from ensemble import weights as weighing
 from ensemble.config import Recipe
-from ensemble.oof import Oof, checked, join
+from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.predict import Progress
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
@@ -233,8 +233,8 @@ def tune_weights(
 
     joined = oof if isinstance(oof, Oof) else _framed(oof)
     if folds is not None:
-        placed = {str(name): int(fold) for name, fold in folds.items()}
-        joined = replace(joined, folds=np.array([placed[i] for i in joined.ids], np.int64))
+        placed = {str(name): fold for name, fold in folds.items()}
+        joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
     named = {str(name): str(label) for name, label in labels.items()}
     order = blending.TuneOrder((), Path(), metric, pool=pool, polish=polish)
     numbers = None

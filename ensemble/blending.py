@@ -93,11 +93,6 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
     """
     progress = progress or Quiet()
     joined = files.join([files.read(path, name) for name, path in order.files])
-    if joined.rescaled:
-        progress.warn(
-            f"{joined.rescaled} rows do not sum to 1 exactly, as in float16 files: each is divided "
-            f"by its sum"
-        )
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
     labels = column_of(order.labels, order.label_column)
@@ -119,6 +114,11 @@ def weigh(
     if oof.task != "classification":
         raise UsageError(f"weights are tuned for classes only; these predictions are {oof.task}")
     metric = metric_named(order.metric, oof.task)
+    if oof.rescaled:
+        progress.warn(
+            f"{oof.rescaled} rows do not sum to 1 exactly, as in float16 files: each is divided "
+            f"by its sum"
+        )
     y = gate.truth_of(oof.ids, labels, oof.classes)
     gate.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
@@ -148,7 +148,7 @@ def weigh(
         classes=oof.classes,
         members=oof.members,
         metric=metric.name,
-        evidence=_evidence(found, names, stack, y, metric),
+        evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
     )
 
 
@@ -172,7 +172,7 @@ def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
     beyond = sorted(set(listed) - set(ids))
     if beyond:
         raise UsageError(f"{table}: {len(beyond)} ids have no image: {few(beyond)}")
-    return dict(zip(ids, files.folds_from(table, ids).tolist(), strict=True))
+    return dict(zip(ids, files.folds_of(ids, listed, table).tolist(), strict=True))
 
 
 def _check_coverage(players: Sequence[Player], fold_of: Mapping[str, int]) -> None:

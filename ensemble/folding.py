@@ -7,6 +7,7 @@ from ensemble.errors import UsageError, few
 from ensemble.files import publish_bytes
 from ensemble.folds import FoldReport, make_folds, report_folds
 from ensemble.images import hash_sources, scan
+from ensemble.oof import folds_of
 from ensemble.session import available_threads
 from ensemble.tables import column_of
 
@@ -35,7 +36,8 @@ def split(
         lines = ["id,fold", *(f"{_quoted(name)},{fold}" for name, fold in folds.items())]
         publish_bytes(out, ("\n".join(lines) + "\n").encode())
         return report_folds(truth, folds, groups=groups)
-    numbers = {name: _number(check, fold) for name, fold in column_of(check, "fold").items()}
+    listed = column_of(check, "fold")
+    numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
     digests = {}
     if images:
         found = hash_sources(scan(images).images, available_threads())
@@ -57,13 +59,6 @@ def refuse_leaks(report: FoldReport) -> None:
         faults.append(f"the same image in several folds: {few(shown)}")
     if faults:
         raise UsageError(f"these folds leak: {'; '.join(faults)}. Split anew with --group")
-
-
-def _number(path: Path, fold: str) -> int:
-    try:
-        return int(fold)
-    except ValueError as error:
-        raise UsageError(f"{path}: a fold is a whole number, found {fold!r}") from error
 
 
 def _quoted(name: str) -> str:

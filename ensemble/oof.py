@@ -260,11 +260,19 @@ def folds_from(path: Path, ids: Sequence[str]) -> Indices:
     Raises:
         UsageError: an id without a fold, or a fold that is no whole number.
     """
-    folds = column_of(path, _FOLD)
+    return folds_of(ids, column_of(path, _FOLD), path)
+
+
+def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> Indices:
+    """Return the fold of each id, int64 (N,); `where` names the folds in messages.
+
+    Raises:
+        UsageError: an id without a fold, or a fold that is no whole number.
+    """
     lacking = [i for i in ids if i not in folds]
     if lacking:
-        raise UsageError(f"{path}: no fold for {few(lacking)}")
+        raise UsageError(f"{where}: no fold for {few(lacking)}")
     try:
-        return np.array([int(folds[i]) for i in ids], np.int64)
+        return np.array([int(str(folds[i])) for i in ids], np.int64)
     except ValueError as error:
-        raise UsageError(f"{path}: a fold is a whole number: {error}") from error
+        raise UsageError(f"{where}: a fold is a whole number: {error}") from error
