@@ -262,8 +262,7 @@ def _ballots(
                 raise ContractError(f"{entry.name} has no prediction for {absent[:5]}")
             probs = probs[[place[i] for i in ids]]
         ballots.append(voting.Ballot(entry.name, entry.family, probs))
-    order = {name: row for row, name in enumerate(sorted(lost, key=natural_key))}
-    return ids, ballots, tuple(sorted(lost.values(), key=lambda q: order[q.id]))
+    return ids, ballots, tuple(lost[name] for name in sorted(lost, key=natural_key))
 
 
 def _check_counts(

@@ -147,9 +147,8 @@ def say_weights(weights: "Weights", path: Path) -> None:
             f"nested gain over uniform {seen['gain']:+.5f}, 95 % interval {low:+.5f} to "
             f"{high:+.5f}, p {seen['p']:.3f}",
         )
-    written = (
-        "(the plain mean is written)" if seen["nested"] and seen["verdict"] == _NOTHING else ""
-    )
+    plain = seen["nested"] is not None and seen["verdict"] == _NOTHING
+    written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
     rule = weights.decision
     if rule.prior_tau:

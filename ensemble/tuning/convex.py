@@ -60,7 +60,7 @@ def linear_pool(stack: Stack, y: Indices, tolerance: float = 1e-10) -> Fit:
     return Fit(weights / weights.sum(), gap=max(gap, 0.0))
 
 
-def log_linear_pool(stack: Stack, y: Indices, ridge: float, start: Vector | None = None) -> Fit:
+def log_linear_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
     """Minimise the log-loss of softmax(Σ β log p) + ridge |β - mean β|², β >= 0.
 
     Convex; by projected Newton. The sum of β is the inverse temperature. Logarithms are clipped
@@ -71,7 +71,7 @@ def log_linear_pool(stack: Stack, y: Indices, ridge: float, start: Vector | None
     own = logs[:, np.arange(rows), y]
     centre = np.eye(members) - 1 / members
     penalty = 2 * ridge * centre
-    beta = np.full(members, 1 / members) if start is None else start
+    beta: Vector = np.full(members, 1 / members)
 
     def loss(point: Vector) -> float:
         scores = np.tensordot(point, logs, 1)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.metrics import auc
-
-Vector = NDArray[np.float64]
+from ensemble.tuning.convex import Vector
 
 MAX_PAIRS: Final = 10_000_000
 """Above so many pairs, the area under the ROC curve is searched on a grid."""
