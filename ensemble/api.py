@@ -179,7 +179,8 @@ def predict_oof(
         progress: Told how far it is.
 
     Returns:
-        The predictions of every image that could be read; `oof.write` saves them.
+        The predictions of every image that could be read; `quarantined` has the others.
+        `oof.write` saves them.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -196,7 +197,7 @@ def predict_oof(
         device=device,
         store=Path(store),
     )
-    return blending.predict_oof(recipe, Path(folds), progress)[0]
+    return blending.predict_oof(recipe, Path(folds), progress)
 
 
 def tune_weights(

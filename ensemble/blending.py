@@ -53,9 +53,7 @@ class TuneOrder:
     polish: Polish = "auto"
 
 
-def predict_oof(
-    recipe: Recipe, folds: Path, progress: Progress | None = None
-) -> tuple[Oof, list[Quarantined]]:
+def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
     """Predict each training image by the members that did not see it.
 
     Args:
@@ -64,7 +62,7 @@ def predict_oof(
         progress: Told how far it is.
 
     Returns:
-        The predictions in the order of the images, and the images that have none.
+        The predictions in the order of the images; `quarantined` has the images without one.
 
     Raises:
         UsageError: images without a fold, or the reverse; a family without a member of a fold.
@@ -200,9 +198,7 @@ def _check_coverage(players: Sequence[Player], fold_of: Mapping[str, int]) -> No
             )
 
 
-def _stitched(
-    entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str, int]
-) -> tuple[Oof, list[Quarantined]]:
+def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str, int]) -> Oof:
     """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
     lost: dict[str, Quarantined] = {}
     rows: dict[str, dict[str, np.ndarray]] = {}
@@ -218,7 +214,7 @@ def _stitched(
     for entry in entries:
         hashes.setdefault(entry.family, []).append(entry.sha256)
     head = entries[0].head
-    oof = Oof(
+    return Oof(
         ids=tuple(kept),
         classes=head.classes,
         families={
@@ -230,8 +226,8 @@ def _stitched(
         folds=np.array([fold_of[name] for name in kept], np.int64),
         members={family: tuple(hashes[family]) for family in sorted(hashes)},
         task=head.task,
+        quarantined=tuple(lost.values()),
     )
-    return oof, list(lost.values())
 
 
 def _evidence(

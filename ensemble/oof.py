@@ -19,7 +19,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.columns import list_column, read_lists, text_column
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
-from ensemble.spec import Task
+from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of, read_table
 
 METADATA: Final = "ensemble.oof"
@@ -41,6 +41,7 @@ class Oof:
         folds: The fold of each row, int64 (N,), or None where the file does not say.
         members: The hashes of each family's members, where known.
         task: What the head predicts.
+        quarantined: The images that have no prediction, and so no row.
         rescaled: How many rows were off 1 by more than float32 rounds; all are divided by their
             sum.
     """
@@ -51,6 +52,7 @@ class Oof:
     folds: Indices | None = None
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     task: Task = "classification"
+    quarantined: tuple[Quarantined, ...] = ()
     rescaled: int = 0
 
 

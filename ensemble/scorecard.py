@@ -13,6 +13,7 @@ from ensemble.errors import UsageError, few
 from ensemble.metrics import CLASSIFICATION, TOP, Metric, confusion
 from ensemble.tables import column_of, read_table
 
+_ROUNDING: Final = 1e-6
 _SEED: Final = 20
 _DRAWS: Final = 1000
 _LEAST_DRAWS: Final = 200
@@ -33,9 +34,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns."""
+    """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
+
+    `rescaled` rows of probabilities did not sum to 1, and were divided by their sum to be scored.
+    """
 
     rows: int
+    rescaled: int
     classes: tuple[str, ...]
     lines: tuple[Line, ...]
     counts: NDArray[np.float64]
@@ -63,7 +68,9 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
     known = {truth[name] for name in ids}
-    probs, classes = _predicted(submission, header, body, known)
+    given, classes = _predicted(submission, header, body, known)
+    sums = given.sum(1, keepdims=True)
+    probs = given / sums
     place = {name: number for number, name in enumerate(classes)}
     odd = sorted(known - set(place))
     if odd:
@@ -72,6 +79,7 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     metrics = _allowed(y, classes, labels_only=len(header) == 2)
     return Scorecard(
         rows=len(ids),
+        rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
         classes=classes,
         lines=tuple(_line(metric, y, probs) for metric in metrics),
         counts=confusion(y, probs.argmax(1), len(classes)),
@@ -81,7 +89,7 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
 def _predicted(
     path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
 ) -> tuple[Pooled, tuple[str, ...]]:
-    """Return probabilities (N, C), of 0 and 1 where there are labels only, and the classes."""
+    """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
     if len(header) == 2:
         said = [row[1] for row in body]
         classes = tuple(sorted(known | set(said)))
@@ -91,10 +99,9 @@ def _predicted(
         probs = np.array([row[1:] for row in body], np.float64)
     except ValueError as error:
         raise UsageError(f"{path}: probabilities are numbers: {error}") from error
-    sums = probs.sum(1, keepdims=True)
-    if not np.isfinite(probs).all() or (probs < 0).any() or (sums <= 0).any():
+    if not np.isfinite(probs).all() or (probs < 0).any() or (probs.sum(1) <= 0).any():
         raise UsageError(f"{path}: probabilities are finite, at least 0, and not all 0 in a row")
-    return probs / sums, tuple(header[1:])
+    return probs, tuple(header[1:])
 
 
 def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[Metric]:

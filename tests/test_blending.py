@@ -59,9 +59,9 @@ def recipe(members: list[Path]) -> Recipe:
 
 def test_each_row_is_predicted_by_the_member_that_did_not_see_it() -> None:
     members = [memory(f, fold, blind=b) for f, b in (("ant", 1), ("bee", 2)) for fold in range(3)]
-    found, lost = predict_oof(recipe(members), Path("train.csv"))
+    found = predict_oof(recipe(members), Path("train.csv"))
     assert found.ids == tuple(f"img{row}" for row in range(ROWS))
-    assert lost == []
+    assert found.quarantined == ()
     np.testing.assert_array_equal(found.folds, SPLIT)
     np.testing.assert_array_equal(found.families["ant"].argmax(1), (TRUTH + 1) % 3)
     np.testing.assert_array_equal(found.families["bee"].argmax(1), (TRUTH + 2) % 3)
@@ -69,8 +69,8 @@ def test_each_row_is_predicted_by_the_member_that_did_not_see_it() -> None:
 
 def test_a_row_without_a_prediction_is_left_out_and_told() -> None:
     Path("train/img7.png").write_bytes(b"")
-    found, lost = predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("train.csv"))
-    assert [q.id for q in lost] == ["img7"]
+    found = predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("train.csv"))
+    assert [q.id for q in found.quarantined] == ["img7"]
     assert "img7" not in found.ids
     assert len(found.families["ant"]) == ROWS - 1
     assert ensemble("oof", "--members", "folds", "--images", "train", "--folds", "train.csv") == 3
@@ -220,7 +220,7 @@ def test_python_gives_what_the_command_gives() -> None:
     members = [
         memory(f, fold, noise=n) for f, n in (("ant", 0.3), ("bee", 2.0)) for fold in range(3)
     ]
-    found = predict_oof(recipe(members), Path("train.csv"))[0]
+    found = predict_oof(recipe(members), Path("train.csv"))
     assert api.predict_oof(members, "train", "train.csv", device="cpu").families.keys() == {
         "ant",
         "bee",
@@ -274,3 +274,11 @@ def test_predictions_that_are_no_classes_are_refused() -> None:
     order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
     with pytest.raises(UsageError, match="for classes only; these predictions are regression"):
         tune_weights(order)
+
+
+def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
+    tuned_on({"ant": 2.0})
+    table = oof.read(Path("ant.parquet"))
+    labels = column_of(Path("train.csv"), "label")
+    with pytest.raises(UsageError, match="folds: no fold for img1"):
+        api.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})

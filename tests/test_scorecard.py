@@ -99,3 +99,10 @@ def test_the_command_prints_scores_and_the_confusion(capsys: pytest.CaptureFixtu
     assert "eel" in said
     assert ensemble("score", "said.csv", "labels.csv", "--json") == 0
     assert '"accuracy"' in capsys.readouterr().out
+
+
+def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
+    lines = Path("probs.csv").read_text().splitlines()
+    lines[1] = "r0,0.5,0.5,0.5,0.5"
+    Path("probs.csv").write_text("\n".join(lines))
+    assert score_submission(Path("probs.csv"), Path("labels.csv")).rescaled == 1

@@ -39,15 +39,17 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     from ensemble.submission import write_quarantine
 
     with Bar(sys.stderr) as bar:
-        found, lost = blending.predict_oof(recipe_of(settings), folds, bar)
+        found = blending.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
-    if lost:
+    if found.quarantined:
         beside = out.with_suffix(".quarantine.csv")
-        write_quarantine(beside, lost)
-        click.echo(f"{len(lost)} images have no prediction and no row; see {beside}", err=True)
+        write_quarantine(beside, found.quarantined)
+        click.echo(
+            f"{len(found.quarantined)} images have no prediction and no row; see {beside}", err=True
+        )
     click.echo(str(out))
-    return _QUARANTINED if lost else 0
+    return _QUARANTINED if found.quarantined else 0
 
 
 @click.command("tune-weights", epilog="Example: ensemble tune-weights --oof oof.parquet --labels "

@@ -30,7 +30,13 @@ def score_command(submission: Path, labels: Path, label_column: str, *, as_json:
         line.metric: {"score": line.score, "ci95": [line.low, line.high]} for line in card.lines
     }
     counts = card.counts.astype(int).tolist()
-    record = {"rows": card.rows, "scores": scores, "classes": card.classes, "confusion": counts}
+    record = {
+        "rows": card.rows,
+        "rescaled": card.rescaled,
+        "scores": scores,
+        "classes": card.classes,
+        "confusion": counts,
+    }
     click.echo(json.dumps(record))
 
 

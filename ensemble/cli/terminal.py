@@ -180,6 +180,8 @@ def say_scores(card: "Scorecard") -> None:
     for line in card.lines:
         scores.add_row(line.metric, f"{line.score:.5f}", f"{line.low:.5f} to {line.high:.5f}")
     console = _console()
+    if card.rescaled:
+        click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
     console.print(scores)
     if len(card.classes) > _WIDEST:
         console.print(f"{len(card.classes)} classes: --json has the confusion matrix")

@@ -86,10 +86,8 @@ def uniform(families: int) -> Blend:
     return Blend("linear", np.full(families, 1 / families))
 
 
-def fit(
-    stack: Stack, y: Indices, metric: Metric, pool: Pool, *, polish: bool = False, rule: bool = True
-) -> Blend:
-    """Fit a blend for a metric on all rows given.
+def fit(stack: Stack, y: Indices, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
+    """Fit a blend for a metric, with the metric's decision rule, on all rows given.
 
     Args:
         stack: The families, float64 (M, N, C), sorted by name.
@@ -97,7 +95,6 @@ def fit(
         metric: What the blend is for.
         pool: The pool.
         polish: Chase the metric itself from there, by exact line searches.
-        rule: Fit the metric's decision rule too.
     """
     blend = _weighed(stack, y, metric, pool)
     if blend.weights.sum() <= _NOTHING:
@@ -110,7 +107,7 @@ def fit(
         blend = replace(kept, weights=weights)
     if polish:
         blend = _polished(stack, y, metric, blend)
-    return _ruled(blend, stack, y, metric) if rule else blend
+    return _ruled(blend, stack, y, metric)
 
 
 def ridge_of(rows: int) -> float:
