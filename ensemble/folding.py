@@ -1,5 +1,7 @@
 """Composing the folds: labels and groups from tables, hashes from images."""
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +35,9 @@ def split(
     groups = None if group is None else column_of(labels, group)
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
-        lines = ["id,fold", *(f"{_quoted(name)},{fold}" for name, fold in folds.items())]
-        publish_bytes(out, ("\n".join(lines) + "\n").encode())
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer, lineterminator="\n").writerows([("id", "fold"), *folds.items()])
+        publish_bytes(out, buffer.getvalue().encode())
         return report_folds(truth, folds, groups=groups)
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
@@ -59,7 +62,3 @@ def refuse_leaks(report: FoldReport) -> None:
         faults.append(f"the same image in several folds: {few(shown)}")
     if faults:
         raise UsageError(f"these folds leak: {'; '.join(faults)}. Split anew with --group")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if set(name) & set('",\r\n') else name
