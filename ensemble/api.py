@@ -10,6 +10,7 @@ import numpy as np
 from ensemble import pipeline
 from ensemble import weights as weighing
 from ensemble.config import Recipe
+from ensemble.errors import UsageError
 from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.predict import Progress
 from ensemble.publish import Submission
@@ -111,8 +112,9 @@ def run(
 
 
 def vote(
-    run_folder: str | Path,
+    run_folder: str | Path | None = None,
     *,
+    predictions: "Oof | Mapping[str, pd.DataFrame] | None" = None,
     voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
@@ -123,11 +125,12 @@ def vote(
     fill: str | float | None = None,
     force: bool = False,
 ) -> Submission:
-    """Vote again on the predictions of an earlier run; `ensemble vote RUN` in Python.
+    """Vote on predictions that are there; `ensemble vote` in Python.
 
-    See `run` for the arguments; `run_folder` is where that run wrote. What is None is as it was in
-    that run; the weights "uniform" weigh families alike. Without the folder, call `run` with the
-    same members, images and views: what the store holds is not computed again.
+    `run_folder` is where an earlier run wrote: what is None is as it was in that run; the weights
+    "uniform" weigh families alike. `predictions` stand in its place: what `oof.read` gave, or a
+    frame for each family, with ids in the index, and a column a class. For the other arguments see
+    `run`, which computes nothing again for the same members, images and views.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -147,8 +150,12 @@ def vote(
         fill=None if fill is None else str(fill),
         force=force,
     )
+    if (run_folder is None) == (predictions is None):
+        raise UsageError("vote takes a run's folder or predictions, and not both")
+    if predictions is not None:
+        return pipeline.vote_predictions(recipe, _oof(predictions))
     given = [name for name, value in told.items() if value is not None]
-    return pipeline.vote(recipe, Path(run_folder), given=given)
+    return pipeline.vote(recipe, _path(run_folder), given=given)
 
 
 def predict_oof(
@@ -232,7 +239,7 @@ def tune_weights(
     """
     from ensemble import blending, gate
 
-    joined = oof if isinstance(oof, Oof) else _framed(oof)
+    joined = _oof(oof)
     if folds is not None:
         placed = {str(name): fold for name, fold in folds.items()}
         joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
@@ -264,8 +271,11 @@ def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> l
     return list(export.export_members([Path(p) for p in _texts(checkpoints)], spec, Path(out)))
 
 
-def _framed(frames: "Mapping[str, pd.DataFrame]") -> Oof:
-    parts = []
+def _oof(given: "Oof | Mapping[str, pd.DataFrame]") -> Oof:
+    """Return predictions as they are, or join frames, having checked each."""
+    if isinstance(given, Oof):
+        return given
+    frames, parts = given, []
     for name, frame in frames.items():
         ids, classes = map(str, frame.index), map(str, frame.columns)
         probs = frame.to_numpy(np.float64)

@@ -19,7 +19,6 @@ from ensemble.oof import Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack
 from ensemble.predict import Progress
-from ensemble.publish import Entry
 from ensemble.scoring import Quiet, find_images, line_up, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
@@ -31,6 +30,7 @@ from ensemble.tuning.evidence import (
     leave_one_out,
     tune,
 )
+from ensemble.votes import Entry, hashes_of
 from ensemble.weights import Decision, Polish, Pool, Weights
 
 
@@ -109,14 +109,16 @@ def weigh(
     progress: Progress,
 ) -> Weights:
     """Tune weights on predictions that are in memory; see `tune_weights`."""
+    if oof.deployed:
+        raise UsageError(
+            "--oof: these are a run's predictions, made with every fold of a family. Weights are "
+            "tuned on rows that a member did not see: make them with `ensemble oof`"
+        )
     if oof.task != "classification":
         raise UsageError(f"weights are tuned for classes only; these predictions are {oof.task}")
     metric = metric_named(order.metric, oof.task)
     if oof.rescaled:
-        progress.warn(
-            f"{oof.rescaled} rows do not sum to 1 exactly, as in float16 files: each is divided "
-            f"by its sum"
-        )
+        progress.warn(files.told_of_rescaling(oof.rescaled))
     y = gate.truth_of(oof.ids, labels, oof.classes)
     gate.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
@@ -210,9 +212,7 @@ def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str
             raise ContractError(f"family {entry.family} predicts {few(sorted(twice))} twice")
         column |= dict(zip(held.ids, held.probs, strict=True))
     kept = [name for name in ids if name not in lost]
-    hashes: dict[str, list[str]] = {}
-    for entry in entries:
-        hashes.setdefault(entry.family, []).append(entry.sha256)
+    hashes = hashes_of([(entry.family, entry.sha256) for entry in entries])
     head = entries[0].head
     return Oof(
         ids=tuple(kept),

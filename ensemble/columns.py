@@ -5,11 +5,17 @@ second; here the buffers are handed over as they are.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+PREDICTIONS: Final = "ensemble"
+"""Where a run's predictions.parquet says what it holds."""
+
+FAMILY: Final = "family:"
+"""What the column of a family begins with there."""
 
 Floats: TypeAlias = NDArray[np.floating]
 """float16, float32 or float64 (N, C)."""

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.columns import list_column, read_lists, text_column
+from ensemble.columns import FAMILY, PREDICTIONS, list_column, read_lists, text_column
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
 from ensemble.spec import Quarantined, Task
@@ -44,6 +44,7 @@ class Oof:
         quarantined: The images that have no prediction, and so no row.
         rescaled: How many rows were off 1 by more than float32 rounds; all are divided by their
             sum.
+        deployed: Whether a run made them, with every fold of a family: no OOF.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +55,12 @@ class Oof:
     task: Task = "classification"
     quarantined: tuple[Quarantined, ...] = ()
     rescaled: int = 0
+    deployed: bool = False
+
+
+def told_of_rescaling(rows: int) -> str:
+    """Return the line that tells of rescaled rows."""
+    return f"{rows} rows do not sum to 1 exactly, as in float16 files: each is divided by its sum"
 
 
 def write(path: Path, oof: Oof) -> None:
@@ -77,13 +84,14 @@ def write(path: Path, oof: Oof) -> None:
 
 
 def read(path: Path, name: str | None = None) -> Oof:
-    """Read predictions: an OOF Parquet, or one family from a Parquet, CSV or npz of elsewhere.
+    """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
-        path: The file. Elsewhere means an id column (`id`, or the first) and a column a class, or
-            one column of lists; an npz has `ids`, `probs` and `classes`. A column `fold` is read.
+        path: The file. Elsewhere means a Parquet or CSV with an id column (`id`, or the first) and
+            a column a class, or one column of lists; an npz has `ids`, `probs` and `classes`. A
+            column `fold` is read.
         name: What to call the one family of a file from elsewhere; without it the file's stem.
-            Of an OOF Parquet, the family to take.
+            Of an OOF Parquet or a run's predictions, the family to take.
 
     Raises:
         UsageError: the file is none of these, ids stand there twice, or the predictions are not
@@ -131,6 +139,7 @@ def join(parts: Sequence[Oof]) -> Oof:
         families={name: families[name] for name in sorted(families)},
         members=members,
         rescaled=total,
+        deployed=any(part.deployed for part in parts),
     )
 
 
@@ -143,7 +152,10 @@ def _read_parquet(path: Path, name: str) -> Oof:
     folds = _folds(table.column(_FOLD).to_pylist()) if _FOLD in columns else None
     rest = [c for c in columns if c not in (id_column, _FOLD)]
     lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
-    about = json.loads((table.schema.metadata or {}).get(METADATA.encode(), b"{}"))
+    metadata = table.schema.metadata or {}
+    if PREDICTIONS.encode() in metadata:
+        return _of_run(table, json.loads(metadata[PREDICTIONS.encode()]), ids)
+    about = json.loads(metadata.get(METADATA.encode(), b"{}"))
     if about:
         classes = tuple(about["classes"])
         families = {c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists}
@@ -156,6 +168,24 @@ def _read_parquet(path: Path, name: str) -> Oof:
         return Oof(ids, classes, {name: probs}, folds)
     stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
     return Oof(ids, tuple(rest), {name: stacked}, folds)
+
+
+def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> Oof:
+    """Take the families out of a run's predictions.parquet."""
+    classes = tuple(about["classes"])
+    families = {
+        column.removeprefix(FAMILY): read_lists(table.column(column), len(classes))
+        for column in table.column_names
+        if column.startswith(FAMILY)
+    }
+    return Oof(
+        ids=ids,
+        classes=classes,
+        families={name: probs.astype(np.float64) for name, probs in families.items()},
+        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
+        task=about["task"],
+        deployed=True,
+    )
 
 
 def _read_csv(path: Path, name: str) -> Oof:

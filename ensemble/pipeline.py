@@ -1,15 +1,17 @@
 """The whole path: images and members in, a submission out. No maths and no terminal here."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ensemble import lineup, publish, runs
+from ensemble import oof as files
 from ensemble.config import Recipe, check_recipe
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
+from ensemble.oof import Oof
 from ensemble.paths import expand
 from ensemble.predict import Progress
-from ensemble.publish import Entry, Poll, Submission
+from ensemble.publish import Poll, Submission
 from ensemble.scoring import (
     Quiet,
     check_weights,
@@ -22,6 +24,7 @@ from ensemble.scoring import (
 )
 from ensemble.session import CPU, CUDA, check_device
 from ensemble.store import key_of, load_partition
+from ensemble.votes import Entry, Votes, entries_of_run, hashes_of, votes_from, votes_of
 
 
 def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
@@ -49,7 +52,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
         "skipped_files": dict(skipped),
         "odd_files": dict(tally.warnings),
     }
-    return publish.publish(recipe, out, Poll(entries, sample, facts), progress)
+    return publish.publish(recipe, out, Poll(votes_of(entries), sample, facts), progress)
 
 
 def vote(
@@ -84,12 +87,59 @@ def vote(
         recipe = runs.carried(recipe, earlier, given)
         keys = [voter.key for voter in earlier.members]
         facts["run"] = str(run_folder)
-        entries = publish.entries_of_run(earlier, recipe.store, recipe.head)
-    check_weights(recipe, [(e.family, e.sha256, e.head) for e in entries])
+        entries = entries_of_run(earlier, recipe.store, recipe.head)
+    check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
+    return _published(recipe, votes_of(entries), keys, facts, progress)
+
+
+def vote_predictions(
+    recipe: Recipe, predictions: Oof, progress: Progress | None = None
+) -> Submission:
+    """Make a submission from predictions made elsewhere, one family each.
+
+    Args:
+        recipe: How to vote and what to write; it names no members and no images.
+        predictions: The families' predictions of the same rows; see `read_predictions`.
+        progress: Told of warnings.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    progress = progress or Quiet()
+    check_recipe(recipe)
+    if predictions.rescaled:
+        progress.warn(files.told_of_rescaling(predictions.rescaled))
+    tuned_for = recipe.weights.classes if recipe.weights else ()
+    votes = votes_from(predictions, tuned_for)
+    check_weights(recipe, votes.head, votes.hashes)
+    tuned_on = recipe.weights.members if recipe.weights else {}
+    if unknown := [family for family in tuned_on if not votes.hashes[family]]:
+        progress.warn(
+            f"the predictions of {few(unknown)} do not say which members made them: that they are "
+            f"those that the weights were tuned for is taken on trust"
+        )
+    facts: dict[str, object] = {"provider": None, "evaluations": 0}
+    keys = [str(member["sha256"]) for member in votes.members]
+    return _published(recipe, votes, keys, facts, progress)
+
+
+def read_predictions(given: Sequence[tuple[str | None, Path]]) -> Oof:
+    """Read files of predictions, each with the name of its family or None, and join them by id.
+
+    Raises:
+        UsageError: a file cannot be read, or the files do not fit together.
+    """
+    return files.join([files.read(path, name) for name, path in given])
+
+
+def _published(
+    recipe: Recipe, votes: Votes, keys: Sequence[str], facts: dict[str, object], progress: Progress
+) -> Submission:
+    """Write what a vote without a run gives; `keys` name its predictions."""
     out = runs.claim(recipe, keys)
     facts["recipe_sha256"] = runs.recipe_hash(recipe, keys)
-    sample = publish.sample_for(recipe, entries[0].head, publish.scored_ids(entries))
-    return publish.publish(recipe, out, Poll(entries, sample, facts), progress)
+    sample = publish.sample_for(recipe, votes.head, votes.inputs())
+    return publish.publish(recipe, out, Poll(votes, sample, facts), progress)
 
 
 def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:

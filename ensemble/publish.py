@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ensemble import card as cards
-from ensemble import runs, submission, voting
+from ensemble import submission, voting
 from ensemble.arrays import Indices, Pooled
 from ensemble.card import Head
+from ensemble.columns import FAMILY
 from ensemble.config import Recipe, settings_of
-from ensemble.errors import ContractError, MemberError, UsageError
+from ensemble.errors import ContractError, UsageError
 from ensemble.files import (
     SUCCESS,
     publish_bytes,
@@ -25,11 +25,9 @@ from ensemble.files import (
     remove_temporaries,
     sha256_bytes,
 )
-from ensemble.members import check_agree
-from ensemble.paths import natural_key
 from ensemble.runs import RUN
 from ensemble.spec import Quarantined
-from ensemble.store import Partition, load_partition
+from ensemble.votes import Votes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,29 +81,12 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One member's stored predictions, and its head that is voted on."""
-
-    name: str
-    family: str
-    fold: int | None
-    sha256: str
-    partition: Partition
-    head: Head
-
-
-@dataclass(frozen=True, slots=True)
 class Poll:
     """What is voted on: the members' predictions, the sample, and facts for run.json."""
 
-    entries: Sequence[Entry]
+    votes: Votes
     sample: submission.Sample
     facts: Mapping[str, object]
-
-    @property
-    def head(self) -> Head:
-        """The head, on which all members agree."""
-        return self.entries[0].head
 
 
 def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sample:
@@ -131,43 +112,6 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sam
     return sample
 
 
-def entries_of_run(earlier: runs.Earlier, store: Path, head: str | None) -> list[Entry]:
-    """Return the stored predictions that an earlier run was made of.
-
-    Args:
-        earlier: What the run recorded.
-        store: Where the predictions are kept.
-        head: The head to vote on; None for the one that was run.
-
-    Raises:
-        UsageError: the store no longer holds the predictions.
-        MemberError: the members cannot vote together on the head.
-    """
-    name = head or earlier.head
-    entries = []
-    for voter in earlier.members:
-        partition = load_partition(store, voter.key)
-        if partition is None or not partition.complete():
-            raise UsageError(
-                f"{earlier.folder}: the store {store} no longer holds the predictions of "
-                f"{voter.name} ({voter.key}); run again"
-            )
-        heads = cards.read_heads(partition.fingerprint["heads"], voter.name)
-        found = next((h for h in heads if h.name == name), None)
-        if found is None:
-            known = [h.name for h in heads]
-            raise MemberError(f"member {voter.name} has no head {name!r}; its heads: {known}")
-        entries.append(Entry(voter.name, voter.family, voter.fold, voter.sha256, partition, found))
-    check_agree([(e.name, e.head) for e in entries])
-    return entries
-
-
-def scored_ids(entries: Sequence[Entry]) -> list[str]:
-    """Return every id of the image set, predicted or quarantined, in its natural order."""
-    scores = entries[0].partition.read(entries[0].head.name)
-    return sorted([*scores.ids, *(q.id for q in scores.quarantined)], key=natural_key)
-
-
 def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submission:
     """Vote and write: the predictions, the submission, run.json, and _SUCCESS last.
 
@@ -187,9 +131,14 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
     record |= {"submission_sha256": digest}
     _clear(out)
     publish_json(out / RUN, record)
-    fused, head = count.fused, poll.head
-    columns = {"probs": fused.probs} | {f"family:{n}": p for n, p in fused.families.items()}
-    metadata = {"classes": list(head.classes), "head": head.name, "task": head.task}
+    fused, head = count.fused, poll.votes.head
+    columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
+    metadata = {
+        "classes": list(head.classes),
+        "head": head.name,
+        "task": head.task,
+        "members": {name: list(hashes) for name, hashes in poll.votes.hashes.items()},
+    }
     submission.write_predictions(
         out / "predictions.parquet", count.ids, count.labels, columns, metadata
     )
@@ -227,7 +176,7 @@ def _result(
         folder=out,
         path=path,
         ids=tuple(count.ids[i] for i in order),
-        classes=poll.head.classes,
+        classes=poll.votes.head.classes,
         labels=tuple(count.labels[i] for i in order) if count.labels else (),
         probs=count.fused.probs[order],
         families={n: p[order] for n, p in count.fused.families.items()},
@@ -237,32 +186,11 @@ def _result(
 
 
 def _count(recipe: Recipe, poll: Poll) -> _Count:
-    ids, ballots, quarantined = _ballots(poll.entries)
-    fused = voting.fuse(ballots, recipe.voting, recipe.weights, poll.head.task)
-    _check_counts(poll.sample, ids, quarantined)
-    classes = poll.head.classes
-    labels = tuple(classes[c] for c in fused.labels.tolist())
-    return _Count(ids, labels, fused, quarantined)
-
-
-def _ballots(
-    entries: Sequence[Entry],
-) -> tuple[tuple[str, ...], list[voting.Ballot], tuple[Quarantined, ...]]:
-    """Read the entries, join them by id, and leave out what any of them has quarantined."""
-    scores = [entry.partition.read(entry.head.name) for entry in entries]
-    lost = {q.id: q for s in scores for q in s.quarantined}
-    ids = tuple(i for i in scores[0].ids if i not in lost)
-    ballots = []
-    for entry, held in zip(entries, scores, strict=True):
-        probs = held.probs
-        if held.ids != ids:
-            place = {name: row for row, name in enumerate(held.ids)}
-            absent = [i for i in ids if i not in place]
-            if absent:
-                raise ContractError(f"{entry.name} has no prediction for {absent[:5]}")
-            probs = probs[[place[i] for i in ids]]
-        ballots.append(voting.Ballot(entry.name, entry.family, probs))
-    return ids, ballots, tuple(lost[name] for name in sorted(lost, key=natural_key))
+    votes = poll.votes
+    fused = voting.fuse(votes.ballots, recipe.voting, recipe.weights, votes.head.task)
+    _check_counts(poll.sample, votes.ids, votes.quarantined)
+    labels = tuple(votes.head.classes[c] for c in fused.labels.tolist())
+    return _Count(votes.ids, labels, fused, votes.quarantined)
 
 
 def _check_counts(
@@ -286,9 +214,9 @@ def _render(recipe: Recipe, poll: Poll, count: _Count) -> bytes | None:
         for name, label, row in zip(count.ids, texts, count.fused.probs, strict=True)
     }
     if recipe.fill is not None:
-        filling = _fill_row(recipe.fill, poll.sample, poll.head)
+        filling = _fill_row(recipe.fill, poll.sample, poll.votes.head)
         rows |= {q.id: filling for q in count.quarantined}
-    return submission.render(poll.sample, rows, poll.head.classes)
+    return submission.render(poll.sample, rows, poll.votes.head.classes)
 
 
 def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Row:
@@ -310,16 +238,6 @@ def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Ro
 
 
 def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
-    members = [
-        {
-            "name": entry.name,
-            "family": entry.family,
-            "fold": entry.fold,
-            "sha256": entry.sha256,
-            "key": entry.partition.key,
-        }
-        for entry in poll.entries
-    ]
     counts = {
         "inputs": len(poll.sample.ids),
         "predicted": len(count.ids),
@@ -328,9 +246,9 @@ def _record(recipe: Recipe, poll: Poll, count: _Count) -> dict[str, object]:
     return {
         "schema": 1,
         "recipe": settings_of(recipe),
-        "head": poll.head.name,
-        "classes": list(poll.head.classes),
-        "members": members,
+        "head": poll.votes.head.name,
+        "classes": list(poll.votes.head.classes),
+        "members": list(poll.votes.members),
         "counts": counts,
         "versions": _versions(),
         **poll.facts,

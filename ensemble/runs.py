@@ -89,6 +89,10 @@ def read_run(folder: Path) -> Earlier:
         names = [f.name for f in fields(Voter)]
         voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
         settings = {k: record["recipe"][k] for k in (*PREDICTED, *KEPT, *_DECODE)}
+        if voters and all(v.key is None for v in voters):
+            raise UsageError(
+                f"{folder}: its predictions were made elsewhere; name them again with --predictions"
+            )
         if not voters or not all(_is_key(v.key) for v in voters):
             raise UsageError(f"{folder / RUN}: it names no predictions")
         return Earlier(folder, settings, str(record["head"]), voters)

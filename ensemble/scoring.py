@@ -14,10 +14,10 @@ from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Job, Progress, Tally, predict
-from ensemble.publish import Entry
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Partition, open_partition
+from ensemble.votes import Entry, hashes_of
 
 ENGINE: Final = 1
 """The schema of the fingerprint: raised when the engine's predictions change."""
@@ -48,7 +48,8 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
         ProviderError: the device does not start.
     """
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
-    check_weights(recipe, [(m.card.family, m.sha256, m.card.head(recipe.head)) for m in members])
+    hashes = hashes_of([(m.card.family, m.sha256) for m in members])
+    check_weights(recipe, members[0].card.head(recipe.head), hashes)
     policy = lineup.read_policy(recipe.tta)
     if recipe.device == "auto" and (reason := why_no_cuda()):
         progress.warn(f"running on the CPU: {reason}")
@@ -65,20 +66,15 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     ]
 
 
-def check_weights(recipe: Recipe, voters: Sequence[tuple[str, str, Head]]) -> None:
-    """Check weights against the family, hash and head of each member, before any work.
+def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:
+    """Check weights against the head and each family's member hashes, before any work.
 
     Raises:
         UsageError: they are for something else.
     """
-    head = voters[0][2]
     voting.check_vote(recipe.voting, recipe.weights, head.task)
-    if recipe.weights is None:
-        return
-    families: dict[str, list[str]] = {}
-    for family, sha256, _ in voters:
-        families.setdefault(family, []).append(sha256)
-    weights.check_fits(recipe.weights, head.classes, families)
+    if recipe.weights is not None:
+        weights.check_fits(recipe.weights, head.classes, members)
 
 
 def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mapping[str, int]]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensemble.arrays import Pooled
-from ensemble.columns import list_column, text_column
+from ensemble.columns import PREDICTIONS, list_column, text_column
 from ensemble.errors import ContractError, UsageError
 from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
@@ -156,7 +156,7 @@ def write_predictions(
         ids: The ids, N of them.
         labels: The class of each, or nothing where the head has no single class.
         probs: Float (N, C) for each column: the fused "probs", and one a family.
-        metadata: Written as JSON under the key "ensemble".
+        metadata: Written as JSON under the key `PREDICTIONS`.
 
     Raises:
         StoreError: the disk refused.
@@ -165,7 +165,7 @@ def write_predictions(
     if labels:
         columns["label"] = text_column(labels)
     columns |= {name: list_column(values) for name, values in probs.items()}
-    table = pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(metadata)})
+    table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
     publish(path, lambda temporary: pq.write_table(table, temporary))
 
 

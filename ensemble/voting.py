@@ -20,11 +20,11 @@ from ensemble.weights import Decision, Weights, check_families
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One member's predictions: its family, and float32 (N, C) in the order of the rows."""
+    """One member's predictions: its family, and floats (N, C) in the order of the rows."""
 
     name: str
     family: str
-    probs: Probs
+    probs: Probs | Pooled
 
 
 @dataclass(frozen=True, slots=True)

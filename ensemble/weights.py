@@ -147,7 +147,7 @@ def check_fits(
     Args:
         weights: The weights.
         classes: The classes of the head, in order.
-        members: The hashes of each family's members here.
+        members: The hashes of each family's members here; none where nobody knows.
 
     Raises:
         UsageError: another family, class or member; says which.
@@ -159,7 +159,8 @@ def check_fits(
             f"{list(classes)[:5]}"
         )
     for family, hashes in weights.members.items():
-        if family in members and set(hashes) != set(members[family]):
+        here = set(members.get(family, ()))
+        if here and here != set(hashes):
             raise UsageError(
                 f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
                 f"them anew, or say --weights {family}=… to use the numbers all the same"

@@ -40,14 +40,14 @@ def test_the_command_reference_is_fresh() -> None:
 def test_the_tutorial_runs_as_it_stands(clone: Path) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
-    assert len(commands) == 8
+    assert len(commands) == 9
     for name, *arguments in commands:
         assert name == "ensemble"
         assert ensemble(*arguments) == 0
     for script in blocks(DOCS / "tutorial.md", "python"):
         exec(compile(script, "tutorial", "exec"), {})
     written = {path.parent.name for path in (clone / "submissions").glob("*/_SUCCESS")}
-    assert written == {"first", "hard", "weighted", "tuned", "python"}
+    assert written == {"first", "hard", "weighted", "tuned", "team", "python"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.cli.options import engine_options, input_options, label_option, recipe_of
+from ensemble.cli.options import (
+    engine_options,
+    input_options,
+    label_option,
+    named_files,
+    recipe_of,
+)
 from ensemble.cli.terminal import Bar, say_weights
 
 if TYPE_CHECKING:
@@ -128,8 +134,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
 def _order(flags: dict[str, Any]) -> "TuneOrder":
     from ensemble.blending import TuneOrder
 
-    named = [text.rpartition("=") for text in flags.pop("files")]
-    files = [(name or None, Path(path)) for name, _, path in named]
+    files = named_files(flags.pop("files"))
     pool = None if flags["pool"] == "auto" else flags["pool"]
     return TuneOrder(files=files, **{**flags, "pool": pool})
 

@@ -1,6 +1,6 @@
 """Options that several commands share, each defined once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,7 +16,7 @@ _SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha"
                    "allow_truncated", "device", "store", "batch_size", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
-_LISTS: Final = ("--members", "--images", "--oof")
+_LISTS: Final = ("--members", "--images", "--oof", "--predictions")
 
 
 def spread_lists(args: list[str]) -> list[str]:
@@ -45,6 +45,12 @@ def spread_lists(args: list[str]) -> list[str]:
 def _check_some(option: str, values: int) -> None:
     if option and not values:
         raise click.UsageError(f"{option} needs one value or more")
+
+
+def named_files(texts: Sequence[str]) -> list[tuple[str | None, Path]]:
+    """Read `[NAME=]FILE` arguments: the name, or None, and the file."""
+    parts = [text.rpartition("=") for text in texts]
+    return [(name or None, Path(path)) for name, _, path in parts]
 
 
 def load_recipe_file() -> dict[str, Any] | None:

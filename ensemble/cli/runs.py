@@ -1,13 +1,14 @@
 """`ensemble run` and `ensemble vote`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from click.core import ParameterSource
 
-from ensemble.cli.options import recipe_of, run_options, vote_options
+from ensemble.cli.options import named_files, recipe_of, run_options, vote_options
 from ensemble.cli.terminal import Bar, say_submission
 from ensemble.errors import UsageError
 from ensemble.runs import KEPT
@@ -36,33 +37,49 @@ def run_command(*, as_json: bool, **settings: Any) -> int:
 
 @click.command(epilog="Example: ensemble vote submissions/first --voting hard --out submissions/2")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--predictions",
+    multiple=True,
+    metavar="[NAME=]FILE...",
+    help="Predictions made elsewhere, one family a file (parquet, csv, npz), or the families of "
+    "a run's predictions.parquet; in place of RUN and --members.",
+)
 @vote_options
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout.")
-def vote_command(*, run: Path | None, as_json: bool, **settings: Any) -> int:
-    """Vote again on predictions that the store holds; no model runs.
+def vote_command(
+    *, run: Path | None, predictions: tuple[str, ...], as_json: bool, **settings: Any
+) -> int:
+    """Vote again on predictions that the store holds or that were made elsewhere; no model runs.
 
-    Give the folder of an earlier RUN, or the same --members, --images and --tta. What is not said
-    beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was in RUN;
-    `--weights uniform` weighs families alike.
+    Give the folder of an earlier RUN, or the same --members, --images and --tta, or --predictions.
+    What is not said beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was
+    in RUN; `--weights uniform` weighs families alike.
     """
     from ensemble import pipeline
 
-    if run is not None:
-        _check_beside(run)
+    decided = "--predictions" if predictions else run
+    if decided is not None:
+        _check_beside(decided, (*_DECIDED, "run") if predictions else _DECIDED)
     recipe = recipe_of(settings)
     given = [name for name in KEPT if _said(name)]
     with Bar(sys.stderr) as bar:
-        result = pipeline.vote(recipe, run, bar, given)
+        if predictions:
+            joined = pipeline.read_predictions(named_files(predictions))
+            result = pipeline.vote_predictions(recipe, joined, bar)
+        else:
+            result = pipeline.vote(recipe, run, bar, given)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 
 
-def _check_beside(run: Path) -> None:
-    """Refuse flags that an earlier run has decided already."""
-    beside = [name for name in _DECIDED if _said(name)]
+def _check_beside(decided: Path | str, names: Sequence[str]) -> None:
+    """Refuse arguments that an earlier run, or a file of predictions, has decided already."""
+    beside = [name for name in names if _said(name)]
     if beside:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
-        raise UsageError(f"{flags}: {run} has decided it already; leave it out, or leave out {run}")
+        flags = ", ".join("RUN" if n == "run" else f"--{n.replace('_', '-')}" for n in beside)
+        raise UsageError(
+            f"{flags}: {decided} has decided it already; leave it out, or leave out {decided}"
+        )
 
 
 def _said(name: str) -> bool:

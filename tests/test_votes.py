@@ -1,0 +1,143 @@
+"""Predictions made elsewhere: joined by id and class name, voted on, and never taken for OOF."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CLASSES, ensemble
+
+from ensemble import api, oof
+from ensemble.errors import ContractError, UsageError
+from ensemble.oof import Oof
+from ensemble.votes import votes_from
+from ensemble.weights import Weights, to_json
+
+IDS = ("007", "NA", "1e5", "img10", "img9")
+PROBS = np.random.default_rng(4).dirichlet(np.ones(3), (2, 5))
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ant.csv, and bee.csv with its rows and its columns in another order."""
+    monkeypatch.chdir(tmp_path)
+    ant = pd.DataFrame(PROBS[0], pd.Index(IDS, name="id"), list(CLASSES))
+    ant.to_csv("ant.csv")
+    bee = pd.DataFrame(PROBS[1], pd.Index(IDS, name="id"), list(CLASSES))
+    bee.iloc[::-1, [2, 0, 1]].to_csv("bee.csv")
+
+
+def test_files_of_elsewhere_are_joined_by_id_and_class_name() -> None:
+    assert ensemble("vote", "--predictions", "ant.csv", "bee.csv", "--output", "probs",
+                    "--out", "out") == 0  # fmt: skip
+    table = pd.read_csv("out/submission.csv", dtype={"id": str}, keep_default_na=False)
+    assert sorted(table["id"]) == sorted(IDS)
+    found = table.set_index("id").loc[list(IDS), list(CLASSES)]
+    np.testing.assert_allclose(found, PROBS.mean(0), atol=1e-9)
+
+
+def test_a_family_is_named_on_the_command_line() -> None:
+    Path("weights.json").write_text(json.dumps({"weights": {"ant": 1, "mate": 3}}))
+    assert ensemble("vote", "--predictions", "ant.csv", "mate=bee.csv", "--weights", "weights.json",
+                    "--out", "out") == 0  # fmt: skip
+    record = json.loads(Path("out/run.json").read_text())
+    assert [m["family"] for m in record["members"]] == ["ant", "mate"]
+
+
+def test_a_runs_predictions_are_read_with_its_members(members: list[Path], images: Path) -> None:
+    first = api.run(members, images, out="first", device="cpu", weights={"ant": 0.3, "bee": 0.7})
+    read = oof.read(Path("first/predictions.parquet"))
+    assert read.deployed
+    assert {len(hashes) for hashes in read.members.values()} == {2}
+    again = api.vote(predictions=read, weights={"ant": 0.3, "bee": 0.7}, out="again")
+    assert again.labels == first.labels
+    np.testing.assert_allclose(again.probs, first.probs, atol=1e-7)
+
+
+def test_weights_of_other_members_are_refused_for_a_runs_predictions(
+    members: list[Path], images: Path
+) -> None:
+    api.run(members, images, out="first", device="cpu")
+    read = oof.read(Path("first/predictions.parquet"))
+    tuned = Weights({"ant": 1, "bee": 2}, classes=CLASSES, members={"ant": ("0" * 64,)})
+    with pytest.raises(UsageError, match="tuned for other members of ant"):
+        api.vote(predictions=read, weights=tuned)
+
+
+def test_weights_of_members_that_nobody_knows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    tuned = Weights({"ant": 1, "bee": 2}, classes=CLASSES, members={"ant": ("0" * 64,), "bee": ()})
+    Path("weights.json").write_text(json.dumps(to_json(tuned)))
+    flags = ["--predictions", "ant.csv", "bee.csv", "--weights", "weights.json"]
+    assert ensemble("vote", *flags, "--out", "out") == 0
+    assert "taken on trust" in capsys.readouterr().err
+
+
+def test_classes_take_the_order_that_the_weights_were_tuned_for() -> None:
+    read = oof.read(Path("bee.csv"))
+    assert read.classes != CLASSES
+    votes = votes_from(read, CLASSES)
+    assert votes.head.classes == CLASSES
+    rows = [votes.ids.index(name) for name in IDS]
+    np.testing.assert_allclose(votes.ballots[0].probs[rows], PROBS[1])
+
+
+def test_other_classes_than_the_weights_were_tuned_for_are_refused() -> None:
+    with pytest.raises(UsageError, match="tuned for cat, cow"):
+        votes_from(oof.read(Path("ant.csv")), ("cat", "cow"))
+
+
+def test_a_sample_with_an_id_without_a_prediction_publishes_nothing() -> None:
+    Path("sample.csv").write_text("id,label\n" + "".join(f"{i},cat\n" for i in (*IDS, "img11")))
+    with pytest.raises(ContractError, match="img11"):
+        api.vote(predictions=oof.read(Path("ant.csv")), sample="sample.csv", out="out")
+    assert not Path("out/submission.csv").exists()
+
+
+def test_frames_are_voted_on_from_python() -> None:
+    frames = {n: pd.read_csv(f"{n}.csv", dtype={"id": str}, keep_default_na=False, index_col="id")
+              for n in ("ant", "bee")}  # fmt: skip
+    found = api.vote(predictions=frames, out="out", voting="geometric")
+    pooled = np.sqrt(PROBS[0] * PROBS[1])
+    expected = dict(zip(IDS, pooled / pooled.sum(1, keepdims=True), strict=True))
+    for name, row in zip(found.ids, found.probs, strict=True):
+        np.testing.assert_allclose(row, expected[name], atol=1e-9)
+
+
+def test_other_predictions_do_not_replace_a_vote() -> None:
+    api.vote(predictions=oof.read(Path("ant.csv")), out="out")
+    api.vote(predictions=oof.read(Path("ant.csv")), out="out")
+    with pytest.raises(UsageError, match="other settings"):
+        api.vote(predictions=oof.read(Path("bee.csv"), "ant"), out="out")
+
+
+def test_a_vote_on_predictions_of_elsewhere_cannot_be_voted_on_by_its_folder() -> None:
+    api.vote(predictions=oof.read(Path("ant.csv")), out="out")
+    with pytest.raises(UsageError, match="name them again with --predictions"):
+        api.vote("out")
+
+
+def test_predictions_beside_members_or_a_run_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ensemble("vote", "out", "--predictions", "ant.csv") == 2
+    assert "RUN: --predictions has decided it already" in capsys.readouterr().err
+    assert ensemble("vote", "--members", "folds", "--predictions", "ant.csv") == 2
+    with pytest.raises(UsageError, match="and not both"):
+        api.vote()
+
+
+def test_a_runs_predictions_are_no_oof() -> None:
+    found = replace(oof.read(Path("ant.csv")), deployed=True)
+    labels = dict.fromkeys(IDS, "cat")
+    with pytest.raises(UsageError, match="make them with `ensemble oof`"):
+        api.tune_weights(found, labels, metric="log_loss")
+
+
+def test_rows_are_joined_whatever_their_order() -> None:
+    joined = oof.join([oof.read(Path("bee.csv")), oof.read(Path("ant.csv"))])
+    assert isinstance(joined, Oof)
+    rows = [joined.ids.index(name) for name in IDS]
+    columns = [joined.classes.index(name) for name in CLASSES]
+    np.testing.assert_allclose(joined.families["ant"][rows][:, columns], PROBS[0])
