@@ -216,6 +216,8 @@ def tune_weights(
     groups: "Mapping[str, str] | pd.Series[Any] | None" = None,
     pool: Pool | None = None,
     polish: Polish = "auto",
+    holdout: "Oof | Mapping[str, pd.DataFrame] | None" = None,
+    holdout_labels: "Mapping[str, str] | pd.Series[Any] | None" = None,
     progress: Progress | None = None,
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
@@ -227,8 +229,11 @@ def tune_weights(
         metric: A metric by name, or "pkg.mod:fn".
         folds: The fold of each id, where `oof` does not say.
         groups: The group of each id: rows that belong together.
-        pool: "linear" or "log-linear"; None for the metric's default.
+        pool: "linear", "log-linear" or "rank"; None for the metric's default.
         polish: Whether to chase the metric itself: "auto", "always" or "off".
+        holdout: As `oof`, of rows outside all folds, each family the mean of its folds: the
+            temperature is fitted on them.
+        holdout_labels: The class of each of these rows; None takes it from `labels`.
         progress: Told of what makes the answer weak.
 
     Returns:
@@ -249,7 +254,12 @@ def tune_weights(
     if groups is not None:
         texts = {str(name): str(group) for name, group in groups.items()}
         numbers = gate.groups_of(joined.ids, texts, joined.folds)
-    return blending.weigh(joined, named, order, numbers, progress or Quiet())
+    weights = blending.weigh(joined, named, order, numbers, progress or Quiet())
+    if holdout is None:
+        return weights
+    if holdout_labels is not None:
+        named = {str(name): str(label) for name, label in holdout_labels.items()}
+    return blending.calibrate(weights, _oof(holdout), named, joined.ids)
 
 
 def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> list["Exported"]:

@@ -1,9 +1,9 @@
 """Composing what comes before a blend: out-of-fold predictions, and weights tuned on them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from ensemble.lineup import Player
 from ensemble.metrics import Metric, Score
 from ensemble.oof import Oof
 from ensemble.paths import load_object
-from ensemble.pools import Stack
+from ensemble.pools import Stack, tempered
 from ensemble.predict import Progress
 from ensemble.scoring import Quiet, find_images, line_up, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of
+from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.evidence import (
     Tuned,
     error_correlations,
@@ -30,8 +31,11 @@ from ensemble.tuning.evidence import (
     leave_one_out,
     tune,
 )
-from ensemble.votes import Entry, hashes_of
-from ensemble.weights import Decision, Polish, Pool, Weights
+from ensemble.votes import Entry, hashes_of, votes_from
+from ensemble.voting import fuse
+from ensemble.weights import Decision, Polish, Pool, Weights, check_fits
+
+_OF_PROBABILITIES: Final = ("log_loss", "brier", "qwk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class TuneOrder:
 
     `files` are OOF files with the name of their family, or None for those that the file names.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
-    of the labels. `pool` None takes the metric's default.
+    of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
+    outside all folds; `holdout_labels` None takes their labels from `labels` too.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -51,6 +56,8 @@ class TuneOrder:
     group: str | None = None
     pool: Pool | None = None
     polish: Polish = "auto"
+    holdout: Sequence[tuple[str | None, Path]] = ()
+    holdout_labels: Path | None = None
 
 
 def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
@@ -90,7 +97,7 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
-    joined = files.join([files.read(path, name) for name, path in order.files])
+    joined = files.read_all(order.files)
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
     labels = column_of(order.labels, order.label_column)
@@ -98,7 +105,46 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
     if order.group is not None:
         named = column_of(order.labels, order.group)
         groups = gate.groups_of(joined.ids, named, joined.folds)
-    return weigh(joined, labels, order, groups, progress)
+    weights = weigh(joined, labels, order, groups, progress)
+    if not order.holdout:
+        return weights
+    if order.holdout_labels is not None:
+        labels = column_of(order.holdout_labels, order.label_column)
+    return calibrate(weights, files.read_all(order.holdout), labels, joined.ids)
+
+
+def calibrate(
+    weights: Weights, holdout: Oof, labels: Mapping[str, str], tuned_on: Collection[str]
+) -> Weights:
+    """Fit the temperature on rows that no fold saw, predicted as the test images will be.
+
+    Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
+    better and less confident. So its temperature is another, which only such rows tell.
+
+    Args:
+        weights: What `weigh` gave.
+        holdout: The families' predictions of the hold-out rows, each the mean of its folds.
+        labels: The class of each of these rows.
+        tuned_on: The ids that the weights were tuned on.
+
+    Raises:
+        UsageError: rows that the weights were tuned on, or other families, members or classes.
+    """
+    if weights.pool == "rank":
+        raise UsageError("--holdout: ranks are no probabilities, and have no temperature")
+    if seen := sorted(set(holdout.ids) & set(tuned_on)):
+        raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
+    votes = votes_from(holdout, weights.classes)
+    check_fits(weights, votes.head.classes, votes.hashes)
+    y = gate.truth_of(votes.ids, labels, votes.head.classes)
+    plain = replace(weights, temperature=1.0)
+    probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
+    temperature = temperature_of(probs, y)
+    before, after = (metrics.log_loss(y, tempered(probs, t))
+                     for t in (weights.temperature, temperature))  # fmt: skip
+    record = {"n": len(y), "log_loss_before": before, "log_loss": after}
+    evidence = {**weights.evidence, "holdout": record}
+    return replace(weights, temperature=temperature, evidence=evidence)
 
 
 def weigh(
@@ -117,6 +163,11 @@ def weigh(
     if oof.task != "classification":
         raise UsageError(f"weights are tuned for classes only; these predictions are {oof.task}")
     metric = metric_named(order.metric, oof.task)
+    if order.pool == "rank" and metric.name in _OF_PROBABILITIES:
+        raise UsageError(
+            f"a pool of ranks gives scores that are no probabilities, which {metric.name} needs; "
+            f"it suits auc, or metrics of labels"
+        )
     if oof.rescaled:
         progress.warn(files.told_of_rescaling(oof.rescaled))
     y = gate.truth_of(oof.ids, labels, oof.classes)
@@ -145,11 +196,20 @@ def weigh(
             prior=() if blend.prior is None else tuple(blend.prior.tolist()),
             cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
         ),
+        ranks=_ranks_of(found, names),
         classes=oof.classes,
         members=oof.members,
         metric=metric.name,
         evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
     )
+
+
+def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Return the quantiles of a pool of ranks, also where the plain mean was better."""
+    if found.fitted.ranks is None:
+        return {}
+    rows = found.fitted.ranks.tolist()
+    return {name: tuple(map(tuple, knots)) for name, knots in zip(names, rows, strict=True)}
 
 
 def metric_named(name: str, task: Task) -> Metric:

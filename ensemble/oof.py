@@ -115,6 +115,11 @@ def read(path: Path, name: str | None = None) -> Oof:
     return checked(path, found)
 
 
+def read_all(given: Sequence[tuple[str | None, Path]]) -> Oof:
+    """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
+    return join([read(path, name) for name, path in given])
+
+
 def join(parts: Sequence[Oof]) -> Oof:
     """Join files of predictions by id and class name; families come sorted by name.
 

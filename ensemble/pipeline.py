@@ -99,7 +99,7 @@ def vote_predictions(
 
     Args:
         recipe: How to vote and what to write; it names no members and no images.
-        predictions: The families' predictions of the same rows; see `read_predictions`.
+        predictions: The families' predictions of the same rows; see `oof.read_all`.
         progress: Told of warnings.
 
     Raises:
@@ -121,15 +121,6 @@ def vote_predictions(
     facts: dict[str, object] = {"provider": None, "evaluations": 0}
     keys = [str(member["sha256"]) for member in votes.members]
     return _published(recipe, votes, keys, facts, progress)
-
-
-def read_predictions(given: Sequence[tuple[str | None, Path]]) -> Oof:
-    """Read files of predictions, each with the name of its family or None, and join them by id.
-
-    Raises:
-        UsageError: a file cannot be read, or the files do not fit together.
-    """
-    return files.join([files.read(path, name) for name, path in given])
 
 
 def _published(

@@ -10,6 +10,12 @@ from ensemble.arrays import Indices, Pooled
 Stack: TypeAlias = NDArray[np.float64]
 """float64 (M, N, C): the predictions of M families or members."""
 
+Knots: TypeAlias = NDArray[np.float64]
+"""float64 (M, C, K): K quantiles of each family's scores for each class."""
+
+QUANTILES: Final = 201
+"""How many quantiles stand for a distribution of scores."""
+
 LOG_FLOOR: Final = -14.0
 """The least log probability of a log-linear pool: one family's zero must not veto a class."""
 
@@ -40,6 +46,27 @@ def clipped_logs(stack: Stack) -> Stack:
 def log_linear(stack: Stack, exponents: NDArray[np.float64]) -> Pooled:
     """Return softmax(Σ β log p) over the classes, float64 (N, C), with exponents β (M,)."""
     return _softmax(np.tensordot(exponents, clipped_logs(stack), 1))
+
+
+def quantiles(stack: Stack, points: int = QUANTILES) -> Knots:
+    """Return where each family's scores for each class lie, float64 (M, C, points), ascending."""
+    return np.moveaxis(np.quantile(stack, np.linspace(0, 1, points), axis=1), 0, -1)
+
+
+def ranked(stack: Stack, knots: Knots) -> Stack:
+    """Return the share of reference scores below each score, float64 (M, N, C), 0 to 1.
+
+    The empirical distribution that `quantiles` gave, straight between its points; what lies in
+    one place has the mean of its ranks. The ranks of new rows are thus those among the reference
+    rows, and do not depend on each other.
+    """
+    levels = np.linspace(0, 1, knots.shape[-1])
+    ranks = np.empty(stack.shape)
+    for family, c in np.ndindex(knots.shape[:2]):
+        points, place = np.unique(knots[family, c], return_inverse=True)
+        means = np.bincount(place, levels) / np.bincount(place)
+        ranks[family, :, c] = np.interp(stack[family, :, c], points, means)
+    return ranks
 
 
 def tempered(probs: Pooled, temperature: float) -> Pooled:

@@ -9,7 +9,7 @@ Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Task: TypeAlias = Literal["classification", "multilabel", "regression"]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
-Voting: TypeAlias = Literal["soft", "hard", "geometric"]
+Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
 
 
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {

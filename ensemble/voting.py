@@ -47,11 +47,12 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
         ballots: The members, in any order; their rows and classes are the same.
         voting: "soft" (weighted mean), "geometric" (weighted mean of logarithms, then
             renormalised for classification; where the families exclude every class between
-            them, as soft) or "hard" (each member votes for its argmax with
-            its family's weight divided by the family's members; ties go to the largest summed
-            probability, then to the lowest class index).
-        weights: A weight for each family, by name; None weighs families alike. A log-linear pool,
-            a temperature and a decision rule go with a soft vote only.
+            them, as soft), "rank" (weighted mean of ranks among the OOF predictions that the
+            weights were tuned on: scores in 0 to 1 that do not sum to 1) or "hard" (each member
+            votes for its argmax with its family's weight divided by the family's members; ties go
+            to the largest summed probability, then to the lowest class index).
+        weights: A weight for each family, by name; None weighs families alike. A pool other than
+            the linear one, a temperature and a decision rule go with a soft vote only.
         task: What the head predicts.
 
     Raises:
@@ -72,9 +73,12 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
     probs = pools.linear(stack, vector)
     if voting == "geometric":
         probs = _geometric(stack, vector, probs, task)
+    elif "rank" in (voting, weights.pool):
+        knots = np.array([weights.ranks[name] for name in families])
+        probs = pools.linear(pools.ranked(stack, knots), vector)
     elif weights.pool == "log-linear":
         probs = pools.log_linear(stack, vector)
-    elif weights.temperature != 1:
+    if weights.temperature != 1:
         probs = pools.tempered(probs, weights.temperature)
     labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
     return Fused(probs, labels, families)
@@ -117,6 +121,21 @@ def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled
     return votes, pools.winners(votes, pools.linear(stack, vector))
 
 
+def _check_rank(voting: Voting, weights: Weights | None, task: Task) -> None:
+    if task == "regression":
+        raise UsageError("a rank vote gives ranks and no values; use --voting soft for regression")
+    if weights is None or weights.ranks.keys() != weights.families.keys():
+        raise UsageError(
+            "a rank vote ranks among out-of-fold predictions: it needs a weights.json that holds "
+            "them, by `ensemble tune-weights --pool rank`"
+        )
+    if voting not in ("soft", "rank") or weights.pool == "log-linear" or weights.ruled:
+        raise UsageError(
+            f"these weights belong to a {weights.pool} pool with its own temperature or rule: they "
+            f"do not go with --voting {voting}. Tune them with --pool rank"
+        )
+
+
 def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
     """Check that a vote has a meaning for the task and the weights.
 
@@ -124,6 +143,9 @@ def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
         UsageError: it has none.
     """
     plain = weights is None or weights.plain
+    if voting == "rank" or (weights is not None and weights.pool == "rank"):
+        _check_rank(voting, weights, task)
+        return
     if voting != "soft" and not plain:
         raise UsageError(
             f"these weights carry a pool, temperature or decision rule of a soft vote: they do not "

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
@@ -15,7 +16,7 @@ from ensemble.errors import UsageError, few
 
 SCHEMA: Final = 1
 
-Pool = Literal["linear", "log-linear"]
+Pool = Literal["linear", "log-linear", "rank"]
 Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
 
@@ -36,9 +37,11 @@ class Decision:
 class Weights:
     """How families become one prediction.
 
-    `families` are weights of a linear pool, on any scale, or exponents of a log-linear one.
-    `classes` and `members` (each family's member hashes) are what the weights were tuned for,
-    and empty where nobody says. `evidence` is for people.
+    `families` are weights of a linear pool or of one of ranks, on any scale, or exponents of a
+    log-linear one. `ranks` are each family's quantiles for each class (C, K), out of fold, by
+    which scores become ranks; empty where nobody asked for them. `classes` and `members` (each
+    family's member hashes) are what the weights were tuned for, and empty where nobody says.
+    `evidence` is for people.
     """
 
     families: Mapping[str, float]
@@ -49,11 +52,17 @@ class Weights:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     metric: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    ranks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+
+    @property
+    def ruled(self) -> bool:
+        """Whether a temperature or a decision rule goes with the pool."""
+        return (self.temperature, self.decision) != (1.0, Decision())
 
     @property
     def plain(self) -> bool:
         """Whether these are the numbers of a linear pool, and nothing else."""
-        return (self.pool, self.temperature, self.decision) == ("linear", 1.0, Decision())
+        return self.pool == "linear" and not self.ruled
 
 
 def from_text(text: str) -> Weights:
@@ -108,6 +117,7 @@ def from_record(record: object, where: str) -> Weights:
     reader = _Reader(where)
     rule = reader.mapping(record, "decision")
     members = reader.mapping(record, "families")
+    ranks = reader.mapping(record, "ranks")
     return Weights(
         families={k: reader.number(v, k) for k, v in reader.some(record, "weights").items()},
         pool=reader.pool(record.get("pool", "linear")),
@@ -117,6 +127,7 @@ def from_record(record: object, where: str) -> Weights:
             prior=reader.numbers(rule, "prior"),
             cut_points=reader.numbers(rule, "cut_points"),
         ),
+        ranks={k: reader.knots(v, f"ranks.{k}") for k, v in ranks.items()},
         classes=reader.texts(record.get("classes") or [], "classes"),
         members={k: reader.texts(v, f"families.{k}") for k, v in members.items()},
         metric=str(record.get("metric") or ""),
@@ -134,6 +145,7 @@ def to_json(weights: Weights) -> dict[str, object]:
         "weights": dict(weights.families),
         "temperature": weights.temperature,
         "decision": asdict(weights.decision),
+        "ranks": {name: [list(row) for row in rows] for name, rows in weights.ranks.items()},
         "evidence": dict(weights.evidence),
         "families": {name: list(hashes) for name, hashes in weights.members.items()},
     }
@@ -158,6 +170,12 @@ def check_fits(
             f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
             f"{list(classes)[:5]}"
         )
+    for family, rows in weights.ranks.items():
+        if len(rows) != len(classes):
+            raise UsageError(
+                f"the weights have ranks of {len(rows)} classes for {family}; here are "
+                f"{len(classes)}"
+            )
     for family, hashes in weights.members.items():
         here = set(members.get(family, ()))
         if here and here != set(hashes):
@@ -225,6 +243,15 @@ class _Reader:
         if not isinstance(value, list):
             raise self._bad(name, "a list of numbers", value)
         return tuple(self.number(v, name) for v in value)
+
+    def knots(self, value: object, name: str) -> tuple[tuple[float, ...], ...]:
+        rows = value if isinstance(value, list) else []
+        found = tuple(self.numbers({name: row}, name) for row in rows)
+        if not found or len({len(row) for row in found}) > 1 or len(found[0]) < 2:
+            raise self._bad(name, "a list of quantiles for each class, all of one length", value)
+        if any(b < a for row in found for a, b in pairwise(row)):
+            raise self._bad(name, "quantiles that ascend", value)
+        return found
 
     def texts(self, value: object, name: str) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):

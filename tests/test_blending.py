@@ -3,12 +3,14 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from blends import tied
 from conftest import CLASSES, ensemble, save_member, toy_card, toy_model
 from onnx import numpy_helper
 from PIL import Image
@@ -282,3 +284,102 @@ def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
     labels = column_of(Path("train.csv"), "label")
     with pytest.raises(UsageError, match="folds: no fold for img1"):
         api.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
+
+
+def held_out(temperature: float, rows: int = 400) -> tuple[oof.Oof, dict[str, str]]:
+    """Rows outside the folds whose probabilities are right at some temperature."""
+    rng = np.random.default_rng(8)
+    scores = rng.normal(0, 2, (rows, 3))
+    right = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    truth = [CLASSES[rng.choice(3, p=p)] for p in right]
+    said = np.exp(scores * temperature)
+    said /= said.sum(1, keepdims=True)
+    ids = tuple(f"held{row}" for row in range(rows))
+    found = oof.Oof(ids, CLASSES, {"ant": said, "bee": said}, deployed=True)
+    return found, dict(zip(ids, truth, strict=True))
+
+
+def test_the_temperature_comes_from_rows_outside_all_folds() -> None:
+    labels = column_of(Path("train.csv"), "label")
+    tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="accuracy", pool="linear"))
+    holdout, truth = held_out(0.5)
+    found = blending.calibrate(tuned, holdout, truth, tuple(labels))
+    assert found.families == tuned.families
+    assert found.temperature == pytest.approx(0.5, rel=0.2)
+    assert found.evidence["holdout"]["n"] == 400
+    assert found.evidence["holdout"]["log_loss"] < found.evidence["holdout"]["log_loss_before"]
+
+
+def test_hold_out_files_are_read_by_the_command() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    holdout, truth = held_out(0.5)
+    oof.write(Path("holdout.parquet"), holdout)
+    lines = "".join(f"{name},{label}\n" for name, label in truth.items())
+    Path("held.csv").write_text("id,label\n" + lines)
+    files = ["--oof", *(str(path) for _, path in order.files), "--labels", "train.csv"]
+    assert ensemble("tune-weights", *files, "--holdout", "holdout.parquet", "--holdout-labels",
+                    "held.csv") == 0  # fmt: skip
+    written = json.loads(Path("weights.json").read_text())
+    assert written["evidence"]["holdout"]["n"] == 400
+    assert ensemble("tune-weights", *files, "--holdout", "holdout.parquet") == 2
+
+
+def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    tuned, labels = tune_weights(order), column_of(Path("train.csv"), "label")
+    same = oof.join([oof.read(path) for _, path in order.files])
+    with pytest.raises(UsageError, match=r"tuned on img0.*take other rows"):
+        blending.calibrate(tuned, same, labels, same.ids)
+
+
+def test_a_hold_out_of_other_families_is_refused() -> None:
+    tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}))
+    holdout, truth = held_out(0.5)
+    other = replace(holdout, families={"ant": holdout.families["ant"]})
+    with pytest.raises(UsageError, match="no family for bee"):
+        blending.calibrate(tuned, other, truth, ())
+
+
+def test_python_takes_a_hold_out_too() -> None:
+    table = oof.join([oof.read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
+    holdout, truth = held_out(0.5)
+    labels = column_of(Path("train.csv"), "label")
+    found = api.tune_weights(
+        table, labels, metric="log_loss", holdout=holdout, holdout_labels=truth
+    )
+    assert "holdout" in found.evidence
+
+
+def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.5})
+    files = [str(path) for _, path in order.files]
+    assert ensemble("tune-weights", "--oof", *files, "--labels", "train.csv", "--metric", "auc",
+                    "--pool", "rank") == 0  # fmt: skip
+    assert ensemble("vote", "--predictions", *files, "--voting", "rank", "--weights",
+                    "weights.json", "--output", "probs", "--out", "out") == 0  # fmt: skip
+    table = pd.read_csv("out/submission.csv", index_col="id")
+    one, two = (oof.read(path) for _, path in order.files)
+    for c, name in enumerate(CLASSES):
+        ranks = sum(pd.Series(f.families[n][:, c], f.ids).rank(pct=True)
+                    for n, f in (("ant", one), ("bee", two))) / 2  # fmt: skip
+        np.testing.assert_allclose(table[name].loc[list(one.ids)], ranks, atol=0.02)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "qwk"])
+def test_ranks_are_refused_where_probabilities_are_needed(metric: str) -> None:
+    with pytest.raises(UsageError, match="scores that are no probabilities"):
+        tune_weights(tuned_on({"ant": 2.0}, metric=metric, pool="rank"))
+
+
+def test_every_order_of_the_families_gives_the_same_weights() -> None:
+    """The tie fixture: few rows, and many blends that are equally good."""
+    stack, y = tied()
+    ids = tuple(map(str, range(len(y))))
+    labels = {name: CLASSES[c] for name, c in zip(ids, y, strict=True)}
+    parts = [oof.Oof(ids, CLASSES[:2], {f"m{m}": p}) for m, p in enumerate(stack)]
+    found = {
+        tuple(api.tune_weights(oof.join(order), labels, metric="accuracy", polish="always")
+              .families.items())
+        for order in permutations(parts)
+    }  # fmt: skip
+    assert len(found) == 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blends import golden, many, noise
+from blends import binary, golden, many, noise
 from numpy.typing import NDArray
 
 from ensemble import pools
@@ -10,6 +10,7 @@ from ensemble.metrics import metric_of
 from ensemble.tuning import evidence
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit, uniform
+from ensemble.weights import Polish
 
 
 def folds_of(rows: int, folds: int = 5) -> NDArray[np.int64]:
@@ -50,6 +51,19 @@ def test_noise_gives_no_evidence_and_the_plain_mean() -> None:
     assert found.evidence.nested == pytest.approx(0.5, abs=0.03)
     assert found.evidence.verdict == "no evidence"
     np.testing.assert_array_equal(found.blend.weights, uniform(40).weights)
+
+
+@pytest.mark.parametrize("polish", ["off", "always"])
+def test_a_pool_of_ranks_serves_the_auc_of_families_on_other_scales(polish: Polish) -> None:
+    stack, y = golden()
+    squeezed = stack.copy()
+    squeezed[0] = binary(0.5 + (stack[0, :, 1] - 0.5) / 50)  # the same order, and hardly a weight
+    metric = metric_of("auc", "classification")
+    folds = np.arange(len(y)) % 5
+    found = tune(squeezed, y, metric, folds=folds, pool="rank", polish=polish)
+    assert found.blend.pool == "rank"
+    assert found.evidence.verdict == "gain"
+    assert metric.score(y, found.blend.predicted(squeezed)) > 0.89
 
 
 def test_a_family_without_a_share_is_dropped() -> None:

@@ -1,5 +1,6 @@
 """The laws of voting, and scikit-learn as the oracle."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -206,3 +207,56 @@ def test_tuned_weights_go_with_a_soft_vote_only(voting: Voting) -> None:
     tuned = Weights({"m0": 1, "m1": 1}, "log-linear")
     with pytest.raises(UsageError, match="soft vote"):
         fuse(ballots(0, members=2), voting, tuned, "classification")
+
+
+RANKED = Weights(
+    {"m0": 1, "m1": 3}, "rank", ranks={f"m{i}": ((0.0, 0.2, 1.0),) * 5 for i in range(2)}
+)
+
+
+def test_a_rank_vote_is_the_weighted_mean_of_ranks() -> None:
+    voters = ballots(5, members=2)
+    stack = np.stack([b.probs.astype(np.float64) for b in voters])
+    ranks = np.where(stack <= 0.2, stack / 0.4, 0.5 + (stack - 0.2) / 1.6)
+    for voting in ("soft", "rank"):
+        found = fuse(voters, voting, RANKED, "classification")
+        np.testing.assert_allclose(found.probs, (ranks[0] + 3 * ranks[1]) / 4, atol=1e-12)
+
+
+def test_a_rank_vote_keeps_the_order_within_a_family() -> None:
+    voters = ballots(6, members=1)
+    lone = Weights({"m0": 1}, ranks={"m0": RANKED.ranks["m0"]})
+    found = fuse(voters, "rank", lone, "classification")
+    for c in range(5):
+        assert np.array_equal(np.argsort(found.probs[:, c]), np.argsort(voters[0].probs[:, c]))
+
+
+@pytest.mark.parametrize(
+    ("voting", "weights", "message"),
+    [
+        ("rank", None, "tune-weights --pool rank"),
+        ("rank", Weights({"m0": 1, "m1": 1}), "tune-weights --pool rank"),
+        ("hard", RANKED, "do not go with --voting hard"),
+        ("rank", replace(RANKED, pool="log-linear"), "log-linear pool"),
+        ("rank", replace(RANKED, temperature=2.0), "temperature"),
+    ],
+)
+def test_a_rank_vote_without_a_meaning_is_refused(
+    voting: Voting, weights: Weights | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        fuse(ballots(0, members=2), voting, weights, "classification")
+
+
+def test_a_rank_vote_of_a_regression_is_refused() -> None:
+    with pytest.raises(UsageError, match="no values"):
+        fuse(ballots(0, members=2), "rank", RANKED, "regression")
+
+
+def test_a_temperature_goes_with_a_log_linear_pool_too() -> None:
+    voters = ballots(3, members=2, classes=3)
+    cool = Weights({"m0": 0.4, "m1": 0.9}, "log-linear", 0.8)
+    found = fuse(voters, "soft", cool, "classification")
+    scaled = Weights({"m0": 0.4 / 0.8, "m1": 0.9 / 0.8}, "log-linear")
+    expected = fuse(voters, "soft", scaled, "classification")
+    np.testing.assert_allclose(found.probs, expected.probs, atol=1e-6)

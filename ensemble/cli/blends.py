@@ -92,8 +92,8 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     "--pool",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "linear", "log-linear"]),
-    help="How families are pooled.",
+    type=click.Choice(["auto", "linear", "log-linear", "rank"]),
+    help="How families are pooled; rank pools ranks among the OOF rows, for an AUC.",
 )
 @click.option(
     "--polish",
@@ -102,6 +102,18 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     type=click.Choice(["auto", "always", "off"]),
     help="Whether to chase the metric "
     "itself: only if that proves itself out of fold, always, or never.",
+)
+@click.option(
+    "--holdout",
+    multiple=True,
+    metavar="[NAME=]FILE...",
+    help="Predictions of rows outside all folds, each family the mean of its folds, such as a "
+    "run's predictions.parquet: the temperature is fitted on them.",
+)
+@click.option(
+    "--holdout-labels",
+    type=click.Path(path_type=Path),
+    help="A CSV with the labels of these rows.  [default: --labels]",
 )
 @click.option(
     "--out",
@@ -136,7 +148,8 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
 
     files = named_files(flags.pop("files"))
     pool = None if flags["pool"] == "auto" else flags["pool"]
-    return TuneOrder(files=files, **{**flags, "pool": pool})
+    holdout = named_files(flags.pop("holdout"))
+    return TuneOrder(files=files, holdout=holdout, **{**flags, "pool": pool})
 
 
 def _draw(weights: "Weights", path: Path) -> None:

@@ -16,7 +16,7 @@ _SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha"
                    "allow_truncated", "device", "store", "batch_size", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
-_LISTS: Final = ("--members", "--images", "--oof", "--predictions")
+_LISTS: Final = ("--members", "--images", "--oof", "--predictions", "--holdout")
 
 
 def spread_lists(args: list[str]) -> list[str]:
@@ -106,8 +106,9 @@ _INPUTS: Final = (
 )  # fmt: skip
 
 _OUTPUTS: Final = (
-    option("--voting", default=_DEFAULT.voting, type=click.Choice(["soft", "hard", "geometric"]),
-           help="How members become one prediction."),
+    option("--voting", default=_DEFAULT.voting,
+           type=click.Choice(["soft", "hard", "geometric", "rank"]),
+           help="How members become one prediction; rank needs weights of `--pool rank`."),
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),

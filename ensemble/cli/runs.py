@@ -55,7 +55,7 @@ def vote_command(
     What is not said beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was
     in RUN; `--weights uniform` weighs families alike.
     """
-    from ensemble import pipeline
+    from ensemble import oof, pipeline
 
     decided = "--predictions" if predictions else run
     if decided is not None:
@@ -64,7 +64,7 @@ def vote_command(
     given = [name for name in KEPT if _said(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
-            joined = pipeline.read_predictions(named_files(predictions))
+            joined = oof.read_all(named_files(predictions))
             result = pipeline.vote_predictions(recipe, joined, bar)
         else:
             result = pipeline.vote(recipe, run, bar, given)

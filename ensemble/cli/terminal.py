@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ensemble.weights import Weights
 
 _NOTHING: Final = "no evidence"
+_CONFIDENCE: Final = ("log_loss", "brier")
 _WIDEST: Final = 12
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
@@ -150,6 +151,16 @@ def say_weights(weights: "Weights", path: Path) -> None:
     plain = seen["nested"] is not None and seen["verdict"] == _NOTHING
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
+    if held := seen.get("holdout"):
+        console.print(
+            f"temperature {weights.temperature:.3f} by {held['n']} hold-out rows: their log-loss "
+            f"goes from {held['log_loss_before']:.5f} to {held['log_loss']:.5f}"
+        )
+    elif weights.metric in _CONFIDENCE and weights.pool != "rank":
+        console.print(
+            "confidence is that of single folds; the mean of folds may want another temperature, "
+            "which --holdout fits"
+        )
     rule = weights.decision
     if rule.prior_tau:
         console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}")

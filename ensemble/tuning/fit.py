@@ -13,12 +13,15 @@ import numpy as np
 from ensemble.arrays import Indices, Pooled
 from ensemble.metrics import Metric
 from ensemble.pools import (
+    Knots,
     Stack,
     cut,
     expected_level,
     linear,
     log_linear,
     normalised,
+    quantiles,
+    ranked,
     tempered,
     with_prior,
 )
@@ -48,7 +51,8 @@ _SEARCHED: Final = ("accuracy", "f1_micro", "balanced_accuracy", "f1_macro", "qw
 class Blend:
     """How families become one prediction.
 
-    `weights` (M,) sum to 1 in a linear pool, and are the exponents of a log-linear one. `prior`
+    `weights` (M,) sum to 1 in a linear pool and one of ranks, and are the exponents of a
+    log-linear one. `ranks` (M, C, K) are the quantiles among which a pool of ranks ranks. `prior`
     (C,) and `prior_tau` divide the probabilities before the argmax; `cut_points` (C - 1,) cut the
     mean class index instead.
     """
@@ -59,12 +63,14 @@ class Blend:
     prior_tau: float = 0.0
     prior: Vector | None = None
     cut_points: Vector | None = None
+    ranks: Knots | None = None
 
     def probs(self, stack: Stack) -> Pooled:
         """Return the probabilities of families (M, N, C), before any decision rule."""
-        if self.pool == "log-linear":
-            return log_linear(stack, self.weights)
-        pooled = linear(stack, self.weights)
+        if self.ranks is not None:
+            stack = ranked(stack, self.ranks)
+        pool = log_linear if self.pool == "log-linear" else linear
+        pooled = pool(stack, self.weights)
         return pooled if self.temperature == 1 else tempered(pooled, self.temperature)
 
     def decided(self, probs: Pooled) -> Pooled:
@@ -117,6 +123,8 @@ def ridge_of(rows: int) -> float:
 
 def _weighed(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
     ridge = ridge_of(len(y))
+    if pool == "rank":
+        return replace(uniform(len(stack)), pool=pool, ranks=quantiles(stack))
     if metric.name == "brier":
         hot = np.eye(stack.shape[2])[y]
         return Blend("linear", least_squares_pool(stack, hot, ridge).weights)
@@ -129,9 +137,11 @@ def _weighed(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
 
 
 def _polished(stack: Stack, y: Indices, metric: Metric, blend: Blend) -> Blend:
-    """Search the metric over linear pools, from the blend's own weights."""
+    """Search the metric over linear pools, or those of ranks, from the blend's own weights."""
     start = blend.weights if blend.weights.sum() > 0 else np.ones(len(stack))
     climb = coordinate_ascent if metric.name in _SEARCHED else bagged_climb
+    if blend.ranks is not None:
+        return replace(blend, weights=climb(ranked(stack, blend.ranks), y, metric, start))
     return Blend("linear", climb(stack, y, metric, start))
 
 
