@@ -40,7 +40,8 @@ class TuneOrder:
 
     `files` are OOF files with the name of their family, or None for those that the file names.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
-    of the labels. `pool` None takes the metric's default.
+    of the labels. `pool` None takes the metric's default. `rows_of` and `classes` are the rows and
+    columns of a .npy; see `oof.read`.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -51,6 +52,8 @@ class TuneOrder:
     group: str | None = None
     pool: Pool | None = None
     polish: Polish = "auto"
+    rows_of: Path | None = None
+    classes: Sequence[str] = ()
 
 
 def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
@@ -90,7 +93,9 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
-    joined = files.join([files.read(path, name) for name, path in order.files])
+    joined = files.join(
+        [files.read(path, name, order.rows_of, order.classes) for name, path in order.files]
+    )
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
     labels = column_of(order.labels, order.label_column)

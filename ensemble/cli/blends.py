@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.cli.options import engine_options, input_options, label_option, recipe_of
+from ensemble.cli.options import classes_of, engine_options, input_options, label_option, recipe_of
 from ensemble.cli.terminal import Bar, say_weights
+from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
     from ensemble.blending import TuneOrder
@@ -60,8 +61,15 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     multiple=True,
     required=True,
     metavar="[NAME=]FILE...",
-    help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz).",
+    help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz, npy).",
 )
+@click.option(
+    "--rows-of",
+    type=click.Path(path_type=Path),
+    help="For a .npy, which holds no ids: the CSV whose rows it follows.",
+)
+@click.option("--classes", help="For files that name no classes: a,b,c or a file with a class a "
+              "line, in the order of the columns.")  # fmt: skip
 @click.option(
     "--labels",
     required=True,
@@ -131,7 +139,10 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     named = [text.rpartition("=") for text in flags.pop("files")]
     files = [(name or None, Path(path)) for name, _, path in named]
     pool = None if flags["pool"] == "auto" else flags["pool"]
-    return TuneOrder(files=files, **{**flags, "pool": pool})
+    classes = classes_of(flags["classes"]) if flags["classes"] else ()
+    if flags["rows_of"] and not any(path.suffix == ".npy" for _, path in files):
+        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
+    return TuneOrder(files=files, **{**flags, "pool": pool, "classes": classes})
 
 
 def _draw(weights: "Weights", path: Path) -> None:
