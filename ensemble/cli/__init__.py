@@ -30,6 +30,7 @@ _EXTRAS: Final = {
     "onnxscript": "export",
     "safetensors": "export",
     "sklearn": "tune",
+    "matplotlib": "tune",
 }
 """The extra that brings a package that is not there."""
 

@@ -14,7 +14,12 @@ from ensemble.errors import UsageError
 if TYPE_CHECKING:
     from ensemble.scorecard import Scorecard
 
-_SCORING: Final = {"labels": "LABELS", "label_column": "--label-col", "as_json": "--json"}
+_SCORING: Final = {
+    "labels": "LABELS",
+    "label_column": "--label-col",
+    "as_json": "--json",
+    "png": "--png",
+}
 """What goes with scoring only, and not with --public."""
 
 
@@ -23,6 +28,8 @@ _SCORING: Final = {"labels": "LABELS", "label_column": "--label-col", "as_json":
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
+@click.option("--png", type=click.Path(path_type=Path),
+              help="Draw the confusion matrix and the scores into this file.")  # fmt: skip
 @click.option("--public", type=float, help="What the leaderboard said of RUN, the folder of a run: "
               "recorded in the ledger.csv beside it. Goes alone, without LABELS.")  # fmt: skip
 def score_command(
@@ -31,6 +38,7 @@ def score_command(
     label_column: str,
     *,
     as_json: bool,
+    png: Path | None,
     public: float | None,
 ) -> None:
     """Score a SUBMISSION against LABELS, both CSV files, joined by id.
@@ -52,6 +60,11 @@ def score_command(
             "NUMBER RUN"
         )
     card = score_submission(submission, labels, label_column)
+    if png is not None:
+        from ensemble.picture import draw_scores
+
+        draw_scores(card, png)
+        click.echo(str(png), err=True)
     if as_json:
         click.echo(json.dumps(_record(card)))
     else:
