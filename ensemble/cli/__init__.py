@@ -31,6 +31,7 @@ _EXTRAS: Final = {
     "safetensors": "export",
     "sklearn": "tune",
     "matplotlib": "tune",
+    "imagehash": "tune",
 }
 """The extra that brings a package that is not there."""
 
