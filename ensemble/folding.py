@@ -46,11 +46,13 @@ def split(
     progress = progress or Quiet()
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
+        digests = _looked_at(images, folds, progress)
+        report = report_folds(truth, folds, groups=groups, digests=digests)
+        refuse_leaks(report)
         buffer = io.StringIO(newline="")
         csv.writer(buffer, lineterminator="\n").writerows([("id", "fold"), *folds.items()])
         publish_bytes(out, buffer.getvalue().encode())
-        digests = _looked_at(images, folds, progress)
-        return report_folds(truth, folds, groups=groups, digests=digests)
+        return report
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
     digests = _looked_at(images, numbers, progress)

@@ -107,3 +107,11 @@ def test_images_that_look_alike_in_two_folds_are_a_note(
     Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
     assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
     assert "look alike lie in several folds: (img1, img2)" in capsys.readouterr().err
+
+
+def test_folds_that_part_the_same_image_are_not_written(labels: Path) -> None:
+    images = save_images(Path("images"), 12)
+    for n in range(2, 13):
+        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes())
+    assert ensemble("folds", labels, "--k", "3", "--images", images) == 2
+    assert not Path("folds.csv").exists()
