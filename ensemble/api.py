@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ensemble import pipeline
+from ensemble import ledger, pipeline
 from ensemble import weights as weighing
 from ensemble.config import Recipe
 from ensemble.errors import UsageError
@@ -156,6 +156,23 @@ def vote(
         return pipeline.vote_predictions(recipe, _oof(predictions))
     given = [name for name, value in told.items() if value is not None]
     return pipeline.vote(recipe, _path(run_folder), given=given)
+
+
+def record_public(run_folder: str | Path, public: float) -> dict[str, str]:
+    """Record what the leaderboard said of a run; `ensemble score --public` in Python.
+
+    Args:
+        run_folder: Where the run wrote; its line stands in the `ledger.csv` beside that folder.
+        public: The score.
+
+    Returns:
+        The line as it was before.
+
+    Raises:
+        UsageError: the number is not finite, or the ledger has no line of this submission.
+        StoreError: the disk refused.
+    """
+    return ledger.record_public(Path(run_folder), public)
 
 
 def predict_oof(

@@ -45,7 +45,8 @@ class TuneOrder:
     `files` are OOF files with the name of their family, or None for those that the file names.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
     of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
-    outside all folds; `holdout_labels` None takes their labels from `labels` too.
+    outside all folds; `holdout_labels` None takes their labels from `labels` too. `rows_of` and
+    `classes` are the rows and columns of a .npy; see `oof.read`.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -58,6 +59,8 @@ class TuneOrder:
     polish: Polish = "auto"
     holdout: Sequence[tuple[str | None, Path]] = ()
     holdout_labels: Path | None = None
+    rows_of: Path | None = None
+    classes: Sequence[str] = ()
 
 
 def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
@@ -97,7 +100,7 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
-    joined = files.read_all(order.files)
+    joined = files.read_all(order.files, order.rows_of, order.classes)
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
     labels = column_of(order.labels, order.label_column)

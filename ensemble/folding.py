@@ -2,16 +2,25 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ensemble.errors import UsageError, few
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.decode import decode
+from ensemble.errors import ImageError, UsageError, few
 from ensemble.files import publish_bytes
 from ensemble.folds import FoldReport, make_folds, report_folds
-from ensemble.images import hash_sources, scan
+from ensemble.images import Hashed, hash_sources, read, scan
 from ensemble.oof import folds_of
+from ensemble.predict import Progress
+from ensemble.scoring import Quiet
 from ensemble.session import available_threads
+from ensemble.spec import DecodePolicy
 from ensemble.tables import column_of
+from ensemble.twins import looks_of, near_pairs
 
 
 def split(
@@ -24,6 +33,7 @@ def split(
     check: Path | None,
     images: Sequence[str],
     out: Path,
+    progress: Progress | None = None,
 ) -> FoldReport:
     """Make folds and write them to `out`, or look at those in `check`.
 
@@ -33,19 +43,58 @@ def split(
     """
     truth = column_of(labels, label_column)
     groups = None if group is None else column_of(labels, group)
+    progress = progress or Quiet()
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
+        digests = _looked_at(images, folds, progress)
+        report = report_folds(truth, folds, groups=groups, digests=digests)
+        refuse_leaks(report)
         buffer = io.StringIO(newline="")
         csv.writer(buffer, lineterminator="\n").writerows([("id", "fold"), *folds.items()])
         publish_bytes(out, buffer.getvalue().encode())
-        return report_folds(truth, folds, groups=groups)
+        return report
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
-    digests = {}
-    if images:
-        found = hash_sources(scan(images).images, available_threads())
-        digests = {each.source.id: each.sha256 for each in found if each.sha256}
+    digests = _looked_at(images, numbers, progress)
     return report_folds(truth, numbers, groups=groups, digests=digests)
+
+
+def _looked_at(
+    images: Sequence[str], folds: Mapping[str, int], progress: Progress
+) -> dict[str, str]:
+    """Return the hash of each image, and warn of images that look alike across folds."""
+    if not images:
+        return {}
+    found = [
+        each
+        for each in hash_sources(scan(images).images, available_threads())
+        if each.sha256 and each.source.id in folds
+    ]
+    if len(found) < len(folds):
+        progress.warn(f"{len(folds) - len(found)} ids of the folds have no readable image")
+    digests = {each.source.id: each.sha256 for each in found}
+    progress.start(len(found), 1)
+    with ThreadPoolExecutor(available_threads()) as pool:
+        looks = {}
+        for each, look in zip(found, pool.map(_look, found), strict=True):
+            progress.advance(1)
+            if look is not None:
+                looks[each.source.id] = look
+    if not looks:
+        return digests
+    names = list(looks)
+    pairs = near_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
+    near = [f"({names[a]}, {names[b]})" for a, b in pairs if digests[names[a]] != digests[names[b]]]
+    if near:
+        progress.warn(f"images that look alike lie in several folds: {few(near)}")
+    return digests
+
+
+def _look(image: Hashed) -> NDArray[np.bool_] | None:
+    try:
+        return looks_of(decode(read(image), DecodePolicy()).image)
+    except ImageError:
+        return None
 
 
 def refuse_leaks(report: FoldReport) -> None:

@@ -6,8 +6,9 @@ here: ids, classes, NaN and row sums.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from ensemble.columns import FAMILY, PREDICTIONS, list_column, read_lists, text_
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
 from ensemble.spec import Quarantined, Task
-from ensemble.tables import column_of, read_table
+from ensemble.tables import column_of, ids_of, read_table
 
 METADATA: Final = "ensemble.oof"
 ROW_SUM: Final = 2e-3
@@ -83,7 +84,9 @@ def write(path: Path, oof: Oof) -> None:
     publish(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
-def read(path: Path, name: str | None = None) -> Oof:
+def read(
+    path: Path, name: str | None = None, rows_of: Path | None = None, classes: Sequence[str] = ()
+) -> Oof:
     """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
@@ -92,15 +95,23 @@ def read(path: Path, name: str | None = None) -> Oof:
             column `fold` is read.
         name: What to call the one family of a file from elsewhere; without it the file's stem.
             Of an OOF Parquet or a run's predictions, the family to take.
+        rows_of: For a .npy (N, C): the CSV whose rows it follows, with an id column (`id`, or the
+            first). Other files hold their ids.
+        classes: The names of the columns of a .npy, or of an npz that holds none.
 
     Raises:
         UsageError: the file is none of these, ids stand there twice, or the predictions are not
             finite or do not sum to 1.
     """
-    readers = {".parquet": _read_parquet, ".csv": _read_csv, ".npz": _read_npz}
+    readers: dict[str, Callable[[Path, str], Oof]] = {
+        ".parquet": _read_parquet,
+        ".csv": _read_csv,
+        ".npz": partial(_read_npz, classes=classes),
+        ".npy": partial(_read_npy, rows_of=rows_of, classes=classes),
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise UsageError(f"{path}: expected a .parquet, .csv or .npz file of predictions")
+        raise UsageError(f"{path}: expected a .parquet, .csv, .npz or .npy file of predictions")
     try:
         found = reader(path, name or path.stem)
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
@@ -115,9 +126,13 @@ def read(path: Path, name: str | None = None) -> Oof:
     return checked(path, found)
 
 
-def read_all(given: Sequence[tuple[str | None, Path]]) -> Oof:
+def read_all(
+    given: Sequence[tuple[str | None, Path]],
+    rows_of: Path | None = None,
+    classes: Sequence[str] = (),
+) -> Oof:
     """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
-    return join([read(path, name) for name, path in given])
+    return join([read(path, name, rows_of, classes) for name, path in given])
 
 
 def join(parts: Sequence[Oof]) -> Oof:
@@ -204,13 +219,35 @@ def _read_csv(path: Path, name: str) -> Oof:
     return Oof(ids, tuple(classes), {name: probs}, folds)
 
 
-def _read_npz(path: Path, name: str) -> Oof:
+def _read_npz(path: Path, name: str, classes: Sequence[str]) -> Oof:
     with np.load(path, allow_pickle=False) as arrays:
         probs = arrays["probs"].astype(np.float64)
-        classes = arrays["classes"] if "classes" in arrays else np.arange(probs.shape[1])
+        if "classes" in arrays:
+            classes = arrays["classes"].tolist()
+        classes = classes or [str(c) for c in range(probs.shape[1])]
         ids = tuple(str(i) for i in arrays["ids"])
         folds = _folds(arrays[_FOLD].tolist()) if _FOLD in arrays else None
     return Oof(ids, tuple(str(c) for c in classes), {name: probs}, folds)
+
+
+def _read_npy(path: Path, name: str, rows_of: Path | None, classes: Sequence[str]) -> Oof:
+    """Read an array without ids or names: the caller says whose rows and which columns it has."""
+    if rows_of is None:
+        raise UsageError(f"{path}: a .npy holds no ids; name the CSV whose rows it follows: "
+                         f"--rows-of train.csv")  # fmt: skip
+    if not classes:
+        raise UsageError(f"{path}: a .npy holds no class names; say --classes a,b,c or a file with "
+                         f"a class a line, in the order of its columns")  # fmt: skip
+    probs = np.load(path, allow_pickle=False).astype(np.float64)
+    ids = ids_of(rows_of)
+    if probs.ndim != 2 or probs.shape[1] != len(classes):
+        raise UsageError(
+            f"{path}: its shape is {probs.shape}; expected rows and {len(classes)} columns, for "
+            f"--classes {few(classes)}"
+        )
+    if len(probs) != len(ids):
+        raise UsageError(f"{path}: it has {len(probs)} rows; {rows_of} has {len(ids)}")
+    return Oof(ids, tuple(classes), {name: probs})
 
 
 def _folds(values: Sequence[object]) -> Indices:

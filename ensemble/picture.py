@@ -1,14 +1,24 @@
-"""What tuning found, as a picture: scores, weights, and the nested gain with its interval."""
+"""Pictures: what tuning found, and what a submission scores."""
 
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from ensemble.files import publish
+from ensemble.scorecard import Scorecard
 from ensemble.weights import Weights
 
 _OURS, _PLAIN, _SINGLE = "#1f6fb2", "#6b6b6b", "#b9c4ce"
+_COUNTED: Final = 30
+"""With more classes, a count does not fit into its cell."""
+
+_NAMED: Final = 120
+_LONGEST: Final = 24
+_CONFUSED: Final = 12
 
 
 def draw(weights: Weights, path: Path) -> None:
@@ -23,6 +33,70 @@ def draw(weights: Weights, path: Path) -> None:
     _weights(middle, weights)
     _gain(right, weights)
     publish(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def draw_scores(card: Scorecard, path: Path) -> None:
+    """Draw a submission's confusion, its scores with their intervals, and its commonest errors.
+
+    Colours are shares of the truth's rows, on a square-root scale that shows rare errors too.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    side = min(max(0.55 * len(card.classes), 5.0), 16.0)
+    figure = Figure(figsize=(side + 6, side), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(side, 5))
+    _confusion(figure.add_subplot(grid[:, 0]), card)
+    _intervals(figure.add_subplot(grid[0, 1]), card)
+    _errors(figure.add_subplot(grid[1, 1]), card)
+    publish(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def _confusion(axes: Axes, card: Scorecard) -> None:
+    size = len(card.classes)
+    shares = card.counts / np.maximum(card.counts.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    axes.set_title(f"{card.rows} rows, coloured by share of the truth")
+    axes.set_xlabel("predicted as")
+    axes.set_ylabel("truth")
+    step = -(-size // _NAMED)
+    names = [_short(name) for name in card.classes[::step]]
+    font = 9 if size <= _COUNTED else 6
+    places = range(0, size, step)
+    axes.set_xticks(places, names, rotation=90, fontsize=font, parse_math=False)
+    axes.set_yticks(places, names, fontsize=font, parse_math=False)
+    for row, column in np.argwhere(card.counts > 0) if size <= _COUNTED else ():
+        colour = "white" if shares[row, column] > 0.4 else "black"
+        axes.text(column, row, f"{card.counts[row, column]:.0f}", ha="center", va="center",
+                  fontsize=8, color=colour)  # fmt: skip
+
+
+def _intervals(axes: Axes, card: Scorecard) -> None:
+    lines = card.lines[::-1]
+    for row, line in enumerate(lines):
+        axes.plot([line.low, line.high], [row, row], color=_SINGLE, linewidth=4)
+        axes.plot(line.score, row, "o", color=_OURS)
+        axes.annotate(f"{line.score:.4f}  [{line.low:.4f}, {line.high:.4f}]", (1.02, row),
+                      xycoords=("axes fraction", "data"), va="center", fontsize=8)  # fmt: skip
+    axes.set_yticks(range(len(lines)), [line.metric for line in lines])
+    axes.set_ylim(-0.7, len(lines) - 0.3)
+    axes.grid(axis="x", color=_SINGLE, linewidth=0.5)
+    axes.set_title("scores, 95 % intervals")
+
+
+def _errors(axes: Axes, card: Scorecard) -> None:
+    wrong = card.counts * (1 - np.eye(len(card.classes)))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSED]
+    pairs = [divmod(int(cell), len(card.classes)) for cell in order if wrong.flat[cell] > 0][::-1]
+    names = [f"{_short(card.classes[t])} as {_short(card.classes[p])}" for t, p in pairs]
+    bars = axes.barh(range(len(pairs)), [wrong[pair] for pair in pairs], color=_OURS)
+    axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=2)
+    axes.set_yticks(range(len(pairs)), names, fontsize=8, parse_math=False)
+    axes.set_title("commonest errors" if pairs else "no errors")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _scores(axes: Axes, weights: Weights) -> None:

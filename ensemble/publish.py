@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ensemble import submission, voting
+from ensemble import ledger, submission, voting
 from ensemble.arrays import Indices, Pooled
 from ensemble.card import Head
 from ensemble.columns import FAMILY
 from ensemble.config import Recipe, settings_of
-from ensemble.errors import ContractError, UsageError
+from ensemble.errors import ContractError, StoreError, UsageError
 from ensemble.files import (
     SUCCESS,
     publish_bytes,
@@ -113,7 +113,7 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sam
 
 
 def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submission:
-    """Vote and write: the predictions, the submission, run.json, and _SUCCESS last.
+    """Vote and write: the predictions, the submission, run.json, _SUCCESS, and the ledger's line.
 
     Raises:
         ContractError: the submission would not be what the sample asks for; nothing is written.
@@ -154,6 +154,11 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
         publish_bytes(out / "submission.csv", csv_bytes)
         proof = {k: record[k] for k in ("counts", "submission_sha256", "versions")}
         publish_json(out / SUCCESS, proof)
+        families, lost_rows = [b.family for b in poll.votes.ballots], len(count.quarantined)
+        written = ledger.Published(
+            families, len(poll.sample.ids), lost_rows, sha256_bytes(csv_bytes)
+        )
+        _note(out, recipe, written, listener)
     path = None if csv_bytes is None else out / "submission.csv"
     return _result(poll, count, out, path, record)
 
@@ -270,6 +275,14 @@ def _order(wanted: Sequence[str], ids: Sequence[str]) -> Indices:
     """Return the rows of `ids` in the order of `wanted`, leaving out those without a row."""
     place = {name: row for row, name in enumerate(ids)}
     return np.array([place[i] for i in wanted if i in place], np.int64)
+
+
+def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listener) -> None:
+    """Write the ledger's line; the submission is whole without it, so a fault is a warning."""
+    try:
+        ledger.note(out, recipe, written)
+    except (UsageError, StoreError) as error:
+        listener.warn(f"the submission is whole, but the ledger has no line of it: {error}")
 
 
 def _clear(out: Path) -> None:

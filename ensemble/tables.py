@@ -59,6 +59,16 @@ def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str
     return found
 
 
+def ids_of(path: Path) -> tuple[str, ...]:
+    """Return the ids of a CSV in the order of its rows; the id column is `id`, or the first.
+
+    Raises:
+        UsageError: an id is empty or stands there twice.
+    """
+    header, _ = read_table(path)
+    return tuple(column_of(path, "id" if "id" in header else header[0]))
+
+
 def _check_header(path: Path, header: Sequence[str]) -> None:
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
         raise UsageError(f"{path}, line 1: columns are separated by commas; found {header[0]!r}")

@@ -40,7 +40,7 @@ def test_the_command_reference_is_fresh() -> None:
 def test_the_tutorial_runs_as_it_stands(clone: Path) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
-    assert len(commands) == 9
+    assert len(commands) == 10
     for name, *arguments in commands:
         assert name == "ensemble"
         assert ensemble(*arguments) == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ensemble, save_images
+from PIL import Image
 
 from ensemble.errors import UsageError
 from ensemble.folds import make_folds, report_folds
@@ -95,3 +96,22 @@ def test_the_command_checks_folds_that_are_there(
     assert "img1, img2" in said.err
     assert "p1" in said.err
     assert ensemble("folds", labels, "--check", "mine.csv") == 0
+
+
+def test_images_that_look_alike_in_two_folds_are_a_note(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = save_images(Path("images"), 12)
+    Image.open(images / "img1.png").save(images / "img2.png", compress_level=0)
+    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
+    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
+    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
+    assert "look alike lie in several folds: (img1, img2)" in capsys.readouterr().err
+
+
+def test_folds_that_part_the_same_image_are_not_written(labels: Path) -> None:
+    images = save_images(Path("images"), 12)
+    for n in range(2, 13):
+        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes())
+    assert ensemble("folds", labels, "--k", "3", "--images", images) == 2
+    assert not Path("folds.csv").exists()

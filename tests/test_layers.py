@@ -18,8 +18,8 @@ ROWS = {
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
     "oof": 3, "gate": 3, "scorecard": 3, "compare": 3,
-    "picture": 3, "folds": 3,
-    "lineup": 4, "predict": 4, "votes": 4, "export": 4,
+    "folds": 3, "twins": 3, "ledger": 3,
+    "lineup": 4, "predict": 4, "votes": 4, "export": 4, "picture": 4,
     "scoring": 5, "publish": 5,
     "pipeline": 6, "blending": 6, "folding": 6,
     "api": 7,
@@ -28,7 +28,8 @@ ROWS = {
 """Imports go to lower rows only; see docs/design.md."""
 
 DOORS = {
-    "PIL": {"decode", "preprocess"},
+    "PIL": {"decode", "preprocess", "twins"},
+    "imagehash": {"twins"},
     "simplejpeg": {"decode"},
     "onnx": {"protos", "graph", "members", "export", "lineup"},
     "onnxruntime": {"session"},

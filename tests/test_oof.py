@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import ensemble
 from numpy.typing import NDArray
 
 from ensemble.columns import text_column
@@ -104,7 +105,7 @@ def test_predictions_that_are_wrong_are_refused(
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("x.npy", b""), ("x.parquet", b"no"), ("x.npz", b"no"), ("x.csv", b"id,a\nx,much\n")],
+    [("x.txt", b""), ("x.parquet", b"no"), ("x.npz", b"no"), ("x.csv", b"id,a\nx,much\n")],
 )
 def test_what_is_no_file_of_predictions_is_refused(
     tmp_path: Path, name: str, content: bytes
@@ -160,3 +161,67 @@ def test_folds_that_are_wrong_are_refused(tmp_path: Path, text: str, message: st
     (tmp_path / "folds.csv").write_text(text)
     with pytest.raises(UsageError, match=message):
         folds_from(tmp_path / "folds.csv", IDS)
+
+
+def array(folder: Path, values: NDArray[np.float64] | None = None) -> tuple[Path, Path]:
+    """A bare .npy, and the table whose rows it follows."""
+    np.save(folder / "mate.npy", probs() if values is None else values)
+    (folder / "train.csv").write_text("label,id\n" + "".join(f"cat,{i}\n" for i in IDS))
+    return folder / "mate.npy", folder / "train.csv"
+
+
+def test_an_array_has_the_ids_of_the_rows_it_follows(tmp_path: Path) -> None:
+    path, rows = array(tmp_path)
+    found = read(path, "ant", rows, CLASSES)
+    assert (found.ids, found.classes) == (IDS, CLASSES)
+    np.testing.assert_allclose(found.families["ant"], probs(), atol=1e-12)
+
+
+def test_an_npz_without_names_takes_those_that_are_given(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs())
+    assert read(tmp_path / "x.npz", classes=CLASSES).classes == CLASSES
+    np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
+    assert read(tmp_path / "y.npz", classes=("a", "b", "c")).classes == CLASSES
+
+
+def test_an_array_without_ids_or_names_is_refused(tmp_path: Path) -> None:
+    path, rows = array(tmp_path)
+    with pytest.raises(UsageError, match="holds no ids.*--rows-of"):
+        read(path, classes=CLASSES)
+    with pytest.raises(UsageError, match="holds no class names.*--classes"):
+        read(path, rows_of=rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (probs(rows=3), "3 rows; .*train.csv has 4"),
+        (probs()[:, :2], r"\(4, 2\); expected rows and 3 columns"),
+        (probs()[0], r"shape is \(3,\)"),
+        (np.array([[object()]]), "cannot read the predictions"),
+    ],
+)
+def test_an_array_that_does_not_fit_is_refused(
+    tmp_path: Path, values: NDArray[np.float64], message: str
+) -> None:
+    path, rows = array(tmp_path, values)
+    with pytest.raises(UsageError, match=message):
+        read(path, rows_of=rows, classes=CLASSES)
+
+
+def test_the_command_tunes_on_an_array_as_on_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ids, y = [f"r{n}" for n in range(60)], np.arange(60) % 3
+    rows = [f"{i},{CLASSES[c]},{n % 2}" for n, (i, c) in enumerate(zip(ids, y, strict=True))]
+    Path("train.csv").write_text("\n".join(["id,label,fold", *rows]))
+    np.save("ant.npy", 0.5 * probs(1, 60) + 0.5 * np.eye(3)[y])
+    table = pd.DataFrame(0.6 * probs(2, 60) + 0.4 * np.eye(3)[y], ids, list(CLASSES))
+    table.to_csv("bee.csv", index_label="id")
+    asked = ["tune-weights", "--labels", "train.csv", "--folds", "train.csv", "--json"]
+    named = ["--rows-of", "train.csv", "--classes", "cat,dog,eel"]
+    assert ensemble(*asked, *named, "--oof", "ant.npy", "bee.csv") == 0
+    assert '"ant"' in capsys.readouterr().out
+    assert ensemble(*asked, *named, "--oof", "bee.csv") == 2
+    assert "--rows-of goes with a .npy" in capsys.readouterr().err

@@ -8,7 +8,8 @@ import sklearn.metrics as sk
 from conftest import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.scorecard import score_submission
+from ensemble.picture import draw_scores
+from ensemble.scorecard import Line, Scorecard, score_submission
 
 CLASSES = ("cat", "dog", "eel", "fox")
 ROWS = 200
@@ -106,3 +107,17 @@ def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
     lines[1] = "r0,0.5,0.5,0.5,0.5"
     Path("probs.csv").write_text("\n".join(lines))
     assert score_submission(Path("probs.csv"), Path("labels.csv")).rescaled == 1
+
+
+@pytest.mark.parametrize("classes", [1, 10, 200])
+def test_a_picture_is_drawn_of_few_and_of_many_classes(classes: int) -> None:
+    counts = np.random.default_rng(0).integers(0, 3, (classes, classes)).astype(np.float64)
+    names = tuple(f"{n} costs $1_{n}$" for n in range(classes))
+    draw_scores(Scorecard(9, 0, names, (Line("accuracy", 0.9, 0.8, 1.0),), counts), Path("x.png"))
+    assert Path("x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_draws_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("score", "probs.csv", "labels.csv", "--png", "scores.png", "--json") == 0
+    assert Path("scores.png").exists()
+    assert capsys.readouterr().out.startswith("{")

@@ -30,6 +30,8 @@ _EXTRAS: Final = {
     "onnxscript": "export",
     "safetensors": "export",
     "sklearn": "tune",
+    "matplotlib": "tune",
+    "imagehash": "tune",
 }
 """The extra that brings a package that is not there."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ensemble.cli.options import (
+    classes_of,
     engine_options,
     input_options,
     label_option,
@@ -15,6 +16,7 @@ from ensemble.cli.options import (
     recipe_of,
 )
 from ensemble.cli.terminal import Bar, say_weights
+from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
     from ensemble.blending import TuneOrder
@@ -66,8 +68,15 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     multiple=True,
     required=True,
     metavar="[NAME=]FILE...",
-    help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz).",
+    help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz, npy).",
 )
+@click.option(
+    "--rows-of",
+    type=click.Path(path_type=Path),
+    help="For a .npy, which holds no ids: the CSV whose rows it follows.",
+)
+@click.option("--classes", help="For files that name no classes: a,b,c or a file with a class a "
+              "line, in the order of the columns.")  # fmt: skip
 @click.option(
     "--labels",
     required=True,
@@ -149,7 +158,11 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     files = named_files(flags.pop("files"))
     pool = None if flags["pool"] == "auto" else flags["pool"]
     holdout = named_files(flags.pop("holdout"))
-    return TuneOrder(files=files, holdout=holdout, **{**flags, "pool": pool})
+    told = flags.pop("classes")
+    classes = classes_of(told) if told else ()
+    if flags["rows_of"] and not any(path.suffix == ".npy" for _, path in files):
+        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
+    return TuneOrder(files, holdout=holdout, classes=classes, **{**flags, "pool": pool})
 
 
 def _draw(weights: "Weights", path: Path) -> None:

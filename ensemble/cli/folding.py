@@ -1,11 +1,12 @@
 """`ensemble folds`."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from ensemble.cli.options import label_option
-from ensemble.cli.terminal import say_folds
+from ensemble.cli.terminal import Bar, say_folds
 
 
 @click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")
@@ -19,7 +20,11 @@ from ensemble.cli.terminal import say_folds
     type=click.Path(path_type=Path),
     help="A CSV with id and fold: look at these folds, and make none.",
 )
-@click.option("--images", multiple=True, help="With --check: find the same image in two folds.")
+@click.option(
+    "--images",
+    multiple=True,
+    help="Find the same image in two folds, an error, and those that look alike, a note.",
+)
 @click.option(
     "--out",
     default="folds.csv",
@@ -44,9 +49,11 @@ def folds_command(
     """
     from ensemble import folding
 
-    report = folding.split(
-        labels, label_column, k=k, group=group, seed=seed, check=check, images=images, out=out
-    )
+    with Bar(sys.stderr) as bar:
+        report = folding.split(
+            labels, label_column, k=k, group=group, seed=seed, check=check, images=images, out=out,
+            progress=bar,
+        )  # fmt: skip
     say_folds(report)
     folding.refuse_leaks(report)
     if check is None:

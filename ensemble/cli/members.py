@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.cli.options import stacked
+from ensemble.cli.options import classes_of, stacked
 from ensemble.cli.terminal import say_cards, say_export
 from ensemble.errors import UsageError
 
@@ -171,28 +171,8 @@ def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         name = name or flags["head"] or "label"
         if name in heads:
             raise UsageError(f"--classes: head {name!r} stands there twice")
-        heads[name] = _classes(listed)
+        heads[name] = classes_of(listed)
     return heads
-
-
-def _classes(text: str) -> tuple[str, ...]:
-    path = Path(text)
-    if not path.is_file():
-        if path.suffix in (".txt", ".csv", ".json") or "/" in text:
-            raise UsageError(f"--classes {text}: no such file")
-        return tuple(part.strip() for part in text.split(","))
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    numbered = [name for name in names if name.partition(",")[0].strip().isdecimal()]
-    if path.suffix == ".json" or (numbered and all("," in name for name in names)):
-        raise UsageError(
-            f"--classes {path}: expected a class a line, in the order of the net's outputs, and "
-            f"nothing else; found {names[0]!r}"
-        )
-    return names
 
 
 def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:

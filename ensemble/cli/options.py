@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ensemble.config import FILE, Recipe, read_toml
+from ensemble.errors import UsageError
 from ensemble.spec import DecodePolicy
 from ensemble.weights import from_text
 
@@ -154,6 +155,31 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
     return Recipe(**values, decode=decode)
+
+
+def classes_of(text: str) -> tuple[str, ...]:
+    """Read --classes: names with commas, or the file with a class a line that the text names.
+
+    Raises:
+        UsageError: there is no such file, or it holds more than a class a line.
+    """
+    path = Path(text)
+    if not path.is_file():
+        if path.suffix in (".txt", ".csv", ".json") or "/" in text:
+            raise UsageError(f"--classes {text}: no such file")
+        return tuple(part.strip() for part in text.split(","))
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    numbered = [name for name in names if name.partition(",")[0].strip().isdecimal()]
+    if path.suffix == ".json" or (numbered and all("," in name for name in names)):
+        raise UsageError(
+            f"--classes {path}: expected a class a line, in the order of the net's outputs, and "
+            f"nothing else; found {names[0]!r}"
+        )
+    return names
 
 
 input_options: Final = stacked(_INPUTS)

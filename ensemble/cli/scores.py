@@ -2,42 +2,102 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from ensemble.cli.options import label_option
 from ensemble.cli.terminal import say_difference, say_scores
+from ensemble.errors import UsageError
+
+if TYPE_CHECKING:
+    from ensemble.scorecard import Scorecard
+
+_SCORING: Final = {
+    "labels": "LABELS",
+    "label_column": "--label-col",
+    "as_json": "--json",
+    "png": "--png",
+}
+"""What goes with scoring only, and not with --public."""
 
 
 @click.command(epilog="Example: ensemble score submissions/first/submission.csv labels.csv")
-@click.argument("submission", type=click.Path(path_type=Path))
-@click.argument("labels", type=click.Path(path_type=Path))
+@click.argument("submission", metavar="SUBMISSION|RUN", type=click.Path(path_type=Path))
+@click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
-def score_command(submission: Path, labels: Path, label_column: str, *, as_json: bool) -> None:
+@click.option("--png", type=click.Path(path_type=Path),
+              help="Draw the confusion matrix and the scores into this file.")  # fmt: skip
+@click.option("--public", type=float, help="What the leaderboard said of RUN, the folder of a run: "
+              "recorded in the ledger.csv beside it. Goes alone, without LABELS.")  # fmt: skip
+def score_command(
+    submission: Path,
+    labels: Path | None,
+    label_column: str,
+    *,
+    as_json: bool,
+    png: Path | None,
+    public: float | None,
+) -> None:
     """Score a SUBMISSION against LABELS, both CSV files, joined by id.
 
     Every metric that the submission allows is printed with a 95 % bootstrap interval, and the
     confusion matrix.
+
+    The other form, `ensemble score --public 0.812 RUN`, scores nothing: it records the public
+    score of a run's folder in the ledger.
     """
     from ensemble.scorecard import score_submission
 
-    card = score_submission(submission, labels, label_column)
-    if not as_json:
-        say_scores(card)
+    if public is not None:
+        _record_public(submission, public)
         return
+    if labels is None:
+        raise UsageError(
+            "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
+            "NUMBER RUN"
+        )
+    card = score_submission(submission, labels, label_column)
+    if png is not None:
+        from ensemble.picture import draw_scores
+
+        draw_scores(card, png)
+        click.echo(str(png), err=True)
+    if as_json:
+        click.echo(json.dumps(_record(card)))
+    else:
+        say_scores(card)
+
+
+def _record_public(run: Path, public: float) -> None:
+    from ensemble.ledger import LEDGER, record_public
+
+    context = click.get_current_context()
+    said = ParameterSource.COMMANDLINE
+    beside = [
+        shown for name, shown in _SCORING.items() if context.get_parameter_source(name) == said
+    ]
+    if beside:
+        raise UsageError(f"--public takes RUN alone; leave out {', '.join(beside)}")
+    before = record_public(run, public)["public"]
+    was = f" (was {before})" if before else ""
+    click.echo(f"{run}: public score {public}{was}", err=True)
+    click.echo(str(run.absolute().parent / LEDGER))
+
+
+def _record(card: "Scorecard") -> dict[str, object]:
     scores = {
         line.metric: {"score": line.score, "ci95": [line.low, line.high]} for line in card.lines
     }
-    counts = card.counts.astype(int).tolist()
-    record = {
+    return {
         "rows": card.rows,
         "rescaled": card.rescaled,
         "scores": scores,
         "classes": card.classes,
-        "confusion": counts,
+        "confusion": card.counts.astype(int).tolist(),
     }
-    click.echo(json.dumps(record))
 
 
 @click.command(epilog="Example: ensemble diff first/submission.csv second/submission.csv")
