@@ -10,11 +10,13 @@ import numpy as np
 from ensemble import pipeline
 from ensemble import weights as weighing
 from ensemble.config import Recipe
+from ensemble.errors import UsageError, few
 from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.predict import Progress
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
-from ensemble.spec import DecodePolicy, Merge, Voting
+from ensemble.spec import DecodePolicy, Merge, Task, Voting
+from ensemble.truth import given_truth
 from ensemble.weights import Polish, Pool, Weights
 
 if TYPE_CHECKING:
@@ -202,26 +204,30 @@ def predict_oof(
 
 def tune_weights(
     oof: "Oof | Mapping[str, pd.DataFrame]",
-    labels: "Mapping[str, str] | pd.Series[Any]",
+    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame",
     *,
     metric: str,
     folds: "Mapping[str, int] | pd.Series[Any] | None" = None,
     groups: "Mapping[str, str] | pd.Series[Any] | None" = None,
     pool: Pool | None = None,
     polish: Polish = "auto",
+    task: Task | None = None,
     progress: Progress | None = None,
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
 
     Args:
         oof: What `predict_oof` or `oof.read` gave, or a frame for each family: ids in the index,
-            a column a class, rows that sum to 1.
-        labels: The class of each id.
+            a column a class, as `task` has it.
+        labels: The class of each id, or the value of a single target; or a frame with ids in the
+            index and a column a class, 0 or 1 (multilabel) or values (regression).
         metric: A metric by name, or "pkg.mod:fn".
         folds: The fold of each id, where `oof` does not say.
         groups: The group of each id: rows that belong together.
         pool: "linear" or "log-linear"; None for the metric's default.
         polish: Whether to chase the metric itself: "auto", "always" or "off".
+        task: What the frames hold: "classification" (rows that sum to 1), "multilabel" or
+            "regression"; None for what `oof` says, and for classification.
         progress: Told of what makes the answer weak.
 
     Returns:
@@ -232,17 +238,19 @@ def tune_weights(
     """
     from ensemble import blending, gate
 
-    joined = oof if isinstance(oof, Oof) else _framed(oof)
+    joined = oof if isinstance(oof, Oof) else _framed(oof, task or "classification")
+    if task not in (None, joined.task):
+        raise UsageError(f"the predictions are {joined.task}, not {task}")
     if folds is not None:
         placed = {str(name): fold for name, fold in folds.items()}
         joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
-    named = {str(name): str(label) for name, label in labels.items()}
+    y = given_truth(_rows(labels, joined.classes), joined)
     order = blending.TuneOrder((), Path(), metric, pool=pool, polish=polish)
     numbers = None
     if groups is not None:
         texts = {str(name): str(group) for name, group in groups.items()}
         numbers = gate.groups_of(joined.ids, texts, joined.folds)
-    return blending.weigh(joined, named, order, numbers, progress or Quiet())
+    return blending.weigh(joined, y, order, numbers, progress or Quiet())
 
 
 def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> list["Exported"]:
@@ -264,12 +272,33 @@ def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> l
     return list(export.export_members([Path(p) for p in _texts(checkpoints)], spec, Path(out)))
 
 
-def _framed(frames: "Mapping[str, pd.DataFrame]") -> Oof:
+def _rows(
+    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame", classes: tuple[str, ...]
+) -> dict[str, tuple[object, ...]]:
+    """Return labels by id, the columns of a frame in the order of the classes."""
+    import pandas as pd
+
+    if not isinstance(labels, pd.DataFrame):
+        return {str(name): (label,) for name, label in labels.items()}
+    frame = labels.rename(columns=str)
+    if sorted(frame.columns) != sorted(classes):
+        raise UsageError(
+            f"labels have the columns {few(list(frame.columns))}; the classes are {few(classes)}"
+        )
+    ids = [str(name) for name in frame.index]
+    if len(set(ids)) < len(ids):
+        raise UsageError("labels: ids stand there twice in the index")
+    return dict(zip(ids, frame[list(classes)].itertuples(index=False, name=None), strict=True))
+
+
+def _framed(frames: "Mapping[str, pd.DataFrame]", task: Task) -> Oof:
     parts = []
     for name, frame in frames.items():
         ids, classes = map(str, frame.index), map(str, frame.columns)
         probs = frame.to_numpy(np.float64)
-        parts.append(checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs})))
+        parts.append(
+            checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs}, task=task))
+        )
     return join(parts)
 
 

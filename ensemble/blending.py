@@ -14,7 +14,7 @@ from ensemble.config import Recipe, check_recipe
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.images import Hashed
 from ensemble.lineup import Player
-from ensemble.metrics import Metric, Score
+from ensemble.metrics import Metric, Score, Truth
 from ensemble.oof import Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack
@@ -24,6 +24,7 @@ from ensemble.scoring import Quiet, find_images, line_up, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of
+from ensemble.truth import read_truth
 from ensemble.tuning.evidence import (
     Tuned,
     error_correlations,
@@ -31,6 +32,7 @@ from ensemble.tuning.evidence import (
     leave_one_out,
     tune,
 )
+from ensemble.tuning.fit import can_polish
 from ensemble.weights import Decision, Polish, Pool, Weights
 
 
@@ -40,7 +42,7 @@ class TuneOrder:
 
     `files` are OOF files with the name of their family, or None for those that the file names.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
-    of the labels. `pool` None takes the metric's default.
+    of the labels. `pool` None takes the metric's default, and `task` None what the files say.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -51,6 +53,7 @@ class TuneOrder:
     group: str | None = None
     pool: Pool | None = None
     polish: Polish = "auto"
+    task: Task | None = None
 
 
 def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
@@ -90,34 +93,32 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
-    joined = files.join([files.read(path, name) for name, path in order.files])
+    joined = files.join([files.read(path, name, order.task) for name, path in order.files])
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
-    labels = column_of(order.labels, order.label_column)
+    y = read_truth(order.labels, joined, order.label_column, order.group)
     groups = None
     if order.group is not None:
         named = column_of(order.labels, order.group)
         groups = gate.groups_of(joined.ids, named, joined.folds)
-    return weigh(joined, labels, order, groups, progress)
+    return weigh(joined, y, order, groups, progress)
 
 
 def weigh(
     oof: Oof,
-    labels: Mapping[str, str],
+    y: Truth,
     order: TuneOrder,
     groups: Indices | None,
     progress: Progress,
 ) -> Weights:
     """Tune weights on predictions that are in memory; see `tune_weights`."""
-    if oof.task != "classification":
-        raise UsageError(f"weights are tuned for classes only; these predictions are {oof.task}")
     metric = metric_named(order.metric, oof.task)
+    _check_order(order, metric)
     if oof.rescaled:
         progress.warn(
             f"{oof.rescaled} rows do not sum to 1 exactly, as in float16 files: each is divided "
             f"by its sum"
         )
-    y = gate.truth_of(oof.ids, labels, oof.classes)
     gate.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
     for note in gate.notes_of(names, stack, oof.folds):
@@ -142,12 +143,23 @@ def weigh(
             prior_tau=blend.prior_tau,
             prior=() if blend.prior is None else tuple(blend.prior.tolist()),
             cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
+            thresholds=() if blend.thresholds is None else tuple(blend.thresholds.tolist()),
         ),
         classes=oof.classes,
         members=oof.members,
         metric=metric.name,
+        task=oof.task,
         evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
     )
+
+
+def _check_order(order: TuneOrder, metric: Metric) -> None:
+    if metric.task == "regression" and order.pool == "log-linear":
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+    if order.polish == "always" and not can_polish(metric):
+        raise UsageError(
+            f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
+        )
 
 
 def metric_named(name: str, task: Task) -> Metric:
@@ -231,7 +243,7 @@ def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str
 
 
 def _evidence(
-    found: Tuned, names: Sequence[str], stack: Stack, y: Indices, metric: Metric
+    found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
 ) -> dict[str, object]:
     """Return the report as JSON-ready values."""
     seen, fitted = found.evidence, found.fitted
@@ -255,7 +267,7 @@ def _evidence(
             "weights": dict(zip(names, fitted.weights.tolist(), strict=True)),
             "temperature": fitted.temperature,
         },
-        "error_correlations": error_correlations(stack, y).tolist(),
+        "error_correlations": error_correlations(stack, y, metric.task).tolist(),
     }
     if len(names) > 1:
         losses = leave_one_out(stack, y, metric, fitted)

@@ -76,7 +76,7 @@ def write(path: Path, oof: Oof) -> None:
     publish(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
-def read(path: Path, name: str | None = None) -> Oof:
+def read(path: Path, name: str | None = None, task: Task | None = None) -> Oof:
     """Read predictions: an OOF Parquet, or one family from a Parquet, CSV or npz of elsewhere.
 
     Args:
@@ -84,6 +84,8 @@ def read(path: Path, name: str | None = None) -> Oof:
             one column of lists; an npz has `ids`, `probs` and `classes`. A column `fold` is read.
         name: What to call the one family of a file from elsewhere; without it the file's stem.
             Of an OOF Parquet, the family to take.
+        task: What the predictions are, which files from elsewhere do not say; None for what an OOF
+            Parquet says, and for classification.
 
     Raises:
         UsageError: the file is none of these, ids stand there twice, or the predictions are not
@@ -99,6 +101,9 @@ def read(path: Path, name: str | None = None) -> Oof:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+    if task is not None and found.task not in (task, "classification"):
+        raise UsageError(f"{path}: its predictions are {found.task}, not {task}")
+    found = replace(found, task=task or found.task)
     if name is not None and name not in found.families:
         raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
     if name is not None:
@@ -208,6 +213,8 @@ def checked(path: object, oof: Oof) -> Oof:
 
 
 def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
+    if oof.task == "multilabel":
+        _check_labels(path, oof, name, probs)
     if oof.task != "classification":
         return probs, 0
     sums = probs.sum(1)
@@ -219,6 +226,17 @@ def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Poole
             f"sums to {sums[row]:.4g}. Apply the softmax first"
         )
     return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum())
+
+
+def _check_labels(path: object, oof: Oof, name: str, probs: Pooled) -> None:
+    off = ((probs < 0) | (probs > 1)).any(1)
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise UsageError(
+            f"{path}: {name} gives no probabilities of labels for {int(off.sum())} rows; "
+            f"{oof.ids[row]!r} has values from {probs[row].min():.4g} to {probs[row].max():.4g}. "
+            f"Apply the sigmoid first"
+        )
 
 
 def _rows_as(first: Oof, part: Oof) -> Indices:

@@ -73,7 +73,8 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
     if voting == "geometric":
         probs = _geometric(stack, vector, probs, task)
     elif weights.pool == "log-linear":
-        probs = pools.log_linear(stack, vector)
+        pool = pools.log_linear_labels if task == "multilabel" else pools.log_linear
+        probs = pool(stack, vector)
     elif weights.temperature != 1:
         probs = pools.tempered(probs, weights.temperature)
     labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
@@ -129,9 +130,23 @@ def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
             f"these weights carry a pool, temperature or decision rule of a soft vote: they do not "
             f"go with --voting {voting}"
         )
-    if task != "classification" and not plain:
-        raise UsageError(f"these weights were tuned for classes; this head is {task}")
+    if weights is not None:
+        _check_task(weights, task)
     if voting == "hard" and task != "classification":
         raise UsageError(f"a hard vote needs classes; this head is {task}. Use --voting soft")
     if voting == "geometric" and task == "regression":
         raise UsageError("a geometric vote needs probabilities; use --voting soft for regression")
+
+
+def _check_task(weights: Weights, task: Task) -> None:
+    """Check that what the weights carry has a meaning for the task."""
+    tuned = weights.task or task
+    rule = weights.decision
+    classes = bool(weights.temperature != 1 or rule.prior_tau or rule.cut_points)
+    if tuned != task or (classes and task != "classification"):
+        what = weights.task or "classification"
+        raise UsageError(f"these weights were tuned for {what}; this head is {task}")
+    if rule.thresholds and task != "multilabel":
+        raise UsageError(f"thresholds decide the labels of a multilabel head; this head is {task}")
+    if weights.pool == "log-linear" and task == "regression":
+        raise UsageError("a log-linear pool needs probabilities; this head is regression")

@@ -267,12 +267,12 @@ def test_without_matplotlib_there_are_weights_and_a_note(
     assert not Path("tune.png").exists()
 
 
-def test_predictions_that_are_no_classes_are_refused() -> None:
+def test_names_are_no_truth_of_a_regression() -> None:
     ids = tuple(f"img{row}" for row in range(ROWS))
     made = oof.Oof(ids, ("age",), {"ant": np.ones((ROWS, 1))}, SPLIT, task="regression")
     oof.write(Path("age.parquet"), made)
     order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
-    with pytest.raises(UsageError, match="for classes only; these predictions are regression"):
+    with pytest.raises(UsageError, match="line 2, column 'label': expected a finite number, found"):
         tune_weights(order)
 
 

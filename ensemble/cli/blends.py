@@ -70,11 +70,18 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
 )
 @label_option
 @click.option(
+    "--task",
+    type=click.Choice(["classification", "multilabel", "regression"]),
+    help="What files from elsewhere predict.  [default: what an OOF Parquet says, else "
+    "classification]",
+)
+@click.option(
     "--metric",
     default="log_loss",
     show_default=True,
     help="What the blend is for: accuracy, balanced_accuracy, f1_macro, f1_micro, "
-    "log_loss, brier, auc, qwk, top_k, or pkg.mod:fn(y, probs), greater being better.",
+    "log_loss, brier, auc, qwk, top_k; f1, map, auc of a multilabel task; rmse, mae of a "
+    "regression; or pkg.mod:fn(y, probs), greater being better.",
 )
 @click.option(
     "--folds",
