@@ -38,7 +38,7 @@ def run(
     voting: Voting = "soft",
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs"] = "labels",
+    output: Literal["labels", "probs", "binary"] = "labels",
     out: str | Path | None = None,
     head: str | None = None,
     id_from: Literal["stem", "name", "path"] = "stem",
@@ -64,7 +64,8 @@ def run(
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
         sample: A sample submission: ids, order, columns.
-        output: What to write without a sample: "labels" or "probs".
+        output: What to write without a sample: "labels" or "probs"; "binary" writes 0 and 1 for
+            each label of a multilabel head, with a sample too.
         out: The folder to write; without one `submissions/<time and recipe>`.
         head: The head to predict, where members carry several.
         id_from: What an image's id is: its stem, name or relative path.
@@ -118,7 +119,7 @@ def vote(
     voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs"] | None = None,
+    output: Literal["labels", "probs", "binary"] | None = None,
     out: str | Path | None = None,
     head: str | None = None,
     labels_as: Literal["auto", "index", "name"] | None = None,

@@ -90,6 +90,15 @@ def decide(probs: Pooled, decision: Decision) -> Indices:
     return np.asarray(probs.argmax(1), np.int64)
 
 
+def labels_given(probs: Pooled, decision: Decision) -> Pooled:
+    """Return 1.0 where a label is given, else 0.0, of multilabel probabilities (N, C).
+
+    A label is given from its threshold on, from 0.5 where the decision has none.
+    """
+    cuts = np.array(decision.thresholds or (0.5,))
+    return np.asarray(probs >= cuts, np.float64)
+
+
 def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:
     """Return each family's mean over its members, float64 (N, C), by name in sorted order."""
     names = sorted({b.family for b in ballots})

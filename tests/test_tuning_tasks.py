@@ -1,18 +1,25 @@
 """Blends of multilabel and regression heads: optima against oracles, and honest evidence."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import MakeMember
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 
+import ensemble
 from ensemble import pools
+from ensemble.errors import UsageError
+from ensemble.files import publish_json
 from ensemble.metrics import metric_of
 from ensemble.tuning import lines
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit
 from ensemble.voting import Ballot, fuse
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Decision, Weights, to_json
 
 FOLDS = np.arange(600) % 4
 
@@ -89,3 +96,39 @@ def test_a_vote_pools_labels_as_they_were_tuned() -> None:
     cuts = Decision(thresholds=(0.4, 0.2))
     fused = fuse(ballots, "soft", Weights(named, "log-linear", decision=cuts), "multilabel")
     np.testing.assert_allclose(fused.probs, blend.probs(stack), atol=1e-5)
+
+
+def test_thresholds_survive_weights_json_run_and_vote(
+    make_member: MakeMember, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    about = {"task": "multilabel", "activation": "sigmoid"}
+    members = [make_member("ant-f0", **about), make_member("bee-f0", seed=1, **about)]
+    rule = Decision(thresholds=(0.4, 0.6, 0.5))
+    tuned = Weights({"ant": 0.7, "bee": 0.5}, "log-linear", decision=rule, task="multilabel")
+    publish_json(Path("w.json"), to_json(tuned))
+    ran = ensemble.run(members, images, weights="w.json", output="binary", out="one", device="cpu")
+    with (tmp_path / "one/submission.csv").open() as file:
+        rows = list(csv.reader(file))[1:]
+    expected = (ran.probs >= np.array(rule.thresholds)).astype(int)
+    assert [[int(cell) for cell in row[1:]] for row in rows] == expected.tolist()
+    ensemble.vote("one", out="two")
+    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+    with pytest.raises(UsageError, match="1 thresholds for 3 classes"):
+        short = Weights({"ant": 1, "bee": 1}, decision=Decision(thresholds=(0.5,)))
+        ensemble.run(members, images, weights=short, out="three", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        Weights({"m0": 1, "m1": 1}, temperature=2.0),
+        Weights({"m0": 1, "m1": 1}, decision=Decision(cut_points=(0.5,))),
+        Weights({"m0": 1, "m1": 1}, task="classification"),
+    ],
+)
+def test_a_rule_of_classes_is_refused_for_labels(weights: Weights) -> None:
+    half = np.full((2, 2), 0.5, np.float32)
+    ballots = [Ballot("m0", "m0", half), Ballot("m1", "m1", half)]
+    with pytest.raises(UsageError, match="tuned for classification; this head is multilabel"):
+        fuse(ballots, "soft", weights, "multilabel")

@@ -105,8 +105,9 @@ _OUTPUTS: Final = (
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
-    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs"]),
-           help="What to write where there is no sample."),
+    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs", "binary"]),
+           help="What to write where there is no sample; binary: 0 and 1 for each label of a "
+           "multilabel head, with a sample too."),
     option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
            type=click.Choice(["auto", "index", "name"])),
     option("--fill", help="For quarantined images: a label, or a number for every probability."),
