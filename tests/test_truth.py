@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ensemble
 
 from ensemble import api
 from ensemble.errors import UsageError
@@ -78,3 +79,25 @@ def test_frames_of_labels_tune_in_python() -> None:
     assert set(found.evidence) >= {"gain_ci95", "loss_without", "error_correlations"}
     with pytest.raises(UsageError, match="labels have the columns 0"):
         api.tune_weights(frames, labels[[0]], metric="f1", folds=folds, task="multilabel")
+
+
+def test_the_command_tunes_files_of_a_regression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = rng.normal(40, 10, 200)
+    frame = pd.DataFrame(
+        {"id": [f"r{n}" for n in range(200)], "age": y, "fold": np.arange(200) % 4}
+    )
+    frame.to_csv("train.csv", index=False)
+    for name, spread in (("ant", 2.0), ("bee", 9.0)):
+        frame.assign(age=y + rng.normal(0, spread, 200)).to_csv(f"{name}.csv", index=False)
+    order = ("tune-weights", "--oof", "ant.csv", "bee.csv", "--labels", "train.csv")
+    told = ("--task", "regression", "--metric", "mae")
+    assert ensemble(*order, *told) == 0
+    assert "verdict: gain" in capsys.readouterr().out
+    assert ensemble(*order, *told, "--polish", "always") == 2
+    assert ensemble(*order, *told, "--pool", "log-linear") == 2
+    assert ensemble(*order, "--task", "multilabel", "--metric", "f1") == 2
+    assert "Apply the sigmoid first" in capsys.readouterr().err

@@ -114,8 +114,8 @@ def test_thresholds_survive_weights_json_run_and_vote(
     assert [[int(cell) for cell in row[1:]] for row in rows] == expected.tolist()
     ensemble.vote("one", out="two")
     assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
+    short = Weights({"ant": 1, "bee": 1}, decision=Decision(thresholds=(0.5,)))
     with pytest.raises(UsageError, match="1 thresholds for 3 classes"):
-        short = Weights({"ant": 1, "bee": 1}, decision=Decision(thresholds=(0.5,)))
         ensemble.run(members, images, weights=short, out="three", device="cpu")
 
 
