@@ -16,7 +16,7 @@ from ensemble.errors import UsageError
 from ensemble.files import publish_json
 from ensemble.metrics import metric_of
 from ensemble.tuning import lines
-from ensemble.tuning.evidence import tune
+from ensemble.tuning.evidence import paired, tune
 from ensemble.tuning.fit import fit
 from ensemble.voting import Ballot, fuse
 from ensemble.weights import Decision, Weights, to_json
@@ -132,3 +132,12 @@ def test_a_rule_of_classes_is_refused_for_labels(weights: Weights) -> None:
     ballots = [Ballot("m0", "m0", half), Ballot("m1", "m1", half)]
     with pytest.raises(UsageError, match="tuned for classification; this head is multilabel"):
         fuse(ballots, "soft", weights, "multilabel")
+
+
+def test_labels_too_rare_to_resample_are_told() -> None:
+    y = np.zeros((600, 40), np.int64)
+    y[np.arange(40), np.arange(40)] = 1
+    rng = np.random.default_rng(0)
+    first, second = rng.random(y.shape), rng.random(y.shape)
+    with pytest.raises(UsageError, match="auc has no interval"):
+        paired(first, second, y, metric_of("auc", "multilabel"))

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from ensemble.arrays import Indices, Pooled
+from ensemble.errors import UsageError
 from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack
 from ensemble.spec import Task
@@ -286,6 +287,11 @@ def _drawn_scores(
             scores = metric.score(y[rows], first[rows]), metric.score(y[rows], second[rows])
         gains.append(metric.gain(*scores))
     found = np.array(gains)
+    if not np.isfinite(found).any():
+        raise UsageError(
+            f"{metric.name} has no interval: no resampling of the rows has every label. Give more "
+            f"rows of the rare ones"
+        )
     return np.asarray(found[np.isfinite(found)], np.float64)
 
 
