@@ -10,12 +10,13 @@ import numpy as np
 from ensemble import ledger, pipeline
 from ensemble import weights as weighing
 from ensemble.config import Recipe
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
 from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.predict import Progress
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
-from ensemble.spec import DecodePolicy, Merge, Voting
+from ensemble.spec import DecodePolicy, Merge, Task, Voting
+from ensemble.truth import given_truth
 from ensemble.weights import Polish, Pool, Weights
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(
     voting: Voting = "soft",
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs"] = "labels",
+    output: Literal["labels", "probs", "binary"] = "labels",
     out: str | Path | None = None,
     head: str | None = None,
     id_from: Literal["stem", "name", "path"] = "stem",
@@ -63,7 +64,8 @@ def run(
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
         sample: A sample submission: ids, order, columns.
-        output: What to write without a sample: "labels" or "probs".
+        output: What to write without a sample: "labels" or "probs"; "binary" writes 0 and 1 for
+            each label of a multilabel head, with a sample too.
         out: The folder to write; without one `submissions/<time and recipe>`.
         head: The head to predict, where members carry several.
         id_from: What an image's id is: its stem, name or relative path.
@@ -118,7 +120,7 @@ def vote(
     voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs"] | None = None,
+    output: Literal["labels", "probs", "binary"] | None = None,
     out: str | Path | None = None,
     head: str | None = None,
     labels_as: Literal["auto", "index", "name"] | None = None,
@@ -226,7 +228,7 @@ def predict_oof(
 
 def tune_weights(
     oof: "Oof | Mapping[str, pd.DataFrame]",
-    labels: "Mapping[str, str] | pd.Series[Any]",
+    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame",
     *,
     metric: str,
     folds: "Mapping[str, int] | pd.Series[Any] | None" = None,
@@ -235,14 +237,16 @@ def tune_weights(
     polish: Polish = "auto",
     holdout: "Oof | Mapping[str, pd.DataFrame] | None" = None,
     holdout_labels: "Mapping[str, str] | pd.Series[Any] | None" = None,
+    task: Task | None = None,
     progress: Progress | None = None,
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
 
     Args:
         oof: What `predict_oof` or `oof.read` gave, or a frame for each family: ids in the index,
-            a column a class, rows that sum to 1.
-        labels: The class of each id.
+            a column a class, as `task` has it.
+        labels: The class of each id, or the value of a single target; or a frame with ids in the
+            index and a column a class, 0 or 1 (multilabel) or values (regression).
         metric: A metric by name, or "pkg.mod:fn".
         folds: The fold of each id, where `oof` does not say.
         groups: The group of each id: rows that belong together.
@@ -251,6 +255,8 @@ def tune_weights(
         holdout: As `oof`, of rows outside all folds, each family the mean of its folds: the
             temperature is fitted on them.
         holdout_labels: The class of each of these rows; None takes it from `labels`.
+        task: What the frames hold: "classification" (rows that sum to 1), "multilabel" or
+            "regression"; None for what `oof` says, and for classification.
         progress: Told of what makes the answer weak.
 
     Returns:
@@ -261,22 +267,25 @@ def tune_weights(
     """
     from ensemble import blending, gate
 
-    joined = _oof(oof)
+    joined = _oof(oof, task or "classification")
+    if task not in (None, joined.task):
+        raise UsageError(f"the predictions are {joined.task}, not {task}")
     if folds is not None:
         placed = {str(name): fold for name, fold in folds.items()}
         joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
-    named = {str(name): str(label) for name, label in labels.items()}
+    y = given_truth(_rows(labels, joined.classes), joined)
     order = blending.TuneOrder((), Path(), metric, pool=pool, polish=polish)
     numbers = None
     if groups is not None:
         texts = {str(name): str(group) for name, group in groups.items()}
         numbers = gate.groups_of(joined.ids, texts, joined.folds)
-    weights = blending.weigh(joined, named, order, numbers, progress or Quiet())
+    weights = blending.weigh(joined, y, order, numbers, progress or Quiet())
     if holdout is None:
         return weights
-    if holdout_labels is not None:
-        named = {str(name): str(label) for name, label in holdout_labels.items()}
-    return blending.calibrate(weights, _oof(holdout), named, joined.ids)
+    held = _oof(holdout, joined.task)
+    given = labels if holdout_labels is None else holdout_labels
+    truth = given_truth(_rows(given, held.classes), held)
+    return blending.calibrate(weights, held, truth, joined.ids)
 
 
 def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> list["Exported"]:
@@ -298,7 +307,26 @@ def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> l
     return list(export.export_members([Path(p) for p in _texts(checkpoints)], spec, Path(out)))
 
 
-def _oof(given: "Oof | Mapping[str, pd.DataFrame]") -> Oof:
+def _rows(
+    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame", classes: tuple[str, ...]
+) -> dict[str, tuple[object, ...]]:
+    """Return labels by id, the columns of a frame in the order of the classes."""
+    import pandas as pd
+
+    if not isinstance(labels, pd.DataFrame):
+        return {str(name): (label,) for name, label in labels.items()}
+    frame = labels.rename(columns=str)
+    if sorted(frame.columns) != sorted(classes):
+        raise UsageError(
+            f"labels have the columns {few(list(frame.columns))}; the classes are {few(classes)}"
+        )
+    ids = [str(name) for name in frame.index]
+    if len(set(ids)) < len(ids):
+        raise UsageError("labels: ids stand there twice in the index")
+    return dict(zip(ids, frame[list(classes)].itertuples(index=False, name=None), strict=True))
+
+
+def _oof(given: "Oof | Mapping[str, pd.DataFrame]", task: Task = "classification") -> Oof:
     """Return predictions as they are, or join frames, having checked each."""
     if isinstance(given, Oof):
         return given
@@ -306,7 +334,9 @@ def _oof(given: "Oof | Mapping[str, pd.DataFrame]") -> Oof:
     for name, frame in frames.items():
         ids, classes = map(str, frame.index), map(str, frame.columns)
         probs = frame.to_numpy(np.float64)
-        parts.append(checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs})))
+        parts.append(
+            checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs}, task=task))
+        )
     return join(parts)
 
 

@@ -1,7 +1,7 @@
 """Composing what comes before a blend: out-of-fold predictions, and weights tuned on them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -14,8 +14,8 @@ from ensemble.config import Recipe, check_recipe
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.images import Hashed
 from ensemble.lineup import Player
-from ensemble.metrics import Metric, Score
-from ensemble.oof import Oof
+from ensemble.metrics import Metric, Score, Truth
+from ensemble.oof import Elsewhere, Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
 from ensemble.predict import Progress
@@ -23,6 +23,7 @@ from ensemble.scoring import Quiet, find_images, line_up, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of
+from ensemble.truth import read_truth
 from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.evidence import (
     Tuned,
@@ -31,11 +32,12 @@ from ensemble.tuning.evidence import (
     leave_one_out,
     tune,
 )
+from ensemble.tuning.fit import can_polish
 from ensemble.votes import Entry, hashes_of, votes_from
 from ensemble.voting import fuse
 from ensemble.weights import Decision, Polish, Pool, Weights, check_fits
 
-_OF_PROBABILITIES: Final = ("log_loss", "brier", "qwk")
+_OF_PROBABILITIES: Final = ("log_loss", "brier", "qwk", "rmse", "mae")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class TuneOrder:
     `files` are OOF files with the name of their family, or None for those that the file names.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
     of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
-    outside all folds; `holdout_labels` None takes their labels from `labels` too. `rows_of` and
-    `classes` are the rows and columns of a .npy; see `oof.read`.
+    outside all folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is
+    what the files do not say.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -59,8 +61,7 @@ class TuneOrder:
     polish: Polish = "auto"
     holdout: Sequence[tuple[str | None, Path]] = ()
     holdout_labels: Path | None = None
-    rows_of: Path | None = None
-    classes: Sequence[str] = ()
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
 def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
@@ -100,25 +101,23 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
-    joined = files.read_all(order.files, order.rows_of, order.classes)
+    joined = files.read_all(order.files, order.elsewhere)
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
-    labels = column_of(order.labels, order.label_column)
+    y = read_truth(order.labels, joined, order.label_column, order.group)
     groups = None
     if order.group is not None:
         named = column_of(order.labels, order.group)
         groups = gate.groups_of(joined.ids, named, joined.folds)
-    weights = weigh(joined, labels, order, groups, progress)
+    weights = weigh(joined, y, order, groups, progress)
     if not order.holdout:
         return weights
-    if order.holdout_labels is not None:
-        labels = column_of(order.holdout_labels, order.label_column)
-    return calibrate(weights, files.read_all(order.holdout), labels, joined.ids)
+    held = files.read_all(order.holdout, order.elsewhere)
+    truth = read_truth(order.holdout_labels or order.labels, held, order.label_column, order.group)
+    return calibrate(weights, held, truth, joined.ids)
 
 
-def calibrate(
-    weights: Weights, holdout: Oof, labels: Mapping[str, str], tuned_on: Collection[str]
-) -> Weights:
+def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str]) -> Weights:
     """Fit the temperature on rows that no fold saw, predicted as the test images will be.
 
     Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
@@ -127,32 +126,33 @@ def calibrate(
     Args:
         weights: What `weigh` gave.
         holdout: The families' predictions of the hold-out rows, each the mean of its folds.
-        labels: The class of each of these rows.
+        y: The truth of these rows, int64 (N,), in the order of the predictions' classes.
         tuned_on: The ids that the weights were tuned on.
 
     Raises:
         UsageError: rows that the weights were tuned on, or other families, members or classes.
     """
-    if weights.pool == "rank":
-        raise UsageError("--holdout: ranks are no probabilities, and have no temperature")
+    if weights.pool == "rank" or holdout.task != "classification":
+        raise UsageError("--holdout: ranks, labels and values have no temperature; classes have")
     if seen := sorted(set(holdout.ids) & set(tuned_on)):
         raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
     votes = votes_from(holdout, weights.classes)
     check_fits(weights, votes.head.classes, votes.hashes)
-    y = gate.truth_of(votes.ids, labels, votes.head.classes)
+    places = np.array([votes.head.classes.index(name) for name in holdout.classes])
+    found = places[y.astype(np.int64)]
     plain = replace(weights, temperature=1.0)
     probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
-    temperature = temperature_of(probs, y)
-    before, after = (metrics.log_loss(y, tempered(probs, t))
+    temperature = temperature_of(probs, found)
+    before, after = (metrics.log_loss(found, tempered(probs, t))
                      for t in (weights.temperature, temperature))  # fmt: skip
-    record = {"n": len(y), "log_loss_before": before, "log_loss": after}
+    record = {"n": len(found), "log_loss_before": before, "log_loss": after}
     evidence = {**weights.evidence, "holdout": record}
     return replace(weights, temperature=temperature, evidence=evidence)
 
 
 def weigh(
     oof: Oof,
-    labels: Mapping[str, str],
+    y: Truth,
     order: TuneOrder,
     groups: Indices | None,
     progress: Progress,
@@ -163,17 +163,10 @@ def weigh(
             "--oof: these are a run's predictions, made with every fold of a family. Weights are "
             "tuned on rows that a member did not see: make them with `ensemble oof`"
         )
-    if oof.task != "classification":
-        raise UsageError(f"weights are tuned for classes only; these predictions are {oof.task}")
     metric = metric_named(order.metric, oof.task)
-    if order.pool == "rank" and metric.name in _OF_PROBABILITIES:
-        raise UsageError(
-            f"a pool of ranks gives scores that are no probabilities, which {metric.name} needs; "
-            f"it suits auc, or metrics of labels"
-        )
+    _check_order(order, metric)
     if oof.rescaled:
         progress.warn(files.told_of_rescaling(oof.rescaled))
-    y = gate.truth_of(oof.ids, labels, oof.classes)
     gate.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
     for note in gate.notes_of(names, stack, oof.folds):
@@ -198,11 +191,13 @@ def weigh(
             prior_tau=blend.prior_tau,
             prior=() if blend.prior is None else tuple(blend.prior.tolist()),
             cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
+            thresholds=() if blend.thresholds is None else tuple(blend.thresholds.tolist()),
         ),
         ranks=_ranks_of(found, names),
         classes=oof.classes,
         members=oof.members,
         metric=metric.name,
+        task=oof.task,
         evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
     )
 
@@ -213,6 +208,20 @@ def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float
         return {}
     rows = found.fitted.ranks.tolist()
     return {name: tuple(map(tuple, knots)) for name, knots in zip(names, rows, strict=True)}
+
+
+def _check_order(order: TuneOrder, metric: Metric) -> None:
+    if order.pool == "rank" and metric.name in _OF_PROBABILITIES:
+        raise UsageError(
+            f"a pool of ranks gives scores that are no probabilities, which {metric.name} needs; "
+            f"it suits auc, or metrics of labels"
+        )
+    if metric.task == "regression" and order.pool == "log-linear":
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+    if order.polish == "always" and not can_polish(metric):
+        raise UsageError(
+            f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
+        )
 
 
 def metric_named(name: str, task: Task) -> Metric:
@@ -294,7 +303,7 @@ def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str
 
 
 def _evidence(
-    found: Tuned, names: Sequence[str], stack: Stack, y: Indices, metric: Metric
+    found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
 ) -> dict[str, object]:
     """Return the report as JSON-ready values."""
     seen, fitted = found.evidence, found.fitted
@@ -318,7 +327,7 @@ def _evidence(
             "weights": dict(zip(names, fitted.weights.tolist(), strict=True)),
             "temperature": fitted.temperature,
         },
-        "error_correlations": error_correlations(stack, y).tolist(),
+        "error_correlations": error_correlations(stack, y, metric.task).tolist(),
     }
     if len(names) > 1:
         losses = leave_one_out(stack, y, metric, fitted)

@@ -37,7 +37,7 @@ class Recipe:
     voting: Voting = "soft"
     weights: Weights | None = None
     sample: Path | None = None
-    output: Literal["labels", "probs"] = "labels"
+    output: Literal["labels", "probs", "binary"] = "labels"
     out: Path | None = None
     head: str | None = None
     id_from: Literal["stem", "name", "path"] = "stem"
@@ -62,7 +62,7 @@ def check_recipe(recipe: Recipe) -> None:
     choices = {
         "merge": get_args(Merge),
         "voting": get_args(Voting),
-        "output": ("labels", "probs"),
+        "output": ("labels", "probs", "binary"),
         "id_from": ("stem", "name", "path"),
         "labels_as": ("auto", "index", "name"),
         "on_nan": ("fail", "drop-member"),

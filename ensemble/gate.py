@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
-from ensemble.metrics import Metric, check_defined
+from ensemble.metrics import Metric, Truth, check_defined
 from ensemble.pools import Stack
+from ensemble.spec import Task
 
 COPY: Final = 0.999
 """Families whose probabilities correlate more are near copies."""
@@ -50,22 +52,31 @@ def groups_of(ids: Sequence[str], groups: Mapping[str, str], folds: Indices | No
     return numbers.astype(np.int64)
 
 
-def check_rows(y: Indices, classes: Sequence[str], metric: Metric, folds: Indices | None) -> None:
+def check_rows(y: Truth, classes: Sequence[str], metric: Metric, folds: Indices | None) -> None:
     """Check that the metric is defined on the rows, and on all but each fold.
 
     Raises:
         UsageError: a class without rows; names it, and the fold.
     """
-    check_defined(y, tuple(classes), "classification", metric.name)
-    present = np.bincount(y, minlength=len(classes)) > 0
+    check_defined(y, tuple(classes), metric.task, metric.name)
+    present = _present(y, len(classes), metric.task)
     for fold in [] if folds is None else np.unique(folds):
-        rest = np.bincount(y[folds != fold], minlength=len(classes)) > 0
+        rest = _present(y[folds != fold], len(classes), metric.task)
         gone = [c for c, there, left in zip(classes, present, rest, strict=True) if there > left]
         if gone:
             raise UsageError(
                 f"fold {fold} holds every row of {few(gone)}: no blend could be fitted without "
                 f"it. Make the folds stratified"
             )
+
+
+def _present(y: Truth, classes: int, task: Task) -> NDArray[np.bool_]:
+    """Return which classes some row shows, (C,); the columns of a regression always do."""
+    if task == "regression":
+        return np.ones(classes, bool)
+    if task == "multilabel":
+        return np.asarray((y == 1).any(0), bool)
+    return np.asarray(np.bincount(y.astype(np.int64), minlength=classes) > 0, bool)
 
 
 def notes_of(names: Sequence[str], stack: Stack, folds: Indices | None) -> list[str]:

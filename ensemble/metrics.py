@@ -127,7 +127,7 @@ def rmse(y: Truth, values: Pooled) -> float:
 
 def mae(y: Truth, values: Pooled) -> float:
     """Return the mean absolute error."""
-    return float(np.mean(np.abs(values - y)))
+    return float(np.mean(_away(y, values)))
 
 
 def area(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
@@ -176,6 +176,10 @@ def _distance(y: Truth, probs: Pooled) -> NDArray[np.float64]:
     return np.asarray(((probs - hot) ** 2).sum(1), np.float64)
 
 
+def _away(y: Truth, values: Pooled) -> NDArray[np.float64]:
+    return np.asarray(np.abs(values - y).mean(1), np.float64)
+
+
 CLASSIFICATION: Final = {
     metric.name: metric
     for metric in (
@@ -202,7 +206,7 @@ REGRESSION: Final = {
     metric.name: metric
     for metric in (
         Metric("rmse", rmse, False, "regression"),
-        Metric("mae", mae, False, "regression"),
+        Metric("mae", mae, False, "regression", each=_away),
     )
 }
 METRICS: Final = {

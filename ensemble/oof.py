@@ -84,9 +84,21 @@ def write(path: Path, oof: Oof) -> None:
     publish(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
-def read(
-    path: Path, name: str | None = None, rows_of: Path | None = None, classes: Sequence[str] = ()
-) -> Oof:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What files from elsewhere do not say themselves.
+
+    `rows_of` is the CSV whose rows a .npy (N, C) follows, with an id column (`id`, or the first).
+    `classes` name the columns of a .npy, or of an npz that holds none. `task` is what the
+    predictions are; None takes what an OOF Parquet or a run says, and else classification.
+    """
+
+    rows_of: Path | None = None
+    classes: Sequence[str] = ()
+    task: Task | None = None
+
+
+def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None) -> Oof:
     """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
@@ -95,19 +107,18 @@ def read(
             column `fold` is read.
         name: What to call the one family of a file from elsewhere; without it the file's stem.
             Of an OOF Parquet or a run's predictions, the family to take.
-        rows_of: For a .npy (N, C): the CSV whose rows it follows, with an id column (`id`, or the
-            first). Other files hold their ids.
-        classes: The names of the columns of a .npy, or of an npz that holds none.
+        elsewhere: What the file does not say itself.
 
     Raises:
         UsageError: the file is none of these, ids stand there twice, or the predictions are not
             finite or do not sum to 1.
     """
+    told = elsewhere or Elsewhere()
     readers: dict[str, Callable[[Path, str], Oof]] = {
         ".parquet": _read_parquet,
         ".csv": _read_csv,
-        ".npz": partial(_read_npz, classes=classes),
-        ".npy": partial(_read_npy, rows_of=rows_of, classes=classes),
+        ".npz": partial(_read_npz, classes=told.classes),
+        ".npy": partial(_read_npy, rows_of=told.rows_of, classes=told.classes),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -118,6 +129,10 @@ def read(
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+    task = told.task or found.task
+    if found.task not in (task, "classification"):
+        raise UsageError(f"{path}: its predictions are {found.task}, not {task}")
+    found = replace(found, task=task)
     if name is not None and name not in found.families:
         raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
     if name is not None:
@@ -126,13 +141,9 @@ def read(
     return checked(path, found)
 
 
-def read_all(
-    given: Sequence[tuple[str | None, Path]],
-    rows_of: Path | None = None,
-    classes: Sequence[str] = (),
-) -> Oof:
+def read_all(given: Sequence[tuple[str | None, Path]], elsewhere: Elsewhere | None = None) -> Oof:
     """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
-    return join([read(path, name, rows_of, classes) for name, path in given])
+    return join([read(path, name, elsewhere) for name, path in given])
 
 
 def join(parts: Sequence[Oof]) -> Oof:
@@ -280,6 +291,8 @@ def checked(path: object, oof: Oof) -> Oof:
 
 
 def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
+    if oof.task == "multilabel":
+        _check_labels(path, oof, name, probs)
     if oof.task != "classification":
         return probs, 0
     sums = probs.sum(1)
@@ -291,6 +304,17 @@ def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Poole
             f"sums to {sums[row]:.4g}. Apply the softmax first"
         )
     return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum())
+
+
+def _check_labels(path: object, oof: Oof, name: str, probs: Pooled) -> None:
+    off = ((probs < 0) | (probs > 1)).any(1)
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise UsageError(
+            f"{path}: {name} gives no probabilities of labels for {int(off.sum())} rows; "
+            f"{oof.ids[row]!r} has values from {probs[row].min():.4g} to {probs[row].max():.4g}. "
+            f"Apply the sigmoid first"
+        )
 
 
 def _rows_as(first: Oof, part: Oof) -> Indices:

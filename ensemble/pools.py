@@ -69,6 +69,20 @@ def ranked(stack: Stack, knots: Knots) -> Stack:
     return ranks
 
 
+def two_class(stack: Stack) -> Stack:
+    """Return labels, each of probability p, as rows of two classes (1 - p, p): (M, N * C, 2)."""
+    flat = stack.reshape(len(stack), -1)
+    return np.stack([1 - flat, flat], -1)
+
+
+def log_linear_labels(stack: Stack, exponents: NDArray[np.float64]) -> Pooled:
+    """Return sigmoid(Σ β logit p) for each label, float64 (N, C): `log_linear` of its two classes.
+
+    Both log p and log(1 - p) are clipped at `LOG_FLOOR`.
+    """
+    return log_linear(two_class(stack), exponents)[:, 1].reshape(stack.shape[1:])
+
+
 def tempered(probs: Pooled, temperature: float) -> Pooled:
     """Return softmax(log p / T): T above 1 flattens, below 1 sharpens; the argmax stays."""
     return _softmax(clipped_logs(probs) / temperature)

@@ -4,7 +4,7 @@ import contextlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +28,7 @@ from ensemble.files import (
 from ensemble.runs import RUN
 from ensemble.spec import Quarantined
 from ensemble.votes import Votes
+from ensemble.weights import Decision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +108,12 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sam
             f"head {head.name!r} is {head.task}: the sample needs one column for each of "
             f"{list(head.classes)[:5]}"
         )
+    if recipe.output == "binary":
+        if head.task != "multilabel":
+            raise UsageError(
+                f"--output binary is for multilabel heads; {head.name!r} is {head.task}"
+            )
+        sample = replace(sample, kind="binary")
     if recipe.fill is not None:
         _fill_row(recipe.fill, sample, head)
     return sample
@@ -214,9 +221,13 @@ def _render(recipe: Recipe, poll: Poll, count: _Count) -> bytes | None:
     if count.quarantined and recipe.fill is None:
         return None
     texts = count.labels or ("",) * len(count.ids)
+    probs = count.fused.probs
+    if poll.sample.kind == "binary":
+        rule = recipe.weights.decision if recipe.weights else Decision()
+        probs = voting.labels_given(probs, rule)
     rows = {
         name: submission.Row(label, row)
-        for name, label, row in zip(count.ids, texts, count.fused.probs, strict=True)
+        for name, label, row in zip(count.ids, texts, probs, strict=True)
     }
     if recipe.fill is not None:
         filling = _fill_row(recipe.fill, poll.sample, poll.votes.head)
@@ -239,6 +250,8 @@ def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Ro
         raise UsageError(f"--fill {fill!r}: expected a finite number")
     if head.task != "regression" and not 0 <= value <= 1:
         raise UsageError(f"--fill {fill!r}: a probability lies between 0 and 1")
+    if sample.kind == "binary" and value not in (0, 1):
+        raise UsageError(f"--fill {fill!r}: --output binary needs 0 or 1")
     return submission.Row("", [value] * len(head.classes))
 
 

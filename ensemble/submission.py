@@ -34,13 +34,14 @@ LabelsAs = Literal["auto", "index", "name"]
 class Sample:
     """A sample submission: the header, the ids in order, and what the other columns ask for.
 
-    `kind` is "label" (one column) or "probs" (one column a class, in `columns`' order).
+    `kind` is "label" (one column), "probs" (one column a class, in `columns`' order) or "binary"
+    (such columns, of 0 and 1).
     `index_labels` tells whether labels are written as class indices.
     """
 
     id_column: str
     ids: tuple[str, ...]
-    kind: Literal["label", "probs"]
+    kind: Literal["label", "probs", "binary"]
     columns: tuple[str, ...]
     index_labels: bool
 
@@ -123,7 +124,7 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
             f"{len(sample.ids)} ids are asked for and {len(rows)} have a prediction; missing: "
             f"{missing[:_SHOWN]}. Nothing was published"
         )
-    order = [list(classes).index(c) for c in sample.columns] if sample.kind == "probs" else []
+    order = [list(classes).index(c) for c in sample.columns] if sample.kind != "label" else []
     indices = {name: str(i) for i, name in enumerate(classes)}
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
@@ -132,6 +133,8 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
         row = rows[name]
         if sample.kind == "label":
             writer.writerow([name, indices[row.label] if sample.index_labels else row.label])
+        elif sample.kind == "binary":
+            writer.writerow([name, *(int(row.probs[c]) for c in order)])
         else:
             writer.writerow([name, *(_number(row.probs[c], name) for c in order)])
     return buffer.getvalue().encode()

@@ -3,9 +3,18 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Some cells of a row, and the line of the file that it stands in."""
+
+    line: int
+    cells: tuple[str, ...]
 
 
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -44,18 +53,28 @@ def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
     """
+    rows = rows_of(path, [column], id_column)
+    return {name: row.cells[0] for name, row in rows.items()}
+
+
+def rows_of(path: Path, columns: Sequence[str], id_column: str | None = None) -> dict[str, Line]:
+    """Return some columns of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
+
+    Raises:
+        UsageError: a column that is not there, or an id that is empty or stands there twice.
+    """
     header, body = read_table(path)
     key = id_column or ("id" if "id" in header else header[0])
-    for name in (key, column):
+    for name in (key, *columns):
         if name not in header:
             raise UsageError(f"{path}: no column {name!r}; it has {few(header)}")
-    at, wanted = header.index(key), header.index(column)
-    found: dict[str, str] = {}
+    at, wanted = header.index(key), [header.index(c) for c in columns]
+    found: dict[str, Line] = {}
     for line, row in enumerate(body, 2):
         if not row[at] or row[at] in found:
             what = "stands there twice" if row[at] else "is empty"
             raise UsageError(f"{path}, line {line}: id {row[at]!r} {what}")
-        found[row[at]] = row[wanted]
+        found[row[at]] = Line(line, tuple(row[c] for c in wanted))
     return found
 
 

@@ -77,7 +77,8 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
         knots = np.array([weights.ranks[name] for name in families])
         probs = pools.linear(pools.ranked(stack, knots), vector)
     elif weights.pool == "log-linear":
-        probs = pools.log_linear(stack, vector)
+        pool = pools.log_linear_labels if task == "multilabel" else pools.log_linear
+        probs = pool(stack, vector)
     if weights.temperature != 1:
         probs = pools.tempered(probs, weights.temperature)
     labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
@@ -91,6 +92,15 @@ def decide(probs: Pooled, decision: Decision) -> Indices:
     if decision.prior_tau:
         probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
     return np.asarray(probs.argmax(1), np.int64)
+
+
+def labels_given(probs: Pooled, decision: Decision) -> Pooled:
+    """Return 1.0 where a label is given, else 0.0, of multilabel probabilities (N, C).
+
+    A label is given from its threshold on, from 0.5 where the decision has none.
+    """
+    cuts = np.array(decision.thresholds or (0.5,))
+    return np.asarray(probs >= cuts, np.float64)
 
 
 def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:
@@ -151,9 +161,23 @@ def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
             f"these weights carry a pool, temperature or decision rule of a soft vote: they do not "
             f"go with --voting {voting}"
         )
-    if task != "classification" and not plain:
-        raise UsageError(f"these weights were tuned for classes; this head is {task}")
+    if weights is not None:
+        _check_task(weights, task)
     if voting == "hard" and task != "classification":
         raise UsageError(f"a hard vote needs classes; this head is {task}. Use --voting soft")
     if voting == "geometric" and task == "regression":
         raise UsageError("a geometric vote needs probabilities; use --voting soft for regression")
+
+
+def _check_task(weights: Weights, task: Task) -> None:
+    """Check that what the weights carry has a meaning for the task."""
+    tuned = weights.task or task
+    rule = weights.decision
+    classes = bool(weights.temperature != 1 or rule.prior_tau or rule.cut_points)
+    if tuned != task or (classes and task != "classification"):
+        what = weights.task or "classification"
+        raise UsageError(f"these weights were tuned for {what}; this head is {task}")
+    if rule.thresholds and task != "multilabel":
+        raise UsageError(f"thresholds decide the labels of a multilabel head; this head is {task}")
+    if weights.pool == "log-linear" and task == "regression":
+        raise UsageError("a log-linear pool needs probabilities; this head is regression")

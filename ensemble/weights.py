@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from ensemble.errors import UsageError, few
+from ensemble.spec import Task
 
 SCHEMA: Final = 1
 
@@ -25,12 +26,14 @@ Polish = Literal["auto", "always", "off"]
 class Decision:
     """What turns probabilities into labels: the argmax of p_c / π_c^τ, or cuts of the mean class.
 
-    `prior` has a share a class, and `cut_points` C - 1 places; empty where not used.
+    `prior` has a share a class, and `cut_points` C - 1 places; `thresholds` has one a label of a
+    multilabel head, from which on it is given. Empty where not used.
     """
 
     prior_tau: float = 0.0
     prior: tuple[float, ...] = ()
     cut_points: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class Weights:
     `families` are weights of a linear pool or of one of ranks, on any scale, or exponents of a
     log-linear one. `ranks` are each family's quantiles for each class (C, K), out of fold, by
     which scores become ranks; empty where nobody asked for them. `classes` and `members` (each
-    family's member hashes) are what the weights were tuned for, and empty where nobody says.
-    `evidence` is for people.
+    family's member hashes) are what the weights were tuned for, and `task` what the head predicts;
+    empty where nobody says. `evidence` is for people.
     """
 
     families: Mapping[str, float]
@@ -53,6 +56,7 @@ class Weights:
     metric: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     ranks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    task: Task | None = None
 
     @property
     def ruled(self) -> bool:
@@ -126,12 +130,14 @@ def from_record(record: object, where: str) -> Weights:
             prior_tau=reader.number(rule.get("prior_tau") or 0.0, "prior_tau"),
             prior=reader.numbers(rule, "prior"),
             cut_points=reader.numbers(rule, "cut_points"),
+            thresholds=reader.numbers(rule, "thresholds"),
         ),
         ranks={k: reader.knots(v, f"ranks.{k}") for k, v in ranks.items()},
         classes=reader.texts(record.get("classes") or [], "classes"),
         members={k: reader.texts(v, f"families.{k}") for k, v in members.items()},
         metric=str(record.get("metric") or ""),
         evidence=reader.mapping(record, "evidence"),
+        task=reader.task(record.get("task")),
     )
 
 
@@ -141,6 +147,7 @@ def to_json(weights: Weights) -> dict[str, object]:
         "schema": SCHEMA,
         "pool": weights.pool,
         "metric": weights.metric,
+        "task": weights.task,
         "classes": list(weights.classes),
         "weights": dict(weights.families),
         "temperature": weights.temperature,
@@ -176,6 +183,9 @@ def check_fits(
                 f"the weights have ranks of {len(rows)} classes for {family}; here are "
                 f"{len(classes)}"
             )
+    cuts = weights.decision.thresholds
+    if cuts and len(cuts) != len(classes):
+        raise UsageError(f"the weights have {len(cuts)} thresholds for {len(classes)} classes")
     for family, hashes in weights.members.items():
         here = set(members.get(family, ()))
         if here and here != set(hashes):
@@ -262,6 +272,11 @@ class _Reader:
         if value not in get_args(Pool):
             raise self._bad("pool", f"one of {', '.join(get_args(Pool))}", value)
         return cast(Pool, value)
+
+    def task(self, value: object) -> Task | None:
+        if value is not None and value not in get_args(Task):
+            raise self._bad("task", f"one of {', '.join(get_args(Task))}", value)
+        return cast(Task | None, value)
 
     def _bad(self, name: str, expected: str, found: object) -> UsageError:
         return UsageError(f"{self.where}: {name}: expected {expected}, found {found!r}"[:500])

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from blends import tied
 from conftest import CLASSES, ensemble, save_member, toy_card, toy_model
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
@@ -269,12 +270,12 @@ def test_without_matplotlib_there_are_weights_and_a_note(
     assert not Path("tune.png").exists()
 
 
-def test_predictions_that_are_no_classes_are_refused() -> None:
+def test_names_are_no_truth_of_a_regression() -> None:
     ids = tuple(f"img{row}" for row in range(ROWS))
     made = oof.Oof(ids, ("age",), {"ant": np.ones((ROWS, 1))}, SPLIT, task="regression")
     oof.write(Path("age.parquet"), made)
     order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
-    with pytest.raises(UsageError, match="for classes only; these predictions are regression"):
+    with pytest.raises(UsageError, match="line 2, column 'label': expected a finite number, found"):
         tune_weights(order)
 
 
@@ -286,17 +287,17 @@ def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
         api.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
 
 
-def held_out(temperature: float, rows: int = 400) -> tuple[oof.Oof, dict[str, str]]:
+def held_out(temperature: float, rows: int = 400) -> tuple[oof.Oof, NDArray[np.int64]]:
     """Rows outside the folds whose probabilities are right at some temperature."""
     rng = np.random.default_rng(8)
     scores = rng.normal(0, 2, (rows, 3))
     right = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    truth = [CLASSES[rng.choice(3, p=p)] for p in right]
+    truth = np.array([rng.choice(3, p=p) for p in right])
     said = np.exp(scores * temperature)
     said /= said.sum(1, keepdims=True)
     ids = tuple(f"held{row}" for row in range(rows))
     found = oof.Oof(ids, CLASSES, {"ant": said, "bee": said}, deployed=True)
-    return found, dict(zip(ids, truth, strict=True))
+    return found, truth
 
 
 def test_the_temperature_comes_from_rows_outside_all_folds() -> None:
@@ -314,7 +315,7 @@ def test_hold_out_files_are_read_by_the_command() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     holdout, truth = held_out(0.5)
     oof.write(Path("holdout.parquet"), holdout)
-    lines = "".join(f"{name},{label}\n" for name, label in truth.items())
+    lines = "".join(f"{n},{CLASSES[c]}\n" for n, c in zip(holdout.ids, truth, strict=True))
     Path("held.csv").write_text("id,label\n" + lines)
     files = ["--oof", *(str(path) for _, path in order.files), "--labels", "train.csv"]
     assert ensemble("tune-weights", *files, "--holdout", "holdout.parquet", "--holdout-labels",
@@ -324,12 +325,25 @@ def test_hold_out_files_are_read_by_the_command() -> None:
     assert ensemble("tune-weights", *files, "--holdout", "holdout.parquet") == 2
 
 
+def test_a_hold_out_whose_classes_come_in_another_order_is_the_same() -> None:
+    tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}))
+    holdout, truth = held_out(0.5)
+    turned = replace(
+        holdout,
+        classes=CLASSES[::-1],
+        families={name: probs[:, ::-1] for name, probs in holdout.families.items()},
+    )
+    found = blending.calibrate(tuned, holdout, truth, ())
+    again = blending.calibrate(tuned, turned, 2 - truth, ())
+    assert again.temperature == pytest.approx(found.temperature, rel=1e-9)
+
+
 def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
-    tuned, labels = tune_weights(order), column_of(Path("train.csv"), "label")
+    tuned = tune_weights(order)
     same = oof.join([oof.read(path) for _, path in order.files])
     with pytest.raises(UsageError, match=r"tuned on img0.*take other rows"):
-        blending.calibrate(tuned, same, labels, same.ids)
+        blending.calibrate(tuned, same, TRUTH, same.ids)
 
 
 def test_a_hold_out_of_other_families_is_refused() -> None:
@@ -344,9 +358,8 @@ def test_python_takes_a_hold_out_too() -> None:
     table = oof.join([oof.read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
     holdout, truth = held_out(0.5)
     labels = column_of(Path("train.csv"), "label")
-    found = api.tune_weights(
-        table, labels, metric="log_loss", holdout=holdout, holdout_labels=truth
-    )
+    said = {name: CLASSES[c] for name, c in zip(holdout.ids, truth, strict=True)}
+    found = api.tune_weights(table, labels, metric="log_loss", holdout=holdout, holdout_labels=said)
     assert "holdout" in found.evidence
 
 

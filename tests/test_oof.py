@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ensemble.columns import text_column
 from ensemble.errors import UsageError
-from ensemble.oof import Oof, folds_from, join, read, write
+from ensemble.oof import Elsewhere, Oof, folds_from, join, read, write
 
 CLASSES = ("cat", "dog", "eel")
 IDS = ("007", "NA", "1e5", "b")
@@ -172,24 +172,24 @@ def array(folder: Path, values: NDArray[np.float64] | None = None) -> tuple[Path
 
 def test_an_array_has_the_ids_of_the_rows_it_follows(tmp_path: Path) -> None:
     path, rows = array(tmp_path)
-    found = read(path, "ant", rows, CLASSES)
+    found = read(path, "ant", Elsewhere(rows, CLASSES))
     assert (found.ids, found.classes) == (IDS, CLASSES)
     np.testing.assert_allclose(found.families["ant"], probs(), atol=1e-12)
 
 
 def test_an_npz_without_names_takes_those_that_are_given(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs())
-    assert read(tmp_path / "x.npz", classes=CLASSES).classes == CLASSES
+    assert read(tmp_path / "x.npz", elsewhere=Elsewhere(classes=CLASSES)).classes == CLASSES
     np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
-    assert read(tmp_path / "y.npz", classes=("a", "b", "c")).classes == CLASSES
+    assert read(tmp_path / "y.npz", elsewhere=Elsewhere(classes=("a", "b", "c"))).classes == CLASSES
 
 
 def test_an_array_without_ids_or_names_is_refused(tmp_path: Path) -> None:
     path, rows = array(tmp_path)
     with pytest.raises(UsageError, match="holds no ids.*--rows-of"):
-        read(path, classes=CLASSES)
+        read(path, elsewhere=Elsewhere(classes=CLASSES))
     with pytest.raises(UsageError, match="holds no class names.*--classes"):
-        read(path, rows_of=rows)
+        read(path, elsewhere=Elsewhere(rows))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_array_that_does_not_fit_is_refused(
 ) -> None:
     path, rows = array(tmp_path, values)
     with pytest.raises(UsageError, match=message):
-        read(path, rows_of=rows, classes=CLASSES)
+        read(path, elsewhere=Elsewhere(rows, CLASSES))
 
 
 def test_the_command_tunes_on_an_array_as_on_a_table(

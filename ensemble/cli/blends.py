@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ensemble.cli.options import (
-    classes_of,
+    elsewhere_of,
+    elsewhere_options,
     engine_options,
     input_options,
     label_option,
@@ -16,7 +17,6 @@ from ensemble.cli.options import (
     recipe_of,
 )
 from ensemble.cli.terminal import Bar, say_weights
-from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
     from ensemble.blending import TuneOrder
@@ -70,13 +70,7 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     metavar="[NAME=]FILE...",
     help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz, npy).",
 )
-@click.option(
-    "--rows-of",
-    type=click.Path(path_type=Path),
-    help="For a .npy, which holds no ids: the CSV whose rows it follows.",
-)
-@click.option("--classes", help="For files that name no classes: a,b,c or a file with a class a "
-              "line, in the order of the columns.")  # fmt: skip
+@elsewhere_options
 @click.option(
     "--labels",
     required=True,
@@ -89,7 +83,8 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     default="log_loss",
     show_default=True,
     help="What the blend is for: accuracy, balanced_accuracy, f1_macro, f1_micro, "
-    "log_loss, brier, auc, qwk, top_k, or pkg.mod:fn(y, probs), greater being better.",
+    "log_loss, brier, auc, qwk, top_k; f1, map, auc of a multilabel task; rmse, mae of a "
+    "regression; or pkg.mod:fn(y, probs), greater being better.",
 )
 @click.option(
     "--folds",
@@ -158,11 +153,8 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     files = named_files(flags.pop("files"))
     pool = None if flags["pool"] == "auto" else flags["pool"]
     holdout = named_files(flags.pop("holdout"))
-    told = flags.pop("classes")
-    classes = classes_of(told) if told else ()
-    if flags["rows_of"] and not any(path.suffix == ".npy" for _, path in files):
-        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
-    return TuneOrder(files, holdout=holdout, classes=classes, **{**flags, "pool": pool})
+    elsewhere = elsewhere_of(flags, files)
+    return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})
 
 
 def _draw(weights: "Weights", path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -10,6 +10,9 @@ from ensemble.config import FILE, Recipe, read_toml
 from ensemble.errors import UsageError
 from ensemble.spec import DecodePolicy
 from ensemble.weights import from_text
+
+if TYPE_CHECKING:
+    from ensemble.oof import Elsewhere
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -113,8 +116,9 @@ _OUTPUTS: Final = (
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
-    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs"]),
-           help="What to write where there is no sample."),
+    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs", "binary"]),
+           help="What to write where there is no sample; binary: 0 and 1 for each label of a "
+           "multilabel head, with a sample too."),
     option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
            type=click.Choice(["auto", "index", "name"])),
     option("--fill", help="For quarantined images: a label, or a number for every probability."),
@@ -182,6 +186,31 @@ def classes_of(text: str) -> tuple[str, ...]:
     return names
 
 
+def elsewhere_of(flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]) -> "Elsewhere":
+    """Take the flags of `elsewhere_options` out: what files from elsewhere do not say.
+
+    Raises:
+        UsageError: --rows-of without a .npy.
+    """
+    from ensemble.oof import Elsewhere
+
+    rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
+    if rows_of and not any(path.suffix == ".npy" for _, path in files):
+        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
+    return Elsewhere(rows_of, classes_of(told) if told else (), task)
+
+
+_ELSEWHERE: Final = (
+    click.option("--rows-of", type=click.Path(path_type=Path),
+                 help="For a .npy, which holds no ids: the CSV whose rows it follows."),
+    click.option("--classes", help="For files that name no classes: a,b,c or a file with a class "
+                 "a line, in the order of the columns."),
+    click.option("--task", type=click.Choice(["classification", "multilabel", "regression"]),
+                 help="What files from elsewhere predict.  [default: what an OOF Parquet says, "
+                 "else classification]"),
+)  # fmt: skip
+
+elsewhere_options: Final = stacked(_ELSEWHERE)
 input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
 run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)

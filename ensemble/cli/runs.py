@@ -8,7 +8,14 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from ensemble.cli.options import named_files, recipe_of, run_options, vote_options
+from ensemble.cli.options import (
+    elsewhere_of,
+    elsewhere_options,
+    named_files,
+    recipe_of,
+    run_options,
+    vote_options,
+)
 from ensemble.cli.terminal import Bar, say_submission
 from ensemble.errors import UsageError
 from ensemble.runs import KEPT
@@ -44,6 +51,7 @@ def run_command(*, as_json: bool, **settings: Any) -> int:
     help="Predictions made elsewhere, one family a file (parquet, csv, npz), or the families of "
     "a run's predictions.parquet; in place of RUN and --members.",
 )
+@elsewhere_options
 @vote_options
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout.")
 def vote_command(
@@ -60,11 +68,13 @@ def vote_command(
     decided = "--predictions" if predictions else run
     if decided is not None:
         _check_beside(decided, (*_DECIDED, "run") if predictions else _DECIDED)
+    files = named_files(predictions)
+    elsewhere = elsewhere_of(settings, files)
     recipe = recipe_of(settings)
     given = [name for name in KEPT if _said(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
-            joined = oof.read_all(named_files(predictions))
+            joined = oof.read_all(files, elsewhere)
             result = pipeline.vote_predictions(recipe, joined, bar)
         else:
             result = pipeline.vote(recipe, run, bar, given)

@@ -164,6 +164,11 @@ def say_weights(weights: "Weights", path: Path) -> None:
     rule = weights.decision
     if rule.prior_tau:
         console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}")
+    if rule.thresholds:
+        console.print(
+            f"labels are given from {min(rule.thresholds):.3f} to "
+            f"{max(rule.thresholds):.3f} on, a threshold each"
+        )
     click.echo(str(path), err=True)
 
 

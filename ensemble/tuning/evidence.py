@@ -13,10 +13,12 @@ import numpy as np
 from scipy.stats import binomtest
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.metrics import Metric
+from ensemble.errors import UsageError
+from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack
+from ensemble.spec import Task
 from ensemble.tuning.convex import Vector
-from ensemble.tuning.fit import Blend, fit, uniform
+from ensemble.tuning.fit import Blend, can_polish, fit, uniform
 from ensemble.weights import Polish, Pool
 
 Tick = Callable[[int], None]
@@ -86,7 +88,7 @@ class Plan:
 
 def tune(
     stack: Stack,
-    y: Indices,
+    y: Truth,
     metric: Metric,
     *,
     folds: Indices | None = None,
@@ -99,7 +101,7 @@ def tune(
 
     Args:
         stack: The families' out-of-fold predictions, float64 (M, N, C), sorted by name.
-        y: The truth, int64 (N,).
+        y: The truth, as the metric takes it.
         metric: What the blend is for.
         folds: The fold of each row, int64 (N,); without them there is no evidence.
         groups: Rows that belong together, int64 (N,), are resampled together.
@@ -115,7 +117,7 @@ def tune(
     crossed = [_crossed(stack, y, metric, plan=plan, folds=folds, tick=tick) for plan in plans]
     nested = _selected(crossed, plans, y, metric, folds)
     fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric)])
-    plain = uniform(len(stack)).probs(stack)
+    plain = uniform(len(stack), metric.task).probs(stack)
     gain = paired(nested, plain, y, metric, groups)
     evidence = replace(
         _apparent(stack, y, metric, fitted),
@@ -125,7 +127,7 @@ def tune(
         verdict=_verdict(gain),
     )
     kept = gain.value > gain.error
-    return Tuned(fitted if kept else uniform(len(stack)), fitted, evidence)
+    return Tuned(fitted if kept else uniform(len(stack), metric.task), fitted, evidence)
 
 
 def fits_of(metric: Metric, folds: Indices | None, pool: Pool | None, polish: Polish) -> int:
@@ -134,7 +136,7 @@ def fits_of(metric: Metric, folds: Indices | None, pool: Pool | None, polish: Po
 
 
 def paired(
-    first: Pooled, second: Pooled, y: Indices, metric: Metric, groups: Indices | None = None
+    first: Pooled, second: Pooled, y: Truth, metric: Metric, groups: Indices | None = None
 ) -> Gain:
     """Compare two predictions (N, C) of the same rows by a paired bootstrap.
 
@@ -151,7 +153,7 @@ def paired(
     return Gain(value, float(low), float(high), float(np.std(drawn)), p)
 
 
-def leave_one_out(stack: Stack, y: Indices, metric: Metric, blend: Blend) -> Vector:
+def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
     """Return how much the plain refit without each family loses, (M,); needs two families."""
     plan = Plan(blend.pool, polish=False)
     whole = metric.score(y, _fit(stack, y, metric, plan).predicted(stack))
@@ -163,9 +165,16 @@ def leave_one_out(stack: Stack, y: Indices, metric: Metric, blend: Blend) -> Vec
     return np.array(losses)
 
 
-def error_correlations(stack: Stack, y: Indices) -> Pooled:
-    """Return the correlation (M, M) of the families' errors, 1 - p of the true class."""
-    errors = 1 - stack[:, np.arange(len(y)), y]
+def error_correlations(stack: Stack, y: Truth, task: Task = "classification") -> Pooled:
+    """Return the correlation (M, M) of the families' errors.
+
+    They are 1 - p of the true class; |y - p| of each label; or the residual of each value.
+    """
+    if task == "classification":
+        errors = 1 - stack[:, np.arange(len(y)), y.astype(np.int64)]
+    else:
+        errors = (stack - y).reshape(len(stack), -1)
+        errors = np.abs(errors) if task == "multilabel" else errors
     return np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
 
 
@@ -174,20 +183,20 @@ def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Plan]:
     pools: Sequence[Pool] = (pool,) if pool else ("log-linear",)
     if pool is None and (metric.by_label or metric.name == "top_k"):
         pools = ("log-linear", "linear")
-    if metric.name == "brier":
+    if metric.name == "brier" or metric.task == "regression":
         pools = ("linear",)
     plans = [Plan(p, polish == "always") for p in pools]
-    searched = metric.by_label and polish == "auto"
+    searched = metric.by_label and polish == "auto" and can_polish(metric)
     return plans + ([Plan(pools[0], polish=True)] if searched else [])
 
 
-def _fit(stack: Stack, y: Indices, metric: Metric, plan: Plan) -> Blend:
+def _fit(stack: Stack, y: Truth, metric: Metric, plan: Plan) -> Blend:
     return fit(stack, y, metric, plan.pool, polish=plan.polish)
 
 
 def _crossed(
     stack: Stack,
-    y: Indices,
+    y: Truth,
     metric: Metric,
     *,
     plan: Plan,
@@ -205,7 +214,7 @@ def _crossed(
 
 
 def _selected(
-    crossed: Sequence[Pooled], plans: Sequence[Plan], y: Indices, metric: Metric, folds: Indices
+    crossed: Sequence[Pooled], plans: Sequence[Plan], y: Truth, metric: Metric, folds: Indices
 ) -> Pooled:
     """Choose a plan for each fold by the other folds' rows, so that the choice is nested too."""
     out = np.empty_like(crossed[0])
@@ -216,7 +225,7 @@ def _selected(
     return out
 
 
-def _best(crossed: Sequence[Pooled], plans: Sequence[Plan], y: Indices, metric: Metric) -> int:
+def _best(crossed: Sequence[Pooled], plans: Sequence[Plan], y: Truth, metric: Metric) -> int:
     """Return the plan with the best score; polish only where it gains a standard error."""
     scores = [metric.score(y, each) for each in crossed]
     plain = [n for n, plan in enumerate(plans) if not plan.polish] or list(range(len(plans)))
@@ -228,9 +237,9 @@ def _best(crossed: Sequence[Pooled], plans: Sequence[Plan], y: Indices, metric: 
     return best
 
 
-def _apparent(stack: Stack, y: Indices, metric: Metric, fitted: Blend) -> Evidence:
+def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend) -> Evidence:
     """Return what the rows that a blend was fitted on say of it: no evidence."""
-    plain = metric.score(y, uniform(len(stack)).probs(stack))
+    plain = metric.score(y, uniform(len(stack), metric.task).probs(stack))
     apparent = metric.score(y, fitted.predicted(stack))
     return Evidence(
         rows=len(y),
@@ -262,19 +271,28 @@ def _drawn_means(differences: Vector, metric: Metric, groups: Indices | None) ->
 
 
 def _drawn_scores(
-    first: Pooled, second: Pooled, y: Indices, metric: Metric, groups: Indices | None
+    first: Pooled, second: Pooled, y: Truth, metric: Metric, groups: Indices | None
 ) -> Vector:
-    """Return bootstrapped gains of any metric: it is computed anew on the rows drawn."""
+    """Return bootstrapped gains of any metric: it is computed anew on the rows drawn.
+
+    Draws on which the metric is not defined, for they lack a rare label, are left out.
+    """
     rng = np.random.default_rng(_SEED)
     units = _units(len(y), groups)
     gains = []
     for _ in range(max(_LEAST_DRAWS, min(_DRAWS, _WORK // first.size))):
         drawn = rng.integers(len(units), size=len(units))
         rows = drawn if groups is None else np.concatenate([units[u] for u in drawn])
-        gains.append(
-            metric.gain(metric.score(y[rows], first[rows]), metric.score(y[rows], second[rows]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = metric.score(y[rows], first[rows]), metric.score(y[rows], second[rows])
+        gains.append(metric.gain(*scores))
+    found = np.array(gains)
+    if not np.isfinite(found).any():
+        raise UsageError(
+            f"{metric.name} has no interval: no resampling of the rows has every label. Give more "
+            f"rows of the rare ones"
         )
-    return np.array(gains)
+    return np.asarray(found[np.isfinite(found)], np.float64)
 
 
 def _units(rows: int, groups: Indices | None) -> list[Indices]:
@@ -285,7 +303,7 @@ def _units(rows: int, groups: Indices | None) -> list[Indices]:
     return np.split(order, starts)
 
 
-def _mcnemar(first: Pooled, second: Pooled, y: Indices) -> float:
+def _mcnemar(first: Pooled, second: Pooled, y: Truth) -> float:
     one, two = first.argmax(1) == y, second.argmax(1) == y
     wins, losses = int((one & ~two).sum()), int((two & ~one).sum())
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0

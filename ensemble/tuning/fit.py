@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.metrics import Metric
+from ensemble.metrics import METRICS, Metric, Truth
 from ensemble.pools import (
     Knots,
     Stack,
@@ -19,12 +20,15 @@ from ensemble.pools import (
     expected_level,
     linear,
     log_linear,
+    log_linear_labels,
     normalised,
     quantiles,
     ranked,
     tempered,
+    two_class,
     with_prior,
 )
+from ensemble.spec import Task
 from ensemble.tuning import decisions
 from ensemble.tuning.convex import (
     Vector,
@@ -54,7 +58,7 @@ class Blend:
     `weights` (M,) sum to 1 in a linear pool and one of ranks, and are the exponents of a
     log-linear one. `ranks` (M, C, K) are the quantiles among which a pool of ranks ranks. `prior`
     (C,) and `prior_tau` divide the probabilities before the argmax; `cut_points` (C - 1,) cut the
-    mean class index instead.
+    mean class index instead; `thresholds` (C,) decide each label of a multilabel task.
     """
 
     pool: Pool
@@ -64,17 +68,23 @@ class Blend:
     prior: Vector | None = None
     cut_points: Vector | None = None
     ranks: Knots | None = None
+    thresholds: Vector | None = None
+    task: Task = "classification"
 
     def probs(self, stack: Stack) -> Pooled:
         """Return the probabilities of families (M, N, C), before any decision rule."""
         if self.ranks is not None:
             stack = ranked(stack, self.ranks)
-        pool = log_linear if self.pool == "log-linear" else linear
-        pooled = pool(stack, self.weights)
+        pooled = linear(stack, self.weights)
+        if self.pool == "log-linear":
+            pool = log_linear_labels if self.task == "multilabel" else log_linear
+            pooled = pool(stack, self.weights)
         return pooled if self.temperature == 1 else tempered(pooled, self.temperature)
 
     def decided(self, probs: Pooled) -> Pooled:
-        """Return what the argmax is taken of, (N, C), having applied the decision rule."""
+        """Return what a metric is to see, (N, C), having applied the decision rule."""
+        if self.thresholds is not None:
+            return (probs >= self.thresholds).astype(np.float64)
         if self.cut_points is not None:
             labels = cut(expected_level(probs), self.cut_points)
             return np.eye(probs.shape[1])[labels]
@@ -87,24 +97,29 @@ class Blend:
         return self.decided(self.probs(stack))
 
 
-def uniform(families: int) -> Blend:
+def uniform(families: int, task: Task = "classification") -> Blend:
     """Return the blend that everything is compared with: the plain mean."""
-    return Blend("linear", np.full(families, 1 / families))
+    return Blend("linear", np.full(families, 1 / families), task=task)
 
 
-def fit(stack: Stack, y: Indices, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
+def can_polish(metric: Metric) -> bool:
+    """Return whether a search for the metric itself has a meaning: for classes, or a callable."""
+    return metric.task == "classification" or metric.name not in METRICS[metric.task]
+
+
+def fit(stack: Stack, y: Truth, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
     """Fit a blend for a metric, with the metric's decision rule, on all rows given.
 
     Args:
         stack: The families, float64 (M, N, C), sorted by name.
-        y: The truth, int64 (N,).
+        y: The truth, as the metric takes it.
         metric: What the blend is for.
         pool: The pool.
         polish: Chase the metric itself from there, by exact line searches.
     """
     blend = _weighed(stack, y, metric, pool)
     if blend.weights.sum() <= _NOTHING:
-        blend = uniform(len(stack))  # no family knows anything: its exponents vanish
+        blend = uniform(len(stack), metric.task)  # no family knows anything: its exponents vanish
     small = blend.weights < LEAST * blend.weights.sum()
     if small.any() and not small.all():
         kept = _weighed(stack[~small], y, metric, pool)
@@ -121,7 +136,40 @@ def ridge_of(rows: int) -> float:
     return 1 / (2 * rows * SPREAD**2)
 
 
-def _weighed(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
+def _weighed(stack: Stack, y: Truth, metric: Metric, pool: Pool) -> Blend:
+    if metric.task == "classification":
+        return _weighed_classes(stack, y.astype(np.int64), metric, pool)
+    if metric.task == "multilabel":
+        return _weighed_labels(stack, y.astype(np.int64), pool)
+    return _weighed_values(stack, y, metric)
+
+
+def _weighed_labels(stack: Stack, y: NDArray[np.int64], pool: Pool) -> Blend:
+    """Pool by the mean log-loss of the labels: each label of each row is a row of two classes."""
+    rows, flat = two_class(stack), y.ravel()
+    if pool == "linear":
+        found = linear_pool(rows, flat)
+    else:
+        found = log_linear_pool(rows, flat, ridge_of(len(y)))
+    return Blend(pool, found.weights, task="multilabel")
+
+
+def _weighed_values(stack: Stack, y: Truth, metric: Metric) -> Blend:
+    """Pool by least squares, and for the absolute error go on from there, exactly line by line.
+
+    A column counts by its error: the RMSE is a mean of roots, and the root of the mean square s
+    changes as s over twice the root. The ridge is that of a normal likelihood.
+    """
+    root = np.sqrt(np.mean((stack.mean(0) - y) ** 2, axis=0))
+    scale = np.sqrt(np.where(root > 0, root, 1.0))
+    ridge = 2 * ridge_of(len(y)) * float(root.sum())
+    weights = least_squares_pool(stack / scale, y / scale, ridge).weights
+    if metric.name == "mae":
+        weights = coordinate_ascent(stack, y, metric, weights)
+    return Blend("linear", weights, task="regression")
+
+
+def _weighed_classes(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
     ridge = ridge_of(len(y))
     if pool == "rank":
         return replace(uniform(len(stack)), pool=pool, ranks=quantiles(stack))
@@ -136,16 +184,26 @@ def _weighed(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
     return Blend(pool, found.weights, found.temperature)
 
 
-def _polished(stack: Stack, y: Indices, metric: Metric, blend: Blend) -> Blend:
+def _polished(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Blend:
     """Search the metric over linear pools, or those of ranks, from the blend's own weights."""
     start = blend.weights if blend.weights.sum() > 0 else np.ones(len(stack))
-    climb = coordinate_ascent if metric.name in _SEARCHED else bagged_climb
+    exact = metric.task == "classification" and metric.name in _SEARCHED
+    climb = coordinate_ascent if exact else bagged_climb
     if blend.ranks is not None:
         return replace(blend, weights=climb(ranked(stack, blend.ranks), y, metric, start))
-    return Blend("linear", climb(stack, y, metric, start))
+    return Blend("linear", climb(stack, y, metric, start), task=metric.task)
 
 
-def _ruled(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
+def _ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
+    if metric.task == "multilabel" and metric.name == "f1":
+        found = decisions.label_thresholds(y.astype(np.int64), blend.probs(stack))
+        return replace(blend, thresholds=found)
+    if metric.task != "classification":
+        return blend
+    return _ruled_classes(blend, stack, y.astype(np.int64), metric)
+
+
+def _ruled_classes(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
     probs = normalised(blend.probs(stack))
     if metric.name in _PRIOR_METRICS:
         prior = np.bincount(y, minlength=stack.shape[2]) / len(y)

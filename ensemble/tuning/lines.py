@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.metrics import auc
+from ensemble.metrics import Truth, auc
 from ensemble.tuning.convex import Vector
 
 MAX_PAIRS: Final = 10_000_000
@@ -101,6 +101,28 @@ def search(metric: str, y: Indices, start: Pooled, end: Pooled) -> Stretches:
     keep = np.concatenate([[True], last])
     ends = np.concatenate([[0.0], path.places[last], [1.0]])
     return Stretches(ends, scores[keep])
+
+
+def best_share(metric: str, y: Truth, start: Pooled, end: Pooled) -> float:
+    """Return the place on the line, 0 to 1, that serves a metric of `PATHS`, "auc" or "mae" best.
+
+    The mean absolute error |start + l d - y| is the sum of |d| |l - (y - start) / d|: a weighted
+    median minimises it, and because it is convex its clip to [0, 1] is the best there.
+    """
+    if metric != "mae":
+        return search(metric, np.asarray(y, np.int64), start, end).best()[0]
+    slope, wanted = (end - start).ravel(), (y - start).ravel()
+    moving = slope != 0
+    if not moving.any():
+        return 0.0
+    return min(max(_median(wanted[moving] / slope[moving], np.abs(slope[moving])), 0.0), 1.0)
+
+
+def _median(values: Vector, weights: Vector) -> float:
+    """Return the least value at which half of the weight lies at or below it."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def _accuracy(y: Indices, path: Path, classes: int) -> Vector:

@@ -8,8 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from ensemble.arrays import Indices
-from ensemble.metrics import Metric
+from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack, linear
 from ensemble.tuning import lines
 from ensemble.tuning.convex import Vector
@@ -21,8 +20,8 @@ _PASSES: Final = 20
 _BETTER: Final = 1e-12
 
 
-def coordinate_ascent(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vector:
-    """Raise a metric of labels, or the AUC, family by family with exact line searches.
+def coordinate_ascent(stack: Stack, y: Truth, metric: Metric, start: Vector) -> Vector:
+    """Better a metric of labels, the AUC or the MAE, family by family with exact line searches.
 
     Each step blends a family with the others, which keep their proportions (Och 2003). It is
     taken only where it is strictly better, so the result is never worse than `start`.
@@ -36,7 +35,7 @@ def coordinate_ascent(stack: Stack, y: Indices, metric: Metric, start: Vector) -
             if others.sum() <= 0:
                 continue
             rest = linear(stack, others)
-            share, _ = lines.search(metric.name, y, rest, stack[family]).best()
+            share = lines.best_share(metric.name, y, rest, stack[family])
             moved = others / others.sum() * (1 - share)
             moved[family] = share
             found = metric.score(y, linear(stack, moved))
@@ -47,7 +46,7 @@ def coordinate_ascent(stack: Stack, y: Indices, metric: Metric, start: Vector) -
     return weights
 
 
-def bagged_climb(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vector:
+def bagged_climb(stack: Stack, y: Truth, metric: Metric, start: Vector) -> Vector:
     """Raise any metric: greedy picks with replacement, averaged over bags of rows.
 
     From `start`, each of `PICKS` picks adds the family that helps most (Caruana and others 2004),
@@ -61,7 +60,7 @@ def bagged_climb(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vec
     return np.asarray(mean / mean.sum(), np.float64)
 
 
-def _climb(stack: Stack, y: Indices, metric: Metric, start: Vector) -> Vector:
+def _climb(stack: Stack, y: Truth, metric: Metric, start: Vector) -> Vector:
     families = np.eye(len(stack))
     counts = start * PICKS  # the start weighs as much as all picks together
     best: Vector = counts.copy()
