@@ -26,7 +26,8 @@ _KEYS: Final = (
 class Recipe:
     """Everything that a run needs to know. Complete: what is None means "none", not "ask".
 
-    `weights` None weighs families alike. `shard_size` 0 lets the memory budget
+    `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
+    where there are classes. `shard_size` 0 lets the memory budget
     decide; `threads` 0 takes the processors that the process may use.
     """
 
@@ -37,7 +38,7 @@ class Recipe:
     voting: Voting = "soft"
     weights: Weights | None = None
     sample: Path | None = None
-    output: Literal["labels", "probs"] = "labels"
+    output: Literal["auto", "labels", "probs"] = "auto"
     out: Path | None = None
     head: str | None = None
     id_from: Literal["stem", "name", "path"] = "stem"
@@ -62,7 +63,7 @@ def check_recipe(recipe: Recipe) -> None:
     choices = {
         "merge": get_args(Merge),
         "voting": get_args(Voting),
-        "output": ("labels", "probs"),
+        "output": ("auto", "labels", "probs"),
         "id_from": ("stem", "name", "path"),
         "labels_as": ("auto", "index", "name"),
         "on_nan": ("fail", "drop-member"),

@@ -89,7 +89,7 @@ def read_run(folder: Path) -> Earlier:
         names = [f.name for f in fields(Voter)]
         voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
         settings = {k: record["recipe"][k] for k in (*PREDICTED, *KEPT, *_DECODE)}
-        if not voters or not all(_is_key(v.key) for v in voters):
+        if not voters or not all(is_key(v.key) for v in voters):
             raise UsageError(f"{folder / RUN}: it names no predictions")
         return Earlier(folder, settings, str(record["head"]), voters)
     except (KeyError, TypeError, AttributeError) as error:
@@ -116,7 +116,8 @@ def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
 _DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
 
 
-def _is_key(key: object) -> bool:
+def is_key(key: object) -> bool:
+    """Tell whether something is a key of the store: 16 hex digits."""
     return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")
 
 

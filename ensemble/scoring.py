@@ -17,9 +17,9 @@ from ensemble.predict import Job, Progress, Tally, predict
 from ensemble.publish import Entry
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
-from ensemble.store import Partition, open_partition
+from ensemble.store import Label, Partition, open_partition
 
-ENGINE: Final = 1
+ENGINE: Final = 2
 """The schema of the fingerprint: raised when the engine's predictions change."""
 
 _SHARD: Final = 1024
@@ -131,6 +131,7 @@ def _job(
         fingerprint,
         images=images,
         shard_size=_shard_size(recipe, member),
+        label=Label(member.card.name, member.card.family, member.card.fold),
     )
     geometry = member.card.preprocess.geometry
     return Job(

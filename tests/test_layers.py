@@ -19,7 +19,7 @@ ROWS = {
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
     "oof": 3, "gate": 3, "scorecard": 3, "compare": 3,
     "picture": 3, "folds": 3,
-    "lineup": 4, "predict": 4, "publish": 4, "export": 4,
+    "lineup": 4, "predict": 4, "publish": 4, "export": 4, "inventory": 4,
     "scoring": 5,
     "pipeline": 6, "blending": 6, "folding": 6,
     "api": 7,

@@ -43,6 +43,7 @@ _COMMANDS: Final = {
     "vote": "ensemble.cli.runs",
     "score": "ensemble.cli.scores",
     "diff": "ensemble.cli.scores",
+    "store": "ensemble.cli.keeping",
 }
 
 

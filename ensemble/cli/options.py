@@ -59,7 +59,9 @@ def load_recipe_file() -> dict[str, Any] | None:
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
-    return {"run": settings, "vote": settings, "oof": inputs}
+    kept = {name: settings[name] for name in settings.keys() & {"store"}}
+    store = dict.fromkeys(("list", "verify", "gc"), kept)
+    return {"run": settings, "vote": settings, "oof": inputs, "store": store, "doctor": kept}
 
 
 def _env(name: str) -> str:
@@ -74,6 +76,15 @@ def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]
 
 
 _DEFAULT: Final = Recipe(members=(), images=())
+
+store_option: Final = option(
+    "--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
+    help="Where predictions are kept.",
+)  # fmt: skip
+runs_option: Final = click.option(
+    "--runs", multiple=True, type=click.Path(path_type=Path),
+    help="Folders that runs wrote to.  [default: submissions]",
+)  # fmt: skip
 
 _INPUTS: Final = (
     option("--members", multiple=True,
@@ -95,8 +106,7 @@ _INPUTS: Final = (
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
     option("--device", default=_DEFAULT.device, help="auto, cpu, cuda or cuda:<number>."),
-    option("--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
-           help="Where predictions are kept."),
+    store_option,
 )  # fmt: skip
 
 _OUTPUTS: Final = (
@@ -105,8 +115,8 @@ _OUTPUTS: Final = (
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
-    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs"]),
-           help="What to write where there is no sample."),
+    option("--output", default=_DEFAULT.output, type=click.Choice(["auto", "labels", "probs"]),
+           help="What to write; auto: what the sample asks for, else labels."),
     option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
            type=click.Choice(["auto", "index", "name"])),
     option("--fill", help="For quarantined images: a label, or a number for every probability."),

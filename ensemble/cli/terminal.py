@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ensemble.compare import Difference
     from ensemble.export import Exported
     from ensemble.folds import FoldReport
+    from ensemble.inventory import Garbage, Held, Torn
     from ensemble.publish import Submission
     from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
@@ -227,6 +228,50 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
         about = f"{card.family}, {_fold(card)}\n{card.arch}"
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     _console().print(table)
+
+
+def say_held(held: "Sequence[Held]") -> None:
+    """Print what the store holds, a line a key."""
+    from rich.table import Table
+
+    table = Table("key", "member", "views", "images", "shards", "size", "modified", "runs")
+    for entry in held:
+        fold = "" if entry.fold is None else f", fold {entry.fold}"
+        about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
+        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
+        runs = few(entry.runs) or "none"
+        table.add_row(
+            entry.key, about, str(entry.views), f"{entry.images} of set {entry.image_set}",
+            f"{entry.shards}/{entry.total}", _size(entry.bytes), moment, runs,
+        )  # fmt: skip
+    if held:
+        _console().print(table)
+    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
+
+
+def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
+    """Print the parts that are not as they were written."""
+    for entry in torn:
+        click.echo(f"{entry.path}  {entry.member}: {entry.message}")
+    click.echo(f"{parts} parts hashed, {len(torn)} bad", err=True)
+
+
+def say_garbage(found: "Garbage", *, deleted: bool) -> None:
+    """Print what was deleted, or would be."""
+    say_held(found.keys)
+    for path in found.temporaries:
+        click.echo(str(path))
+    what = "deleted" if deleted else "nothing was deleted; --yes deletes them"
+    counts = f"{len(found.keys)} keys without a run, {len(found.temporaries)} temporary files"
+    click.echo(f"{counts}: {what}", err=True)
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes for a person."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.3g} {units[0]}"
 
 
 def _console(*, stderr: bool = False) -> "Console":
