@@ -8,6 +8,7 @@ from typing import Final
 from ensemble import lineup, submission, voting, weights
 from ensemble.card import Head
 from ensemble.config import Recipe
+from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
 from ensemble.files import sha256_json
 from ensemble.images import Hashed, hash_sources, scan
@@ -45,8 +46,9 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     Raises:
         UsageError: members, weights or views that do not go together.
         MemberError: a member is not usable.
-        ProviderError: the device does not start.
+        ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
+    check_wheels(installed())
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     check_weights(recipe, [(m.card.family, m.sha256, m.card.head(recipe.head)) for m in members])
     policy = lineup.read_policy(recipe.tta)

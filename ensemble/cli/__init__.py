@@ -44,6 +44,7 @@ _COMMANDS: Final = {
     "score": "ensemble.cli.scores",
     "diff": "ensemble.cli.scores",
     "store": "ensemble.cli.keeping",
+    "doctor": "ensemble.cli.health",
 }
 
 

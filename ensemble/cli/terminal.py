@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ensemble.card import Card
     from ensemble.compare import Difference
+    from ensemble.doctor import Finding
     from ensemble.export import Exported
     from ensemble.folds import FoldReport
     from ensemble.inventory import Garbage, Held, Torn
@@ -228,6 +229,16 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
         about = f"{card.family}, {_fold(card)}\n{card.arch}"
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     _console().print(table)
+
+
+def say_findings(findings: "Sequence[Finding]") -> None:
+    """Print what the doctor found, and below each fault the line that mends it."""
+    colours = {"ok": "green", "note": "yellow", "problem": "red"}
+    for finding in findings:
+        level = click.style(f"{finding.level:8}", fg=colours[finding.level])
+        click.echo(f"{level}{finding.topic:12} {finding.text}")
+        if finding.remedy:
+            click.echo(f"{'':20} {finding.remedy}")
 
 
 def say_held(held: "Sequence[Held]") -> None:
