@@ -7,7 +7,6 @@ each conflict can be told apart without having it.
 import contextlib
 import os
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ensemble.errors import ProviderError
+from ensemble.files import free_bytes
 
 CPU_WHEEL: Final = "onnxruntime"
 GPU_WHEEL: Final = "onnxruntime-gpu"
@@ -99,8 +99,7 @@ def machine(store: Path) -> list[Finding]:
     findings = [Finding("threads", "ok", _threads())]
     if memory := _memory():
         findings.append(Finding("memory", "ok", memory))
-    place = next(path for path in (store.absolute(), *store.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    free = free_bytes(store)
     text = f"{free / 1e9:.1f} GB are free where the store {store} lies"
     little = free < _LITTLE
     remedy = "ensemble store gc --yes, or --store on another disk" if little else ""

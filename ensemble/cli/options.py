@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ensemble.config import FILE, Recipe, read_toml
 from ensemble.spec import DecodePolicy
@@ -163,6 +164,42 @@ input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
 run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)
+preflight_options: Final = stacked((
+    click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
+                 "work is, and write nothing."),
+    click.option("--show-config", is_flag=True, help="Print every setting with its value and its "
+                 "origin, and do nothing else."),
+))  # fmt: skip
+_NO_SETTINGS: Final = ("as_json", "dry_run", "show_config")
+
+
+def settings_with_origin() -> list[dict[str, object]]:
+    """Return each setting of the command that runs: its name, its value, and where it is from."""
+    context = click.get_current_context()
+    return [
+        {"setting": param.name, "value": _plain(context.params[param.name]),
+         "origin": _origin(context, param)}
+        for param in context.command.params
+        if param.name in context.params and param.name not in _NO_SETTINGS
+    ]  # fmt: skip
+
+
+def _origin(context: click.Context, param: click.Parameter) -> str:
+    source = context.get_parameter_source(str(param.name))
+    named = {
+        ParameterSource.COMMANDLINE: param.opts[0],
+        ParameterSource.ENVIRONMENT: str(param.envvar),
+        ParameterSource.DEFAULT_MAP: FILE,
+    }
+    return named.get(source, "default") if source else "default"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 label_option: Final = click.option(
     "--label-col", "label_column", default="label", show_default=True,
     help="The column of the labels.",

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
@@ -229,6 +229,35 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
         about = f"{card.family}, {_fold(card)}\n{card.arch}"
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     _console().print(table)
+
+
+def say_config(settings: "Sequence[Mapping[str, object]]", *, as_json: bool) -> None:
+    """Print each setting, its value, and where it is from."""
+    if as_json:
+        click.echo(json.dumps(settings))
+        return
+    for entry in settings:
+        value = json.dumps(entry["value"], ensure_ascii=False)
+        click.echo(f"{entry['setting']!s:16} {value:32} {entry['origin']}")
+
+
+def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
+    """Print what a run would do."""
+    if as_json:
+        click.echo(json.dumps({**plan, "out": str(plan["out"])}))
+        return
+    for member in plan["members"]:
+        click.echo(
+            f"{member['member']}: {member['evaluations']} evaluations, "
+            f"{member['evaluations_stored']} in the store; {member['shards']} shards, "
+            f"{member['shards_stored']} in the store; about {member['seconds']:.1f} s on "
+            f"{member['provider']}"
+        )
+    needed = sum(member["bytes"] for member in plan["members"])
+    click.echo(f"the store needs about {_size(needed)}; {_size(plan['free'])} are free")
+    click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
+    if needed > plan["free"]:
+        click.secho("the disk is too small for it", fg="red", err=True)
 
 
 def say_findings(findings: "Sequence[Finding]") -> None:
