@@ -19,7 +19,7 @@ def rows() -> dict[int, list[tuple[str, str]]]:
     return {int(n): re.findall(r"`([\w/.]+)::(\w+)`", rest) for n, rest in lines}
 
 
-def tests_of(path: str) -> set[str]:
+def names_in(path: str) -> set[str]:
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -32,4 +32,4 @@ def test_every_fault_has_a_row() -> None:
 def test_each_row_names_tests_that_exist(number: int) -> None:
     named = rows()[number]
     assert named
-    assert [(p, t) for p, t in named if not t.startswith("test_") or t not in tests_of(p)] == []
+    assert [(p, t) for p, t in named if not t.startswith("test_") or t not in names_in(p)] == []
