@@ -20,7 +20,22 @@ def reference() -> str:
         if command is not None:
             context = command.make_context(name, [], parent=root, resilient_parsing=True, **width)
             parts.append(_section(f"ensemble {name}", context))
+            parts += _below(command, name, context, width)
     return "\n".join(parts)
+
+
+def _below(
+    command: click.Command, name: str, context: click.Context, width: dict[str, int]
+) -> list[str]:
+    """Return the reference of a group's commands."""
+    below = command.commands if isinstance(command, click.Group) else {}
+    return [
+        _section(
+            f"ensemble {name} {inner}",
+            sub.make_context(inner, [], parent=context, resilient_parsing=True, **width),
+        )
+        for inner, sub in below.items()
+    ]
 
 
 def _section(title: str, context: click.Context) -> str:

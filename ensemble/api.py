@@ -38,7 +38,7 @@ def run(
     voting: Voting = "soft",
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs", "binary"] = "labels",
+    output: Literal["auto", "labels", "probs", "binary"] = "auto",
     out: str | Path | None = None,
     head: str | None = None,
     id_from: Literal["stem", "name", "path"] = "stem",
@@ -64,8 +64,8 @@ def run(
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
         sample: A sample submission: ids, order, columns.
-        output: What to write without a sample: "labels" or "probs"; "binary" writes 0 and 1 for
-            each label of a multilabel head, with a sample too.
+        output: "labels" or "probs"; "binary" is 0 and 1 for each label of a multilabel head;
+            "auto" is what the sample asks for, else labels.
         out: The folder to write; without one `submissions/<time and recipe>`.
         head: The head to predict, where members carry several.
         id_from: What an image's id is: its stem, name or relative path.
@@ -145,7 +145,7 @@ def vote(
         voting=voting or "soft",
         weights=_weights(weights),
         sample=_path(sample),
-        output=output or "labels",
+        output=output or "auto",
         out=_path(out),
         head=head,
         labels_as=labels_as or "auto",
@@ -288,13 +288,16 @@ def tune_weights(
     return blending.calibrate(weights, held, truth, joined.ids)
 
 
-def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> list["Exported"]:
+def export_members(
+    checkpoints: Paths, spec: "ExportSpec", out: str | Path, *, force: bool = False
+) -> list["Exported"]:
     """Export checkpoints to members; `ensemble export` in Python. Needs the extra `export`.
 
     Args:
         checkpoints: The checkpoint files.
         spec: The architecture, the heads, and what is not to be taken from timm's data config.
         out: The folder to write to.
+        force: Replace members that are there.
 
     Returns:
         For each checkpoint its member's path and card, and how far it differs from torch.
@@ -304,7 +307,8 @@ def export_members(checkpoints: Paths, spec: "ExportSpec", out: str | Path) -> l
     """
     from ensemble import export
 
-    return list(export.export_members([Path(p) for p in _texts(checkpoints)], spec, Path(out)))
+    paths = [Path(p) for p in _texts(checkpoints)]
+    return list(export.export_members(paths, spec, Path(out), force=force))
 
 
 def _rows(

@@ -19,7 +19,7 @@ from ensemble.oof import Elsewhere, Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
 from ensemble.predict import Progress
-from ensemble.scoring import Quiet, find_images, line_up, score
+from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
 from ensemble.tables import column_of
@@ -80,18 +80,39 @@ def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -
         EnsembleError: as for a run.
     """
     progress = progress or Quiet()
+    shares, fold_of = _shares(recipe, folds, progress)
+    entries: list[Entry] = []
+    for blind, rows in shares:
+        entries += score(recipe, blind, rows, progress)[0]
+    return _stitched(entries, list(fold_of), fold_of)
+
+
+def plan_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> list[Planned]:
+    """Return what `predict_oof` would do, for each member; nothing is written.
+
+    Raises:
+        UsageError: as for `predict_oof`.
+        EnsembleError: as for a run.
+    """
+    shares, _ = _shares(recipe, folds, progress or Quiet())
+    return [planned for blind, rows in shares for planned in plan(recipe, blind, rows)]
+
+
+def _shares(
+    recipe: Recipe, folds: Path, progress: Progress
+) -> tuple[list[tuple[list[Player], list[Hashed]]], dict[str, int]]:
+    """Return for each fold the members that did not see it with its images; and every id's fold."""
     check_recipe(recipe)
     check_device(recipe.device)
     players = line_up(replace(recipe, weights=None, on_nan="fail"), progress)
     images, _ = find_images(recipe, progress)
     fold_of = _folds_of(folds, images)
     _check_coverage(players, fold_of)
-    entries: list[Entry] = []
+    shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]
-        blind = [player for player in players if player.member.card.fold == fold]
-        entries += score(recipe, blind, rows, progress)[0]
-    return _stitched(entries, [image.source.id for image in images], fold_of)
+        shares.append(([p for p in players if p.member.card.fold == fold], rows))
+    return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
 def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:

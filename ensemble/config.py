@@ -6,6 +6,7 @@ apply it; Python takes what it is given and reads no file that it is not told of
 
 import difflib
 import tomllib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -15,6 +16,10 @@ from ensemble.spec import DecodePolicy, Merge, Voting
 from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
+PREFIX: Final = "ENSEMBLE_"
+VARIABLES: Final[tuple[str, ...]] = ()
+"""The environment variables that are read and are no setting of a recipe: the one list of them."""
+
 _KEYS: Final = (
     "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
     "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
@@ -26,7 +31,8 @@ _KEYS: Final = (
 class Recipe:
     """Everything that a run needs to know. Complete: what is None means "none", not "ask".
 
-    `weights` None weighs families alike. `shard_size` 0 lets the memory budget
+    `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
+    where there are classes. `shard_size` 0 lets the memory budget
     decide; `threads` 0 takes the processors that the process may use.
     """
 
@@ -37,7 +43,7 @@ class Recipe:
     voting: Voting = "soft"
     weights: Weights | None = None
     sample: Path | None = None
-    output: Literal["labels", "probs", "binary"] = "labels"
+    output: Literal["auto", "labels", "probs", "binary"] = "auto"
     out: Path | None = None
     head: str | None = None
     id_from: Literal["stem", "name", "path"] = "stem"
@@ -62,7 +68,7 @@ def check_recipe(recipe: Recipe) -> None:
     choices = {
         "merge": get_args(Merge),
         "voting": get_args(Voting),
-        "output": ("labels", "probs", "binary"),
+        "output": ("auto", "labels", "probs", "binary"),
         "id_from": ("stem", "name", "path"),
         "labels_as": ("auto", "index", "name"),
         "on_nan": ("fail", "drop-member"),
@@ -99,10 +105,25 @@ def read_toml(path: Path) -> dict[str, object]:
         raise UsageError(f"{path}: not a TOML file: {error}") from error
     for key in settings:
         if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_KEYS)}"
-            raise UsageError(f"{path}: unknown setting {key!r}; {hint}")
+            raise UsageError(f"{path}: unknown setting {key!r}; {_hint(key, _KEYS)}")
     return settings
+
+
+def check_environment(names: Iterable[str]) -> None:
+    """Check that every variable `ENSEMBLE_…` is one that is read.
+
+    Raises:
+        UsageError: one is not; suggests the nearest.
+    """
+    known = (*(f"{PREFIX}{key.upper()}" for key in _KEYS), *VARIABLES)
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in known:
+            raise UsageError(f"unknown environment variable {name}; {_hint(name, known)}")
+
+
+def _hint(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
 
 def settings_of(recipe: Recipe) -> dict[str, object]:

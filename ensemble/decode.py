@@ -41,9 +41,9 @@ class Decoded:
 def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
     """Decode the first frame of an image file to RGB; safe to call from several threads.
 
-    Alpha and EXIF orientation are treated as the policy says (a TIFF's orientation, which is part
-    of the format, is always applied). 16-bit grey is scaled by 65535; 16-bit colour keeps its
-    high byte. `suffix` is the file's extension; it decides nothing, but a wrong one is reported.
+    Alpha and EXIF orientation are treated as the policy says. 16-bit grey is scaled by 65535;
+    16-bit colour keeps its high byte. `suffix` is the file's extension; it decides nothing, but a
+    wrong one is reported.
 
     Raises:
         ImageError: the file is not an image, not supported, too large, truncated or corrupt.
@@ -82,7 +82,7 @@ _MAGIC: Final = (
 )  # fmt: skip
 _EOI: Final = b"\xff\xd9"
 _SOS: Final = b"\xff\xda"
-_TURNS: Final[Mapping[int, Image.Transpose]] = {
+_TURNS: Final[Mapping[object, Image.Transpose]] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -91,6 +91,9 @@ _TURNS: Final[Mapping[int, Image.Transpose]] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_BACK: Final[Mapping[object, int]] = {6: 8, 8: 6}
+"""The orientation that undoes another; the rest undo themselves."""
 
 
 def _format(data: bytes) -> str:
@@ -162,6 +165,9 @@ def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = F
     image = Image.open(io.BytesIO(data), formats=[kind])
     _check_size(image.width, image.height, policy)
     _check_depth(image)
+    # Pillow turns a TIFF as it loads it; the same tag tells how to turn it back.
+    stored = getattr(image, "tag_v2", {}).get(0x0112)
+    turned = _TURNS.get(_BACK.get(stored, stored))
     try:
         image.load()
     except OSError:
@@ -169,6 +175,8 @@ def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = F
             raise
         image.tile = []  # what was decoded before the end stands, the rest is black
     notes = ["frames"] * bool(getattr(image, "is_animated", False))
+    if turned is not None and policy.exif == "ignore":
+        return _rgb(image, policy).transpose(turned), notes
     exif = image.info.get("exif", b"")
     return _turned(_rgb(image, policy), exif, policy, notes), notes
 

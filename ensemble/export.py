@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ensemble import card as cards
 from ensemble.card import ACTIVATIONS, Card, Head
 from ensemble.checkpoints import load_checkpoint
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import MemberError, UsageError, few
 from ensemble.files import publish, publish_bytes, sha256_file
 from ensemble.members import embed_card
 from ensemble.nets import NET_ERRORS, ExportSpec, brief, build, in_order, load_weights
@@ -52,15 +52,15 @@ class Exported:
 
 
 def export_members(
-    checkpoints: Sequence[Path], spec: ExportSpec, folder: Path
+    checkpoints: Sequence[Path], spec: ExportSpec, folder: Path, *, force: bool = False
 ) -> Iterator[Exported]:
     """Export checkpoints to `folder/<family>-f<fold>.onnx`, each proven against torch.
 
-    A member that is there is replaced. Yields each as it is written.
+    A member that is there is replaced with `force` only. Yields each as it is written.
 
     Raises:
-        UsageError: as `export_member`, or two checkpoints would become one file; then nothing
-            is written.
+        UsageError: as `export_member`, two checkpoints would become one file, or a member is
+            there already; then nothing is written.
         MemberError: as `export_member`.
         StoreError: as `export_member`.
     """
@@ -74,6 +74,11 @@ def export_members(
                 f"--fold"
             )
         taken[name] = path
+    there = [str(path) for name in taken if (path := folder / f"{name}.onnx").exists()]
+    if there and not force:
+        raise UsageError(
+            f"{few(there)}: there already; say --force to replace, or name another --out"
+        )
     return (export_member(path, spec, folder) for path in checkpoints)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -52,6 +53,12 @@ def publish_json(path: Path, record: Mapping[str, object]) -> None:
     """Publish a record as indented JSON, atomically; see `publish`."""
     text = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
     publish_bytes(path, text.encode())
+
+
+def free_bytes(path: Path) -> int:
+    """Return the bytes that are free where a path lies, or will lie. An OSError passes through."""
+    place = path.absolute()
+    return shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
 
 
 def remove(path: Path) -> None:

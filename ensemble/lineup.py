@@ -1,5 +1,6 @@
 """The line-up: members opened, given their views, and shown to run, before any image is read."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from ensemble.paths import load_object
 from ensemble.session import OnnxScorer, run_once
 from ensemble.spec import Merge, View
 
+_PROBE: Final = 4
 _PROBE_SEED: Final = 20
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
@@ -125,6 +127,16 @@ def probe_images(shape: Sequence[int]) -> Pixels:
     return cast(Pixels, np.clip(level + contrast * (images - 128), 0, 255).astype(np.uint8))
 
 
+def seconds_per_image(player: Player) -> float:
+    """Return what an image costs in all views, by one small batch; the session is warm already."""
+    pre = player.member.card.preprocess
+    rows = player.batch if player.fixed_batch else _PROBE
+    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    began = time.perf_counter()
+    player.scorer.score(images)
+    return (time.perf_counter() - began) / rows
+
+
 def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int) -> int:
     if member.batch is None:
         return batch
@@ -142,7 +154,7 @@ def _prove(player: Player, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one."""
     card = player.member.card
     pre = card.preprocess
-    rows = player.batch if player.fixed_batch else 4
+    rows = player.batch if player.fixed_batch else _PROBE
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
     names |= {h.name: graph.probs_name(h) for h in card.heads}

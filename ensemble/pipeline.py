@@ -1,18 +1,23 @@
 """The whole path: images and members in, a submission out. No maths and no terminal here."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import lineup, publish, runs
+from ensemble import lineup, publish, runs, scoring
 from ensemble import oof as files
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import UsageError, few
+from ensemble.files import free_bytes
+from ensemble.images import Hashed
+from ensemble.lineup import Player
 from ensemble.oof import Oof
 from ensemble.paths import expand
 from ensemble.predict import Progress
 from ensemble.publish import Poll, Submission
 from ensemble.scoring import (
+    Planned,
     Quiet,
     check_weights,
     entry_of,
@@ -24,6 +29,7 @@ from ensemble.scoring import (
 )
 from ensemble.session import CPU, CUDA, check_device
 from ensemble.store import key_of, load_partition
+from ensemble.submission import Sample
 from ensemble.votes import Entry, Votes, entries_of_run, hashes_of, votes_from, votes_of
 
 
@@ -35,6 +41,68 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     """
     began = time.time()
     progress = progress or Quiet()
+    ready = _preflight(recipe, progress)
+    entries, tally = score(recipe, ready.players, ready.images, progress)
+    facts = {
+        "recipe_sha256": runs.recipe_hash(recipe),
+        "provider": ready.players[0].scorer.provider,
+        "seconds": round(time.time() - began, 3),
+        "evaluations": tally.evaluations,
+        "dropped_members": list(tally.dropped),
+        "skipped_files": dict(ready.skipped),
+        "odd_files": dict(tally.warnings),
+    }
+    return publish.publish(
+        recipe, ready.out, Poll(votes_of(entries), ready.sample, facts), progress
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do: where it would write, over how many images, and each member's work.
+
+    `free` are the bytes that the store's disk has left.
+    """
+
+    out: Path
+    images: int
+    unreadable: int
+    skipped: Mapping[str, int]
+    members: tuple[Planned, ...]
+    free: int
+
+
+def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
+    """Do all that comes before a run's first evaluation, and write nothing.
+
+    Members are opened and proven, images found and hashed, the sample and the ids matched.
+
+    Raises:
+        EnsembleError: as for `run`.
+    """
+    ready = _preflight(recipe, progress or Quiet())
+    return Plan(
+        out=ready.out,
+        images=len(ready.images),
+        unreadable=sum(not image.sha256 for image in ready.images),
+        skipped=dict(ready.skipped),
+        members=tuple(scoring.plan(recipe, ready.players, ready.images)),
+        free=free_bytes(recipe.store),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A run that has passed its preflight."""
+
+    out: Path
+    players: Sequence[Player]
+    images: Sequence[Hashed]
+    skipped: Mapping[str, int]
+    sample: Sample
+
+
+def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     check_recipe(recipe)
     check_device(recipe.device)
     out = runs.claim(recipe)
@@ -42,17 +110,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     head = players[0].member.card.head(recipe.head)
     images, skipped = find_images(recipe, progress)
     sample = publish.sample_for(recipe, head, [image.source.id for image in images])
-    entries, tally = score(recipe, players, images, progress)
-    facts = {
-        "recipe_sha256": runs.recipe_hash(recipe),
-        "provider": players[0].scorer.provider,
-        "seconds": round(time.time() - began, 3),
-        "evaluations": tally.evaluations,
-        "dropped_members": list(tally.dropped),
-        "skipped_files": dict(skipped),
-        "odd_files": dict(tally.warnings),
-    }
-    return publish.publish(recipe, out, Poll(votes_of(entries), sample, facts), progress)
+    return _Ready(out, players, images, skipped, sample)
 
 
 def vote(

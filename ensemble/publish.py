@@ -98,15 +98,17 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sam
         ContractError: the sample and the images name different ids.
     """
     if recipe.sample is None:
-        output = recipe.output if head.task == "classification" else "probs"
+        labels = head.task == "classification" and recipe.output != "probs"
+        output = "labels" if labels or recipe.output == "labels" else "probs"
         sample = submission.plain_sample(ids, head.classes, output, recipe.labels_as)
     else:
         sample = submission.read_sample(recipe.sample, head.classes, recipe.labels_as)
+        submission.check_output(recipe.sample, sample, recipe.output)
         submission.check_ids_match(sample, ids)
     if sample.kind == "label" and head.task != "classification":
         raise UsageError(
-            f"head {head.name!r} is {head.task}: the sample needs one column for each of "
-            f"{list(head.classes)[:5]}"
+            f"head {head.name!r} is {head.task} and has no labels: the sample needs one column "
+            f"for each of {list(head.classes)[:5]}, and --output is probs"
         )
     if recipe.output == "binary":
         if head.task != "multilabel":

@@ -93,7 +93,7 @@ def read_run(folder: Path) -> Earlier:
             raise UsageError(
                 f"{folder}: its predictions were made elsewhere; name them again with --predictions"
             )
-        if not voters or not all(_is_key(v.key) for v in voters):
+        if not voters or not all(is_key(v.key) for v in voters):
             raise UsageError(f"{folder / RUN}: it names no predictions")
         return Earlier(folder, settings, str(record["head"]), voters)
     except (KeyError, TypeError, AttributeError) as error:
@@ -120,7 +120,8 @@ def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
 _DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
 
 
-def _is_key(key: object) -> bool:
+def is_key(key: object) -> bool:
+    """Tell whether something is a key of the store: 16 hex digits."""
     return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")
 
 

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from ensemble import lineup, submission, voting, weights
 from ensemble.card import Head
 from ensemble.config import Recipe
+from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
 from ensemble.files import sha256_json
 from ensemble.images import Hashed, hash_sources, scan
@@ -16,10 +17,10 @@ from ensemble.paths import expand
 from ensemble.predict import Job, Progress, Tally, predict
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
-from ensemble.store import Partition, open_partition
+from ensemble.store import Label, Partition, key_of, load_partition, open_partition
 from ensemble.votes import Entry, hashes_of
 
-ENGINE: Final = 1
+ENGINE: Final = 2
 """The schema of the fingerprint: raised when the engine's predictions change."""
 
 _SHARD: Final = 1024
@@ -45,8 +46,9 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     Raises:
         UsageError: members, weights or views that do not go together.
         MemberError: a member is not usable.
-        ProviderError: the device does not start.
+        ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
+    check_wheels(installed())
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
@@ -127,6 +129,7 @@ def _job(
         fingerprint,
         images=images,
         shard_size=_shard_size(recipe, member),
+        label=Label(member.card.name, member.card.family, member.card.fold),
     )
     geometry = member.card.preprocess.geometry
     return Job(
@@ -140,6 +143,67 @@ def _shard_size(recipe: Recipe, member: Member) -> int:
     pre = member.card.preprocess
     bytes_per_image = pre.size.height * pre.size.width * len(pre.mean)
     return max(1, min(_SHARD, _SHARD_BYTES // bytes_per_image))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one member has to do: shards and evaluations, those that the store has, and the cost.
+
+    `bytes` is what its new parts will take, `seconds` what its forwards will, by the speed of a
+    small batch; decoding is not in it.
+    """
+
+    member: str
+    provider: str
+    key: str
+    shards: int
+    shards_stored: int
+    evaluations: int
+    evaluations_stored: int
+    bytes: int
+    seconds: float
+
+
+def plan(
+    recipe: Recipe, players: Sequence[lineup.Player], images: Sequence[Hashed]
+) -> list[Planned]:
+    """Return what `score` would do with the same arguments; nothing is written.
+
+    Raises:
+        StoreError: a key.json of the store was edited.
+    """
+    policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
+    return [_planned(recipe, player, policy, image_set, images) for player in players]
+
+
+def _planned(
+    recipe: Recipe,
+    player: lineup.Player,
+    policy: Sequence[View],
+    image_set: str,
+    images: Sequence[Hashed],
+) -> Planned:
+    provider = player.scorer.provider
+    fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
+    key = key_of(fingerprint)
+    partition = load_partition(recipe.store, key) or Partition(
+        recipe.store / "predictions" / key, key, fingerprint, len(images),
+        _shard_size(recipe, player.member),
+    )  # fmt: skip
+    todo = [s for s in partition.shards if not partition.committed(s)]
+    rows = [image for s in todo for image in images[partition.rows(s)]]
+    columns = sum(partition.heads.values())
+    return Planned(
+        member=player.member.card.name,
+        provider=provider,
+        key=key,
+        shards=len(partition.shards),
+        shards_stored=len(partition.shards) - len(todo),
+        evaluations=len(rows),
+        evaluations_stored=len(images) - len(rows),
+        bytes=sum(4 * (columns + 1) + len(image.source.id.encode()) for image in rows),
+        seconds=len(rows) * lineup.seconds_per_image(player) if rows else 0.0,
+    )
 
 
 def score(

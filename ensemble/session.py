@@ -9,22 +9,37 @@ import contextlib
 import ctypes
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, cast
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, ProviderError, ScoreError, UsageError
 
+try:
+    import onnxruntime as ort
+except ModuleNotFoundError as error:
+    raise ProviderError("onnxruntime cannot be imported; see `ensemble doctor`") from error
+if not hasattr(ort, "InferenceSession"):
+    raise ProviderError(
+        "the package onnxruntime is empty, as after uninstalling one of two wheels; see "
+        "`ensemble doctor`"
+    )
+
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 _SILENT: Final = 4
 _EXTERNAL_FOLDER: Final = "session.model_external_initializers_file_folder_path"
+_TINY: Final = (
+    b'\x08\x08\x12\x00:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08'
+    b"\x01\x12\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+"""An ONNX model: y = Identity(x) of one float, at opset 13."""
+
 _RUNTIME_ERRORS: Final = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
@@ -145,12 +160,29 @@ def why_no_cuda() -> str:
     """Return why CUDA cannot start here, as far as that shows without starting it; else ""."""
     if CUDA not in ort.get_available_providers():
         return "this onnxruntime is built without CUDA"
-    driver = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
-    try:
-        ctypes.CDLL(driver)
-    except OSError:
-        return f"no NVIDIA driver ({driver} is missing)"
+    if _library(_driver()) is None:
+        return f"no NVIDIA driver ({_driver()} is missing)"
     return ""
+
+
+def start_providers() -> dict[str, str]:
+    """Open a tiny session on each provider: "" where it really runs, else why it does not."""
+    _quieten()
+    return {name: _why_not(name) for name in ort.get_available_providers()}
+
+
+def missing_libraries(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the shared libraries that cannot be loaded here, of Linux names."""
+    _quieten()
+    return tuple(name for name in names if _library(name) is None)
+
+
+def driver_version() -> int:
+    """Return the CUDA version that the driver takes, 13020 for 13.2; 0 without a driver."""
+    library, found = _library(_driver()), ctypes.c_int(0)
+    if library is None or library.cuDriverGetVersion(ctypes.byref(found)):
+        return 0
+    return found.value
 
 
 def check_device(device: str) -> None:
@@ -188,12 +220,41 @@ def _start(model: bytes, device: str, threads: int, folder: Path | None) -> ort.
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     if device == "cpu" or (device == "auto" and why_no_cuda()):
         return [CPU]
+    _quieten()
+    index = device.partition(":")[2] or "0"
+    return [(CUDA, {"device_id": index}), CPU]
+
+
+def _quieten() -> None:
+    """Load the libraries of CUDA that pip installed, and say nothing of the others."""
     ort.set_default_logger_severity(_SILENT)
     if hasattr(ort, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
             ort.preload_dlls()
-    index = device.partition(":")[2] or "0"
-    return [(CUDA, {"device_id": index}), CPU]
+
+
+def _why_not(provider: str) -> str:
+    if provider == CUDA and (reason := why_no_cuda()):
+        return reason
+    options = ort.SessionOptions()
+    options.log_severity_level = _SILENT
+    try:
+        session = ort.InferenceSession(_TINY, options, providers=[provider], enable_fallback=0)
+    except _RUNTIME_ERRORS as error:
+        return _first_line(error)
+    active = session.get_providers()[0]
+    return "" if active == provider else f"the session runs on {active}"
+
+
+def _driver() -> str:
+    return "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+
+
+def _library(name: str) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        return None
 
 
 def _no_cuda(device: str, reason: str) -> ProviderError:

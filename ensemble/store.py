@@ -37,6 +37,15 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What a person calls the member of a key. It decides nothing, and is not hashed."""
+
+    name: str = ""
+    family: str = ""
+    fold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Partition:
     """The predictions of one member over one image set, shard by shard.
 
@@ -49,6 +58,7 @@ class Partition:
     fingerprint: Mapping[str, Any]
     images: int
     shard_size: int
+    label: Label = Label()
 
     @property
     def heads(self) -> dict[str, int]:
@@ -77,9 +87,17 @@ class Partition:
         record = self._record(shard)
         return record is not None and all(q.stage != "read" for q in _quarantined(record))
 
+    def begun(self, shard: int) -> bool:
+        """Tell whether a shard has its JSON, be it whole or not."""
+        return self.part(shard).with_suffix(".json").exists()
+
     def torn(self, shard: int) -> bool:
         """Tell whether a shard has its JSON, and yet is not whole."""
-        return self._part(shard).with_suffix(".json").exists() and not self.whole(shard)
+        return self.begun(shard) and not self.whole(shard)
+
+    def part(self, shard: int) -> Path:
+        """Return where the rows of a shard lie."""
+        return self.folder / f"part-{shard:05d}.parquet"
 
     def commit(
         self,
@@ -102,7 +120,7 @@ class Partition:
         columns: dict[str, pa.Array] = {"id": text_column(ids)}
         columns |= {name: list_column(heads[name]) for name in self.heads}
         table = pa.table(columns)
-        part = self._part(shard)
+        part = self.part(shard)
         publish(part, lambda temporary: pq.write_table(table, temporary, compression="none"))
         record = {
             "sha256": sha256_file(part),
@@ -132,20 +150,17 @@ class Partition:
         for shard in self.shards:
             record = self._record(shard)
             if record is None:
-                raise StoreError(f"{self._part(shard)} is missing or torn; run again to redo it")
-            with pq.ParquetFile(self._part(shard)) as part:  # read_table would import pandas
+                raise StoreError(f"{self.part(shard)} is missing or torn; run again to redo it")
+            with pq.ParquetFile(self.part(shard)) as part:  # read_table would import pandas
                 tables.append(part.read(["id", head]))
             lost += _quarantined(record)
         table = pa.concat_tables(tables)
         probs = cast(Probs, read_lists(table.column(head), self.heads[head]))
         return Scores(tuple(table.column("id").to_pylist()), probs, tuple(lost))
 
-    def _part(self, shard: int) -> Path:
-        return self.folder / f"part-{shard:05d}.parquet"
-
     def _record(self, shard: int) -> dict[str, object] | None:
         """Return the JSON of a shard that is whole, else None."""
-        part = self._part(shard)
+        part = self.part(shard)
         try:
             record = json.loads(part.with_suffix(".json").read_bytes())
             sha256 = sha256_file(part)
@@ -166,6 +181,7 @@ def open_partition(
     *,
     images: int,
     shard_size: int,
+    label: Label = Label(),
 ) -> Partition:
     """Open the folder of a fingerprint, making it where it is new.
 
@@ -174,6 +190,7 @@ def open_partition(
         fingerprint: What decides the predictions, as JSON. See docs/store.md.
         images: The number of images of the image set.
         shard_size: Images a shard, where the key is new.
+        label: What a person calls the member, where the key is new.
 
     Raises:
         StoreError: the folder cannot be made, or its key.json belongs to something else.
@@ -182,8 +199,8 @@ def open_partition(
     partition = load_partition(store, key)
     if partition is None:
         record = {"fingerprint": fingerprint, "images": images, "shard_size": shard_size}
-        publish_json(store / "predictions" / key / "key.json", record)
-        return Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
+        publish_json(store / "predictions" / key / "key.json", {**record, "label": asdict(label)})
+        return Partition(store / "predictions" / key, key, fingerprint, images, shard_size, label)
     if partition.images != images:
         raise _edited(partition.folder)
     remove_temporaries(partition.folder)
@@ -208,7 +225,7 @@ def load_partition(store: Path, key: str) -> Partition | None:
     size, images = record.get("shard_size"), record.get("images")
     if not isinstance(size, int) or not isinstance(images, int) or size < 1:
         raise _edited(folder)
-    return Partition(folder, key, record["fingerprint"], images, size)
+    return Partition(folder, key, record["fingerprint"], images, size, _label(record))
 
 
 def key_of(fingerprint: object) -> str:
@@ -218,6 +235,18 @@ def key_of(fingerprint: object) -> str:
 
 def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:
     return [Quarantined(**q) for q in cast(list[dict[str, Any]], record["quarantined"])]
+
+
+def _label(record: Mapping[str, object]) -> Label:
+    """Return the label of a key.json; an empty one where there is none, or none that is right."""
+    found = record.get("label")
+    label = found if isinstance(found, dict) else {}
+    name, family, fold = (label.get(key) for key in ("name", "family", "fold"))
+    return Label(
+        name if isinstance(name, str) else "",
+        family if isinstance(family, str) else "",
+        fold if isinstance(fold, int) else None,
+    )
 
 
 def _edited(folder: Path) -> StoreError:

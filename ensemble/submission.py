@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from ensemble.arrays import Pooled
 from ensemble.columns import PREDICTIONS, list_column, text_column
-from ensemble.errors import ContractError, UsageError
+from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
 from ensemble.tables import read_table
@@ -89,6 +89,22 @@ def plain_sample(
     if output == "probs":
         return Sample("id", tuple(ids), "probs", tuple(classes), False)
     return Sample("id", tuple(ids), "label", ("label",), labels_as == "index")
+
+
+def check_output(path: Path, sample: Sample, output: str) -> None:
+    """Check that a sample asks for the output that was asked for.
+
+    `output` is "auto", "labels", "probs", or "binary" in the columns of probabilities.
+
+    Raises:
+        UsageError: it asks for the other one.
+    """
+    asked = "labels" if sample.kind == "label" else "probs"
+    if output not in ("auto", asked) and (output, asked) != ("binary", "probs"):
+        raise UsageError(
+            f"--output {output}: the sample {path} asks for {asked}, by its columns "
+            f"{few(sample.columns)}; leave out --output, or give another sample"
+        )
 
 
 def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:

@@ -118,6 +118,16 @@ def test_ids_that_differ_exit_5(members: list[Path], images: Path) -> None:
     assert ensemble(*args) == 5
 
 
+def test_a_sample_and_an_output_that_conflict_exit_2(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("s.csv").write_text("id,label\n" + "".join(f"img{n},cat\n" for n in range(1, 13)))
+    args = ("run", "--members", *members, "--images", images, "--sample", "s.csv")
+    assert ensemble(*args, "--output", "probs") == 2
+    assert "the sample s.csv asks for labels" in capsys.readouterr().err
+    assert not Path("submissions").exists()
+
+
 def test_stdout_carries_the_path_alone(
     members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -171,6 +171,14 @@ def test_pixels_without_a_fixed_range_are_refused(dtype: type[np.generic]) -> No
     assert fault(data) == "unsupported"
 
 
+def test_12_bit_grey_is_refused() -> None:
+    data = encoded(Image.fromarray(np.full((4, 4), 4095, np.uint16)), "TIFF")
+    bits = struct.pack("<HHI", 258, 3, 1)
+    at = data.index(bits) + len(bits)
+    assert data[at] == 16
+    assert fault(data[:at] + b"\x0c" + data[at + 1 :]) == "unsupported"
+
+
 @pytest.mark.parametrize(
     ("alpha", "expected"),
     [("drop", (200, 100, 50)), ("white", (255, 255, 255)), ("black", (0, 0, 0))],
@@ -216,6 +224,21 @@ def test_exif_orientation_is_applied_as_pillow_does(value: int, kind: str) -> No
 
 def test_exif_orientation_is_ignored_on_request() -> None:
     assert pixels(oriented(6), replace(STRICT, exif="ignore")).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("exif", ["apply", "ignore"])
+def test_the_orientation_of_a_tiff_follows_the_policy(value: int, exif: str) -> None:
+    stored = picture(16, 24)
+    tags = Image.Exif()
+    tags[0x0112] = value
+    expected = stored
+    if exif == "apply":
+        upright = stored.copy()
+        upright.getexif()[0x0112] = value
+        expected = ImageOps.exif_transpose(upright)
+    found = pixels(encoded(stored, "TIFF", exif=tags), replace(STRICT, exif=exif))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("value", [0, 9])

@@ -424,6 +424,16 @@ def test_two_folds_in_a_name_are_refused() -> None:
         family_and_fold(Path("a-f0-f1.pt"))
 
 
+def test_a_member_that_is_there_is_replaced_by_force_only(tmp_path: Path) -> None:
+    (tmp_path / "net-f0.onnx").write_bytes(b"precious")
+    with pytest.raises(UsageError, match="net-f0.onnx.*--force"):
+        export.export_members([tmp_path / "net-f0.pt"], TINY, tmp_path)
+    assert (tmp_path / "net-f0.onnx").read_bytes() == b"precious"
+    forced = export.export_members([tmp_path / "net-f0.pt"], TINY, tmp_path, force=True)
+    with pytest.raises(MemberError, match=r"net-f0\.pt"):  # so far as to read the checkpoint
+        next(forced)
+
+
 @pytest.mark.parametrize("names", [("fold0/best.pt", "fold1/best.pt"), ("a-f0.pt", "x/a_fold0.pt")])
 def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would both become"):

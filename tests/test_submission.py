@@ -11,6 +11,7 @@ from ensemble.submission import (
     Row,
     Sample,
     check_ids_match,
+    check_output,
     formula_like,
     plain_sample,
     read_sample,
@@ -87,6 +88,24 @@ def test_labels_as_index_writes_class_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", "id,label\na,0\n")
     sample = read_sample(path, CLASSES, "index")
     assert render(sample, {"a": Row("eel", ())}, CLASSES) == b"id,label\na,2\n"
+
+
+@pytest.mark.parametrize(("text", "output"), [
+    ("id,label\na,cat\n", "probs"), ("id,cat,dog,eel\na,0,0,0\n", "labels"),
+])  # fmt: skip
+def test_an_output_that_the_sample_does_not_ask_for_is_refused(
+    tmp_path: Path, text: str, output: str
+) -> None:
+    path = write(tmp_path / "s.csv", text)
+    sample = read_sample(path, CLASSES)
+    with pytest.raises(UsageError, match=f"--output {output}.*s.csv"):
+        check_output(path, sample, output)
+
+
+@pytest.mark.parametrize("output", ["auto", "labels"])
+def test_an_output_that_the_sample_asks_for_is_taken(tmp_path: Path, output: str) -> None:
+    path = write(tmp_path / "s.csv", "id,label\na,cat\n")
+    check_output(path, read_sample(path, CLASSES), output)
 
 
 def test_ids_that_differ_are_listed_both_ways() -> None:

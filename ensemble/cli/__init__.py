@@ -1,5 +1,6 @@
 """The command line: parse, one call of the library, echo. Only this package speaks and exits."""
 
+import os
 import signal
 import sys
 import traceback
@@ -10,6 +11,7 @@ import click
 
 from ensemble import errors
 from ensemble.cli.options import load_recipe_file, spread_lists
+from ensemble.config import check_environment
 
 EXIT_CODES: Final = {
     errors.UsageError: 2,
@@ -45,6 +47,8 @@ _COMMANDS: Final = {
     "vote": "ensemble.cli.runs",
     "score": "ensemble.cli.scores",
     "diff": "ensemble.cli.scores",
+    "store": "ensemble.cli.keeping",
+    "doctor": "ensemble.cli.health",
 }
 
 
@@ -80,6 +84,7 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
     ensemble run --members folds/*.onnx --tta flip --images test
     """
     ctx.obj = debug
+    check_environment(os.environ)
     ctx.default_map = load_recipe_file()
 
 

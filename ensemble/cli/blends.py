@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,9 +15,12 @@ from ensemble.cli.options import (
     input_options,
     label_option,
     named_files,
+    preflight_options,
     recipe_of,
+    settings_with_origin,
 )
-from ensemble.cli.terminal import Bar, say_weights
+from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
+from ensemble.files import free_bytes
 
 if TYPE_CHECKING:
     from ensemble.blending import TuneOrder
@@ -37,7 +41,17 @@ _QUARANTINED: Final = 3
 )
 @click.option("--out", default="oof.parquet", show_default=True, type=click.Path(path_type=Path),
               help="The file to write.")  # fmt: skip
-def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
+@preflight_options
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run or --show-config: as JSON.")
+def oof_command(
+    *,
+    folds: Path,
+    out: Path,
+    as_json: bool,
+    dry_run: bool,
+    show_config: bool,
+    **settings: Any,
+) -> int:
     """Predict each training image by the members that did not see it.
 
     Each member scores the rows of its own fold only; the folds of a family are put together. What
@@ -46,7 +60,16 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     from ensemble import blending, oof
     from ensemble.submission import write_quarantine
 
+    if show_config:
+        say_config(settings_with_origin(), as_json=as_json)
+        return 0
     with Bar(sys.stderr) as bar:
+        if dry_run:
+            planned = blending.plan_oof(recipe_of(settings), folds, bar)
+            members = [asdict(entry) for entry in planned]
+            free = free_bytes(settings["store"])
+            say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
+            return 0
         found = blending.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)

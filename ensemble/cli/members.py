@@ -49,7 +49,8 @@ _DESCRIBE: Final = (
 @click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
 @click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
               help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
-def export_command(checkpoints: tuple[Path, ...], out: Path, **flags: Any) -> None:
+@click.option("--force", is_flag=True, help="Replace members that are there.")
+def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **flags: Any) -> None:
     """Turn fold checkpoints into ONNX members that describe themselves.
 
     Each member is compared with torch at batches of 1, 2 and 5 before it is written. Without
@@ -58,7 +59,7 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, **flags: Any) -> No
     """
     from ensemble.export import export_members
 
-    for exported in export_members(checkpoints, _export_spec(flags), out):
+    for exported in export_members(checkpoints, _export_spec(flags), out, force=force):
         say_export(exported)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ensemble.config import FILE, Recipe, read_toml
 from ensemble.errors import UsageError
@@ -69,7 +70,9 @@ def load_recipe_file() -> dict[str, Any] | None:
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
-    return {"run": settings, "vote": settings, "oof": inputs}
+    kept = {name: settings[name] for name in settings.keys() & {"store"}}
+    store = dict.fromkeys(("list", "verify", "gc"), kept)
+    return {"run": settings, "vote": settings, "oof": inputs, "store": store, "doctor": kept}
 
 
 def _env(name: str) -> str:
@@ -84,6 +87,15 @@ def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]
 
 
 _DEFAULT: Final = Recipe(members=(), images=())
+
+store_option: Final = option(
+    "--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
+    help="Where predictions are kept.",
+)  # fmt: skip
+runs_option: Final = click.option(
+    "--runs", multiple=True, type=click.Path(path_type=Path),
+    help="Folders that runs wrote to.  [default: submissions]",
+)  # fmt: skip
 
 _INPUTS: Final = (
     option("--members", multiple=True,
@@ -105,8 +117,7 @@ _INPUTS: Final = (
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
     option("--device", default=_DEFAULT.device, help="auto, cpu, cuda or cuda:<number>."),
-    option("--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
-           help="Where predictions are kept."),
+    store_option,
 )  # fmt: skip
 
 _OUTPUTS: Final = (
@@ -116,9 +127,10 @@ _OUTPUTS: Final = (
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
-    option("--output", default=_DEFAULT.output, type=click.Choice(["labels", "probs", "binary"]),
-           help="What to write where there is no sample; binary: 0 and 1 for each label of a "
-           "multilabel head, with a sample too."),
+    option("--output", default=_DEFAULT.output,
+           type=click.Choice(["auto", "labels", "probs", "binary"]),
+           help="What to write; auto: what the sample asks for, else labels; binary: 0 and 1 for "
+           "each label of a multilabel head."),
     option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
            type=click.Choice(["auto", "index", "name"])),
     option("--fill", help="For quarantined images: a label, or a number for every probability."),
@@ -215,6 +227,42 @@ input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
 run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)
+preflight_options: Final = stacked((
+    click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
+                 "work is, and write nothing."),
+    click.option("--show-config", is_flag=True, help="Print every setting with its value and its "
+                 "origin, and do nothing else."),
+))  # fmt: skip
+_NO_SETTINGS: Final = ("as_json", "dry_run", "show_config")
+
+
+def settings_with_origin() -> list[dict[str, object]]:
+    """Return each setting of the command that runs: its name, its value, and where it is from."""
+    context = click.get_current_context()
+    return [
+        {"setting": param.name, "value": _plain(context.params[param.name]),
+         "origin": _origin(context, param)}
+        for param in context.command.params
+        if param.name in context.params and param.name not in _NO_SETTINGS
+    ]  # fmt: skip
+
+
+def _origin(context: click.Context, param: click.Parameter) -> str:
+    source = context.get_parameter_source(str(param.name))
+    named = {
+        ParameterSource.COMMANDLINE: param.opts[0],
+        ParameterSource.ENVIRONMENT: str(param.envvar),
+        ParameterSource.DEFAULT_MAP: FILE,
+    }
+    return named.get(source, "default") if source else "default"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 label_option: Final = click.option(
     "--label-col", "label_column", default="label", show_default=True,
     help="The column of the labels.",

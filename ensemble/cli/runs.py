@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +13,13 @@ from ensemble.cli.options import (
     elsewhere_of,
     elsewhere_options,
     named_files,
+    preflight_options,
     recipe_of,
     run_options,
+    settings_with_origin,
     vote_options,
 )
-from ensemble.cli.terminal import Bar, say_submission
+from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
 from ensemble.errors import UsageError
 from ensemble.runs import KEPT
 
@@ -27,16 +30,23 @@ _DECIDED: Final = ("members", "images", "tta", "merge", "id_from", "exif", "alph
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")
 @run_options
+@preflight_options
 @click.option("--json", "as_json", is_flag=True, help="Print run.json on stdout.")
-def run_command(*, as_json: bool, **settings: Any) -> int:
+def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: Any) -> int:
     """Score images with members and write a submission.
 
     A run that was stopped goes on with the same command: finished shards are kept in the store.
     """
     from ensemble import pipeline
 
+    if show_config:
+        say_config(settings_with_origin(), as_json=as_json)
+        return 0
     recipe = recipe_of(settings)
     with Bar(sys.stderr) as bar:
+        if dry_run:
+            say_plan(asdict(pipeline.plan(recipe, bar)), as_json=as_json)
+            return 0
         result = pipeline.run(recipe, bar)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0

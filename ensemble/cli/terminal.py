@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from ensemble.card import Card
     from ensemble.compare import Difference
+    from ensemble.doctor import Finding
     from ensemble.export import Exported
     from ensemble.folds import FoldReport
+    from ensemble.inventory import Garbage, Held, Torn
     from ensemble.publish import Submission
     from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
@@ -243,6 +245,89 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
         about = f"{card.family}, {_fold(card)}\n{card.arch}"
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     _console().print(table)
+
+
+def say_config(settings: "Sequence[Mapping[str, object]]", *, as_json: bool) -> None:
+    """Print each setting, its value, and where it is from."""
+    if as_json:
+        click.echo(json.dumps(settings))
+        return
+    for entry in settings:
+        value = json.dumps(entry["value"], ensure_ascii=False)
+        click.echo(f"{entry['setting']!s:16} {value:32} {entry['origin']}")
+
+
+def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
+    """Print what a run would do."""
+    if as_json:
+        click.echo(json.dumps({**plan, "out": str(plan["out"])}))
+        return
+    for member in plan["members"]:
+        click.echo(
+            f"{member['member']}: {member['evaluations']} evaluations, "
+            f"{member['evaluations_stored']} in the store; {member['shards']} shards, "
+            f"{member['shards_stored']} in the store; about {member['seconds']:.1f} s on "
+            f"{member['provider']}"
+        )
+    needed = sum(member["bytes"] for member in plan["members"])
+    click.echo(f"the store needs about {_size(needed)}; {_size(plan['free'])} are free")
+    click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
+    if needed > plan["free"]:
+        click.secho("the disk is too small for it", fg="red", err=True)
+
+
+def say_findings(findings: "Sequence[Finding]") -> None:
+    """Print what the doctor found, and below each fault the line that mends it."""
+    colours = {"ok": "green", "note": "yellow", "problem": "red"}
+    for finding in findings:
+        level = click.style(f"{finding.level:8}", fg=colours[finding.level])
+        click.echo(f"{level}{finding.topic:12} {finding.text}")
+        if finding.remedy:
+            click.echo(f"{'':20} {finding.remedy}")
+
+
+def say_held(held: "Sequence[Held]") -> None:
+    """Print what the store holds, a line a key."""
+    from rich.table import Table
+
+    table = Table("key", "member", "views", "images", "shards", "size", "modified", "runs")
+    for entry in held:
+        fold = "" if entry.fold is None else f", fold {entry.fold}"
+        about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
+        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
+        runs = few(entry.runs) or "none"
+        table.add_row(
+            entry.key, about, str(entry.views), f"{entry.images} of set {entry.image_set}",
+            f"{entry.shards}/{entry.total}", _size(entry.bytes), moment, runs,
+        )  # fmt: skip
+    if held:
+        _console().print(table)
+    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
+
+
+def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
+    """Print the parts that are not as they were written."""
+    for entry in torn:
+        click.echo(f"{entry.path}  {entry.member}: {entry.message}")
+    click.echo(f"{parts} parts hashed, {len(torn)} bad", err=True)
+
+
+def say_garbage(found: "Garbage", *, deleted: bool) -> None:
+    """Print what was deleted, or would be."""
+    say_held(found.keys)
+    for path in found.temporaries:
+        click.echo(str(path))
+    what = "deleted" if deleted else "nothing was deleted; --yes deletes them"
+    counts = f"{len(found.keys)} keys without a run, {len(found.temporaries)} temporary files"
+    click.echo(f"{counts}: {what}", err=True)
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes for a person."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.3g} {units[0]}"
 
 
 def _console(*, stderr: bool = False) -> "Console":

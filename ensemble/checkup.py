@@ -1,0 +1,36 @@
+"""The doctor's round: what is installed, what starts, what the store holds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ensemble import doctor, inventory
+from ensemble.doctor import Finding, Probe
+from ensemble.errors import ProviderError
+
+
+def examine(store: Path) -> list[Finding]:
+    """Look at packages, providers, CUDA's libraries, the machine, and the store."""
+    found = doctor.installed()
+    return [*doctor.examine(found, probe(found)), *doctor.machine(store), _store(store)]
+
+
+def probe(found: Mapping[str, str]) -> Probe:
+    """Start a session on each provider of ONNX Runtime, if it can be imported at all."""
+    try:
+        from ensemble import session
+    except ProviderError as error:
+        return Probe(fault=str(error))
+    wheel = found.get(doctor.GPU_WHEEL, "")
+    missing = session.missing_libraries(doctor.libraries(wheel)) if wheel else ()
+    return Probe("", session.start_providers(), missing, session.driver_version())
+
+
+def _store(store: Path) -> Finding:
+    held = inventory.inventory(store, [])
+    odd = [entry for entry in held if entry.fault]
+    text = f"the store {store} holds {len(held)} keys"
+    unfinished = sum(entry.shards < entry.total for entry in held)
+    text += f", {unfinished} of them unfinished" if unfinished else ""
+    if not odd:
+        return Finding("store", "ok", text)
+    return Finding("store", "problem", f"{text}; {odd[0].fault}", "ensemble store verify")

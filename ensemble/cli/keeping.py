@@ -1,0 +1,74 @@
+"""`ensemble store list|verify|gc`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ensemble.cli.options import runs_option, store_option
+from ensemble.cli.terminal import say_garbage, say_held, say_torn
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+@click.group("store")
+def store_command() -> None:
+    """Show what is kept, whether it is whole, and what can go."""
+
+
+@store_command.command("list", epilog="Example: ensemble store list --store .ensemble")
+@store_option
+@runs_option
+@_json_option
+def list_command(store: Path, runs: tuple[Path, ...], *, as_json: bool) -> None:
+    """List what is kept: members, image sets, sizes, and the runs that refer to it."""
+    from ensemble import inventory
+
+    default = [inventory.RUNS] if inventory.RUNS.is_dir() else []
+    held = inventory.inventory(store, runs or default)
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in held]))
+    else:
+        say_held(held)
+
+
+@store_command.command("verify", epilog="Example: ensemble store verify")
+@store_option
+@_json_option
+def verify_command(store: Path, *, as_json: bool) -> int:
+    """Hash every part again, and name those that are not as they were written.
+
+    They are never used: the next run computes them again. Exits with 1 where there are any.
+    """
+    from ensemble import inventory
+
+    parts, torn = inventory.verify(store)
+    if as_json:
+        bad = [{**asdict(entry), "path": str(entry.path)} for entry in torn]
+        click.echo(json.dumps({"parts": parts, "torn": bad}))
+    else:
+        say_torn(torn, parts)
+    return 1 if torn else 0
+
+
+@store_command.command("gc", epilog="Example: ensemble store gc --runs submissions --yes")
+@store_option
+@runs_option
+@click.option("--yes", is_flag=True, help="Delete. Without it, only what would go is listed.")
+@_json_option
+def gc_command(store: Path, runs: tuple[Path, ...], *, yes: bool, as_json: bool) -> None:
+    """List, or delete, predictions that no run refers to, and temporary files left behind.
+
+    Predictions made by `ensemble oof` belong to no run, and are listed too.
+    """
+    from ensemble import inventory
+
+    found = inventory.garbage(store, runs or [inventory.RUNS])
+    freed = inventory.collect(store, found) if yes else 0
+    if as_json:
+        keys = [asdict(entry) for entry in found.keys]
+        left = [str(path) for path in found.temporaries]
+        click.echo(json.dumps({"keys": keys, "temporaries": left, "deleted": yes, "freed": freed}))
+    else:
+        say_garbage(found, deleted=yes)

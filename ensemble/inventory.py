@@ -1,0 +1,231 @@
+"""What the store holds, whether it is whole, and what no run refers to."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ensemble.errors import StoreError, UsageError, few
+from ensemble.files import SUCCESS, TEMPORARY, remove
+from ensemble.runs import RUN, is_key
+from ensemble.store import Partition, load_partition
+
+RUNS: Final = Path("submissions")
+"""Where runs write, unless they are told otherwise."""
+
+_KEY: Final = "key.json"
+_MARK: Final = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One key of the store: the predictions of one member over one image set.
+
+    `shards` were started, of `total`; whether they are whole only `verify` tells. `fault` says why
+    a key cannot be read, and then nothing else is known of it but `bytes` and `modified` (seconds
+    since the epoch).
+    """
+
+    key: str
+    bytes: int
+    modified: float
+    runs: tuple[str, ...]
+    member: str = ""
+    family: str = ""
+    fold: int | None = None
+    views: int = 0
+    images: int = 0
+    image_set: str = ""
+    shards: int = 0
+    total: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """A part, or a key.json, that is not as it was written."""
+
+    key: str
+    member: str
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What can go: keys that no run refers to, and what writes that were cut off left behind."""
+
+    keys: tuple[Held, ...]
+    temporaries: tuple[Path, ...]
+
+
+def inventory(store: Path, runs: Sequence[Path]) -> list[Held]:
+    """Return what the store holds, by key, without reading a prediction.
+
+    Raises:
+        UsageError: a folder of runs is not there, or a run.json cannot be read.
+    """
+    used = references(runs)
+    return [_held(store, key, used.get(key, ())) for key in _keys(store)]
+
+
+def verify(store: Path) -> tuple[int, list[Torn]]:
+    """Hash every part of the store again; return how many there are, and the bad ones.
+
+    A part without its JSON was never committed, and is none.
+    """
+    parts, torn = 0, []
+    for key in _keys(store):
+        try:
+            partition = load_partition(store, key)
+        except StoreError as error:
+            torn.append(Torn(key, "", store / "predictions" / key / _KEY, str(error)))
+            continue
+        if partition is None:
+            continue
+        for shard in partition.shards:
+            parts += partition.begun(shard)
+            if partition.torn(shard):
+                text = "the hash or the record does not match; it will be computed again"
+                torn.append(Torn(key, partition.label.name, partition.part(shard), text))
+    return parts, torn
+
+
+def garbage(store: Path, runs: Sequence[Path]) -> Garbage:
+    """Return what no run refers to. Predictions made by `ensemble oof` belong to no run.
+
+    Raises:
+        UsageError: a folder of runs is not there, or a run.json cannot be read: what it refers to
+            is then not known.
+    """
+    keys = tuple(held for held in inventory(store, runs) if not held.runs)
+    going = {held.key for held in keys}
+    kept = (_folder(store, key) for key in _keys(store) if key not in going)
+    left = tuple(path for folder in kept for path in sorted(folder.glob(f"{TEMPORARY}*")))
+    return Garbage(keys, tuple(path for path in left if path.is_file()))
+
+
+def collect(store: Path, found: Garbage, holder: Callable[[Path], str] = lambda _: "") -> int:
+    """Delete garbage; return the bytes that are free now.
+
+    Nothing outside `store/predictions/<key>` is deleted, and no link is followed.
+
+    Args:
+        store: The store.
+        found: What `garbage` found.
+        holder: Says who uses a key's folder, "" for nobody. The one place where a lock is asked.
+
+    Raises:
+        UsageError: a run holds one of the keys; nothing was deleted.
+        StoreError: a key's folder holds a folder or is a link, or the disk refused.
+    """
+    folders = {held.key: _folder(store, held.key) for held in found.keys}
+    for folder in {*folders.values(), *(path.parent for path in found.temporaries)}:
+        if who := holder(folder):
+            raise UsageError(f"{folder} is in use by {who}; wait for it, then collect again")
+        _check_plain(store, folder)
+    for path in found.temporaries:
+        remove(path)
+    for folder in folders.values():
+        _remove_folder(folder)
+    return sum(held.bytes for held in found.keys)
+
+
+def references(runs: Sequence[Path]) -> dict[str, tuple[str, ...]]:
+    """Return by key the runs that refer to it, in folders of runs.
+
+    Raises:
+        UsageError: a folder is not there, or a run.json cannot be read.
+    """
+    used: dict[str, tuple[str, ...]] = {}
+    for folder in runs:
+        if not folder.is_dir():
+            raise UsageError(f"--runs {folder}: no such folder; name the folder that runs write to")
+        for path in sorted({*folder.glob(RUN), *folder.glob(f"*/{RUN}")}):
+            for key in _keys_of_run(path):
+                used[key] = (*used.get(key, ()), str(path.parent))
+    return used
+
+
+def _keys_of_run(path: Path) -> list[str]:
+    try:
+        record = json.loads(path.read_bytes())
+        return list(dict.fromkeys(str(member["key"]) for member in record["members"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: damaged, so it is not known which predictions it refers to; mend or delete it"
+        ) from error
+
+
+def _keys(store: Path) -> Iterator[str]:
+    """Yield the keys of a store: real folders only, whose name is a key."""
+    root = store / "predictions"
+    if not root.is_dir() or root.is_symlink():
+        return
+    for path in sorted(root.iterdir()):
+        if is_key(path.name) and path.is_dir() and not path.is_symlink():
+            yield path.name
+
+
+def _held(store: Path, key: str, runs: tuple[str, ...]) -> Held:
+    folder = _folder(store, key)
+    stats = [path.lstat() for path in folder.iterdir()] or [folder.lstat()]
+    size, modified = sum(s.st_size for s in stats), max(s.st_mtime for s in stats)
+    try:
+        partition = load_partition(store, key)
+    except StoreError as error:
+        return Held(key, size, modified, runs, fault=str(error))
+    if partition is None:
+        return Held(key, size, modified, runs, fault=f"{folder / _KEY} is missing")
+    return _described(partition, Held(key, size, modified, runs))
+
+
+def _described(partition: Partition, bare: Held) -> Held:
+    seen, label = partition.fingerprint, partition.label
+    return Held(
+        key=bare.key,
+        bytes=bare.bytes,
+        modified=bare.modified,
+        runs=bare.runs,
+        member=label.name or str(seen.get("member", ""))[:12],
+        family=label.family,
+        fold=label.fold,
+        views=_count(seen, "views"),
+        images=partition.images,
+        image_set=str(seen.get("images", ""))[:12],
+        shards=sum(partition.begun(shard) for shard in partition.shards),
+        total=len(partition.shards),
+    )
+
+
+def _count(record: Mapping[str, object], name: str) -> int:
+    value = record.get(name)
+    return len(value) if isinstance(value, list) else 0
+
+
+def _folder(store: Path, key: str) -> Path:
+    return store / "predictions" / key
+
+
+def _check_plain(store: Path, folder: Path) -> None:
+    """Refuse a folder that is not one of the store's own, or holds more than files."""
+    own = folder.parent == store / "predictions" and is_key(folder.name)
+    if not own or folder.is_symlink() or folder.parent.is_symlink():
+        raise StoreError(f"{folder} is a link or no folder of the store; it is left alone")
+    if odd := [path.name for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]:
+        raise StoreError(f"{folder} holds folders ({few(odd)}), which the store never makes")
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a key: first what makes its shards count, and key.json last."""
+    paths = sorted(
+        folder.iterdir(),
+        key=lambda p: (p.name == _KEY, p.name != SUCCESS and p.suffix != _MARK, p.name),
+    )
+    for path in paths:
+        remove(path)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        raise StoreError(f"cannot remove {folder}: {error.strerror}") from error

@@ -1,0 +1,145 @@
+"""The store seen from outside: listed, hashed again, and swept."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import ensemble
+
+from ensemble import api
+from ensemble.errors import StoreError, UsageError
+from ensemble.inventory import collect, garbage, inventory, verify
+from ensemble.store import load_partition
+
+STORE, RUNS = Path(".ensemble"), [Path("submissions")]
+
+
+@pytest.fixture(autouse=True)
+def _a_run(members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run of two members over twelve images, in three shards."""
+    monkeypatch.chdir(images.parent)
+    api.run(members[:2], images, out="submissions/first", device="cpu", shard_size=5)
+
+
+def files() -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(Path().rglob("*")) if p.is_file()}
+
+
+def a_part() -> Path:
+    return sorted(STORE.rglob("part-00001.parquet"))[0]
+
+
+def test_a_key_is_listed_with_its_member_images_shards_and_runs() -> None:
+    held = inventory(STORE, RUNS)
+    assert sorted((h.member, h.family, h.fold) for h in held) == [
+        ("ant-f0", "ant", 0), ("ant-f1", "ant", 1),
+    ]  # fmt: skip
+    assert {(h.images, h.shards, h.total, h.views, h.runs) for h in held} == {
+        (12, 3, 3, 1, ("submissions/first",))
+    }
+    for entry in held:
+        folder = STORE / "predictions" / entry.key
+        assert entry.bytes == sum(p.stat().st_size for p in folder.iterdir())
+
+
+def test_a_key_of_an_older_version_has_no_name_and_is_read() -> None:
+    path = sorted(STORE.rglob("key.json"))[0]
+    record = json.loads(path.read_text())
+    del record["label"]
+    path.write_text(json.dumps(record))
+    assert load_partition(STORE, path.parent.name) is not None
+    entry = next(h for h in inventory(STORE, RUNS) if h.key == path.parent.name)
+    assert entry.member == record["fingerprint"]["member"][:12]
+
+
+def test_a_whole_store_is_verified() -> None:
+    assert verify(STORE) == (6, [])
+
+
+@pytest.mark.parametrize("name", ["part-00001.parquet", "part-00001.json", "key.json"])
+def test_what_is_torn_is_named(name: str) -> None:
+    path = a_part().with_name(name)
+    path.write_bytes(path.read_bytes()[:-9])
+    (torn,) = verify(STORE)[1]
+    assert torn.path.with_suffix("") == path.with_suffix("")
+
+
+def test_verify_exits_1_where_a_part_is_torn(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("store", "verify") == 0
+    a_part().write_bytes(b"")
+    assert ensemble("store", "verify") == 1
+    assert "computed again" in capsys.readouterr().out
+
+
+def test_what_a_run_refers_to_is_kept() -> None:
+    assert garbage(STORE, RUNS).keys == ()
+
+
+def test_what_no_run_refers_to_is_listed_and_deleted_on_request_only() -> None:
+    Path("submissions/first/run.json").unlink()
+    before = files()
+    assert ensemble("store", "gc") == 0
+    assert files() == before
+    assert ensemble("store", "gc", "--yes") == 0
+    assert list((STORE / "predictions").iterdir()) == []
+
+
+def test_what_a_write_left_behind_goes() -> None:
+    left = a_part().with_name(".tmp-left")
+    left.write_bytes(b"x")
+    found = garbage(STORE, RUNS)
+    assert (found.keys, found.temporaries) == ((), (left,))
+    before = files()
+    collect(STORE, found)
+    assert files() == {name: data for name, data in before.items() if name != str(left)}
+
+
+def test_no_link_is_followed_and_nothing_else_is_deleted(tmp_path: Path) -> None:
+    Path("submissions/first/run.json").unlink()
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "part-00000.json").write_text("x")
+    (STORE / "predictions" / ("0" * 16)).symlink_to(precious)
+    (STORE / "predictions" / "notes").mkdir()
+    inside = a_part().with_name("link.json")
+    inside.symlink_to(precious / "part-00000.json")
+    collect(STORE, garbage(STORE, RUNS))
+    assert (precious / "part-00000.json").read_text() == "x"
+    left = {path.name for path in (STORE / "predictions").iterdir()}
+    assert left == {"0" * 16, "notes"}
+
+
+def test_a_key_that_a_run_holds_stops_the_sweep_before_it_begins() -> None:
+    Path("submissions/first/run.json").unlink()
+    before = files()
+    last = garbage(STORE, RUNS).keys[-1].key
+    with pytest.raises(UsageError, match="in use by pid 7"):
+        collect(STORE, garbage(STORE, RUNS), lambda f: "pid 7" if f.name == last else "")
+    assert files() == before
+
+
+def test_a_folder_within_a_key_stops_the_sweep() -> None:
+    Path("submissions/first/run.json").unlink()
+    a_part().with_name("mine").mkdir()
+    before = files()
+    with pytest.raises(StoreError, match="holds folders"):
+        collect(STORE, garbage(STORE, RUNS))
+    assert files() == before
+
+
+def test_a_damaged_record_or_no_folder_of_runs_stops_the_sweep() -> None:
+    Path("submissions/first/run.json").write_text("{")
+    with pytest.raises(UsageError, match="damaged"):
+        garbage(STORE, RUNS)
+    with pytest.raises(UsageError, match="no such folder"):
+        garbage(STORE, [Path("elsewhere")])
+
+
+def test_the_list_is_json_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("store", "list", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+def test_the_list_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("store", "list") == 0
+    assert "2 keys" in capsys.readouterr().err
