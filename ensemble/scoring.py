@@ -1,5 +1,6 @@
 """Members over images: lined up, found, scored shard by shard into the store."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from ensemble.publish import Entry
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Partition, open_partition
+from ensemble.watch import read_watch
 
 ENGINE: Final = 1
 """The schema of the fingerprint: raised when the engine's predictions change."""
@@ -171,6 +173,7 @@ def score(
                 progress,
                 threads=recipe.threads or available_threads(),
                 drop_nan=recipe.on_nan == "drop-member",
+                watch=read_watch(os.environ),
             )
         )
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
