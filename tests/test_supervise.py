@@ -219,3 +219,27 @@ def test_the_command_that_goes_on_can_be_pasted() -> None:
     assert resume_line("stopped", ["run", "--images", "a b"]).endswith(
         "\n  ensemble run --images 'a b'"
     )
+
+
+def test_two_runs_on_one_key_do_not_mix(tmp_path: Path, run_args: list[str]) -> None:
+    first = start(tmp_path, *run_args, "out", faults=SLOW.replace("0.3", "600"))
+    wait_for(tmp_path / "scoring")
+    code, said = finish(start(tmp_path, *run_args, "other"))
+    assert code == 2
+    assert f"another run, process {first.pid}," in said
+    first.kill()
+    finish(first)
+    assert finish(start(tmp_path, *run_args, "other"))[0] == 0
+
+
+@pytest.mark.parametrize(("size", "path"), [(200, ".ensemble/predictions/"), (900, "out/run.json")])
+def test_a_file_size_limit_ends_the_run_naming_the_path_and_leaves_nothing_half_written(
+    tmp_path: Path, run_args: list[str], size: int, path: str
+) -> None:
+    limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+    code, said = finish(start(tmp_path, *run_args, "out", faults=limit))
+    assert code == 1
+    assert f"cannot write {path}" in said
+    assert "File too large" in said
+    assert not list(tmp_path.rglob(".tmp-*"))
+    assert not list(tmp_path.glob("out/*"))

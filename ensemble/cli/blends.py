@@ -36,8 +36,10 @@ def oof_command(*, folds: Path, out: Path, **settings: Any) -> int:
     was computed is kept in the store.
     """
     from ensemble import blending, oof
+    from ensemble.files import remove_temporaries
     from ensemble.submission import write_quarantine
 
+    remove_temporaries(out.parent, f"{out.stem}.")
     with Bar(sys.stderr) as bar:
         found = blending.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
