@@ -16,7 +16,7 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.decode import decode
-from ensemble.errors import ImageError, ScoreError
+from ensemble.errors import ImageError, OutOfMemoryError, ScoreError
 from ensemble.images import Hashed, read
 from ensemble.preprocess import resize
 from ensemble.session import Scorer
@@ -105,6 +105,7 @@ def predict(
     warnings: Counter[str] = Counter()
     evaluations = 0
     watch = watch or Watch()
+    batches: dict[str, int] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
         for (shard, todo), pixels in _decoded_ahead(pool, plan, images, _loader(policy, watch)):
@@ -113,7 +114,7 @@ def predict(
                     continue
                 watch.tell("score", job.name, shard)
                 try:
-                    heads = _score(job, pixels, progress)
+                    heads = _score(job, pixels, progress, batches)
                 except NonFiniteError:
                     if not drop_nan:
                         raise
@@ -257,20 +258,37 @@ def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
     return Quarantined(source.id, path, error.stage, error.kind, str(error), sha256, image.bytes)
 
 
-def _score(job: Job, shard: _Shard, progress: Progress) -> dict[str, Probs]:
-    """Score a shard batch by batch; return each head's rows of the images that decoded."""
+def _score(
+    job: Job, shard: _Shard, progress: Progress, batches: dict[str, int]
+) -> dict[str, Probs]:
+    """Score a shard batch by batch; return each head's rows of the images that decoded.
+
+    `batches` remembers the members whose batches had to be halved.
+    """
     count = len(shard.images)
-    batch = job.batch if job.fixed_batch else min(job.batch, count)
     parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
-    for start in range(0, count, batch):
+    start = 0
+    while start < count:
+        size = batches.get(job.name, job.batch)
+        batch = size if job.fixed_batch else min(size, count)
         rows = slice(start, min(start + batch, count))
         good = shard.good(rows, job.geometry)
-        scores = _scored(job, shard.pixels[job.geometry][rows], batch)
+        try:
+            scores = _scored(job, shard.pixels[job.geometry][rows], batch)
+        except OutOfMemoryError:
+            if job.fixed_batch or batch == 1:
+                raise
+            if job.name not in batches:
+                progress.warn(f"member {job.name} ran out of memory at a batch of {batch}: it is "
+                              f"halved until it fits, for the rest of the run")  # fmt: skip
+            batches[job.name] = batch // 2
+            continue
         for name, part in parts.items():
             kept = scores[name][: len(good)][good]
             _check_finite(job, kept, shard.images[rows], good)
             part.append(kept)
         progress.advance(rows.stop - rows.start)
+        start = rows.stop
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
@@ -281,6 +299,10 @@ def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:
         images = np.concatenate([images, padding])
     try:
         scores = job.scorer.score(images)
+    except OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            f"member {job.name}, batch of {batch}: {error}. Use fewer views, or another --device"
+        ) from error
     except ScoreError as error:
         raise ScoreError(f"member {job.name}, batch of {batch}: {error}") from error
     for name, columns in job.partition.heads.items():
