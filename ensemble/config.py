@@ -17,7 +17,7 @@ from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
 PREFIX: Final = "ENSEMBLE_"
-VARIABLES: Final[tuple[str, ...]] = ()
+VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 """The environment variables that are read and are no setting of a recipe: the one list of them."""
 
 _KEYS: Final = (

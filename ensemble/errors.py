@@ -7,6 +7,7 @@
     ├── ContractError   (ValueError)    the submission would be wrong; nothing published  exit 5
     ├── StoreError      (OSError)       the disk, or what the store holds                 exit 1
     ├── ScoreError      (RuntimeError)  a member failed while it was scoring              exit 1
+    │   └── OutOfMemoryError            memory ran out, at a batch of 1 too          exit 1
     └── ImageError      (ValueError)    one image is unusable; it is quarantined          exit 3
 
 Each message says what failed, which file and field, what was expected, what came, and how to
@@ -42,6 +43,10 @@ class StoreError(EnsembleError, OSError):
 
 class ScoreError(EnsembleError, RuntimeError):
     """A member failed, or gave NaN or infinity, while it was scoring."""
+
+
+class OutOfMemoryError(ScoreError):
+    """A batch did not fit into memory; a smaller one may."""
 
 
 class ImageError(EnsembleError, ValueError):

@@ -1,16 +1,22 @@
 """Writing files so that a crash leaves the old one or the new one, and hashing them."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from ensemble.errors import StoreError
+from ensemble.errors import StoreError, UsageError
+
+if sys.platform != "win32":
+    import fcntl
 
 TEMPORARY: Final = ".tmp-"
 SUCCESS: Final = "_SUCCESS"
@@ -29,7 +35,7 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent)
         temporary = Path(name)
         os.fchmod(descriptor, 0o644)
         os.close(descriptor)
@@ -73,11 +79,60 @@ def remove(path: Path) -> None:
         raise StoreError(f"cannot remove {path}: {error.strerror}") from error
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what writes that were cut off left in a folder."""
-    for left in folder.glob(f"{TEMPORARY}*"):
-        with contextlib.suppress(FileNotFoundError):
-            left.unlink()
+def remove_temporaries(folder: Path, name: str = "") -> None:
+    """Remove what writes that were cut off left in a folder: of files whose names begin so."""
+    left = [p for p in folder.glob(f"{TEMPORARY}*") if p.name.startswith(TEMPORARY + name)]
+    for path in left:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path, pid: int, does: str, patience: float = 2.0) -> Iterator[None]:
+    """Hold a lock file while the block runs. The system frees it when its holder dies.
+
+    Args:
+        path: The file, made where it is not there; it stays.
+        pid: The process to name to others.
+        does: What a holder does, in a message: "is writing the ledger".
+        patience: Seconds to wait for a holder that is about to end.
+
+    Raises:
+        UsageError: another run holds it; says which process.
+        StoreError: the disk refused.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        _lock(descriptor, path, does, patience)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds, it only names nobody
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(pid).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, does: str, patience: float) -> None:
+    if sys.platform == "win32":
+        return  # no flock there: two runs on one key are not told apart
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise StoreError(f"cannot lock {path}: {error.strerror}") from error
+            if time.monotonic() > until:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
+                raise UsageError(
+                    f"another run, process {holder}, {does} now: wait for it, or stop it ({path})"
+                ) from error
+        else:
+            return
+        time.sleep(0.05)
 
 
 def sha256_bytes(data: bytes) -> str:

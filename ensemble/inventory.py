@@ -1,7 +1,8 @@
 """What the store holds, whether it is whole, and what no run refers to."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.files import SUCCESS, TEMPORARY, remove
 from ensemble.runs import RUN, is_key
-from ensemble.store import Partition, load_partition
+from ensemble.store import Partition, hold, load_partition
 
 RUNS: Final = Path("submissions")
 """Where runs write, unless they are told otherwise."""
@@ -106,29 +107,24 @@ def garbage(store: Path, runs: Sequence[Path]) -> Garbage:
     return Garbage(keys, tuple(path for path in left if path.is_file()))
 
 
-def collect(store: Path, found: Garbage, holder: Callable[[Path], str] = lambda _: "") -> int:
+def collect(store: Path, found: Garbage) -> int:
     """Delete garbage; return the bytes that are free now.
 
     Nothing outside `store/predictions/<key>` is deleted, and no link is followed.
-
-    Args:
-        store: The store.
-        found: What `garbage` found.
-        holder: Says who uses a key's folder, "" for nobody. The one place where a lock is asked.
 
     Raises:
         UsageError: a run holds one of the keys; nothing was deleted.
         StoreError: a key's folder holds a folder or is a link, or the disk refused.
     """
-    folders = {held.key: _folder(store, held.key) for held in found.keys}
-    for folder in {*folders.values(), *(path.parent for path in found.temporaries)}:
-        if who := holder(folder):
-            raise UsageError(f"{folder} is in use by {who}; wait for it, then collect again")
+    going = [_folder(store, held.key) for held in found.keys]
+    folders = {*going, *(path.parent for path in found.temporaries)}
+    for folder in folders:
         _check_plain(store, folder)
-    for path in found.temporaries:
-        remove(path)
-    for folder in folders.values():
-        _remove_folder(folder)
+    with hold(store, [folder.name for folder in folders], os.getpid()):
+        for path in found.temporaries:
+            remove(path)
+        for folder in going:
+            _remove_folder(folder)
     return sum(held.bytes for held in found.keys)
 
 

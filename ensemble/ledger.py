@@ -6,20 +6,19 @@ appended to: under a lock, which a process that dies gives back, and atomically.
 """
 
 import csv
-import fcntl
 import io
 import math
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from ensemble.config import Recipe
-from ensemble.errors import StoreError, UsageError, few
-from ensemble.files import publish_bytes, sha256_file
+from ensemble.errors import UsageError, few
+from ensemble.files import locked, publish_bytes, sha256_file
 from ensemble.tables import read_table
 from ensemble.weights import Weights
 
@@ -31,6 +30,8 @@ COLUMNS: Final = (
 """What each line holds; columns that the user adds are kept."""
 
 _LOCK: Final = ".ledger.lock"
+_WRITES: Final = "is writing the ledger"
+_PATIENCE: Final = 30.0
 _NOTHING: Final = "no evidence"
 
 
@@ -63,7 +64,7 @@ def note(out: Path, recipe: Recipe, published: Published) -> None:
         **_weighed(recipe),
     }
     path = out.absolute().parent / LEDGER
-    with _locked(path.parent):
+    with locked(path.with_name(_LOCK), os.getpid(), _WRITES, _PATIENCE):
         header, lines = _read(path)
         same = [old for old in lines if _names(old) == _names(line)]
         kept = [old for old in lines if _names(old) != _names(line)]
@@ -93,7 +94,7 @@ def record_public(run: Path, public: float) -> dict[str, str]:
         raise UsageError(
             f"{run}: not the folder of a published run; cannot read {file}: {error.strerror}"
         ) from error
-    with _locked(path.parent):
+    with locked(path.with_name(_LOCK), os.getpid(), _WRITES, _PATIENCE):
         header, lines = _read(path)
         found = [line for line in lines if _names(line) == wanted]
         if not found:
@@ -152,19 +153,6 @@ def _out_of_fold(weights: Weights) -> tuple[str, float | None]:
         kind = "uniform"
     score = seen.get(kind)
     return kind, float(score) if isinstance(score, int | float) else None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the ledger's lock; the file of the lock stays, for removing it would let two in."""
-    path = folder / _LOCK
-    try:
-        stream = path.open("a")
-        fcntl.flock(stream, fcntl.LOCK_EX)
-    except OSError as error:
-        raise StoreError(f"cannot lock {path}: {error.strerror}") from error
-    with stream:
-        yield
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:

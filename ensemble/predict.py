@@ -6,21 +6,23 @@ shard, and its last one is padded, so that neither shards nor batches show in th
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.decode import decode
-from ensemble.errors import ImageError, ScoreError
+from ensemble.errors import ImageError, OutOfMemoryError, ScoreError
 from ensemble.images import Hashed, read
 from ensemble.preprocess import resize
 from ensemble.session import Scorer
 from ensemble.spec import DecodePolicy, Geometry, Quarantined
 from ensemble.store import Partition
+from ensemble.watch import Watch, crashes
 
 
 class Progress(Protocol):
@@ -76,6 +78,7 @@ def predict(
     *,
     threads: int,
     drop_nan: bool = False,
+    watch: Watch | None = None,
 ) -> Tally:
     """Score what is not committed yet, and say what was odd.
 
@@ -86,6 +89,7 @@ def predict(
         progress: Told how far it is.
         threads: Threads that decode.
         drop_nan: Leave out a member that gives NaN, instead of raising.
+        watch: Told what is being worked at, and which images to beware of.
 
     Raises:
         ScoreError: a member failed, or gave NaN and `drop_nan` is off.
@@ -100,14 +104,17 @@ def predict(
     dropped: list[str] = []
     warnings: Counter[str] = Counter()
     evaluations = 0
+    watch = watch or Watch()
+    batches: dict[str, int] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
-        for (shard, todo), pixels in _decoded_ahead(pool, plan, images, policy):
+        for (shard, todo), pixels in _decoded_ahead(pool, plan, images, _loader(policy, watch)):
             for job in todo:
                 if job.name in dropped:
                     continue
+                watch.tell("score", job.name, shard)
                 try:
-                    heads = _score(job, pixels, progress)
+                    heads = _score(job, pixels, progress, batches)
                 except NonFiniteError:
                     if not drop_nan:
                         raise
@@ -115,6 +122,7 @@ def predict(
                     continue
                 ids, lost = pixels.predicted(job.geometry), pixels.quarantined(job.geometry)
                 job.partition.commit(shard, ids, heads, lost)
+                watch.tell("commit")
                 evaluations += len(pixels.images)
             warnings += pixels.warnings()
     finally:
@@ -161,14 +169,14 @@ def _decoded_ahead(
     pool: ThreadPoolExecutor,
     plan: Sequence[tuple[int, list[Job]]],
     images: Sequence[Hashed],
-    policy: DecodePolicy,
+    load: "_Load",
 ) -> Iterator[tuple[tuple[int, list[Job]], _Shard]]:
     """Yield each shard of the plan while the next one is being decoded."""
-    ahead = _begin(pool, plan[0], images, policy) if plan else None
+    ahead = _begin(pool, plan[0], images, load) if plan else None
     for number, step in enumerate(plan):
         current, ahead = ahead, None
         if number + 1 < len(plan):
-            ahead = _begin(pool, plan[number + 1], images, policy)
+            ahead = _begin(pool, plan[number + 1], images, load)
         if current is not None:
             yield step, current
 
@@ -177,20 +185,59 @@ def _begin(
     pool: ThreadPoolExecutor,
     step: tuple[int, list[Job]],
     images: Sequence[Hashed],
-    policy: DecodePolicy,
+    load: "_Load",
 ) -> _Shard:
     shard, jobs = step
     chosen = images[jobs[0].partition.rows(shard)]
     pixels = {g: _blank(g, len(chosen)) for g in dict.fromkeys(j.geometry for j in jobs)}
-    futures = [pool.submit(_load, image, policy, pixels, row) for row, image in enumerate(chosen)]
+    futures = [pool.submit(load, image, pixels, row) for row, image in enumerate(chosen)]
     return _Shard(chosen, pixels, futures)
 
 
+_Load: TypeAlias = Callable[[Hashed, Mapping[Geometry, Pixels], int], _Loaded]
+
+
+def _loader(policy: DecodePolicy, watch: Watch) -> _Load:
+    """Return what decodes an image into its row, and tells when it begins and ends."""
+
+    def load(image: Hashed, pixels: Mapping[Geometry, Pixels], row: int) -> _Loaded:
+        watch.tell("begin", image.source.id)
+        loaded = _load(image, policy, pixels, row, watch)
+        watch.tell("end", image.source.id)
+        return loaded
+
+    return load
+
+
+def _check_harmless(
+    watch: Watch, image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> None:
+    """Refuse an image on which a worker died, if it also ends a process of its own."""
+    name = image.source.id
+    suspect = name in watch.suspects
+    if name in watch.poison or (suspect and crashes(_load_alone, image, policy, geometries)):
+        watch.tell("poison", name)
+        raise ImageError("decode", "crash", "the decoder crashes on it, in a process of its own")
+
+
+def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:
+    with suppress(ImageError):
+        decoded = decode(read(image), policy, image.source.path.suffix)
+        for geometry in geometries:
+            resize(decoded.image, geometry)
+
+
 def _load(
-    image: Hashed, policy: DecodePolicy, pixels: Mapping[Geometry, Pixels], row: int
+    image: Hashed,
+    policy: DecodePolicy,
+    pixels: Mapping[Geometry, Pixels],
+    row: int,
+    watch: Watch,
 ) -> _Loaded:
     try:
-        decoded = decode(read(image), policy, image.source.path.suffix)
+        data = read(image)
+        _check_harmless(watch, image, policy, tuple(pixels))
+        decoded = decode(data, policy, image.source.path.suffix)
     except ImageError as error:
         for array in pixels.values():
             array[row] = 0
@@ -211,20 +258,37 @@ def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
     return Quarantined(source.id, path, error.stage, error.kind, str(error), sha256, image.bytes)
 
 
-def _score(job: Job, shard: _Shard, progress: Progress) -> dict[str, Probs]:
-    """Score a shard batch by batch; return each head's rows of the images that decoded."""
+def _score(
+    job: Job, shard: _Shard, progress: Progress, batches: dict[str, int]
+) -> dict[str, Probs]:
+    """Score a shard batch by batch; return each head's rows of the images that decoded.
+
+    `batches` remembers the members whose batches had to be halved.
+    """
     count = len(shard.images)
-    batch = job.batch if job.fixed_batch else min(job.batch, count)
     parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
-    for start in range(0, count, batch):
+    start = 0
+    while start < count:
+        size = batches.get(job.name, job.batch)
+        batch = size if job.fixed_batch else min(size, count)
         rows = slice(start, min(start + batch, count))
         good = shard.good(rows, job.geometry)
-        scores = _scored(job, shard.pixels[job.geometry][rows], batch)
+        try:
+            scores = _scored(job, shard.pixels[job.geometry][rows], batch)
+        except OutOfMemoryError:
+            if job.fixed_batch or batch == 1:
+                raise
+            if job.name not in batches:
+                progress.warn(f"member {job.name} ran out of memory at a batch of {batch}: it is "
+                              f"halved until it fits, for the rest of the run")  # fmt: skip
+            batches[job.name] = batch // 2
+            continue
         for name, part in parts.items():
             kept = scores[name][: len(good)][good]
             _check_finite(job, kept, shard.images[rows], good)
             part.append(kept)
         progress.advance(rows.stop - rows.start)
+        start = rows.stop
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
@@ -235,6 +299,10 @@ def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:
         images = np.concatenate([images, padding])
     try:
         scores = job.scorer.score(images)
+    except OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            f"member {job.name}, batch of {batch}: {error}. Use fewer views, or another --device"
+        ) from error
     except ScoreError as error:
         raise ScoreError(f"member {job.name}, batch of {batch}: {error}") from error
     for name, columns in job.partition.heads.items():

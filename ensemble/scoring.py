@@ -1,5 +1,6 @@
 """Members over images: lined up, found, scored shard by shard into the store."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +18,9 @@ from ensemble.paths import expand
 from ensemble.predict import Job, Progress, Tally, predict
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
-from ensemble.store import Label, Partition, key_of, load_partition, open_partition
+from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, hashes_of
+from ensemble.watch import Watch, read_watch
 
 ENGINE: Final = 2
 """The schema of the fingerprint: raised when the engine's predictions change."""
@@ -120,10 +122,9 @@ def image_set_of(images: Sequence[Hashed]) -> str:
 
 
 def _job(
-    recipe: Recipe, player: lineup.Player, policy: Sequence[View], image_set: str, images: int
+    recipe: Recipe, player: lineup.Player, fingerprint: Mapping[str, object], images: int
 ) -> Job:
     member = player.member
-    fingerprint = fingerprint_of(recipe, member, policy, player.scorer.provider, image_set)
     partition = open_partition(
         recipe.store,
         fingerprint,
@@ -216,23 +217,20 @@ def score(
     Raises:
         ScoreError: a member failed, or gave NaN and is not to be dropped.
         MemberError: every member was dropped.
+        UsageError: another run is making these predictions now.
         StoreError: the disk refused.
     """
     policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
-    jobs = [_job(recipe, player, policy, image_set, len(images)) for player in players]
-    tallies = []
-    for size in dict.fromkeys(job.partition.shard_size for job in jobs):
-        group = [job for job in jobs if job.partition.shard_size == size]
-        tallies.append(
-            predict(
-                images,
-                group,
-                recipe.decode,
-                progress,
-                threads=recipe.threads or available_threads(),
-                drop_nan=recipe.on_nan == "drop-member",
-            )
-        )
+    fingerprints = [
+        fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set) for p in players
+    ]
+    watch = read_watch(os.environ)
+    with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
+        jobs = [
+            _job(recipe, player, fingerprint, len(images))
+            for player, fingerprint in zip(players, fingerprints, strict=True)
+        ]
+        tallies = _predict(recipe, jobs, images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
     dropped = tuple(name for t in tallies for name in t.dropped)
     if len(dropped) == len(jobs):
@@ -245,6 +243,27 @@ def score(
         if job.name not in dropped
     ]
     return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings)
+
+
+def _predict(
+    recipe: Recipe, jobs: Sequence[Job], images: Sequence[Hashed], progress: Progress, watch: Watch
+) -> list[Tally]:
+    """Score the members whose shards are cut alike together."""
+    tallies = []
+    for size in dict.fromkeys(job.partition.shard_size for job in jobs):
+        group = [job for job in jobs if job.partition.shard_size == size]
+        tallies.append(
+            predict(
+                images,
+                group,
+                recipe.decode,
+                progress,
+                threads=recipe.threads or available_threads(),
+                drop_nan=recipe.on_nan == "drop-member",
+                watch=watch,
+            )
+        )
+    return tallies
 
 
 def entry_of(member: Member, head: str | None, partition: Partition) -> Entry:

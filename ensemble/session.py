@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import MemberError, ProviderError, ScoreError, UsageError
+from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError, UsageError
 
 try:
     import onnxruntime as ort
@@ -40,6 +41,9 @@ _TINY: Final = (
 )
 """An ONNX model: y = Identity(x) of one float, at opset 13."""
 
+_NO_MEMORY: Final = re.compile(
+    "failed to allocate memory|BFCArena|bad_alloc|out.of.memory|ALLOC_FAILED", re.IGNORECASE
+)
 _RUNTIME_ERRORS: Final = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
@@ -127,7 +131,9 @@ class OnnxScorer:
         """Return other outputs of the graph, by the names that the caller gives them."""
         try:
             values = self._session.run(list(names.values()), {self._input: images})
-        except _RUNTIME_ERRORS as error:
+        except (MemoryError, *_RUNTIME_ERRORS) as error:
+            if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+                raise OutOfMemoryError(f"out of memory: {_first_line(error)}") from error
             raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
         return dict(zip(names, cast(list[Probs], values), strict=True))
 

@@ -5,10 +5,11 @@ lies there is computed again. Nothing is ever looked up by position or by name.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from ensemble.columns import list_column, read_lists, text_column
 from ensemble.errors import StoreError
 from ensemble.files import (
     SUCCESS,
+    locked,
     publish,
     publish_json,
     remove_temporaries,
@@ -25,6 +27,12 @@ from ensemble.files import (
     sha256_json,
 )
 from ensemble.spec import Quarantined
+
+LOCK: Final = ".lock"
+"""The file of a key that a run holds while it writes there; it holds the number of the process."""
+
+
+_MAKES: Final = "is making these predictions (another --store keeps runs apart)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +211,28 @@ def open_partition(
         return Partition(store / "predictions" / key, key, fingerprint, images, shard_size, label)
     if partition.images != images:
         raise _edited(partition.folder)
-    remove_temporaries(partition.folder)
     return partition
+
+
+@contextmanager
+def hold(store: Path, keys: Collection[str], pid: int) -> Iterator[None]:
+    """Keep other runs from keys while the block runs, and clear away what dead ones left there.
+
+    Args:
+        store: The store's folder.
+        keys: The keys that are to be opened and written.
+        pid: The process to name to other runs.
+
+    Raises:
+        UsageError: another run writes to one of them; says which process.
+        StoreError: the disk refused.
+    """
+    with ExitStack() as held:
+        for key in sorted(set(keys)):
+            folder = store / "predictions" / key
+            held.enter_context(locked(folder / LOCK, pid, _MAKES))
+            remove_temporaries(folder)
+        yield
 
 
 def load_partition(store: Path, key: str) -> Partition | None:

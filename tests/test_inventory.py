@@ -9,7 +9,7 @@ from conftest import ensemble
 from ensemble import api
 from ensemble.errors import StoreError, UsageError
 from ensemble.inventory import collect, garbage, inventory, verify
-from ensemble.store import load_partition
+from ensemble.store import LOCK, hold, load_partition
 
 STORE, RUNS = Path(".ensemble"), [Path("submissions")]
 
@@ -22,7 +22,8 @@ def _a_run(members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def files() -> dict[str, bytes]:
-    return {str(p): p.read_bytes() for p in sorted(Path().rglob("*")) if p.is_file()}
+    found = (p for p in sorted(Path().rglob("*")) if p.is_file() and p.name != LOCK)
+    return {str(p): p.read_bytes() for p in found}
 
 
 def a_part() -> Path:
@@ -113,8 +114,8 @@ def test_a_key_that_a_run_holds_stops_the_sweep_before_it_begins() -> None:
     Path("submissions/first/run.json").unlink()
     before = files()
     last = garbage(STORE, RUNS).keys[-1].key
-    with pytest.raises(UsageError, match="in use by pid 7"):
-        collect(STORE, garbage(STORE, RUNS), lambda f: "pid 7" if f.name == last else "")
+    with hold(STORE, [last], 4711), pytest.raises(UsageError, match="process 4711"):
+        collect(STORE, garbage(STORE, RUNS))
     assert files() == before
 
 

@@ -12,7 +12,7 @@ import ensemble
 PACKAGE = Path(ensemble.__file__).parent
 
 ROWS = {
-    "arrays": 1, "errors": 1, "files": 1, "paths": 1, "tables": 1,
+    "arrays": 1, "errors": 1, "files": 1, "paths": 1, "tables": 1, "watch": 1,
     "spec": 2, "card": 2, "config": 2, "pools": 2, "ops": 2, "columns": 2,
     "protos": 2, "metrics": 2, "weights": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,

@@ -11,7 +11,7 @@ from conftest import save_images
 from PIL import Image
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import ScoreError
+from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.predict import Job, predict
 from ensemble.preprocess import resize
@@ -115,3 +115,40 @@ def test_a_scorer_that_fails_names_its_member(
 ) -> None:
     with pytest.raises(ScoreError, match=message):
         run(hashed, job(tmp_path, Broken(columns)))
+
+
+@dataclass(frozen=True, slots=True)
+class Tight:
+    """A scorer whose memory holds so many images."""
+
+    room: int
+    inner: FakeScorer
+    provider: str = "Tight"
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        if len(images) > self.room:
+            self.inner.calls.append(-len(images))
+            raise OutOfMemoryError("Failed to allocate memory")
+        return self.inner.score(images)
+
+
+def test_a_batch_that_does_not_fit_is_halved_once_for_the_run_and_changes_no_bit(
+    tmp_path: Path, hashed: list[Hashed]
+) -> None:
+    plain, inner = job(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
+    tight = job(tmp_path / "tight", Tight(1, inner))
+    run(hashed, plain)
+    run(hashed, tight)
+    assert inner.calls == [-4, -2] + [1] * 11
+    np.testing.assert_array_equal(
+        tight.partition.read("label").probs, plain.partition.read("label").probs
+    )
+
+
+@pytest.mark.parametrize(("fixed", "batch"), [(False, 1), (True, 4)])
+def test_memory_that_holds_no_batch_names_the_member(
+    tmp_path: Path, hashed: list[Hashed], fixed: bool, batch: int
+) -> None:
+    scorer = Tight(0, FakeScorer(COLUMNS))
+    with pytest.raises(OutOfMemoryError, match=f"member a, batch of {batch}.*allocate"):
+        run(hashed, job(tmp_path, scorer, fixed=fixed))

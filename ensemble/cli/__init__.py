@@ -11,7 +11,16 @@ import click
 
 from ensemble import errors
 from ensemble.cli.options import load_recipe_file, spread_lists
+from ensemble.cli.supervise import (
+    STOPPED,
+    StopError,
+    Supervisor,
+    become_worker,
+    is_supervised,
+    resume_line,
+)
 from ensemble.config import check_environment
+from ensemble.watch import WATCH
 
 EXIT_CODES: Final = {
     errors.UsageError: 2,
@@ -89,12 +98,19 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: the one edge through which errors leave."""
-    args = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command line and exit: the one edge through which errors leave.
+
+    The command line of the process itself is supervised; `arguments` from Python are not.
+    """
+    args = given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and is_supervised(args):
+        sys.exit(Supervisor(args).run())
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
+        if arguments is None and WATCH in os.environ:
+            become_worker()
         _check_filled(args)
         code = cli.main(args, prog_name="ensemble", standalone_mode=False)
     except errors.EnsembleError as error:
@@ -104,11 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _resumable("interrupted")
+        click.echo(resume_line("interrupted", given), err=True)
         sys.exit(130)
     except _Terminated:
-        _resumable("terminated")
+        click.echo(resume_line("terminated", given), err=True)
         sys.exit(143)
+    except StopError:
+        sys.exit(STOPPED)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         lacking = f"this needs {error.name}: pip install 'ensemble-vote[{extra}]', or in a clone "
@@ -150,7 +168,3 @@ def _fail(error: BaseException, *, debug: bool, unforeseen: bool = False) -> Non
         text += "" if debug else "; run it again as `ensemble --debug …` and report what it prints"
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(text, err=True)
-
-
-def _resumable(what: str) -> None:
-    click.echo(f"{what}; what was committed is kept, and the same command goes on", err=True)

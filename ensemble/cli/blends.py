@@ -58,6 +58,7 @@ def oof_command(
     was computed is kept in the store.
     """
     from ensemble import blending, oof
+    from ensemble.files import remove_temporaries
     from ensemble.submission import write_quarantine
 
     if show_config:
@@ -70,6 +71,7 @@ def oof_command(
             free = free_bytes(settings["store"])
             say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
             return 0
+        remove_temporaries(out.parent, f"{out.stem}.")
         found = blending.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)

@@ -1,0 +1,147 @@
+"""Kill runs at random, and break each step of the commit; print what became of them.
+
+    python benchmarks/campaigns/kill.py --kills 200 --seed 20
+
+Random: kill -9 of the supervisor or its worker, over `run` and `oof`, each on the store that the
+one before left. Steps: at each call of the commit recipe, a kill, an exception and a full disk.
+Then the same command is started again: its results must be those of an unbroken run, byte for
+byte, and no temporary file may be left.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+ZOO = Path(__file__).parents[2] / "models_zoo" / "fashion"
+STEPS = """
+import os, signal, pathlib, ensemble.files as files
+at, kind, seen = int(os.environ["KILL_AT"]), os.environ["KILL_KIND"], []
+def step(call):
+    def broken(*args, **more):
+        seen.append(1)
+        if len(seen) - 1 == at:
+            if kind == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(28, "No space left on device") if kind == "full" else KeyError("broken")
+        return call(*args, **more)
+    return broken
+files.tempfile.mkstemp = step(files.tempfile.mkstemp)
+files._fill, files._sync = step(files._fill), step(files._sync)
+pathlib.Path.replace = step(pathlib.Path.replace)
+import atexit
+"""
+MAIN = "from ensemble.cli import main; main()"
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """The commands, by name."""
+    pair = [str(ZOO / "resnet-f0.onnx"), str(ZOO / "vgg-f0.onnx")]
+    more = ["--device", "cpu", "--shard-size", "32", "--store", str(folder / "store")]
+    run = ["run", "--members", *pair, "--images", str(ZOO / "images"), "--output", "probs",
+           "--out", str(folder / "out"), *more]  # fmt: skip
+    folds = folder / "folds.csv"
+    folds.write_text("id,fold\n" + "".join(f"{p.stem},0\n" for p in (ZOO / "images").glob("*")))
+    oof = ["oof", "--members", *pair, "--images", str(ZOO / "images"), "--folds", str(folds),
+           "--out", str(folder / "oof.parquet"), *more]  # fmt: skip
+    return {"run": run, "oof": oof}
+
+
+def results(folder: Path, name: str) -> bytes:
+    """What a command wrote: the bytes of the submission, or the rows of the OOF file."""
+    if name == "run":
+        return (folder / "out" / "submission.csv").read_bytes()
+    with pq.ParquetFile(folder / "oof.parquet") as file:
+        return repr(file.read().to_pydict()).encode()
+
+
+def start(script: str, args: list[str], **environment: str) -> subprocess.Popen[bytes]:
+    """Start a command line."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *args], env={**os.environ, **environment}, **quiet
+    )
+
+
+def verdict(folder: Path, name: str, args: list[str], expected: bytes) -> str:
+    """Start a command again, and say whether all is as it should be."""
+    if start(MAIN, args).wait() != 0:
+        return "failed"
+    if results(folder, name) != expected:
+        return "wrong"
+    return "orphan" if list(folder.rglob(".tmp-*")) else "right"
+
+
+def random_kills(folder: Path, kills: int, rng: random.Random, expected: dict[str, bytes]) -> None:
+    """Kill at random moments, of the supervisor or its worker; print the tally."""
+    tally: Counter[tuple[str, str, str]] = Counter()
+    for _ in range(kills):
+        name, victim = rng.choice(["run", "oof"]), rng.choice(["supervisor", "worker"])
+        if rng.random() < 0.3:
+            shutil.rmtree(folder / "store", ignore_errors=True)
+        args = commands(folder)[name]
+        process = start(MAIN, args)
+        time.sleep(rng.uniform(0.15, 1.0))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        worker = children.read_text().split() if process.poll() is None else []
+        if victim == "worker" and worker:
+            os.kill(int(worker[0]), 9)
+        elif process.poll() is None:
+            process.kill()
+        process.wait()
+        tally[name, victim, verdict(folder, name, args, expected[name])] += 1
+    report("random kills", tally)
+
+
+def broken_steps(folder: Path, stride: int, expected: dict[str, bytes]) -> None:
+    """Break each step of the recipe in each way; print the tally."""
+    tally: Counter[tuple[str, str, str]] = Counter()
+    for name, args in commands(folder).items():
+        for kind in ("kill", "raise", "full"):
+            for at in range(0, 10_000, stride):
+                shutil.rmtree(folder / "store", ignore_errors=True)
+                told = {"KILL_AT": str(at), "KILL_KIND": kind}
+                code = start(STEPS + MAIN, args, ENSEMBLE_SUPERVISE="0", **told).wait()
+                if code == 0:
+                    break
+                tally[name, kind, verdict(folder, name, args, expected[name])] += 1
+    report("broken steps", tally)
+
+
+def report(title: str, tally: Counter[tuple[str, str, str]]) -> None:
+    """Print a table."""
+    print(f"\n| {title} | how | outcome | times |\n|---|---|---|---|")
+    for (name, how, outcome), times in sorted(tally.items()):
+        print(f"| {name} | {how} | {outcome} | {times} |")
+
+
+def main() -> None:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--stride", type=int, default=1, help="Break every so many steps only.")
+    parser.add_argument("--seed", type=int, default=20)
+    flags = parser.parse_args()
+    began = time.time()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        expected = {}
+        for command, args in commands(folder).items():
+            start(MAIN, args).wait()
+            expected[command] = results(folder, command)
+        random_kills(folder, flags.kills, random.Random(flags.seed), expected)
+        if flags.stride:
+            broken_steps(folder, flags.stride, expected)
+    print(f"\nseed {flags.seed}, {time.time() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

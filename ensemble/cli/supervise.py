@@ -1,0 +1,171 @@
+"""Supervising `run` and `oof`: the work is done by a worker process, which may die.
+
+The worker is this command line again, told by the environment that it is watched. What it has
+committed is in the store, so to try again is to start it again. A worker that crashes natively
+leaves behind which images it was decoding: the next one tries those in processes of their own
+and sets aside what crashes there.
+"""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from ensemble.watch import CRASHES, WATCH, read_watch
+
+UNSUPERVISED: Final = "ENSEMBLE_SUPERVISE"
+"""Set it to 0 and the command does its work itself, for a debugger."""
+
+STOPPED: Final = 130
+_DEATHS: Final = 3
+_ORDERS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopError(BaseException):
+    """The supervisor asks the worker to stop."""
+
+
+def is_supervised(args: Sequence[str]) -> bool:
+    """Tell whether this command line is one whose work a worker does."""
+    command = next((arg for arg in args if not arg.startswith("-")), "")
+    wanted = os.environ.get(UNSUPERVISED) != "0" and WATCH not in os.environ
+    return os.name == "posix" and wanted and command in ("run", "oof")
+
+
+def resume_line(what: str, args: Sequence[str]) -> str:
+    """Say what happened, and the command that goes on."""
+    command = shlex.join(["ensemble", *args])
+    return f"{what}; what was committed is kept, and the same command goes on:\n  {command}"
+
+
+def become_worker() -> None:
+    """Take orders from the supervisor alone, and die with it.
+
+    SIGINT and SIGTERM may reach the whole process group: the supervisor answers them, and sends
+    SIGUSR1 when the worker is to stop.
+    """
+    for order in _ORDERS:
+        signal.signal(order, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, _stop)
+    pipe = read_watch(os.environ).pipe
+    threading.Thread(target=_die_with, args=(pipe,), daemon=True).start()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise StopError
+
+
+def _die_with(pipe: int) -> None:
+    while os.read(pipe, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Supervisor:
+    """Starts workers until one of them ends by itself, and keeps what they said."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        """Supervise the command line that this process was started with; `args` name it."""
+        self._args = args
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._order = 0
+        self._deaths = 0
+        self._place = "before its first shard"
+        self._decoding: set[str] = set()
+        self._suspects: set[str] = set()
+        self._poison: set[str] = set()
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        for order in _ORDERS:
+            signal.signal(order, self._ordered)
+        while True:
+            status = self._run_worker()
+            if self._order and (status < 0 or status == STOPPED):
+                _say(resume_line("stopped", self._args))
+                return 128 + self._order
+            if status >= 0:
+                return status
+            self._deaths += 1
+            if self._deaths == _DEATHS:
+                return self._give_up(-status)
+            if -status in CRASHES:
+                self._suspects |= self._decoding
+            _say(f"the worker was ended by {_name(-status)} {self._place}: it is started again")
+
+    def _run_worker(self) -> int:
+        """Start a worker, listen until it ends, and return its exit code, or minus its signal."""
+        self._decoding.clear()
+        ours, theirs = socket.socketpair()
+        with ours:
+            # Blocked, an order waits for the worker to be known here, and never reaches it there.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
+            with theirs:
+                self._worker = subprocess.Popen(  # noqa: S603 - this command line itself
+                    [sys.executable, *sys.orig_argv[1:]],
+                    env={**os.environ, WATCH: self._watch(theirs.fileno())},
+                    pass_fds=[theirs.fileno()],
+                )
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ORDERS)
+            if self._order:
+                self._worker.send_signal(signal.SIGUSR1)
+            with ours.makefile("rb") as lines:
+                for line in lines:
+                    if line.endswith(b"\n"):
+                        self._hear(*json.loads(line))
+            return self._worker.wait()
+
+    def _watch(self, pipe: int) -> str:
+        lists = {"suspects": sorted(self._suspects), "poison": sorted(self._poison)}
+        return json.dumps({"pipe": pipe, "pid": os.getpid(), **lists})
+
+    def _hear(self, event: str, *values: str) -> None:
+        match event, values:
+            case "begin", (image,):
+                self._decoding.add(image)
+            case "end", (image,):
+                self._decoding.discard(image)
+            case "score", (member, shard):
+                self._place = f"at shard {shard}, member {member}"
+            case "poison", (image,) if image not in self._poison:
+                self._poison.add(image)
+                self._deaths = 0
+            case "commit", _:
+                self._deaths = 0
+
+    def _ordered(self, number: int, _frame: FrameType | None) -> None:
+        if self._worker is None:
+            raise KeyboardInterrupt
+        if self._order:
+            self._worker.kill()
+            return
+        self._order = number
+        _say("stopping after this batch; once more to quit at once")
+        self._worker.send_signal(signal.SIGUSR1)
+
+    def _give_up(self, number: int) -> int:
+        cause = "the member or ONNX Runtime crashes natively: leave the member out, or export it "
+        cause += "again"
+        if number == signal.SIGKILL:
+            cause = "probably memory ran out: try a smaller --batch-size or --shard-size"
+        what = f"the worker died {_DEATHS} times {self._place}, the last time of {_name(number)}"
+        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        _say(resume_line(f"{what} ({cause})", self._args))
+        return 1
+
+
+def _name(number: int) -> str:
+    return signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

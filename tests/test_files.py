@@ -1,0 +1,94 @@
+"""Locks, and writes that a full disk or a crash cuts off."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ensemble import files
+from ensemble.errors import StoreError, UsageError
+from ensemble.files import locked, publish, publish_bytes, remove_temporaries
+
+STEPS = ("mkstemp", "write", "fsync", "replace", "fsync the folder")
+
+
+def fail_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full at one step of the recipe."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def sync(path: Path) -> None:
+        if path.is_dir() == (step == "fsync the folder"):
+            full()
+
+    places = {"mkstemp": (files.tempfile, "mkstemp", full), "write": (files, "_fill", full),
+              "replace": (Path, "replace", full)}  # fmt: skip
+    owner, name, fault = places.get(step, (files, "_sync", sync))
+    monkeypatch.setattr(owner, name, fault)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk_at_any_step_leaves_the_old_file_or_the_new_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "a.json"
+    publish_bytes(path, b"old")
+    fail_at(step, monkeypatch)
+    with pytest.raises(StoreError, match=r"cannot write .*a\.json: No space left"):
+        publish_bytes(path, b"new")
+    assert path.read_bytes() == (b"new" if step == "fsync the folder" else b"old")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_device_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
+    def write(_: Path) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as stream:
+            stream.write(b"x")
+
+    with pytest.raises(StoreError, match=r"a\.json: No space left"):
+        publish(tmp_path / "a.json", write)
+    assert not list(tmp_path.iterdir())
+
+
+def test_temporaries_are_removed_by_the_name_of_their_file(tmp_path: Path) -> None:
+    for name in (".tmp-oof.parquet-x", ".tmp-other.csv-x", "oof.csv"):
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path, "oof.")
+    assert {p.name for p in tmp_path.iterdir()} == {".tmp-other.csv-x", "oof.csv"}
+
+
+def test_a_lock_that_is_held_names_its_process(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "lock", 4711, "works"),
+        pytest.raises(UsageError, match="process 4711"),
+        locked(tmp_path / "lock", 1, "works", patience=0),
+    ):
+        pass
+
+
+def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
+    for pid in (1, 2):
+        with locked(tmp_path / "lock", pid, "works", patience=0):
+            assert (tmp_path / "lock").read_text() == str(pid)
+
+
+def test_a_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom ensemble.files import locked\n"
+        f"with locked(Path({str(path)!r}), os.getpid(), 'works'):\n print('held', flush=True)\n"
+        " sys.stdin.read()"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], env=env, text=True, **pipes) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match=str(holder.pid)), locked(path, 1, "works", patience=0):
+            pass
+        holder.kill()
+    with locked(path, 1, "works", patience=0):
+        pass
