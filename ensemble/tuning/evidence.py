@@ -12,10 +12,9 @@ from typing import Final, Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.metrics import Metric
 from ensemble.pools import Stack
-from ensemble.tuning.convex import Vector
 from ensemble.tuning.fit import Blend, fit, uniform
 from ensemble.weights import Polish, Pool
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.metrics import Metric
 from ensemble.pools import (
     Stack,
@@ -24,7 +24,6 @@ from ensemble.pools import (
 )
 from ensemble.tuning import decisions
 from ensemble.tuning.convex import (
-    Vector,
     least_squares_pool,
     linear_pool,
     log_linear_pool,
