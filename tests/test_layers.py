@@ -17,7 +17,7 @@ ROWS = {
     "protos": 2, "metrics": 2, "weights": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
-    "oof": 3, "gate": 3, "scorecard": 3, "compare": 3,
+    "oof": 3, "gate": 3, "scorecard": 3, "compare": 3, "exits": 3,
     "picture": 3, "folds": 3,
     "lineup": 4, "predict": 4, "publish": 4, "export": 4,
     "scoring": 5,
