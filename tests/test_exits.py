@@ -38,8 +38,10 @@ def scores(seed: int, k: int = 8, rows: int = 60, classes: int = 4) -> NDArray[n
 
 
 def weights_of(seed: int, k: int = 8) -> NDArray[np.float64]:
+    """Even weights or random ones, the heaviest first."""
     rng = np.random.default_rng(seed)
-    return np.full(k, 1 / k) if seed % 2 else shares(rng.dirichlet(np.ones(k)).tolist())
+    drawn = np.sort(rng.dirichlet(np.ones(k)))[::-1]
+    return np.full(k, 1 / k) if seed % 2 else shares(drawn.tolist())
 
 
 def equal_where_clear(course: Course, mean: NDArray[np.float64], rule: Rule, eta: float) -> bool:

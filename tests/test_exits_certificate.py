@@ -117,7 +117,7 @@ def test_a_certificate_says_what_it_means() -> None:
     text = str(certify(part(course, draw("x", 1000, 200)), 1000, 0.02, 0.95))
     assert "at most 20 of 1000 labels" in text
     assert "with 95 % confidence" in text
-    assert "200 random images" in text
+    assert "200 of 1000 images" in text
 
 
 @pytest.mark.parametrize(("epsilon", "calibrated"), [(0.01, 260), (0.02, 250)])

@@ -55,16 +55,17 @@ class Certificate:
         return math.inf if self.threshold is None else self.threshold
 
     def __str__(self) -> str:
-        most = allowed(self.epsilon, self.images)
+        calibration = f"{self.calibrated} of {self.images} images"
         if self.threshold is None:
             return (
-                f"no early exit within {100 * self.epsilon:.3g} % of the labels could be certified on "
-                f"{self.calibrated} of {self.images} images; images ended by the lossless rule only"
+                f"no early exit within {100 * self.epsilon:.3g} % of the labels could be certified "
+                f"on {calibration}; images ended by the lossless rule only"
             )
+        most = allowed(self.epsilon, self.images)
         return (
             f"at most {most} of {self.images} labels differ from the full ensemble's, with "
-            f"{100 * self.confidence:.4g} % confidence: {self.disagreements} of {self.calibrated} random "
-            f"images did (threshold {self.threshold:.3g}, p {self.p_value:.3g})"
+            f"{100 * self.confidence:.4g} % confidence: {self.disagreements} did of {calibration}, "
+            f"drawn at random (threshold {self.threshold:.3g}, p {self.p_value:.3g})"
         )
 
 
