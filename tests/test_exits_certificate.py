@@ -20,7 +20,7 @@ from ensemble.exits.certificate import (
     hypergeometric,
     p_value,
 )
-from ensemble.exits.course import Course, follow
+from ensemble.exits.course import Course, follow, run
 from ensemble.exits.ledgers import Soft
 from ensemble.exits.rules import Argmax, slack
 
@@ -184,3 +184,20 @@ def test_the_smallest_z_get_the_next_evaluation() -> None:
     assert neediest(z, onward, 2).tolist() == [False, True, False, False, True]
     assert neediest(z, onward, 9).tolist() == onward.tolist()
     assert not neediest(z, onward, 0).any()
+
+
+def test_a_cap_on_the_evaluations_is_never_exceeded() -> None:
+    left = 1000
+    weights = np.full(10, 0.1)
+    rng = np.random.default_rng(7)
+    probs = rng.dirichlet(np.ones(3), (10, 400))
+
+    def score(stage: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        nonlocal left
+        left -= len(rows)
+        return probs[stage, rows]
+
+    ledger = Soft(weights, Argmax(np.ones(3)), slack())
+    ends = run(ledger, 400, score, np.inf, lambda _, z, onward: neediest(z, onward, left))
+    assert left == 0
+    assert ends.evaluations.sum() == 1000

@@ -73,24 +73,27 @@ def run(
             budget's say.
     """
     alive = np.arange(images)
-    first = score(0, alive)
-    sums = np.zeros((ledger.depth, *first.shape))
-    ends: Ends | None = None
+    sums = np.empty(0)
+    rows, ends = [], []
     for stage in range(len(ledger.weights)):
-        probs = first if stage == 0 else score(stage, alive)
+        probs = score(stage, alive)
+        if not stage:
+            sums = np.zeros((ledger.depth, *probs.shape))
         ledger.add(sums, stage, probs)
         outlook = ledger.outlook(sums, stage + 1)
-        if ends is None:
-            ends = Ends(np.zeros((images, outlook.labels.shape[1]), np.int64),
-                        np.zeros(images, np.int64), np.zeros_like(sums))  # fmt: skip
         onward = outlook.z < threshold
         if keep is not None:
             onward &= keep(stage + 1, outlook.z, onward)
-        gone = alive[~onward]
-        ends.labels[gone] = outlook.labels[~onward]
-        ends.evaluations[gone] = stage + 1
-        ends.sums[:, gone] = sums[:, ~onward]
+        ended = ~onward
+        rows.append(alive[ended])
+        count = np.full(len(rows[-1]), stage + 1)
+        ends.append(Ends(outlook.labels[ended], count, sums[:, ended]))
         alive, sums = alive[onward], sums[:, onward]
         if not len(alive):
             break
-    return ends if ends is not None else Ends(np.empty((0, 1), np.int64), alive, sums)
+    order = np.argsort(np.concatenate(rows))
+    return Ends(
+        np.concatenate([e.labels for e in ends])[order],
+        np.concatenate([e.evaluations for e in ends])[order],
+        np.concatenate([e.sums for e in ends], axis=1)[:, order],
+    )
