@@ -18,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from PIL import Image
@@ -26,11 +27,11 @@ from ensemble import lineup
 from ensemble.exits.budget import mean_cost, threshold_for
 from ensemble.exits.certificate import calibration_size, certify, draw
 from ensemble.exits.course import Course, follow
-from ensemble.exits.ledgers import Families, Ledger, Soft
-from ensemble.exits.order import Evaluation, ordered, shares
-from ensemble.exits.rules import Argmax, slack
-from ensemble.pools import log_linear
+from ensemble.exits.ledgers import Ledger, Soft
+from ensemble.exits.order import Evaluation
+from ensemble.exits.plan import evaluations_of, ledger_of
 from ensemble.preprocess import resize
+from ensemble.weights import Pool, Weights
 
 HERE = Path(__file__).parent
 FASHION = HERE.parent / "models_zoo" / "fashion"
@@ -84,25 +85,22 @@ def cached(data: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def in_order(scores: dict[str, np.ndarray]) -> tuple[list[Evaluation], np.ndarray]:
-    """Return the evaluations in order, each family weighing the same, and scores (K, N, C)."""
-    parts = [name.split("|") for name in scores]
-    sizes = {family: sum(p[0] == family for p in parts) for family, _, _ in parts}
-    evaluations = ordered([Evaluation(member, family, VIEWS.index(view), 1 / sizes[family])
-                           for family, member, view in parts])  # fmt: skip
+    """Return the evaluations in order, families and costs alike, and scores (K, N, C)."""
+    members = sorted({(member, family) for family, member, _ in (n.split("|") for n in scores)})
+    families = {family for _, family in members}
+    evaluations = evaluations_of(members, dict.fromkeys(families, 1.0),
+                                 {member: 1.0 for member, _ in members}, len(VIEWS))  # fmt: skip
     names = [f"{e.family}|{e.member}|{VIEWS[e.view]}" for e in evaluations]
     return evaluations, np.stack([scores[name] for name in names])
 
 
 def ledgers(evaluations: list[Evaluation], classes: int) -> dict[str, Ledger]:
     """Return the linear pool, and a log-linear one of exponents that sum to 1."""
-    weights, rule = shares([e.weight for e in evaluations]), Argmax(np.ones(classes))
-    names = sorted({e.family for e in evaluations})
-    family = np.array([names.index(e.family) for e in evaluations])
-    exponents = np.full(len(names), 1 / len(names))
-    return {
-        "linear pool": Soft(weights, rule, slack()),
-        "log-linear pool": Families(weights, family, exponents, log_linear, rule),
-    }
+    families = sorted({e.family for e in evaluations})
+    even = dict.fromkeys(families, 1 / len(families))
+    both = {pool: Weights(even, pool=pool) for pool in get_args(Pool)}
+    return {f"{pool} pool": ledger_of(evaluations, "soft", weights, classes)
+            for pool, weights in both.items()}  # fmt: skip
 
 
 @dataclass(frozen=True)

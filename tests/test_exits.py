@@ -14,8 +14,10 @@ from ensemble.errors import UsageError
 from ensemble.exits.course import Course, Ends, follow, run
 from ensemble.exits.ledgers import Families, Hard, Ledger, Soft, together
 from ensemble.exits.order import Evaluation, bridges, ordered, shares, spent
+from ensemble.exits.plan import evaluations_of, ledger_of
 from ensemble.exits.replay import replay
 from ensemble.exits.rules import Argmax, Cuts, Rule, Thresholds, rule_of, slack, why_not
+from ensemble.spec import Voting
 from ensemble.voting import Ballot, fuse
 from ensemble.weights import Decision, Weights
 
@@ -338,3 +340,41 @@ def test_the_reason_against_it_names_the_alternative(
     plain = {"voting": "soft", "pool": "linear", "task": "classification", "temperature": 1.0,
              "decision": Decision(), "labels": True}  # fmt: skip
     assert words in why_not(**{**plain, **changed})  # type: ignore[arg-type]
+
+
+CUTS = Decision(cut_points=(0.6, 1.5, 2.2))
+
+
+@pytest.mark.parametrize(
+    ("vote", "how", "lossless"),
+    [
+        ("soft", Weights({"a": 2, "b": 1}), True),
+        ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=PRIOR), True),
+        ("soft", Weights({"a": 2, "b": 1}, decision=CUTS), True),
+        ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=CUTS), False),
+        ("soft", Weights({"a": 0.8, "b": 0.6}, pool="log-linear", decision=PRIOR), False),
+        ("geometric", Weights({"a": 2, "b": 1}), False),
+        ("hard", Weights({"a": 2, "b": 1}), True),
+    ],
+)
+def test_the_ledger_of_a_vote_gives_its_labels_and_ends_early_where_it_may(
+    vote: Voting, how: Weights, lossless: bool
+) -> None:
+    probs = scores(13, k=5)[:, 5:]
+    voters = [("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b"), ("b-f1", "b"), ("b-f2", "b")]
+    ballots = [Ballot(*who, p) for who, p in zip(voters, probs, strict=True)]
+    by_name = {b.name: b.probs for b in ballots}
+    plan = evaluations_of(voters, how.families, {name: 1.0 for name, _ in voters})
+    course = follow(ledger_of(plan, vote, how, 4), [by_name[e.member] for e in plan])
+    full = fuse(ballots, vote, how, "classification").labels
+    assert (course.labels[-1][:, 0] == full).all()
+    assert (course.labels_at(np.inf)[:, 0] == full).all()
+    assert (course.evaluations(np.inf).mean() < 5) == lossless
+
+
+def test_the_members_and_views_of_a_family_share_its_weight() -> None:
+    plan = evaluations_of([("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b")], {"a": 1, "b": 2},
+                          {"a-f0": 1, "a-f1": 1, "b-f0": 3}, views=2)  # fmt: skip
+    assert {e.weight for e in plan if e.family == "a"} == {0.25}
+    assert {e.weight for e in plan if e.family == "b"} == {1.0}
+    assert [e.cost for e in plan if e.family == "b"] == [3, 3]
