@@ -58,6 +58,7 @@ test-slow: .venv/dev build ## The tests that take minutes
 bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see benchmarks/README.md
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python benchmarks/bench_run.py
+	$(BIN)/python benchmarks/bench_exit.py
 	$(BIN)/python benchmarks/bench_footprint.py
 	$(BIN)/python benchmarks/bench_blend.py
 	$(BIN)/python benchmarks/bench_honest.py

@@ -20,3 +20,6 @@ Pooled: TypeAlias = NDArray[np.float64]
 
 Indices: TypeAlias = NDArray[np.int64]
 """int64 (N,): class indices, or rows."""
+
+Vector: TypeAlias = NDArray[np.float64]
+"""float64 (N,) or (M,): a number for each row, member or family."""

@@ -38,6 +38,16 @@ def geometric(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
     return np.exp(np.tensordot(share[share > 0], logs, axes=1))
 
 
+def geometric_or_linear(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
+    """Return the geometric pool, rows summing to 1.
+
+    Where the families exclude every class between them, the linear pool decides.
+    """
+    probs = geometric(stack, weights)
+    empty = probs.sum(1, keepdims=True) == 0
+    return normalised(np.where(empty, linear(stack, weights), probs))
+
+
 def clipped_logs(stack: Stack) -> Stack:
     """Return log p, and `LOG_FLOOR` where p is smaller than its exponential."""
     return np.log(np.maximum(stack, np.exp(LOG_FLOOR)))

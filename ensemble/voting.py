@@ -71,8 +71,10 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
         probs, labels = _hard(ordered, share)
         return Fused(probs, labels, families)
     probs = pools.linear(stack, vector)
-    if voting == "geometric":
-        probs = _geometric(stack, vector, probs, task)
+    if voting == "geometric" and task == "classification":
+        probs = pools.geometric_or_linear(stack, vector)
+    elif voting == "geometric":
+        probs = pools.geometric(stack, vector)
     elif "rank" in (voting, weights.pool):
         knots = np.array([weights.ranks[name] for name in families])
         probs = pools.linear(pools.ranked(stack, knots), vector)
@@ -110,17 +112,6 @@ def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:
         name: np.mean([b.probs.astype(np.float64) for b in ballots if b.family == name], axis=0)
         for name in names
     }
-
-
-def _geometric(
-    stack: pools.Stack, weights: NDArray[np.float64], linear: Pooled, task: Task
-) -> Pooled:
-    """Pool; where the families exclude every class between them, the linear pool decides."""
-    probs = pools.geometric(stack, weights)
-    if task != "classification":
-        return probs
-    empty = probs.sum(1, keepdims=True) == 0
-    return pools.normalised(np.where(empty, linear, probs))
 
 
 def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled, Indices]:

@@ -17,7 +17,7 @@ ROWS = {
     "protos": 2, "metrics": 2, "weights": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
-    "oof": 3, "gate": 3, "truth": 4, "scorecard": 3, "compare": 3,
+    "oof": 3, "gate": 3, "truth": 4, "scorecard": 3, "compare": 3, "exits": 3,
     "folds": 3, "twins": 3, "ledger": 3, "doctor": 3,
     "lineup": 4, "predict": 4, "votes": 4, "export": 4, "inventory": 4, "picture": 4,
     "scoring": 5, "publish": 5, "checkup": 5,

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize, nnls
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.pools import Stack, clipped_logs
 
-Vector: TypeAlias = NDArray[np.float64]
 Loss: TypeAlias = Callable[[Vector], float]
 
 _TINY: Final = 1e-15

@@ -8,10 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.pools import clipped_logs
 from ensemble.tuning import lines
-from ensemble.tuning.convex import Vector
 
 _ROUNDS: Final = 50
 _SAME: Final = 1e-12

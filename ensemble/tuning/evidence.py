@@ -12,12 +12,11 @@ from typing import Final, Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.errors import UsageError
 from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack
 from ensemble.spec import Task
-from ensemble.tuning.convex import Vector
 from ensemble.tuning.fit import Blend, can_polish, fit, uniform
 from ensemble.weights import Polish, Pool
 

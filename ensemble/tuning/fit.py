@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.metrics import METRICS, Metric, Truth
 from ensemble.pools import (
     Knots,
@@ -31,7 +31,6 @@ from ensemble.pools import (
 from ensemble.spec import Task
 from ensemble.tuning import decisions
 from ensemble.tuning.convex import (
-    Vector,
     least_squares_pool,
     linear_pool,
     log_linear_pool,

@@ -12,9 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.metrics import Truth, auc
-from ensemble.tuning.convex import Vector
 
 MAX_PAIRS: Final = 10_000_000
 """Above so many pairs, the area under the ROC curve is searched on a grid."""

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from ensemble.arrays import Vector
 from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack, linear
 from ensemble.tuning import lines
-from ensemble.tuning.convex import Vector
 
 PICKS: Final = 25
 BAGS: Final = 5

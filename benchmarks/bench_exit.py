@@ -1,0 +1,217 @@
+"""Early exit in evaluations: what the lossless rule, certificates and budgets save, and cost.
+
+    python benchmarks/bench_exit.py
+
+Every fold member of the fashion zoo, with and without its mirror image, over the 10 000 test
+images of Fashion-MNIST (Debian's package dataset-fashion-mnist); a soft vote, all families alike.
+The scores are kept in benchmarks/work/, so a second call only counts. The table goes to
+benchmarks/results/exit.md.
+
+Each row with a share ε is 20 random calibrations: their images take every evaluation, which the
+cost includes; a violation is a run in which more than ε of all 10 000 labels differ. A budget's
+threshold comes from a twentieth of the budget, spent on random images with every evaluation.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from PIL import Image
+
+from ensemble import lineup
+from ensemble.exits.budget import mean_cost, threshold_for
+from ensemble.exits.certificate import calibration_size, certify, draw
+from ensemble.exits.course import Course, follow
+from ensemble.exits.ledgers import Ledger, Soft
+from ensemble.exits.order import Evaluation
+from ensemble.exits.plan import evaluations_of, ledger_of
+from ensemble.preprocess import resize
+from ensemble.weights import Pool, Weights
+
+HERE = Path(__file__).parent
+FASHION = HERE.parent / "models_zoo" / "fashion"
+WORK, RESULTS = HERE / "work", HERE / "results"
+VIEWS = ("identity", "hflip")
+BATCH = 100
+DRAWS = 20
+CONFIDENCE = 0.95
+EPSILONS = (0.001, 0.005, 0.01, 0.02)
+SHARES = (0.1, 0.25, 0.5)
+
+
+def read_test(data: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the test images uint8 (N, 28, 28) and labels int64 (N,)."""
+    sys.path.insert(0, str(FASHION))
+    from data import read_split  # type: ignore[import-not-found]
+
+    images, labels = read_split(data, "t10k")
+    return images, labels
+
+
+def score_all(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Score all images by each member under each view; the mirror image is turned on the host."""
+    found, pixels = {}, {}
+    for member in lineup.open_members(sorted(FASHION.glob("*.onnx")), None):
+        card = member.card
+        geometry = card.preprocess.geometry
+        if geometry not in pixels:
+            pixels[geometry] = np.stack([resize(Image.fromarray(i), geometry) for i in images])
+        player = lineup.start(member, lineup.read_policy("none"), "mean",
+                              device="cpu", threads=0, batch=BATCH)  # fmt: skip
+        for view in VIEWS:
+            turned = pixels[geometry] if view == "identity" else pixels[geometry][:, :, ::-1]
+            parts = [player.scorer.score(np.ascontiguousarray(turned[i : i + BATCH]))
+                     for i in range(0, len(turned), BATCH)]  # fmt: skip
+            name = f"{card.family}|{card.name}|{view}"
+            found[name] = np.concatenate([part[card.heads[0].name] for part in parts])
+    return found
+
+
+def cached(data: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the scores by "family|member|view", and the labels."""
+    path = WORK / "exit_scores.npz"
+    if not path.exists():
+        images, labels = read_test(data)
+        WORK.mkdir(exist_ok=True)
+        np.savez(path, labels=labels, **score_all(images))
+    with np.load(path) as file:
+        scores = {name: file[name] for name in file.files}
+    return scores, scores.pop("labels")
+
+
+def in_order(scores: dict[str, np.ndarray]) -> tuple[list[Evaluation], np.ndarray]:
+    """Return the evaluations in order, families and costs alike, and scores (K, N, C)."""
+    members = sorted({(member, family) for family, member, _ in (n.split("|") for n in scores)})
+    families = {family for _, family in members}
+    evaluations = evaluations_of(members, dict.fromkeys(families, 1.0),
+                                 {member: 1.0 for member, _ in members}, len(VIEWS))  # fmt: skip
+    names = [f"{e.family}|{e.member}|{VIEWS[e.view]}" for e in evaluations]
+    return evaluations, np.stack([scores[name] for name in names])
+
+
+def ledgers(evaluations: list[Evaluation], classes: int) -> dict[str, Ledger]:
+    """Return the linear pool, and a log-linear one of exponents that sum to 1."""
+    families = sorted({e.family for e in evaluations})
+    even = dict.fromkeys(families, 1 / len(families))
+    both = {pool: Weights(even, pool=pool) for pool in get_args(Pool)}
+    return {f"{pool} pool": ledger_of(evaluations, "soft", weights, classes)
+            for pool, weights in both.items()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a row is compared with: evaluations in all, the full labels (N,), the true ones."""
+
+    k: int
+    full: np.ndarray
+    truth: np.ndarray
+
+    def row(self, title: str, cost: float, labels: np.ndarray, violations: str = "") -> str:
+        """Return a row of the table; labels are (R, N) of R repetitions."""
+        differ, right = 100 * (labels != self.full).mean(), 100 * (labels == self.truth).mean()
+        return (f"| {title} | {cost:.2f} | {self.k / cost:.2f}x | {differ:.3f} | {right:.2f} | "
+                f"{violations} |")  # fmt: skip
+
+
+def certified(course: Course, epsilon: float, size: int) -> tuple[float, np.ndarray, int]:
+    """Return mean evaluations, labels (DRAWS, N) and violations over random calibrations."""
+    images = course.z.shape[1]
+    costs, labels, violations = [], [], 0
+    for seed in range(DRAWS):
+        rows = draw(f"bench_exit {seed}", images, size)
+        calibration = Course(course.labels[:, rows], course.z[:, rows])
+        threshold = certify(calibration, images, epsilon, CONFIDENCE).bound if size else np.inf
+        taken, given = course.evaluations(threshold), course.labels_at(threshold)
+        taken[rows], given[rows] = len(course.z), course.labels[-1, rows]
+        costs.append(taken.mean())
+        labels.append(given[:, 0])
+        violations += (given != course.labels[-1]).sum() > epsilon * images
+    return float(np.mean(costs)), np.stack(labels), violations
+
+
+def budgeted(course: Course, share: float) -> tuple[float, np.ndarray]:
+    """Return mean evaluations and labels (DRAWS, N): λ comes from a twentieth of the budget."""
+    k, images = len(course.z), course.z.shape[1]
+    size = round(share * images / 20)
+    costs, labels = [], []
+    for seed in range(DRAWS):
+        rows = draw(f"bench_exit {seed}", images, size)
+        rest = (share * k * images - k * len(rows)) / (images - len(rows))
+        calibration = Course(course.labels[:, rows], course.z[:, rows])
+        threshold = threshold_for(calibration, np.ones(k), max(rest, 1.0))
+        given = course.labels_at(threshold)
+        given[rows] = course.labels[-1, rows]
+        outside = np.ones(images, bool)
+        outside[rows] = False
+        others = Course(course.labels[:, outside], course.z[:, outside])
+        spent = mean_cost(others, np.ones(k), threshold) * outside.sum() + k * len(rows)
+        costs.append(spent / images)
+        labels.append(given[:, 0])
+    return float(np.mean(costs)), np.stack(labels)
+
+
+def table(title: str, course: Course, truth: np.ndarray) -> list[str]:
+    """Return the rows of one pool."""
+    k, images = len(course.z), course.z.shape[1]
+    sheet = Sheet(k, course.labels[-1, :, 0], truth)
+    lines = [f"## {title}: {k} evaluations, {images} images", "",
+             "| | evaluations an image | fewer by | labels that differ, % | accuracy, % | "
+             "violations |", "|---|---|---|---|---|---|",
+             sheet.row("every evaluation", k, sheet.full[None])]  # fmt: skip
+    taken = course.evaluations(np.inf).mean()
+    if taken < k:
+        lines.append(sheet.row("lossless", taken, course.labels_at(np.inf).T))
+    for epsilon in EPSILONS:
+        size = calibration_size(images, epsilon, CONFIDENCE)
+        cost, labels, violations = certified(course, epsilon, size)
+        name = f"{100 * epsilon:g} %, {size} calibrated"
+        lines.append(sheet.row(name, cost, labels, f"{violations} of {DRAWS}"))
+    for share in SHARES:
+        cost, labels = budgeted(course, share)
+        lines.append(sheet.row(f"budget {share:.0%}, by need", cost, labels))
+        even = round(share * k)
+        lines.append(sheet.row(f"budget {share:.0%}, evenly", even, course.labels[even - 1].T))
+    return [*lines, ""]
+
+
+def fluid_bound(course: Course, scores: np.ndarray) -> str:
+    """Say how far lossless is from the mean over images of 1 / (1 + δ), δ the full margin."""
+    top = np.sort(scores.mean(0, dtype=np.float64), axis=1)
+    bound = 100 * (1 / (1 + top[:, -1] - top[:, -2])).mean()
+    found = 100 * course.evaluations(np.inf).mean() / len(course.z)
+    return (f"The lossless rule takes {found:.1f} % of the evaluations; its fluid bound, the mean "
+            f"of 1 / (1 + margin), is {bound:.1f} %.")  # fmt: skip
+
+
+def main() -> None:
+    """Count, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
+    args = parser.parse_args()
+    scores, truth = cached(args.data)
+    evaluations, stack = in_order(scores)
+    lines = ["# Early exit, in evaluations", "",
+             f"`python benchmarks/bench_exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
+             f"{len(evaluations) // 2} fold members of the fashion zoo, each with and without its "
+             f"mirror image, over the test images of Fashion-MNIST; families weigh alike; "
+             f"confidence {CONFIDENCE:.0%}; {DRAWS} calibrations a row, which the cost includes.",
+             ""]  # fmt: skip
+    for title, ledger in ledgers(evaluations, stack.shape[2]).items():
+        course = follow(ledger, stack)
+        lines += table(title.capitalize(), course, truth)
+        if isinstance(ledger, Soft):
+            lines += [fluid_bound(course, stack), ""]
+    text = "\n".join(lines)
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "exit.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A given cost, spent on the images that need it: the smallest z gets the next evaluation."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ensemble.arrays import Vector
+from ensemble.errors import UsageError
+from ensemble.exits.course import Course
+from ensemble.exits.rules import Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may still be spent, in the unit of the costs, and on how many images."""
+
+    cost: float
+    images: int
+
+    @property
+    def per_image(self) -> float:
+        """The mean cost that is left for an image."""
+        return self.cost / max(self.images, 1)
+
+    def after(self, images: int, cost: float) -> "Budget":
+        """Return what is left after a shard: what it saved or overspent goes to the rest."""
+        return replace(self, cost=self.cost - cost, images=self.images - images)
+
+
+def mean_cost(course: Course, costs: Vector, threshold: float) -> float:
+    """Return what an image costs on average with a threshold; `costs` (K,) are those in order."""
+    return float(np.cumsum(costs)[course.evaluations(threshold) - 1].mean())
+
+
+def threshold_for(course: Course, costs: Vector, per_image: float) -> float:
+    """Return the most careful threshold whose mean cost is at most `per_image`.
+
+    A smaller threshold never costs more, so the values of z are searched by halving. Infinite
+    where the lossless rule is cheap enough.
+
+    Raises:
+        UsageError: even one evaluation an image costs more.
+    """
+    if costs[0] > per_image:
+        raise UsageError(
+            f"the budget allows {per_image:.4g} an image, and the first evaluation alone costs "
+            f"{costs[0]:.4g}"
+        )
+    tries = np.unique(np.append(course.z, [0.0, np.inf]))
+    low, high = 0, len(tries) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if mean_cost(course, costs, float(tries[middle])) <= per_image:
+            low = middle
+        else:
+            high = middle - 1
+    return float(tries[low])
+
+
+def neediest(z: Vector, onward: Flags, most: int) -> Flags:
+    """Return `onward` (n,), cut to the `most` images with the smallest z; ties by row."""
+    ranked = np.argsort(np.where(onward, z, np.inf), kind="stable")[: max(most, 0)]
+    chosen = np.zeros(len(z), bool)
+    chosen[ranked] = True
+    return np.asarray(chosen & onward)
