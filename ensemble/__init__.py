@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ensemble.api import export_members as export_members
     from ensemble.api import predict_oof as predict_oof
+    from ensemble.api import quantize_members as quantize_members
     from ensemble.api import run as run
     from ensemble.api import tune_weights as tune_weights
     from ensemble.api import vote as vote
@@ -63,6 +64,7 @@ _HOMES = {
     "Weights": "weights",
     "export_members": "api",
     "predict_oof": "api",
+    "quantize_members": "api",
     "run": "api",
     "tune_weights": "api",
     "vote": "api",

@@ -19,9 +19,9 @@ ROWS = {
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
     "oof": 3, "gate": 3, "scorecard": 3, "compare": 3,
     "picture": 3, "folds": 3,
-    "lineup": 4, "predict": 4, "publish": 4, "export": 4,
+    "lineup": 4, "predict": 4, "publish": 4, "export": 4, "quantize": 4,
     "scoring": 5,
-    "pipeline": 6, "blending": 6, "folding": 6,
+    "pipeline": 6, "blending": 6, "folding": 6, "quantizing": 6,
     "api": 7,
     "cli": 8,
 }  # fmt: skip
@@ -30,8 +30,8 @@ ROWS = {
 DOORS = {
     "PIL": {"decode", "preprocess"},
     "simplejpeg": {"decode"},
-    "onnx": {"protos", "graph", "members", "export", "lineup"},
-    "onnxruntime": {"session"},
+    "onnx": {"protos", "graph", "members", "export", "lineup", "quantize"},
+    "onnxruntime": {"session", "quantize"},
     "torch": {"checkpoints", "nets", "export"},
     "timm": {"nets"},
     "safetensors": {"checkpoints"},
