@@ -60,6 +60,7 @@ bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see ben
 	$(BIN)/python benchmarks/bench_run.py
 	$(BIN)/python benchmarks/bench_exit.py
 	$(BIN)/python benchmarks/bench_footprint.py
+	$(BIN)/python benchmarks/bench_int8.py
 	$(BIN)/python benchmarks/bench_blend.py
 	$(BIN)/python benchmarks/bench_honest.py
 

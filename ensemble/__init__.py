@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ensemble.api import export_members as export_members
     from ensemble.api import predict_oof as predict_oof
+    from ensemble.api import quantize_members as quantize_members
     from ensemble.api import record_public as record_public
     from ensemble.api import run as run
     from ensemble.api import tune_weights as tune_weights
@@ -64,6 +65,7 @@ _HOMES = {
     "Weights": "weights",
     "export_members": "api",
     "predict_oof": "api",
+    "quantize_members": "api",
     "record_public": "api",
     "run": "api",
     "tune_weights": "api",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ensemble.export import Exported
     from ensemble.nets import ExportSpec
+    from ensemble.quantizing import Quantized
 
 Given = Weights | Mapping[str, float] | str | Path | None
 Paths = str | Path | Iterable[str | Path]
@@ -309,6 +310,58 @@ def export_members(
 
     paths = [Path(p) for p in _texts(checkpoints)]
     return list(export.export_members(paths, spec, Path(out), force=force))
+
+
+def quantize_members(
+    members: Paths,
+    images: Paths,
+    out: str | Path,
+    *,
+    labels: str | Path | None = None,
+    label_column: str = "label",
+    head: str | None = None,
+    calibration: int = 256,
+    max_disagreement: float = 0.005,
+    id_from: Literal["stem", "name", "path"] = "stem",
+    decode: DecodePolicy | None = None,
+    progress: Progress | None = None,
+) -> "list[Quantized]":
+    """Make int8 members for the CPU; `ensemble quantize` in Python.
+
+    Args:
+        members: As for `run`; float32 members of classes or labels.
+        images: Images like those that will be predicted: some calibrate, the others judge.
+        out: The folder to write to.
+        labels: A CSV with an id column and the labels of the images, to state accuracies.
+        label_column: The column of the labels.
+        head: The head that the labels are of, where members carry several.
+        calibration: Images that calibrate, at most half of them.
+        max_disagreement: The share of the judging images, 0 to 1, whose label may change.
+        id_from: As for `run`.
+        decode: As for `run`.
+        progress: Told how far it is.
+
+    Returns:
+        For each member the path and card of the int8 member, and how the two compare.
+
+    Raises:
+        MemberError: a member cannot be quantised, or too many labels change; nothing is written.
+        EnsembleError: see `ensemble.errors`.
+    """
+    from ensemble import quantizing
+
+    order = quantizing.QuantizeOrder(
+        members=_texts(members),
+        images=_texts(images),
+        labels=_path(labels),
+        label_column=label_column,
+        head=head,
+        calibration=calibration,
+        max_disagreement=max_disagreement,
+        id_from=id_from,
+        decode=decode or DecodePolicy(),
+    )
+    return quantizing.quantize_members(order, Path(out), progress)
 
 
 def _rows(

@@ -19,6 +19,9 @@ from ensemble.ops import axis_indices
 from ensemble.spec import Merge, Op, Preprocess, Size, View
 
 INPUT: Final = "ensemble/images"
+NORMALISED: Final = "ensemble/normalised"
+_OPSET: Final = 13
+_IR: Final = 8
 _TINY: Final = 1e-38
 _END: Final = np.iinfo(np.int64).max
 
@@ -83,9 +86,30 @@ def compose_graph(
         [*model.graph.initializer, *build.constants],
     )
     composed = helper.make_model(graph, opset_imports=list(model.opset_import))
-    composed.ir_version = max(model.ir_version, 8)
+    composed.ir_version = max(model.ir_version, _IR)
     composed.functions.extend(model.functions)
     return composed
+
+
+def compose_normalisation(pre: Preprocess) -> ModelProto:
+    """Return the first nodes of every composed graph alone: from pixels to a member's input.
+
+    Its input is `INPUT`, uint8 (N, H, W, C); its output `NORMALISED`, float32 (N, C, H, W).
+    """
+    build = _Builder(prefix="ensemble")
+    build.name(_normalised(build, pre), NORMALISED)
+    size, channels = pre.size, len(pre.mean)
+    shape: list[int | str] = ["N", size.height, size.width, channels]
+    graph = helper.make_graph(
+        build.nodes,
+        "ensemble",
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape)],
+        [_float_info(NORMALISED, ["N", channels, size.height, size.width])],
+        build.constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
+    model.ir_version = _IR
+    return model
 
 
 def probs_name(head: Head) -> str:

@@ -331,8 +331,8 @@ def test_a_soft_vote_for_labels_may_end_early() -> None:
         ({"task": "regression"}, "no bound"),
         ({"voting": "geometric"}, "certified"),
         ({"pool": "log-linear"}, "certified"),
-        ({"pool": "rank"}, "certified"),
-        ({"voting": "rank"}, "certified"),
+        ({"pool": "rank"}, "linear pool"),
+        ({"voting": "rank"}, "linear pool"),
         ({"decision": Decision(cut_points=(0.5,)), "temperature": 2.0}, "certified"),
     ],
 )
@@ -344,7 +344,6 @@ def test_the_reason_against_it_names_the_alternative(
     assert words in why_not(**{**plain, **changed})  # type: ignore[arg-type]
 
 
-RANKS = dict.fromkeys(("a", "b"), ((0.0, 0.1, 0.4, 1.0),) * 4)
 CUTS = Decision(cut_points=(0.6, 1.5, 2.2))
 
 
@@ -357,8 +356,6 @@ CUTS = Decision(cut_points=(0.6, 1.5, 2.2))
         ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=CUTS), False),
         ("soft", Weights({"a": 0.8, "b": 0.6}, pool="log-linear", decision=PRIOR), False),
         ("soft", Weights({"a": 0.8, "b": 0.6}, "log-linear", 0.7, PRIOR), False),
-        ("soft", Weights({"a": 2, "b": 1}, "rank", ranks=RANKS), False),
-        ("rank", Weights({"a": 2, "b": 1}, ranks=RANKS), False),
         ("geometric", Weights({"a": 2, "b": 1}), False),
         ("hard", Weights({"a": 2, "b": 1}), True),
     ],
@@ -376,6 +373,13 @@ def test_the_ledger_of_a_vote_gives_its_labels_and_ends_early_where_it_may(
     assert (course.labels[-1][:, 0] == full).all()
     assert (course.labels_at(np.inf)[:, 0] == full).all()
     assert (course.evaluations(np.inf).mean() < 5) == lossless
+
+
+def test_a_vote_of_ranks_has_no_ledger() -> None:
+    ranks = {"a": ((0.0, 0.4, 1.0),) * 4}
+    plan = evaluations_of([("a-f0", "a")], {"a": 1.0}, {"a-f0": 1.0})
+    with pytest.raises(UsageError, match="cannot end early"):
+        ledger_of(plan, "rank", Weights({"a": 1.0}, ranks=ranks), 4)
 
 
 def test_the_members_and_views_of_a_family_share_its_weight() -> None:

@@ -1,12 +1,13 @@
-"""`ensemble export` and `ensemble inspect`."""
+"""`ensemble export`, `ensemble inspect` and `ensemble quantize`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.cli.options import classes_of, stacked
-from ensemble.cli.terminal import say_cards, say_export
+from ensemble.cli.options import classes_of, label_option, stacked
+from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
 from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +87,65 @@ def inspect_command(
     for head in dict.fromkeys(h.name for m in opened for h in m.card.heads):
         opening.check_together(opened, head)
     click.echo("these members can vote together", err=True)
+
+
+@click.command(epilog="Example: ensemble quantize folds/*.onnx --images train --labels train.csv "
+               "--out int8")  # fmt: skip
+@click.argument("members", nargs=-1, required=True)
+@click.option(
+    "--images",
+    multiple=True,
+    required=True,
+    help="Images like those to predict: some calibrate, the others judge.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="A CSV with an id column and the labels of the images: accuracies are stated too.",
+)
+@label_option
+@click.option("--head", help="The head that the labels are of, where members carry several.")
+@click.option(
+    "--calibration",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Images that calibrate, at most half of them.",
+)
+@click.option(
+    "--max-disagreement",
+    default="0.5%",
+    show_default=True,
+    help="The share of the judging images whose label may change: 0.5% or 0.005.",
+)
+@click.option(
+    "--id-from",
+    default="stem",
+    show_default=True,
+    type=click.Choice(["stem", "name", "path"]),
+    help="What the id of an image is.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
+    """Turn float32 members into int8 members, which are quicker on the CPU.
+
+    Ranges are calibrated on some of the images; labels are compared on the others. Nothing is
+    written where more labels change than --max-disagreement allows (exit code 4).
+    """
+    from ensemble.quantizing import QuantizeOrder, quantize_members
+
+    flags["max_disagreement"] = _share("--max-disagreement", flags["max_disagreement"])
+    with Bar(sys.stderr) as bar:
+        found = quantize_members(QuantizeOrder(members=members, **flags), out, bar)
+    for quantized in found:
+        say_quantized(quantized)
+
+
+def _share(flag: str, text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise UsageError(f"{flag} {text!r}: expected a share such as 0.5% or 0.005") from error
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":

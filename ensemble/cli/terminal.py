@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ensemble.folds import FoldReport
     from ensemble.inventory import Garbage, Held, Torn
     from ensemble.publish import Submission
+    from ensemble.quantizing import Quantized
     from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
 
@@ -120,6 +121,14 @@ def say_export(exported: "Exported") -> None:
         err=True,
     )
     click.echo(str(exported.path))
+
+
+def say_quantized(quantized: "Quantized") -> None:
+    """Print how an int8 member compares with its float32 member, and where it lies."""
+    click.echo(f"{quantized.card.name}: {quantized.speed:.2f} times the images/s", err=True)
+    for agreement in quantized.agreements:
+        click.echo(f"  {agreement}", err=True)
+    click.echo(str(quantized.path))
 
 
 def say_weights(weights: "Weights", path: Path) -> None:

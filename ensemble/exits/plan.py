@@ -6,6 +6,7 @@ import numpy as np
 
 from ensemble import pools
 from ensemble.arrays import Indices, Pooled, Vector
+from ensemble.errors import UsageError
 from ensemble.exits.ledgers import Families, Hard, Ledger, Soft
 from ensemble.exits.order import Evaluation, ordered, shares
 from ensemble.exits.rules import rule_of, slack
@@ -57,7 +58,12 @@ def ledger_of(
         weights: Family weights, with their pool, temperature and decision.
         classes: The number of classes.
         noise: How far a score may differ from one forward to another; see `rules.slack`.
+
+    Raises:
+        UsageError: a vote of ranks, which needs every family.
     """
+    if "rank" in (voting, weights.pool):
+        raise UsageError("a vote of ranks cannot end early; use the soft vote of another pool")
     share = shares([e.weight for e in evaluations])
     if voting == "hard":
         return Hard(share, _places([e.member for e in evaluations]), slack(noise))
@@ -69,7 +75,7 @@ def ledger_of(
     names = sorted({e.family for e in evaluations})
     exponents = np.array([weights.families[name] for name in names])
     family = _places([e.family for e in evaluations])
-    return Families(share, family, exponents, _pool_of(voting, weights, names), rule)
+    return Families(share, family, exponents, _pool_of(voting, weights), rule)
 
 
 def _places(names: Sequence[str]) -> Indices:
@@ -77,15 +83,10 @@ def _places(names: Sequence[str]) -> Indices:
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def _pool_of(
-    voting: Voting, weights: Weights, families: Sequence[str]
-) -> Callable[[Stack, Vector], Pooled]:
-    """Return what pools the families, in the order of their names, as `voting.fuse` does."""
+def _pool_of(voting: Voting, weights: Weights) -> Callable[[Stack, Vector], Pooled]:
+    """Return what pools the families as `voting.fuse` does."""
     if voting == "geometric":
         return pools.geometric_or_linear
-    if "rank" in (voting, weights.pool):
-        knots = np.array([weights.ranks[name] for name in families])
-        return lambda stack, vector: pools.linear(pools.ranked(stack, knots), vector)
     pool = pools.log_linear if weights.pool == "log-linear" else pools.linear
     if weights.temperature == 1:
         return pool

@@ -158,8 +158,8 @@ def why_not(
         return "values of a regression have no bound, so nothing is certain early"
     if "rank" in (voting, pool):
         return (
-            "a rank is no sum of the members' probabilities, so nothing is certain early. Use a "
-            "certified exit such as 0.5%, or the soft vote of a linear pool"
+            "a rank is no sum of the members' probabilities, so nothing is known early. Use the "
+            "soft vote of a linear pool"
         )
     if voting == "geometric" or pool == "log-linear":
         return (

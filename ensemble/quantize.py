@@ -1,0 +1,147 @@
+"""Quantising: a float32 graph to int8, calibrated on real pixels. No judgement here.
+
+Static QDQ: int8 weights with a scale a channel, uint8 activations whose ranges are the least and
+greatest values seen (MinMax), the simplest calibration and by far the quickest.
+"""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.inliner import inline_local_functions
+from onnxruntime import quantization as ortq
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from ensemble import graph
+from ensemble.arrays import Pixels
+from ensemble.errors import MemberError
+from ensemble.members import Member, input_of
+from ensemble.session import OnnxScorer
+
+BATCH: Final = 8
+"""Images a calibration forward, where the member's batch axis is dynamic."""
+
+QUANTIZABLE: Final = ("Conv", "Gemm", "MatMul")
+
+
+def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
+    """Return a member's graph in int8: the same input and outputs, without a card.
+
+    Args:
+        member: A float32 member.
+        images: The calibration images, uint8 (N, H, W, C), as the member's geometry makes them.
+
+    Raises:
+        MemberError: the member is not float32, has nothing to quantise, or is refused by ONNX
+            Runtime's quantiser.
+    """
+    check_quantizable(member)
+    name = input_of(member.model).name
+    rows = len(images) - len(images) % (member.batch or 1)
+    if not rows:
+        raise MemberError(
+            f"{member.path}: its batch axis is fixed at {member.batch}, and only {len(images)} "
+            f"images calibrate. Give more images, or export it again with a dynamic batch"
+        )
+    feeds = _Feeds(name, normalised(member, images[:rows]), member.batch or BATCH)
+    with tempfile.TemporaryDirectory(prefix="ensemble-") as staging, _quietly():
+        ready, target = Path(staging) / "ready.onnx", Path(staging) / "int8.onnx"
+        onnx.save(_whole(member), ready)
+        try:
+            quant_pre_process(ready, ready, skip_symbolic_shape=True)
+            ortq.quantize_static(
+                ready,
+                target,
+                feeds,
+                quant_format=ortq.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=ortq.QuantType.QUInt8,
+                weight_type=ortq.QuantType.QInt8,
+                calibrate_method=ortq.CalibrationMethod.MinMax,
+            )
+        except (RuntimeError, ValueError, TypeError, KeyError, onnx.checker.ValidationError) as e:
+            raise MemberError(
+                f"{member.path}: ONNX Runtime cannot quantise it: {str(e)[:200]}. Run the float32 "
+                f"member instead"
+            ) from e
+        model = onnx.load(target)
+    del model.metadata_props[:]
+    used = {node.domain for node in model.graph.node}
+    imports = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]  # the optimiser lists every domain that it knows
+    model.opset_import.extend(imports)
+    return model
+
+
+def check_quantizable(member: Member) -> None:
+    """Check that a member is float32 and has operators that int8 makes quicker.
+
+    Raises:
+        MemberError: it is not, or has none.
+    """
+    where = member.path
+    if "quantized" in member.card.source or any(
+        node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear")
+        for node in member.model.graph.node
+    ):
+        raise MemberError(f"{where}: it is quantised already; give the float32 member")
+    if input_of(member.model).type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        raise MemberError(f"{where}: its input is FLOAT16; give the member exported in float32")
+    kinds = {node.op_type for node in member.model.graph.node}
+    kinds |= {node.op_type for function in member.model.functions for node in function.node}
+    if not kinds & set(QUANTIZABLE):
+        raise MemberError(
+            f"{where}: nothing to quantise: it has none of {', '.join(QUANTIZABLE)}. Run the "
+            f"float32 member"
+        )
+
+
+def normalised(member: Member, images: Pixels) -> NDArray[np.float32]:
+    """Return what the composed graph feeds a member, float32 (N, C, H, W).
+
+    Computed by the nodes of the composed graph itself, of uint8 (N, H, W, C).
+    """
+    model = graph.compose_normalisation(member.card.preprocess)
+    scorer = OnnxScorer(model.SerializeToString(), {"input": graph.NORMALISED}, device="cpu")
+    parts = [scorer.score(images[at : at + BATCH])["input"] for at in range(0, len(images), BATCH)]
+    return np.concatenate(parts)
+
+
+class _Feeds(ortq.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Hands the calibrator one batch after another; all have the same size where it is fixed."""
+
+    def __init__(self, name: str, inputs: NDArray[np.float32], batch: int) -> None:
+        self._batches = iter(
+            [{name: inputs[at : at + batch]} for at in range(0, len(inputs), batch)]
+        )
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self._batches, None)
+
+
+def _whole(member: Member) -> onnx.ModelProto:
+    """Return the graph with its external data inside, and with local functions written out."""
+    model = onnx.ModelProto()
+    model.CopyFrom(member.model)
+    onnx.external_data_helper.load_external_data_for_model(model, str(member.folder))
+    return inline_local_functions(model) if model.functions else model
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the quantiser's advice off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(onnx|onnxruntime)\b")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,227 @@
+"""Int8 members: what they are, when they are refused, and what decides them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import CLASSES, ensemble, save_images, save_member, toy_card, toy_model
+from onnx import TensorProto, helper, numpy_helper
+
+import ensemble as library
+from ensemble import graph, lineup, quantize
+from ensemble.card import Card, Head
+from ensemble.errors import MemberError, UsageError
+from ensemble.images import hash_sources, scan
+from ensemble.lineup import probe_images
+from ensemble.members import open_member
+from ensemble.quantizing import compare, divide
+from ensemble.session import OnnxScorer
+
+
+def conv_model(card: Card, *, batch: int | str = "N") -> onnx.ModelProto:
+    """A convolution, its mean over the image, and a linear map: what int8 is made for."""
+    rng, channels = np.random.default_rng(0), len(card.preprocess.mean)
+    weights = {
+        "kernel": rng.normal(0, 1, (8, channels, 3, 3)),
+        "matrix": rng.normal(0, 4, (8, len(CLASSES))),
+    }
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["conv"]),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+        helper.make_node("GlobalAveragePool", ["relu"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "matrix"], ["logits"]),
+    ]
+    size = card.preprocess.size
+    image = [batch, channels, size.height, size.width]
+    made = helper.make_graph(
+        nodes,
+        "conv",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, image)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, len(CLASSES)])],
+        [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 8
+    return model
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> Path:
+    card = toy_card("conv-f0")
+    return save_member(tmp_path / "folds", card, conv_model(card))
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    return save_images(tmp_path / "photographs", 24)
+
+
+def make(member: Path, images: Path, out: Path, bound: float = 0.5) -> Path:
+    (made,) = library.quantize_members(member, images, out, max_disagreement=bound)
+    return made.path
+
+
+def test_an_int8_member_is_an_ordinary_member(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    made = open_member(make(member, photographs, tmp_path / "int8"))
+    kinds = {node.op_type for node in made.model.graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert made.batch is None
+    result = library.run(tmp_path / "int8", photographs, out=tmp_path / "run")
+    assert len(result.ids) == 24
+
+
+def test_its_card_says_what_it_was_made_of(member: Path, photographs: Path, tmp_path: Path) -> None:
+    card = open_member(make(member, photographs, tmp_path / "int8")).card
+    before = open_member(member)
+    assert (card.name, card.family, card.fold) == ("conv-f0", "conv", 0)
+    assert card.source["quantized"] == "int8 qdq"
+    assert card.source["fp32_sha256"] == before.sha256
+    assert (card.source["calibrated_on"], card.source["judged_on"]) == (12, 12)
+    assert 0.5 <= float(card.source["agreement:label"]) <= 1
+
+
+def test_probabilities_stay_near_those_of_float32(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    (made,) = library.quantize_members(member, photographs, tmp_path / "int8", max_disagreement=1)
+    assert made.agreements[0].mean < 0.02
+
+
+def test_the_same_images_in_other_names_give_the_same_bytes(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    for number, path in enumerate(sorted(photographs.iterdir(), reverse=True)):
+        (tmp_path / "renamed").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "renamed" / f"{number}.png")
+    first = make(member, photographs, tmp_path / "first")
+    second = make(member, tmp_path / "renamed", tmp_path / "second")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_no_bytes_both_calibrate_and_judge(photographs: Path) -> None:
+    for number in range(1, 5):
+        shutil.copy(photographs / f"img{number}.png", photographs / f"copy{number}.png")
+    images = hash_sources(scan([photographs]).images, 1)
+    calibrating, judging = divide(images, 8)
+    assert len(calibrating) == 8
+    assert not {i.sha256 for i in calibrating} & {i.sha256 for i in judging}
+    assert {i.sha256 for i in calibrating} | {i.sha256 for i in judging} == {
+        i.sha256 for i in images
+    }
+
+
+def test_one_image_cannot_be_divided(photographs: Path) -> None:
+    images = hash_sources(scan([photographs]).images, 1)[:1]
+    with pytest.raises(UsageError, match="1 images that differ"):
+        divide(images, 8)
+
+
+def test_the_calibration_sees_what_the_composed_graph_feeds_the_member(member: Path) -> None:
+    opened = open_member(member)
+    images = probe_images((11, 8, 8, 3))
+    composed = graph.compose_graph(
+        opened.model, opened.card, lineup.shape_views(opened, lineup.read_policy("none")), "mean"
+    )
+    composed.graph.output.append(
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])
+    )
+    scorer = OnnxScorer(composed.SerializeToString(), {"fed": "image"}, device="cpu")
+    expected = scorer.score(images)["fed"]
+    np.testing.assert_array_equal(quantize.normalised(opened, images), expected)
+
+
+def test_over_the_bound_nothing_is_written(
+    photographs: Path, member: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def spoilt(member: object, images: object) -> onnx.ModelProto:
+        model = conv_model(toy_card("conv-f0"))
+        matrix = model.graph.initializer[1]
+        matrix.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(matrix), "matrix"))
+        return model
+
+    monkeypatch.setattr("ensemble.quantizing.quantized", spoilt)
+    out = tmp_path / "int8"
+    assert ensemble("quantize", member, "--images", photographs, "--out", out) == 4
+    assert "labels change" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_member_without_convolutions_or_products_is_refused(
+    photographs: Path, tmp_path: Path
+) -> None:
+    card = toy_card("flat-f0")
+    model = toy_model(card)
+    model.graph.node[1].CopyFrom(helper.make_node("Einsum", ["flat", "matrix"], ["logits"],
+                                                  equation="nk,kc->nc"))  # fmt: skip
+    path = save_member(tmp_path / "folds", card, model)
+    with pytest.raises(MemberError, match="nothing to quantise"):
+        library.quantize_members(path, photographs, tmp_path / "int8")
+
+
+def test_an_int8_member_is_not_quantised_again(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    made = make(member, photographs, tmp_path / "int8")
+    with pytest.raises(MemberError, match="quantised already"):
+        library.quantize_members(made, photographs, tmp_path / "again")
+
+
+def test_the_float32_member_is_not_replaced(member: Path, photographs: Path) -> None:
+    with pytest.raises(UsageError, match="would replace it"):
+        library.quantize_members(member, photographs, member.parent)
+
+
+def test_a_regression_is_refused(photographs: Path, tmp_path: Path) -> None:
+    card = toy_card("age-f0", task="regression", activation="none")
+    path = save_member(tmp_path / "folds", card, conv_model(card))
+    with pytest.raises(MemberError, match="is a regression"):
+        library.quantize_members(path, photographs, tmp_path / "int8")
+
+
+@pytest.mark.parametrize("about", [{"channels": 1}, {"dynamic_size": True}])
+def test_grey_and_dynamic_members_are_quantised(
+    photographs: Path, tmp_path: Path, about: dict[str, int]
+) -> None:
+    card = toy_card("conv-f0", **about)  # type: ignore[arg-type]
+    path = save_member(tmp_path / "folds", card, conv_model(card))
+    assert make(path, photographs, tmp_path / "int8", 1).is_file()
+
+
+def test_a_fixed_batch_calibrates_whole_batches(photographs: Path, tmp_path: Path) -> None:
+    card = toy_card("conv-f0")
+    path = save_member(tmp_path / "folds", card, conv_model(card, batch=5))
+    assert open_member(make(path, photographs, tmp_path / "int8", 1)).batch == 5
+
+
+def test_labels_give_accuracies(member: Path, photographs: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,label\n" + "".join(f"img{n},cat\n" for n in range(1, 25)))
+    (made,) = library.quantize_members(
+        member, photographs, tmp_path / "int8", labels=labels, max_disagreement=1
+    )
+    before, after = made.agreements[0].accuracies or (-1, -1)
+    assert 0 <= before <= 1
+    assert 0 <= after <= 1
+
+
+def test_a_multilabel_row_changes_by_any_label() -> None:
+    head = Head("label", "logits", "multilabel", "sigmoid", CLASSES)
+    before = np.array([[0.9, 0.2, 0.6], [0.9, 0.2, 0.6]])
+    after = np.array([[0.8, 0.2, 0.4], [0.6, 0.4, 0.9]])
+    assert compare(head, before, after, None).changed == 1
+
+
+def test_differences_and_accuracies_are_told() -> None:
+    head = Head("label", "logits", "classification", "softmax", CLASSES)
+    before = np.array([[0.6, 0.4, 0.0], [0.2, 0.8, 0.0]])
+    after = np.array([[0.4, 0.6, 0.0], [0.2, 0.8, 0.0]])
+    found = compare(head, before, after, np.array([0, 1]))
+    assert (found.images, found.changed, found.accuracies) == (2, 1, (1.0, 0.5))
+    assert found.largest == pytest.approx(0.2)
+    assert found.mean == pytest.approx(0.4 / 6)
