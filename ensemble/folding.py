@@ -1,7 +1,5 @@
 """Composing the folds: labels and groups from tables, hashes from images."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from ensemble.folds import FoldReport, make_folds, report_folds
 from ensemble.images import hash_sources, scan
 from ensemble.oof import folds_of
 from ensemble.session import available_threads
-from ensemble.tables import column_of
+from ensemble.tables import column_of, csv_bytes
 
 
 def split(
@@ -35,9 +33,7 @@ def split(
     groups = None if group is None else column_of(labels, group)
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="\n").writerows([("id", "fold"), *folds.items()])
-        publish_bytes(out, buffer.getvalue().encode())
+        publish_bytes(out, csv_bytes([("id", "fold"), *folds.items()]))
         return report_folds(truth, folds, groups=groups)
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
