@@ -114,8 +114,9 @@ def started(group: str, folder: Path) -> Outcome:
             player = lineup.start(
                 open_member(path), views.preset("hflip"), "mean", device="cpu", threads=1, batch=4
             )
-            probs = player.scorer.score(lineup.probe_images((4, 8, 8, 3)))["label"]
-            result = "clean load" if probs.shape == (4, 3) else f"shape {probs.shape}"
+            scores = player.scorer.score(lineup.probe_images((4, 8, 8, 3)))
+            shapes = [probs.shape for probs in scores.values()]
+            result = "clean load" if shapes == [(4, 3)] else f"shapes {shapes}"
             detail = ""
         except MemberError as error:
             result, detail = "member error", str(error)

@@ -8,7 +8,7 @@ import multiprocessing
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -46,6 +46,13 @@ class Tally:
         self.slowest = max(self.slowest, (outcome.seconds, number, outcome.group))
         if not outcome.allowed:
             self.faults.append((number, outcome))
+
+    def join(self, other: "Tally") -> None:
+        """Count what another campaign counted, too."""
+        self.counts |= other.counts
+        self.faults += other.faults
+        self.slowest = max(self.slowest, other.slowest)
+        self.memory = max(self.memory, other.memory)
 
     @property
     def trials(self) -> int:
@@ -162,8 +169,3 @@ def print_table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> N
     print("|" + "---|" * len(header))
     for row in rows:
         print("| " + " | ".join(map(str, row)) + " |")
-
-
-def totals(tally: Tally) -> Mapping[str, int]:
-    """Return how often each result came, over all groups."""
-    return dict(sum((Counter(found) for found in tally.counts.values()), Counter[str]()))
