@@ -17,7 +17,7 @@ from ensemble.card import Card, Head
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
 from ensemble.paths import CHECKPOINTS, is_url
-from ensemble.protos import check_opsets, external_files
+from ensemble.protos import check_opsets, check_text, external_files
 from ensemble.spec import Size
 
 COMPOSED_OPSET: Final = 13
@@ -181,6 +181,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         model.ParseFromString(data)
     except DecodeError as error:
         raise MemberError(f"{path}: truncated or not an ONNX file ({error})") from error
+    check_text(model, path)
     if not model.graph.node or not model.opset_import:
         raise MemberError(f"{path}: truncated or not an ONNX file (it holds no graph)")
     return model

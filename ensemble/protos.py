@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import onnx
+from google.protobuf.message import Message
 from onnx import TensorProto
 from onnx.external_data_helper import uses_external_data
 
@@ -61,6 +62,23 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
             f"at opset 18 for instance"
         )
     return opset
+
+
+def check_text(model: onnx.ModelProto, path: Path) -> None:
+    """Check that every text is UTF-8: protobuf parses others, and gives bytes where text is due.
+
+    Raises:
+        MemberError: a text is not.
+    """
+    waiting: list[Message] = [model]
+    while waiting:
+        message = waiting.pop()
+        for field, value in message.ListFields():
+            values = [value] if isinstance(value, Message | str | bytes) else value
+            if field.message_type is not None:
+                waiting.extend(values)
+            elif field.type == field.TYPE_STRING and not all(isinstance(v, str) for v in values):
+                raise MemberError(f"{path}: damaged: a {field.name} is not UTF-8. Copy it again")
 
 
 def external_files(model: onnx.ModelProto, path: Path) -> dict[str, Path]:

@@ -505,3 +505,10 @@ def test_a_domain_inside_a_branch_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(MemberError, match="domain evil"):
         open_member(save_member(tmp_path, card, model))
+
+
+def test_a_name_that_is_not_utf8_is_refused(make_member: MakeMember) -> None:
+    path = make_member()
+    path.write_bytes(path.read_bytes().replace(b"matrix", b"m\xe5trix"))
+    with pytest.raises(MemberError, match="is not UTF-8"):
+        open_member(path)
