@@ -256,7 +256,12 @@ def test_an_empty_file_is_refused() -> None:
     assert fault(b"") == "empty"
 
 
-@pytest.mark.parametrize("data", [b"<html>", b"hello", b"%!PS-Adobe", b"version https://git-lfs"])
+@pytest.mark.parametrize(
+    "data",
+    [b"<html>", b"hello", b"version https://git-lfs", b"%!PS-Adobe-3.0 EPSF-3.0", b"8BPS\0\1",
+     b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<?xml version='1.0'?><svg/>",
+     b"\xc5\xd0\xd3\xc6", b"P6 8 8 255 ", b"SIMPLE  ="],
+)  # fmt: skip
 def test_what_is_no_image_is_refused(data: bytes) -> None:
     assert fault(data) == "not an image"
 
