@@ -6,7 +6,10 @@ evaluated.
 """
 
 import json
-import math
+import re
+import reprlib
+import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final, cast, get_args
@@ -16,6 +19,11 @@ from ensemble.spec import MAX_SIDE, Activation, Fit, Interpolation, Preprocess, 
 
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
+MAX_FOLD: Final = 1_000_000
+_LARGEST: Final = sys.float_info.max
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 MAX_CARD_BYTES: Final = 8 * 1024 * 1024
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -85,6 +93,7 @@ def from_json(text: str | bytes, where: str) -> Card:
         raise MemberError(f"{where}: the card has {len(text)} bytes, over {MAX_CARD_BYTES}")
     try:
         record = json.loads(text)
+        json.dumps(record, ensure_ascii=False).encode()  # surrogates could not be written again
     except (ValueError, RecursionError) as error:
         raise MemberError(f"{where}: the card is not JSON: {error}") from error
     return _Reader(where).card(record)
@@ -122,8 +131,8 @@ class _Reader:
             raise self._bad("schema", f"{SCHEMA}", fields.get("schema"))
         heads = self._list(fields, "heads")
         fold = fields.get("fold")
-        if not (fold is None or (_is_int(fold) and cast(int, fold) >= 0)):
-            raise self._bad("fold", "a whole number from 0, or null", fold)
+        if not (fold is None or (_is_int(fold) and 0 <= cast(int, fold) <= MAX_FOLD)):
+            raise self._bad("fold", f"a whole number from 0 to {MAX_FOLD}, or null", fold)
         card = Card(
             name=self._text(fields, "name"),
             family=self._text(fields, "family"),
@@ -168,10 +177,10 @@ class _Reader:
         fields = self._object(record, at)
         self._only(fields, at + ".", _HEAD_FIELDS)
         classes = self._list(fields, "classes")
-        if not classes or not all(isinstance(c, str) and c for c in classes):
-            raise self._bad(f"{at}.classes", "a list of names", classes)
+        if not classes or not all(_is_name(c) for c in classes):
+            raise self._bad(f"{at}.classes", "a list of names without control characters", classes)
         names = cast(list[str], classes)
-        twice = sorted({c for c in names if names.count(c) > 1}) if _has_twins(names) else []
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             raise self._bad(f"{at}.classes", "names that differ", twice)
         task = cast(Task, self._choice(fields, "task", get_args(Task)))
@@ -229,7 +238,7 @@ class _Reader:
     def _as_number(self, value: Json, name: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._bad(name, "a number", value)
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:
             raise self._bad(name, "a finite number", value)
         return float(value)
 
@@ -246,7 +255,7 @@ class _Reader:
         return value
 
     def _bad(self, name: str, expected: str, found: object) -> MemberError:
-        shown = repr(found)
+        shown = _SHORT.repr(found)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
         return MemberError(
             f"{self.where}: card field {name!r}: expected {expected}, found {shown}. Mend the "
@@ -273,9 +282,9 @@ _ACTIVATIONS: Final[Mapping[Task, tuple[Activation, ...]]] = {
 }
 
 
+def _is_name(value: Json) -> bool:
+    return isinstance(value, str) and bool(value) and not _CONTROL.search(value)
+
+
 def _is_int(value: Json) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _has_twins(names: list[str]) -> bool:
-    return len(set(names)) < len(names)

@@ -40,8 +40,14 @@ def list_column(values: Floats) -> pa.FixedSizeListArray:
 
 
 def read_lists(column: pa.ChunkedArray, width: int) -> Floats:
-    """Return a column of fixed-size lists of floats as a read-only (N, width) of its own dtype."""
+    """Return a column of fixed-size lists of floats as a read-only (N, width) of its own dtype.
+
+    Raises:
+        ValueError: a row, or a number in one, is null.
+    """
     flat = column.combine_chunks().flatten()
+    if column.null_count or flat.null_count:
+        raise ValueError("a row, or a number in one, is null")
     dtype = np.dtype(flat.type.to_pandas_dtype())
     _, values = flat.buffers()
     rows = np.frombuffer(values, dtype, len(flat), flat.offset * dtype.itemsize)

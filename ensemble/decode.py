@@ -8,6 +8,7 @@ decoder raises leaves this module as an `ImageError`.
 import io
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ _Decoder: TypeAlias = Callable[[bytes, str, DecodePolicy], _Noted]
 # `DecodePolicy.max_pixels` is checked before each decode, so Pillow's is switched off.
 Image.MAX_IMAGE_PIXELS = None
 
+# Pillow warns of odd metadata, which decides no pixel; whether an image is refused must not depend
+# on the warning filters of whoever runs this.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -49,9 +54,9 @@ def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
         ImageError: the file is not an image, not supported, too large, truncated or corrupt.
     """
     kind = _format(data)
-    warnings = []
+    odd = []
     if suffix and suffix.lower().lstrip(".") not in EXTENSIONS[kind]:
-        warnings.append("extension")
+        odd.append("extension")
     try:
         image, noted = _DECODERS.get(kind, _decode_other)(data, kind, policy)
     except ImageError:
@@ -65,7 +70,7 @@ def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
         cut = re.search("truncat|premature", text, re.IGNORECASE)
         fault = "truncated" if cut else "corrupt"
         raise ImageError("decode", fault, f"{fault} {kind} file: {text}") from error
-    return Decoded(image, (*warnings, *noted))
+    return Decoded(image, (*odd, *noted))
 
 
 _FOREIGN: Final = (
@@ -135,6 +140,8 @@ def _check_size(width: int, height: int, policy: DecodePolicy) -> None:
 def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     _check_size(width, height, policy)
+    if not policy.allow_truncated:
+        _check_length(data, width, height)
     space = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
     notes = []
     try:
@@ -151,6 +158,19 @@ def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
     else:
         image = Image.fromarray(pixels)
     return _turned(image, _jpeg_exif(data), policy, notes), notes
+
+
+def _check_length(data: bytes, width: int, height: int) -> None:
+    """Refuse a JPEG too short for its pixels before memory is taken for them.
+
+    Huffman codes have a bit or more for each block of 8x8 pixels; arithmetic ones may have less.
+    """
+    arithmetic = b"\xff\xc9" in data or b"\xff\xca" in data
+    if not arithmetic and len(data) * 8 < (width // 8) * (height // 8):
+        raise ImageError(
+            "decode", "truncated",
+            f"truncated JPEG file: {len(data)} bytes cannot hold {height}x{width} pixels",
+        )  # fmt: skip
 
 
 def _decode_png(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:

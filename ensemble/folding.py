@@ -1,7 +1,5 @@
 """Composing the folds: labels and groups from tables, hashes from images."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +17,7 @@ from ensemble.predict import Progress
 from ensemble.scoring import Quiet
 from ensemble.session import available_threads
 from ensemble.spec import DecodePolicy
-from ensemble.tables import column_of
+from ensemble.tables import column_of, csv_bytes
 from ensemble.twins import looks_of, near_pairs
 
 
@@ -49,9 +47,7 @@ def split(
         digests = _looked_at(images, folds, progress)
         report = report_folds(truth, folds, groups=groups, digests=digests)
         refuse_leaks(report)
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="\n").writerows([("id", "fold"), *folds.items()])
-        publish_bytes(out, buffer.getvalue().encode())
+        publish_bytes(out, csv_bytes([("id", "fold"), *folds.items()]))
         return report
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))

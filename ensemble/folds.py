@@ -41,6 +41,8 @@ def make_folds(
         UsageError: a class has fewer rows, or there are fewer groups, than folds.
     """
     ids = list(labels)
+    if not ids:
+        raise UsageError("there are no rows to split into folds")
     y = np.array([labels[name] for name in ids])
     classes, counts = np.unique(y, return_counts=True)
     small = [str(c) for c, n in zip(classes, counts, strict=True) if n < k]

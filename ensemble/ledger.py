@@ -5,8 +5,6 @@ its submission. A line that is written again replaces itself, so the file is rew
 appended to: under a lock, which a process that dies gives back, and atomically.
 """
 
-import csv
-import io
 import math
 import os
 from collections import Counter
@@ -19,7 +17,7 @@ from typing import Final
 from ensemble.config import Recipe
 from ensemble.errors import UsageError, few
 from ensemble.files import locked, publish_bytes, sha256_file
-from ensemble.tables import read_table
+from ensemble.tables import csv_bytes, read_table
 from ensemble.weights import Weights
 
 LEDGER: Final = "ledger.csv"
@@ -168,8 +166,5 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def _write(path: Path, header: Sequence[str], lines: Sequence[Mapping[str, str]]) -> None:
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, header, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    publish_bytes(path, buffer.getvalue().encode())
+    rows = [[line.get(name, "") for name in header] for line in lines]
+    publish_bytes(path, csv_bytes([header, *rows]))

@@ -22,6 +22,7 @@ from ensemble.spec import Merge, View
 
 _PROBE: Final = 4
 _PROBE_SEED: Final = 20
+_PROBE_PIXELS: Final = 2**26
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
 _CONCLUSIVE: Final = 8
@@ -155,6 +156,11 @@ def _prove(player: Player, n_views: int) -> None:
     card = player.member.card
     pre = card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
+    if rows * pre.size.height * pre.size.width > _PROBE_PIXELS:
+        raise MemberError(
+            f"{player.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
+            f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
+        )
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
     names |= {h.name: graph.probs_name(h) for h in card.heads}
@@ -214,7 +220,8 @@ def _prove_conversion(member: Member) -> None:
         raise MemberError(f"{member.path}: {error}") from error
     for output, values in before.items():
         bound = _CONVERTED * max(1.0, float(abs(values).max()))
-        difference = float(abs(values - after[output]).max())
+        with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused
+            difference = float(abs(values - after[output]).max())
         if not difference <= bound:
             raise MemberError(
                 f"{member.path}: brought to a newer opset, its output {output!r} changes by "

@@ -17,12 +17,19 @@ from ensemble.card import Card, Head
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
 from ensemble.paths import CHECKPOINTS, is_url
-from ensemble.protos import check_opsets, external_files
+from ensemble.protos import check_opsets, check_text, external_files
 from ensemble.spec import Size
 
 COMPOSED_OPSET: Final = 13
 """Members below this opset are converted to it; the graph around a member needs at least it."""
 
+MAX_BATCH: Final = 4096
+"""The largest batch axis that an export may have frozen."""
+
+_CONVERSION_ERRORS: Final = (
+    RuntimeError, ValueError, LookupError, MemoryError, onnx.checker.ValidationError,
+    onnx.version_converter.ConvertError, onnx.shape_inference.InferenceError,
+)  # fmt: skip
 SIDECAR: Final = ".card.json"
 _LFS: Final = b"version https://git-lfs"
 
@@ -151,6 +158,8 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
 def _read(path: Path) -> bytes:
     if is_url(path):
         raise MemberError(f"{path}: a URL is not a member; download it first")
+    if path.exists() and not path.is_file():
+        raise MemberError(f"{path}: not a regular file")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -172,6 +181,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         model.ParseFromString(data)
     except DecodeError as error:
         raise MemberError(f"{path}: truncated or not an ONNX file ({error})") from error
+    check_text(model, path)
     if not model.graph.node or not model.opset_import:
         raise MemberError(f"{path}: truncated or not an ONNX file (it holds no graph)")
     return model
@@ -224,7 +234,7 @@ def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
         raise MemberError(f"{path}: expected one input, an image; found {names}")
     tensor = inputs[0].type.tensor_type
     if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):
-        kind = TensorProto.DataType.Name(tensor.elem_type)
+        kind = dict(map(reversed, TensorProto.DataType.items())).get(tensor.elem_type, "unknown")
         raise MemberError(f"{path}: its input is {kind}; expected FLOAT or FLOAT16, NCHW")
     dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
     pre = card.preprocess
@@ -236,6 +246,8 @@ def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
         shape = "x".join("?" if d is None else str(d) for d in dims)
         wanted = f"{len(pre.mean)}x{_shown(pre.size, card)}"
         raise MemberError(f"{path}: its input is {shape}; its card says Nx{wanted} (NCHW)")
+    if dims[0] is not None and not 1 <= dims[0] <= MAX_BATCH:
+        raise MemberError(f"{path}: its batch axis is {dims[0]}; expected 1 to {MAX_BATCH}")
     return dims[0]
 
 
@@ -257,7 +269,7 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
 def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.version_converter.convert_version(model, COMPOSED_OPSET)
-    except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
+    except _CONVERSION_ERRORS as error:
         raise MemberError(
             f"{path}: cannot be brought to opset {COMPOSED_OPSET}: {str(error)[:200]}. Export it "
             f"again at opset 18"

@@ -5,6 +5,10 @@ here: ids, classes, NaN and row sums.
 """
 
 import json
+import re
+import struct
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +32,13 @@ ROW_SUM: Final = 2e-3
 """How far a row of probabilities may be from 1: float16 files come that close."""
 
 _ROUNDING: Final = 1e-6
+_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
+_DAMAGED: Final = (
+    OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+    SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
+)  # fmt: skip
+"""What NumPy and pyarrow raise for files that are damaged."""
+
 _ID, _FOLD = "id", "fold"
 
 
@@ -81,7 +92,8 @@ def write(path: Path, oof: Oof) -> None:
         "members": {name: list(hashes) for name, hashes in oof.members.items()},
     }
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
-    publish(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    options = {"compression": "zstd", "write_page_checksum": True}
+    publish(path, lambda temporary: pq.write_table(table, temporary, **options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,7 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
         raise UsageError(f"{path}: expected a .parquet, .csv, .npz or .npy file of predictions")
     try:
         found = reader(path, name or path.stem)
-    except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+    except _DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
@@ -175,10 +187,12 @@ def join(parts: Sequence[Oof]) -> Oof:
 
 
 def _read_parquet(path: Path, name: str) -> Oof:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     columns = table.column_names
     id_column = _ID if _ID in columns else columns[0]
+    if table.column(id_column).null_count:
+        raise ValueError(f"column {id_column!r} has rows without an id")
     ids = tuple(str(i) for i in table.column(id_column).to_pylist())
     folds = _folds(table.column(_FOLD).to_pylist()) if _FOLD in columns else None
     rest = [c for c in columns if c not in (id_column, _FOLD)]
@@ -231,7 +245,7 @@ def _read_csv(path: Path, name: str) -> Oof:
 
 
 def _read_npz(path: Path, name: str, classes: Sequence[str]) -> Oof:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         probs = arrays["probs"].astype(np.float64)
         if "classes" in arrays:
             classes = arrays["classes"].tolist()
@@ -262,6 +276,9 @@ def _read_npy(path: Path, name: str, rows_of: Path | None, classes: Sequence[str
 
 
 def _folds(values: Sequence[object]) -> Indices:
+    odd = [v for v in values if not _WHOLE.fullmatch(str(v))]
+    if odd:
+        raise ValueError(f"a fold is a whole number; found {few([repr(v)[:40] for v in odd])}")
     return np.array([int(str(v)) for v in values], np.int64)
 
 
@@ -271,6 +288,9 @@ def checked(path: object, oof: Oof) -> Oof:
     Raises:
         UsageError: ids stand there twice, or predictions that are none; `path` names them.
     """
+    if not oof.ids or not oof.classes or not oof.families or "" in oof.ids:
+        lacking = "an id is empty" if "" in oof.ids else "expected an id column, classes and rows"
+        raise UsageError(f"{path}: {lacking}")
     if len(set(oof.ids)) < len(oof.ids):
         twice = [name for name, count in Counter(oof.ids).items() if count > 1]
         raise UsageError(f"{path}: ids stand there twice: {few(twice)}")
@@ -371,6 +391,6 @@ def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> 
     if lacking:
         raise UsageError(f"{where}: no fold for {few(lacking)}")
     try:
-        return np.array([int(str(folds[i])) for i in ids], np.int64)
+        return _folds([folds[i] for i in ids])
     except ValueError as error:
-        raise UsageError(f"{where}: a fold is a whole number: {error}") from error
+        raise UsageError(f"{where}: {error}") from error

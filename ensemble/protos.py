@@ -6,14 +6,16 @@ Runtime is known.
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import onnx
+from google.protobuf.message import Message
 from onnx import TensorProto
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from onnx.external_data_helper import uses_external_data
 
 from ensemble.errors import MemberError
 
@@ -21,14 +23,24 @@ MAX_OPSET: Final = 26
 MAX_IR: Final = 13
 MIN_OPSET: Final = 7
 DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+MAX_NODES: Final = 1_000_000
+"""The most nodes of a member whose local functions are written out, as ONNX Runtime does."""
+
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
+_ODD: Final = frozenset("\\*\0")
+"""What no location holds: ONNX Runtime reads addresses of memory from some with a `*`."""
+
+_Key: TypeAlias = tuple[str, str, str]
 
 
 def check_opsets(model: onnx.ModelProto, path: Path) -> int:
     """Return the opset of the standard operators.
 
     Raises:
-        MemberError: an opset or IR too new or too old, or operators of a foreign domain.
+        MemberError: an opset or IR too new or too old, operators of a foreign domain, or functions
+            that call themselves or grow beyond `MAX_NODES`.
     """
+    _check_functions(model, path)
     if model.ir_version > MAX_IR:
         raise MemberError(
             f"{path}: ONNX IR version {model.ir_version}; up to {MAX_IR} is known. Export it "
@@ -36,6 +48,7 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
         )
     imports = [*model.opset_import, *(o for f in model.functions for o in f.opset_import)]
     domains = {o.domain for o in imports} | {n.domain for n in _nodes(model)}
+    domains |= {f.domain for f in model.functions}
     foreign = sorted(domains - set(DOMAINS))
     if foreign:
         raise MemberError(
@@ -51,6 +64,23 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
     return opset
 
 
+def check_text(model: onnx.ModelProto, path: Path) -> None:
+    """Check that every text is UTF-8: protobuf parses others, and gives bytes where text is due.
+
+    Raises:
+        MemberError: a text is not.
+    """
+    waiting: list[Message] = [model]
+    while waiting:
+        message = waiting.pop()
+        for field, value in message.ListFields():
+            values = [value] if isinstance(value, Message | str | bytes) else value
+            if field.message_type is not None:
+                waiting.extend(values)
+            elif field.type == field.TYPE_STRING and not all(isinstance(v, str) for v in values):
+                raise MemberError(f"{path}: damaged: a {field.name} is not UTF-8. Copy it again")
+
+
 def external_files(model: onnx.ModelProto, path: Path) -> dict[str, Path]:
     """Return the files of external data, by the place that the member names.
 
@@ -61,22 +91,33 @@ def external_files(model: onnx.ModelProto, path: Path) -> dict[str, Path]:
     for tensor in _tensors(model):
         if not uses_external_data(tensor):
             continue
-        info = ExternalDataInfo(tensor)
-        data = found.get(info.location) or _external_file(path, info.location)
-        end = (info.offset or 0) + (info.length or 0)
+        location, end = _place_of(tensor, path)
+        data = found.get(location) or _external_file(path, location)
         size = data.stat().st_size
         if end > size:
             raise MemberError(
-                f"{path}: external data {info.location} has {size} bytes; {tensor.name} ends "
+                f"{path}: external data {location} has {size} bytes; {tensor.name} ends "
                 f"at {end}. The file is cut short: copy it again"
             )
-        found[info.location] = data
+        found[location] = data
     return {name: found[name] for name in sorted(found)}
+
+
+def _place_of(tensor: TensorProto, path: Path) -> tuple[str, int]:
+    """Return the file of a tensor's external data, and where in it the tensor ends."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    numbers = [entries.get(key, "0") for key in ("offset", "length")]
+    if len(entries) < len(tensor.external_data) or not all(map(_WHOLE.fullmatch, numbers)):
+        raise MemberError(
+            f"{path}: external data of {tensor.name}: expected a location, and an offset and a "
+            f"length from 0; found {dict(list(entries.items())[:5])}. Export it again"
+        )
+    return entries.get("location", ""), sum(map(int, numbers))
 
 
 def _external_file(path: Path, location: str) -> Path:
     relative = Path(location)
-    if not location or relative.is_absolute() or ".." in relative.parts or "\\" in location:
+    if not location or relative.is_absolute() or ".." in relative.parts or set(location) & _ODD:
         raise MemberError(f"{path}: external data {location!r} lies outside the member's folder")
     data = path.parent / relative
     try:
@@ -94,18 +135,52 @@ def _external_file(path: Path, location: str) -> Path:
     return data
 
 
+def _check_functions(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse functions that call themselves, or that grow without bound when written out."""
+    functions = {(f.domain, f.name, f.overload): f for f in model.functions}
+    sizes: dict[_Key, int] = {}
+    waiting: list[_Key] = list(functions)
+    open_keys: set[_Key] = set()
+    while waiting:
+        key = waiting[-1]
+        nodes = [(n.domain, n.op_type, n.overload) for n in _below(functions[key].node)]
+        unknown = {k for k in nodes if k in functions and k not in sizes}
+        if key in sizes or not unknown:
+            sizes[waiting.pop()] = sum(sizes.get(k, 1) for k in nodes)
+            open_keys.discard(key)
+        elif key in open_keys or unknown & open_keys:
+            raise MemberError(f"{path}: its function {key[1]} calls itself. Export it again")
+        else:
+            open_keys.add(key)
+            waiting.extend(unknown)
+    count = sum(sizes.get((n.domain, n.op_type, n.overload), 1) for n in _below(model.graph.node))
+    if max([count, *sizes.values()]) > MAX_NODES:
+        raise MemberError(
+            f"{path}: over {MAX_NODES} nodes once its functions are written out. Export it again"
+        )
+
+
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """Every node: of the graph, of local functions, and of the graphs inside both."""
-    waiting = [*model.graph.node, *(node for f in model.functions for node in f.node)]
+    yield from _below(model.graph.node)
+    for function in model.functions:
+        yield from _below(function.node)
+        for graph in _graphs(function.attribute_proto):
+            yield from _below(graph.node)
+
+
+def _below(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those of the graphs inside them."""
+    waiting = list(nodes)
     while waiting:
         node = waiting.pop()
         yield node
-        for graph in _inner(node):
+        for graph in _graphs(node.attribute):
             waiting.extend(graph.node)
 
 
-def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
+def _graphs(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.GraphProto]:
+    for attribute in attributes:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
@@ -114,9 +189,10 @@ def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     """Every tensor that may have external data."""
     graphs = [model.graph]
-    for node in _nodes(model):
-        graphs.extend(_inner(node))
-        for attribute in node.attribute:
+    holders = [n.attribute for n in _nodes(model)] + [f.attribute_proto for f in model.functions]
+    for attributes in holders:
+        graphs.extend(_graphs(attributes))
+        for attribute in attributes:
             yield from (attribute.t, *attribute.tensors)
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                 yield from (sparse.values, sparse.indices)

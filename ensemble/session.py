@@ -50,9 +50,13 @@ _RUNTIME_ERRORS: Final = (
     ort.capi.onnxruntime_pybind11_state.InvalidGraph,
     ort.capi.onnxruntime_pybind11_state.NotImplemented,
     ort.capi.onnxruntime_pybind11_state.RuntimeException,
+    ort.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+    ort.capi.onnxruntime_pybind11_state.NoSuchFile,
     ort.capi.onnxruntime_pybind11_state.EPFail,
     RuntimeError,
     ValueError,
+    LookupError,
+    MemoryError,
 )
 
 

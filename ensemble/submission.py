@@ -3,8 +3,6 @@
 Ids are text, byte for byte: `007`, `NA` and `1e5` stay what they are. Rows are joined by id.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +19,7 @@ from ensemble.columns import PREDICTIONS, list_column, text_column
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
-from ensemble.tables import read_table
+from ensemble.tables import csv_bytes, read_table
 
 _SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -142,18 +140,16 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
         )
     order = [list(classes).index(c) for c in sample.columns] if sample.kind != "label" else []
     indices = {name: str(i) for i, name in enumerate(classes)}
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([sample.id_column, *sample.columns])
+    lines = [[sample.id_column, *sample.columns]]
     for name in sample.ids:
         row = rows[name]
         if sample.kind == "label":
-            writer.writerow([name, indices[row.label] if sample.index_labels else row.label])
+            lines.append([name, indices[row.label] if sample.index_labels else row.label])
         elif sample.kind == "binary":
-            writer.writerow([name, *(int(row.probs[c]) for c in order)])
+            lines.append([name, *(str(int(row.probs[c])) for c in order)])
         else:
-            writer.writerow([name, *(_number(row.probs[c], name) for c in order)])
-    return buffer.getvalue().encode()
+            lines.append([name, *(_number(row.probs[c], name) for c in order)])
+    return csv_bytes(lines)
 
 
 def formula_like(ids: Sequence[str]) -> list[str]:
@@ -190,11 +186,9 @@ def write_predictions(
 
 def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
     """Write quarantine.csv: a row for each image without a prediction."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Quarantined)])
-    writer.writerows(list(asdict(q).values()) for q in quarantined)
-    publish_bytes(path, buffer.getvalue().encode("utf-8", "backslashreplace"))
+    header = [f.name for f in fields(Quarantined)]
+    rows = [list(asdict(q).values()) for q in quarantined]
+    publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
 
 
 def _check_ids(path: Path, ids: Sequence[str]) -> None:

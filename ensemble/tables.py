@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,21 +30,35 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageError(f"{path}, line {line}: a NUL byte: UTF-16, perhaps; save it as UTF-8")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = [row for row in reader if row]
+        rows = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
     if not rows:
         raise UsageError(f"{path}: the table is empty")
-    header, body = rows[0], rows[1:]
+    header, body = rows[0][1], [row for _, row in rows[1:]]
     _check_header(path, header)
-    for line, row in enumerate(body, 2):
+    for line, row in rows[1:]:
         if len(row) != len(header):
             raise UsageError(
                 f"{path}, line {line}: {len(row)} columns; the header has {len(header)}"
             )
     return header, body
+
+
+def csv_bytes(rows: Iterable[Iterable[object]], errors: str = "strict") -> bytes:
+    """Write rows as CSV in UTF-8, lines ending in LF; `errors` is as for `str.encode`.
+
+    Before Python 3.13 csv leaves a lone CR within a cell unquoted, where it ends a line for who
+    reads it, unless CR is part of the line's end: so it is, until the rows are joined.
+    """
+    lines = _Lines()
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode(errors=errors)
 
 
 def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str, str]:
@@ -86,6 +100,14 @@ def ids_of(path: Path) -> tuple[str, ...]:
     """
     header, _ = read_table(path)
     return tuple(column_of(path, "id" if "id" in header else header[0]))
+
+
+class _Lines(list[str]):
+    """What a csv.writer writes to: a line for each row."""
+
+    def write(self, line: str) -> None:
+        """Keep a line."""
+        self.append(line)
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

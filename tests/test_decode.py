@@ -3,6 +3,8 @@
 import contextlib
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -277,7 +279,12 @@ def test_an_empty_file_is_refused() -> None:
     assert fault(b"") == "empty"
 
 
-@pytest.mark.parametrize("data", [b"<html>", b"hello", b"%!PS-Adobe", b"version https://git-lfs"])
+@pytest.mark.parametrize(
+    "data",
+    [b"<html>", b"hello", b"version https://git-lfs", b"%!PS-Adobe-3.0 EPSF-3.0", b"8BPS\0\1",
+     b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<?xml version='1.0'?><svg/>",
+     b"\xc5\xd0\xd3\xc6", b"P6 8 8 255 ", b"SIMPLE  ="],
+)  # fmt: skip
 def test_what_is_no_image_is_refused(data: bytes) -> None:
     assert fault(data) == "not an image"
 
@@ -407,3 +414,37 @@ def test_whatever_pillow_raises_is_translated(
 
     monkeypatch.setattr(Image, "open", explode)
     assert fault(encoded(picture())) in ("corrupt", "too large")
+
+
+def test_a_jpeg_too_short_for_its_size_is_refused_before_memory_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = bytearray(encoded(picture(), "JPEG"))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 9000, 9000)
+    monkeypatch.setattr("simplejpeg.decode_jpeg", lambda *_, **__: pytest.fail("decoded"))
+    assert fault(bytes(data)) == "truncated"
+
+
+def test_a_jpeg_of_one_colour_is_long_enough() -> None:
+    flat = Image.new("RGB", (4000, 3000))
+    for options in ({"quality": 1, "optimize": True}, {"quality": 1, "progressive": True}):
+        assert decode(encoded(flat, "JPEG", **options), STRICT).image.size == (4000, 3000)
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_of_pillow_reach_nobody() -> None:
+    code = (
+        "import io, sys, warnings\n"
+        "from ensemble.decode import decode\n"
+        "from ensemble.spec import DecodePolicy\n"
+        "from PIL import Image\n"
+        "stream = io.BytesIO()\n"
+        "Image.new('RGB', (8, 8)).save(stream, 'TIFF')\n"
+        "data = bytearray(stream.getvalue())\n"
+        "at = int.from_bytes(data[4:8], 'little')\n"
+        "data[at : at + 2] = (99).to_bytes(2, 'little')\n"
+        "decode(bytes(data), DecodePolicy())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Warning" not in done.stderr

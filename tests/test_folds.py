@@ -63,6 +63,11 @@ def test_folds_that_cannot_be_made_are_refused(
         make_folds(LABELS, k, groups=groups)
 
 
+def test_no_rows_make_no_folds() -> None:
+    with pytest.raises(UsageError, match="no rows"):
+        make_folds({}, 2)
+
+
 def test_ids_without_a_fold_are_refused() -> None:
     with pytest.raises(UsageError, match="r299"):
         report_folds(LABELS, {n: 0 for n in LABELS if n != "r299"})

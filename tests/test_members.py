@@ -103,7 +103,9 @@ def test_another_folds_external_data_is_refused(tmp_path: Path) -> None:
         open_member(first)
 
 
-@pytest.mark.parametrize("location", ["../outside.data", "/etc/hostname", "a\\b"])
+@pytest.mark.parametrize(
+    "location", ["../outside.data", "/etc/hostname", "a\\b", "a\0b", "*/_ORT_MEM_ADDR_/*"]
+)
 def test_external_data_outside_the_folder_is_refused(tmp_path: Path, location: str) -> None:
     path = external(tmp_path)
     model = onnx.load(path, load_external_data=False)
@@ -371,3 +373,142 @@ def test_few_labels_in_0_to_1_prove_nothing(
     onnx.save(model, path)
     with pytest.raises(MemberError, match="probabilities") if refused else nullcontext():
         begin(path)
+
+
+@pytest.mark.parametrize(
+    "extra", [("offset", "abc"), ("length", "-1"), ("location", "toy-f0.data")]
+)
+def test_external_data_that_is_described_wrongly_is_refused(
+    tmp_path: Path, extra: tuple[str, str]
+) -> None:
+    path = external(tmp_path)
+    model = onnx.load(path, load_external_data=False)
+    key, value = extra
+    entries = model.graph.initializer[0].external_data
+    for at in [i for i, e in enumerate(entries) if e.key == key and key != "location"]:
+        entries[at].value = value
+    if key == "location":
+        entries.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(MemberError, match="external data of matrix: expected"):
+        open_member(path)
+
+
+def function(name: str, *calls: str) -> onnx.FunctionProto:
+    """A local function that calls others, or copies its input."""
+    steps = ["x", *(f"t{n}" for n in range(len(calls) - 1)), "y"]
+    domains = ["" if call == "Identity" else "com.microsoft" for call in calls]
+    nodes = [
+        helper.make_node(call, [steps[n]], [steps[n + 1]], domain=domain)
+        for n, (call, domain) in enumerate(zip(calls, domains, strict=True))
+    ]
+    imports = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_function("com.microsoft", name, ["x"], ["y"], nodes, imports)
+
+
+def calling(folder: Path, *functions: onnx.FunctionProto) -> Path:
+    """A member whose first node calls the last function."""
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.node[0].input[0] = "seen"
+    call = helper.make_node(functions[-1].name, ["image"], ["seen"], domain="com.microsoft")
+    model.graph.node.insert(0, call)
+    model.functions.extend(functions)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return save_member(folder, card, model)
+
+
+def test_a_member_with_local_functions_is_run(tmp_path: Path) -> None:
+    inner, outer = function("A", "Identity"), function("B", "A", "Identity", "A")
+    assert begin(calling(tmp_path, inner, outer)).batch == 4
+
+
+@pytest.mark.parametrize("calls", [[("A", "A")], [("A", "B"), ("B", "A")]])
+def test_functions_that_call_themselves_are_refused(
+    tmp_path: Path, calls: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(MemberError, match="calls itself"):
+        open_member(calling(tmp_path, *(function(*call) for call in calls)))
+
+
+def test_functions_that_double_at_each_step_are_refused(tmp_path: Path) -> None:
+    doubled = [function(f"F{n}", f"F{n - 1}", f"F{n - 1}") for n in range(1, 24)]
+    with pytest.raises(MemberError, match="nodes once its functions are written out"):
+        open_member(calling(tmp_path, function("F0", "Identity"), *doubled))
+
+
+@pytest.mark.parametrize("batch", [-1, 0, 10**12])
+def test_a_batch_axis_that_no_batch_has_is_refused(tmp_path: Path, batch: int) -> None:
+    card = toy_card()
+    with pytest.raises(MemberError, match="batch axis is"):
+        open_member(save_member(tmp_path, card, toy_model(card, batch=batch)))
+
+
+def test_an_input_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    with pytest.raises(MemberError, match="its input is unknown"):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_an_old_member_that_cannot_be_converted_is_refused(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card, opset=9)
+    model.graph.node[1].input[1] = "nowhere"
+    with pytest.raises(MemberError, match="cannot be brought to opset"):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_an_input_too_large_to_probe_is_refused_before_it_is_made(
+    make_member: MakeMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "_PROBE_PIXELS", 4 * 8 * 8 - 1)
+    with pytest.raises(MemberError, match="4 images of 8x8 pixels are more than a probe takes"):
+        begin(make_member())
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ('"eel"|"\\ud800"', "JSON"),
+        ('"eel"|"a\\u0000b"', "control characters"),
+        ('"crop_pct": 1.0|"crop_pct": 1' + "0" * 400, "finite"),
+        ('"fold": 0|"fold": 1' + "0" * 30, "fold"),
+        ('"name": "toy-f0"|"name": ' + "[" * 400 + "]" * 400, "name"),
+    ],
+    ids=["surrogate", "control", "number", "fold", "depth"],
+)
+def test_odd_values_of_a_card_are_refused_by_field(change: str, field: str) -> None:
+    before, after = change.split("|")
+    text = to_json(toy_card())
+    assert before in text
+    with pytest.raises(MemberError, match=field):
+        from_json(text.replace(before, after, 1), "here")
+
+
+def test_a_card_that_names_a_factory_is_refused() -> None:
+    text = to_json(toy_card()).replace('"arch": "toy"', '"arch": "toy", "factory": "os:system"')
+    with pytest.raises(MemberError, match="factory"):
+        from_json(text, "here")
+
+
+def test_a_domain_inside_a_branch_is_refused(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    outputs = [helper.make_tensor_value_info("sly", TensorProto.FLOAT, None)]
+    body = helper.make_graph([helper.make_node("Run", ["image"], ["sly"], domain="evil")], "body",
+                             [], outputs)  # fmt: skip
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(
+        helper.make_node("If", ["yes"], ["never"], then_branch=body, else_branch=body)
+    )
+    with pytest.raises(MemberError, match="domain evil"):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_a_name_that_is_not_utf8_is_refused(make_member: MakeMember) -> None:
+    path = make_member()
+    path.write_bytes(path.read_bytes().replace(b"matrix", b"m\xe5trix"))
+    with pytest.raises(MemberError, match="is not UTF-8"):
+        open_member(path)

@@ -153,6 +153,8 @@ def test_folds_are_read_by_id(tmp_path: Path) -> None:
     [
         ("id,fold\n007,0\n", "no fold for NA, 1e5, b"),
         ("id,fold\n007,x\nNA,0\n1e5,0\nb,0\n", "whole number"),
+        ("id,fold\n007,1_0\nNA,0\n1e5,0\nb,0\n", "whole number; found '1_0'"),
+        (f"id,fold\n007,{'9' * 30}\nNA,0\n1e5,0\nb,0\n", "whole number; found '999"),
         ("id,fold\n007,0\n007,1\n", "line 3: id '007' stands there twice"),
         ("id,part\n007,0\n", "no column 'fold'"),
     ],
@@ -225,3 +227,49 @@ def test_the_command_tunes_on_an_array_as_on_a_table(
     assert '"ant"' in capsys.readouterr().out
     assert ensemble(*asked, *named, "--oof", "bee.csv") == 2
     assert "--rows-of goes with a .npy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,cat,dog\n", "classes and rows"),
+        ("id,fold\na,0\n", "classes and rows"),
+        ("id,cat,dog\n,0.5,0.5\n", "an id is empty"),
+    ],
+)
+def test_predictions_of_nothing_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path / "p.csv")
+
+
+def test_an_id_that_is_null_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a", None], "cat": [0.5, 0.5], "dog": [0.5, 0.5]})
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(UsageError, match="without an id"):
+        read(tmp_path / "p.parquet")
+
+
+def test_a_probability_that_is_null_is_refused(tmp_path: Path) -> None:
+    column = pa.array([[1.0, None], [0.5, 0.5]], pa.list_(pa.float32(), 2))
+    pq.write_table(pa.table({"id": ["a", "b"], "probs": column}), tmp_path / "p.parquet")
+    with pytest.raises(UsageError, match="is null"):
+        read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "npz"])
+def test_damaged_files_of_predictions_are_refused_or_whole(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"p.{kind}"
+    if kind == "npz":
+        np.savez(path, ids=IDS, probs=probs(), classes=CLASSES)
+    else:
+        write(path, oof())
+    whole, data = read(path), path.read_bytes()
+    for at in range(0, len(data), 7):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        try:
+            found = read(path)
+        except UsageError:
+            continue
+        for values in found.families.values():
+            np.testing.assert_array_equal(values, next(iter(whole.families.values())))

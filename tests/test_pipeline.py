@@ -554,3 +554,36 @@ def test_a_run_can_be_voted_on_from_another_folder(members: list[Path], images: 
         with pytest.raises(SystemExit) as done:
             main(["vote", "../out", "--store", "../.ensemble", "--out", "again"])
     assert done.value.code == 0
+
+
+def test_nothing_of_the_environment_is_written(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2hunter2")
+    submit(members, images)
+    written = [p for folder in ("out", ".ensemble") for p in Path(folder).rglob("*") if p.is_file()]
+    assert written
+    assert not any(b"hunter2" in p.read_bytes() for p in written)
+
+
+def test_ids_never_become_file_names(members: list[Path], images: Path, tmp_path: Path) -> None:
+    lines = ["id,path", "../../evil,images/img1.png", "/tmp/evil,images/img2.png"]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    before = set(tmp_path.rglob("*"))
+    result = submit(members, tmp_path / "list.csv", "runs/out")
+    assert set(result.ids) == {"../../evil", "/tmp/evil"}
+    new = set(tmp_path.rglob("*")) - before
+    assert {p.relative_to(tmp_path).parts[0] for p in new} == {"runs", ".ensemble"}
+    assert not list(tmp_path.parent.rglob("*evil*"))
+
+
+def test_ids_that_look_like_formulas_are_warned_of_and_kept(
+    members: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_images(tmp_path / "images", 1)
+    (tmp_path / "images" / "img1.png").rename(tmp_path / "images" / "=1+1.png")
+    with pytest.raises(SystemExit) as done:
+        main(["run", "--members", str(members[0]), "--images", "images", "--out", "out"])
+    assert done.value.code == 0
+    assert "'=1+1': a spreadsheet" in " ".join(capsys.readouterr().err.split())
+    assert Path("out/submission.csv").read_text().splitlines()[1].startswith("=1+1,")
