@@ -14,6 +14,6 @@ def test_a_killed_run_gives_the_same_bytes_when_it_is_started_again() -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    rows = [line for line in done.stdout.splitlines() if line.startswith(("| run |", "| oof |"))]
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("| run", "| oof"))]
     assert len(rows) == 1
     assert "| right | 1 |" in rows[0]

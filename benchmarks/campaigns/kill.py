@@ -1,17 +1,21 @@
 """Kill runs at random, and break each step of the commit; print what became of them.
 
-    python benchmarks/campaigns/kill.py --kills 200 --seed 20
+    python benchmarks/campaigns/kill.py --kills 200 --seed 20 --stride 0
+    python benchmarks/campaigns/kill.py --kills 0
 
-Random: kill -9 of the supervisor or its worker, over `run` and `oof`, each on the store that the
-one before left. Steps: at each call of the commit recipe, a kill, an exception and a full disk.
-Then the same command is started again: its results must be those of an unbroken run, byte for
-byte, and no temporary file may be left.
+Random: kill -9 of the supervisor or its worker, over `run` and `oof`, when the store holds a random
+number of parts; only kills that met a living process count. Three in ten go on with the store that
+the one before left: they kill a resume. Steps: at each call of the commit recipe, a kill, an
+exception and a full disk. Then the same command is started again: its results must be those of an
+unbroken run, byte for byte, and no temporary file may be left.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,10 +46,10 @@ import atexit
 MAIN = "from ensemble.cli import main; main()"
 
 
-def commands(folder: Path) -> dict[str, list[str]]:
-    """The commands, by name."""
+def commands(folder: Path, shard: int = 16) -> dict[str, list[str]]:
+    """The commands, by name; 26 parts are written, or with shards of 128 images 4."""
     pair = [str(ZOO / "resnet-f0.onnx"), str(ZOO / "vgg-f0.onnx")]
-    more = ["--device", "cpu", "--shard-size", "32", "--store", str(folder / "store")]
+    more = ["--device", "cpu", "--shard-size", str(shard), "--store", str(folder / "store")]
     run = ["run", "--members", *pair, "--images", str(ZOO / "images"), "--output", "probs",
            "--out", str(folder / "out"), *more]  # fmt: skip
     folds = folder / "folds.csv"
@@ -83,28 +87,41 @@ def verdict(folder: Path, name: str, args: list[str], expected: bytes) -> str:
 def random_kills(folder: Path, kills: int, rng: random.Random, expected: dict[str, bytes]) -> None:
     """Kill at random moments, of the supervisor or its worker; print the tally."""
     tally: Counter[tuple[str, str, str]] = Counter()
-    for _ in range(kills):
+    while tally.total() < kills:
         name, victim = rng.choice(["run", "oof"]), rng.choice(["supervisor", "worker"])
-        if rng.random() < 0.3:
+        resumed = rng.random() < 0.3
+        if not resumed:
             shutil.rmtree(folder / "store", ignore_errors=True)
         args = commands(folder)[name]
-        process = start(MAIN, args)
-        time.sleep(rng.uniform(0.15, 1.0))
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        worker = children.read_text().split() if process.poll() is None else []
-        if victim == "worker" and worker:
-            os.kill(int(worker[0]), 9)
-        elif process.poll() is None:
-            process.kill()
-        process.wait()
-        tally[name, victim, verdict(folder, name, args, expected[name])] += 1
+        if killed(folder, args, victim, rng):
+            title = f"{name}, resumed" if resumed else name
+            tally[title, victim, verdict(folder, name, args, expected[name])] += 1
     report("random kills", tally)
+
+
+def killed(folder: Path, args: list[str], victim: str, rng: random.Random) -> bool:
+    """Start a command, and kill it or its worker at some part; tell whether that met it alive."""
+    goal = rng.randrange(26)
+    process = start(MAIN, args)
+    while process.poll() is None and len(list(folder.glob("store/*/*/part-*.json"))) < goal:
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, 0.02 if goal else 1.0))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    found = children.read_text().split() if process.poll() is None else []
+    pids = {"supervisor": [process.pid] if process.poll() is None else [], "worker": found}[victim]
+    for pid in pids[:1]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+            code = process.wait()
+            return victim == "worker" or code == -signal.SIGKILL
+    process.wait()
+    return False
 
 
 def broken_steps(folder: Path, stride: int, expected: dict[str, bytes]) -> None:
     """Break each step of the recipe in each way; print the tally."""
     tally: Counter[tuple[str, str, str]] = Counter()
-    for name, args in commands(folder).items():
+    for name, args in commands(folder, 128).items():
         for kind in ("kill", "raise", "full"):
             for at in range(0, 10_000, stride):
                 shutil.rmtree(folder / "store", ignore_errors=True)
