@@ -135,7 +135,7 @@ class OnnxScorer:
         """Return other outputs of the graph, by the names that the caller gives them."""
         try:
             values = self._session.run(list(names.values()), {self._input: images})
-        except (MemoryError, *_RUNTIME_ERRORS) as error:
+        except _RUNTIME_ERRORS as error:
             if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
                 raise OutOfMemoryError(f"out of memory: {_first_line(error)}") from error
             raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
