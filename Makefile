@@ -62,6 +62,7 @@ bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see ben
 	$(BIN)/python benchmarks/bench_footprint.py
 	$(BIN)/python benchmarks/bench_int8.py
 	$(BIN)/python benchmarks/bench_blend.py
+	$(BIN)/python benchmarks/bench_tune.py
 	$(BIN)/python benchmarks/bench_honest.py
 
 zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: 40 minutes)

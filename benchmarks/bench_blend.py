@@ -1,39 +1,56 @@
-"""Blend weights from the same OOFs, scored on the same held-out test images.
+"""Blend weights from the same OOFs, beside what peers and scripts find.
 
-    python benchmarks/bench_blend.py [--peers PYTHON]
+    python benchmarks/bench_blend.py [--peers PYTHON] [--only zoo golden noise tie]
 
-The fashion zoo's four families: weights are fitted on OOF rows, all 60 000 or random parts of
+zoo: the fashion zoo's four families. Weights are fitted on OOF rows, all 60 000 or random parts of
 them, and scored on the 10 000 test images, where each family is the mean of its folds. Printed is
 the gain on the test images over the plain mean, in points of accuracy or thousandths of log-loss;
 of parts the mean and its standard error.
 
---peers names the interpreter of an environment with autogluon.core 1.6, whose greedy ensemble
-selection is then shown too.
+golden: four families whose best blend is known, scored on the rows they were fitted on. noise: 40
+families of noise, where the nested AUC must be near 0.5. tie: few rows and many equally good
+blends; counted are the weights that the orders of the families give.
+
+--peers names the interpreter of an environment with the peers; peers.py says how to make it.
+hillclimbers takes one number a row, so it has no answer for ten classes.
 """
 
 import argparse
-import json
-import subprocess
-import tempfile
+import sys
 import time
-from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
+from contestants import PEERS, Fitter, Peer, contestants
 
-from ensemble import gate, metrics, oof, pools
+import ensemble
+from ensemble import gate, metrics, oof
 from ensemble.metrics import Metric
 from ensemble.tables import column_of
 from ensemble.tuning.evidence import tune
-from ensemble.tuning.fit import Blend, fit, uniform
+from ensemble.tuning.fit import uniform
 
-HERE = Path(__file__).parent
-FASHION = HERE.parent / "models_zoo" / "fashion"
+REPOSITORY = Path(__file__).parents[1]
+FASHION = REPOSITORY / "models_zoo" / "fashion"
 UNITS = {"accuracy": 100.0, "log_loss": 1000.0}
+FOLDS = 5
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
-Fitter = Callable[[np.ndarray, np.ndarray, np.ndarray, Metric], Blend]
+Fitters = dict[str, Fitter]
+
+sys.path.insert(0, str(REPOSITORY / "tests"))
+from blends import golden, noise, tied  # noqa: E402
+
+
+def metric_of(name: str) -> Metric:
+    """Return a metric of classes."""
+    return metrics.metric_of(name, "classification")
+
+
+def heading(*columns: str) -> str:
+    """Return the first two lines of a table."""
+    return f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
 
 
 def load() -> tuple[list[str], Rows, tuple[np.ndarray, np.ndarray]]:
@@ -44,57 +61,8 @@ def load() -> tuple[list[str], Rows, tuple[np.ndarray, np.ndarray]]:
     test = oof.read(FASHION / "test_predictions.parquet")
     truth = gate.truth_of(test.ids, column_of(FASHION / "test_labels.csv", "label"), test.classes)
     names = list(found.families)
-    stacks = (np.stack([each.families[n] for n in names]) for each in (found, test))
-    first, second = stacks
+    first, second = (np.stack([each.families[n] for n in names]) for each in (found, test))
     return names, (first, y, found.folds), (second, truth)
-
-
-def plain(stack: np.ndarray, y: np.ndarray, folds: np.ndarray, metric: Metric) -> Blend:
-    """Weigh all alike."""
-    return uniform(len(stack))
-
-
-def best_single(stack: np.ndarray, y: np.ndarray, folds: np.ndarray, metric: Metric) -> Blend:
-    """Take the family with the best OOF score."""
-    gains = [metric.gain(metric.score(y, probs), 0) for probs in stack]
-    return Blend("linear", np.eye(len(stack))[int(np.argmax(gains))])
-
-
-def ours(stack: np.ndarray, y: np.ndarray, folds: np.ndarray, metric: Metric) -> Blend:
-    """Do what `ensemble tune-weights` does."""
-    return tune(stack, y, metric, folds=folds).blend
-
-
-def of_pool(pool: str, *, polish: bool = False) -> Fitter:
-    """Fit one pool, without asking for evidence."""
-    return lambda stack, y, _, metric: fit(stack, y, metric, pool, polish=polish)
-
-
-def nelder_mead(stack: np.ndarray, y: np.ndarray, folds: np.ndarray, metric: Metric) -> Blend:
-    """Search the metric itself as blending scripts do, from uniform weights."""
-
-    def loss(free: np.ndarray) -> float:
-        weights = np.abs(free) / np.abs(free).sum()
-        return metric.gain(0, metric.score(y, pools.linear(stack, weights)))
-
-    found = np.abs(minimize(loss, np.full(len(stack), 0.25), method="Nelder-Mead").x)
-    return Blend("linear", found / found.sum())
-
-
-def peer(name: str, interpreter: str) -> Fitter:
-    """Ask a peer in its own environment."""
-
-    def ask(stack: np.ndarray, y: np.ndarray, folds: np.ndarray, metric: Metric) -> Blend:
-        with tempfile.TemporaryDirectory() as folder:
-            path = f"{folder}/in.npz"
-            np.savez(path, stack=stack, y=y)
-            command = [interpreter, str(HERE / "peers.py"), path, name, metric.name]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-        answer = json.loads(done.stdout.splitlines()[-1])
-        ask.seconds = answer["seconds"]
-        return Blend("linear", np.array(answer["weights"]))
-
-    return ask
 
 
 def parts(rows: int, count: int, repetitions: int) -> list[np.ndarray]:
@@ -105,49 +73,131 @@ def parts(rows: int, count: int, repetitions: int) -> list[np.ndarray]:
     return [np.sort(rng.choice(rows, count, replace=False)) for _ in range(repetitions)]
 
 
+def zoo(fitters: Fitters, counts: list[int], repetitions: int) -> None:
+    """Print a table a metric, of gains on the test images, and the weights of all rows."""
+    names, found, test = load()
+    print(f"families: {', '.join(names)}")
+    for name, unit in UNITS.items():
+        metric = metric_of(name)
+        base = metric.score(test[1], uniform(len(names)).probs(test[0]))
+        print(f"\n{name}, uniform {base:.5f}; gain on the test images times {unit:.0f}\n")
+        columns = [f"n = {count}" for count in counts]
+        print(heading(*columns, "seconds at the largest", "weights at the largest"))
+        for title, fitter in fitters.items():
+            if title == PEERS["hillclimbers"]:
+                print(f"| {title} |{' n/a |' * (len(counts) + 2)}")
+                continue
+            cells = []
+            for count in counts:
+                chosen = parts(len(found[1]), count, repetitions)
+                cell, seconds, weights = gained(
+                    fitter, metric, found, test=test, chosen=chosen, unit=unit
+                )
+                cells.append(cell)
+            told = " ".join(f"{w:.2f}" for w in weights)
+            print(f"| {title} | {' | '.join(cells)} | {seconds:.2f} | {told} |", flush=True)
+
+
+def gained(
+    fitter: Fitter,
+    metric: Metric,
+    found: Rows,
+    *,
+    test: tuple[np.ndarray, np.ndarray],
+    chosen: list[np.ndarray],
+    unit: float,
+) -> tuple[str, float, np.ndarray]:
+    """Return the mean gain over the parts as text, and the last part's seconds and weights."""
+    stack, y, folds = found
+    held_out, truth = test
+    base = metric.score(truth, uniform(len(stack)).probs(held_out))
+    gains = []
+    for rows in chosen:
+        begun = time.perf_counter()
+        blend = fitter(stack[:, rows], y[rows], folds[rows], metric)
+        seconds = getattr(fitter, "seconds", time.perf_counter() - begun)
+        gains.append(unit * metric.gain(metric.score(truth, blend.predicted(held_out)), base))
+    error = np.std(gains, ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0
+    return f"{np.mean(gains):+.2f}" + (f" ± {error:.2f}" if error else ""), seconds, blend.weights
+
+
+def on_golden(fitters: Fitters) -> None:
+    """Print what each reaches on the rows it was fitted on, metric by metric."""
+    stack, y = golden()
+    folds = np.arange(len(y)) % FOLDS
+    wanted = [metric_of(name) for name in ("auc", "log_loss", "accuracy")]
+    print("\ngolden: in-sample scores\n")
+    print(heading(*(metric.name for metric in wanted)))
+    for title, fitter in fitters.items():
+        blends = [fitter(stack, y, folds, metric) for metric in wanted]
+        scores = [m.score(y, b.predicted(stack)) for m, b in zip(wanted, blends, strict=True)]
+        print(f"| {title} | {' | '.join(f'{score:.6f}' for score in scores)} |", flush=True)
+
+
+def on_noise(fitters: Fitters) -> None:
+    """Print the in-sample AUC, and that of folds predicted by a blend of the other folds."""
+    stack, y = noise()
+    folds, auc = np.arange(len(y)) % FOLDS, metric_of("auc")
+    seen = tune(stack, y, auc, folds=folds).evidence
+    print("\nnoise: AUC\n")
+    print(heading("in-sample", "nested", "verdict"))
+    for title, fitter in fitters.items():
+        apparent = auc.score(y, fitter(stack, y, folds, auc).predicted(stack))
+        nested = np.empty(stack.shape[1:])
+        for fold in range(FOLDS):
+            held = folds == fold
+            blend = fitter(stack[:, ~held], y[~held], folds[~held], auc)
+            nested[held] = blend.predicted(stack[:, held])
+        verdict = seen.verdict if title == "ensemble tune-weights" else "none given"
+        print(f"| {title} | {apparent:.3f} | {auc.score(y, nested):.3f} | {verdict} |", flush=True)
+
+
+def on_tie(fitters: Fitters) -> None:
+    """Print how many different weights the orders of the families give."""
+    stack, y = tied()
+    orders = np.array(list(permutations(range(len(stack)))))
+    accuracy = metric_of("accuracy")
+    print(f"\ntie: different weights over {len(orders)} orders of the families\n")
+    print(heading("different weights"))
+    found = {"ensemble tune-weights --polish always": named_weights(stack, y, orders)}
+    for title, fitter in fitters.items():
+        if isinstance(fitter, Peer):
+            found[title] = fitter.ask(stack, y, orders, accuracy)
+        elif title.startswith("Nelder-Mead"):
+            found[title] = np.array([fitter(stack[o], y, y, accuracy).weights for o in orders])
+    for title, weights in found.items():
+        by_family = np.take_along_axis(weights, np.argsort(orders, 1), 1)
+        print(f"| {title} | {len(np.unique(by_family.round(9), axis=0))} |", flush=True)
+
+
+def named_weights(stack: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """Return our weights (P, M) of families given in each order; the door sorts them by name."""
+    ids = tuple(map(str, range(len(y))))
+    labels = {name: str(c) for name, c in zip(ids, y, strict=True)}
+    alone = [oof.Oof(ids, ("0", "1"), {f"m{m}": probs}) for m, probs in enumerate(stack)]
+    weights = []
+    for order in orders:
+        joined = oof.join([alone[m] for m in order])
+        found = ensemble.tune_weights(joined, labels, metric="accuracy", polish="always")
+        weights.append([found.families[f"m{m}"] for m in order])
+    return np.array(weights)
+
+
 def main() -> None:
-    """Print a table a metric."""
+    """Print the tables."""
+    tables = ("zoo", "golden", "noise", "tie")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--peers", help="the interpreter of an environment with autogluon.core")
+    parser.add_argument("--peers", help="the interpreter of the peers' environment")
+    parser.add_argument("--only", nargs="+", choices=tables, default=tables)
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--rows", nargs="+", type=int, default=[500, 2000, 10_000, 60_000])
     args = parser.parse_args()
-    names, (stack, y, folds), (held_out, truth) = load()
-    fitters: dict[str, Fitter] = {
-        "uniform": plain,
-        "best single": best_single,
-        "ensemble tune-weights": ours,
-        "log-linear pool": of_pool("log-linear"),
-        "linear pool": of_pool("linear"),
-        "linear pool, polished": of_pool("linear", polish=True),
-        "Nelder-Mead on the metric": nelder_mead,
-    }
-    if args.peers:
-        fitters["AutoGluon, 25 picks"] = peer("autogluon", args.peers)
-    print(f"families: {', '.join(names)}")
-    for name, unit in UNITS.items():
-        metric = metrics.metric_of(name, "classification")
-        base = metric.score(truth, uniform(len(names)).probs(held_out))
-        print(f"\n{name}, uniform {base:.5f}; gain on the test images times {unit:.0f}\n")
-        columns = [f"n = {count}" for count in args.rows]
-        print(
-            f"| | {' | '.join(columns)} | seconds at the largest |\n|---|"
-            + "---|" * (len(columns) + 1)
-        )
-        for title, fitter in fitters.items():
-            cells = []
-            for count in args.rows:
-                gains = []
-                for rows in parts(len(y), count, args.repetitions):
-                    begun = time.perf_counter()
-                    blend = fitter(stack[:, rows], y[rows], folds[rows], metric)
-                    seconds = getattr(fitter, "seconds", time.perf_counter() - begun)
-                    found = metric.score(truth, blend.predicted(held_out))
-                    gains.append(unit * metric.gain(found, base))
-                error = np.std(gains, ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0
-                spread = f" ± {error:.2f}" if error else ""
-                cells.append(f"{np.mean(gains):+.2f}{spread}")
-            print(f"| {title} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
+    fitters = contestants(args.peers)
+    if "zoo" in args.only:
+        zoo(fitters, args.rows, args.repetitions)
+    for name, show in {"golden": on_golden, "noise": on_noise, "tie": on_tie}.items():
+        if name in args.only:
+            show(fitters)
 
 
 if __name__ == "__main__":
