@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.metrics import CLASSIFICATION, TOP, Metric, confusion
+from ensemble.metrics import CLASSIFICATION, METRICS, TOP, Metric, Truth, confusion
+from ensemble.oof import Elsewhere, read
+from ensemble.spec import Task
 from ensemble.tables import column_of, read_table
+from ensemble.truth import read_truth
 
 _ROUNDING: Final = 1e-6
+_SCORED: Final = "submission"
 _SEED: Final = 20
 _DRAWS: Final = 1000
 _LEAST_DRAWS: Final = 200
@@ -36,7 +40,8 @@ class Line:
 class Scorecard:
     """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
 
-    `rescaled` rows of probabilities did not sum to 1, and were divided by their sum to be scored.
+    Labels and values have no such matrix: then `counts` is (0, 0). `rescaled` rows of
+    probabilities did not sum to 1, and were divided by their sum to be scored.
     """
 
     rows: int
@@ -86,6 +91,32 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     )
 
 
+def score_values(
+    submission: Path, labels: Path, task: Task, label_column: str = "label"
+) -> Scorecard:
+    """Score a submission of a multilabel task or a regression, joined by id.
+
+    Args:
+        submission: A CSV: the id, then a column a class: probabilities, 0 and 1, or values.
+        labels: A CSV as `truth.read_truth` takes it.
+        task: "multilabel" or "regression".
+        label_column: The column of a single target.
+
+    Raises:
+        UsageError: ids without a label, columns that differ, or values that are none.
+    """
+    found = read(submission, _SCORED, Elsewhere(task=task))
+    y, values = read_truth(labels, found, label_column), found.families[_SCORED]
+    labels_only = task == "multilabel" and bool(np.isin(values, (0, 1)).all())
+    mixed = task == "regression" or bool(((y == 0).any(0) & (y == 1).any(0)).all())
+    lines = [
+        _line(metric, y, values)
+        for metric in METRICS[task].values()
+        if (metric.by_label or not labels_only) and (mixed or metric.by_label)
+    ]
+    return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
+
+
 def _predicted(
     path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
 ) -> tuple[Pooled, tuple[str, ...]]:
@@ -121,7 +152,7 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
     ]
 
 
-def _line(metric: Metric, y: Indices, probs: Pooled) -> Line:
+def _line(metric: Metric, y: Truth, probs: Pooled) -> Line:
     rng = np.random.default_rng(_SEED)
     draws = max(_LEAST_DRAWS, min(_DRAWS, _WORK // probs.size))
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw may lack a class

@@ -1,5 +1,6 @@
 """A submission's scores are those of scikit-learn, joined by id."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from conftest import ensemble
 
 from ensemble.errors import UsageError
 from ensemble.picture import draw_scores
-from ensemble.scorecard import Line, Scorecard, score_submission
+from ensemble.scorecard import Line, Scorecard, score_submission, score_values
 
 CLASSES = ("cat", "dog", "eel", "fox")
 ROWS = 200
@@ -121,3 +122,45 @@ def test_the_command_draws_a_picture(capsys: pytest.CaptureFixture[str]) -> None
     assert ensemble("score", "probs.csv", "labels.csv", "--png", "scores.png", "--json") == 0
     assert Path("scores.png").exists()
     assert capsys.readouterr().out.startswith("{")
+
+
+def tables(folder: Path, submission: str, labels: str) -> tuple[Path, Path]:
+    (folder / "s.csv").write_text(submission)
+    (folder / "l.csv").write_text(labels)
+    return folder / "s.csv", folder / "l.csv"
+
+
+RAIN = "id,fog,rain\nc,0,0\na,0,1\nb,1,0\n"
+
+
+def test_labels_are_scored_as_scikit_learn_does(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,fog\na,0.9,0.2\nb,0.4,0.6\nc,0.7,0.1\n", RAIN)
+    card = score_values(*given, "multilabel")
+    y, p = np.array([[1, 0], [0, 1], [0, 0]]), np.array([[0.9, 0.2], [0.4, 0.6], [0.7, 0.1]])
+    scores = {line.metric: line.score for line in card.lines}
+    assert scores["auc"] == pytest.approx(sk.roc_auc_score(y, p), abs=1e-12)
+    assert scores["map"] == pytest.approx(sk.average_precision_score(y, p), abs=1e-12)
+    assert scores["f1"] == pytest.approx(sk.f1_score(y, p >= 0.5, average="macro"), abs=1e-12)
+    assert card.counts.size == 0
+
+
+def test_labels_that_are_given_have_no_ranking(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,fog\na,1,0\nb,0,1\nc,1,0\n", RAIN)
+    assert [line.metric for line in score_values(*given, "multilabel").lines] == ["f1"]
+
+
+def test_values_are_scored_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tables(tmp_path, "id,age\na,30\nb,50\n", "id,age\nb,47\na,31\n")
+    assert ensemble("score", *given, "--task", "regression", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["mae"]["score"] == pytest.approx(2)
+    assert scores["rmse"]["score"] == pytest.approx(np.sqrt(5))
+    assert ensemble("score", *given, "--task", "regression", "--png", "x.png") == 2
+
+
+def test_columns_that_differ_from_the_labels_are_refused(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,snow\na,1,0\nb,0,1\nc,1,0\n", RAIN)
+    with pytest.raises(UsageError, match="fog"):
+        score_values(*given, "multilabel")

@@ -154,7 +154,8 @@ def main() -> None:
         for command, args in commands(folder).items():
             start(MAIN, args).wait()
             expected[command] = results(folder, command)
-        random_kills(folder, flags.kills, random.Random(flags.seed), expected)
+        if flags.kills:
+            random_kills(folder, flags.kills, random.Random(flags.seed), expected)
         if flags.stride:
             broken_steps(folder, flags.stride, expected)
     print(f"\nseed {flags.seed}, {time.time() - began:.0f} s")

@@ -13,10 +13,12 @@ from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
     from ensemble.scorecard import Scorecard
+    from ensemble.spec import Task
 
 _SCORING: Final = {
     "labels": "LABELS",
     "label_column": "--label-col",
+    "task": "--task",
     "as_json": "--json",
     "png": "--png",
 }
@@ -27,6 +29,8 @@ _SCORING: Final = {
 @click.argument("submission", metavar="SUBMISSION|RUN", type=click.Path(path_type=Path))
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
+@click.option("--task", default="classification", show_default=True, help="What it predicts.",
+              type=click.Choice(["classification", "multilabel", "regression"]))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 @click.option("--png", type=click.Path(path_type=Path),
               help="Draw the confusion matrix and the scores into this file.")  # fmt: skip
@@ -37,6 +41,7 @@ def score_command(
     labels: Path | None,
     label_column: str,
     *,
+    task: "Task",
     as_json: bool,
     png: Path | None,
     public: float | None,
@@ -49,7 +54,7 @@ def score_command(
     The other form, `ensemble score --public 0.812 RUN`, scores nothing: it records the public
     score of a run's folder in the ledger.
     """
-    from ensemble.scorecard import score_submission
+    from ensemble.scorecard import score_submission, score_values
 
     if public is not None:
         _record_public(submission, public)
@@ -59,7 +64,12 @@ def score_command(
             "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
             "NUMBER RUN"
         )
-    card = score_submission(submission, labels, label_column)
+    if task == "classification":
+        card = score_submission(submission, labels, label_column)
+    elif png is not None:
+        raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
+    else:
+        card = score_values(submission, labels, task, label_column)
     if png is not None:
         from ensemble.picture import draw_scores
 

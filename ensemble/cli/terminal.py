@@ -210,6 +210,8 @@ def say_scores(card: "Scorecard") -> None:
     if card.rescaled:
         click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
     console.print(scores)
+    if not card.counts.size:
+        return
     if len(card.classes) > _WIDEST:
         console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
         return
