@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ensemble.nets import ExportSpec
     from ensemble.quantizing import Quantized
 
+Value = TypeVar("Value")
 Given = Weights | Mapping[str, float] | str | Path | None
 Paths = str | Path | Iterable[str | Path]
 
@@ -272,13 +273,13 @@ def tune_weights(
     if task not in (None, joined.task):
         raise UsageError(f"the predictions are {joined.task}, not {task}")
     if folds is not None:
-        placed = {str(name): fold for name, fold in folds.items()}
+        placed = _by_id(folds, "folds")
         joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
     y = given_truth(_rows(labels, joined.classes), joined)
     order = blending.TuneOrder((), Path(), metric, pool=pool, polish=polish)
     numbers = None
     if groups is not None:
-        texts = {str(name): str(group) for name, group in groups.items()}
+        texts = {name: str(group) for name, group in _by_id(groups, "groups").items()}
         numbers = gate.groups_of(joined.ids, texts, joined.folds)
     weights = blending.weigh(joined, y, order, numbers, progress or Quiet())
     if holdout is None:
@@ -371,16 +372,28 @@ def _rows(
     import pandas as pd
 
     if not isinstance(labels, pd.DataFrame):
-        return {str(name): (label,) for name, label in labels.items()}
+        return {name: (label,) for name, label in _by_id(labels, "labels").items()}
     frame = labels.rename(columns=str)
     if sorted(frame.columns) != sorted(classes):
         raise UsageError(
             f"labels have the columns {few(list(frame.columns))}; the classes are {few(classes)}"
         )
-    ids = [str(name) for name in frame.index]
-    if len(set(ids)) < len(ids):
-        raise UsageError("labels: ids stand there twice in the index")
-    return dict(zip(ids, frame[list(classes)].itertuples(index=False, name=None), strict=True))
+    rows = frame[list(classes)].itertuples(index=False, name=None)
+    return _without_twins(zip(map(str, frame.index), rows, strict=True), "labels")
+
+
+def _by_id(given: "Mapping[str, Value] | pd.Series[Any]", what: str) -> dict[str, Value]:
+    return _without_twins(((str(name), value) for name, value in given.items()), what)
+
+
+def _without_twins(pairs: Iterable[tuple[str, Value]], what: str) -> dict[str, Value]:
+    """Return values by id, and refuse an id that stands there twice."""
+    found: dict[str, Value] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UsageError(f"{what}: id {name!r} stands there twice")
+        found[name] = value
+    return found
 
 
 def _oof(given: "Oof | Mapping[str, pd.DataFrame]", task: Task = "classification") -> Oof:

@@ -37,7 +37,7 @@ from ensemble.votes import Entry, hashes_of, votes_from
 from ensemble.voting import fuse
 from ensemble.weights import Decision, Polish, Pool, Weights, check_fits
 
-_OF_PROBABILITIES: Final = ("log_loss", "brier", "qwk", "rmse", "mae")
+_NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,12 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
     Raises:
         UsageError: rows that the weights were tuned on, or other families, members or classes.
     """
-    if weights.pool == "rank" or holdout.task != "classification":
-        raise UsageError("--holdout: ranks, labels and values have no temperature; classes have")
+    rule = weights.decision
+    if weights.pool == "rank" or holdout.task != "classification" or rule.cut_points:
+        raise UsageError(
+            "--holdout: ranks, labels and values have no temperature, and cut points belong to "
+            "theirs; leave it out"
+        )
     if seen := sorted(set(holdout.ids) & set(tuned_on)):
         raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
     votes = votes_from(holdout, weights.classes)
@@ -168,7 +172,10 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
                      for t in (weights.temperature, temperature))  # fmt: skip
     record = {"n": len(found), "log_loss_before": before, "log_loss": after}
     evidence = {**weights.evidence, "holdout": record}
-    return replace(weights, temperature=temperature, evidence=evidence)
+    # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
+    tau = rule.prior_tau * weights.temperature / temperature
+    rule = replace(rule, prior_tau=tau)
+    return replace(weights, temperature=temperature, decision=rule, evidence=evidence)
 
 
 def weigh(
@@ -186,6 +193,8 @@ def weigh(
         )
     metric = metric_named(order.metric, oof.task)
     _check_order(order, metric)
+    if metric.name == "qwk" and not oof.ordered:
+        raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
     if oof.rescaled:
         progress.warn(files.told_of_rescaling(oof.rescaled))
     gate.check_rows(y, oof.classes, metric, oof.folds)
@@ -232,11 +241,13 @@ def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float
 
 
 def _check_order(order: TuneOrder, metric: Metric) -> None:
-    if order.pool == "rank" and metric.name in _OF_PROBABILITIES:
+    if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
         raise UsageError(
-            f"a pool of ranks gives scores that are no probabilities, which {metric.name} needs; "
-            f"it suits auc, or metrics of labels"
+            f"a pool of ranks gives scores of classes that are no probabilities, which "
+            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
         )
+    if order.pool == "log-linear" and metric.name == "brier":
+        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
     if metric.task == "regression" and order.pool == "log-linear":
         raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
     if order.polish == "always" and not can_polish(metric):

@@ -31,6 +31,7 @@ _LOCK: Final = ".ledger.lock"
 _WRITES: Final = "is writing the ledger"
 _PATIENCE: Final = 30.0
 _NOTHING: Final = "no evidence"
+_OF_CONFIDENCE: Final = ("log_loss", "brier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ def _out_of_fold(weights: Weights) -> tuple[str, float | None]:
     """
     seen = weights.evidence
     kind = "apparent" if seen.get("nested") is None else "nested"
+    if "holdout" in seen and weights.metric in _OF_CONFIDENCE:
+        return "", None  # its temperature is another than the one that was judged
     if kind == "nested" and seen.get("verdict") == _NOTHING:
         kind = "uniform"
     score = seen.get(kind)

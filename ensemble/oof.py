@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +57,7 @@ class Oof:
         rescaled: How many rows were off 1 by more than float32 rounds; all are divided by their
             sum.
         deployed: Whether a run made them, with every fold of a family: no OOF.
+        ordered: Whether all files that were joined have the classes in one order.
     """
 
     ids: tuple[str, ...]
@@ -68,6 +69,7 @@ class Oof:
     quarantined: tuple[Quarantined, ...] = ()
     rescaled: int = 0
     deployed: bool = False
+    ordered: bool = True
 
 
 def told_of_rescaling(rows: int) -> str:
@@ -90,6 +92,7 @@ def write(path: Path, oof: Oof) -> None:
         "task": oof.task,
         "classes": list(oof.classes),
         "members": {name: list(hashes) for name, hashes in oof.members.items()},
+        "quarantined": [asdict(lost) for lost in oof.quarantined],
     }
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
     options = {"compression": "zstd", "write_page_checksum": True}
@@ -127,7 +130,7 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
     """
     told = elsewhere or Elsewhere()
     readers: dict[str, Callable[[Path, str], Oof]] = {
-        ".parquet": _read_parquet,
+        ".parquet": partial(_read_parquet, told=told),
         ".csv": _read_csv,
         ".npz": partial(_read_npz, classes=told.classes),
         ".npy": partial(_read_npy, rows_of=told.rows_of, classes=told.classes),
@@ -141,10 +144,10 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    task = told.task or found.task
-    if found.task not in (task, "classification"):
-        raise UsageError(f"{path}: its predictions are {found.task}, not {task}")
-    found = replace(found, task=task)
+    if path.suffix.lower() != ".parquet":
+        found = replace(found, task=told.task or "classification")
+    if told.task not in (None, found.task):
+        raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
     if name is not None and name not in found.families:
         raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
     if name is not None:
@@ -183,10 +186,12 @@ def join(parts: Sequence[Oof]) -> Oof:
         members=members,
         rescaled=total,
         deployed=any(part.deployed for part in parts),
+        ordered=all(part.ordered and part.classes == first.classes for part in parts),
+        quarantined=tuple({q.id: q for part in parts for q in part.quarantined}.values()),
     )
 
 
-def _read_parquet(path: Path, name: str) -> Oof:
+def _read_parquet(path: Path, name: str, told: Elsewhere) -> Oof:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     columns = table.column_names
@@ -205,14 +210,20 @@ def _read_parquet(path: Path, name: str) -> Oof:
         classes = tuple(about["classes"])
         families = {c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists}
         members = {k: tuple(v) for k, v in about.get("members", {}).items()}
-        return Oof(ids, classes, families, folds, members, about.get("task", "classification"))
+        task = about.get("task", "classification")
+        return Oof(ids, classes, families, folds, members, task, _lost(about))
+    task = told.task or "classification"
     if len(rest) == 1 and lists:
         width = table.schema.field(rest[0]).type.list_size
-        classes = tuple(str(c) for c in range(width))
+        classes = tuple(told.classes) or tuple(str(c) for c in range(width))
         probs = read_lists(table.column(rest[0]), width).astype(np.float64)
-        return Oof(ids, classes, {name: probs}, folds)
+        return Oof(ids, classes, {name: probs}, folds, task=task)
     stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
-    return Oof(ids, tuple(rest), {name: stacked}, folds)
+    return Oof(ids, tuple(rest), {name: stacked}, folds, task=task)
+
+
+def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
+    return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
 
 
 def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> Oof:
@@ -229,6 +240,7 @@ def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> 
         families={name: probs.astype(np.float64) for name, probs in families.items()},
         members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
         task=about["task"],
+        quarantined=_lost(about),
         deployed=True,
     )
 

@@ -178,6 +178,12 @@ def vote_predictions(
         )
     facts: dict[str, object] = {"provider": None, "evaluations": 0}
     keys = [str(member["sha256"]) for member in votes.members]
+    sample = publish.sample_for(recipe, votes.head, votes.inputs())
+    if sample.index_labels and not (tuned_for or predictions.ordered):
+        raise UsageError(
+            "the files name the classes in different orders, so a label's number is not known: "
+            "write labels by name, or give a weights.json, which has the order"
+        )
     return _published(recipe, votes, keys, facts, progress)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -147,6 +147,7 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
         "head": head.name,
         "task": head.task,
         "members": {name: list(hashes) for name, hashes in poll.votes.hashes.items()},
+        "quarantined": [asdict(lost) for lost in count.quarantined],
     }
     submission.write_predictions(
         out / "predictions.parquet", count.ids, count.labels, columns, metadata

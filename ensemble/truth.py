@@ -58,9 +58,12 @@ def given_truth(rows: Mapping[str, Sequence[object]], oof: Oof) -> Truth:
     Raises:
         UsageError: an id without a row, another number of columns, or a value that is none.
     """
-    if oof.task == "classification":
+    width = 1 if oof.task == "classification" else len(oof.classes)
+    odd = next((n for n, row in rows.items() if len(row) != width), None)
+    if oof.task == "classification" and odd is None:
         return truth_of(oof.ids, {name: str(row[0]) for name, row in rows.items()}, oof.classes)
-    odd = next((n for n, row in rows.items() if len(row) != len(oof.classes)), None)
+    if oof.task == "classification":
+        raise UsageError("labels: classes need one label an id, and no column a class")
     if odd is not None:
         raise UsageError(
             f"labels: {len(rows[odd])} columns; {oof.task} needs one for each of {few(oof.classes)}"

@@ -143,17 +143,17 @@ def votes_from(predictions: Oof, classes: Sequence[str] = ()) -> Votes:
         quarantined=predictions.quarantined,
         members=tuple(
             {"name": name, "family": name, "fold": None, "key": None,
-             "sha256": _digest(predictions.ids, order, probs)}
+             "sha256": _digest(name, head, predictions.ids, probs)}
             for name, probs in families.items()
         ),
         hashes={name: predictions.members.get(name, ()) for name in families},
     )  # fmt: skip
 
 
-def _digest(ids: Sequence[str], classes: Sequence[str], probs: Pooled) -> str:
-    """Return the SHA-256 of predictions: of their ids, classes and numbers."""
+def _digest(family: str, head: Head, ids: Sequence[str], probs: Pooled) -> str:
+    """Return the SHA-256 of predictions: of their family, task, classes, ids and numbers."""
     numbers = np.ascontiguousarray(probs, np.float64).tobytes()
-    return sha256_json([list(ids), list(classes), sha256_bytes(numbers)])
+    return sha256_json([family, head.task, list(head.classes), list(ids), sha256_bytes(numbers)])
 
 
 def _record_of(entry: Entry) -> dict[str, object]:

@@ -123,8 +123,8 @@ def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled
 
 
 def _check_rank(voting: Voting, weights: Weights | None, task: Task) -> None:
-    if task == "regression":
-        raise UsageError("a rank vote gives ranks and no values; use --voting soft for regression")
+    if task != "classification":
+        raise UsageError(f"a rank vote gives ranks of classes; this head is {task}")
     if weights is None or weights.ranks.keys() != weights.families.keys():
         raise UsageError(
             "a rank vote ranks among out-of-fold predictions: it needs a weights.json that holds "
@@ -135,6 +135,7 @@ def _check_rank(voting: Voting, weights: Weights | None, task: Task) -> None:
             f"these weights belong to a {weights.pool} pool with its own temperature or rule: they "
             f"do not go with --voting {voting}. Tune them with --pool rank"
         )
+    _check_task(weights, task)
 
 
 def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:

@@ -22,6 +22,9 @@ from ensemble.config import Recipe
 from ensemble.errors import UsageError
 from ensemble.picture import draw
 from ensemble.tables import column_of
+from ensemble.votes import votes_from
+from ensemble.voting import fuse
+from ensemble.weights import Decision, Weights
 
 ROWS, FOLDS = 60, 3
 TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)
@@ -378,9 +381,9 @@ def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:
         np.testing.assert_allclose(table[name].loc[list(one.ids)], ranks, atol=0.02)
 
 
-@pytest.mark.parametrize("metric", ["log_loss", "brier", "qwk"])
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "qwk", "f1_macro"])
 def test_ranks_are_refused_where_probabilities_are_needed(metric: str) -> None:
-    with pytest.raises(UsageError, match="scores that are no probabilities"):
+    with pytest.raises(UsageError, match="that are no probabilities"):
         tune_weights(tuned_on({"ant": 2.0}, metric=metric, pool="rank"))
 
 
@@ -399,3 +402,43 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
         for each in joined[::30]
     ]
     assert found == [found[0]] * 4
+
+
+def test_a_new_temperature_changes_no_label_of_a_prior_rule() -> None:
+    holdout, truth = held_out(0.5)
+    rule = Decision(0.6, (0.5, 0.3, 0.2))
+    tuned = Weights({"ant": 0.7, "bee": 0.3}, temperature=2.0, decision=rule, classes=CLASSES)
+    found = blending.calibrate(tuned, holdout, truth, ())
+    assert found.temperature != tuned.temperature
+    ballots = votes_from(holdout).ballots
+    before, after = (fuse(ballots, "soft", w, "classification").labels for w in (tuned, found))
+    np.testing.assert_array_equal(after, before)
+
+
+def test_cut_points_do_not_go_with_a_hold_out() -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 1, "bee": 1}, decision=Decision(cut_points=(0.5, 1.5)))
+    with pytest.raises(UsageError, match="cut points"):
+        blending.calibrate(tuned, holdout, truth, ())
+
+
+def test_labels_of_classes_are_no_frame_of_columns() -> None:
+    table = oof.read(tuned_on({"ant": 2.0}).files[0][1])
+    hot = pd.DataFrame(np.eye(3, dtype=int)[TRUTH], list(table.ids), list(CLASSES))
+    with pytest.raises(UsageError, match="one label an id"):
+        api.tune_weights(table, hot, metric="log_loss")
+
+
+@pytest.mark.parametrize("what", ["labels", "folds", "groups"])
+def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
+    table = oof.read(tuned_on({"ant": 2.0}).files[0][1])
+    frame = pd.read_csv("train.csv", index_col="id")
+    given = {"labels": frame["label"], "folds": frame["fold"], "groups": frame["patient"]}
+    given[what] = pd.concat([given[what], given[what].iloc[:1]])
+    with pytest.raises(UsageError, match=f"{what}: id 'img0' stands there twice"):
+        api.tune_weights(table, metric="log_loss", **given)
+
+
+def test_brier_is_of_a_linear_pool() -> None:
+    with pytest.raises(UsageError, match="least squares"):
+        tune_weights(tuned_on({"ant": 2.0}, metric="brier", pool="log-linear"))

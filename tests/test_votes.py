@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import CLASSES, ensemble
 
 from ensemble import api, oof
 from ensemble.errors import ContractError, UsageError
-from ensemble.oof import Oof
+from ensemble.oof import Elsewhere, Oof
 from ensemble.votes import votes_from
 from ensemble.weights import Weights, to_json
 
@@ -141,3 +143,62 @@ def test_rows_are_joined_whatever_their_order() -> None:
     rows = [joined.ids.index(name) for name in IDS]
     columns = [joined.classes.index(name) for name in CLASSES]
     np.testing.assert_allclose(joined.families["ant"][rows][:, columns], PROBS[0])
+
+
+def test_a_quarantined_image_stays_quarantined_in_a_runs_predictions(
+    members: list[Path], images: Path
+) -> None:
+    (images / "img3.png").write_bytes(b"")
+    api.run(members, images, out="first", device="cpu")
+    read = oof.read(Path("first/predictions.parquet"))
+    assert [q.id for q in read.quarantined] == ["img3"]
+    flags = ["--predictions", "first/predictions.parquet", "--out", "again"]
+    assert ensemble("vote", *flags) == 3
+    assert not Path("again/submission.csv").exists()
+    assert ensemble("vote", *flags, "--fill", "dog") == 3
+    assert "img3,dog" in Path("again/submission.csv").read_text().splitlines()
+
+
+def test_numbers_of_classes_need_one_order(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--predictions", "ant.csv", "bee.csv", "--labels-as", "index"]
+    assert ensemble("vote", *flags) == 2
+    assert "different orders" in capsys.readouterr().err
+    assert ensemble("vote", "--predictions", "ant.csv", "--labels-as", "index") == 0
+    joined = oof.join([oof.read(Path("ant.csv")), oof.read(Path("bee.csv"))])
+    with pytest.raises(UsageError, match="different orders"):
+        api.tune_weights(joined, dict.fromkeys(IDS, "cat"), metric="qwk")
+
+
+def test_a_file_that_says_its_task_is_not_taken_for_another(
+    members: list[Path], images: Path
+) -> None:
+    api.run(members, images, out="first", device="cpu")
+    with pytest.raises(UsageError, match="are classification, not multilabel"):
+        oof.read(Path("first/predictions.parquet"), elsewhere=Elsewhere(task="multilabel"))
+
+
+def test_swapped_families_are_another_vote() -> None:
+    one = oof.join([oof.read(Path("ant.csv"), "a"), oof.read(Path("bee.csv"), "b")])
+    two = oof.join([oof.read(Path("ant.csv"), "b"), oof.read(Path("bee.csv"), "a")])
+    api.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
+    with pytest.raises(UsageError, match="other settings"):
+        api.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
+
+
+@pytest.mark.parametrize("flag", [("--head", "x"), ("--tta", "flip")])
+def test_what_predictions_have_decided_is_refused(flag: tuple[str, str]) -> None:
+    assert ensemble("vote", "--predictions", "ant.csv", *flag) == 2
+
+
+def test_what_goes_with_predictions_is_refused_without(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ensemble("vote", "out", "--classes", "cat,dog") == 2
+    assert "--classes goes with --predictions" in capsys.readouterr().err
+
+
+def test_a_list_column_takes_the_classes_that_are_given() -> None:
+    column = pa.FixedSizeListArray.from_arrays(pa.array(PROBS[0].ravel()), 3)
+    pq.write_table(pa.table({"id": list(IDS), "p": column}), "mate.parquet")
+    found = oof.read(Path("mate.parquet"), elsewhere=Elsewhere(classes=CLASSES))
+    assert found.classes == CLASSES

@@ -13,7 +13,7 @@ from sklearn.preprocessing import LabelEncoder
 
 from ensemble import pools
 from ensemble.errors import UsageError
-from ensemble.spec import Voting
+from ensemble.spec import Task, Voting
 from ensemble.voting import Ballot, family_means, fuse
 from ensemble.weights import Decision, Weights
 
@@ -248,9 +248,10 @@ def test_a_rank_vote_without_a_meaning_is_refused(
         fuse(ballots(0, members=2), voting, weights, "classification")
 
 
-def test_a_rank_vote_of_a_regression_is_refused() -> None:
-    with pytest.raises(UsageError, match="no values"):
-        fuse(ballots(0, members=2), "rank", RANKED, "regression")
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_a_rank_vote_of_what_are_no_classes_is_refused(task: Task) -> None:
+    with pytest.raises(UsageError, match="ranks of classes"):
+        fuse(ballots(0, members=2), "rank", RANKED, task)
 
 
 def test_a_temperature_goes_with_a_log_linear_pool_too() -> None:

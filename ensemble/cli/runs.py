@@ -77,7 +77,9 @@ def vote_command(
 
     decided = "--predictions" if predictions else run
     if decided is not None:
-        _check_beside(decided, (*_DECIDED, "run") if predictions else _DECIDED)
+        _check_beside(decided, (*_DECIDED, "run", "head") if predictions else _DECIDED)
+    if not predictions and (said := [n for n in ("rows_of", "classes", "task") if _said(n)]):
+        raise UsageError(f"--{said[0].replace('_', '-')} goes with --predictions")
     files = named_files(predictions)
     elsewhere = elsewhere_of(settings, files)
     recipe = recipe_of(settings)
