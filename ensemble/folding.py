@@ -76,6 +76,10 @@ def _looked_at(
             progress.advance(1)
             if look is not None:
                 looks[each.source.id] = look
+    if len(looks) < len(found):
+        progress.warn(
+            f"{len(found) - len(looks)} images cannot be decoded: what they show is unknown"
+        )
     if not looks:
         return digests
     names = list(looks)

@@ -120,3 +120,14 @@ def test_folds_that_part_the_same_image_are_not_written(labels: Path) -> None:
         (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes())
     assert ensemble("folds", labels, "--k", "3", "--images", images) == 2
     assert not Path("folds.csv").exists()
+
+
+def test_an_image_that_cannot_be_looked_at_is_told(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = save_images(Path("images"), 12)
+    (images / "img3.png").write_bytes((images / "img3.png").read_bytes()[:-20])
+    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
+    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
+    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
+    assert "1 images cannot be decoded" in capsys.readouterr().err
