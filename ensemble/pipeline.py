@@ -30,7 +30,7 @@ from ensemble.scoring import (
 from ensemble.session import CPU, CUDA, check_device
 from ensemble.store import key_of, load_partition
 from ensemble.submission import Sample
-from ensemble.votes import Entry, Votes, entries_of_run, hashes_of, votes_from, votes_of
+from ensemble.votes import Entry, entries_of_run, hashes_of, votes_from, votes_of
 
 
 def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
@@ -147,7 +147,11 @@ def vote(
         facts["run"] = str(run_folder)
         entries = entries_of_run(earlier, recipe.store, recipe.head)
     check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
-    return _published(recipe, votes_of(entries), keys, facts, progress)
+    votes = votes_of(entries)
+    out = runs.claim(recipe, keys)
+    facts["recipe_sha256"] = runs.recipe_hash(recipe, keys)
+    sample = publish.sample_for(recipe, votes.head, votes.inputs())
+    return publish.publish(recipe, out, Poll(votes, sample, facts), progress)
 
 
 def vote_predictions(
@@ -171,29 +175,20 @@ def vote_predictions(
     votes = votes_from(predictions, tuned_for)
     check_weights(recipe, votes.head, votes.hashes)
     tuned_on = recipe.weights.members if recipe.weights else {}
-    if unknown := [family for family in tuned_on if not votes.hashes[family]]:
+    if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
         progress.warn(
             f"the predictions of {few(unknown)} do not say which members made them: that they are "
             f"those that the weights were tuned for is taken on trust"
         )
-    facts: dict[str, object] = {"provider": None, "evaluations": 0}
     keys = [str(member["sha256"]) for member in votes.members]
+    out = runs.claim(recipe, keys)
+    facts = {"provider": None, "evaluations": 0, "recipe_sha256": runs.recipe_hash(recipe, keys)}
     sample = publish.sample_for(recipe, votes.head, votes.inputs())
     if sample.index_labels and not (tuned_for or predictions.ordered):
         raise UsageError(
             "the files name the classes in different orders, so a label's number is not known: "
             "write labels by name, or give a weights.json, which has the order"
         )
-    return _published(recipe, votes, keys, facts, progress)
-
-
-def _published(
-    recipe: Recipe, votes: Votes, keys: Sequence[str], facts: dict[str, object], progress: Progress
-) -> Submission:
-    """Write what a vote without a run gives; `keys` name its predictions."""
-    out = runs.claim(recipe, keys)
-    facts["recipe_sha256"] = runs.recipe_hash(recipe, keys)
-    sample = publish.sample_for(recipe, votes.head, votes.inputs())
     return publish.publish(recipe, out, Poll(votes, sample, facts), progress)
 
 
