@@ -9,10 +9,10 @@ import numpy as np
 
 from ensemble import ledger, pipeline
 from ensemble import weights as weighing
+from ensemble.batches import Progress
 from ensemble.config import Recipe
 from ensemble.errors import UsageError, few
 from ensemble.oof import Oof, checked, folds_of, join
-from ensemble.predict import Progress
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
 from ensemble.spec import DecodePolicy, Merge, Task, Voting

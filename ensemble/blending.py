@@ -10,6 +10,7 @@ import numpy as np
 from ensemble import gate, metrics
 from ensemble import oof as files
 from ensemble.arrays import Indices
+from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.images import Hashed
@@ -18,7 +19,6 @@ from ensemble.metrics import Metric, Score, Truth
 from ensemble.oof import Elsewhere, Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
-from ensemble.predict import Progress
 from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task

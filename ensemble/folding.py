@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.batches import Progress
 from ensemble.decode import decode
 from ensemble.errors import ImageError, UsageError, few
 from ensemble.files import publish_bytes
 from ensemble.folds import FoldReport, make_folds, report_folds
 from ensemble.images import Hashed, hash_sources, read, scan
 from ensemble.oof import folds_of
-from ensemble.predict import Progress
 from ensemble.scoring import Quiet
 from ensemble.session import available_threads
 from ensemble.spec import DecodePolicy

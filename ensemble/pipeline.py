@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ensemble import lineup, publish, runs, scoring
 from ensemble import oof as files
+from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import UsageError, few
 from ensemble.files import free_bytes
@@ -14,7 +15,6 @@ from ensemble.images import Hashed
 from ensemble.lineup import Player
 from ensemble.oof import Oof
 from ensemble.paths import expand
-from ensemble.predict import Progress
 from ensemble.publish import Poll, Submission
 from ensemble.scoring import (
     Planned,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ensemble import gate, lineup
 from ensemble.arrays import Pixels, Pooled
+from ensemble.batches import Progress
 from ensemble.card import Card, Head
 from ensemble.config import Recipe
 from ensemble.decode import decode
@@ -22,7 +23,6 @@ from ensemble.files import publish_bytes
 from ensemble.images import Hashed, read
 from ensemble.members import Member, embed_card, open_member
 from ensemble.paths import expand
-from ensemble.predict import Progress
 from ensemble.preprocess import resize
 from ensemble.quantize import check_quantizable, quantized
 from ensemble.scoring import Quiet, find_images, score

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from ensemble import lineup, submission, voting, weights
+from ensemble.batches import Job, Progress
 from ensemble.card import Head
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
@@ -15,7 +16,7 @@ from ensemble.files import sha256_json
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
-from ensemble.predict import Job, Progress, Tally, predict
+from ensemble.predict import Tally, predict
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition

@@ -19,11 +19,12 @@ ROWS = {
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
     "oof": 3, "gate": 3, "truth": 4, "compare": 3, "exits": 3,
     "folds": 3, "twins": 3, "ledger": 3, "doctor": 3,
-    "lineup": 4, "predict": 4, "votes": 4, "export": 4, "quantize": 4, "inventory": 4,
-    "scoring": 5, "publish": 5, "checkup": 5, "scorecard": 5,
-    "pipeline": 6, "blending": 6, "folding": 6, "quantizing": 6, "picture": 6,
-    "api": 7,
-    "cli": 8,
+    "lineup": 4, "batches": 4, "shards": 4, "votes": 4, "export": 4, "quantize": 4, "inventory": 4,
+    "predict": 5,
+    "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
+    "pipeline": 7, "blending": 7, "folding": 7, "quantizing": 7, "picture": 7,
+    "api": 8,
+    "cli": 9,
 }  # fmt: skip
 """Imports go to lower rows only; see docs/design.md."""
 

@@ -11,9 +11,10 @@ from conftest import save_images
 from PIL import Image
 
 from ensemble.arrays import Pixels, Probs
+from ensemble.batches import Job
 from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.images import Hashed, hash_sources, scan
-from ensemble.predict import Job, predict
+from ensemble.predict import predict
 from ensemble.preprocess import resize
 from ensemble.scoring import Quiet
 from ensemble.session import FakeScorer, Scorer

@@ -1,0 +1,162 @@
+"""Shards of images: decoded once, in threads, ahead of the scoring, and resized once a geometry."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from ensemble.arrays import Pixels
+from ensemble.decode import decode
+from ensemble.errors import ImageError
+from ensemble.images import Hashed, read
+from ensemble.preprocess import resize
+from ensemble.spec import DecodePolicy, Geometry, Quarantined
+from ensemble.watch import Watch, crashes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The images of a shard, and the geometries that its members take."""
+
+    images: Sequence[Hashed]
+    geometries: Sequence[Geometry]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The pixels of a shard as they arrive, with one future an image."""
+
+    images: Sequence[Hashed]
+    pixels: Mapping[Geometry, Pixels]
+    futures: list[Future["_Loaded"]]
+
+    def good(self, rows: slice, geometry: Geometry) -> list[bool]:
+        """Wait for the rows, and tell which have pixels."""
+        return [geometry not in f.result().lost for f in self.futures[rows]]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the images, in order."""
+        return [image.source.id for image in self.images]
+
+    def predicted(self, geometry: Geometry) -> list[str]:
+        """Return the ids of the images that have pixels."""
+        good = self.good(slice(None), geometry)
+        return [name for name, ok in zip(self.ids, good, strict=True) if ok]
+
+    def quarantined(self, geometry: Geometry) -> list[Quarantined]:
+        """Return the images that have none, and why."""
+        lost = [f.result().lost for f in self.futures]
+        return [found[geometry] for found in lost if geometry in found]
+
+    def warnings(self) -> Counter[str]:
+        """Count what was odd about the files."""
+        return Counter(w for f in self.futures for w in f.result().warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What became of one image: the geometries that lost it and why, and what was odd."""
+
+    lost: Mapping[Geometry, Quarantined]
+    warnings: tuple[str, ...] = ()
+
+
+def decoded_ahead(
+    pool: ThreadPoolExecutor, wanted: Sequence[Wanted], policy: DecodePolicy, watch: Watch
+) -> Iterator[Shard]:
+    """Yield each shard that is wanted, while the next one is being decoded.
+
+    Args:
+        pool: Where the decoding is done.
+        wanted: The shards, in order.
+        policy: How files become pixels.
+        watch: Told of each image as its decoding begins and ends.
+    """
+    load = _loader(policy, watch)
+    ahead = _begin(pool, wanted[0], load) if wanted else None
+    for following in (*wanted[1:], None):
+        current, ahead = ahead, None
+        if following is not None:
+            ahead = _begin(pool, following, load)
+        if current is not None:
+            yield current
+
+
+def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
+    pixels = {g: _blank(g, len(wanted.images)) for g in wanted.geometries}
+    futures = [pool.submit(load, image, pixels, row) for row, image in enumerate(wanted.images)]
+    return Shard(wanted.images, pixels, futures)
+
+
+_Load: TypeAlias = Callable[[Hashed, Mapping[Geometry, Pixels], int], _Loaded]
+
+
+def _loader(policy: DecodePolicy, watch: Watch) -> _Load:
+    """Return what decodes an image into its row, and tells when it begins and ends."""
+
+    def load(image: Hashed, pixels: Mapping[Geometry, Pixels], row: int) -> _Loaded:
+        watch.tell("begin", image.source.id)
+        loaded = _load(image, policy, pixels, row, watch)
+        watch.tell("end", image.source.id)
+        return loaded
+
+    return load
+
+
+def _check_harmless(
+    watch: Watch, image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> None:
+    """Refuse an image on which a worker died, if it also ends a process of its own."""
+    name = image.source.id
+    suspect = name in watch.suspects
+    if name in watch.poison or (suspect and crashes(_load_alone, image, policy, geometries)):
+        watch.tell("poison", name)
+        raise ImageError("decode", "crash", "the decoder crashes on it, in a process of its own")
+
+
+def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:
+    with suppress(ImageError):
+        decoded = decode(read(image), policy, image.source.path.suffix)
+        for geometry in geometries:
+            resize(decoded.image, geometry)
+
+
+def _load(
+    image: Hashed,
+    policy: DecodePolicy,
+    pixels: Mapping[Geometry, Pixels],
+    row: int,
+    watch: Watch,
+) -> _Loaded:
+    try:
+        data = read(image)
+        _check_harmless(watch, image, policy, tuple(pixels))
+        decoded = decode(data, policy, image.source.path.suffix)
+    except ImageError as error:
+        for array in pixels.values():
+            array[row] = 0
+        return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
+    lost = {}
+    for geometry, array in pixels.items():
+        try:
+            array[row] = resize(decoded.image, geometry)
+        except ImageError as error:
+            array[row] = 0
+            lost[geometry] = _quarantined(image, error)
+    return _Loaded(lost, decoded.warnings)
+
+
+def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
+    source = image.source
+    path, sha256 = str(source.path), image.sha256
+    return Quarantined(source.id, path, error.stage, error.kind, str(error), sha256, image.bytes)
+
+
+def _blank(geometry: Geometry, count: int) -> Pixels:
+    size = geometry.size
+    return np.empty((count, size.height, size.width, geometry.channels), np.uint8)
