@@ -16,7 +16,7 @@ from typing import Final
 
 from ensemble.config import Recipe
 from ensemble.errors import UsageError, few
-from ensemble.files import locked, publish_bytes, sha256_file
+from ensemble.files import locked, publish_bytes, remove_temporaries, sha256_file
 from ensemble.tables import csv_bytes, read_table
 from ensemble.weights import Weights
 
@@ -64,6 +64,7 @@ def note(out: Path, recipe: Recipe, published: Published) -> None:
     }
     path = out.absolute().parent / LEDGER
     with locked(path.with_name(_LOCK), os.getpid(), _WRITES, _PATIENCE):
+        remove_temporaries(path.parent, LEDGER)
         header, lines = _read(path)
         same = [old for old in lines if _names(old) == _names(line)]
         kept = [old for old in lines if _names(old) != _names(line)]
@@ -94,6 +95,7 @@ def record_public(run: Path, public: float) -> dict[str, str]:
             f"{run}: not the folder of a published run; cannot read {file}: {error.strerror}"
         ) from error
     with locked(path.with_name(_LOCK), os.getpid(), _WRITES, _PATIENCE):
+        remove_temporaries(path.parent, LEDGER)
         header, lines = _read(path)
         found = [line for line in lines if _names(line) == wanted]
         if not found:

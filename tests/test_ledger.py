@@ -110,6 +110,14 @@ def test_runs_that_end_at_once_lose_no_line() -> None:
     assert {line["run"] for line in lines()} == {f"run{n}" for n in range(40)}
 
 
+def test_what_a_killed_write_left_is_cleared_away_by_the_next() -> None:
+    orphan, other = Path(".tmp-ledger.csv-x1"), Path(".tmp-notes.csv-x1")
+    for path in (orphan, other):
+        path.touch()
+    noted("first")
+    assert (orphan.exists(), other.exists()) == (False, True)
+
+
 def test_a_ledger_that_is_none_is_left_alone_and_the_submission_stands(
     members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,6 +125,8 @@ def broken_steps(folder: Path, stride: int, expected: dict[str, bytes]) -> None:
         for kind in ("kill", "raise", "full"):
             for at in range(0, 10_000, stride):
                 shutil.rmtree(folder / "store", ignore_errors=True)
+                for orphan in folder.rglob(".tmp-*"):
+                    orphan.unlink()
                 told = {"KILL_AT": str(at), "KILL_KIND": kind}
                 code = start(STEPS + MAIN, args, ENSEMBLE_SUPERVISE="0", **told).wait()
                 if code == 0:
