@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ensemble.api import record_public as record_public
     from ensemble.api import run as run
     from ensemble.api import tune_weights as tune_weights
+    from ensemble.api import verify_exit as verify_exit
     from ensemble.api import vote as vote
     from ensemble.card import Card as Card
     from ensemble.card import Head as Head
@@ -69,6 +70,7 @@ _HOMES = {
     "record_public": "api",
     "run": "api",
     "tune_weights": "api",
+    "verify_exit": "api",
     "vote": "api",
 }
 

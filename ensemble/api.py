@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from ensemble import ledger, pipeline
+from ensemble import audit, ledger, pipeline
 from ensemble import weights as weighing
+from ensemble.audit import Audit
 from ensemble.batches import Progress
 from ensemble.config import Recipe
 from ensemble.errors import UsageError, few
@@ -54,6 +55,11 @@ def run(
     threads: int = 0,
     store: str | Path = ".ensemble",
     force: bool = False,
+    early_exit: str = "off",
+    confidence: str = "95%",
+    calibration: int = 0,
+    time_budget: str | None = None,
+    evals_per_image: float | None = None,
     progress: Progress | None = None,
 ) -> Submission:
     """Score images with members and write a submission; `ensemble run` in Python.
@@ -81,6 +87,11 @@ def run(
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.
         force: Replace another run in `out`.
+        early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
+        confidence: How certain the certificate of such a share is.
+        calibration: Random images that get every evaluation; 0: as few as will do.
+        time_budget: The time that the run may take, such as "2h30m".
+        evals_per_image: A budget of evaluations for an image, on average.
         progress: Told how far the run is.
 
     Returns:
@@ -111,6 +122,11 @@ def run(
         threads=threads,
         store=Path(store),
         force=force,
+        early_exit=early_exit,
+        confidence=confidence,
+        calibration=calibration,
+        time_budget=time_budget,
+        evals_per_image=evals_per_image,
     )
     return pipeline.run(recipe, progress)
 
@@ -160,6 +176,15 @@ def vote(
         return pipeline.vote_predictions(recipe, _oof(predictions))
     given = [name for name, value in told.items() if value is not None]
     return pipeline.vote(recipe, _path(run_folder), given=given)
+
+
+def verify_exit(run_folder: str | Path, store: str | Path | None = None) -> Audit:
+    """Replay the exits of a run from what it stored; `ensemble verify-exit` in Python.
+
+    Raises:
+        EnsembleError: see `ensemble.errors`.
+    """
+    return audit.verify_exit(Path(run_folder), _path(store))
 
 
 def record_public(run_folder: str | Path, public: float) -> dict[str, str]:

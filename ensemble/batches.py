@@ -49,14 +49,25 @@ class NonFiniteError(ScoreError):
         self.member = member
 
 
+class Sliced(Protocol):
+    """Images that can be cut out by rows."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, part: slice, /) -> Pixels:
+        """Return some images, uint8 (n, H, W, C)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Images to score: uint8 pixels (N, H, W, C) of the member's geometry, and their ids.
+    """Images to score: uint8 (N, H, W, C) of the member's geometry, and their ids.
 
-    `good` waits for the pixels of some rows, and tells which of them there are.
+    `pixels` need only be an array as far as slices go. `good` waits for the pixels of some rows,
+    and tells which of them there are.
     """
 
-    pixels: Pixels
+    pixels: "Sliced"
     ids: Sequence[str]
     good: Callable[[slice], list[bool]]
 

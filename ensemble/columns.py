@@ -30,13 +30,19 @@ def text_column(texts: Sequence[str]) -> pa.StringArray:
     )
 
 
-def list_column(values: Floats) -> pa.FixedSizeListArray:
-    """Return a column of fixed-size lists of float32 from floats (N, C)."""
-    flat = np.ascontiguousarray(values, np.float32).reshape(-1)
+def list_column(values: Floats, dtype: type[np.floating] = np.float32) -> pa.FixedSizeListArray:
+    """Return a column of fixed-size lists of `dtype` from floats (N, C)."""
+    flat = np.ascontiguousarray(values, dtype).reshape(-1)
     buffers = [None, pa.py_buffer(flat)]
     return pa.FixedSizeListArray.from_arrays(
-        pa.Array.from_buffers(pa.float32(), len(flat), buffers), values.shape[1]
+        pa.Array.from_buffers(pa.from_numpy_dtype(flat.dtype), len(flat), buffers), values.shape[1]
     )
+
+
+def count_column(counts: NDArray[np.int64]) -> pa.Int32Array:
+    """Return a column of int32 from counts int64 (N,)."""
+    flat = np.ascontiguousarray(counts, np.int32)
+    return pa.Array.from_buffers(pa.int32(), len(flat), [None, pa.py_buffer(flat)])
 
 
 def read_lists(column: pa.ChunkedArray, width: int) -> Floats:

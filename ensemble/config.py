@@ -5,12 +5,14 @@ apply it; Python takes what it is given and reads no file that it is not told of
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from ensemble.amounts import seconds_of, share_of
 from ensemble.errors import UsageError
 from ensemble.spec import DecodePolicy, Merge, Voting
 from ensemble.weights import Weights, to_json
@@ -23,7 +25,8 @@ VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 _KEYS: Final = (
     "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
     "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
-    "device", "batch_size", "shard_size", "threads", "store", "force",
+    "device", "batch_size", "shard_size", "threads", "store", "force", "early_exit", "confidence",
+    "calibration", "time_budget", "evals_per_image",
 )  # fmt: skip
 
 
@@ -33,7 +36,8 @@ class Recipe:
 
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `shard_size` 0 lets the memory budget
-    decide; `threads` 0 takes the processors that the process may use.
+    decide; `threads` 0 takes the processors that the process may use. `early_exit` is "off",
+    "lossless" or a share of the labels such as "0.5%"; see `saving_of`.
     """
 
     members: tuple[str, ...]
@@ -57,6 +61,29 @@ class Recipe:
     threads: int = 0
     store: Path = Path(".ensemble")
     force: bool = False
+    early_exit: str = "off"
+    confidence: str = "95%"
+    calibration: int = 0
+    time_budget: str | None = None
+    evals_per_image: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """How evaluations are to be saved, read from a recipe.
+
+    `rule` is "lossless", "certified" (at most a share `epsilon` of the labels may differ from the
+    full ensemble's, with `confidence`) or "budget" (`seconds` for the command, or `evaluations` an
+    image); a budget has an `epsilon` where a certificate is asked for too. `calibration` images
+    get every evaluation; 0 lets `epsilon` decide.
+    """
+
+    rule: Literal["lossless", "certified", "budget"]
+    epsilon: float | None
+    confidence: float
+    calibration: int
+    seconds: float | None = None
+    evaluations: float | None = None
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -84,8 +111,37 @@ def check_recipe(recipe: Recipe) -> None:
             raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if recipe.batch_size < 1 or recipe.shard_size < 0 or recipe.threads < 0:
         raise UsageError("batch_size is at least 1; shard_size and threads are at least 0")
+    saving_of(recipe)
     if recipe.decode.max_pixels < 1:
         raise UsageError(f"max_pixels is at least 1; found {recipe.decode.max_pixels}")
+
+
+def saving_of(recipe: Recipe) -> Saving | None:
+    """Return how a recipe saves evaluations; None where every image gets all of them.
+
+    Raises:
+        UsageError: a setting that is no share, time or number, or two that do not go together.
+    """
+    confidence = share_of(recipe.confidence, "confidence")
+    plain = recipe.early_exit in ("off", "lossless")
+    epsilon = None if plain else share_of(recipe.early_exit, "early_exit")
+    seconds = seconds_of(recipe.time_budget, "time_budget") if recipe.time_budget else None
+    evaluations = recipe.evals_per_image
+    budget = seconds is not None or evaluations is not None
+    if seconds is not None and evaluations is not None:
+        raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
+    if evaluations is not None and not 1 <= evaluations < math.inf:
+        raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
+    if recipe.calibration < 0:
+        raise UsageError(f"calibration is at least 0; found {recipe.calibration}")
+    if recipe.calibration and epsilon is None and not budget:
+        raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
+    if budget:
+        return Saving("budget", epsilon, confidence, recipe.calibration, seconds, evaluations)
+    if recipe.early_exit == "off":
+        return None
+    rule: Literal["lossless", "certified"] = "certified" if epsilon else "lossless"
+    return Saving(rule, epsilon, confidence, recipe.calibration)
 
 
 def read_toml(path: Path) -> dict[str, object]:

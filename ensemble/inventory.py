@@ -147,7 +147,10 @@ def references(runs: Sequence[Path]) -> dict[str, tuple[str, ...]]:
 def _keys_of_run(path: Path) -> list[str]:
     try:
         record = json.loads(path.read_bytes())
-        return list(dict.fromkeys(str(member["key"]) for member in record["members"]))
+        keys = [str(member["key"]) for member in record["members"] if member["key"]]
+        exits = record.get("early_exit") or {}
+        keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
+        return list(dict.fromkeys(keys))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: damaged, so it is not known which predictions it refers to; mend or delete it"

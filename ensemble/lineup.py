@@ -21,6 +21,7 @@ from ensemble.session import OnnxScorer, run_once
 from ensemble.spec import Merge, View
 
 _PROBE: Final = 4
+_REPEATS: Final = 3
 _PROBE_SEED: Final = 20
 _PROBE_PIXELS: Final = 2**26
 _ROW_SUM: Final = 2e-3
@@ -129,13 +130,30 @@ def probe_images(shape: Sequence[int]) -> Pixels:
 
 
 def seconds_per_image(player: Player) -> float:
-    """Return what an image costs in all views, by one small batch; the session is warm already."""
+    """Return what an image costs in all views: the least of some small batches, when warm."""
     pre = player.member.card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
-    began = time.perf_counter()
-    player.scorer.score(images)
-    return (time.perf_counter() - began) / rows
+    seconds = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        player.scorer.score(images)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds) / rows
+
+
+def batch_noise(player: Player) -> float:
+    """Return how far a score of the probe batch moves when its image is scored alone."""
+    pre = player.member.card.preprocess
+    if player.fixed_batch:
+        return 0.0
+    images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
+    together = player.scorer.score(images)
+    alone = [player.scorer.score(images[row : row + 1]) for row in range(_PROBE)]
+    return max(
+        float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
+        for name in together
+    )
 
 
 def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int) -> int:

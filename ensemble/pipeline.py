@@ -5,12 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import lineup, publish, runs, scoring
+from ensemble import exiting, lineup, publish, runs, scoring
 from ensemble import oof as files
 from ensemble.batches import Progress
-from ensemble.config import Recipe, check_recipe
+from ensemble.config import Recipe, Saving, check_recipe, saving_of
 from ensemble.errors import UsageError, few
 from ensemble.files import free_bytes
+from ensemble.fingerprints import fingerprint_of, image_set_of
 from ensemble.images import Hashed
 from ensemble.lineup import Player
 from ensemble.oof import Oof
@@ -22,8 +23,6 @@ from ensemble.scoring import (
     check_weights,
     entry_of,
     find_images,
-    fingerprint_of,
-    image_set_of,
     line_up,
     score,
 )
@@ -39,17 +38,17 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     Raises:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
     """
-    began = time.time()
+    began, clock = time.time(), time.monotonic()
     progress = progress or Quiet()
+    saving = saving_of(recipe)
     ready = _preflight(recipe, progress)
+    if saving is not None:
+        return _run_exits(recipe, saving, ready, progress, (began, clock))
     entries, tally = score(recipe, ready.players, ready.images, progress)
     facts = {
-        "recipe_sha256": runs.recipe_hash(recipe),
-        "provider": ready.players[0].scorer.provider,
-        "seconds": round(time.time() - began, 3),
+        **_facts(recipe, ready, began),
         "evaluations": tally.evaluations,
         "dropped_members": list(tally.dropped),
-        "skipped_files": dict(ready.skipped),
         "odd_files": dict(tally.warnings),
     }
     return publish.publish(
@@ -57,11 +56,38 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     )
 
 
+def _run_exits(
+    recipe: Recipe, saving: Saving, ready: "_Ready", progress: Progress, began: tuple[float, float]
+) -> Submission:
+    """Score with early exit, and write the submission; `began` by the calendar and the clock."""
+    head = ready.players[0].member.card.head(recipe.head)
+    work = exiting.Work(recipe, saving, head, ready.players, ready.images, began[1])
+    exited = exiting.score(work, progress)
+    facts = {
+        **_facts(recipe, ready, began[0]),
+        "evaluations": exited.made,
+        "early_exit": exited.record,
+    }
+    decided = publish.Decided(exited.labels, exited.evaluations)
+    poll = Poll(exited.votes, ready.sample, facts, decided)
+    return publish.publish(recipe, ready.out, poll, progress)
+
+
+def _facts(recipe: Recipe, ready: "_Ready", began: float) -> dict[str, object]:
+    return {
+        "recipe_sha256": runs.recipe_hash(recipe),
+        "provider": ready.players[0].scorer.provider,
+        "seconds": round(time.time() - began, 3),
+        "skipped_files": dict(ready.skipped),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do: where it would write, over how many images, and each member's work.
 
-    `free` are the bytes that the store's disk has left.
+    `free` are the bytes that the store's disk has left. `early_exit` tells how many evaluations an
+    image takes at most, and how many images are calibrated; None where every image takes all.
     """
 
     out: Path
@@ -70,6 +96,7 @@ class Plan:
     skipped: Mapping[str, int]
     members: tuple[Planned, ...]
     free: int
+    early_exit: Mapping[str, int] | None
 
 
 def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
@@ -80,7 +107,13 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     Raises:
         EnsembleError: as for `run`.
     """
-    ready = _preflight(recipe, progress or Quiet())
+    ready = _preflight(recipe, progress or Quiet(), dry=True)
+    saving, head = saving_of(recipe), ready.players[0].member.card.head(recipe.head)
+    exits = None
+    if saving is not None:
+        exits = exiting.foreseen(
+            exiting.Work(recipe, saving, head, ready.players, ready.images, 0.0)
+        )
     return Plan(
         out=ready.out,
         images=len(ready.images),
@@ -88,6 +121,7 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
         skipped=dict(ready.skipped),
         members=tuple(scoring.plan(recipe, ready.players, ready.images)),
         free=free_bytes(recipe.store),
+        early_exit=exits,
     )
 
 
@@ -102,14 +136,18 @@ class _Ready:
     sample: Sample
 
 
-def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
+def _preflight(recipe: Recipe, progress: Progress, *, dry: bool = False) -> _Ready:
+    """Do all that comes before the work; a `dry` one has every view in the members' graphs."""
     check_recipe(recipe)
     check_device(recipe.device)
     out = runs.claim(recipe)
-    players = line_up(recipe, progress)
+    saving = saving_of(recipe)
+    players = line_up(recipe, progress, exits=saving is not None and not dry)
     head = players[0].member.card.head(recipe.head)
     images, skipped = find_images(recipe, progress)
     sample = publish.sample_for(recipe, head, [image.source.id for image in images])
+    if saving is not None:
+        exiting.check(recipe, saving, head, labels=sample.kind != "probs")
     return _Ready(out, players, images, skipped, sample)
 
 

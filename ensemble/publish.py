@@ -47,8 +47,10 @@ class Submission:
 
     `ids` are in the order of the sample, or of the images; `labels` has a class name for each
     (none for a head without a single class); `probs` is float64 (N, C) in the order of
-    `classes`, and `families` the same for each family. `path` is None where images were
-    quarantined and nothing was filled in.
+    `classes`, and `families` the same for each family. Where images ended early there are no
+    probabilities: `probs` is (N, 0), or for a multilabel head 0 and 1 for each label;
+    `evaluations` int64 (N,) then tells how many evaluations each image took. `path` is None where
+    images were quarantined and nothing was filled in.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class Submission:
     families: Mapping[str, Pooled]
     quarantined: tuple[Quarantined, ...]
     record: Mapping[str, object]
+    evaluations: Indices | None = None
 
     def __repr__(self) -> str:
         where = self.path or f"none in {self.folder}"
@@ -74,7 +77,10 @@ class Submission:
         """
         import pandas as pd
 
-        frame = pd.DataFrame(self.probs, columns=list(self.classes))
+        columns = list(self.classes)[: self.probs.shape[1]]
+        frame = pd.DataFrame(self.probs, columns=columns)
+        if self.evaluations is not None:
+            frame.insert(0, "n_evals", self.evaluations)
         if self.labels:
             frame.insert(0, "label", list(self.labels))
         frame.insert(0, "id", list(self.ids))
@@ -83,11 +89,26 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What is voted on: the members' predictions, the sample, and facts for run.json."""
+    """What is voted on: the members' predictions, the sample, and facts for run.json.
+
+    `decided` stands in place of ballots where images ended early.
+    """
 
     votes: Votes
     sample: submission.Sample
     facts: Mapping[str, object]
+    decided: "Decided | None" = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """Labels without probabilities: int64 (N, D), and evaluations int64 (N,).
+
+    D is 1, and a label a class; or it is the number of labels of a multilabel head, and 0 or 1.
+    """
+
+    labels: Indices
+    evaluations: Indices
 
 
 def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sample:
@@ -142,6 +163,8 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
     publish_json(out / RUN, record)
     fused, head = count.fused, poll.votes.head
     columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
+    if poll.decided:
+        columns = {} if count.labels else {"labels": fused.probs}
     metadata = {
         "classes": list(head.classes),
         "head": head.name,
@@ -150,7 +173,12 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
         "quarantined": [asdict(lost) for lost in count.quarantined],
     }
     submission.write_predictions(
-        out / "predictions.parquet", count.ids, count.labels, columns, metadata
+        out / "predictions.parquet",
+        count.ids,
+        count.labels,
+        columns,
+        metadata,
+        evaluations=poll.decided.evaluations if poll.decided else None,
     )
     lost = out / "quarantine.csv"
     if count.quarantined:
@@ -164,7 +192,8 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
         publish_bytes(out / "submission.csv", csv_bytes)
         proof = {k: record[k] for k in ("counts", "submission_sha256", "versions")}
         publish_json(out / SUCCESS, proof)
-        families, lost_rows = [b.family for b in poll.votes.ballots], len(count.quarantined)
+        families = [str(member["family"]) for member in poll.votes.members]
+        lost_rows = len(count.quarantined)
         written = ledger.Published(
             families, len(poll.sample.ids), lost_rows, sha256_bytes(csv_bytes)
         )
@@ -197,15 +226,26 @@ def _result(
         families={n: p[order] for n, p in count.fused.families.items()},
         quarantined=count.quarantined,
         record=record,
+        evaluations=poll.decided.evaluations[order] if poll.decided else None,
     )
 
 
 def _count(recipe: Recipe, poll: Poll) -> _Count:
     votes = poll.votes
-    fused = voting.fuse(votes.ballots, recipe.voting, recipe.weights, votes.head.task)
+    fused = _fused(recipe, poll)
     _check_counts(poll.sample, votes.ids, votes.quarantined)
     labels = tuple(votes.head.classes[c] for c in fused.labels.tolist())
     return _Count(votes.ids, labels, fused, votes.quarantined)
+
+
+def _fused(recipe: Recipe, poll: Poll) -> voting.Fused:
+    votes = poll.votes
+    if poll.decided is None:
+        return voting.fuse(votes.ballots, recipe.voting, recipe.weights, votes.head.task)
+    labels = poll.decided.labels
+    if votes.head.task == "classification":
+        return voting.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
+    return voting.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
 
 
 def _check_counts(
@@ -225,7 +265,7 @@ def _render(recipe: Recipe, poll: Poll, count: _Count) -> bytes | None:
         return None
     texts = count.labels or ("",) * len(count.ids)
     probs = count.fused.probs
-    if poll.sample.kind == "binary":
+    if poll.sample.kind == "binary" and not poll.decided:
         rule = recipe.weights.decision if recipe.weights else Decision()
         probs = voting.labels_given(probs, rule)
     rows = {

@@ -89,6 +89,11 @@ def read_run(folder: Path) -> Earlier:
         names = [f.name for f in fields(Voter)]
         voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
         settings = {k: record["recipe"][k] for k in (*PREDICTED, *KEPT, *_DECODE)}
+        if record.get("early_exit"):
+            raise UsageError(
+                f"{folder}: its images ended early, so it holds labels and no probabilities to "
+                f"vote on; run again without --early-exit"
+            )
         if voters and all(v.key is None for v in voters):
             raise UsageError(
                 f"{folder}: its predictions were made elsewhere; name them again with --predictions"

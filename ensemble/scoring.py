@@ -3,8 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Final
+from dataclasses import dataclass
 
 from ensemble import lineup, submission, voting, weights
 from ensemble.batches import Job, Progress
@@ -12,7 +11,8 @@ from ensemble.card import Head
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
-from ensemble.files import sha256_json
+from ensemble.exitplan import host_views
+from ensemble.fingerprints import fingerprint_of, image_set_of, shard_size_of
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
@@ -20,14 +20,9 @@ from ensemble.predict import Tally, predict
 from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
+from ensemble.views import IDENTITY
 from ensemble.votes import Entry, hashes_of
 from ensemble.watch import Watch, read_watch
-
-ENGINE: Final = 2
-"""The schema of the fingerprint: raised when the engine's predictions change."""
-
-_SHARD: Final = 1024
-_SHARD_BYTES: Final = 512 * 1024 * 1024
 
 
 class Quiet:
@@ -43,8 +38,10 @@ class Quiet:
         """Say nothing."""
 
 
-def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
+def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[lineup.Player]:
     """Open the members and start their sessions, each proven on a probe batch.
+
+    With `exits` their graphs have no views where the host can make them; see `turns.apart`.
 
     Raises:
         UsageError: members, weights or views that do not go together.
@@ -56,6 +53,10 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
     policy = lineup.read_policy(recipe.tta)
+    if exits and host_views(recipe, policy, members):
+        for member in members:
+            lineup.shape_views(member, policy)
+        policy = (IDENTITY,)
     if recipe.device == "auto" and (reason := why_no_cuda()):
         progress.warn(f"running on the CPU: {reason}")
     return [
@@ -99,29 +100,6 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
     return hash_sources(found.images, threads), found.skipped
 
 
-def fingerprint_of(
-    recipe: Recipe, member: Member, policy: Sequence[View], provider: str, images: str
-) -> dict[str, object]:
-    """Return what decides a member's predictions; see docs/store.md."""
-    return {
-        "engine": ENGINE,
-        "member": member.sha256,
-        "preprocess": asdict(member.card.preprocess),
-        "heads": [asdict(head) for head in member.card.heads],
-        "views": [[asdict(op) for op in view.ops] for view in policy],
-        "merge": recipe.merge,
-        "decode": asdict(recipe.decode),
-        "precision": "fp32",
-        "provider": provider,
-        "images": images,
-    }
-
-
-def image_set_of(images: Sequence[Hashed]) -> str:
-    """Return the hash of the image set: ids, sizes and hashes."""
-    return sha256_json([[image.source.id, image.bytes, image.sha256] for image in images])
-
-
 def _job(
     recipe: Recipe, player: lineup.Player, fingerprint: Mapping[str, object], images: int
 ) -> Job:
@@ -130,21 +108,13 @@ def _job(
         recipe.store,
         fingerprint,
         images=images,
-        shard_size=_shard_size(recipe, member),
+        shard_size=shard_size_of(recipe, member),
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
     geometry = member.card.preprocess.geometry
     return Job(
         member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition
     )
-
-
-def _shard_size(recipe: Recipe, member: Member) -> int:
-    if recipe.shard_size:
-        return recipe.shard_size
-    pre = member.card.preprocess
-    bytes_per_image = pre.size.height * pre.size.width * len(pre.mean)
-    return max(1, min(_SHARD, _SHARD_BYTES // bytes_per_image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +160,7 @@ def _planned(
     key = key_of(fingerprint)
     partition = load_partition(recipe.store, key) or Partition(
         recipe.store / "predictions" / key, key, fingerprint, len(images),
-        _shard_size(recipe, player.member),
+        shard_size_of(recipe, player.member),
     )  # fmt: skip
     todo = [s for s in partition.shards if not partition.committed(s)]
     rows = [image for s in todo for image in images[partition.rows(s)]]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ensemble.arrays import Pixels
+from ensemble.arrays import Indices, Pixels
 from ensemble.decode import decode
 from ensemble.errors import ImageError
 from ensemble.images import Hashed, read
@@ -42,6 +42,15 @@ class Shard:
     def ids(self) -> list[str]:
         """The ids of the images, in order."""
         return [image.source.id for image in self.images]
+
+    def whole(self, rows: Indices) -> list[bool]:
+        """Wait for the rows, and tell which have pixels in every geometry."""
+        return [not self.futures[row].result().lost for row in rows.tolist()]
+
+    def lost(self) -> list[Quarantined]:
+        """Return the images that lack pixels in some geometry, and why."""
+        lost = [f.result().lost for f in self.futures]
+        return [next(iter(found.values())) for found in lost if found]
 
     def predicted(self, geometry: Geometry) -> list[str]:
         """Return the ids of the images that have pixels."""

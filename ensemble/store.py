@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensemble.arrays import Probs
+from ensemble.arrays import Pooled, Probs
 from ensemble.columns import list_column, read_lists, text_column
 from ensemble.errors import StoreError
 from ensemble.files import (
@@ -111,7 +111,7 @@ class Partition:
         self,
         shard: int,
         ids: Sequence[str],
-        heads: Mapping[str, Probs],
+        heads: Mapping[str, Probs | Pooled],
         quarantined: Sequence[Quarantined],
     ) -> None:
         """Write a shard: its rows, then the JSON that makes them count.
@@ -119,14 +119,14 @@ class Partition:
         Args:
             shard: The number of the shard.
             ids: The ids of the shard that have a row, in order.
-            heads: Each head's float32 (n, C), a row for each id.
+            heads: Each head's float32 or float64 (n, C), a row for each id.
             quarantined: The images of the shard that have no row.
 
         Raises:
             StoreError: the disk refused.
         """
         columns: dict[str, pa.Array] = {"id": text_column(ids)}
-        columns |= {name: list_column(heads[name]) for name in self.heads}
+        columns |= {name: list_column(heads[name], heads[name].dtype.type) for name in self.heads}
         table = pa.table(columns)
         part = self.part(shard)
         publish(part, lambda temporary: pq.write_table(table, temporary, compression="none"))
@@ -148,14 +148,14 @@ class Partition:
         """Tell whether every shard is whole."""
         return all(self.whole(shard) for shard in self.shards)
 
-    def read(self, head: str) -> Scores:
-        """Read a head of every shard, in order.
+    def read(self, head: str, shards: Sequence[int] | None = None) -> Scores:
+        """Read a head of some shards, or of every one, in order.
 
         Raises:
             StoreError: a shard is missing or torn.
         """
         tables, lost = [], []
-        for shard in self.shards:
+        for shard in self.shards if shards is None else shards:
             record = self._record(shard)
             if record is None:
                 raise StoreError(f"{self.part(shard)} is missing or torn; run again to redo it")

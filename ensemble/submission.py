@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensemble.arrays import Pooled
-from ensemble.columns import PREDICTIONS, list_column, text_column
+from ensemble.arrays import Indices, Pooled
+from ensemble.columns import PREDICTIONS, count_column, list_column, read_lists, text_column
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
@@ -163,6 +163,8 @@ def write_predictions(
     labels: Sequence[str],
     probs: Mapping[str, Pooled],
     metadata: Mapping[str, object],
+    *,
+    evaluations: Indices | None = None,
 ) -> None:
     """Write predictions.parquet: `id`, `label` where there is one, and float32 lists.
 
@@ -172,6 +174,7 @@ def write_predictions(
         labels: The class of each, or nothing where the head has no single class.
         probs: Float (N, C) for each column: the fused "probs", and one a family.
         metadata: Written as JSON under the key `PREDICTIONS`.
+        evaluations: int64 (N,): the column `n_evals`, where images ended early.
 
     Raises:
         StoreError: the disk refused.
@@ -180,8 +183,32 @@ def write_predictions(
     if labels:
         columns["label"] = text_column(labels)
     columns |= {name: list_column(values) for name, values in probs.items()}
+    if evaluations is not None:
+        columns["n_evals"] = count_column(evaluations)
     table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
     publish(path, lambda temporary: pq.write_table(table, temporary))
+
+
+def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices, Indices]:
+    """Read what an early exit wrote: ids, labels int64 (N, D), and evaluations int64 (N,).
+
+    Raises:
+        UsageError: the file cannot be read, or has other columns or classes.
+    """
+    try:
+        with pq.ParquetFile(path) as file:  # read_table would import pandas
+            table = file.read()
+        names = table.column_names
+        if "label" in names:
+            number = {name: row for row, name in enumerate(classes)}
+            texts = table.column("label").to_pylist()
+            labels = np.array([[number[text]] for text in texts], np.int64).reshape(-1, 1)
+        else:
+            labels = read_lists(table.column("labels"), len(classes)).astype(np.int64)
+        evaluations = np.array(table.column("n_evals").to_pylist(), np.int64)
+        return table.column("id").to_pylist(), labels, evaluations
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
 
 
 def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:

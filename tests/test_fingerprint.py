@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 from PIL import Image
 
-from ensemble import api, lineup, scoring
+from ensemble import api, fingerprints, lineup
 from ensemble.card import Card
 from ensemble.config import Recipe
 from ensemble.members import open_member, write_sidecar
@@ -163,7 +163,7 @@ def test_every_field_of_preprocessing_is_in_the_table() -> None:
 def fingerprint(folder: Path, provider: str = CPU, images: str = "set") -> dict[str, object]:
     recipe = Recipe(members=(), images=())
     member = open_member(folder / "folds" / "toy-f0.onnx")
-    return scoring.fingerprint_of(recipe, member, lineup.read_policy("none"), provider, images)
+    return fingerprints.fingerprint_of(recipe, member, lineup.read_policy("none"), provider, images)
 
 
 def test_the_size_of_the_input_changes_the_key(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_provider_changes_the_key(tmp_path: Path) -> None:
 def test_the_engine_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path)
     first = key_of(fingerprint(tmp_path))
-    monkeypatch.setattr(scoring, "ENGINE", scoring.ENGINE + 1)
+    monkeypatch.setattr(fingerprints, "ENGINE", fingerprints.ENGINE + 1)
     assert key_of(fingerprint(tmp_path)) != first
 
 

@@ -12,19 +12,21 @@ import ensemble
 PACKAGE = Path(ensemble.__file__).parent
 
 ROWS = {
-    "arrays": 1, "errors": 1, "files": 1, "paths": 1, "tables": 1, "watch": 1,
+    "amounts": 1, "arrays": 1, "errors": 1, "files": 1, "paths": 1, "tables": 1, "watch": 1,
     "spec": 2, "card": 2, "config": 2, "pools": 2, "ops": 2, "columns": 2,
     "protos": 2, "metrics": 2, "weights": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
-    "oof": 3, "gate": 3, "truth": 4, "compare": 3, "exits": 3,
+    "oof": 3, "gate": 3, "truth": 4, "compare": 3, "exits": 3, "turns": 3,
     "folds": 3, "twins": 3, "ledger": 3, "doctor": 3,
-    "lineup": 4, "batches": 4, "shards": 4, "votes": 4, "export": 4, "quantize": 4, "inventory": 4,
-    "predict": 5,
-    "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
-    "pipeline": 7, "blending": 7, "folding": 7, "quantizing": 7, "picture": 7,
-    "api": 8,
-    "cli": 9,
+    "lineup": 4, "batches": 4, "shards": 4, "fingerprints": 4, "votes": 4,
+    "export": 4, "quantize": 4, "inventory": 4,
+    "predict": 5, "exitplan": 5,
+    "early": 6, "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
+    "exiting": 7, "audit": 7,
+    "pipeline": 8, "blending": 8, "folding": 8, "quantizing": 8, "picture": 8,
+    "api": 9,
+    "cli": 10,
 }  # fmt: skip
 """Imports go to lower rows only; see docs/design.md."""
 

@@ -433,7 +433,7 @@ def test_a_run_that_was_cut_off_while_it_wrote_goes_on(
     first = submit(members, images).folder / "submission.csv"
     expected = first.read_bytes()
 
-    def cut(*_: object) -> None:
+    def cut(*_: object, **__: object) -> None:
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch:

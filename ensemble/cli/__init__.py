@@ -57,6 +57,7 @@ _COMMANDS: Final = {
     "vote": "ensemble.cli.runs",
     "score": "ensemble.cli.scores",
     "diff": "ensemble.cli.scores",
+    "verify-exit": "ensemble.cli.keeping",
     "store": "ensemble.cli.keeping",
     "doctor": "ensemble.cli.health",
 }

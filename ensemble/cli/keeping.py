@@ -3,13 +3,39 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
 from ensemble.cli.options import runs_option, store_option
-from ensemble.cli.terminal import say_garbage, say_held, say_torn
+from ensemble.cli.terminal import say_audit, say_garbage, say_held, say_torn
 
+_BROKEN: Final = 5
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+@click.command("verify-exit", epilog="Example: ensemble verify-exit submissions/first")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Where the run's predictions are kept.  [default: where it put them]",
+)
+@_json_option
+def verify_exit_command(run: Path, store: Path | None, *, as_json: bool) -> int:
+    """Replay the exits of a RUN from its partial sums, and its certificate from the calibration.
+
+    Exits with 5 where an image ended before its rule allowed it, or a label is not what its sums
+    give.
+    """
+    from ensemble import audit
+
+    found = audit.verify_exit(run, store)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        say_audit(found)
+    return _BROKEN if found.faults else 0
 
 
 @click.group("store")

@@ -151,6 +151,22 @@ _ENGINE: Final = (
 )  # fmt: skip
 
 
+_EXITS: Final = (
+    option("--early-exit", default=_DEFAULT.early_exit, metavar="off|lossless|SHARE",
+           help="End images early: lossless keeps every label; 0.5% lets at most so many labels "
+           "differ from the full ensemble's, by a certificate."),
+    option("--confidence", default=_DEFAULT.confidence, metavar="SHARE",
+           help="How certain the certificate is."),
+    option("--calibration", default=_DEFAULT.calibration, type=click.IntRange(0),
+           show_default=True, help="Random images that get every evaluation, for the certificate "
+           "or the budget; 0: as few as will do."),
+    option("--time-budget", metavar="TIME", help="The time that the command may take, such as "
+           "2h30m: images that are clear get fewer evaluations."),
+    option("--evals-per-image", type=click.FloatRange(1), help="A budget of evaluations for an "
+           "image, on average: one is a member under one view."),
+)  # fmt: skip
+
+
 def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
     """Apply groups of options, in the order of the help page."""
 
@@ -225,7 +241,7 @@ _ELSEWHERE: Final = (
 elsewhere_options: Final = stacked(_ELSEWHERE)
 input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
-run_options: Final = stacked(_INPUTS, _OUTPUTS, _ENGINE)
+run_options: Final = stacked(_INPUTS, _OUTPUTS, _EXITS, _ENGINE)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "

@@ -13,6 +13,7 @@ from ensemble.errors import few
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ensemble.audit import Audit
     from ensemble.card import Card
     from ensemble.compare import Difference
     from ensemble.doctor import Finding
@@ -99,6 +100,9 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
     took += ", all of them from the store" if record.get("evaluations") == 0 else ""
     click.echo(f"{counts}{took}", err=True)
+    exits = record.get("early_exit")
+    if isinstance(exits, dict):
+        click.echo(f"early exit: {exits['words']}", err=True)
     if result.path is None:
         click.echo(
             f"no submission was written: give --fill VALUE for the quarantined images "
@@ -280,6 +284,11 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
             f"{member['shards_stored']} in the store; about {member['seconds']:.1f} s on "
             f"{member['provider']}"
         )
+    if exits := plan["early_exit"]:
+        click.echo(
+            f"early exit: {exits['calibrated']} images get all {exits['stages']} evaluations, the "
+            f"others as few as will do; what is said of the members is for all of them"
+        )
     needed = sum(member["bytes"] for member in plan["members"])
     click.echo(f"the store needs about {_size(needed)}; {_size(plan['free'])} are free")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
@@ -295,6 +304,15 @@ def say_findings(findings: "Sequence[Finding]") -> None:
         click.echo(f"{level}{finding.topic:12} {finding.text}")
         if finding.remedy:
             click.echo(f"{'':20} {finding.remedy}")
+
+
+def say_audit(found: "Audit") -> None:
+    """Print what a check of early exits found."""
+    for fault in found.faults:
+        click.secho(fault, fg="red", err=True)
+    how = "wrong" if found.faults else "every exit was allowed, and every label is that of its sums"
+    mean = f"{found.evaluations_per_image:.2f} evaluations an image"
+    click.echo(f"{found.rows} rows, {mean}: {how}")
 
 
 def say_held(held: "Sequence[Held]") -> None:

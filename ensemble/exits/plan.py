@@ -9,9 +9,9 @@ from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.errors import UsageError
 from ensemble.exits.ledgers import Families, Hard, Ledger, Soft
 from ensemble.exits.order import Evaluation, ordered, shares
-from ensemble.exits.rules import rule_of, slack
+from ensemble.exits.rules import Rule, Thresholds, rule_of, slack
 from ensemble.pools import Stack
-from ensemble.spec import Voting
+from ensemble.spec import Task, Voting
 from ensemble.weights import Weights
 
 
@@ -48,9 +48,11 @@ def ledger_of(
     voting: Voting,
     weights: Weights,
     classes: int,
+    *,
     noise: float = 0.0,
+    task: Task = "classification",
 ) -> Ledger:
-    """Return the ledger of a classification head: after all evaluations, labels as `voting.fuse`.
+    """Return the ledger of a head: after all evaluations, labels as of `voting.fuse`.
 
     Args:
         evaluations: In the order to make them, none of weight 0.
@@ -58,24 +60,30 @@ def ledger_of(
         weights: Family weights, with their pool, temperature and decision.
         classes: The number of classes.
         noise: How far a score may differ from one forward to another; see `rules.slack`.
+        task: "classification" or "multilabel"; a label is given from its threshold on, from 0.5
+            where the decision has none.
 
     Raises:
-        UsageError: a vote of ranks, which needs every family.
+        UsageError: a vote of ranks, which needs every family, or a head without labels.
     """
+    if task == "regression":
+        raise UsageError("a regression has no labels, so none of it is known early")
     if "rank" in (voting, weights.pool):
         raise UsageError("a vote of ranks cannot end early; use the soft vote of another pool")
     share = shares([e.weight for e in evaluations])
     if voting == "hard":
         return Hard(share, _places([e.member for e in evaluations]), slack(noise))
     linear = voting == "soft" and weights.pool == "linear"
-    rule = rule_of(weights.decision, weights.temperature if linear else 1.0, classes)
+    rule: Rule = rule_of(weights.decision, weights.temperature if linear else 1.0, classes)
+    if task == "multilabel":
+        rule = Thresholds(np.array(weights.decision.thresholds or (0.5,) * classes))
     on_sums = weights.temperature == 1 or not weights.decision.cut_points
     if linear and on_sums:
         return Soft(share, rule, slack(noise))
     names = sorted({e.family for e in evaluations})
     exponents = np.array([weights.families[name] for name in names])
     family = _places([e.family for e in evaluations])
-    return Families(share, family, exponents, _pool_of(voting, weights), rule)
+    return Families(share, family, exponents, _pool_of(voting, weights, task), rule)
 
 
 def _places(names: Sequence[str]) -> Indices:
@@ -83,8 +91,10 @@ def _places(names: Sequence[str]) -> Indices:
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def _pool_of(voting: Voting, weights: Weights) -> Callable[[Stack, Vector], Pooled]:
+def _pool_of(voting: Voting, weights: Weights, task: Task) -> Callable[[Stack, Vector], Pooled]:
     """Return what pools the families as `voting.fuse` does."""
+    if task == "multilabel":
+        return pools.geometric if voting == "geometric" else pools.log_linear_labels
     if voting == "geometric":
         return pools.geometric_or_linear
     pool = pools.log_linear if weights.pool == "log-linear" else pools.linear

@@ -1,0 +1,244 @@
+"""The loop of early exit: shards, then evaluations over the images that have not ended.
+
+An evaluation is a member under one view, made by turning the pixels on the host, or a member with
+all its views. A shard is decoded once; its images go through the evaluations together, and those
+that end leave the batches. What is committed of an image are its sums, by which its exit can be
+checked again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.batches import Progress, Rows, score
+from ensemble.exitplan import ENDS, SUMS, Stage, Way
+from ensemble.exits.course import Ends, run
+from ensemble.exits.pace import Pace
+from ensemble.images import Hashed
+from ensemble.shards import Shard, Wanted, decoded_ahead
+from ensemble.spec import DecodePolicy, Quarantined
+from ensemble.store import Partition
+from ensemble.turns import Turned
+from ensemble.watch import Watch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The calibrated images, by their places in the image set, ascending.
+
+    `drawn` int64 (n_cal,) are all of them; `rows` (n,) those that have pixels, and `ends` how they
+    ended; `lost` are the others.
+    """
+
+    drawn: Indices
+    rows: Indices
+    ends: Ends
+    lost: Sequence[Quarantined] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a loop over shards needs: the image set, how it is decoded, and who is told.
+
+    `batches` are the members whose batches had to be halved; see `batches.score`.
+    """
+
+    images: Sequence[Hashed]
+    policy: DecodePolicy
+    threads: int
+    progress: Progress
+    watch: Watch
+    batches: dict[str, int]
+
+
+def calibrate(
+    engine: Engine, stages: Mapping[str, Stage], rows: Indices, partition: Partition
+) -> None:
+    """Give some images every evaluation, and commit each one's scores, shard by shard.
+
+    Args:
+        engine: The image set, and what decodes it.
+        stages: The evaluations, by the head that keeps their scores.
+        rows: The images that are calibrated, int64 (n,), ascending.
+        partition: Of the calibrated images, with those heads.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN.
+        StoreError: the disk refused a part.
+    """
+    todo = _open(partition, engine)
+    places = [rows[partition.rows(number)] for number in todo]
+    with _decoded(engine, list(stages.values()), places) as shards:
+        for number, place, shard in zip(todo, places, shards, strict=True):
+            at, heads = _At(number, place, shard), {}
+            for name, stage in stages.items():
+                engine.watch.tell("score", stage.job.name, number)
+                heads[name] = _scores(engine, stage, at, np.arange(len(place)))
+            good = _good(shard)
+            ids = [engine.images[row].source.id for row in place[good].tolist()]
+            kept = {name: found[good].astype(np.float32) for name, found in heads.items()}
+            partition.commit(number, ids, kept, shard.lost())
+            engine.watch.tell("commit")
+    partition.finish()
+
+
+def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pace) -> int:
+    """Evaluate images until they may end, and commit how they ended, shard by shard.
+
+    Args:
+        engine: The image set, and what decodes it.
+        way: The evaluations.
+        partition: Of all images, with the heads `SUMS` and `ENDS`.
+        known: The calibrated images, which need nothing more.
+        pace: Decides each shard's threshold.
+
+    Returns:
+        How many evaluations were made.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN.
+        StoreError: the disk refused a part.
+    """
+    todo = set(_open(partition, engine))
+    rows = [np.arange(len(engine.images))[partition.rows(shard)] for shard in partition.shards]
+    fresh = [np.setdiff1d(each, known.drawn, assume_unique=True) for each in rows]
+    made = 0
+    with _decoded(engine, way.stages, [fresh[number] for number in sorted(todo)]) as shards:
+        for number in partition.shards:
+            if number not in todo:
+                taken = _fresh_ends(engine, partition, number, known)
+                pace.note(len(fresh[number]), taken)
+                continue
+            shard, threshold = next(shards), pace.threshold()
+            at = _At(number, fresh[number], shard)
+            ends = _ends(engine, way, at, threshold)
+            good = _good(shard)
+            found = _picked(ends, good)
+            made += int(found.evaluations.sum())
+            pace.note(len(good), found.evaluations)
+            own = np.isin(known.rows, rows[number])
+            parts = [
+                (fresh[number][good], found, threshold),
+                (known.rows[own], _picked(known.ends, own), np.inf),
+            ]
+            mine = {engine.images[row].source.id for row in rows[number].tolist()}
+            lost = [*shard.lost(), *(q for q in known.lost if q.id in mine)]
+            _commit(engine, partition, number, parts, lost)
+            engine.watch.tell("commit")
+    partition.finish()
+    return made
+
+
+def _open(partition: Partition, engine: Engine) -> list[int]:
+    """Return the shards that are to be done; say which of them are torn."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    for shard in todo:
+        if partition.torn(shard):
+            engine.progress.warn(
+                f"shard {shard} in the store is torn or was edited: it is computed again "
+                f"({partition.folder})"
+            )
+    return todo
+
+
+@contextmanager
+def _decoded(
+    engine: Engine, stages: Sequence[Stage], places: Sequence[Indices]
+) -> Iterator[Iterator[Shard]]:
+    """Decode the images of each shard, at these places of the image set, ahead of its use."""
+    geometries = list(dict.fromkeys(stage.job.geometry for stage in stages))
+    wanted = [Wanted([engine.images[i] for i in rows.tolist()], geometries) for rows in places]
+    pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="decode")
+    try:
+        yield decoded_ahead(pool, wanted, engine.policy, engine.watch)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _At:
+    """A shard at work: its number, the places of its images in the image set, and the pixels."""
+
+    number: int
+    places: Indices
+    shard: Shard
+
+
+def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
+    """Run the images of a shard through the evaluations; count the evaluations saved as done."""
+    stages, before = len(way.stages), len(at.places)
+
+    def scores(stage: int, rows: Indices) -> Pooled:
+        nonlocal before
+        engine.watch.tell("score", way.stages[stage].job.name, at.number)
+        engine.progress.advance((before - len(rows)) * (stages - stage))
+        before = len(rows)
+        return _scores(engine, way.stages[stage], at, rows)
+
+    ends = run(way.ledger, len(at.places), scores, threshold)
+    last = int(ends.evaluations.max(initial=0))
+    engine.progress.advance(before * (stages - last))
+    return ends
+
+
+def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Pooled:
+    """Return the scores of some rows of a shard, float64 (m, C); uniform where no pixels are."""
+    classes = stage.job.partition.heads[stage.head]
+    scores = np.full((len(rows), classes), 1 / classes)
+    good = np.array(at.shard.whole(rows), bool)
+    if not good.any():
+        return scores
+    if stage.stored is not None:
+        engine.progress.advance(len(rows))
+        found = stage.stored[at.places[rows[good]]]
+    else:
+        pixels = Turned(at.shard.pixels[stage.job.geometry], rows, stage.view)
+        ids = [at.shard.ids[row] for row in rows.tolist()]
+        images = Rows(pixels, ids, lambda part: at.shard.whole(rows[part]))
+        found = score(stage.job, images, engine.progress, engine.batches)[stage.head]
+    scores[good] = found
+    return scores
+
+
+def _good(shard: Shard) -> NDArray[np.bool_]:
+    return np.array(shard.whole(np.arange(len(shard.images))), bool)
+
+
+def _picked(ends: Ends, rows: NDArray[np.bool_]) -> Ends:
+    return Ends(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
+
+
+def _fresh_ends(engine: Engine, partition: Partition, number: int, known: Known) -> Indices:
+    """Return how many evaluations a committed shard took for the images not calibrated."""
+    calibrated = {engine.images[row].source.id for row in known.drawn.tolist()}
+    scores = partition.read(ENDS, [number])
+    mine = [name not in calibrated for name in scores.ids]
+    return np.asarray(scores.probs[mine, 0], np.int64)
+
+
+def _commit(
+    engine: Engine,
+    partition: Partition,
+    number: int,
+    parts: Sequence[tuple[Indices, Ends, float]],
+    lost: Sequence[Quarantined],
+) -> None:
+    """Write a shard: its images in the order of the image set."""
+    rows = np.concatenate([places for places, _, _ in parts])
+    order = np.argsort(rows)
+    sums = np.concatenate([ends.sums for _, ends, _ in parts], axis=1)
+    sheets = [
+        np.column_stack([ends.evaluations, np.full(len(ends.evaluations), at), ends.labels])
+        for _, ends, at in parts
+    ]
+    heads = {
+        SUMS: sums.transpose(1, 0, 2).reshape(len(rows), -1)[order],
+        ENDS: np.concatenate(sheets).astype(np.float64)[order],
+    }
+    ids = [engine.images[row].source.id for row in rows[order].tolist()]
+    partition.commit(number, ids, heads, lost)

@@ -1,0 +1,309 @@
+"""What an early exit is made of: its evaluations, their order, and the keys of what it stores."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble import lineup, views
+from ensemble.arrays import Probs, Vector
+from ensemble.batches import Job
+from ensemble.card import Head
+from ensemble.config import Recipe, Saving
+from ensemble.errors import StoreError
+from ensemble.exits.ledgers import Ledger
+from ensemble.exits.order import Evaluation
+from ensemble.exits.plan import evaluations_of, ledger_of
+from ensemble.files import publish_json, sha256_json
+from ensemble.fingerprints import ENGINE, fingerprint_of, image_set_of
+from ensemble.images import Hashed
+from ensemble.members import Member
+from ensemble.spec import Task, View, Voting
+from ensemble.store import Partition, key_of, load_partition
+from ensemble.turns import apart
+from ensemble.weights import Weights
+
+SUMS: Final = "sums"
+"""The column of an early-exit part with an image's sums, float64, L * C of them."""
+
+ENDS: Final = "ends"
+"""The column with how many evaluations it took, the threshold it ended at, and its labels."""
+
+
+PLAN: Final = "plan.json"
+"""Where a key of an early exit says in which order its evaluations are made."""
+
+_FREE: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One evaluation at work: a member, and the view that the host gives it.
+
+    `stored` float32 (N, C) are its predictions of all images, where the store has them; NaN where
+    an image has none.
+    """
+
+    job: Job
+    head: str
+    view: View
+    stored: Probs | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """The evaluations in order, what is summed over them, and what each costs, (K,)."""
+
+    stages: Sequence[Stage]
+    ledger: Ledger
+    costs: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The evaluations in the order to make them, and how far a score moves with its batch.
+
+    Both are measured when a key is first opened, and read back afterwards.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    noise: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cast:
+    """Who takes part: the members, the policy, and which of them the store knows whole already.
+
+    `apart` tells that views are evaluated one by one, on the host.
+    """
+
+    recipe: Recipe
+    head: Head
+    weights: Weights
+    players: Sequence[lineup.Player]
+    policy: Sequence[View]
+    apart: bool
+    images: Sequence[Hashed]
+    image_set: str
+    stored: Mapping[str, Partition]
+
+    @property
+    def names(self) -> list[str]:
+        """The members' names."""
+        return [player.member.card.name for player in self.players]
+
+    def records(self) -> list[dict[str, object]]:
+        """Return what run.json says of each member; its own predictions are not made."""
+        cards = [(p.member.card, p.member.sha256) for p in self.players]
+        return [
+            {"name": c.name, "family": c.family, "fold": c.fold, "sha256": sha256, "key": None}
+            for c, sha256 in cards
+        ]
+
+    def evaluations(self, costs: Mapping[str, float]) -> list[Evaluation]:
+        """Return the evaluations in order, by what one of each member costs.
+
+        A member that the store knows costs nothing, and is one evaluation with all its views.
+        """
+        cards = [player.member.card for player in self.players]
+        count = len(self.policy) if self.apart else 1
+        free = dict.fromkeys(self.stored, min(costs.values()) * _FREE)
+        found = evaluations_of(
+            [(card.name, card.family) for card in cards],
+            self.weights.families,
+            {**costs, **free},
+            count,
+        )
+        return [self._whole(e, count) for e in found if e.member not in self.stored or not e.view]
+
+    def _whole(self, evaluation: Evaluation, views: int) -> Evaluation:
+        if evaluation.member not in self.stored:
+            return evaluation
+        e = evaluation
+        return Evaluation(e.member, e.family, 0, e.weight * views, e.cost)
+
+    def ledger(self, plan: Plan) -> Ledger:
+        """Return the ledger of the vote."""
+        head = self.head
+        return ledger_for(
+            self.recipe.voting, self.weights, plan, classes=len(head.classes), task=head.task
+        )
+
+    def fingerprint(self, saving: Saving, calibrated: int) -> dict[str, object]:
+        """Return what decides how images end, but for the order and the noise, which the key keeps.
+
+        `calibrated` images get every evaluation.
+        """
+        bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0)
+        classes = len(self.head.classes)
+        width = self.ledger(bare).depth * classes
+        labels = classes if self.head.task == "multilabel" else 1
+        ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
+        return {
+            **self._common(),
+            "early_exit": {**asdict(saving), "calibration": calibrated},
+            "voting": self.recipe.voting,
+            "weights": {
+                "families": dict(self.weights.families),
+                "pool": self.weights.pool,
+                "temperature": self.weights.temperature,
+                "decision": asdict(self.weights.decision),
+            },
+            "images": self.image_set,
+            "heads": [
+                {"name": SUMS, "classes": [str(n) for n in range(width)]},
+                {"name": ENDS, "classes": ends},
+            ],
+        }
+
+    def sample(self, drawn: Sequence[Hashed]) -> dict[str, object]:
+        """Return what decides the scores of the images that are drawn for the calibration."""
+        evaluations = self.evaluations(dict.fromkeys(self.names, 1.0))
+        names = sorted(column_of(e) for e in evaluations)
+        return {
+            **self._common(),
+            "images": image_set_of(drawn),
+            "heads": [{"name": name, "classes": list(self.head.classes)} for name in names],
+        }
+
+    def _common(self) -> dict[str, object]:
+        return {
+            "engine": ENGINE,
+            "member": "early exit",
+            "members": sorted(
+                [p.member.card.family, p.member.card.name, self.key(p)] for p in self.players
+            ),
+            "stored": sorted(self.stored),
+            "apart": self.apart,
+            "head": self.head.name,
+            "views": [[asdict(op) for op in view.ops] for view in self.policy],
+        }
+
+    def key(self, player: lineup.Player) -> str:
+        """Return the key of a member's own predictions of the whole image set."""
+        return key_of(self._plain(player))
+
+    def way(self, plan: Plan) -> Way:
+        """Return the evaluations at work."""
+        players = {p.member.card.name: p for p in self.players}
+        stored = {name: self._table(partition) for name, partition in self.stored.items()}
+        stages = [
+            Stage(
+                self._job(players[e.member]),
+                self.head.name,
+                self.policy[e.view] if self.apart and e.member not in stored else views.IDENTITY,
+                stored.get(e.member),
+            )
+            for e in plan.evaluations
+        ]
+        return Way(stages, self.ledger(plan), np.array([e.cost for e in plan.evaluations]))
+
+    def _plain(self, player: lineup.Player) -> dict[str, object]:
+        provider = player.scorer.provider
+        return fingerprint_of(self.recipe, player.member, self.policy, provider, self.image_set)
+
+    def _job(self, player: lineup.Player) -> Job:
+        """Return a member at work; its partition says which heads it has, and is not written."""
+        store, plain = self.recipe.store, self._plain(player)
+        key = key_of(plain)
+        partition = Partition(store / "predictions" / key, key, plain, len(self.images), 1)
+        card = player.member.card
+        geometry = card.preprocess.geometry
+        return Job(card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition)
+
+    def _table(self, partition: Partition) -> Probs:
+        """Return stored predictions in the order of the image set; NaN where there are none."""
+        scores = partition.read(self.head.name)
+        place = {image.source.id: row for row, image in enumerate(self.images)}
+        table: NDArray[np.float32] = np.full(
+            (len(self.images), len(self.head.classes)), np.nan, np.float32
+        )
+        table[[place[name] for name in scores.ids]] = scores.probs
+        return table
+
+
+def cast_of(
+    recipe: Recipe, head: Head, players: Sequence[lineup.Player], images: Sequence[Hashed]
+) -> Cast:
+    """Gather who takes part.
+
+    Raises:
+        StoreError: a key.json of the store was edited.
+    """
+    policy = lineup.read_policy(recipe.tta)
+    families = {p.member.card.family for p in players}
+    weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
+    image_set = image_set_of(images)
+    separate = host_views(recipe, policy, [p.member for p in players])
+    bare = Cast(recipe, head, weights, players, policy, separate, images, image_set, {})
+    stored = {}
+    for player in players:
+        partition = load_partition(recipe.store, bare.key(player))
+        if partition is not None and all(partition.committed(s) for s in partition.shards):
+            stored[player.member.card.name] = partition
+    return Cast(recipe, head, weights, players, policy, separate, images, image_set, stored)
+
+
+def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
+    """Tell whether the members' views are evaluated one by one, on the host."""
+    return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
+
+
+def ledger_for(voting: Voting, weights: Weights, plan: Plan, *, classes: int, task: Task) -> Ledger:
+    """Return the ledger of a vote over planned evaluations; see `exits.plan.ledger_of`."""
+    return ledger_of(plan.evaluations, voting, weights, classes, noise=plan.noise, task=task)
+
+
+def column_of(evaluation: Evaluation) -> str:
+    """Return what an evaluation is called in the calibration's parts."""
+    return f"{evaluation.member}/{evaluation.view}"
+
+
+def open_plan(partition: Partition, cast: Cast) -> Plan:
+    """Return the plan of a key; measure it where the key is new.
+
+    Raises:
+        StoreError: the plan was edited, or the disk refused.
+    """
+    path = partition.folder / PLAN
+    if not path.exists():
+        costs = _costs(cast.players)
+        noise = max(lineup.batch_noise(player) for player in cast.players)
+        plan = Plan(tuple(cast.evaluations(costs)), noise)
+        record = asdict(plan)
+        publish_json(path, {**record, "check": sha256_json(record)})
+        return plan
+    return read_plan(partition)
+
+
+def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
+    """Measure what an evaluation of each member costs, in seconds; a family has one cost.
+
+    The folds of a family are one net, so what they differ by is noise of the clock.
+    """
+    least: dict[str, float] = {}
+    for player in players:
+        family, seconds = player.member.card.family, lineup.seconds_per_image(player)
+        least[family] = min(seconds, least.get(family, seconds))
+    return {p.member.card.name: least[p.member.card.family] for p in players}
+
+
+def read_plan(partition: Partition) -> Plan:
+    """Read the plan of a key.
+
+    Raises:
+        StoreError: it is missing, or was edited.
+    """
+    path = partition.folder / PLAN
+    try:
+        record = json.loads(path.read_bytes())
+        check = record.pop("check")
+        if check == sha256_json(record):
+            evaluations = tuple(Evaluation(**e) for e in record["evaluations"])
+            return Plan(evaluations, record["noise"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} cannot be read; delete {partition.folder}") from error
+    raise StoreError(f"{path} was edited; delete {partition.folder}")

@@ -1,0 +1,98 @@
+"""The threshold of each shard: fixed, or what the rest of a budget allows."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from ensemble.arrays import Indices, Vector
+from ensemble.errors import UsageError
+from ensemble.exits.budget import Budget, threshold_for
+from ensemble.exits.course import Course
+
+
+class Pace(Protocol):
+    """Decides how early the images of the next shard may end."""
+
+    def threshold(self) -> float:
+        """Return λ for the next shard."""
+
+    def note(self, images: int, evaluations: Indices) -> None:
+        """So many images were done; those with pixels took so many evaluations, (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """The same λ for every shard."""
+
+    value: float
+
+    def threshold(self) -> float:
+        """Return it."""
+        return self.value
+
+    def note(self, images: int, evaluations: Indices) -> None:
+        """Take no notice."""
+
+
+@dataclass(slots=True, eq=False)
+class Spending:
+    """A budget in the unit of the costs: each shard gets its share of what is left.
+
+    `course` are the calibrated images, and `costs` (K,) those of the evaluations in order.
+    """
+
+    course: Course
+    costs: Vector
+    budget: Budget
+
+    def threshold(self) -> float:
+        """Return the most careful λ that the rest of the budget pays for; see `threshold_for`."""
+        per_image = max(self.budget.per_image, float(self.costs[0]))
+        return threshold_for(self.course, self.costs, per_image)
+
+    def note(self, images: int, evaluations: Indices) -> None:
+        """Take what was spent off the budget."""
+        self.budget = self.budget.after(images, cost_of(evaluations, self.costs))
+
+
+@dataclass(slots=True, eq=False)
+class Deadline:
+    """A budget in seconds, by the clock: each shard gets its share of the time that is left.
+
+    `until` is when the last shard is to be done, `images` how many are left, and `ratio` how many
+    seconds of the clock a unit of cost takes, decoding included: after each shard what it took
+    there, since an image that ends early is decoded all the same.
+    """
+
+    course: Course
+    costs: Vector
+    until: float
+    images: int
+    ratio: float
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(default=math.nan, init=False)
+
+    def threshold(self) -> float:
+        """Return the most careful λ that the time allows; 0, one evaluation an image, if none."""
+        self._began = self.clock()
+        left = max(self.until - self._began, 0.0) / max(self.images, 1)
+        try:
+            return threshold_for(self.course, self.costs, left / self.ratio)
+        except UsageError:
+            return 0.0
+
+    def note(self, images: int, evaluations: Indices) -> None:
+        """Count what was done, and how long it took."""
+        self.images -= images
+        cost = cost_of(evaluations, self.costs)
+        if cost and not math.isnan(self._began):
+            self.ratio = (self.clock() - self._began) / cost
+
+
+def cost_of(evaluations: Indices, costs: Vector) -> float:
+    """Return what images cost in all that took so many evaluations (n,) of costs (K,)."""
+    return float(np.concatenate([[0.0], np.cumsum(costs)])[evaluations].sum())

@@ -1,0 +1,83 @@
+"""A budget is kept shard by shard, by evaluations or by the clock."""
+
+import numpy as np
+import pytest
+
+from ensemble.exits.budget import Budget, mean_cost
+from ensemble.exits.course import Course
+from ensemble.exits.pace import Deadline, Spending, Steady, cost_of
+
+K = 10
+ONES = np.ones(K)
+
+
+def course(images: int = 400) -> Course:
+    """Images whose z grows with every evaluation, each at a pace of its own."""
+    rng = np.random.default_rng(1)
+    z = np.cumsum(rng.exponential(1, (K, images)), 0)
+    z[-1] = np.inf
+    return Course(np.zeros((K, images, 1), np.int64), z)
+
+
+def test_the_cost_of_images_is_that_of_their_evaluations() -> None:
+    costs = np.array([1.0, 2.0, 4.0])
+    assert cost_of(np.array([1, 3, 2]), costs) == 1 + 7 + 3
+    assert cost_of(np.empty(0, np.int64), costs) == 0
+
+
+def test_a_steady_pace_takes_no_notice() -> None:
+    pace = Steady(1.5)
+    pace.note(10, np.full(10, 9))
+    assert pace.threshold() == 1.5
+
+
+def test_what_a_shard_overspends_the_next_ones_save() -> None:
+    pace = Spending(course(), ONES, Budget(400.0, 100))
+    before = pace.threshold()
+    pace.note(20, np.full(20, 8))
+    assert pace.threshold() < before
+    pace.note(20, np.full(20, 1))
+    assert mean_cost(course(), ONES, pace.threshold()) == pytest.approx(220 / 60, abs=0.2)
+
+
+def test_a_budget_that_is_used_up_leaves_one_evaluation_an_image() -> None:
+    pace = Spending(course(), ONES, Budget(100.0, 50))
+    pace.note(25, np.full(25, 10))
+    assert mean_cost(course(), ONES, pace.threshold()) == 1
+
+
+class Clock:
+    """A clock that stands still unless it is told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ran(seconds: float, per_unit: float, overhead: float, shard: int = 50) -> float:
+    """Run 1000 images against a deadline, each evaluation taking its time; return when it ends."""
+    clock, seen = Clock(), course()
+    pace = Deadline(seen, ONES, seconds, 1000, per_unit / 3, clock)
+    for start in range(0, 1000, shard):
+        threshold = pace.threshold()
+        taken = seen.evaluations(threshold)[np.arange(start, start + shard) % 400]
+        clock.now += shard * overhead + per_unit * cost_of(taken, ONES)
+        pace.note(shard, taken)
+    return clock.now
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("overhead", [0.0, 0.001])
+def test_a_run_ends_in_time_though_its_speed_was_guessed_wrong(
+    share: float, overhead: float
+) -> None:
+    full = 1000 * (K * 0.01 + overhead)
+    assert 0.7 * share * full < ran(share * full, 0.01, overhead) <= 1.02 * share * full
+
+
+def test_a_deadline_that_is_past_leaves_one_evaluation_an_image() -> None:
+    clock = Clock()
+    pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock)
+    clock.now = 11.0
+    assert pace.threshold() == 0
