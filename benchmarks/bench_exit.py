@@ -1,10 +1,11 @@
-"""Early exit in evaluations: what the lossless rule, certificates and budgets save, and cost.
+"""Early exit: what the lossless rule, certificates and budgets save, and what they cost.
 
     python benchmarks/bench_exit.py
 
-Every fold member of the fashion zoo, with and without its mirror image, over the 10 000 test
-images of Fashion-MNIST (Debian's package dataset-fashion-mnist); a soft vote, all families alike.
-The scores are kept in benchmarks/work/, so a second call only counts. The table goes to
+Every fold member of the fashion zoo, also of the families that are not shipped where `make zoo` has
+made them, under `--tta hflip` and `--tta flip`, over the 10 000 test images of Fashion-MNIST
+(Debian's package dataset-fashion-mnist); a soft vote, all families alike. In seconds: whole
+commands, in turns. In evaluations: from scores that are kept in benchmarks/work/. The tables go to
 benchmarks/results/exit.md.
 
 Each row with a share ε is 20 random calibrations: their images take every evaluation, which the
@@ -18,9 +19,9 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
+from exit_race import race
 from PIL import Image
 
 from ensemble import lineup
@@ -31,12 +32,16 @@ from ensemble.exits.ledgers import Ledger, Soft
 from ensemble.exits.order import Evaluation
 from ensemble.exits.plan import evaluations_of, ledger_of
 from ensemble.preprocess import resize
+from ensemble.turns import Turned
+from ensemble.views import preset
 from ensemble.weights import Pool, Weights
 
 HERE = Path(__file__).parent
 FASHION = HERE.parent / "models_zoo" / "fashion"
 WORK, RESULTS = HERE / "work", HERE / "results"
-VIEWS = ("identity", "hflip")
+MEMBERS = sorted([*FASHION.glob("*.onnx"), *FASHION.glob("work/members/*.onnx")])
+POLICIES = ("hflip", "flip")
+POOLS: tuple[Pool, ...] = ("linear", "log-linear")
 BATCH = 100
 DRAWS = 20
 CONFIDENCE = 0.95
@@ -56,25 +61,25 @@ def read_test(data: Path) -> tuple[np.ndarray, np.ndarray]:
 def score_all(images: np.ndarray) -> dict[str, np.ndarray]:
     """Score all images by each member under each view; the mirror image is turned on the host."""
     found, pixels = {}, {}
-    for member in lineup.open_members(sorted(FASHION.glob("*.onnx")), None):
+    for member in lineup.open_members(MEMBERS, None):
         card = member.card
         geometry = card.preprocess.geometry
         if geometry not in pixels:
             pixels[geometry] = np.stack([resize(Image.fromarray(i), geometry) for i in images])
         player = lineup.start(member, lineup.read_policy("none"), "mean",
                               device="cpu", threads=0, batch=BATCH)  # fmt: skip
-        for view in VIEWS:
-            turned = pixels[geometry] if view == "identity" else pixels[geometry][:, :, ::-1]
-            parts = [player.scorer.score(np.ascontiguousarray(turned[i : i + BATCH]))
+        for view in preset("flip"):
+            turned = Turned(pixels[geometry], np.arange(len(images)), view)
+            parts = [player.scorer.score(turned[i : i + BATCH])
                      for i in range(0, len(turned), BATCH)]  # fmt: skip
-            name = f"{card.family}|{card.name}|{view}"
+            name = f"{card.family}|{card.name}|{view.name}"
             found[name] = np.concatenate([part[card.heads[0].name] for part in parts])
     return found
 
 
 def cached(data: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the scores by "family|member|view", and the labels."""
-    path = WORK / "exit_scores.npz"
+    path = WORK / f"exit_scores_{len(MEMBERS)}.npz"
     if not path.exists():
         images, labels = read_test(data)
         WORK.mkdir(exist_ok=True)
@@ -84,13 +89,14 @@ def cached(data: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return scores, scores.pop("labels")
 
 
-def in_order(scores: dict[str, np.ndarray]) -> tuple[list[Evaluation], np.ndarray]:
+def in_order(scores: dict[str, np.ndarray], policy: str) -> tuple[list[Evaluation], np.ndarray]:
     """Return the evaluations in order, families and costs alike, and scores (K, N, C)."""
+    views = [view.name for view in preset(policy)]
     members = sorted({(member, family) for family, member, _ in (n.split("|") for n in scores)})
     families = {family for _, family in members}
     evaluations = evaluations_of(members, dict.fromkeys(families, 1.0),
-                                 {member: 1.0 for member, _ in members}, len(VIEWS))  # fmt: skip
-    names = [f"{e.family}|{e.member}|{VIEWS[e.view]}" for e in evaluations]
+                                 {member: 1.0 for member, _ in members}, len(views))  # fmt: skip
+    names = [f"{e.family}|{e.member}|{views[e.view]}" for e in evaluations]
     return evaluations, np.stack([scores[name] for name in names])
 
 
@@ -98,7 +104,7 @@ def ledgers(evaluations: list[Evaluation], classes: int) -> dict[str, Ledger]:
     """Return the linear pool, and a log-linear one of exponents that sum to 1."""
     families = sorted({e.family for e in evaluations})
     even = dict.fromkeys(families, 1 / len(families))
-    both = {pool: Weights(even, pool=pool) for pool in get_args(Pool)}
+    both = {pool: Weights(even, pool=pool) for pool in POOLS}
     return {f"{pool} pool": ledger_of(evaluations, "soft", weights, classes)
             for pool, weights in both.items()}  # fmt: skip
 
@@ -188,25 +194,50 @@ def fluid_bound(course: Course, scores: np.ndarray) -> str:
             f"of 1 / (1 + margin), is {bound:.1f} %.")  # fmt: skip
 
 
+def in_evaluations(scores: dict[str, np.ndarray], truth: np.ndarray, policy: str) -> list[str]:
+    """Return the tables of a policy, a pool each."""
+    lines = []
+    evaluations, stack = in_order(scores, policy)
+    for title, ledger in ledgers(evaluations, stack.shape[2]).items():
+        course = follow(ledger, stack)
+        lines += table(f"`--tta {policy}`, {title}", course, truth)
+        if isinstance(ledger, Soft):
+            lines += [fluid_bound(course, stack), ""]
+    return lines
+
+
+def in_seconds(data: Path, rounds: int) -> list[str]:
+    """Return the tables of whole commands, a policy each."""
+    from data import CLASSES, ids_of
+    from measure import write_images
+
+    pixels, labels = read_test(data)
+    ids = ids_of("test", len(pixels))
+    images = FASHION / "work" / "test"
+    write_images(images, pixels, ids)
+    truth = {name: CLASSES[label] for name, label in zip(ids, labels.tolist(), strict=True)}
+    return [line for policy in POLICIES for line in race(MEMBERS, images, policy, truth, rounds)]
+
+
 def main() -> None:
-    """Count, print and write."""
+    """Count, time, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
+    parser.add_argument("--rounds", type=int, default=3, help="Of whole commands; 0 only counts.")
     args = parser.parse_args()
     scores, truth = cached(args.data)
-    evaluations, stack = in_order(scores)
-    lines = ["# Early exit, in evaluations", "",
+    lines = ["# Early exit", "",
              f"`python benchmarks/bench_exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
-             f"{len(evaluations) // 2} fold members of the fashion zoo, each with and without its "
-             f"mirror image, over the test images of Fashion-MNIST; families weigh alike; "
-             f"confidence {CONFIDENCE:.0%}; {DRAWS} calibrations a row, which the cost includes.",
+             f"{len(MEMBERS)} fold members of the fashion zoo over the test images of "
+             f"Fashion-MNIST; families weigh alike; confidence {CONFIDENCE:.0%}. In evaluations: "
+             f"{DRAWS} calibrations a row, which the cost includes. In seconds: whole commands "
+             f"with an empty store, in turns, the median of {args.rounds} rounds.",
              ""]  # fmt: skip
-    for title, ledger in ledgers(evaluations, stack.shape[2]).items():
-        course = follow(ledger, stack)
-        lines += table(title.capitalize(), course, truth)
-        if isinstance(ledger, Soft):
-            lines += [fluid_bound(course, stack), ""]
+    if args.rounds:
+        lines += in_seconds(args.data, args.rounds)
+    for policy in POLICIES:
+        lines += in_evaluations(scores, truth, policy)
     text = "\n".join(lines)
     print(text)
     RESULTS.mkdir(exist_ok=True)

@@ -35,7 +35,8 @@ TRAIN_IMAGES = 20
 def export_members() -> None:
     """Export the checkpoints that have no member yet."""
     label = ensemble.HeadSpec("label", CLASSES)
-    for name, family in SHIPPED.items():
+    for name, family in FAMILIES.items():
+        out = Path("." if family.shipped else "work/members")
         flags = ensemble.PreprocessFlags(
             height=family.size,
             width=family.size,
@@ -45,8 +46,8 @@ def export_members() -> None:
         )
         arch = f"nets:{family.factory.__name__}"
         spec = ensemble.ExportSpec(arch, (label,), preprocess=flags, in_chans=1)
-        folds = [fold for fold in range(FOLDS) if not Path(f"{name}-f{fold}.onnx").exists()]
-        for member in ensemble.export_members([checkpoint_of(name, f) for f in folds], spec, "."):
+        folds = [fold for fold in range(FOLDS) if not (out / f"{name}-f{fold}.onnx").exists()]
+        for member in ensemble.export_members([checkpoint_of(name, f) for f in folds], spec, out):
             print(f"{member.path}: differs from torch by at most {member.max_abs_diff:.1e}")
 
 
