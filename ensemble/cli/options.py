@@ -257,6 +257,17 @@ def _origin(context: click.Context, param: click.Parameter) -> str:
     return named.get(source, "default") if source else "default"
 
 
+def tell_origin(error: click.ClickException) -> None:
+    """Make an error of click name the variable or the file that a bad value is from."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return
+    origin = _origin(error.ctx, error.param)
+    if origin == FILE:
+        error.param_hint = f"'{error.param.name}' of {FILE}"
+    elif origin == error.param.envvar:
+        error.param_hint = origin
+
+
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
