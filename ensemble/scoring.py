@@ -12,7 +12,7 @@ from ensemble.card import Head
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
-from ensemble.files import sha256_json
+from ensemble.files import check_writable, sha256_json
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
@@ -47,11 +47,13 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     """Open the members and start their sessions, each proven on a probe batch.
 
     Raises:
-        UsageError: members, weights or views that do not go together.
+        UsageError: members, weights or views that do not go together, or a store that cannot be
+            written to.
         MemberError: a member is not usable.
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
     check_wheels(installed())
+    check_writable(recipe.store, "--store")
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)

@@ -144,3 +144,11 @@ def test_the_list_is_json_for_machines(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_list_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert ensemble("store", "list") == 0
     assert "2 keys" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "gc"])
+def test_a_store_that_is_not_there_is_no_empty_store(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("store", command, "--store", "nowhere") == 2
+    assert "--store nowhere: no such folder" in capsys.readouterr().err

@@ -60,8 +60,9 @@ def test_a_dry_run_of_oof_writes_nothing(
 
 @pytest.mark.parametrize(
     ("more", "code"),
-    [(("--sample", "s.csv"), 5), (("--out", "images"), 2), (("--tta", "nope"), 2)],
-)
+    [(("--sample", "s.csv"), 5), (("--out", "images"), 2), (("--tta", "nope"), 2),
+     (("--out", "s.csv/x"), 2), (("--store", "s.csv/x"), 2)],
+)  # fmt: skip
 def test_a_dry_run_fails_as_the_run_would(
     members: list[Path], images: Path, more: tuple[str, ...], code: int
 ) -> None:
@@ -89,3 +90,23 @@ def test_an_unknown_variable_exits_2_and_suggests(
     monkeypatch.setenv("ENSEMBLE_STOR", "x")
     assert ensemble("store", "list") == 2
     assert "did you mean 'ENSEMBLE_STORE'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "named"),
+    [("shard_size = 'x'", {}, "'shard_size' of ensemble.toml"),
+     ("images = 7", {}, "'images' of ensemble.toml"),
+     ("", {"ENSEMBLE_SHARD_SIZE": "x"}, "ENSEMBLE_SHARD_SIZE")],
+)  # fmt: skip
+def test_a_value_that_is_wrong_is_told_by_where_it_is_from(
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    variable: dict[str, str],
+    named: str,
+) -> None:
+    Path("ensemble.toml").write_text(text)
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+    assert ensemble("run") == 2
+    assert f"Invalid value for {named}: " in capsys.readouterr().err
