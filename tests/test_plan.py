@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import ensemble
 
+from ensemble.cli.terminal import say_plan
+
 Captured = pytest.CaptureFixture[str]
 
 
@@ -43,6 +45,18 @@ def test_a_dry_run_plans_what_the_run_then_does(
     assert {(m["shards_stored"], m["evaluations"], m["bytes"]) for m in done} == {(3, 0, 0)}
     assert {m["key"] for m in done} == {p.name for p in Path(".ensemble/predictions").iterdir()}
     assert {m["key"] for m in planned} == {m["key"] for m in done}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "no time"), (0.03, "under a second"), (90, "about 90 s"), (600, "about 10 min"),
+     (9000, "about 2.5 h")],
+)  # fmt: skip
+def test_the_time_of_a_plan_is_in_words(capsys: Captured, seconds: float, text: str) -> None:
+    member = {"member": "ant", "evaluations": 1, "evaluations_stored": 0, "shards": 1,
+              "shards_stored": 0, "seconds": seconds, "provider": "cpu", "bytes": 1}  # fmt: skip
+    say_plan({"members": [member], "free": 2, "out": "out"}, as_json=False)
+    assert f"; {text} on cpu" in capsys.readouterr().out
 
 
 def test_a_dry_run_of_oof_writes_nothing(

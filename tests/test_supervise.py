@@ -1,8 +1,10 @@
 """The command's process and its worker: deaths, poison, signals."""
 
 import csv
+import io
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from commands import finish, start
 from conftest import save_images, save_member, toy_card, toy_model
 
-from ensemble.cli.supervise import is_supervised, resume_line
+from ensemble.cli.supervise import is_supervised, resume_line, say
 from ensemble.watch import WATCH
 
 DEATH = """
@@ -219,6 +221,17 @@ def test_the_command_that_goes_on_can_be_pasted() -> None:
     assert resume_line("stopped", ["run", "--images", "a b"]).endswith(
         "\n  ensemble run --images 'a b'"
     )
+
+
+@pytest.mark.parametrize(("terminal", "before"), [(True, "\r\x1b[K"), (False, "")])
+def test_what_the_supervisor_says_takes_the_place_of_a_bar(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, before: str
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    say("it is started again")
+    assert stream.getvalue() == f"{before}it is started again\n"
 
 
 def test_two_runs_on_one_key_do_not_mix(tmp_path: Path, run_args: list[str]) -> None:

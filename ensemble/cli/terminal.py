@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
 
+FRESH_LINE: Final = "\r\x1b[K"
+"""What wipes the line of a terminal that a bar may stand in."""
+
 _NOTHING: Final = "no evidence"
 _CONFIDENCE: Final = ("log_loss", "brier")
 _WIDEST: Final = 12
@@ -53,7 +56,7 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         """Leave the terminal on a fresh line."""
         if self._terminal and self._total:
-            self._stream.write("\r\x1b[K")
+            self._stream.write(FRESH_LINE)
             self._stream.flush()
 
     def start(self, total: int, members: int, unit: str = "images") -> None:
@@ -74,7 +77,7 @@ class Bar:
     def warn(self, message: str) -> None:
         """Print a line of warning."""
         if self._terminal and self._total:
-            self._stream.write("\r\x1b[K")
+            self._stream.write(FRESH_LINE)
         click.echo(f"{click.style('note:', fg='yellow')} {message}", file=self._stream)
 
     def _show(self, now: float) -> None:
@@ -87,7 +90,7 @@ class Bar:
             click.echo(text, file=self._stream)
             return
         filled = round(30 * share)
-        self._stream.write(f"\r\x1b[K[{'#' * filled}{'.' * (30 - filled)}] {text}")
+        self._stream.write(f"{FRESH_LINE}[{'#' * filled}{'.' * (30 - filled)}] {text}")
         self._stream.flush()
 
 
@@ -277,7 +280,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         click.echo(
             f"{member['member']}: {member['evaluations']} evaluations, "
             f"{member['evaluations_stored']} in the store; {member['shards']} shards, "
-            f"{member['shards_stored']} in the store; about {member['seconds']:.1f} s on "
+            f"{member['shards_stored']} in the store; {_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
     needed = sum(member["bytes"] for member in plan["members"])
@@ -331,6 +334,16 @@ def say_garbage(found: "Garbage", *, deleted: bool) -> None:
     what = "deleted" if deleted else "nothing was deleted; --yes deletes them"
     counts = f"{len(found.keys)} keys without a run, {len(found.temporaries)} temporary files"
     click.echo(f"{counts}: {what}", err=True)
+
+
+def _duration(seconds: float) -> str:
+    """Write an estimated time for a person."""
+    if seconds < 1:
+        return "under a second" if seconds else "no time"
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 2:
+        return f"about {seconds:.0f} s"
+    return f"about {minutes:.0f} min" if hours < 2 else f"about {hours:.1f} h"
 
 
 def _size(count: float) -> str:
