@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
@@ -186,8 +187,11 @@ def say_weights(weights: "Weights", path: Path) -> None:
     click.echo(str(path), err=True)
 
 
-def say_folds(report: "FoldReport") -> None:
-    """Print how many rows of each class each fold has."""
+def say_folds(report: "FoldReport", *, as_json: bool) -> None:
+    """Print how many rows of each class each fold has; as JSON, all there is to say."""
+    if as_json:
+        click.echo(json.dumps({**asdict(report), "counts": report.counts.tolist()}))
+        return
     from rich.table import Table
 
     table = Table("fold", "rows", "fewest and most of a class, in percent of the fold")
