@@ -152,3 +152,10 @@ def test_a_store_that_is_not_there_is_no_empty_store(
 ) -> None:
     assert ensemble("store", command, "--store", "nowhere") == 2
     assert "--store nowhere: no such folder" in capsys.readouterr().err
+
+
+def test_a_table_of_keys_has_them_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("store", "list") == 0
+    shown = capsys.readouterr().out
+    assert all(held.key in shown for held in inventory(STORE, RUNS))
+    assert "…" not in shown

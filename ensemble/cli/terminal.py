@@ -306,9 +306,11 @@ def say_findings(findings: "Sequence[Finding]") -> None:
 
 def say_held(held: "Sequence[Held]") -> None:
     """Print what the store holds, a line a key."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("key", "member", "views", "images", "shards", "size", "modified", "runs")
+    columns = ("member", "views", "images", "shards", "size", "modified", "runs")
+    rest = (Column(name, overflow="fold") for name in columns)
+    table = Table(Column("key", no_wrap=True, min_width=16), *rest)  # whole: a key is a folder
     for entry in held:
         fold = "" if entry.fold is None else f", fold {entry.fold}"
         about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
