@@ -26,6 +26,8 @@ def probe(found: Mapping[str, str]) -> Probe:
 
 
 def _store(store: Path) -> Finding:
+    if not store.exists():
+        return Finding("store", "ok", f"the store {store} is not there yet: the first run makes it")
     held = inventory.inventory(store, [])
     odd = [entry for entry in held if entry.fault]
     text = f"the store {store} holds {len(held)} keys"

@@ -13,14 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal
 
-from ensemble.errors import ProviderError
-from ensemble.files import free_bytes
+from ensemble.errors import ProviderError, UsageError
+from ensemble.files import check_writable, free_bytes
 
 CPU_WHEEL: Final = "onnxruntime"
 GPU_WHEEL: Final = "onnxruntime-gpu"
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "export": ("torch", "torchvision", "timm", "ttach", "onnxscript", "safetensors"),
-    "tune": ("matplotlib", "scikit-learn"),
+    "tune": ("ImageHash", "matplotlib", "scikit-learn"),
 }
 """The packages of each extra, as in pyproject.toml."""
 
@@ -103,7 +103,12 @@ def machine(store: Path) -> list[Finding]:
     text = f"{free / 1e9:.1f} GB are free where the store {store} lies"
     little = free < _LITTLE
     remedy = "ensemble store gc --yes, or --store on another disk" if little else ""
-    return [*findings, Finding("disk", "problem" if little else "ok", text, remedy)]
+    findings.append(Finding("disk", "problem" if little else "ok", text, remedy))
+    try:
+        check_writable(store, "--store")
+    except UsageError as error:
+        findings.append(Finding("disk", "problem", str(error), "--store with another folder"))
+    return findings
 
 
 def libraries(wheel: str) -> tuple[str, ...]:

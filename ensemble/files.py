@@ -19,6 +19,17 @@ if sys.platform != "win32":
     import fcntl
 
 TEMPORARY: Final = ".tmp-"
+_ROOM: Final = "make room there, and the same command goes on"
+_ELSEWHERE: Final = "mend its permissions, or name another place"
+_REMEDIES: Final = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOTDIR: "a file stands where a folder is to be: name another place",
+}
 SUCCESS: Final = "_SUCCESS"
 """The file that is written last: without it, a folder is not finished."""
 
@@ -44,7 +55,7 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise refused("write", path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -63,8 +74,27 @@ def publish_json(path: Path, record: Mapping[str, object]) -> None:
 
 def free_bytes(path: Path) -> int:
     """Return the bytes that are free where a path lies, or will lie. An OSError passes through."""
-    place = path.absolute()
-    return shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+    return shutil.disk_usage(_place(path)).free
+
+
+def check_writable(folder: Path, flag: str) -> None:
+    """Check that a folder can be written to, or made, before there is work to lose.
+
+    Raises:
+        UsageError: it cannot; names the flag that says where to write.
+    """
+    place = _place(folder)
+    why = "" if os.access(place, os.W_OK | os.X_OK) else "no permission to write there"
+    why = why if place.is_dir() else "not a folder"
+    if why:
+        raise UsageError(f"{flag} {folder} cannot be written to: {place}: {why}; name another")
+
+
+def refused(does: str, path: Path, error: OSError) -> StoreError:
+    """Return the error of a disk that refused to do something to a path, and what mends it."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    text = f"cannot {does} {path}: {error.strerror or error}"
+    return StoreError(f"{text}; {remedy}" if remedy else text)
 
 
 def remove(path: Path) -> None:
@@ -76,7 +106,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot remove {path}: {error.strerror}") from error
+        raise refused("remove", path, error) from error
 
 
 def remove_temporaries(folder: Path, name: str = "") -> None:
@@ -104,7 +134,7 @@ def locked(path: Path, pid: int, does: str, patience: float = 2.0) -> Iterator[N
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        raise refused("write", path, error) from error
     try:
         _lock(descriptor, path, does, patience)
         with contextlib.suppress(OSError):  # a full disk: the lock holds, it only names nobody
@@ -124,7 +154,7 @@ def _lock(descriptor: int, path: Path, does: str, patience: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise StoreError(f"cannot lock {path}: {error.strerror}") from error
+                raise refused("lock", path, error) from error
             if time.monotonic() > until:
                 holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
                 raise UsageError(
@@ -150,6 +180,12 @@ def sha256_json(record: object) -> str:
     """Return the SHA-256 of a record's canonical JSON: sorted keys, no spaces, UTF-8."""
     text = json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def _place(path: Path) -> Path:
+    """Return a path, or the nearest of its parents that is there."""
+    place = path.absolute()
+    return next(p for p in (place, *place.parents) if os.access(p, os.F_OK))
 
 
 def _fill(path: Path, data: bytes) -> None:

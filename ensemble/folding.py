@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ensemble.decode import decode
 from ensemble.errors import ImageError, UsageError, few
 from ensemble.files import publish_bytes
 from ensemble.folds import FoldReport, make_folds, report_folds
-from ensemble.images import Hashed, hash_sources, read, scan
+from ensemble.images import Hashed, IdFrom, Scan, hash_sources, read, scan
 from ensemble.oof import folds_of
 from ensemble.scoring import Quiet
 from ensemble.session import available_threads
@@ -31,6 +32,7 @@ def split(
     check: Path | None,
     images: Sequence[str],
     out: Path,
+    id_from: IdFrom = "stem",
     progress: Progress | None = None,
 ) -> FoldReport:
     """Make folds and write them to `out`, or look at those in `check`.
@@ -42,28 +44,39 @@ def split(
     truth = column_of(labels, label_column)
     groups = None if group is None else column_of(labels, group)
     progress = progress or Quiet()
+    found = scan(images, id_from) if images else None
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
-        digests = _looked_at(images, folds, progress)
-        report = report_folds(truth, folds, groups=groups, digests=digests)
+        report = _report(truth, folds, groups, found, progress)
         refuse_leaks(report)
         publish_bytes(out, csv_bytes([("id", "fold"), *folds.items()]))
         return report
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
-    digests = _looked_at(images, numbers, progress)
-    return report_folds(truth, numbers, groups=groups, digests=digests)
+    return _report(truth, numbers, groups, found, progress)
+
+
+def _report(
+    truth: Mapping[str, str],
+    folds: Mapping[str, int],
+    groups: Mapping[str, str] | None,
+    images: Scan | None,
+    progress: Progress,
+) -> FoldReport:
+    digests, near = _looked_at(images, folds, progress)
+    report = report_folds(truth, folds, groups=groups, digests=digests)
+    return replace(report, near=tuple(near))
 
 
 def _looked_at(
-    images: Sequence[str], folds: Mapping[str, int], progress: Progress
-) -> dict[str, str]:
-    """Return the hash of each image, and warn of images that look alike across folds."""
-    if not images:
-        return {}
+    images: Scan | None, folds: Mapping[str, int], progress: Progress
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the hash of each image, and the pairs that look alike across folds, and warn."""
+    if images is None:
+        return {}, []
     found = [
         each
-        for each in hash_sources(scan(images).images, available_threads())
+        for each in hash_sources(images.images, available_threads())
         if each.sha256 and each.source.id in folds
     ]
     if len(found) < len(folds):
@@ -81,13 +94,14 @@ def _looked_at(
             f"{len(found) - len(looks)} images cannot be decoded: what they show is unknown"
         )
     if not looks:
-        return digests
+        return digests, []
     names = list(looks)
     pairs = near_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
-    near = [f"({names[a]}, {names[b]})" for a, b in pairs if digests[names[a]] != digests[names[b]]]
+    near = [(names[a], names[b]) for a, b in pairs if digests[names[a]] != digests[names[b]]]
     if near:
-        progress.warn(f"images that look alike lie in several folds: {few(near)}")
-    return digests
+        shown = few([f"({a}, {b})" for a, b in near])
+        progress.warn(f"images that look alike lie in several folds: {shown} (all: --json)")
+    return digests, near
 
 
 def _look(image: Hashed) -> NDArray[np.bool_] | None:

@@ -15,7 +15,7 @@ class FoldReport:
     """What folds look like: `counts` (F, C) are rows a fold and class, in the order of the names.
 
     `straddling` are groups that lie in several folds, `twins` sets of ids with the same bytes
-    that do; both leak.
+    that do; both leak. `near` are pairs of ids in two folds that only look alike.
     """
 
     folds: tuple[int, ...]
@@ -23,6 +23,7 @@ class FoldReport:
     counts: NDArray[np.int64]
     straddling: tuple[str, ...]
     twins: tuple[tuple[str, ...], ...]
+    near: tuple[tuple[str, str], ...] = ()
 
     @property
     def leaks(self) -> bool:

@@ -60,7 +60,11 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
     skipped: Counter[str] = Counter()
     images: list[Source] = []
     for given in inputs:
-        found = list(_sources(str(given), id_from, skipped))
+        try:
+            found = list(_sources(str(given), id_from, skipped))
+        except OSError as error:
+            why = f"cannot look for images in {str(given)!r}: {error.strerror}"
+            raise UsageError(why) from error
         if not found:
             reasons = ", ".join(f"{n} skipped: {reason}" for reason, n in skipped.items())
             raise UsageError(f"no images in {str(given)!r}{f' ({reasons})' if reasons else ''}")

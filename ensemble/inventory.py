@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ensemble.errors import StoreError, UsageError, few
-from ensemble.files import SUCCESS, TEMPORARY, remove
+from ensemble.files import SUCCESS, TEMPORARY, refused, remove
 from ensemble.runs import RUN, is_key
 from ensemble.store import Partition, hold, load_partition
 
@@ -65,8 +65,9 @@ def inventory(store: Path, runs: Sequence[Path]) -> list[Held]:
     """Return what the store holds, by key, without reading a prediction.
 
     Raises:
-        UsageError: a folder of runs is not there, or a run.json cannot be read.
+        UsageError: the store or a folder of runs is not there, or a run.json cannot be read.
     """
+    _check_there(store)
     used = references(runs)
     return [_held(store, key, used.get(key, ())) for key in _keys(store)]
 
@@ -75,7 +76,11 @@ def verify(store: Path) -> tuple[int, list[Torn]]:
     """Hash every part of the store again; return how many there are, and the bad ones.
 
     A part without its JSON was never committed, and is none.
+
+    Raises:
+        UsageError: the store is not there.
     """
+    _check_there(store)
     parts, torn = 0, []
     for key in _keys(store):
         try:
@@ -157,6 +162,11 @@ def _keys_of_run(path: Path) -> list[str]:
         ) from error
 
 
+def _check_there(store: Path) -> None:
+    if not store.is_dir():
+        raise UsageError(f"--store {store}: no such folder; name the one that runs keep")
+
+
 def _keys(store: Path) -> Iterator[str]:
     """Yield the keys of a store: real folders only, whose name is a key."""
     root = store / "predictions"
@@ -227,4 +237,4 @@ def _remove_folder(folder: Path) -> None:
     try:
         folder.rmdir()
     except OSError as error:
-        raise StoreError(f"cannot remove {folder}: {error.strerror}") from error
+        raise refused("remove", folder, error) from error

@@ -158,9 +158,9 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
 def _read(path: Path) -> bytes:
     if is_url(path):
         raise MemberError(f"{path}: a URL is not a member; download it first")
-    if path.exists() and not path.is_file():
-        raise MemberError(f"{path}: not a regular file")
     try:
+        if path.exists() and not path.is_file():
+            raise MemberError(f"{path}: not a regular file")
         data = path.read_bytes()
     except OSError as error:
         raise MemberError(f"{path}: cannot read the member: {error.strerror}") from error

@@ -57,7 +57,7 @@ def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
             raise UsageError(f"{what} {path} is given twice (also as {found[real]})")
         found[real] = path
     if not found:
-        raise UsageError(f"no {what} given")
+        raise UsageError(f"no {what} given; name files, a folder, a quoted glob or @list.txt")
     return sorted(found.values(), key=lambda p: natural_key(str(p)))
 
 
@@ -128,17 +128,24 @@ def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[
                 raise UsageError(f"{what} {text}: {nested[0]} is a list within a list")
             yield from _expanded(lines, suffix, what)
             continue
-        path = Path(text)
-        if path.is_dir():
-            matches = sorted(path.glob(f"*{suffix}"))
-        elif _MAGIC.search(text) and not path.exists():
-            # pathlib does not glob absolute patterns
-            matches = [Path(p) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
-        else:
-            matches = [path]
+        try:
+            matches = _matches(text, suffix)
+        except OSError as error:
+            raise UsageError(f"{what} {text}: cannot look there: {error.strerror}") from error
         if not matches:
             raise UsageError(f"{what} {text}: nothing there matches (looked for *{suffix})")
         yield from matches
+
+
+def _matches(text: str, suffix: str) -> list[Path]:
+    """Find the files of a folder or a pattern. What cannot be listed raises an OSError."""
+    path = Path(text)
+    if path.is_dir():
+        return sorted(found for found in path.iterdir() if found.name.endswith(suffix))
+    if _MAGIC.search(text) and not path.exists():
+        # pathlib does not glob absolute patterns
+        return [Path(p) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
+    return [path]
 
 
 def _lines(path: Path, what: str) -> list[str]:

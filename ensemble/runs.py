@@ -10,7 +10,7 @@ from typing import Any, Final
 from ensemble import weights
 from ensemble.config import Recipe, settings_of
 from ensemble.errors import UsageError
-from ensemble.files import TEMPORARY, sha256_json
+from ensemble.files import TEMPORARY, check_writable, sha256_json
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
@@ -48,11 +48,13 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Path:
     """Return the folder to write to, and refuse one that holds something else.
 
     Raises:
-        UsageError: `--out` holds another run, or a vote on other predictions than `keys`.
+        UsageError: `--out` holds another run, or a vote on other predictions than `keys`, or
+            cannot be written to.
     """
-    out = recipe.out
-    if out is None:
-        return _fresh(recipe)
+    out = recipe.out or _fresh(recipe)
+    check_writable(out, "--out")
+    if recipe.out is None:
+        return out
     if recipe.force or not out.exists():
         return out
     if out.is_dir() and all(p.name.startswith(TEMPORARY) for p in out.iterdir()):

@@ -12,6 +12,7 @@ from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
 from ensemble.exitplan import host_views
+from ensemble.files import check_writable
 from ensemble.fingerprints import fingerprint_of, image_set_of, shard_size_of
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
@@ -44,11 +45,13 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     With `exits` their graphs have no views where the host can make them; see `turns.apart`.
 
     Raises:
-        UsageError: members, weights or views that do not go together.
+        UsageError: members, weights or views that do not go together, or a store that cannot be
+            written to.
         MemberError: a member is not usable.
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
     check_wheels(installed())
+    check_writable(recipe.store, "--store")
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)

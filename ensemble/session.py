@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Final, Protocol, cast
 
 import numpy as np
@@ -275,7 +276,8 @@ def _no_cuda(device: str, reason: str) -> ProviderError:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else repr(error)
+    first = (str(error).strip() or repr(error)).splitlines()[0]
+    return shorten(first, 300, placeholder=" …")
 
 
 def _spread(level: NDArray[np.float64], columns: int) -> Probs:

@@ -19,7 +19,7 @@ from ensemble.columns import PREDICTIONS, count_column, list_column, read_lists,
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
-from ensemble.tables import csv_bytes, read_table
+from ensemble.tables import by_id, csv_bytes, read_lines
 
 _SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -61,14 +61,13 @@ def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto"
     Raises:
         UsageError: anything else; names the line or column.
     """
-    header, body = read_table(path)
+    header, body = read_lines(path)
     if not body:
         raise UsageError(f"{path}: the sample has a header and no rows")
-    ids = [row[0] for row in body]
-    _check_ids(path, ids)
+    ids = list(by_id(path, body, 0))
     columns = header[1:]
     if len(columns) == 1 and columns[0] not in classes:
-        values = [row[1] for row in body]
+        values = [row.cells[1] for row in body]
         index = _index_labels(path, columns[0], values, classes, labels_as)
         return Sample(header[0], tuple(ids), "label", tuple(columns), index)
     missing, unknown = sorted(set(classes) - set(columns)), sorted(set(columns) - set(classes))
@@ -216,16 +215,6 @@ def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
     header = [f.name for f in fields(Quarantined)]
     rows = [list(asdict(q).values()) for q in quarantined]
     publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
-
-
-def _check_ids(path: Path, ids: Sequence[str]) -> None:
-    seen: dict[str, int] = {}
-    for line, name in enumerate(ids, 2):
-        if not name:
-            raise UsageError(f"{path}, line {line}: the id is empty")
-        if name in seen:
-            raise UsageError(f"{path}, line {line}: id {name!r} stands in line {seen[name]} too")
-        seen[name] = line
 
 
 def _index_labels(

@@ -11,14 +11,20 @@ from ensemble.errors import UsageError, few
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Some cells of a row, and the line of the file that it stands in."""
+    """Some cells of a row, and the line of the file that it ends in, as an editor counts."""
 
     line: int
     cells: tuple[str, ...]
 
 
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read a CSV as text: its header and its rows. A BOM and CRLF are accepted.
+    """Read a CSV as text: its header and its rows; see `read_lines`."""
+    header, lines = read_lines(path)
+    return header, [list(line.cells) for line in lines]
+
+
+def read_lines(path: Path) -> tuple[list[str], list[Line]]:
+    """Read a CSV as text: its header, and its rows with their lines. A BOM and CRLF are accepted.
 
     Raises:
         UsageError: the file cannot be read, is empty, is not UTF-8, has a duplicate column, or a
@@ -35,17 +41,17 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UsageError(f"{path}, line {line}: a NUL byte: UTF-16, perhaps; save it as UTF-8")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = [Line(reader.line_num, tuple(row)) for row in reader if row]
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
     if not rows:
         raise UsageError(f"{path}: the table is empty")
-    header, body = rows[0][1], [row for _, row in rows[1:]]
+    header, body = list(rows[0].cells), rows[1:]
     _check_header(path, header)
-    for line, row in rows[1:]:
-        if len(row) != len(header):
+    for row in body:
+        if len(row.cells) != len(header):
             raise UsageError(
-                f"{path}, line {line}: {len(row)} columns; the header has {len(header)}"
+                f"{path}, line {row.line}: {len(row.cells)} columns; the header has {len(header)}"
             )
     return header, body
 
@@ -77,18 +83,33 @@ def rows_of(path: Path, columns: Sequence[str], id_column: str | None = None) ->
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
     """
-    header, body = read_table(path)
+    header, body = read_lines(path)
     key = id_column or ("id" if "id" in header else header[0])
     for name in (key, *columns):
         if name not in header:
             raise UsageError(f"{path}: no column {name!r}; it has {few(header)}")
-    at, wanted = header.index(key), [header.index(c) for c in columns]
+    wanted = [header.index(c) for c in columns]
+    return {
+        name: Line(row.line, tuple(row.cells[c] for c in wanted))
+        for name, row in by_id(path, body, header.index(key)).items()
+    }
+
+
+def by_id(path: Path, rows: Sequence[Line], column: int) -> dict[str, Line]:
+    """Return the rows of a table by their id, which stands in a column, by its number.
+
+    Raises:
+        UsageError: an id that is empty or stands there twice; names its line in `path`.
+    """
     found: dict[str, Line] = {}
-    for line, row in enumerate(body, 2):
-        if not row[at] or row[at] in found:
-            what = "stands there twice" if row[at] else "is empty"
-            raise UsageError(f"{path}, line {line}: id {row[at]!r} {what}")
-        found[row[at]] = Line(line, tuple(row[c] for c in wanted))
+    for row in rows:
+        name = row.cells[column]
+        if not name:
+            raise UsageError(f"{path}, line {row.line}: the id is empty")
+        if name in found:
+            first = found[name].line
+            raise UsageError(f"{path}, line {row.line}: id {name!r} stands in line {first} too")
+        found[name] = row
     return found
 
 

@@ -12,7 +12,7 @@ def start(
     folder: Path, *args: str | Path, faults: str = "", **environment: str
 ) -> subprocess.Popen[str]:
     """Start a command in a folder; `faults` is code that each of its processes runs first."""
-    (folder / "faults").mkdir(exist_ok=True)
+    (folder / "faults").mkdir(parents=True, exist_ok=True)
     (folder / "faults" / "sitecustomize.py").write_text(faults)
     path = os.pathsep.join([str(folder / "faults"), *filter(None, sys.path)])
     return subprocess.Popen(

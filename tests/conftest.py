@@ -1,5 +1,10 @@
 """Tiny members and images, made on the spot."""
 
+import os
+
+# Small nets: threads of torch and BLAS would wait for each other longer than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

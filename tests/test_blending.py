@@ -143,7 +143,7 @@ def test_groups_across_folds_are_refused() -> None:
         ("id,label\nimg0,cat\n", "no label for img1"),
         ("id,label\n" + "\n".join(f"img{r},fox" for r in range(ROWS)), "labels that are no class"),
         ("id,label\n" + "\n".join(f"img{r},cat" for r in range(ROWS)), "f1_macro is not defined"),
-        ("id,label\nimg0,cat\nimg0,cat\n", "stands there twice"),
+        ("id,label\nimg0,cat\nimg0,cat\n", "stands in line 2 too"),
     ],
 )
 def test_labels_that_are_wrong_are_refused(text: str, message: str) -> None:

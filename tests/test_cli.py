@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
@@ -42,13 +43,30 @@ def test_a_bare_list_option_is_refused(args: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("members", "message"),
-    [("*.nope", "nothing there matches"), ("https://x/y.onnx", "URL")],
-)
+    [("*.nope", "nothing there matches"), ("https://x/y.onnx", "URL"),
+     ("x" * 300, "cannot look there: File name too long")],
+)  # fmt: skip
 def test_members_that_are_not_there_exit_2(
     members: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ensemble("run", "--members", members) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_of_members_that_cannot_be_listed_is_told(
+    members: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(_: Path) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", closed)  # root may list any folder
+    assert ensemble("run", "--members", members[0].parent) == 2
+    assert "cannot look there: Permission denied" in capsys.readouterr().err
+
+
+def test_a_run_without_members_says_how_to_name_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("run") == 2
+    assert "no member given; name files" in capsys.readouterr().err
 
 
 def test_a_member_given_twice_exits_2(members: list[Path], images: Path) -> None:

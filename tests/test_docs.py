@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import ensemble
 
+from ensemble.tables import column_of
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+FASHION = ROOT / "models_zoo" / "fashion"
 PAGES = [ROOT / "README.md", *DOCS.glob("*.md"), *ROOT.glob("models_zoo/*/README.md")]
 
 
@@ -23,7 +26,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the fashion zoo where a clone has it."""
     leave = shutil.ignore_patterns("work", "checkpoints")
-    shutil.copytree(ROOT / "models_zoo" / "fashion", tmp_path / "models_zoo/fashion", ignore=leave)
+    shutil.copytree(FASHION, tmp_path / "models_zoo/fashion", ignore=leave)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -37,7 +40,7 @@ def test_the_command_reference_is_fresh() -> None:
     assert (DOCS / "cli.md").read_text() == module.reference(), "stale: run `make docs`"
 
 
-def test_the_tutorial_runs_as_it_stands(clone: Path) -> None:
+def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
     assert len(commands) == 10
@@ -48,6 +51,11 @@ def test_the_tutorial_runs_as_it_stands(clone: Path) -> None:
         exec(compile(script, "tutorial", "exec"), {})
     written = {path.parent.name for path in (clone / "submissions").glob("*/_SUCCESS")}
     assert written == {"first", "hard", "weighted", "tuned", "team", "python"}
+    truth = column_of(FASHION / "labels.csv", "label")
+    for name in written:
+        labels = column_of(clone / "submissions" / name / "submission.csv", "label")
+        assert list(labels) == list(truth)
+        assert sum(labels[i] == truth[i] for i in truth) > 0.9 * len(truth), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

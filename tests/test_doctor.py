@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -115,6 +116,20 @@ def test_the_machine_is_described_where_the_store_is_not_there_yet(tmp_path: Pat
     topics = {finding.topic for finding in machine(tmp_path / "not" / "yet")}
     assert {"threads", "disk"} <= topics
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_cannot_be_written_to_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    problem = next(f for f in machine(tmp_path / "file" / "store") if f.level == "problem")
+    assert "not a folder" in problem.text
+    assert "--store" in problem.remedy
+
+
+def test_the_extras_are_those_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    for extra, names in doctor.EXTRAS.items():
+        wanted = project["optional-dependencies"][extra]
+        assert sorted(names) == sorted(line.partition(">")[0] for line in wanted)
 
 
 def test_a_key_that_was_edited_is_a_problem(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ensemble import files
 from ensemble.errors import StoreError, UsageError
-from ensemble.files import locked, publish, publish_bytes, remove_temporaries
+from ensemble.files import check_writable, locked, publish, publish_bytes, remove_temporaries
 
 STEPS = ("mkstemp", "write", "fsync", "replace", "fsync the folder")
 
@@ -50,6 +50,33 @@ def test_a_full_device_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"a\.json: No space left"):
         publish(tmp_path / "a.json", write)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(28, "make room there"), (27, "ulimit -f"), (13, "name another place"), (20, "a file stands")],
+)
+def test_what_the_disk_refuses_comes_with_its_remedy(number: int, remedy: str) -> None:
+    assert remedy in str(files.refused("write", Path("a"), OSError(number, os.strerror(number))))
+
+
+def test_a_folder_below_a_file_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--out .*file/x cannot be written to: .*not a folder"):
+        check_writable(tmp_path / "file" / "x", "--out")
+
+
+def test_a_folder_without_permission_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.F_OK)  # root may write anywhere
+    with pytest.raises(UsageError, match="no permission to write there"):
+        check_writable(tmp_path, "--store")
+
+
+def test_a_folder_that_can_be_made_can_be_written_to(tmp_path: Path) -> None:
+    check_writable(tmp_path / "not" / "yet", "--out")
     assert not list(tmp_path.iterdir())
 
 

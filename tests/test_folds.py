@@ -1,5 +1,6 @@
 """Folds are balanced, keep groups together, and leaks between them are found."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,38 @@ def test_images_that_look_alike_in_two_folds_are_a_note(
     Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
     assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
     assert "look alike lie in several folds: (img1, img2)" in capsys.readouterr().err
+
+
+def test_the_whole_report_is_printed_as_json(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = save_images(Path("images"), 12)
+    for n in range(2, 13):
+        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes() + b"x" * n)
+    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
+    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
+    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--json"]
+    assert ensemble(*check) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert (report["folds"], report["twins"]) == ([0, 1], [])
+    assert len(report["near"]) == 6 * 6
+    assert "and 31 more (all: --json)" in said.err
+
+
+def test_ids_of_images_are_made_as_a_run_makes_them(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = save_images(Path("images"), 12)
+    text = labels.read_text()
+    for n in range(1, 13):
+        text = text.replace(f"img{n},", f"img{n}.png,")
+    labels.write_text(text)
+    check = ["folds", labels, "--k", "3", "--images", images]
+    assert ensemble(*check, "--id-from", "name", "--out", "names.csv") == 0
+    assert "no readable image" not in capsys.readouterr().err
+    assert ensemble(*check) == 0
+    assert "12 ids of the folds have no readable image" in capsys.readouterr().err
 
 
 def test_folds_that_part_the_same_image_are_not_written(labels: Path) -> None:

@@ -138,7 +138,9 @@ def test_ids_that_differ_in_their_unicode_form_are_refused(tmp_path: Path) -> No
         scan([tmp_path])
 
 
-@pytest.mark.parametrize("given", ["missing", "empty", "*.bmp", "gone/*.jpg", "notes.txt"])
+@pytest.mark.parametrize(
+    "given", ["missing", "empty", "*.bmp", "gone/*.jpg", "notes.txt", "x" * 300]
+)
 def test_an_input_without_images_is_refused_and_named(tmp_path: Path, given: str) -> None:
     tree(tmp_path, "a.jpg", "notes.txt", "empty/notes.txt")
     with pytest.raises(UsageError) as caught:

@@ -1,12 +1,13 @@
 """The store seen from outside: listed, hashed again, and swept."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import ensemble
 
-from ensemble import api
+from ensemble import api, store
 from ensemble.errors import StoreError, UsageError
 from ensemble.inventory import collect, garbage, inventory, verify
 from ensemble.store import LOCK, hold, load_partition
@@ -110,7 +111,10 @@ def test_no_link_is_followed_and_nothing_else_is_deleted(tmp_path: Path) -> None
     assert left == {"0" * 16, "notes"}
 
 
-def test_a_key_that_a_run_holds_stops_the_sweep_before_it_begins() -> None:
+def test_a_key_that_a_run_holds_stops_the_sweep_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store, "locked", partial(store.locked, patience=0.1))
     Path("submissions/first/run.json").unlink()
     before = files()
     last = garbage(STORE, RUNS).keys[-1].key
@@ -144,3 +148,18 @@ def test_the_list_is_json_for_machines(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_list_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert ensemble("store", "list") == 0
     assert "2 keys" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "gc"])
+def test_a_store_that_is_not_there_is_no_empty_store(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("store", command, "--store", "nowhere") == 2
+    assert "--store nowhere: no such folder" in capsys.readouterr().err
+
+
+def test_a_table_of_keys_has_them_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("store", "list") == 0
+    shown = capsys.readouterr().out
+    assert all(held.key in shown for held in inventory(STORE, RUNS))
+    assert "…" not in shown

@@ -155,7 +155,7 @@ def test_folds_are_read_by_id(tmp_path: Path) -> None:
         ("id,fold\n007,x\nNA,0\n1e5,0\nb,0\n", "whole number"),
         ("id,fold\n007,1_0\nNA,0\n1e5,0\nb,0\n", "whole number; found '1_0'"),
         (f"id,fold\n007,{'9' * 30}\nNA,0\n1e5,0\nb,0\n", "whole number; found '999"),
-        ("id,fold\n007,0\n007,1\n", "line 3: id '007' stands there twice"),
+        ("id,fold\n007,0\n007,1\n", "line 3: id '007' stands in line 2 too"),
         ("id,part\n007,0\n", "no column 'fold'"),
     ],
 )

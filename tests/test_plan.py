@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import ensemble
 
+from ensemble.cli.terminal import say_plan
+
 Captured = pytest.CaptureFixture[str]
 
 
@@ -45,6 +47,18 @@ def test_a_dry_run_plans_what_the_run_then_does(
     assert {m["key"] for m in planned} == {m["key"] for m in done}
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "no time"), (0.03, "under a second"), (90, "about 90 s"), (600, "about 10 min"),
+     (9000, "about 2.5 h")],
+)  # fmt: skip
+def test_the_time_of_a_plan_is_in_words(capsys: Captured, seconds: float, text: str) -> None:
+    member = {"member": "ant", "evaluations": 1, "evaluations_stored": 0, "shards": 1,
+              "shards_stored": 0, "seconds": seconds, "provider": "cpu", "bytes": 1}  # fmt: skip
+    say_plan({"members": [member], "free": 2, "out": "out"}, as_json=False)
+    assert f"; {text} on cpu" in capsys.readouterr().out
+
+
 def test_a_dry_run_of_oof_writes_nothing(
     members: list[Path], images: Path, capsys: Captured
 ) -> None:
@@ -60,8 +74,9 @@ def test_a_dry_run_of_oof_writes_nothing(
 
 @pytest.mark.parametrize(
     ("more", "code"),
-    [(("--sample", "s.csv"), 5), (("--out", "images"), 2), (("--tta", "nope"), 2)],
-)
+    [(("--sample", "s.csv"), 5), (("--out", "images"), 2), (("--tta", "nope"), 2),
+     (("--out", "s.csv/x"), 2), (("--store", "s.csv/x"), 2)],
+)  # fmt: skip
 def test_a_dry_run_fails_as_the_run_would(
     members: list[Path], images: Path, more: tuple[str, ...], code: int
 ) -> None:
@@ -89,3 +104,23 @@ def test_an_unknown_variable_exits_2_and_suggests(
     monkeypatch.setenv("ENSEMBLE_STOR", "x")
     assert ensemble("store", "list") == 2
     assert "did you mean 'ENSEMBLE_STORE'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "named"),
+    [("shard_size = 'x'", {}, "'shard_size' of ensemble.toml"),
+     ("images = 7", {}, "'images' of ensemble.toml"),
+     ("", {"ENSEMBLE_SHARD_SIZE": "x"}, "ENSEMBLE_SHARD_SIZE")],
+)  # fmt: skip
+def test_a_value_that_is_wrong_is_told_by_where_it_is_from(
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    variable: dict[str, str],
+    named: str,
+) -> None:
+    Path("ensemble.toml").write_text(text)
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+    assert ensemble("run") == 2
+    assert f"Invalid value for {named}: " in capsys.readouterr().err

@@ -1,8 +1,10 @@
 """The command's process and its worker: deaths, poison, signals."""
 
 import csv
+import io
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from commands import finish, start
 from conftest import save_images, save_member, toy_card, toy_model
 
-from ensemble.cli.supervise import is_supervised, resume_line
+from ensemble.cli.supervise import is_supervised, resume_line, say
 from ensemble.watch import WATCH
 
 DEATH = """
@@ -46,16 +48,33 @@ def slow(self, images):
     return score(self, images)
 OnnxScorer.score = slow
 """
+IMPATIENT = """
+import functools, ensemble.store as store
+store.locked = functools.partial(store.locked, patience=0.1)
+"""
+
+
+def prepared(folder: Path) -> list[str]:
+    """A run of one member over twelve images in shards of two, up to its --out."""
+    card = toy_card("ant-f0")
+    save_member(folder / "folds", card, toy_model(card))
+    save_images(folder / "images", 12)
+    return ["run", "--members", "folds", "--output", "probs", "--shard-size", "2",
+            "--device", "cpu", "--threads", "2", "--out"]  # fmt: skip
 
 
 @pytest.fixture
 def run_args(tmp_path: Path) -> list[str]:
-    """A run of one member over twelve images in shards of two."""
-    card = toy_card("ant-f0")
-    save_member(tmp_path / "folds", card, toy_model(card))
-    save_images(tmp_path / "images", 12)
-    return ["run", "--members", "folds", "--output", "probs", "--shard-size", "2",
-            "--device", "cpu", "--threads", "2", "--out"]  # fmt: skip
+    """The run, in a folder of the test's own."""
+    return prepared(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The submission of a run that nothing breaks."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert finish(start(folder, *prepared(folder), "out"))[0] == 0
+    return (folder / "out" / "submission.csv").read_text()
 
 
 def wait_for(path: Path) -> None:
@@ -66,35 +85,39 @@ def wait_for(path: Path) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
 def test_a_worker_that_dies_is_started_again_and_no_byte_changes(
-    tmp_path: Path, run_args: list[str], name: str
+    tmp_path: Path, whole: str
 ) -> None:
-    assert finish(start(tmp_path, *run_args, "whole", "--store", "other"))[0] == 0
-    code, said = finish(start(tmp_path, *run_args, "out", faults=DEATH.format(deaths=2, name=name)))
-    assert code == 0, said
-    assert f"ended by {name} at shard" in said
-    expected = (tmp_path / "whole" / "submission.csv").read_bytes()
-    assert (tmp_path / "out" / "submission.csv").read_bytes() == expected
+    processes = {}
+    for name, deaths in (("SIGKILL", 2), ("SIGSEGV", 1)):
+        folder = tmp_path / name
+        faults = DEATH.format(deaths=deaths, name=name)
+        processes[name] = start(folder, *prepared(folder), "out", faults=faults)
+    for name, process in processes.items():
+        code, said = finish(process)
+        assert code == 0, said
+        assert f"ended by {name} at shard" in said
+        assert (tmp_path / name / "out" / "submission.csv").read_text() == whole
 
 
-@pytest.mark.parametrize(("name", "cause"), [("SIGKILL", "memory"), ("SIGABRT", "natively")])
-def test_a_shard_at_which_three_workers_die_is_named(
-    tmp_path: Path, run_args: list[str], name: str, cause: str
-) -> None:
-    faults = DEATH.format(deaths=9, name=name).replace("len(seen) > 1", "len(seen) > 0")
-    code, said = finish(start(tmp_path, *run_args, "out", faults=faults))
-    assert code == 1
-    assert f"died 3 times at shard 0, member ant-f0, the last time of {name}" in said
-    assert cause in said
-    assert "ensemble run --members folds" in said
-    assert (tmp_path / "deaths").read_text() == "xxx"
+def test_a_shard_at_which_three_workers_die_is_named(tmp_path: Path) -> None:
+    processes = {}
+    for name, cause in (("SIGKILL", "memory"), ("SIGABRT", "natively")):
+        folder = tmp_path / name
+        faults = DEATH.format(deaths=9, name=name).replace("len(seen) > 1", "len(seen) > 0")
+        processes[name, cause] = start(folder, *prepared(folder), "out", faults=faults)
+    for (name, cause), process in processes.items():
+        code, said = finish(process)
+        assert code == 1
+        assert f"died 3 times at shard 0, member ant-f0, the last time of {name}" in said
+        assert cause in said
+        assert "ensemble run --members folds" in said
+        assert (tmp_path / name / "deaths").read_text() == "xxx"
 
 
 def test_images_that_crash_the_decoder_are_quarantined_and_their_neighbours_do_not_change(
-    tmp_path: Path, run_args: list[str]
+    tmp_path: Path, run_args: list[str], whole: str
 ) -> None:
-    assert finish(start(tmp_path, *run_args, "whole"))[0] == 0
     for number in (3, 4, 9, 11):
         with (tmp_path / "images" / f"img{number}.png").open("ab") as stream:
             stream.write(b"POISON")
@@ -105,7 +128,7 @@ def test_images_that_crash_the_decoder_are_quarantined_and_their_neighbours_do_n
     assert [q["id"] for q in lost] == ["img3", "img4", "img9", "img11"]
     assert {(q["stage"], q["error_class"]) for q in lost} == {("decode", "crash")}
     assert all(q["sha256"] for q in lost)
-    kept = (tmp_path / "whole" / "submission.csv").read_text().splitlines()
+    kept = whole.splitlines()
     bad = tuple(f"img{n}," for n in (3, 4, 9, 11))
     found = (tmp_path / "out" / "submission.csv").read_text().splitlines()
     assert [r for r in found if not r.startswith(bad)] == [r for r in kept if not r.startswith(bad)]
@@ -122,19 +145,24 @@ def test_out_of_fold_predictions_are_supervised_too(tmp_path: Path, run_args: li
     assert (tmp_path / "oof.parquet").exists()
 
 
-@pytest.mark.parametrize(("order", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_run_and_the_same_command_goes_on(
-    tmp_path: Path, run_args: list[str], order: signal.Signals, expected: int
-) -> None:
-    process = start(tmp_path, *run_args, "out", faults=SLOW)
-    wait_for(tmp_path / "scoring")
-    process.send_signal(order)
-    code, said = finish(process)
-    assert code == expected, said
-    assert "once more to quit at once" in said
-    assert "ensemble run --members folds" in said
-    assert "Traceback" not in said
-    assert finish(start(tmp_path, *run_args, "out"))[0] == 0
+def test_a_signal_stops_the_run_and_the_same_command_goes_on(tmp_path: Path, whole: str) -> None:
+    processes = {}
+    for order, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        folder = tmp_path / order.name
+        slower = SLOW.replace("0.3", "1")
+        processes[order, expected] = start(folder, *prepared(folder), "out", faults=slower)
+    for (order, _), process in processes.items():
+        wait_for(tmp_path / order.name / "scoring")
+        process.send_signal(order)
+    for (_, expected), process in processes.items():
+        code, said = finish(process)
+        assert code == expected, said
+        assert "once more to quit at once" in said
+        assert "ensemble run --members folds" in said
+        assert "Traceback" not in said
+    folder = tmp_path / "SIGINT"
+    assert finish(start(folder, *prepared(folder), "out"))[0] == 0
+    assert (folder / "out" / "submission.csv").read_text() == whole
 
 
 def test_a_second_signal_quits_at_once(tmp_path: Path, run_args: list[str]) -> None:
@@ -221,10 +249,21 @@ def test_the_command_that_goes_on_can_be_pasted() -> None:
     )
 
 
+@pytest.mark.parametrize(("terminal", "before"), [(True, "\r\x1b[K"), (False, "")])
+def test_what_the_supervisor_says_takes_the_place_of_a_bar(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, before: str
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    say("it is started again")
+    assert stream.getvalue() == f"{before}it is started again\n"
+
+
 def test_two_runs_on_one_key_do_not_mix(tmp_path: Path, run_args: list[str]) -> None:
     first = start(tmp_path, *run_args, "out", faults=SLOW.replace("0.3", "600"))
     wait_for(tmp_path / "scoring")
-    code, said = finish(start(tmp_path, *run_args, "other"))
+    code, said = finish(start(tmp_path, *run_args, "other", faults=IMPATIENT))
     assert code == 2
     assert f"another run, process {first.pid}," in said
     first.kill()
@@ -232,16 +271,18 @@ def test_two_runs_on_one_key_do_not_mix(tmp_path: Path, run_args: list[str]) -> 
     assert finish(start(tmp_path, *run_args, "other"))[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("size", "path"), [(200, ".ensemble/predictions/"), (1600, "out/predictions.parquet")]
-)
 def test_a_file_size_limit_ends_the_run_naming_the_path_and_leaves_nothing_half_written(
-    tmp_path: Path, run_args: list[str], size: int, path: str
+    tmp_path: Path,
 ) -> None:
-    limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
-    code, said = finish(start(tmp_path, *run_args, "out", faults=limit))
-    assert code == 1
-    assert f"cannot write {path}" in said
-    assert "File too large" in said
-    assert not list(tmp_path.rglob(".tmp-*"))
-    assert {p.name for p in tmp_path.glob("out/*")} <= {"run.json"}  # and no _SUCCESS
+    processes = {}
+    for size, path in ((200, ".ensemble/predictions/"), (1600, "out/predictions.parquet")):
+        folder = tmp_path / str(size)
+        limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        processes[folder, path] = start(folder, *prepared(folder), "out", faults=limit)
+    for (folder, path), process in processes.items():
+        code, said = finish(process)
+        assert code == 1
+        assert f"cannot write {path}" in said
+        assert "File too large; raise the limit" in said
+        assert not list(folder.rglob(".tmp-*"))
+        assert {p.name for p in folder.glob("out/*")} <= {"run.json"}  # and no _SUCCESS

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import UsageError
+from ensemble.submission import read_sample
 from ensemble.tables import column_of, csv_bytes, read_table
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -63,6 +64,20 @@ def test_lines_count_as_an_editor_counts_them(tmp_path: Path) -> None:
     path = saved(tmp_path, b'id,label\n\n"a\nb",x\nc\n')
     with pytest.raises(UsageError, match="line 5: 1 columns"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [(b"c,y", "line 6: id 'c' stands in line 5 too"), (b",y", "line 6: the id is empty")],
+)
+def test_ids_are_named_by_the_line_that_an_editor_shows(
+    tmp_path: Path, last: bytes, message: str
+) -> None:
+    path = saved(tmp_path, b'id,label\n\n"a\nb",x\nc,x\n' + last + b"\n")
+    with pytest.raises(UsageError, match=message):
+        column_of(path, "label")
+    with pytest.raises(UsageError, match=message):
+        read_sample(path, ("x", "y"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from blends import binary, golden, many, noise
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from ensemble import pools
 from ensemble.metrics import metric_of
@@ -118,3 +119,13 @@ def test_blends_predict_as_their_pools_do() -> None:
     blend = fit(stack, y, metric_of("log_loss", "classification"), "log-linear")
     np.testing.assert_array_equal(blend.probs(stack), pools.log_linear(stack, blend.weights))
     np.testing.assert_allclose(uniform(4).probs(stack), stack.mean(0))
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (3, 3), (9, 2), (0, 7), (140, 171)])
+def test_mcnemars_p_value_is_that_of_the_binomial_test(wins: int, losses: int) -> None:
+    right, wrong = [0.0, 1.0], [1.0, 0.0]
+    first = np.array([right] * wins + [wrong] * losses + [right])
+    second = np.array([wrong] * wins + [right] * losses + [right])
+    expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    found = evidence.mcnemar(first, second, np.ones(len(first), np.int64))
+    assert found == pytest.approx(expected, rel=1e-12)

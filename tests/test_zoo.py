@@ -24,6 +24,7 @@ import ensemble
 from ensemble import gate, oof
 from ensemble.card import Card
 from ensemble.members import open_member
+from ensemble.spec import Preprocess
 from ensemble.tables import column_of
 
 ZOO = Path(__file__).parents[1] / "models_zoo"
@@ -51,22 +52,29 @@ def imagenet_net(card: Card) -> nn.Module:
     return net
 
 
+def transformed(images: Sequence[Path], pre: Preprocess) -> torch.Tensor:
+    """The pixels that timm's transform makes of images."""
+    transform = create_transform(
+        (len(pre.mean), pre.size.height, pre.size.width),
+        interpolation=pre.interpolation,
+        crop_pct=pre.crop_pct,
+        mean=pre.mean,
+        std=pre.std,
+    )
+    mode = "L" if len(pre.mean) == 1 else "RGB"
+    return torch.stack([transform(Image.open(path).convert(mode)) for path in images])
+
+
 def usual_way(
     members: Sequence[Path], images: Sequence[Path], build: Build, views: ttach.Compose
 ) -> NDArray[np.float64]:
     """One pass a member: timm's transform, ttach's wrapper; folds averaged, then families."""
     families: dict[str, list[NDArray[np.float64]]] = {}
+    batches: dict[Preprocess, torch.Tensor] = {}
     for card in (open_member(path).card for path in members):
-        pre = card.preprocess
-        transform = create_transform(
-            (len(pre.mean), pre.size.height, pre.size.width),
-            interpolation=pre.interpolation,
-            crop_pct=pre.crop_pct,
-            mean=pre.mean,
-            std=pre.std,
-        )
-        mode = "L" if len(pre.mean) == 1 else "RGB"
-        batch = torch.stack([transform(Image.open(path).convert(mode)) for path in images])
+        if card.preprocess not in batches:
+            batches[card.preprocess] = transformed(images, card.preprocess)
+        batch = batches[card.preprocess]
         net = nn.Sequential(build(card), nn.Softmax(1)).eval()
         wrapped = ttach.ClassificationTTAWrapper(net, views, merge_mode="mean")
         with torch.inference_mode():
@@ -108,12 +116,13 @@ def test_a_fashion_run_equals_torch_timm_and_ttach(
 ) -> None:
     folder, labels = fashion_run
     ids, probs = predictions(folder)
+    assert len(ids) == 200
+    ids, probs = ids[::4], probs[::4]  # torch takes a second for ten
     images = [FASHION / "images" / f"{name}.png" for name in ids]
     expected = usual_way(fashion_members, images, fashion_net, ttach.aliases.flip_transform())
     classes = open_member(fashion_members[0]).card.heads[0].classes
     np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-5)
-    assert labels == {i: classes[c] for i, c in zip(ids, expected.argmax(1), strict=True)}
-    assert len(ids) == 200
+    assert [labels[i] for i in ids] == [classes[c] for c in expected.argmax(1)]
 
 
 def test_a_recipe_file_alone_gives_the_same_submission(
@@ -123,6 +132,7 @@ def test_a_recipe_file_alone_gives_the_same_submission(
         "members": [str(FASHION / "*.onnx")],
         "images": str(FASHION / "images"),
         "tta": "flip",
+        "store": str(fashion_run[0].parent / ".ensemble"),
         "out": "out",
     }
     text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in recipe.items())
@@ -131,18 +141,6 @@ def test_a_recipe_file_alone_gives_the_same_submission(
     assert command("run") == 0
     first = (fashion_run[0] / "submission.csv").read_bytes()
     assert Path("out/submission.csv").read_bytes() == first
-
-
-def test_the_demo_is_right_about_most_images(
-    fashion_members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    sample = FASHION / "sample_submission.csv"
-    result = ensemble.run(fashion_members, FASHION / "images", tta="hflip", sample=sample)
-    truth = labels_of(FASHION / "labels.csv")
-    right = [truth[i] == label for i, label in zip(result.ids, result.labels, strict=True)]
-    assert list(result.ids) == list(truth)
-    assert np.mean(right) > 0.9
 
 
 @pytest.mark.parametrize(("file", "accuracy"), [("oof", (0.91, 0.93)), ("oof_more", (0.88, 0.92))])
@@ -172,18 +170,6 @@ def test_oof_over_the_fashion_members_gives_the_shipped_oof(
     assert found.members == shipped.members
     for family, probs in found.families.items():
         np.testing.assert_allclose(probs, shipped.families[family][rows], atol=1e-3)
-
-
-def test_weights_tuned_on_the_shipped_oof_make_a_submission(
-    fashion_members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shipped = ["--oof", FASHION / "oof.parquet", "--labels", FASHION / "train.csv"]
-    assert command("tune-weights", *shipped, "--metric", "log_loss") == 0
-    result = ensemble.run(fashion_members, FASHION / "images", weights="weights.json")
-    truth = labels_of(FASHION / "labels.csv")
-    right = [truth[i] == label for i, label in zip(result.ids, result.labels, strict=True)]
-    assert np.mean(right) > 0.9
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import click
 
 from ensemble import errors
-from ensemble.cli.options import load_recipe_file, spread_lists
+from ensemble.cli.options import load_recipe_file, spread_lists, tell_origin
 from ensemble.cli.supervise import (
     STOPPED,
     StopError,
@@ -119,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(error, debug=debug)
         sys.exit(_code_of(error))
     except click.ClickException as error:
+        tell_origin(error)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):

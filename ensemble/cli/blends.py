@@ -58,12 +58,13 @@ def oof_command(
     was computed is kept in the store.
     """
     from ensemble import blending, oof
-    from ensemble.files import remove_temporaries
+    from ensemble.files import check_writable, remove_temporaries
     from ensemble.submission import write_quarantine
 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
         return 0
+    check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         if dry_run:
             planned = blending.plan_oof(recipe_of(settings), folds, bar)

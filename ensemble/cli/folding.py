@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ensemble.cli.options import label_option
+from ensemble.cli.options import id_from_option, label_option
 from ensemble.cli.terminal import Bar, say_folds
+
+if TYPE_CHECKING:
+    from ensemble.images import IdFrom
 
 
 @click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")
@@ -25,6 +29,7 @@ from ensemble.cli.terminal import Bar, say_folds
     multiple=True,
     help="Find the same image in two folds, an error, and those that look alike, a note.",
 )
+@id_from_option
 @click.option(
     "--out",
     default="folds.csv",
@@ -32,6 +37,7 @@ from ensemble.cli.terminal import Bar, say_folds
     type=click.Path(path_type=Path),
     help="The file to write.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report on stdout.")
 def folds_command(
     labels: Path,
     *,
@@ -41,7 +47,9 @@ def folds_command(
     seed: int,
     check: Path | None,
     images: tuple[str, ...],
+    id_from: "IdFrom",
     out: Path,
+    as_json: bool,
 ) -> None:
     """Split the rows of LABELS, a CSV, into stratified folds; or check folds that are there.
 
@@ -51,10 +59,10 @@ def folds_command(
 
     with Bar(sys.stderr) as bar:
         report = folding.split(
-            labels, label_column, k=k, group=group, seed=seed, check=check, images=images, out=out,
-            progress=bar,
+            labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
+            id_from=id_from, out=out, progress=bar,
         )  # fmt: skip
-    say_folds(report)
+    say_folds(report, as_json=as_json)
     folding.refuse_leaks(report)
-    if check is None:
+    if check is None and not as_json:
         click.echo(str(out))

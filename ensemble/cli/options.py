@@ -92,6 +92,10 @@ store_option: Final = option(
     "--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
     help="Where predictions are kept.",
 )  # fmt: skip
+id_from_option: Final = option(
+    "--id-from", default=_DEFAULT.id_from, type=click.Choice(["stem", "name", "path"]),
+    help="What the id of an image is.",
+)  # fmt: skip
 runs_option: Final = click.option(
     "--runs", multiple=True, type=click.Path(path_type=Path),
     help="Folders that runs wrote to.  [default: submissions]",
@@ -107,8 +111,7 @@ _INPUTS: Final = (
     option("--merge", default=_DEFAULT.merge, help="How a member's views become one.",
            type=click.Choice(["mean", "gmean", "max", "min", "tsharpen", "logits"])),
     option("--head", help="The head to predict, where members carry several."),
-    option("--id-from", default=_DEFAULT.id_from, type=click.Choice(["stem", "name", "path"]),
-           help="What the id of an image is."),
+    id_from_option,
     option("--exif", default="apply", type=click.Choice(["apply", "ignore"]),
            help="Whether the EXIF orientation turns an image."),
     option("--alpha", default="drop", type=click.Choice(["drop", "white", "black"]),
@@ -271,6 +274,17 @@ def _origin(context: click.Context, param: click.Parameter) -> str:
         ParameterSource.DEFAULT_MAP: FILE,
     }
     return named.get(source, "default") if source else "default"
+
+
+def tell_origin(error: click.ClickException) -> None:
+    """Make an error of click name the variable or the file that a bad value is from."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return
+    origin = _origin(error.ctx, error.param)
+    if origin == FILE:
+        error.param_hint = f"'{error.param.name}' of {FILE}"
+    elif origin == error.param.envvar:
+        error.param_hint = origin
 
 
 def _plain(value: object) -> object:

@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 import click
 
+from ensemble.cli.terminal import FRESH_LINE
 from ensemble.watch import CRASHES, WATCH, read_watch
 
 UNSUPERVISED: Final = "ENSEMBLE_SUPERVISE"
@@ -91,7 +92,7 @@ class Supervisor:
         while True:
             status = self._run_worker()
             if self._order and (status < 0 or status == STOPPED):
-                _say(resume_line("stopped", self._args))
+                say(resume_line("stopped", self._args))
                 return 128 + self._order
             if status >= 0:
                 return status
@@ -100,7 +101,7 @@ class Supervisor:
                 return self._give_up(-status)
             if -status in CRASHES:
                 self._suspects |= self._decoding
-            _say(f"the worker was ended by {_name(-status)} {self._place}: it is started again")
+            say(f"the worker was ended by {_name(-status)} {self._place}: it is started again")
 
     def _run_worker(self) -> int:
         """Start a worker, listen until it ends, and return its exit code, or minus its signal."""
@@ -149,7 +150,7 @@ class Supervisor:
             self._worker.kill()
             return
         self._order = number
-        _say("stopping after this batch; once more to quit at once")
+        say("stopping after this batch; once more to quit at once")
         self._worker.send_signal(signal.SIGUSR1)
 
     def _give_up(self, number: int) -> int:
@@ -158,8 +159,8 @@ class Supervisor:
         if number == signal.SIGKILL:
             cause = "probably memory ran out: try a smaller --batch-size or --shard-size"
         what = f"the worker died {_DEATHS} times {self._place}, the last time of {_name(number)}"
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        _say(resume_line(f"{what} ({cause})", self._args))
+        error = click.style("error: ", fg="red", bold=True)
+        say(error + resume_line(f"{what} ({cause})", self._args))
         return 1
 
 
@@ -167,5 +168,8 @@ def _name(number: int) -> str:
     return signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line on stderr; on a terminal, in place of the worker's bar that may stand there."""
+    if sys.stderr.isatty():
+        sys.stderr.write(FRESH_LINE)
     click.echo(text, err=True)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ensemble.quantizing import Quantized
     from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
+
+FRESH_LINE: Final = "\r\x1b[K"
+"""What wipes the line of a terminal that a bar may stand in."""
 
 _NOTHING: Final = "no evidence"
 _CONFIDENCE: Final = ("log_loss", "brier")
@@ -54,7 +58,7 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         """Leave the terminal on a fresh line."""
         if self._terminal and self._total:
-            self._stream.write("\r\x1b[K")
+            self._stream.write(FRESH_LINE)
             self._stream.flush()
 
     def start(self, total: int, members: int, unit: str = "images") -> None:
@@ -75,7 +79,7 @@ class Bar:
     def warn(self, message: str) -> None:
         """Print a line of warning."""
         if self._terminal and self._total:
-            self._stream.write("\r\x1b[K")
+            self._stream.write(FRESH_LINE)
         click.echo(f"{click.style('note:', fg='yellow')} {message}", file=self._stream)
 
     def _show(self, now: float) -> None:
@@ -88,7 +92,7 @@ class Bar:
             click.echo(text, file=self._stream)
             return
         filled = round(30 * share)
-        self._stream.write(f"\r\x1b[K[{'#' * filled}{'.' * (30 - filled)}] {text}")
+        self._stream.write(f"{FRESH_LINE}[{'#' * filled}{'.' * (30 - filled)}] {text}")
         self._stream.flush()
 
 
@@ -187,8 +191,11 @@ def say_weights(weights: "Weights", path: Path) -> None:
     click.echo(str(path), err=True)
 
 
-def say_folds(report: "FoldReport") -> None:
-    """Print how many rows of each class each fold has."""
+def say_folds(report: "FoldReport", *, as_json: bool) -> None:
+    """Print how many rows of each class each fold has; as JSON, all there is to say."""
+    if as_json:
+        click.echo(json.dumps({**asdict(report), "counts": report.counts.tolist()}))
+        return
     from rich.table import Table
 
     table = Table("fold", "rows", "fewest and most of a class, in percent of the fold")
@@ -281,7 +288,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         click.echo(
             f"{member['member']}: {member['evaluations']} evaluations, "
             f"{member['evaluations_stored']} in the store; {member['shards']} shards, "
-            f"{member['shards_stored']} in the store; about {member['seconds']:.1f} s on "
+            f"{member['shards_stored']} in the store; {_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
     if exits := plan["early_exit"]:
@@ -317,9 +324,11 @@ def say_audit(found: "Audit") -> None:
 
 def say_held(held: "Sequence[Held]") -> None:
     """Print what the store holds, a line a key."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("key", "member", "views", "images", "shards", "size", "modified", "runs")
+    columns = ("member", "views", "images", "shards", "size", "modified", "runs")
+    rest = (Column(name, overflow="fold") for name in columns)
+    table = Table(Column("key", no_wrap=True, min_width=16), *rest)  # whole: a key is a folder
     for entry in held:
         fold = "" if entry.fold is None else f", fold {entry.fold}"
         about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
@@ -349,6 +358,16 @@ def say_garbage(found: "Garbage", *, deleted: bool) -> None:
     what = "deleted" if deleted else "nothing was deleted; --yes deletes them"
     counts = f"{len(found.keys)} keys without a run, {len(found.temporaries)} temporary files"
     click.echo(f"{counts}: {what}", err=True)
+
+
+def _duration(seconds: float) -> str:
+    """Write an estimated time for a person."""
+    if seconds < 1:
+        return "under a second" if seconds else "no time"
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 2:
+        return f"about {seconds:.0f} s"
+    return f"about {minutes:.0f} min" if hours < 2 else f"about {hours:.1f} h"
 
 
 def _size(count: float) -> str:
