@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from ensemble.errors import UsageError
-from ensemble.spec import DecodePolicy, Merge, Voting
+from ensemble.spec import DecodePolicy, Merge, Precision, Voting
 from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
@@ -23,7 +23,7 @@ VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 _KEYS: Final = (
     "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
     "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
-    "device", "batch_size", "shard_size", "threads", "store", "force",
+    "device", "precision", "batch_size", "shard_size", "threads", "store", "force",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class Recipe:
     on_nan: Literal["fail", "drop-member"] = "fail"
     fill: str | None = None
     device: str = "auto"
+    precision: Precision = "fp32"
     batch_size: int = 32
     shard_size: int = 0
     threads: int = 0
@@ -72,6 +73,7 @@ def check_recipe(recipe: Recipe) -> None:
         "id_from": ("stem", "name", "path"),
         "labels_as": ("auto", "index", "name"),
         "on_nan": ("fail", "drop-member"),
+        "precision": get_args(Precision),
     }
     for name, known in choices.items():
         value = getattr(recipe, name)

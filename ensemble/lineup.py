@@ -14,14 +14,16 @@ from ensemble import graph, views
 from ensemble.arrays import Pixels
 from ensemble.card import Head
 from ensemble.errors import MemberError, ScoreError, UsageError
-from ensemble.members import Member, check_together, input_of, open_member
+from ensemble.halves import check_agreement, halve
+from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
 from ensemble.paths import load_object
 from ensemble.session import OnnxScorer, run_once
-from ensemble.spec import Merge, View
+from ensemble.spec import Merge, Precision, View
 
 _PROBE: Final = 4
 _PROBE_SEED: Final = 20
+_HALVES: Final = 16
 _PROBE_PIXELS: Final = 2**26
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
@@ -81,7 +83,14 @@ def shape_views(member: Member, policy: Sequence[View]) -> list[graph.Shaped]:
 
 
 def start(
-    member: Member, policy: Sequence[View], merge: Merge, *, device: str, threads: int, batch: int
+    member: Member,
+    policy: Sequence[View],
+    merge: Merge,
+    *,
+    device: str,
+    threads: int,
+    batch: int,
+    precision: Precision = "fp32",
 ) -> Player:
     """Compose a member's graph, start its session, and prove it on a probe batch.
 
@@ -92,6 +101,7 @@ def start(
         device: See `OnnxScorer`.
         threads: Threads of one operator; 0 for all.
         batch: Images a forward, unless the member's batch axis is fixed.
+        precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
 
     Raises:
         MemberError: the graph does not run, or its outputs are not what the card says.
@@ -101,21 +111,19 @@ def start(
     card = member.card
     shaped = shape_views(member, policy)
     rows = _rows_per_forward(member, shaped, batch)
-    model = graph.compose_graph(member.model, card, shaped, merge)
     try:
-        scorer = OnnxScorer(
-            model.SerializeToString(),
-            {head.name: graph.probs_name(head) for head in card.heads},
-            device=device,
-            threads=threads,
-            folder=member.folder,
-        )
+        inner = halve(whole(member)) if precision == "fp16" else member.model
+        model = graph.compose_graph(inner, card, shaped, merge)
+        scorer = _scorer(model, member, device, threads)
     except MemberError as error:
         raise MemberError(f"{member.path}: {error}") from error
     player = Player(member, scorer, rows, member.batch is not None)
     _prove(player, len(shaped))
     if member.converted:
         _prove_conversion(member)
+    if precision == "fp16":
+        full = graph.compose_graph(member.model, card, shaped, merge)
+        _prove_halves(player, _scorer(full, member, "cpu", threads))
     return player
 
 
@@ -136,6 +144,16 @@ def seconds_per_image(player: Player) -> float:
     began = time.perf_counter()
     player.scorer.score(images)
     return (time.perf_counter() - began) / rows
+
+
+def _scorer(model: ModelProto, member: Member, device: str, threads: int) -> OnnxScorer:
+    return OnnxScorer(
+        model.SerializeToString(),
+        {head.name: graph.probs_name(head) for head in member.card.heads},
+        device=device,
+        threads=threads,
+        folder=member.folder,
+    )
 
 
 def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int) -> int:
@@ -202,6 +220,20 @@ def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> N
         f"{raw.max():.3g}). The activation is probably {right!r}: export it "
         f"again with --activation {right}, or write the card beside it anew"
     )
+
+
+def _prove_halves(player: Player, full: OnnxScorer) -> None:
+    """Compare a member in float16 with itself in float32, on a probe batch."""
+    pre = player.member.card.preprocess
+    rows = min(_HALVES, max(1, _PROBE_PIXELS // (pre.size.height * pre.size.width)))
+    rows = player.batch if player.fixed_batch else rows
+    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    before, after = full.score(images), player.scorer.score(images)
+    for head in player.member.card.heads:
+        try:
+            check_agreement(head, before[head.name], after[head.name])
+        except MemberError as error:
+            raise MemberError(f"{player.member.path}: {error}") from error
 
 
 def _prove_conversion(member: Member) -> None:

@@ -17,7 +17,7 @@ from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Tally, predict
-from ensemble.session import available_threads, why_no_cuda
+from ensemble.session import CPU, available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, hashes_of
@@ -58,7 +58,7 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     policy = lineup.read_policy(recipe.tta)
     if recipe.device == "auto" and (reason := why_no_cuda()):
         progress.warn(f"running on the CPU: {reason}")
-    return [
+    players = [
         lineup.start(
             member,
             policy,
@@ -66,9 +66,13 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
             device=recipe.device,
             threads=recipe.threads,
             batch=recipe.batch_size,
+            precision=recipe.precision,
         )
         for member in members
     ]
+    if recipe.precision == "fp16" and players[0].scorer.provider == CPU:
+        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
+    return players
 
 
 def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:
@@ -111,7 +115,7 @@ def fingerprint_of(
         "views": [[asdict(op) for op in view.ops] for view in policy],
         "merge": recipe.merge,
         "decode": asdict(recipe.decode),
-        "precision": "fp32",
+        "precision": recipe.precision,
         "provider": provider,
         "images": images,
     }

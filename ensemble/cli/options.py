@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "store", "batch_size", "threads"}  # fmt: skip
+                   "allow_truncated", "device", "precision", "store", "batch_size",
+                   "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
 _LISTS: Final = ("--members", "--images", "--oof", "--predictions", "--holdout")
@@ -117,6 +118,8 @@ _INPUTS: Final = (
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
     option("--device", default=_DEFAULT.device, help="auto, cpu, cuda or cuda:<number>."),
+    option("--precision", default=_DEFAULT.precision, type=click.Choice(["fp32", "fp16"]),
+           help="What members compute in; fp16 pays on a GPU."),
     store_option,
 )  # fmt: skip
 
