@@ -99,7 +99,7 @@ def start(
         policy: The views, in order.
         merge: How their outputs become one.
         device: See `OnnxScorer`.
-        threads: Threads of one operator; 0 for all.
+        threads: Threads in all; 0 for every processor.
         batch: Images a forward, unless the member's batch axis is fixed.
         precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
 
@@ -137,13 +137,13 @@ def probe_images(shape: Sequence[int]) -> Pixels:
 
 
 def seconds_per_image(player: Player) -> float:
-    """Return what an image costs in all views, by one small batch; the session is warm already."""
+    """Return what an image costs in all views, by one small batch, where all lanes are busy."""
     pre = player.member.card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     began = time.perf_counter()
     player.scorer.score(images)
-    return (time.perf_counter() - began) / rows
+    return (time.perf_counter() - began) / (rows * player.scorer.lanes)
 
 
 def _scorer(model: ModelProto, member: Member, device: str, threads: int) -> OnnxScorer:

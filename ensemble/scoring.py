@@ -139,8 +139,9 @@ def _job(
     )
     geometry = member.card.preprocess.geometry
     return Job(
-        member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition
-    )
+        member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition,
+        player.scorer.lanes,
+    )  # fmt: skip
 
 
 def _shard_size(recipe: Recipe, member: Member) -> int:

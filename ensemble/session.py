@@ -92,7 +92,12 @@ class FakeScorer:
 
 
 class OnnxScorer:
-    """A session over a composed graph; its outputs are asked for once, at the start."""
+    """A session over a composed graph; its outputs are asked for once, at the start.
+
+    On the CPU a batch is scored by one thread, and `lanes` batches may be at once: no thread waits
+    for another at the end of an operator, and a small batch stays in the cache. Elsewhere there is
+    one lane.
+    """
 
     def __init__(
         self,
@@ -109,7 +114,7 @@ class OnnxScorer:
             model: The serialised graph, with one uint8 input.
             outputs: The graph's output for each name that `score` returns.
             device: "auto", "cpu", "cuda" or "cuda:1".
-            threads: Threads of one operator; 0 takes the processors this process may use.
+            threads: Threads in all; 0 takes the processors this process may use.
             folder: Where external data lies.
 
         Raises:
@@ -117,7 +122,9 @@ class OnnxScorer:
             ProviderError: the device that was asked for does not start.
         """
         self._outputs = dict(outputs)
-        self._session = _start(model, device, threads or available_threads(), folder)
+        threads = threads or available_threads()
+        self.lanes: int = threads if _cpu_only(device) else 1
+        self._session = _start(model, device, threads // self.lanes, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
 
@@ -211,6 +218,7 @@ def _start(model: bytes, device: str, threads: int, folder: Path | None) -> ort.
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # against decoders
     options.log_severity_level = _SILENT
     if folder is not None:
         options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.resolve()))
@@ -227,8 +235,12 @@ def _start(model: bytes, device: str, threads: int, folder: Path | None) -> ort.
     return session
 
 
+def _cpu_only(device: str) -> bool:
+    return device == "cpu" or (device == "auto" and bool(why_no_cuda()))
+
+
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    if device == "cpu" or (device == "auto" and why_no_cuda()):
+    if _cpu_only(device):
         return [CPU]
     _quieten()
     index = device.partition(":")[2] or "0"
