@@ -49,7 +49,7 @@ def run(
     on_nan: Literal["fail", "drop-member"] = "fail",
     fill: str | float | None = None,
     device: str = "auto",
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     shard_size: int = 0,
     threads: int = 0,
     store: str | Path = ".ensemble",
@@ -76,7 +76,7 @@ def run(
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        batch_size: Images a forward.
+        batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.

@@ -8,7 +8,7 @@ shard, and its last one is padded, so that neither shards nor batches show in th
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from ensemble.batches import Job, NonFiniteError, Progress, Rows, score
@@ -20,11 +20,15 @@ from ensemble.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What happened: members dropped for NaN, evaluations done, and oddities of files, counted."""
+    """What happened: members dropped for NaN, evaluations done, and oddities of files, counted.
+
+    `batch_sizes` are those of each member at the end.
+    """
 
     dropped: tuple[str, ...]
     evaluations: int
     warnings: Mapping[str, int]
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def predict(
@@ -88,7 +92,8 @@ def predict(
     for job in jobs:
         if job.name not in dropped:
             job.partition.finish()
-    return Tally(tuple(dropped), evaluations, dict(warnings))
+    sizes = {job.name: batches.get(job.name, job.batch) for job in jobs}
+    return Tally(tuple(dropped), evaluations, dict(warnings), sizes)
 
 
 def _wanted(plan: Sequence[tuple[int, list[Job]]], images: Sequence[Hashed]) -> list[Wanted]:

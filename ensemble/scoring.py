@@ -21,6 +21,7 @@ from ensemble.session import available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, hashes_of
+from ensemble.warmup import batch_size
 from ensemble.watch import Watch, read_watch
 
 ENGINE: Final = 2
@@ -133,9 +134,12 @@ def _job(
         shard_size=_shard_size(recipe, member),
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
-    geometry = member.card.preprocess.geometry
+    geometry, batch = member.card.preprocess.geometry, player.batch
+    if not all(partition.begun(shard) for shard in partition.shards):
+        decides = {name: fingerprint[name] for name in ("member", "views", "merge", "provider")}
+        batch = batch_size(player, images, recipe.store, decides)
     return Job(
-        member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition,
+        member.card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
         player.scorer.lanes,
     )  # fmt: skip
 
@@ -244,7 +248,8 @@ def score(
         for player, job in zip(players, jobs, strict=True)
         if job.name not in dropped
     ]
-    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings)
+    sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
+    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
 
 
 def _predict(

@@ -93,6 +93,12 @@ def test_a_fixed_batch_is_always_filled(tmp_path: Path, hashed: list[Hashed]) ->
     assert set(scorer.calls) == {4}
 
 
+def test_few_images_are_spread_over_the_lanes(tmp_path: Path, hashed: list[Hashed]) -> None:
+    scorer = FakeScorer(COLUMNS)
+    run(hashed, job(tmp_path, scorer, batch=32, shard=11, lanes=3))
+    assert scorer.calls == [4, 4, 4]
+
+
 def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:
     assert run(hashed, job(tmp_path, FakeScorer(COLUMNS))) == 11
     again = FakeScorer(COLUMNS)
