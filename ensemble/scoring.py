@@ -3,7 +3,9 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 from ensemble import lineup, submission, voting, weights
@@ -59,17 +61,16 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     policy = lineup.read_policy(recipe.tta)
     if recipe.device == "auto" and (reason := why_no_cuda()):
         progress.warn(f"running on the CPU: {reason}")
-    return [
-        lineup.start(
-            member,
-            policy,
-            recipe.merge,
-            device=recipe.device,
-            threads=recipe.threads,
-            batch=recipe.batch_size,
-        )
-        for member in members
-    ]
+    start = partial(
+        lineup.start,
+        policy=policy,
+        merge=recipe.merge,
+        device=recipe.device,
+        threads=recipe.threads,
+        batch=recipe.batch_size,
+    )
+    with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
+        return list(pool.map(start, members))
 
 
 def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:
