@@ -50,7 +50,7 @@ def run(
     fill: str | float | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     shard_size: int = 0,
     threads: int = 0,
     store: str | Path = ".ensemble",
@@ -78,7 +78,7 @@ def run(
         fill: For quarantined images: a label, or a number for every probability.
         device: "auto", "cpu", "cuda" or "cuda:1".
         precision: "fp32" or "fp16", what members compute in.
-        batch_size: Images a forward.
+        batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.

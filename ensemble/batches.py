@@ -90,8 +90,8 @@ def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -
     try:
         while done < count:
             size = batches.get(job.name, job.batch)
-            batch = size if job.fixed_batch else min(size, count)
             lanes = 1 if job.name in batches else job.lanes
+            batch = size if job.fixed_batch else min(size, -(-count // lanes))
             try:
                 for flight in _flown(pool, job, images, range(done, count, batch), lanes):
                     _keep(job, flight, images.ids, parts)

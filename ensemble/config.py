@@ -32,8 +32,8 @@ class Recipe:
     """Everything that a run needs to know. Complete: what is None means "none", not "ask".
 
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
-    where there are classes. `shard_size` 0 lets the memory budget
-    decide; `threads` 0 takes the processors that the process may use.
+    where there are classes. `batch_size` "auto" lets a warm-up decide,
+    `shard_size` 0 the memory budget; `threads` 0 takes the processors that the process may use.
     """
 
     members: tuple[str, ...]
@@ -53,7 +53,7 @@ class Recipe:
     fill: str | None = None
     device: str = "auto"
     precision: Precision = "fp32"
-    batch_size: int = 32
+    batch_size: int | Literal["auto"] = "auto"
     shard_size: int = 0
     threads: int = 0
     store: Path = Path(".ensemble")
@@ -84,8 +84,9 @@ def check_recipe(recipe: Recipe) -> None:
         value = getattr(recipe.decode, name)
         if value not in known:
             raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
-    if recipe.batch_size < 1 or recipe.shard_size < 0 or recipe.threads < 0:
-        raise UsageError("batch_size is at least 1; shard_size and threads are at least 0")
+    sized = recipe.batch_size == "auto" or recipe.batch_size >= 1
+    if not sized or recipe.shard_size < 0 or recipe.threads < 0:
+        raise UsageError("batch_size is auto or at least 1; shard_size and threads are at least 0")
     if recipe.decode.max_pixels < 1:
         raise UsageError(f"max_pixels is at least 1; found {recipe.decode.max_pixels}")
 

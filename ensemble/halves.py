@@ -4,8 +4,10 @@ Only the member's own nodes are converted. What stands around them in a composed
 normalisation, the activation and the merge, stays float32: it costs next to nothing.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
@@ -100,8 +102,8 @@ def _agreeing(head: Head, before: Probs, after: Probs) -> str:
 
 
 def _converter() -> Callable[[onnx.ModelProto], onnx.ModelProto]:
-    before = list(sys.path)
     from onnxruntime.transformers import float16  # noqa: PLC0415  # for float16 only
 
-    sys.path[:] = before  # the package adds its own folder, with modules of common names
+    with contextlib.suppress(ValueError):  # the package adds its folder, full of common names
+        sys.path.remove(str(Path(float16.__file__).parent))
     return cast(Callable[[onnx.ModelProto], onnx.ModelProto], float16.convert_float_to_float16)

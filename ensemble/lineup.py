@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ensemble.halves import check_agreement, halve
 from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
 from ensemble.paths import load_object
-from ensemble.session import OnnxScorer, run_once
+from ensemble.session import CPU, OnnxScorer, run_once
 from ensemble.spec import Merge, Precision, View
 
 _PROBE: Final = 4
@@ -27,18 +27,29 @@ _HALVES: Final = 16
 _PROBE_PIXELS: Final = 2**26
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
+_CACHED: Final = 2 * 224 * 224
+_LARGEST: Final = 32
+_STEPS: Final = (0.25, 0.5, 1, 2, 4)
 _CONCLUSIVE: Final = 8
 """Labels of a multilabel head from which outputs in [0, 1] show that they are probabilities."""
 
 
+BatchSize: TypeAlias = int | Literal["auto"]
+
+
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A member with its views, ready to score; `batch` is fixed where the export froze it."""
+    """A member with its views, ready to score; `batch` is fixed where the export froze it.
+
+    `sizes` are batch sizes that are worth a try, in order, `batch` among them; none where it was
+    given.
+    """
 
     member: Member
     scorer: OnnxScorer
     batch: int
     fixed_batch: bool
+    sizes: tuple[int, ...] = ()
 
 
 def open_members(paths: Sequence[Path], head: str | None) -> list[Member]:
@@ -89,7 +100,7 @@ def start(
     *,
     device: str,
     threads: int,
-    batch: int,
+    batch: BatchSize,
     precision: Precision = "fp32",
 ) -> Player:
     """Compose a member's graph, start its session, and prove it on a probe batch.
@@ -100,7 +111,7 @@ def start(
         merge: How their outputs become one.
         device: See `OnnxScorer`.
         threads: Threads in all; 0 for every processor.
-        batch: Images a forward, unless the member's batch axis is fixed.
+        batch: Images a forward, unless the member's batch axis is fixed; "auto" guesses.
         precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
 
     Raises:
@@ -110,14 +121,14 @@ def start(
     """
     card = member.card
     shaped = shape_views(member, policy)
-    rows = _rows_per_forward(member, shaped, batch)
+    _check_batch(member, shaped)
     try:
         inner = halve(whole(member)) if precision == "fp16" else member.model
         model = graph.compose_graph(inner, card, shaped, merge)
         scorer = _scorer(model, member, device, threads)
     except MemberError as error:
         raise MemberError(f"{member.path}: {error}") from error
-    player = Player(member, scorer, rows, member.batch is not None)
+    player = _with_batch(member, scorer, shaped, batch)
     _prove(player, len(shaped))
     if member.converted:
         _prove_conversion(member)
@@ -156,9 +167,28 @@ def _scorer(model: ModelProto, member: Member, device: str, threads: int) -> Onn
     )
 
 
-def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int) -> int:
+def _with_batch(
+    member: Member, scorer: OnnxScorer, shaped: Sequence[graph.Shaped], batch: BatchSize
+) -> Player:
+    if member.batch is not None:
+        return Player(member, scorer, member.batch // len(shaped), fixed_batch=True)
+    if batch != "auto":
+        return Player(member, scorer, batch, fixed_batch=False)
+    guess = _guessed(shaped) if scorer.provider == CPU else _LARGEST
+    sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
+    return Player(member, scorer, guess, fixed_batch=False, sizes=tuple(sizes))
+
+
+def _guessed(shaped: Sequence[graph.Shaped]) -> int:
+    """Return the power of two of images whose views have as many pixels as suit a cache."""
+    pixels = sum(entry.size.height * entry.size.width for entry in shaped)
+    return int(2 ** min(max(1, _CACHED // pixels).bit_length() - 1, _LARGEST.bit_length() - 1))
+
+
+def _check_batch(member: Member, shaped: Sequence[graph.Shaped]) -> None:
+    """Check that the views divide a batch axis that is fixed."""
     if member.batch is None:
-        return batch
+        return
     one_shape = len({entry.size for entry in shaped}) == 1
     if not one_shape or member.batch % len(shaped):
         raise MemberError(
@@ -166,7 +196,6 @@ def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int
             f"do not divide. Export it again with a dynamic batch (dynamic_shapes, or "
             f"`ensemble export`)"
         )
-    return member.batch // len(shaped)
 
 
 def _prove(player: Player, n_views: int) -> None:

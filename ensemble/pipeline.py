@@ -48,6 +48,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
         "provider": ready.players[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
         "evaluations": tally.evaluations,
+        "batch_sizes": dict(tally.batch_sizes),
         "dropped_members": list(tally.dropped),
         "skipped_files": dict(ready.skipped),
         "odd_files": dict(tally.warnings),

@@ -3,7 +3,9 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 from ensemble import lineup, submission, voting, weights
@@ -21,6 +23,7 @@ from ensemble.session import CPU, available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, hashes_of
+from ensemble.warmup import batch_size
 from ensemble.watch import Watch, read_watch
 
 ENGINE: Final = 2
@@ -58,18 +61,17 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     policy = lineup.read_policy(recipe.tta)
     if recipe.device == "auto" and (reason := why_no_cuda()):
         progress.warn(f"running on the CPU: {reason}")
-    players = [
-        lineup.start(
-            member,
-            policy,
-            recipe.merge,
-            device=recipe.device,
-            threads=recipe.threads,
-            batch=recipe.batch_size,
-            precision=recipe.precision,
-        )
-        for member in members
-    ]
+    start = partial(
+        lineup.start,
+        policy=policy,
+        merge=recipe.merge,
+        device=recipe.device,
+        threads=recipe.threads,
+        batch=recipe.batch_size,
+        precision=recipe.precision,
+    )
+    with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
+        players = list(pool.map(start, members))
     if recipe.precision == "fp16" and players[0].scorer.provider == CPU:
         progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
     return players
@@ -137,9 +139,15 @@ def _job(
         shard_size=_shard_size(recipe, member),
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
-    geometry = member.card.preprocess.geometry
+    geometry, batch = member.card.preprocess.geometry, player.batch
+    if not all(partition.begun(shard) for shard in partition.shards):
+        decides = {
+            name: fingerprint[name]
+            for name in ("member", "views", "merge", "precision", "provider")
+        }
+        batch = batch_size(player, images, recipe.store, decides)
     return Job(
-        member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition,
+        member.card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
         player.scorer.lanes,
     )  # fmt: skip
 
@@ -248,7 +256,8 @@ def score(
         for player, job in zip(players, jobs, strict=True)
         if job.name not in dropped
     ]
-    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings)
+    sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
+    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
 
 
 def _predict(

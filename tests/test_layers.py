@@ -20,7 +20,7 @@ ROWS = {
     "oof": 3, "gate": 3, "truth": 4, "compare": 3, "exits": 3,
     "folds": 3, "twins": 3, "ledger": 3, "doctor": 3, "halves": 3,
     "lineup": 4, "batches": 4, "shards": 4, "votes": 4, "export": 4, "quantize": 4, "inventory": 4,
-    "predict": 5,
+    "predict": 5, "warmup": 5,
     "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
     "pipeline": 7, "blending": 7, "folding": 7, "quantizing": 7, "picture": 7,
     "api": 8,

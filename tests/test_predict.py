@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
@@ -14,12 +15,13 @@ from PIL import Image
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.batches import Job, Rows, score
-from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.errors import OutOfMemoryError, ScoreError, StoreError
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.predict import predict
 from ensemble.preprocess import resize
 from ensemble.scoring import Quiet
 from ensemble.session import FakeScorer, Scorer
+from ensemble.shards import Shard, _Loaded
 from ensemble.spec import DecodePolicy, Geometry, Size
 from ensemble.store import open_partition
 
@@ -91,6 +93,12 @@ def test_a_fixed_batch_is_always_filled(tmp_path: Path, hashed: list[Hashed]) ->
     scorer = FakeScorer(COLUMNS)
     run(hashed, job(tmp_path, scorer, batch=4, fixed=True))
     assert set(scorer.calls) == {4}
+
+
+def test_few_images_are_spread_over_the_lanes(tmp_path: Path, hashed: list[Hashed]) -> None:
+    scorer = FakeScorer(COLUMNS)
+    run(hashed, job(tmp_path, scorer, batch=32, shard=11, lanes=3))
+    assert scorer.calls == [4, 4, 4]
 
 
 def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:
@@ -233,3 +241,30 @@ class Halting:
     def score(self, images: Pixels) -> Mapping[str, Probs]:
         self.calls.append(len(images))
         raise ScoreError("out of order")
+
+
+@pytest.mark.parametrize("each", [1, 3, 8])
+def test_a_shard_tells_of_the_rows_that_are_asked_for(hashed: list[Hashed], each: int) -> None:
+    loaded = [_loaded(image) for image in hashed]
+    runs = [loaded[start : start + each] for start in range(0, len(loaded), each)]
+    shard = Shard(hashed, {}, [_done(run) for run in runs], each)
+    for start in range(len(hashed)):
+        for stop in range(start, len(hashed) + 1):
+            assert shard.loaded(slice(start, stop)) == loaded[start:stop]
+
+
+def _loaded(image: Hashed) -> _Loaded:
+    return _Loaded({}, (image.source.id,))
+
+
+def _done(run: list[_Loaded]) -> Future[list[_Loaded]]:
+    future: Future[list[_Loaded]] = Future()
+    future.set_result(run)
+    return future
+
+
+def test_a_part_that_the_disk_refuses_ends_the_run(tmp_path: Path, hashed: list[Hashed]) -> None:
+    refused = job(tmp_path, FakeScorer(COLUMNS), shard=11)
+    refused.partition.part(0).with_suffix(".json").mkdir()
+    with pytest.raises(StoreError):
+        run(hashed, refused)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -87,6 +87,19 @@ def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]
     return click.option(name, key, envvar=_env(key), help=help, **more)
 
 
+def auto_or_number(value: str | int) -> int | Literal["auto"]:
+    """Read a whole number from 1 on, or the word auto.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if value == "auto":
+        return "auto"
+    if not str(value).isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{str(value)!r} is neither auto nor a whole number from 1 on.")
+    return int(value)
+
+
 _DEFAULT: Final = Recipe(members=(), images=())
 
 store_option: Final = option(
@@ -143,8 +156,9 @@ _OUTPUTS: Final = (
 )  # fmt: skip
 
 _ENGINE: Final = (
-    option("--batch-size", default=_DEFAULT.batch_size, type=click.IntRange(1),
-           help="Images a forward."),
+    option("--batch-size", default=_DEFAULT.batch_size, type=auto_or_number,
+           metavar="auto|N",
+           help="Images a forward; auto tries a few sizes first, where that pays."),
     option("--shard-size", default=_DEFAULT.shard_size, type=click.IntRange(0),
            help="Images a commit; 0 lets memory decide.", show_default=True),
     option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),
