@@ -76,7 +76,7 @@ def run(
         decode: How files become pixels.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
-        device: "auto", "cpu", "cuda" or "cuda:1".
+        device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
         precision: "fp32" or "fp16", what members compute in.
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.session import Scorer
+from ensemble.session import GPU, Scorer
 from ensemble.spec import Geometry
 from ensemble.store import Partition
 
@@ -91,7 +91,8 @@ def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -
         while done < count:
             size = batches.get(job.name, job.batch)
             lanes = 1 if job.name in batches else job.lanes
-            batch = size if job.fixed_batch else min(size, -(-count // lanes))
+            padded = job.fixed_batch or job.scorer.provider in GPU
+            batch = size if padded else min(size, -(-count // lanes))
             try:
                 for flight in _flown(pool, job, images, range(done, count, batch), lanes):
                     _keep(job, flight, images.ids, parts)

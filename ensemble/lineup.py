@@ -102,6 +102,7 @@ def start(
     threads: int,
     batch: BatchSize,
     precision: Precision = "fp32",
+    cache: Path | None = None,
 ) -> Player:
     """Compose a member's graph, start its session, and prove it on a probe batch.
 
@@ -113,6 +114,7 @@ def start(
         threads: Threads in all; 0 for every processor.
         batch: Images a forward, unless the member's batch axis is fixed; "auto" guesses.
         precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
+        cache: Where TensorRT keeps its engines; None for nowhere.
 
     Raises:
         MemberError: the graph does not run, or its outputs are not what the card says.
@@ -125,7 +127,15 @@ def start(
     try:
         inner = halve(whole(member)) if precision == "fp16" else member.model
         model = graph.compose_graph(inner, card, shaped, merge)
-        scorer = _scorer(model, member, device, threads)
+        scorer = OnnxScorer(
+            model.SerializeToString(),
+            _outputs(member),
+            device=device,
+            threads=threads,
+            folder=member.folder,
+            precision=precision,
+            cache=cache,
+        )
     except MemberError as error:
         raise MemberError(f"{member.path}: {error}") from error
     player = _with_batch(member, scorer, shaped, batch)
@@ -133,8 +143,7 @@ def start(
     if member.converted:
         _prove_conversion(member)
     if precision == "fp16":
-        full = graph.compose_graph(member.model, card, shaped, merge)
-        _prove_halves(player, _scorer(full, member, "cpu", threads))
+        _prove_halves(player, graph.compose_graph(member.model, card, shaped, merge))
     return player
 
 
@@ -157,14 +166,8 @@ def seconds_per_image(player: Player) -> float:
     return (time.perf_counter() - began) / (rows * player.scorer.lanes)
 
 
-def _scorer(model: ModelProto, member: Member, device: str, threads: int) -> OnnxScorer:
-    return OnnxScorer(
-        model.SerializeToString(),
-        {head.name: graph.probs_name(head) for head in member.card.heads},
-        device=device,
-        threads=threads,
-        folder=member.folder,
-    )
+def _outputs(member: Member) -> dict[str, str]:
+    return {head.name: graph.probs_name(head) for head in member.card.heads}
 
 
 def _with_batch(
@@ -251,18 +254,21 @@ def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> N
     )
 
 
-def _prove_halves(player: Player, full: OnnxScorer) -> None:
-    """Compare a member in float16 with itself in float32, on a probe batch."""
-    pre = player.member.card.preprocess
+def _prove_halves(player: Player, full: ModelProto) -> None:
+    """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
+    member, pre = player.member, player.member.card.preprocess
     rows = min(_HALVES, max(1, _PROBE_PIXELS // (pre.size.height * pre.size.width)))
     rows = player.batch if player.fixed_batch else rows
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
-    before, after = full.score(images), player.scorer.score(images)
-    for head in player.member.card.heads:
+    scorer = OnnxScorer(
+        full.SerializeToString(), _outputs(member), device="cpu", folder=member.folder
+    )
+    before, after = scorer.score(images), player.scorer.score(images)
+    for head in member.card.heads:
         try:
             check_agreement(head, before[head.name], after[head.name])
         except MemberError as error:
-            raise MemberError(f"{player.member.path}: {error}") from error
+            raise MemberError(f"{member.path}: {error}") from error
 
 
 def _prove_conversion(member: Member) -> None:

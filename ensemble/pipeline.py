@@ -27,7 +27,7 @@ from ensemble.scoring import (
     line_up,
     score,
 )
-from ensemble.session import CPU, CUDA, check_device
+from ensemble.session import CPU, CUDA, check_device, provider_of
 from ensemble.store import key_of, load_partition
 from ensemble.submission import Sample
 from ensemble.votes import Entry, entries_of_run, hashes_of, votes_from, votes_of
@@ -221,4 +221,4 @@ def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
 def _providers(device: str) -> tuple[str, ...]:
     if device == "auto":
         return (CUDA, CPU)
-    return (CPU,) if device == "cpu" else (CUDA,)
+    return (provider_of(device),)

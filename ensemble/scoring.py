@@ -69,6 +69,7 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
         threads=recipe.threads,
         batch=recipe.batch_size,
         precision=recipe.precision,
+        cache=recipe.store / "engines",
     )
     with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
         players = list(pool.map(start, members))

@@ -130,7 +130,8 @@ _INPUTS: Final = (
     option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
-    option("--device", default=_DEFAULT.device, help="auto, cpu, cuda or cuda:<number>."),
+    option("--device", default=_DEFAULT.device, help="auto, cpu, cuda, tensorrt; a GPU by its "
+           "number: cuda:1, tensorrt:1."),
     option("--precision", default=_DEFAULT.precision, type=click.Choice(["fp32", "fp16"]),
            help="What members compute in; fp16 pays on a GPU."),
     store_option,
