@@ -20,7 +20,7 @@ from ensemble.images import Hashed, hash_sources, scan
 from ensemble.predict import predict
 from ensemble.preprocess import resize
 from ensemble.scoring import Quiet
-from ensemble.session import FakeScorer, Scorer
+from ensemble.session import CPU, CUDA, FakeScorer, Scorer
 from ensemble.shards import Shard, _Loaded
 from ensemble.spec import DecodePolicy, Geometry, Size
 from ensemble.store import open_partition
@@ -268,3 +268,12 @@ def test_a_part_that_the_disk_refuses_ends_the_run(tmp_path: Path, hashed: list[
     refused.partition.part(0).with_suffix(".json").mkdir()
     with pytest.raises(StoreError):
         run(hashed, refused)
+
+
+@pytest.mark.parametrize(("provider", "expected"), [(CPU, {4, 2}), (CUDA, {4})])
+def test_a_gpu_sees_batches_of_one_shape(
+    tmp_path: Path, hashed: list[Hashed], provider: str, expected: set[int]
+) -> None:
+    scorer = FakeScorer(COLUMNS, provider)
+    run(hashed, job(tmp_path, scorer, batch=4, shard=9))
+    assert set(scorer.calls) == expected
