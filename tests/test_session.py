@@ -150,3 +150,25 @@ def test_other_devices_are_refused(device: str) -> None:
 
 def test_each_device_has_its_provider() -> None:
     assert [provider_of(d) for d in ("cpu", "cuda:1", "tensorrt:0")] == [CPU, CUDA, TENSORRT]
+
+
+def test_what_tensorrt_lacks_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {driver.LIBRARY: SimpleNamespace()}
+    monkeypatch.setattr(driver, "load", known.get)
+    monkeypatch.setattr(session.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    assert session.why_no_cuda() == ""
+    assert "no TensorRT 10" in session.why_no_tensorrt()
+    known["libnvinfer.so.10"] = known["nvinfer_10.dll"] = SimpleNamespace()
+    assert session.why_no_tensorrt() == ""
+
+
+def test_memory_that_a_gpu_lacks_is_told_apart_through_bound_memory_too(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory")
+
+    bound = scorer("cuda")
+    monkeypatch.setattr(bound._bound, "_run", fail)
+    with pytest.raises(OutOfMemoryError, match="out of memory"):
+        bound.score(IMAGES)
