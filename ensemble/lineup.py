@@ -257,16 +257,18 @@ def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> N
 def _prove_halves(player: Player, full: ModelProto) -> None:
     """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
     member, pre = player.member, player.member.card.preprocess
-    rows = min(_HALVES, max(1, _PROBE_PIXELS // (pre.size.height * pre.size.width)))
-    rows = player.batch if player.fixed_batch else rows
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    rows = player.batch if player.fixed_batch else _PROBE
+    count = rows if player.fixed_batch else _HALVES
+    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
     scorer = OnnxScorer(
         full.SerializeToString(), _outputs(member), device="cpu", folder=member.folder
     )
-    before, after = scorer.score(images), player.scorer.score(images)
+    parts = [images[at : at + rows] for at in range(0, count, rows)]
+    before, after = ([s.score(part) for part in parts] for s in (scorer, player.scorer))
     for head in member.card.heads:
+        full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
         try:
-            check_agreement(head, before[head.name], after[head.name])
+            check_agreement(head, full_rows, half_rows)
         except MemberError as error:
             raise MemberError(f"{member.path}: {error}") from error
 

@@ -59,8 +59,6 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
     policy = lineup.read_policy(recipe.tta)
-    if recipe.device == "auto" and (reason := why_no_cuda()):
-        progress.warn(f"running on the CPU: {reason}")
     start = partial(
         lineup.start,
         policy=policy,
@@ -73,7 +71,11 @@ def line_up(recipe: Recipe, progress: Progress) -> list[lineup.Player]:
     )
     with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
         players = list(pool.map(start, members))
-    if recipe.precision == "fp16" and players[0].scorer.provider == CPU:
+    provider = players[0].scorer.provider
+    if recipe.device == "auto" and provider == CPU:
+        reason = why_no_cuda() or "CUDA does not start; see `ensemble doctor`"
+        progress.warn(f"running on the CPU: {reason}")
+    if recipe.precision == "fp16" and provider == CPU:
         progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
     return players
 

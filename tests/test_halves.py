@@ -10,12 +10,13 @@ from conftest import MakeMember, ensemble, toy_card, toy_model
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
 
 from ensemble import api, lineup, views
 from ensemble.errors import MemberError
 from ensemble.halves import BOUND, check_agreement, halve
 from ensemble.lineup import Player
-from ensemble.members import open_member
+from ensemble.members import open_member, write_sidecar
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 LABEL = toy_card().heads[0]
@@ -82,6 +83,15 @@ def test_a_member_whose_probabilities_change_is_refused_with_both_numbers(
 ) -> None:
     with pytest.raises(MemberError, match=r"differs by [\d.]+ .* at most 0\.01 .* of 16 labels"):
         begin(raised(make_member(), 1000))
+
+
+def test_a_member_with_external_data_is_converted_too(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    convert_model_to_external_data(model, location="w.data", size_threshold=0)
+    onnx.save(model, tmp_path / "toy-f0.onnx")
+    write_sidecar(tmp_path / "toy-f0.onnx", card)
+    assert begin(tmp_path / "toy-f0.onnx").scorer.score(lineup.probe_images((2, 8, 8, 3)))
 
 
 def test_a_quantised_graph_is_refused() -> None:
