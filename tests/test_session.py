@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-from conftest import toy_card, toy_model
+from conftest import MakeMember, toy_card, toy_model
 
 from ensemble import driver, graph, session
 from ensemble.binding import IN_FLIGHT
+from ensemble.config import Recipe
 from ensemble.errors import OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.scoring import Quiet, line_up
 from ensemble.session import CPU, CUDA, TENSORRT, OnnxScorer, check_device, provider_of
 from ensemble.spec import View
 
@@ -172,3 +174,22 @@ def test_memory_that_a_gpu_lacks_is_told_apart_through_bound_memory_too(
     monkeypatch.setattr(bound._bound, "_run", fail)
     with pytest.raises(OutOfMemoryError, match="out of memory"):
         bound.score(IMAGES)
+
+
+class Told(Quiet):
+    """A progress that keeps its warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
+) -> None:
+    monkeypatch.setattr(Recorded, "active", CPU)
+    told = Told()
+    line_up(Recipe(members=(str(make_member()),), images=()), told)
+    assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
