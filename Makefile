@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types bench zoo build docs clean
+.PHONY: help setup demo test test-slow test-gpu lint types bench bench-gpu zoo build docs clean
 
 # Python writes what it compiles: a later import is many times quicker.
 unexport PYTHONDONTWRITEBYTECODE
@@ -55,6 +55,9 @@ test: .venv/dev lint types build ## Lint, check types, build the wheel and test 
 test-slow: .venv/dev build ## The tests that take minutes
 	$(PYTEST) -m slow
 
+test-gpu: .venv/dev build ## The tests that need an NVIDIA GPU
+	$(PYTEST) -m gpu
+
 bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see benchmarks/README.md
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python benchmarks/bench_run.py
@@ -64,6 +67,9 @@ bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see ben
 	$(BIN)/python benchmarks/bench_blend.py
 	$(BIN)/python benchmarks/bench_tune.py
 	$(BIN)/python benchmarks/bench_honest.py
+
+bench-gpu: .venv/dev build ## Measure CUDA, float16 and TensorRT; needs an NVIDIA GPU
+	$(BIN)/python benchmarks/bench_gpu.py
 
 zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: 40 minutes)
 	$(BIN)/python $(FASHION)/train.py

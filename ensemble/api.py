@@ -16,7 +16,7 @@ from ensemble.errors import UsageError, few
 from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
-from ensemble.spec import DecodePolicy, Merge, Task, Voting
+from ensemble.spec import DecodePolicy, Merge, Precision, Task, Voting
 from ensemble.truth import given_truth
 from ensemble.weights import Polish, Pool, Weights
 
@@ -50,7 +50,8 @@ def run(
     on_nan: Literal["fail", "drop-member"] = "fail",
     fill: str | float | None = None,
     device: str = "auto",
-    batch_size: int = 32,
+    precision: Precision = "fp32",
+    batch_size: int | Literal["auto"] = "auto",
     shard_size: int = 0,
     threads: int = 0,
     store: str | Path = ".ensemble",
@@ -81,8 +82,9 @@ def run(
         decode: How files become pixels.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        batch_size: Images a forward.
+        device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
+        precision: "fp32" or "fp16", what members compute in.
+        batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.
@@ -117,6 +119,7 @@ def run(
         on_nan=on_nan,
         fill=None if fill is None else str(fill),
         device=device,
+        precision=precision,
         batch_size=batch_size,
         shard_size=shard_size,
         threads=threads,
@@ -214,6 +217,7 @@ def predict_oof(
     head: str | None = None,
     decode: DecodePolicy | None = None,
     device: str = "auto",
+    precision: Precision = "fp32",
     store: str | Path = ".ensemble",
     progress: Progress | None = None,
 ) -> Oof:
@@ -228,6 +232,7 @@ def predict_oof(
         head: As for `run`.
         decode: As for `run`.
         device: As for `run`.
+        precision: As for `run`.
         store: As for `run`.
         progress: Told how far it is.
 
@@ -248,6 +253,7 @@ def predict_oof(
         head=head,
         decode=decode or DecodePolicy(),
         device=device,
+        precision=precision,
         store=Path(store),
     )
     return blending.predict_oof(recipe, Path(folds), progress)

@@ -1,6 +1,8 @@
-"""One member over images that are decoded: batch by batch, padded, halved, checked."""
+"""One member over images that are decoded: in batches, some at once, padded, halved, checked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.session import Scorer
+from ensemble.session import GPU, Scorer
 from ensemble.spec import Geometry
 from ensemble.store import Partition
 
@@ -28,7 +30,10 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One member at work: its scorer, its geometry, its batch, and where its parts go."""
+    """One member at work: its scorer, its geometry, its batch, and where its parts go.
+
+    `lanes` is how many batches are scored at once.
+    """
 
     name: str
     scorer: Scorer
@@ -36,6 +41,7 @@ class Job:
     batch: int
     fixed_batch: bool
     partition: Partition
+    lanes: int = 1
 
 
 class NonFiniteError(ScoreError):
@@ -75,6 +81,10 @@ class Rows:
 def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -> dict[str, Probs]:
     """Score images batch by batch; return each head's float32 rows of the good ones, in order.
 
+    Several batches are under way at once, one a lane. They are looked at in order, so that the
+    first that fails is the one that is told of. Without memory the batch is halved, and there is
+    one lane, for the rest of the run.
+
     Args:
         job: The member.
         images: The images; the last batch is padded with black.
@@ -85,33 +95,74 @@ def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -
         NonFiniteError: the member gave NaN or infinity.
         ScoreError: the member failed.
     """
-    count = len(images.pixels)
     parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
-    start = 0
-    while start < count:
-        size = batches.get(job.name, job.batch)
-        batch = size if job.fixed_batch else min(size, count)
-        rows = slice(start, min(start + batch, count))
-        kept = images.good(rows)
-        try:
-            scores = _scored(job, images.pixels[rows], batch)
-        except OutOfMemoryError:
-            if job.fixed_batch or batch == 1:
-                raise
-            if job.name not in batches:
-                progress.warn(f"member {job.name} ran out of memory at a batch of {batch}: it is "
-                              f"halved until it fits, for the rest of the run")  # fmt: skip
-            batches[job.name] = batch // 2
-            continue
-        for name, part in parts.items():
-            found = scores[name][: len(kept)][kept]
-            _check_finite(
-                job, found, [i for i, ok in zip(images.ids[rows], kept, strict=True) if ok]
-            )
-            part.append(found)
-        progress.advance(rows.stop - rows.start)
-        start = rows.stop
+    done, count = 0, len(images.pixels)
+    pool = ThreadPoolExecutor(job.lanes, thread_name_prefix="score")
+    try:
+        while done < count:
+            size = batches.get(job.name, job.batch)
+            lanes = 1 if job.name in batches else job.lanes
+            padded = job.fixed_batch or job.scorer.provider in GPU
+            batch = size if padded else min(size, -(-count // lanes))
+            try:
+                for flight in _flown(pool, job, images, range(done, count, batch), lanes):
+                    _keep(job, flight, images.ids, parts)
+                    progress.advance(flight.rows.stop - flight.rows.start)
+                    done = flight.rows.stop
+            except OutOfMemoryError:
+                if lanes == 1 and (job.fixed_batch or batch == 1):
+                    raise
+                if job.name not in batches:
+                    progress.warn(
+                        f"member {job.name} ran out of memory at a batch of {batch}: smaller ones, "
+                        f"one at a time, for the rest of the run"
+                    )
+                batches[job.name] = batch if job.fixed_batch else max(1, batch // 2)
+    finally:
+        pool.shutdown(cancel_futures=True)
     return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch that is back: its rows, which of them have pixels, and its scores, padding too."""
+
+    rows: slice
+    kept: list[bool]
+    scores: Mapping[str, Probs]
+
+
+def _flown(
+    pool: ThreadPoolExecutor, job: Job, images: Rows, starts: range, lanes: int
+) -> Iterator[_Flight]:
+    """Yield the batches in order, with so many at work, and as many waiting, where there are lanes.
+
+    When one fails, the others are waited for: they hold memory.
+    """
+    room = 2 * lanes if lanes > 1 else 1
+    flying: deque[tuple[slice, list[bool], Future[Mapping[str, Probs]]]] = deque()
+    try:
+        for start in starts:
+            rows = slice(start, min(start + starts.step, starts.stop))
+            kept = images.good(rows)
+            flying.append((rows, kept, pool.submit(_scored, job, images.pixels[rows], starts.step)))
+            if len(flying) == room:
+                rows, kept, scores = flying.popleft()
+                yield _Flight(rows, kept, scores.result())
+        while flying:
+            rows, kept, scores = flying.popleft()
+            yield _Flight(rows, kept, scores.result())
+    finally:
+        wait([scores for _, _, scores in flying if not scores.cancel()])
+
+
+def _keep(job: Job, flight: _Flight, ids: Sequence[str], parts: dict[str, list[Probs]]) -> None:
+    """Append the scores of the images that have pixels, all of them finite."""
+    names = [i for i, ok in zip(ids[flight.rows], flight.kept, strict=True) if ok]
+    for name, part in parts.items():
+        found = flight.scores[name][: len(flight.kept)][flight.kept]
+        _check_finite(job, found, names)
+        part.append(found)
 
 
 def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ensemble import doctor, inventory
+from ensemble import doctor, driver, inventory
 from ensemble.doctor import Finding, Probe
 from ensemble.errors import ProviderError
 
@@ -22,7 +22,7 @@ def probe(found: Mapping[str, str]) -> Probe:
         return Probe(fault=str(error))
     wheel = found.get(doctor.GPU_WHEEL, "")
     missing = session.missing_libraries(doctor.libraries(wheel)) if wheel else ()
-    return Probe("", session.start_providers(), missing, session.driver_version())
+    return Probe("", session.start_providers(), missing, driver.version())
 
 
 def _store(store: Path) -> Finding:

@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 
 from ensemble.amounts import seconds_of, share_of
 from ensemble.errors import UsageError
-from ensemble.spec import DecodePolicy, Merge, Voting
+from ensemble.spec import DecodePolicy, Merge, Precision, Voting
 from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
@@ -25,8 +25,8 @@ VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 _KEYS: Final = (
     "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
     "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
-    "device", "batch_size", "shard_size", "threads", "store", "force", "early_exit", "confidence",
-    "calibration", "time_budget", "evals_per_image",
+    "device", "precision", "batch_size", "shard_size", "threads", "store", "force", "early_exit",
+    "confidence", "calibration", "time_budget", "evals_per_image",
 )  # fmt: skip
 
 
@@ -35,8 +35,8 @@ class Recipe:
     """Everything that a run needs to know. Complete: what is None means "none", not "ask".
 
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
-    where there are classes. `shard_size` 0 lets the memory budget
-    decide; `threads` 0 takes the processors that the process may use. `early_exit` is "off",
+    where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
+    budget; `threads` 0 takes the processors that the process may use. `early_exit` is "off",
     "lossless" or a share of the labels such as "0.5%"; see `saving_of`.
     """
 
@@ -56,7 +56,8 @@ class Recipe:
     on_nan: Literal["fail", "drop-member"] = "fail"
     fill: str | None = None
     device: str = "auto"
-    batch_size: int = 32
+    precision: Precision = "fp32"
+    batch_size: int | Literal["auto"] = "auto"
     shard_size: int = 0
     threads: int = 0
     store: Path = Path(".ensemble")
@@ -99,6 +100,7 @@ def check_recipe(recipe: Recipe) -> None:
         "id_from": ("stem", "name", "path"),
         "labels_as": ("auto", "index", "name"),
         "on_nan": ("fail", "drop-member"),
+        "precision": get_args(Precision),
     }
     for name, known in choices.items():
         value = getattr(recipe, name)
@@ -109,8 +111,9 @@ def check_recipe(recipe: Recipe) -> None:
         value = getattr(recipe.decode, name)
         if value not in known:
             raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
-    if recipe.batch_size < 1 or recipe.shard_size < 0 or recipe.threads < 0:
-        raise UsageError("batch_size is at least 1; shard_size and threads are at least 0")
+    sized = recipe.batch_size == "auto" or recipe.batch_size >= 1
+    if not sized or recipe.shard_size < 0 or recipe.threads < 0:
+        raise UsageError("batch_size is auto or at least 1; shard_size and threads are at least 0")
     saving_of(recipe)
     if recipe.decode.max_pixels < 1:
         raise UsageError(f"max_pixels is at least 1; found {recipe.decode.max_pixels}")

@@ -6,6 +6,7 @@ that end leave the batches. What is committed of an image are its sums, by which
 checked again.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,7 +46,8 @@ class Known:
 class Engine:
     """What a loop over shards needs: the image set, how it is decoded, and who is told.
 
-    `batches` are the members whose batches had to be halved; see `batches.score`.
+    `batches` are the members whose batches had to be halved; see `batches.score`. `odd` counts what
+    was odd about files. Both are written to.
     """
 
     images: Sequence[Hashed]
@@ -54,6 +56,7 @@ class Engine:
     progress: Progress
     watch: Watch
     batches: dict[str, int]
+    odd: Counter[str]
 
 
 def calibrate(
@@ -83,6 +86,7 @@ def calibrate(
             ids = [engine.images[row].source.id for row in place[good].tolist()]
             kept = {name: found[good].astype(np.float32) for name, found in heads.items()}
             partition.commit(number, ids, kept, shard.lost())
+            engine.odd.update(shard.warnings())
             engine.watch.tell("commit")
     partition.finish()
 
@@ -129,6 +133,7 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
             mine = {engine.images[row].source.id for row in rows[number].tolist()}
             lost = [*shard.lost(), *(q for q in known.lost if q.id in mine)]
             _commit(engine, partition, number, parts, lost)
+            engine.odd.update(shard.warnings())
             engine.watch.tell("commit")
     partition.finish()
     return made

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -29,6 +30,7 @@ from ensemble.paths import natural_key
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, open_partition
 from ensemble.votes import Votes, hashes_of
+from ensemble.warmup import batch_size
 from ensemble.watch import read_watch
 from ensemble.weights import Weights
 
@@ -50,7 +52,8 @@ class Exited:
     """What an early exit found.
 
     `votes` name who is predicted, and hold no ballots; `labels` are int64 (N, D), `evaluations`
-    int64 (N,). `record` is what run.json says, and `made` how many evaluations were made now.
+    int64 (N,). `record` is what run.json says, `made` how many evaluations were made now, and
+    `odd` what was odd about files, counted.
     """
 
     votes: Votes
@@ -58,6 +61,7 @@ class Exited:
     evaluations: Indices
     record: Mapping[str, object]
     made: int
+    odd: Mapping[str, int]
 
 
 def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
@@ -123,8 +127,14 @@ def score(work: Work, progress: Progress) -> Exited:
         )  # fmt: skip
         plan = open_plan(partition, cast)
         threads = recipe.threads or available_threads()
-        engine = Engine(images, recipe.decode, threads, progress, watch, {})
-        way = cast.way(plan)
+        engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
+        sizes = {
+            player.member.card.name: batch_size(
+                player, len(images), recipe.store, cast.in_graph(player)
+            )
+            for player in work.players
+        }
+        way = cast.way(plan, sizes)
         progress.start(stages * _left(partition, calibrated), stages)
         sampled = _sample(engine, way, plan, drawn, _opened(recipe, sample, calibrated))
         pace, certificate = _pace(work, way, sampled)
@@ -132,7 +142,7 @@ def score(work: Work, progress: Progress) -> Exited:
             progress.warn(_expected(sampled.course, pace, len(images) - calibrated))
         known = sampled.known if sampled else _nobody(way, work.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
-    kept = _Kept(partition, key_of(sample) if sampled else None, certificate, made)
+    kept = _Kept(partition, key_of(sample) if sampled else None, certificate, made, engine.odd)
     return _read(work, cast, plan, kept)
 
 
@@ -314,7 +324,7 @@ def _read(work: Work, cast: Cast, plan: Plan, kept: "_Kept") -> Exited:
         "words": _words(work, kept.certificate, holds=holds, mean=mean, stages=stages),
     }
     labels = scores.probs[:, 2:].astype(np.int64)
-    return Exited(votes, labels, evaluations, record, kept.made)
+    return Exited(votes, labels, evaluations, record, kept.made, kept.odd)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -325,6 +335,7 @@ class _Kept:
     sample: str | None
     certificate: Certificate | None
     made: int
+    odd: Mapping[str, int]
 
 
 def _holds(certificate: Certificate | None, least: float) -> bool:

@@ -186,13 +186,19 @@ class Cast:
         """Return the key of a member's own predictions of the whole image set."""
         return key_of(self._plain(player))
 
-    def way(self, plan: Plan) -> Way:
-        """Return the evaluations at work."""
+    def in_graph(self, player: lineup.Player) -> dict[str, object]:
+        """Return the fingerprint of what a member's own graph gives: without views if apart."""
+        policy = (views.IDENTITY,) if self.apart else self.policy
+        provider = player.scorer.provider
+        return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
+
+    def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
+        """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
         players = {p.member.card.name: p for p in self.players}
         stored = {name: self._table(partition) for name, partition in self.stored.items()}
         stages = [
             Stage(
-                self._job(players[e.member]),
+                self._job(players[e.member], sizes[e.member]),
                 self.head.name,
                 self.policy[e.view] if self.apart and e.member not in stored else views.IDENTITY,
                 stored.get(e.member),
@@ -205,14 +211,17 @@ class Cast:
         provider = player.scorer.provider
         return fingerprint_of(self.recipe, player.member, self.policy, provider, self.image_set)
 
-    def _job(self, player: lineup.Player) -> Job:
+    def _job(self, player: lineup.Player, batch: int) -> Job:
         """Return a member at work; its partition says which heads it has, and is not written."""
         store, plain = self.recipe.store, self._plain(player)
         key = key_of(plain)
         partition = Partition(store / "predictions" / key, key, plain, len(self.images), 1)
         card = player.member.card
         geometry = card.preprocess.geometry
-        return Job(card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition)
+        return Job(
+            card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
+            player.scorer.lanes,
+        )  # fmt: skip
 
     def _table(self, partition: Partition) -> Probs:
         """Return stored predictions in the order of the image set; NaN where there are none."""

@@ -29,7 +29,7 @@ def fingerprint_of(
         "views": [[asdict(op) for op in view.ops] for view in policy],
         "merge": recipe.merge,
         "decode": asdict(recipe.decode),
-        "precision": "fp32",
+        "precision": recipe.precision,
         "provider": provider,
         "images": images,
     }

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +14,43 @@ from ensemble import graph, views
 from ensemble.arrays import Pixels
 from ensemble.card import Head
 from ensemble.errors import MemberError, ScoreError, UsageError
-from ensemble.members import Member, check_together, input_of, open_member
+from ensemble.halves import check_agreement, halve
+from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
 from ensemble.paths import load_object
-from ensemble.session import OnnxScorer, run_once
-from ensemble.spec import Merge, View
+from ensemble.session import CPU, OnnxScorer, run_once
+from ensemble.spec import Merge, Precision, View
 
 _PROBE: Final = 4
 _REPEATS: Final = 3
 _PROBE_SEED: Final = 20
+_HALVES: Final = 16
 _PROBE_PIXELS: Final = 2**26
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
+_CACHED: Final = 2 * 224 * 224
+_LARGEST: Final = 32
+_STEPS: Final = (0.25, 0.5, 1, 2, 4)
 _CONCLUSIVE: Final = 8
 """Labels of a multilabel head from which outputs in [0, 1] show that they are probabilities."""
 
 
+BatchSize: TypeAlias = int | Literal["auto"]
+
+
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A member with its views, ready to score; `batch` is fixed where the export froze it."""
+    """A member with its views, ready to score; `batch` is fixed where the export froze it.
+
+    `sizes` are batch sizes that are worth a try, in order, `batch` among them; none where it was
+    given.
+    """
 
     member: Member
     scorer: OnnxScorer
     batch: int
     fixed_batch: bool
+    sizes: tuple[int, ...] = ()
 
 
 def open_members(paths: Sequence[Path], head: str | None) -> list[Member]:
@@ -82,7 +95,15 @@ def shape_views(member: Member, policy: Sequence[View]) -> list[graph.Shaped]:
 
 
 def start(
-    member: Member, policy: Sequence[View], merge: Merge, *, device: str, threads: int, batch: int
+    member: Member,
+    policy: Sequence[View],
+    merge: Merge,
+    *,
+    device: str,
+    threads: int,
+    batch: BatchSize,
+    precision: Precision = "fp32",
+    cache: Path | None = None,
 ) -> Player:
     """Compose a member's graph, start its session, and prove it on a probe batch.
 
@@ -91,8 +112,10 @@ def start(
         policy: The views, in order.
         merge: How their outputs become one.
         device: See `OnnxScorer`.
-        threads: Threads of one operator; 0 for all.
-        batch: Images a forward, unless the member's batch axis is fixed.
+        threads: Threads in all; 0 for every processor.
+        batch: Images a forward, unless the member's batch axis is fixed; "auto" guesses.
+        precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
+        cache: Where TensorRT keeps its engines; None for nowhere.
 
     Raises:
         MemberError: the graph does not run, or its outputs are not what the card says.
@@ -101,22 +124,27 @@ def start(
     """
     card = member.card
     shaped = shape_views(member, policy)
-    rows = _rows_per_forward(member, shaped, batch)
-    model = graph.compose_graph(member.model, card, shaped, merge)
+    _check_batch(member, shaped)
     try:
+        inner = halve(whole(member)) if precision == "fp16" else member.model
+        model = graph.compose_graph(inner, card, shaped, merge)
         scorer = OnnxScorer(
             model.SerializeToString(),
-            {head.name: graph.probs_name(head) for head in card.heads},
+            _outputs(member),
             device=device,
             threads=threads,
             folder=member.folder,
+            precision=precision,
+            cache=cache,
         )
     except MemberError as error:
         raise MemberError(f"{member.path}: {error}") from error
-    player = Player(member, scorer, rows, member.batch is not None)
+    player = _with_batch(member, scorer, shaped, batch)
     _prove(player, len(shaped))
     if member.converted:
         _prove_conversion(member)
+    if precision == "fp16":
+        _prove_halves(player, graph.compose_graph(member.model, card, shaped, merge))
     return player
 
 
@@ -130,7 +158,7 @@ def probe_images(shape: Sequence[int]) -> Pixels:
 
 
 def seconds_per_image(player: Player) -> float:
-    """Return what an image costs in all views: the least of some small batches, when warm."""
+    """Return what an image costs in all views with all lanes busy: the least of some batches."""
     pre = player.member.card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
@@ -139,7 +167,7 @@ def seconds_per_image(player: Player) -> float:
         began = time.perf_counter()
         player.scorer.score(images)
         seconds.append(time.perf_counter() - began)
-    return min(seconds) / rows
+    return min(seconds) / (rows * player.scorer.lanes)
 
 
 def batch_noise(player: Player) -> float:
@@ -156,9 +184,32 @@ def batch_noise(player: Player) -> float:
     )
 
 
-def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int) -> int:
+def _outputs(member: Member) -> dict[str, str]:
+    return {head.name: graph.probs_name(head) for head in member.card.heads}
+
+
+def _with_batch(
+    member: Member, scorer: OnnxScorer, shaped: Sequence[graph.Shaped], batch: BatchSize
+) -> Player:
+    if member.batch is not None:
+        return Player(member, scorer, member.batch // len(shaped), fixed_batch=True)
+    if batch != "auto":
+        return Player(member, scorer, batch, fixed_batch=False)
+    guess = _guessed(shaped) if scorer.provider == CPU else _LARGEST
+    sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
+    return Player(member, scorer, guess, fixed_batch=False, sizes=tuple(sizes))
+
+
+def _guessed(shaped: Sequence[graph.Shaped]) -> int:
+    """Return the power of two of images whose views have as many pixels as suit a cache."""
+    pixels = sum(entry.size.height * entry.size.width for entry in shaped)
+    return int(2 ** min(max(1, _CACHED // pixels).bit_length() - 1, _LARGEST.bit_length() - 1))
+
+
+def _check_batch(member: Member, shaped: Sequence[graph.Shaped]) -> None:
+    """Check that the views divide a batch axis that is fixed."""
     if member.batch is None:
-        return batch
+        return
     one_shape = len({entry.size for entry in shaped}) == 1
     if not one_shape or member.batch % len(shaped):
         raise MemberError(
@@ -166,7 +217,6 @@ def _rows_per_forward(member: Member, shaped: Sequence[graph.Shaped], batch: int
             f"do not divide. Export it again with a dynamic batch (dynamic_shapes, or "
             f"`ensemble export`)"
         )
-    return member.batch // len(shaped)
 
 
 def _prove(player: Player, n_views: int) -> None:
@@ -220,6 +270,25 @@ def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> N
         f"{raw.max():.3g}). The activation is probably {right!r}: export it "
         f"again with --activation {right}, or write the card beside it anew"
     )
+
+
+def _prove_halves(player: Player, full: ModelProto) -> None:
+    """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
+    member, pre = player.member, player.member.card.preprocess
+    rows = player.batch if player.fixed_batch else _PROBE
+    count = rows if player.fixed_batch else _HALVES
+    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
+    scorer = OnnxScorer(
+        full.SerializeToString(), _outputs(member), device="cpu", folder=member.folder
+    )
+    parts = [images[at : at + rows] for at in range(0, count, rows)]
+    before, after = ([s.score(part) for part in parts] for s in (scorer, player.scorer))
+    for head in member.card.heads:
+        full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
+        try:
+            check_agreement(head, full_rows, half_rows)
+        except MemberError as error:
+            raise MemberError(f"{member.path}: {error}") from error
 
 
 def _prove_conversion(member: Member) -> None:

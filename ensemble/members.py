@@ -11,6 +11,7 @@ from typing import Final, cast
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
+from onnx.inliner import inline_local_functions
 
 from ensemble import card as cards
 from ensemble.card import Card, Head
@@ -77,6 +78,14 @@ def open_member(path: Path) -> Member:
     if opset >= COMPOSED_OPSET:
         return member
     return replace(member, model=_convert(model, path), converted=True)
+
+
+def whole(member: Member) -> onnx.ModelProto:
+    """Return a member's graph with its external data inside, and local functions written out."""
+    model = onnx.ModelProto()
+    model.CopyFrom(member.model)
+    onnx.external_data_helper.load_external_data_for_model(model, str(member.folder))
+    return inline_local_functions(model) if model.functions else model
 
 
 def embed_card(model: onnx.ModelProto, card: Card) -> None:

@@ -26,7 +26,7 @@ from ensemble.scoring import (
     line_up,
     score,
 )
-from ensemble.session import CPU, CUDA, check_device
+from ensemble.session import CPU, CUDA, check_device, provider_of
 from ensemble.store import key_of, load_partition
 from ensemble.submission import Sample
 from ensemble.votes import Entry, entries_of_run, hashes_of, votes_from, votes_of
@@ -48,6 +48,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     facts = {
         **_facts(recipe, ready, began),
         "evaluations": tally.evaluations,
+        "batch_sizes": dict(tally.batch_sizes),
         "dropped_members": list(tally.dropped),
         "odd_files": dict(tally.warnings),
     }
@@ -66,6 +67,7 @@ def _run_exits(
     facts = {
         **_facts(recipe, ready, began[0]),
         "evaluations": exited.made,
+        "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
     decided = publish.Decided(exited.labels, exited.evaluations)
@@ -258,4 +260,4 @@ def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
 def _providers(device: str) -> tuple[str, ...]:
     if device == "auto":
         return (CUDA, CPU)
-    return (CPU,) if device == "cpu" else (CUDA,)
+    return (provider_of(device),)

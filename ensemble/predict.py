@@ -1,16 +1,18 @@
 """The loop: shards, members, batches.
 
 Each shard's images are decoded once, in threads, ahead of the scoring, and resized once for each
-geometry; the members score them in turn, and each commits its part. A batch never crosses a
-shard, and its last one is padded, so that neither shards nor batches show in the results.
+geometry; the members score them in turn, and each part is committed while the next is scored. A
+batch never crosses a shard, and its last one is padded, so that neither shards nor batches show in
+the results.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 
+from ensemble.arrays import Probs
 from ensemble.batches import Job, NonFiniteError, Progress, Rows, score
 from ensemble.images import Hashed
 from ensemble.shards import Shard, Wanted, decoded_ahead
@@ -20,11 +22,15 @@ from ensemble.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What happened: members dropped for NaN, evaluations done, and oddities of files, counted."""
+    """What happened: members dropped for NaN, evaluations done, and oddities of files, counted.
+
+    `batch_sizes` are those of each member at the end.
+    """
 
     dropped: tuple[str, ...]
     evaluations: int
     warnings: Mapping[str, int]
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def predict(
@@ -64,6 +70,7 @@ def predict(
     watch = watch or Watch()
     batches: dict[str, int] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    writer = _Writer(watch)
     try:
         shards = decoded_ahead(pool, _wanted(plan, images), policy, watch)
         for (shard, todo), pixels in zip(plan, shards, strict=True):
@@ -78,17 +85,42 @@ def predict(
                         raise
                     dropped.append(job.name)
                     continue
-                ids, lost = pixels.predicted(job.geometry), pixels.quarantined(job.geometry)
-                job.partition.commit(shard, ids, heads, lost)
-                watch.tell("commit")
+                writer.commit(job, shard, pixels, heads)
                 evaluations += len(pixels.images)
             warnings += pixels.warnings()
+        writer.settle()
     finally:
         pool.shutdown(cancel_futures=True)
+        writer.pool.shutdown()
     for job in jobs:
         if job.name not in dropped:
             job.partition.finish()
-    return Tally(tuple(dropped), evaluations, dict(warnings))
+    sizes = {job.name: batches.get(job.name, job.batch) for job in jobs}
+    return Tally(tuple(dropped), evaluations, dict(warnings), sizes)
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Commits parts in order, one at most behind the scoring: a disk that syncs stops nobody."""
+
+    watch: Watch
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "commit"))
+    writing: Future[None] | None = None
+
+    def commit(self, job: Job, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
+        """Begin to commit a part, once the one before it is on the disk."""
+        self.settle()
+        self.writing = self.pool.submit(self._commit, job, shard, pixels, heads)
+
+    def settle(self) -> None:
+        """Wait for what is being committed, and raise what it raised."""
+        if self.writing is not None:
+            self.writing.result()
+
+    def _commit(self, job: Job, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
+        ids, lost = pixels.predicted(job.geometry), pixels.quarantined(job.geometry)
+        job.partition.commit(shard, ids, heads, lost)
+        self.watch.tell("commit")
 
 
 def _wanted(plan: Sequence[tuple[int, list[Job]]], images: Sequence[Hashed]) -> list[Wanted]:

@@ -15,14 +15,13 @@ from typing import Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx.inliner import inline_local_functions
 from onnxruntime import quantization as ortq
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ensemble import graph
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
-from ensemble.members import Member, input_of
+from ensemble.members import Member, input_of, whole
 from ensemble.session import OnnxScorer
 
 BATCH: Final = 8
@@ -53,7 +52,7 @@ def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
     feeds = _Feeds(name, normalised(member, images[:rows]), member.batch or BATCH)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging, _quietly():
         ready, target = Path(staging) / "ready.onnx", Path(staging) / "int8.onnx"
-        onnx.save(_whole(member), ready)
+        onnx.save(whole(member), ready)
         try:
             quant_pre_process(ready, ready, skip_symbolic_shape=True)
             ortq.quantize_static(
@@ -124,14 +123,6 @@ class _Feeds(ortq.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime h
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         return next(self._batches, None)
-
-
-def _whole(member: Member) -> onnx.ModelProto:
-    """Return the graph with its external data inside, and with local functions written out."""
-    model = onnx.ModelProto()
-    model.CopyFrom(member.model)
-    onnx.external_data_helper.load_external_data_for_model(model, str(member.folder))
-    return inline_local_functions(model) if model.functions else model
 
 
 @contextmanager

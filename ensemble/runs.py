@@ -14,7 +14,7 @@ from ensemble.files import TEMPORARY, check_writable, sha256_json
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
-PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan")
+PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
 """The settings that a vote on an earlier run takes from it: they made its predictions."""
 
 KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")

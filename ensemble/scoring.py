@@ -3,7 +3,9 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from ensemble import lineup, submission, voting, weights
 from ensemble.batches import Job, Progress
@@ -18,11 +20,12 @@ from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Tally, predict
-from ensemble.session import available_threads, why_no_cuda
+from ensemble.session import CPU, available_threads, why_no_cuda
 from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.views import IDENTITY
 from ensemble.votes import Entry, hashes_of
+from ensemble.warmup import batch_size
 from ensemble.watch import Watch, read_watch
 
 
@@ -60,19 +63,25 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
         for member in members:
             lineup.shape_views(member, policy)
         policy = (IDENTITY,)
-    if recipe.device == "auto" and (reason := why_no_cuda()):
+    start = partial(
+        lineup.start,
+        policy=policy,
+        merge=recipe.merge,
+        device=recipe.device,
+        threads=recipe.threads,
+        batch=recipe.batch_size,
+        precision=recipe.precision,
+        cache=recipe.store / "engines",
+    )
+    with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
+        players = list(pool.map(start, members))
+    provider = players[0].scorer.provider
+    if recipe.device == "auto" and provider == CPU:
+        reason = why_no_cuda() or "CUDA does not start; see `ensemble doctor`"
         progress.warn(f"running on the CPU: {reason}")
-    return [
-        lineup.start(
-            member,
-            policy,
-            recipe.merge,
-            device=recipe.device,
-            threads=recipe.threads,
-            batch=recipe.batch_size,
-        )
-        for member in members
-    ]
+    if recipe.precision == "fp16" and provider == CPU:
+        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
+    return players
 
 
 def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:
@@ -114,10 +123,13 @@ def _job(
         shard_size=shard_size_of(recipe, member),
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
-    geometry = member.card.preprocess.geometry
+    geometry, batch = member.card.preprocess.geometry, player.batch
+    if not all(partition.begun(shard) for shard in partition.shards):
+        batch = batch_size(player, images, recipe.store, fingerprint)
     return Job(
-        member.card.name, player.scorer, geometry, player.batch, player.fixed_batch, partition
-    )
+        member.card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
+        player.scorer.lanes,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +228,8 @@ def score(
         for player, job in zip(players, jobs, strict=True)
         if job.name not in dropped
     ]
-    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings)
+    sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
+    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
 
 
 def _predict(

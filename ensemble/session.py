@@ -6,21 +6,25 @@ is what is checked.
 """
 
 import contextlib
-import ctypes
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble import driver
 from ensemble.arrays import Pixels, Probs
+from ensemble.binding import IN_FLIGHT, Bound, Ports
 from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.spec import Precision
 
 try:
     import onnxruntime as ort
@@ -34,6 +38,18 @@ if not hasattr(ort, "InferenceSession"):
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
+TENSORRT: Final = "TensorrtExecutionProvider"
+GPU: Final = (CUDA, TENSORRT)
+"""The providers that tune themselves for the shape of a batch: every batch is padded to one."""
+
+_TENSORRT_LIBRARY: Final = "nvinfer_10.dll" if os.name == "nt" else "libnvinfer.so.10"
+_CUDA_OPTIONS: Final = {
+    "cudnn_conv_algo_search": "EXHAUSTIVE",  # once a shape, and there is one
+    "cudnn_conv_use_max_workspace": "1",
+    "arena_extend_strategy": "kSameAsRequested",  # members share the memory of one GPU
+    "use_tf32": "0",  # float32 is float32
+}
+_QUIETENING: Final = threading.Lock()
 _SILENT: Final = 4
 _EXTERNAL_FOLDER: Final = "session.model_external_initializers_file_folder_path"
 _TINY: Final = (
@@ -59,6 +75,9 @@ _RUNTIME_ERRORS: Final = (
     LookupError,
     MemoryError,
 )
+
+
+_Provider: TypeAlias = str | tuple[str, dict[str, str]]
 
 
 class Scorer(Protocol):
@@ -93,7 +112,14 @@ class FakeScorer:
 
 
 class OnnxScorer:
-    """A session over a composed graph; its outputs are asked for once, at the start."""
+    """A session over a composed graph; its outputs are asked for once, at the start.
+
+    On the CPU a batch is scored by one thread, and `lanes` batches may be at once: no thread waits
+    for another at the end of an operator, and a small batch stays in the cache. On a GPU batches go
+    through bound memory, `binding.IN_FLIGHT` at once.
+    """
+
+    _bound: Bound | None = None
 
     def __init__(
         self,
@@ -103,24 +129,40 @@ class OnnxScorer:
         device: str = "auto",
         threads: int = 0,
         folder: Path | None = None,
+        precision: Precision = "fp32",
+        cache: Path | None = None,
     ) -> None:
         """Start a session.
 
         Args:
             model: The serialised graph, with one uint8 input.
             outputs: The graph's output for each name that `score` returns.
-            device: "auto", "cpu", "cuda" or "cuda:1".
-            threads: Threads of one operator; 0 takes the processors this process may use.
+            device: "auto", "cpu", "cuda" or "cuda:1", "tensorrt" or "tensorrt:1".
+            threads: Threads in all; 0 takes the processors this process may use.
             folder: Where external data lies.
+            precision: What TensorRT may compute in; for the others the graph decides.
+            cache: Where TensorRT keeps its engines; None for nowhere.
 
         Raises:
             MemberError: ONNX Runtime refuses the graph.
             ProviderError: the device that was asked for does not start.
         """
         self._outputs = dict(outputs)
-        self._session = _start(model, device, threads or available_threads(), folder)
+        threads = threads or available_threads()
+        check_device(device)
+        providers = _providers(device, precision, cache)
+        self.lanes: int = threads if providers == [CPU] else IN_FLIGHT
+        within = threads if providers != [CPU] else 1
+        self._session = _start(model, device, providers, within, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
+        if self.provider in GPU:
+            self._bound = bind(self._session, self._outputs, device)
+
+    @property
+    def pinned(self) -> bool | None:
+        """Whether the pages that a GPU reads are locked; None on the CPU and before a batch."""
+        return self._bound.pinned if self._bound else None
 
     def score(self, images: Pixels) -> Mapping[str, Probs]:
         """Return each output, float32 (N, C), of uint8 images (N, H, W, C).
@@ -128,19 +170,47 @@ class OnnxScorer:
         Raises:
             ScoreError: ONNX Runtime failed on the batch.
         """
-        return self.outputs(images, self._outputs)
+        if self._bound is None:
+            return self.outputs(images, self._outputs)
+        with _translated():
+            return self._bound.score(images)
 
     def outputs(
         self, images: Pixels, names: Mapping[str, str]
     ) -> Mapping[str, NDArray[np.float32]]:
         """Return other outputs of the graph, by the names that the caller gives them."""
-        try:
+        with _translated():
             values = self._session.run(list(names.values()), {self._input: images})
-        except _RUNTIME_ERRORS as error:
-            if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-                raise OutOfMemoryError(f"out of memory: {_first_line(error)}") from error
-            raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
         return dict(zip(names, cast(list[Probs], values), strict=True))
+
+
+def bind(session: ort.InferenceSession, outputs: Mapping[str, str], device: str) -> Bound:
+    """Bind a session's input and outputs to memory that stays; see `binding`.
+
+    Args:
+        session: Over a composed graph.
+        outputs: The graph's output for each name, float32 (N, C).
+        device: Which GPU reads the pixels, as "cuda:1".
+    """
+    columns = {output.name: int(output.shape[1]) for output in session.get_outputs()
+               if output.name in outputs.values()}  # fmt: skip
+    ports = Ports(
+        session.get_inputs()[0].name,
+        {name: (output, columns[output]) for name, output in outputs.items()},
+    )
+    index = int(device.partition(":")[2] or 0)
+    pin = partial(driver.pin, device=index)
+    return Bound(session, ports, ort.OrtValue.ortvalue_from_numpy, pin)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _RUNTIME_ERRORS as error:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            raise OutOfMemoryError(f"out of memory: {_first_line(error)}") from error
+        raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
 
 
 def run_once(
@@ -151,7 +221,7 @@ def run_once(
     Raises:
         MemberError: ONNX Runtime refuses the graph or the inputs.
     """
-    session = _start(model, "cpu", available_threads(), folder)
+    session = _start(model, "cpu", [CPU], available_threads(), folder)
     names = [output.name for output in session.get_outputs()]
     try:
         values = session.run(names, dict(inputs))
@@ -171,8 +241,19 @@ def why_no_cuda() -> str:
     """Return why CUDA cannot start here, as far as that shows without starting it; else ""."""
     if CUDA not in ort.get_available_providers():
         return "this onnxruntime is built without CUDA"
-    if _library(_driver()) is None:
-        return f"no NVIDIA driver ({_driver()} is missing)"
+    if driver.load(driver.LIBRARY) is None:
+        return f"no NVIDIA driver ({driver.LIBRARY} is missing)"
+    return ""
+
+
+def why_no_tensorrt() -> str:
+    """Return why TensorRT cannot start here, as far as that shows without starting it; else ""."""
+    if TENSORRT not in ort.get_available_providers():
+        return "this onnxruntime is built without TensorRT"
+    if reason := why_no_cuda():
+        return reason
+    if driver.load(_TENSORRT_LIBRARY) is None:
+        return f"no TensorRT 10 ({_TENSORRT_LIBRARY} is missing)"
     return ""
 
 
@@ -185,67 +266,81 @@ def start_providers() -> dict[str, str]:
 def missing_libraries(names: Sequence[str]) -> tuple[str, ...]:
     """Return the shared libraries that cannot be loaded here, of Linux names."""
     _quieten()
-    return tuple(name for name in names if _library(name) is None)
-
-
-def driver_version() -> int:
-    """Return the CUDA version that the driver takes, 13020 for 13.2; 0 without a driver."""
-    library, found = _library(_driver()), ctypes.c_int(0)
-    if library is None or library.cuDriverGetVersion(ctypes.byref(found)):
-        return 0
-    return found.value
+    return tuple(name for name in names if driver.load(name) is None)
 
 
 def check_device(device: str) -> None:
     """Check the spelling of a device.
 
     Raises:
-        UsageError: it is not "auto", "cpu", "cuda" or "cuda:<number>".
+        UsageError: it is not "auto", "cpu", "cuda" or "tensorrt", the last two perhaps with the
+            number of a GPU, as in "cuda:1".
     """
-    kind, _, index = device.partition(":")
-    if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdigit()):
-        raise UsageError(f"device {device!r}: expected auto, cpu, cuda or cuda:<number>")
+    if re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:[0-9]+)?", device) is None:
+        raise UsageError(
+            f"device {device!r}: expected auto, cpu, cuda, cuda:<number>, tensorrt or "
+            f"tensorrt:<number>"
+        )
 
 
-def _start(model: bytes, device: str, threads: int, folder: Path | None) -> ort.InferenceSession:
-    check_device(device)
+def provider_of(device: str) -> str:
+    """Return the provider that a device other than "auto" asks for."""
+    kind = device.partition(":")[0]
+    return {"cuda": CUDA, "tensorrt": TENSORRT}.get(kind, CPU)
+
+
+def _start(
+    model: bytes, device: str, providers: Sequence[_Provider], threads: int, folder: Path | None
+) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # against decoders
     options.log_severity_level = _SILENT
     if folder is not None:
         options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.resolve()))
-    providers = _providers(device)
+    wanted = provider_of(device)
     try:
         session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except _RUNTIME_ERRORS as error:
-        if device.startswith("cuda"):
-            raise _no_cuda(device, why_no_cuda() or _first_line(error)) from error
+        if wanted in GPU:
+            raise _not_started(device, _why_no(wanted) or _first_line(error)) from error
         raise MemberError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from error
-    if device.startswith("cuda") and session.get_providers()[0] != CUDA:
-        active = session.get_providers()[0]
-        raise _no_cuda(device, why_no_cuda() or f"the session runs on {active}")
+    active = session.get_providers()[0]
+    if wanted in GPU and active != wanted:
+        raise _not_started(device, _why_no(wanted) or f"the session runs on {active}")
     return session
 
 
-def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    if device == "cpu" or (device == "auto" and why_no_cuda()):
+def _cpu_only(device: str) -> bool:
+    return device == "cpu" or (device == "auto" and bool(why_no_cuda()))
+
+
+def _providers(device: str, precision: Precision, cache: Path | None) -> list[_Provider]:
+    """Return what ONNX Runtime tries in turn; what runs in the end is checked by `_start`."""
+    if _cpu_only(device):
         return [CPU]
     _quieten()
-    index = device.partition(":")[2] or "0"
-    return [(CUDA, {"device_id": index}), CPU]
+    index = {"device_id": device.partition(":")[2] or "0"}
+    cuda = (CUDA, index | _CUDA_OPTIONS)
+    if provider_of(device) != TENSORRT:
+        return [cuda, CPU]
+    engines = {"trt_fp16_enable": "1" if precision == "fp16" else "0"}
+    if cache is not None:
+        engines |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache.resolve())}
+    return [(TENSORRT, index | engines), cuda, CPU]
 
 
 def _quieten() -> None:
     """Load the libraries of CUDA that pip installed, and say nothing of the others."""
     ort.set_default_logger_severity(_SILENT)
     if hasattr(ort, "preload_dlls"):
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        with _QUIETENING, contextlib.redirect_stdout(io.StringIO()):  # it prints what is missing
             ort.preload_dlls()
 
 
 def _why_not(provider: str) -> str:
-    if provider == CUDA and (reason := why_no_cuda()):
+    if reason := _why_no(provider):
         return reason
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
@@ -257,21 +352,22 @@ def _why_not(provider: str) -> str:
     return "" if active == provider else f"the session runs on {active}"
 
 
-def _driver() -> str:
-    return "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+def _why_no(provider: str) -> str:
+    match provider:
+        case "CUDAExecutionProvider":
+            return why_no_cuda()
+        case "TensorrtExecutionProvider":
+            return why_no_tensorrt()
+    return ""
 
 
-def _library(name: str) -> ctypes.CDLL | None:
-    try:
-        return ctypes.CDLL(name)
-    except OSError:
-        return None
-
-
-def _no_cuda(device: str, reason: str) -> ProviderError:
+def _not_started(device: str, reason: str) -> ProviderError:
+    name, remedy = "CUDA", "install the libraries with the extra `cuda`, or use --device auto"
+    if provider_of(device) == TENSORRT:
+        name, remedy = "TensorRT", "see docs/gpu.md for its libraries, or use --device cuda"
     return ProviderError(
-        f"device {device} was asked for, but CUDA does not start: {reason}. Check the driver with "
-        f"nvidia-smi and install the libraries with the extra `cuda`, or use --device auto"
+        f"device {device} was asked for, but {name} does not start: {reason}. Check the driver "
+        f"with nvidia-smi and {remedy}"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -28,15 +28,23 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The pixels of a shard as they arrive, with one future an image."""
+    """The pixels of a shard as they arrive, with one future a run of so many images."""
 
     images: Sequence[Hashed]
     pixels: Mapping[Geometry, Pixels]
-    futures: list[Future["_Loaded"]]
+    futures: list[Future[list["_Loaded"]]]
+    each: int
+
+    def loaded(self, rows: slice = slice(None)) -> list["_Loaded"]:
+        """Wait for the rows, and tell what became of each."""
+        start, stop, _ = rows.indices(len(self.images))
+        first = start // self.each
+        found = [each for f in self.futures[first : -(-stop // self.each)] for each in f.result()]
+        return found[start - first * self.each : stop - first * self.each]
 
     def good(self, rows: slice, geometry: Geometry) -> list[bool]:
         """Wait for the rows, and tell which have pixels."""
-        return [geometry not in f.result().lost for f in self.futures[rows]]
+        return [geometry not in each.lost for each in self.loaded(rows)]
 
     @property
     def ids(self) -> list[str]:
@@ -45,12 +53,12 @@ class Shard:
 
     def whole(self, rows: Indices) -> list[bool]:
         """Wait for the rows, and tell which have pixels in every geometry."""
-        return [not self.futures[row].result().lost for row in rows.tolist()]
+        runs = [divmod(row, self.each) for row in rows.tolist()]
+        return [not self.futures[run].result()[place].lost for run, place in runs]
 
     def lost(self) -> list[Quarantined]:
         """Return the images that lack pixels in some geometry, and why."""
-        lost = [f.result().lost for f in self.futures]
-        return [next(iter(found.values())) for found in lost if found]
+        return [next(iter(each.lost.values())) for each in self.loaded() if each.lost]
 
     def predicted(self, geometry: Geometry) -> list[str]:
         """Return the ids of the images that have pixels."""
@@ -59,12 +67,12 @@ class Shard:
 
     def quarantined(self, geometry: Geometry) -> list[Quarantined]:
         """Return the images that have none, and why."""
-        lost = [f.result().lost for f in self.futures]
+        lost = [each.lost for each in self.loaded()]
         return [found[geometry] for found in lost if geometry in found]
 
     def warnings(self) -> Counter[str]:
         """Count what was odd about the files."""
-        return Counter(w for f in self.futures for w in f.result().warnings)
+        return Counter(w for each in self.loaded() for w in each.warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,21 @@ def decoded_ahead(
 
 
 def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
-    pixels = {g: _blank(g, len(wanted.images)) for g in wanted.geometries}
-    futures = [pool.submit(load, image, pixels, row) for row, image in enumerate(wanted.images)]
-    return Shard(wanted.images, pixels, futures)
+    count = len(wanted.images)
+    pixels = {g: _blank(g, count) for g in wanted.geometries}
+    each = min(_TOGETHER, max(1, count // _RUNS))
 
+    def load_run(start: int) -> list[_Loaded]:
+        stop = min(start + each, count)
+        return [load(wanted.images[row], pixels, row) for row in range(start, stop)]
+
+    futures = [pool.submit(load_run, start) for start in range(0, count, each)]
+    return Shard(wanted.images, pixels, futures, each)
+
+
+_TOGETHER: Final = 8
+_RUNS: Final = 64
+"""A shard is cut into so many runs of images at least, that all threads have work."""
 
 _Load: TypeAlias = Callable[[Hashed, Mapping[Geometry, Pixels], int], _Loaded]
 

@@ -9,6 +9,7 @@ Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Task: TypeAlias = Literal["classification", "multilabel", "regression"]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
+Precision: TypeAlias = Literal["fp32", "fp16"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
 
 

@@ -323,3 +323,23 @@ def test_a_checkpoint_is_no_member(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a-f0.ckpt").write_bytes(b"PK")
     assert ensemble("run", "--members", "a-f0.ckpt") == 4
     assert "`ensemble export`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("asked", "found"), [("3", {3}), ("auto", {32})])
+def test_a_batch_size_is_a_number_or_auto_and_is_recorded(
+    members: list[Path], images: Path, asked: str, found: set[int]
+) -> None:
+    folds = members[0].parent
+    assert ensemble("run", "--members", folds, "--images", images, "--batch-size", asked,
+                    "--out", "out") == 0  # fmt: skip
+    record = json.loads(Path("out/run.json").read_text())
+    assert set(record["batch_sizes"].values()) == found
+    assert len(record["batch_sizes"]) == len(members)
+
+
+@pytest.mark.parametrize("asked", ["0", "many", "-1", "1.5"])
+def test_another_batch_size_is_a_usage_error(
+    images: Path, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("run", "--images", images, "--batch-size", asked) == 2
+    assert "neither auto nor a whole number" in capsys.readouterr().err

@@ -115,6 +115,7 @@ CHANGES: dict[str, Change] = {
     "the views": lambda _: {"tta": "hflip"},
     "the merge": lambda _: {"tta": "hflip", "merge": "max"},
     "the order of views": lambda _: {"tta": "vflip"},
+    "the precision": lambda _: {"precision": "fp16"},
     "exif": lambda _: {"decode": DecodePolicy(exif="ignore")},
     "alpha": lambda _: {"decode": DecodePolicy(alpha="white")},
     "max_pixels": lambda _: {"decode": DecodePolicy(max_pixels=1000)},

@@ -28,6 +28,14 @@ def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) 
     )
 
 
+def test_a_member_on_the_cpu_has_a_lane_a_thread(make_member: MakeMember) -> None:
+    member = open_member(make_member())
+    player = lineup.start(
+        member, views.preset("none"), "mean", device="cpu", threads=3, batch=4
+    )  # fmt: skip
+    assert player.scorer.lanes == 3
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

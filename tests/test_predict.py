@@ -1,9 +1,12 @@
 """The loop over shards, members and batches, on a scorer without a model."""
 
 import io
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Lock
 
 import numpy as np
 import pytest
@@ -11,13 +14,14 @@ from conftest import save_images
 from PIL import Image
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.batches import Job
-from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.batches import Job, Rows, score
+from ensemble.errors import OutOfMemoryError, ScoreError, StoreError
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.predict import predict
 from ensemble.preprocess import resize
 from ensemble.scoring import Quiet
-from ensemble.session import FakeScorer, Scorer
+from ensemble.session import CPU, CUDA, FakeScorer, Scorer
+from ensemble.shards import Shard, _Loaded
 from ensemble.spec import DecodePolicy, Geometry, Size
 from ensemble.store import open_partition
 
@@ -37,12 +41,12 @@ def hashed(tmp_path: Path) -> list[Hashed]:
 
 def job(
     tmp_path: Path, scorer: Scorer, *, name: str = "a", geometry: Geometry = SMALL, batch: int = 4,
-    shard: int = 6, fixed: bool = False,
+    shard: int = 6, fixed: bool = False, lanes: int = 1,
 ) -> Job:  # fmt: skip
     heads = [{"name": "label", "classes": ["x", "y", "z"]}]
     fingerprint = {"member": name, "heads": heads}
     partition = open_partition(tmp_path / "store", fingerprint, images=11, shard_size=shard)
-    return Job(name, scorer, geometry, batch, fixed, partition)
+    return Job(name, scorer, geometry, batch, fixed, partition, lanes)
 
 
 def run(hashed: list[Hashed], *jobs: Job, drop_nan: bool = False) -> int:
@@ -71,12 +75,13 @@ def _pixels(image: Hashed, geometry: Geometry) -> Pixels:
         return resize(opened.convert("RGB"), geometry)[None]
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize(("batch", "shard"), [(1, 1), (3, 4), (4, 6), (32, 11)])
-def test_batches_and_shards_change_no_bit(
-    tmp_path: Path, hashed: list[Hashed], batch: int, shard: int
+def test_batches_shards_and_lanes_change_no_bit(
+    tmp_path: Path, hashed: list[Hashed], batch: int, shard: int, lanes: int
 ) -> None:
     plain = job(tmp_path / "plain", FakeScorer(COLUMNS))
-    other = job(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard)
+    other = job(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard, lanes=lanes)
     run(hashed, plain)
     run(hashed, other)
     expected, found = plain.partition.read("label"), other.partition.read("label")
@@ -88,6 +93,12 @@ def test_a_fixed_batch_is_always_filled(tmp_path: Path, hashed: list[Hashed]) ->
     scorer = FakeScorer(COLUMNS)
     run(hashed, job(tmp_path, scorer, batch=4, fixed=True))
     assert set(scorer.calls) == {4}
+
+
+def test_few_images_are_spread_over_the_lanes(tmp_path: Path, hashed: list[Hashed]) -> None:
+    scorer = FakeScorer(COLUMNS)
+    run(hashed, job(tmp_path, scorer, batch=32, shard=11, lanes=3))
+    assert scorer.calls == [4, 4, 4]
 
 
 def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:
@@ -153,3 +164,116 @@ def test_memory_that_holds_no_batch_names_the_member(
     scorer = Tight(0, FakeScorer(COLUMNS))
     with pytest.raises(OutOfMemoryError, match=f"member a, batch of {batch}.*allocate"):
         run(hashed, job(tmp_path, scorer, fixed=fixed))
+
+
+def test_a_batch_that_does_not_fit_beside_others_goes_on_alone(
+    tmp_path: Path, hashed: list[Hashed]
+) -> None:
+    plain, inner = job(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
+    crowded = job(tmp_path / "crowded", Crowded(inner), batch=1, lanes=3)
+    run(hashed, plain)
+    run(hashed, crowded)
+    np.testing.assert_array_equal(
+        crowded.partition.read("label").probs, plain.partition.read("label").probs
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """A scorer whose memory holds one batch, while another waits for company at most a second."""
+
+    inner: FakeScorer
+    provider: str = "Crowded"
+    taken: Lock = field(default_factory=Lock)
+    met: Event = field(default_factory=Event)
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        if not self.taken.acquire(blocking=False):
+            self.met.set()
+            raise OutOfMemoryError("Failed to allocate memory")
+        try:
+            self.met.wait(1)
+            return self.inner.score(images)
+        finally:
+            self.taken.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Ill:
+    """A scorer that fails on every image, late on the first, and says which it was."""
+
+    provider: str = "Ill"
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        level = int(images.sum())
+        time.sleep(0.05 if level == FIRST else 0)
+        raise ScoreError(f"level {level}")
+
+
+FIRST = 3
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_of_batches_that_fail_together_the_first_in_order_is_told(tmp_path: Path, _: int) -> None:
+    pixels = np.zeros((9, 1, 1, 3), np.uint8)
+    pixels[:, 0, 0, 0] = FIRST + np.arange(9)
+    images = Rows(pixels, [str(n) for n in range(9)], lambda rows: [True] * len(pixels[rows]))
+    with pytest.raises(ScoreError, match=f"level {FIRST}$"):
+        score(job(tmp_path, Ill(), batch=1, lanes=4), images, Quiet(), {})
+
+
+def test_after_a_failure_no_batch_is_begun(tmp_path: Path) -> None:
+    pixels = np.zeros((100, 1, 1, 3), np.uint8)
+    images = Rows(pixels, [str(n) for n in range(100)], lambda rows: [True] * len(pixels[rows]))
+    scorer = Halting()
+    with pytest.raises(ScoreError):
+        score(job(tmp_path, scorer, batch=1, lanes=2), images, Quiet(), {})
+    assert len(scorer.calls) <= 4
+
+
+@dataclass(frozen=True, slots=True)
+class Halting:
+    """A scorer that fails on every batch, and counts them."""
+
+    calls: list[int] = field(default_factory=list)
+    provider: str = "Halting"
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        self.calls.append(len(images))
+        raise ScoreError("out of order")
+
+
+@pytest.mark.parametrize("each", [1, 3, 8])
+def test_a_shard_tells_of_the_rows_that_are_asked_for(hashed: list[Hashed], each: int) -> None:
+    loaded = [_loaded(image) for image in hashed]
+    runs = [loaded[start : start + each] for start in range(0, len(loaded), each)]
+    shard = Shard(hashed, {}, [_done(run) for run in runs], each)
+    for start in range(len(hashed)):
+        for stop in range(start, len(hashed) + 1):
+            assert shard.loaded(slice(start, stop)) == loaded[start:stop]
+
+
+def _loaded(image: Hashed) -> _Loaded:
+    return _Loaded({}, (image.source.id,))
+
+
+def _done(run: list[_Loaded]) -> Future[list[_Loaded]]:
+    future: Future[list[_Loaded]] = Future()
+    future.set_result(run)
+    return future
+
+
+def test_a_part_that_the_disk_refuses_ends_the_run(tmp_path: Path, hashed: list[Hashed]) -> None:
+    refused = job(tmp_path, FakeScorer(COLUMNS), shard=11)
+    refused.partition.part(0).with_suffix(".json").mkdir()
+    with pytest.raises(StoreError):
+        run(hashed, refused)
+
+
+@pytest.mark.parametrize(("provider", "expected"), [(CPU, {4, 2}), (CUDA, {4})])
+def test_a_gpu_sees_batches_of_one_shape(
+    tmp_path: Path, hashed: list[Hashed], provider: str, expected: set[int]
+) -> None:
+    scorer = FakeScorer(COLUMNS, provider)
+    run(hashed, job(tmp_path, scorer, batch=4, shard=9))
+    assert set(scorer.calls) == expected

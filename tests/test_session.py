@@ -1,12 +1,20 @@
-"""What ONNX Runtime raises is translated at the seam."""
+"""Devices are what was asked for, and what ONNX Runtime raises is translated at the seam."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
+from conftest import MakeMember, toy_card, toy_model
 
-from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.session import OnnxScorer
+from ensemble import driver, graph, session
+from ensemble.binding import IN_FLIGHT
+from ensemble.config import Recipe
+from ensemble.errors import OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.scoring import Quiet, line_up
+from ensemble.session import CPU, CUDA, TENSORRT, OnnxScorer, check_device, provider_of
+from ensemble.spec import View
 
 
 def scorer_that_raises(error: Exception) -> OnnxScorer:
@@ -34,3 +42,154 @@ def test_failures_are_told_apart(error: Exception, expected: type[ScoreError]) -
     with pytest.raises(ScoreError) as found:
         scorer_that_raises(error).score(np.zeros((1, 2, 2, 3), np.uint8))
     assert type(found.value) is expected
+
+
+class Recorded:
+    """Stands for ONNX Runtime's session: starts on the CPU whatever it is asked for.
+
+    `active` is what it says that it runs on; `asked` are the providers of the last one.
+    """
+
+    active = CUDA
+    asked: list[object] = []  # noqa: RUF012
+
+    def __init__(self, model: bytes, options: object, providers: list[object], **_: int) -> None:
+        Recorded.asked = providers
+        self._real = REAL(model, options, providers=[CPU])
+
+    def get_providers(self) -> list[str]:
+        return [self.active, CPU]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+
+REAL = session.ort.InferenceSession
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
+    """A machine that seems to have a GPU, with a session that seems to run on it."""
+    monkeypatch.setattr(driver, "load", lambda _: SimpleNamespace(cuInit=lambda _: 1))
+    monkeypatch.setattr(session, "_quieten", lambda: None)
+    monkeypatch.setattr(session.ort, "InferenceSession", Recorded)
+    monkeypatch.setattr(Recorded, "active", CUDA)
+    return Recorded
+
+
+def composed() -> onnx.ModelProto:
+    card = toy_card()
+    shaped = [graph.Shaped(View("none", ()), card.preprocess.size)]
+    return graph.compose_graph(toy_model(card), card, shaped, "mean")
+
+
+def scorer(device: str, **more: object) -> OnnxScorer:
+    model, head = composed().SerializeToString(), toy_card().heads[0]
+    return OnnxScorer(model, {"label": graph.probs_name(head)}, device=device, threads=3, **more)  # type: ignore[arg-type]
+
+
+IMAGES = np.arange(5 * 8 * 8 * 3, dtype=np.uint8).reshape(5, 8, 8, 3)
+
+
+def test_cuda_tunes_for_one_shape_and_computes_float32_in_float32(gpu: type[Recorded]) -> None:
+    scorer("cuda:1")
+    (name, options), last = gpu.asked
+    assert (name, last) == (CUDA, CPU)
+    assert options["device_id"] == "1"
+    assert options["cudnn_conv_algo_search"] == "EXHAUSTIVE"
+    assert options["use_tf32"] == "0"
+
+
+def test_a_gpu_scores_through_bound_memory_what_a_plain_run_scores(gpu: type[Recorded]) -> None:
+    bound, plain = scorer("cuda"), scorer("cpu")
+    assert (bound.provider, bound.lanes, plain.lanes) == (CUDA, IN_FLIGHT, 3)
+    assert (bound.score(IMAGES)["label"] == plain.score(IMAGES)["label"]).all()
+    assert bound.pinned is False
+
+
+def test_tensorrt_keeps_its_engines_and_falls_back_on_cuda_for_single_operators(
+    gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    scorer("tensorrt:1", cache=tmp_path / "engines")
+    (name, options), (second, _), last = gpu.asked
+    assert (name, second, last) == (TENSORRT, CUDA, CPU)
+    assert options == {
+        "device_id": "1",
+        "trt_fp16_enable": "0",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(tmp_path / "engines"),
+    }
+
+
+def test_tensorrt_computes_in_float16_where_that_is_asked(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    scorer("tensorrt", precision="fp16")
+    assert gpu.asked[0][1]["trt_fp16_enable"] == "1"
+
+
+@pytest.mark.parametrize(("device", "active"), [("cuda", CPU), ("tensorrt", CUDA)])
+def test_a_session_that_runs_on_something_else_is_refused(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch, device: str, active: str
+) -> None:
+    monkeypatch.setattr(Recorded, "active", active)
+    with pytest.raises(ProviderError, match=f"device {device} .*the session runs on {active}"):
+        scorer(device)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "tensorrt", "tensorrt:0"])
+def test_devices_that_there_are(device: str) -> None:
+    check_device(device)
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "cpu:1", "tensorrt:-1", "auto:0"])
+def test_other_devices_are_refused(device: str) -> None:
+    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
+        check_device(device)
+
+
+def test_each_device_has_its_provider() -> None:
+    assert [provider_of(d) for d in ("cpu", "cuda:1", "tensorrt:0")] == [CPU, CUDA, TENSORRT]
+
+
+def test_what_tensorrt_lacks_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {driver.LIBRARY: SimpleNamespace()}
+    monkeypatch.setattr(driver, "load", known.get)
+    monkeypatch.setattr(session.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    assert session.why_no_cuda() == ""
+    assert "no TensorRT 10" in session.why_no_tensorrt()
+    known["libnvinfer.so.10"] = known["nvinfer_10.dll"] = SimpleNamespace()
+    assert session.why_no_tensorrt() == ""
+
+
+def test_memory_that_a_gpu_lacks_is_told_apart_through_bound_memory_too(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory")
+
+    bound = scorer("cuda")
+    monkeypatch.setattr(bound._bound, "_run", fail)
+    with pytest.raises(OutOfMemoryError, match="out of memory"):
+        bound.score(IMAGES)
+
+
+class Told(Quiet):
+    """A progress that keeps its warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
+) -> None:
+    monkeypatch.setattr(Recorded, "active", CPU)
+    told = Told()
+    line_up(Recipe(members=(str(make_member()),), images=()), told)
+    assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]

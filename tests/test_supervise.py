@@ -16,16 +16,17 @@ from ensemble.cli.supervise import is_supervised, resume_line, say
 from ensemble.watch import WATCH
 
 DEATH = """
-import os, pathlib, signal
+import os, pathlib, signal, threading
 from ensemble.session import OnnxScorer
-score, seen = OnnxScorer.score, []
+score, seen, one_lane = OnnxScorer.score, [], threading.Lock()
 def dying(self, images):
-    seen.append(1)
-    log = pathlib.Path("deaths")
-    died = log.read_text() if log.exists() else ""
-    if len(seen) > 1 and len(died) < {deaths}:
-        log.write_text(died + "x")
-        os.kill(os.getpid(), signal.{name})
+    with one_lane:
+        seen.append(1)
+        log = pathlib.Path("deaths")
+        died = log.read_text() if log.exists() else ""
+        if len(seen) > 1 and len(died) < {deaths}:
+            log.write_text(died + "x")
+            os.kill(os.getpid(), signal.{name})
     return score(self, images)
 OnnxScorer.score = dying
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "store", "batch_size", "threads"}  # fmt: skip
+                   "allow_truncated", "device", "precision", "store", "batch_size",
+                   "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
 _LISTS: Final = ("--members", "--images", "--oof", "--predictions", "--holdout")
@@ -86,6 +87,19 @@ def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]
     return click.option(name, key, envvar=_env(key), help=help, **more)
 
 
+def auto_or_number(value: str | int) -> int | Literal["auto"]:
+    """Read a whole number from 1 on, or the word auto.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if value == "auto":
+        return "auto"
+    if not str(value).isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{str(value)!r} is neither auto nor a whole number from 1 on.")
+    return int(value)
+
+
 _DEFAULT: Final = Recipe(members=(), images=())
 
 store_option: Final = option(
@@ -119,7 +133,10 @@ _INPUTS: Final = (
     option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
-    option("--device", default=_DEFAULT.device, help="auto, cpu, cuda or cuda:<number>."),
+    option("--device", default=_DEFAULT.device, help="auto, cpu, cuda, tensorrt; a GPU by its "
+           "number: cuda:1, tensorrt:1."),
+    option("--precision", default=_DEFAULT.precision, type=click.Choice(["fp32", "fp16"]),
+           help="What members compute in; fp16 pays on a GPU."),
     store_option,
 )  # fmt: skip
 
@@ -143,8 +160,9 @@ _OUTPUTS: Final = (
 )  # fmt: skip
 
 _ENGINE: Final = (
-    option("--batch-size", default=_DEFAULT.batch_size, type=click.IntRange(1),
-           help="Images a forward."),
+    option("--batch-size", default=_DEFAULT.batch_size, type=auto_or_number,
+           metavar="auto|N",
+           help="Images a forward; auto tries a few sizes first, where that pays."),
     option("--shard-size", default=_DEFAULT.shard_size, type=click.IntRange(0),
            help="Images a commit; 0 lets memory decide.", show_default=True),
     option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),

@@ -25,7 +25,7 @@ from ensemble.runs import KEPT
 
 _QUARANTINED: Final = 3
 _DECIDED: Final = ("members", "images", "tta", "merge", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device")  # fmt: skip
+                   "allow_truncated", "device", "precision")  # fmt: skip
 
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")

@@ -1,0 +1,65 @@
+"""The NVIDIA driver, by its own library: its version, and pages that it locks."""
+
+import ctypes
+import os
+import weakref
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIBRARY: Final = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+_PORTABLE: Final = 1
+
+
+def load(name: str) -> ctypes.CDLL | None:
+    """Return a shared library, or None where it cannot be loaded."""
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        return None
+
+
+def version() -> int:
+    """Return the CUDA version that the driver takes, 13020 for 13.2; 0 without a driver."""
+    library, found = load(LIBRARY), ctypes.c_int(0)
+    if library is None or library.cuDriverGetVersion(ctypes.byref(found)):
+        return 0
+    return found.value
+
+
+def pin(array: NDArray[np.uint8], device: int) -> bool:
+    """Lock an array's pages, for as long as it lives, so that a GPU reads them itself.
+
+    Args:
+        array: The array, in one piece.
+        device: The number of the GPU.
+
+    Returns:
+        Whether the driver did; without it copies are slower, and right.
+    """
+    library = load(LIBRARY)
+    if library is None or not _enter(library, device):
+        return False
+    address = array.ctypes.data
+    size = ctypes.c_size_t(array.nbytes)
+    if library.cuMemHostRegister_v2(ctypes.c_void_p(address), size, _PORTABLE):
+        return False
+    weakref.finalize(array, _unpin, library, device, address).atexit = False
+    return True
+
+
+def _unpin(library: ctypes.CDLL, device: int, address: int) -> None:
+    if _enter(library, device):
+        library.cuMemHostUnregister(ctypes.c_void_p(address))
+
+
+def _enter(library: ctypes.CDLL, device: int) -> bool:
+    """Make the GPU's context, which ONNX Runtime uses too, that of this thread."""
+    handle, context = ctypes.c_int(0), ctypes.c_void_p()
+    return not (
+        library.cuInit(0)
+        or library.cuDeviceGet(ctypes.byref(handle), device)
+        or library.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle)
+        or library.cuCtxSetCurrent(context)
+    )

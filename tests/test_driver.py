@@ -1,0 +1,82 @@
+"""The driver's library, as a fake: what is asked of it, and what becomes of a refusal."""
+
+import ctypes
+import gc
+
+import numpy as np
+import pytest
+
+from ensemble import driver
+
+
+class Library:
+    """libcuda: every call succeeds, but for the one that is named."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.refused, self.locked = refused, set[int]()
+
+    def answer(self, name: str) -> int:
+        return 201 if name == self.refused else 0
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        return self.answer("cuInit")
+
+    def cuDriverGetVersion(self, found: object) -> int:  # noqa: N802
+        found._obj.value = 13020  # type: ignore[attr-defined]
+        return self.answer("cuDriverGetVersion")
+
+    def cuDeviceGet(self, handle: object, index: int) -> int:  # noqa: N802
+        return self.answer("cuDeviceGet")
+
+    def cuDevicePrimaryCtxRetain(self, context: object, handle: object) -> int:  # noqa: N802
+        return self.answer("cuDevicePrimaryCtxRetain")
+
+    def cuCtxSetCurrent(self, context: object) -> int:  # noqa: N802
+        return self.answer("cuCtxSetCurrent")
+
+    def cuMemHostRegister_v2(  # noqa: N802
+        self, address: ctypes.c_void_p, size: object, flags: int
+    ) -> int:
+        code = self.answer("cuMemHostRegister_v2")
+        if not code:
+            self.locked.add(address.value or 0)
+        return code
+
+    def cuMemHostUnregister(self, address: ctypes.c_void_p) -> int:  # noqa: N802
+        self.locked.remove(address.value or 0)
+        return 0
+
+
+def test_pages_are_locked_for_as_long_as_their_array_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library()
+    monkeypatch.setattr(driver, "load", lambda _: library)
+    array = np.zeros(8, np.uint8)
+    assert driver.pin(array, 0)
+    assert library.locked == {array.ctypes.data}
+    del array
+    gc.collect()
+    assert library.locked == set()
+
+
+@pytest.mark.parametrize("refused", ["cuInit", "cuDeviceGet", "cuCtxSetCurrent",
+                                     "cuMemHostRegister_v2"])  # fmt: skip
+def test_what_the_driver_refuses_is_not_locked(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(refused)
+    monkeypatch.setattr(driver, "load", lambda _: library)
+    assert not driver.pin(np.zeros(8, np.uint8), 0)
+    assert library.locked == set()
+
+
+def test_without_a_driver_nothing_is_locked_and_there_is_no_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(driver, "load", lambda _: None)
+    assert not driver.pin(np.zeros(8, np.uint8), 0)
+    assert driver.version() == 0
+
+
+def test_the_driver_says_which_cuda_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "load", lambda _: Library())
+    assert driver.version() == 13020
