@@ -291,7 +291,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
             f"{member['shards_stored']} in the store; {_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
-    if exits := plan["early_exit"]:
+    if exits := plan.get("early_exit"):
         click.echo(
             f"early exit: {exits['calibrated']} images get all {exits['stages']} evaluations, the "
             f"others as few as will do; what is said of the members is for all of them"
