@@ -51,6 +51,7 @@ def run(
     device: str = "auto",
     batch_size: int | Literal["auto"] = "auto",
     shard_size: int = 0,
+    memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
     force: bool = False,
@@ -78,6 +79,7 @@ def run(
         device: "auto", "cpu", "cuda" or "cuda:1".
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
+        memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.
         force: Replace another run in `out`.
@@ -108,6 +110,7 @@ def run(
         device=device,
         batch_size=batch_size,
         shard_size=shard_size,
+        memory=memory,
         threads=threads,
         store=Path(store),
         force=force,

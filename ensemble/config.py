@@ -5,6 +5,7 @@ apply it; Python takes what it is given and reads no file that it is not told of
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -23,7 +24,7 @@ VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 _KEYS: Final = (
     "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
     "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
-    "device", "batch_size", "shard_size", "threads", "store", "force",
+    "device", "batch_size", "shard_size", "memory", "threads", "store", "force",
 )  # fmt: skip
 
 
@@ -33,7 +34,8 @@ class Recipe:
 
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide,
-    `shard_size` 0 the memory budget; `threads` 0 takes the processors that the process may use.
+    `shard_size` 0 the memory budget; `memory` is the budget of decoded pixels;
+    `threads` 0 takes the processors that the process may use.
     """
 
     members: tuple[str, ...]
@@ -54,6 +56,7 @@ class Recipe:
     device: str = "auto"
     batch_size: int | Literal["auto"] = "auto"
     shard_size: int = 0
+    memory: str = "1G"
     threads: int = 0
     store: Path = Path(".ensemble")
     force: bool = False
@@ -85,8 +88,24 @@ def check_recipe(recipe: Recipe) -> None:
     sized = recipe.batch_size == "auto" or recipe.batch_size >= 1
     if not sized or recipe.shard_size < 0 or recipe.threads < 0:
         raise UsageError("batch_size is auto or at least 1; shard_size and threads are at least 0")
+    bytes_of(recipe.memory)
     if recipe.decode.max_pixels < 1:
         raise UsageError(f"max_pixels is at least 1; found {recipe.decode.max_pixels}")
+
+
+def bytes_of(text: str) -> int:
+    """Read an amount of memory: bytes, or a number of K, M, G or T, of 1024 each.
+
+    Raises:
+        UsageError: it is neither, or nothing.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    amount = 0
+    if found is not None:
+        amount = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    if not amount:
+        raise UsageError(f"memory {text!r}: expected bytes, or a number of M or G such as 2G")
+    return amount
 
 
 def read_toml(path: Path) -> dict[str, object]:

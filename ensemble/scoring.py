@@ -11,7 +11,7 @@ from typing import Final
 from ensemble import lineup, submission, voting, weights
 from ensemble.batches import Job, Progress
 from ensemble.card import Head
-from ensemble.config import Recipe
+from ensemble.config import Recipe, bytes_of
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
 from ensemble.files import sha256_json
@@ -30,7 +30,8 @@ ENGINE: Final = 2
 """The schema of the fingerprint: raised when the engine's predictions change."""
 
 _SHARD: Final = 1024
-_SHARD_BYTES: Final = 512 * 1024 * 1024
+_AT_ONCE: Final = 2
+"""Shards whose pixels are there at once: one is scored while the next is decoded."""
 
 
 class Quiet:
@@ -125,14 +126,18 @@ def image_set_of(images: Sequence[Hashed]) -> str:
 
 
 def _job(
-    recipe: Recipe, player: lineup.Player, fingerprint: Mapping[str, object], images: int
+    recipe: Recipe,
+    player: lineup.Player,
+    fingerprint: Mapping[str, object],
+    images: int,
+    shard_size: int,
 ) -> Job:
     member = player.member
     partition = open_partition(
         recipe.store,
         fingerprint,
         images=images,
-        shard_size=_shard_size(recipe, member),
+        shard_size=shard_size,
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
     geometry, batch = member.card.preprocess.geometry, player.batch
@@ -145,12 +150,14 @@ def _job(
     )  # fmt: skip
 
 
-def _shard_size(recipe: Recipe, member: Member) -> int:
+def _shard_size(recipe: Recipe, players: Sequence[lineup.Player]) -> int:
+    """Return the images of a shard: a power of two, so that line-ups that differ share shards."""
     if recipe.shard_size:
         return recipe.shard_size
-    pre = member.card.preprocess
-    bytes_per_image = pre.size.height * pre.size.width * len(pre.mean)
-    return max(1, min(_SHARD, _SHARD_BYTES // bytes_per_image))
+    geometries = {player.member.card.preprocess.geometry for player in players}
+    bytes_per_image = sum(g.size.height * g.size.width * g.channels for g in geometries)
+    room = bytes_of(recipe.memory) // (_AT_ONCE * bytes_per_image)
+    return min(_SHARD, 1 << max(0, room.bit_length() - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,30 +188,27 @@ def plan(
         StoreError: a key.json of the store was edited.
     """
     policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
-    return [_planned(recipe, player, policy, image_set, images) for player in players]
+    size = _shard_size(recipe, players)
+    planned = []
+    for player in players:
+        provider = player.scorer.provider
+        fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
+        key = key_of(fingerprint)
+        folder = recipe.store / "predictions" / key
+        partition = load_partition(recipe.store, key)
+        partition = partition or Partition(folder, key, fingerprint, len(images), size)
+        planned.append(_planned(player, partition, images))
+    return planned
 
 
-def _planned(
-    recipe: Recipe,
-    player: lineup.Player,
-    policy: Sequence[View],
-    image_set: str,
-    images: Sequence[Hashed],
-) -> Planned:
-    provider = player.scorer.provider
-    fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
-    key = key_of(fingerprint)
-    partition = load_partition(recipe.store, key) or Partition(
-        recipe.store / "predictions" / key, key, fingerprint, len(images),
-        _shard_size(recipe, player.member),
-    )  # fmt: skip
+def _planned(player: lineup.Player, partition: Partition, images: Sequence[Hashed]) -> Planned:
     todo = [s for s in partition.shards if not partition.committed(s)]
     rows = [image for s in todo for image in images[partition.rows(s)]]
     columns = sum(partition.heads.values())
     return Planned(
         member=player.member.card.name,
-        provider=provider,
-        key=key,
+        provider=player.scorer.provider,
+        key=partition.key,
         shards=len(partition.shards),
         shards_stored=len(partition.shards) - len(todo),
         evaluations=len(rows),
@@ -231,10 +235,10 @@ def score(
     fingerprints = [
         fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set) for p in players
     ]
-    watch = read_watch(os.environ)
+    watch, shard_size = read_watch(os.environ), _shard_size(recipe, players)
     with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
         jobs = [
-            _job(recipe, player, fingerprint, len(images))
+            _job(recipe, player, fingerprint, len(images), shard_size)
             for player, fingerprint in zip(players, fingerprints, strict=True)
         ]
         tallies = _predict(recipe, jobs, images, progress, watch)
