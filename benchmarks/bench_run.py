@@ -1,213 +1,217 @@
-"""A run against its floor and against the usual way, on the imagenet_lite zoo.
+"""A run against its floor and against the usual way, on the real nets of both zoos.
 
     python benchmarks/bench_run.py
 
 - ours: `ensemble.run`, from files to submission.csv, with an empty store.
-- floor: what no run can beat: the same ONNX Runtime sessions on tensors that are there already,
-  plus one decode, and one resize a size, over the same cores.
+- floor: what no run can beat: the members alone, without our graph, in ONNX Runtime on float32
+  tensors that are there already and normalised, one forward a view, each at its best batch size and
+  with the better of threads within an operator and batches side by side; plus one decode, and one
+  resize a size, over the same cores.
 - usual: PyTorch eager, a DataLoader with timm's transform, ttach's wrapper, one pass a member;
-  as people write it (batches of 32, no workers), and with the best of several batch sizes and
+  as people write it (batches of 32, a worker a core), and with the best of several batch sizes and
   worker counts.
 
-Each is a process of its own, in turns, so that a slow minute of the machine meets all of them.
-Imports are not counted. The labels of all must be the same. Needs the zoo (make zoo). Takes about
-half an hour on two cores; --images 60 --rounds 1 gives a first impression.
+Each is a process of its own, in turns, so that a slow minute of the machine meets all of them; the
+usual ways take a third of the images. Imports are not counted. The labels of all must be the same.
+Then a run over 1 000 and over 10 000 images, for its memory and its slope. Needs the zoos (make
+zoo) and the Debian package dataset-fashion-mnist. Takes about two hours on two cores;
+`--images 64 --rounds 1 --cases imagenet_lite:hflip` gives a first impression. Writes
+results/run.md.
 """
 
 import argparse
+import datetime
 import itertools
 import json
 import os
+import platform
+import resource
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from racers import CORES, FASHION, LITE, Race, floor, ours, tune_floor, usual
 
 HERE = Path(__file__).parent
-ZOO = HERE.parent / "models_zoo" / "imagenet_lite" / "work"
-IMAGES = HERE / "work" / "images"
-CORES = len(os.sched_getaffinity(0))
+CASES = ("imagenet_lite:none", "imagenet_lite:hflip", "imagenet_lite:d4",
+         "fashion:none", "fashion:flip")  # fmt: skip
+RACERS = {"ours": ours, "floor": floor, "usual": usual}
+SMALL, LARGE = 1_000, 10_000
+TIMES_MORE = 10
+"""So many fashion images are scored for each photograph: they are small."""
 
-Labels = dict[str, int]
+Told = dict[str, object]
 
 
-def make_images(count: int) -> None:
+def photographs(count: int) -> list[Path]:
     """Cut JPEGs of about 500x375 from the zoo's photographs."""
-    sources = [Image.open(p).convert("RGB") for p in sorted((ZOO / "photographs").glob("*.jpg"))]
+    folder = HERE / "work" / "images"
+    sources = [Image.open(p).convert("RGB") for p in sorted((LITE / "photographs").glob("*.jpg"))]
     rng = np.random.default_rng(0)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        path = IMAGES / f"photo{number:04d}.jpg"
-        if path.exists():
-            continue
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"photo{number:04d}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
         source = sources[number % len(sources)]
         share = rng.uniform(0.6, 1)
         width, height = int(source.width * share), int(source.height * share)
         left = int(rng.integers(source.width - width + 1))
         top = int(rng.integers(source.height - height + 1))
-        cut = source.crop((left, top, left + width, top + height))
         size = (int(rng.integers(480, 521)), int(rng.integers(360, 391)))
+        if path.exists():
+            continue
+        cut = source.crop((left, top, left + width, top + height))
         cut.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+    return paths
 
 
-def ours(members: list[Path], images: list[Path], tta: str) -> tuple[float, Labels]:
-    """Time `ensemble.run`."""
-    from ensemble import run
+def garments(count: int) -> list[Path]:
+    """Write test images of Fashion-MNIST as PNG."""
+    sys.path.insert(0, str(FASHION))
+    from data import DATA, ids_of, read_split
+    from measure import write_images
 
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        result = run(members, images, tta=tta, out=f"{folder}/out", store=f"{folder}/store")
-        seconds = time.perf_counter() - start
-    place = {name: number for number, name in enumerate(result.classes)}
-    return seconds, {i: place[n] for i, n in zip(result.ids, result.labels, strict=True)}
-
-
-def floor(members: list[Path], images: list[Path], tta: str) -> tuple[float, Labels]:
-    """Time the sessions on preloaded tensors, plus one decode and one resize a size."""
-    from ensemble.decode import decode
-    from ensemble.lineup import read_policy, start
-    from ensemble.members import open_member
-    from ensemble.preprocess import resize
-    from ensemble.spec import DecodePolicy
-
-    opened = [open_member(path) for path in members]
-    geometries = list(dict.fromkeys(m.card.preprocess.geometry for m in opened))
-
-    def load(path: Path) -> list[np.ndarray]:
-        image = decode(path.read_bytes(), DecodePolicy()).image
-        return [resize(image, geometry) for geometry in geometries]
-
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(CORES) as pool:
-        rows = list(pool.map(load, images))
-    decoding = time.perf_counter() - begun
-    pixels = {g: np.stack([row[k] for row in rows]) for k, g in enumerate(geometries)}
-    scoring = 0.0
-    total = np.zeros((len(images), len(opened[0].card.heads[0].classes)))
-    for member in opened:
-        player = start(member, read_policy(tta), "mean", device="cpu", threads=CORES, batch=32)
-        batches = np.array_split(
-            pixels[member.card.preprocess.geometry], max(1, len(images) // player.batch)
-        )
-        begun = time.perf_counter()
-        total += np.concatenate([player.scorer.score(batch)["label"] for batch in batches])
-        scoring += time.perf_counter() - begun
-    labels = {path.stem: int(row.argmax()) for path, row in zip(images, total, strict=True)}
-    return decoding + scoring, labels
+    pixels, _ = read_split(DATA, "t10k")
+    folder = FASHION / "work" / "test"
+    write_images(folder, pixels, ids_of("test", len(pixels)))
+    return sorted(folder.glob("*.png"))[:count]
 
 
-def usual(
-    members: list[Path], images: list[Path], tta: str, *, batch: int = 32, workers: int = 0
-) -> tuple[float, Labels]:
-    """Time PyTorch eager with a DataLoader a member and ttach's wrapper."""
-    import timm
-    import torch
-    import ttach
-    from safetensors.torch import load_file
-    from timm.data import create_transform, resolve_model_data_config
-    from torch.utils.data import DataLoader
-
-    views = getattr(ttach.aliases, f"{tta}_transform")()
-    torch.set_num_threads(CORES)
-    begun = time.perf_counter()
-    total: torch.Tensor | float = 0.0
-    for path in members:
-        net = timm.create_model(f"tf_efficientnet_{path.stem}")
-        net.load_state_dict(load_file(ZOO / f"{path.stem}.safetensors"))
-        transform = create_transform(**resolve_model_data_config(net))
-        wrapped = ttach.ClassificationTTAWrapper(
-            torch.nn.Sequential(net, torch.nn.Softmax(1)).eval(), views
-        )
-        loader = DataLoader(_Folder(images, transform), batch_size=batch, num_workers=workers)
-        with torch.inference_mode():
-            total = total + torch.cat([wrapped(pixels) for pixels in loader])
-    seconds = time.perf_counter() - begun
-    return seconds, {p.stem: int(row.argmax()) for p, row in zip(images, total, strict=True)}
+def images_of(zoo: str, count: int) -> list[Path]:
+    """Return images for a zoo, made where they are missing."""
+    return photographs(count) if zoo == "imagenet_lite" else garments(count)
 
 
-class _Folder:
-    """A data set as people write it: open, convert, transform."""
-
-    def __init__(self, paths: list[Path], transform: Callable[[Image.Image], object]) -> None:
-        self._paths, self._transform = paths, transform
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, row: int) -> object:
-        return self._transform(Image.open(self._paths[row]).convert("RGB"))
-
-
-def alone(name: str, args: argparse.Namespace, **options: int) -> tuple[float, Labels]:
-    """Run a contestant in a process of its own."""
-    command = [sys.executable, __file__, "--contestant", name, "--images", str(args.images),
-               "--tta", args.tta, "--options", json.dumps(options)]  # fmt: skip
+def alone(racer: str, case: str, count: int, **options: object) -> Told:
+    """Run a racer in a process of its own."""
+    command = [sys.executable, __file__, "--racer", racer, "--cases", case,
+               "--images", str(count), "--options", json.dumps(options)]  # fmt: skip
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, labels = json.loads(done.stdout.splitlines()[-1])
-    print(f"{name} {options or ''}: {len(labels)} images in {seconds:.1f} s", file=sys.stderr)
-    return seconds, labels
+    told: Told = json.loads(done.stdout.splitlines()[-1])
+    if racer in RACERS:
+        cost = f"{told['seconds']:.1f} s, {told['cpu']:.1f} s of processors"
+        print(f"{case} {racer} {options or ''}: {count} images in {cost}", file=sys.stderr)
+    return told
 
 
-def tune(args: argparse.Namespace) -> dict[str, int]:
+def race_alone(racer: str, case: str, count: int, options: Told) -> Told:
+    """Do what `alone` asks for, in this process."""
+    zoo, _, tta = case.partition(":")
+    race = Race(zoo, tta, images_of(zoo, count))
+    if racer == "tune":
+        return dict(tune_floor(race))
+    spent, labels = RACERS[racer](race, **options)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": spent.seconds, "cpu": spent.cpu, "peak": peak, "labels": labels}
+
+
+def tune_usual(case: str, count: int) -> Told:
     """Return the quickest batch size and worker count of the usual way, on a part of the images."""
-    part = argparse.Namespace(**{**vars(args), "images": max(args.images // 4, 1)})
     grid = [
         {"batch": batch, "workers": workers}
         for batch, workers in itertools.product((4, 8, 16, 32), (0, CORES))
     ]
-    seconds = [alone("usual", part, **options)[0] for options in grid]
-    return grid[int(np.argmin(seconds))]
+    return min(
+        grid, key=lambda options: alone("usual", case, max(count // 4, 8), **options)["seconds"]
+    )
+
+
+def measure(case: str, count: int, rounds: int) -> list[str]:
+    """Race in turns; return the rows of a table."""
+    few = max(count // 3, 1)
+    best, tuned = alone("tune", case, count), tune_usual(case, few)
+    racers = {
+        "floor": ("floor", count, {"best": best}),
+        "ours": ("ours", count, {}),
+        f"usual, at its best: batches of {tuned['batch']}, {tuned['workers']} workers":
+            ("usual", few, tuned),
+        f"usual: batches of 32, {CORES} workers": ("usual", few, {"batch": 32, "workers": CORES}),
+    }  # fmt: skip
+    told: dict[str, list[Told]] = {title: [] for title in racers}
+    for _ in range(rounds):
+        for title, (racer, images, options) in racers.items():
+            told[title].append(alone(racer, case, images, **options))
+    check_labels(case, [each["labels"] for runs in told.values() for each in runs])
+    rates = {
+        title: images / statistics.median(each["seconds"] for each in told[title])
+        for title, (_, images, _) in racers.items()
+    }
+    lines = [f"\n## {case.replace(':', ', --tta ')}: {count} images\n"]
+    lines.append("| | images/s | ours, times it | processor seconds an image | peak, MiB |")
+    lines.append("|---|---|---|---|---|")
+    for title, (_, images, _) in racers.items():
+        cpu = statistics.median(each["cpu"] for each in told[title]) / images
+        peak = max(each["peak"] for each in told[title])
+        beside = rates["ours"] / rates[title]
+        lines.append(f"| {title} | {rates[title]:.1f} | {beside:.2f} | {cpu:.4f} | {peak:.0f} |")
+    how = ", ".join(
+        f"{name}: {b} an operator's batch, {n} at once" for name, (b, n) in best.items()
+    )
+    return [*lines, f"\nThe floor's best: {how}."]
+
+
+def check_labels(case: str, answers: list[dict[str, int]]) -> None:
+    """Check that all racers give the labels of the first, for the images that they had."""
+    for labels in answers[1:]:
+        odd = [name for name in labels if labels[name] != answers[0][name]]
+        if odd:
+            raise SystemExit(f"{case}: the racers give different labels for {odd[:5]}")
+
+
+def slope(rounds: int) -> list[str]:
+    """Return a table of runs over few and many images: their memory and their images/s."""
+    case = "fashion:hflip"
+    told = {count: [alone("ours", case, count) for _ in range(rounds)] for count in (SMALL, LARGE)}
+    lines = [f"\n## Memory and slope: {case.replace(':', ', --tta ')}\n"]
+    lines += ["| images | seconds | peak, MiB |", "|---|---|---|"]
+    middle = {n: statistics.median(each["seconds"] for each in runs) for n, runs in told.items()}
+    peak = {n: max(each["peak"] for each in runs) for n, runs in told.items()}
+    lines += [f"| {n} | {middle[n]:.2f} | {peak[n]:.0f} |" for n in told]
+    more = (middle[LARGE] - middle[SMALL]) / (LARGE - SMALL)
+    fixed = middle[SMALL] - SMALL * more
+    return [*lines, f"\nPeaks: {peak[LARGE] / peak[SMALL]:.2f} times. An image more costs "
+            f"{1000 * more:.3f} ms; what every run costs is {fixed:.2f} s."]  # fmt: skip
+
+
+def machine() -> str:
+    """Name the processor, and how many of its cores this process may use."""
+    info = Path("/proc/cpuinfo")
+    names = [
+        line.partition(":")[2].strip()
+        for line in (info.read_text().splitlines() if info.exists() else [])
+        if line.startswith("model name")
+    ]
+    return f"{CORES} cores of {names[0] if names else platform.processor()}"
 
 
 def main() -> None:
-    """Measure in turns and print the table."""
+    """Measure in turns, print the tables and write them down."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--images", type=int, default=900, help="photographs; x10 garments")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tta", default="flip")
-    parser.add_argument("--contestant", choices=["ours", "floor", "usual"], help=argparse.SUPPRESS)
+    parser.add_argument("--cases", nargs="+", default=CASES, metavar="ZOO:TTA")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "run.md")
+    parser.add_argument("--no-slope", action="store_true")
+    parser.add_argument("--racer", choices=[*RACERS, "tune"], help=argparse.SUPPRESS)
     parser.add_argument("--options", type=json.loads, default={}, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    make_images(args.images)
-    members = sorted((ZOO / "members").glob("*.onnx"))
-    images = sorted(IMAGES.glob("*.jpg"))[: args.images]
-    if args.contestant:
-        run = {"ours": ours, "floor": floor, "usual": usual}[args.contestant]
-        print(json.dumps(run(members, images, args.tta, **args.options)))
+    if args.racer:
+        print(json.dumps(race_alone(args.racer, args.cases[0], args.images, args.options)))
         return
-
-    best = tune(args)
-    tuned = f"usual, tuned: batch {best['batch']}, {best['workers']} workers"
-    contestants = {
-        "floor": ("floor", {}),
-        "ours": ("ours", {}),
-        tuned: ("usual", best),
-        "usual: batch 32, no workers": ("usual", {}),
-    }
-    times: dict[str, list[float]] = {title: [] for title in contestants}
-    answers = []
-    for _ in range(args.rounds):
-        for title, (name, options) in contestants.items():
-            seconds, labels = alone(name, args, **options)
-            times[title].append(seconds)
-            answers.append(labels)
-    if any(labels != answers[0] for labels in answers):
-        raise SystemExit("the contestants give different labels")
-    base = statistics.median(times["ours"])
-    print(f"{len(images)} JPEGs, {len(members)} members, --tta {args.tta}, {CORES} cores, "
-          f"median of {args.rounds} rounds; the same labels from all")  # fmt: skip
-    print("| | seconds | images/s | times ours |\n|---|---|---|---|")
-    for title, seconds in times.items():
-        middle = statistics.median(seconds)
-        rate = len(images) / middle
-        print(f"| {title} | {middle:.1f} | {rate:.1f} | {middle / base:.2f} |")
+    today = datetime.datetime.now(datetime.UTC).date()
+    lines = ["# A run beside its floor and the usual way\n",
+             f"{machine()}, {today}, load {os.getloadavg()[0]:.1f} at the start; the median of "
+             f"{args.rounds} rounds, in turns. The same labels from all."]  # fmt: skip
+    for case in args.cases:
+        more = 1 if case.startswith("imagenet_lite") else TIMES_MORE
+        lines += measure(case, args.images * more, args.rounds)
+    if not args.no_slope:
+        lines += slope(args.rounds)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    args.out.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Amounts as people write them: `0.5%`, `2h30m`."""
+"""Amounts as people write them: `0.5%`, `2h30m`, `2G`."""
 
 import re
 from typing import Final
@@ -37,3 +37,20 @@ def seconds_of(text: str, what: str) -> float:
     if _PARTS.sub("", plain).strip() or not total:
         raise UsageError(f"{what} {text!r}: expected a time such as 2h30m, 90m or 45s")
     return total
+
+
+def bytes_of(text: str, what: str) -> int:
+    """Read an amount of memory: bytes, or a number of K, M, G or T; `what` is for messages.
+
+    A K is 1024.
+
+    Raises:
+        UsageError: it is neither, or nothing.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    amount = 0
+    if found is not None:
+        amount = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    if not amount:
+        raise UsageError(f"{what} {text!r}: expected bytes, or a number of M or G such as 2G")
+    return amount

@@ -53,6 +53,7 @@ def run(
     precision: Precision = "fp32",
     batch_size: int | Literal["auto"] = "auto",
     shard_size: int = 0,
+    memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
     force: bool = False,
@@ -86,6 +87,7 @@ def run(
         precision: "fp32" or "fp16", what members compute in.
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
+        memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.
         force: Replace another run in `out`.
@@ -122,6 +124,7 @@ def run(
         precision=precision,
         batch_size=batch_size,
         shard_size=shard_size,
+        memory=memory,
         threads=threads,
         store=Path(store),
         force=force,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from ensemble.amounts import seconds_of, share_of
+from ensemble.amounts import bytes_of, seconds_of, share_of
 from ensemble.errors import UsageError
 from ensemble.spec import DecodePolicy, Merge, Precision, Voting
 from ensemble.weights import Weights, to_json
@@ -25,8 +25,8 @@ VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 _KEYS: Final = (
     "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
     "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
-    "device", "precision", "batch_size", "shard_size", "threads", "store", "force", "early_exit",
-    "confidence", "calibration", "time_budget", "evals_per_image",
+    "device", "precision", "batch_size", "shard_size", "memory", "threads", "store", "force",
+    "early_exit", "confidence", "calibration", "time_budget", "evals_per_image",
 )  # fmt: skip
 
 
@@ -36,8 +36,9 @@ class Recipe:
 
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
-    budget; `threads` 0 takes the processors that the process may use. `early_exit` is "off",
-    "lossless" or a share of the labels such as "0.5%"; see `saving_of`.
+    budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
+    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%"; see
+    `saving_of`.
     """
 
     members: tuple[str, ...]
@@ -59,6 +60,7 @@ class Recipe:
     precision: Precision = "fp32"
     batch_size: int | Literal["auto"] = "auto"
     shard_size: int = 0
+    memory: str = "1G"
     threads: int = 0
     store: Path = Path(".ensemble")
     force: bool = False
@@ -114,6 +116,7 @@ def check_recipe(recipe: Recipe) -> None:
     sized = recipe.batch_size == "auto" or recipe.batch_size >= 1
     if not sized or recipe.shard_size < 0 or recipe.threads < 0:
         raise UsageError("batch_size is auto or at least 1; shard_size and threads are at least 0")
+    bytes_of(recipe.memory, "memory")
     saving_of(recipe)
     if recipe.decode.max_pixels < 1:
         raise UsageError(f"max_pixels is at least 1; found {recipe.decode.max_pixels}")

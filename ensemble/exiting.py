@@ -24,7 +24,7 @@ from ensemble.exits.course import Course, Ends, follow
 from ensemble.exits.pace import Deadline, Pace, Spending, Steady
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
-from ensemble.fingerprints import shard_size_of
+from ensemble.fingerprints import SHARD, shard_size_of
 from ensemble.images import Hashed
 from ensemble.paths import natural_key
 from ensemble.session import available_threads
@@ -183,13 +183,11 @@ def calibrated_of(saving: Saving, images: int, stages: int) -> int:
 
 
 def _shard_size(work: Work) -> int:
-    """Return how many images a new shard has; all geometries are in memory at once."""
-    if work.recipe.shard_size:
-        return work.recipe.shard_size
-    most = _SHARDS * min(shard_size_of(work.recipe, player.member) for player in work.players)
+    """Return how many images a new shard has."""
+    most = _SHARDS * SHARD
     if work.saving.rule == "budget":  # which is corrected after each shard
-        return min(most, max(_SMALLEST, len(work.images) // _CORRECTIONS))
-    return most
+        most = min(most, max(_SMALLEST, len(work.images) // _CORRECTIONS))
+    return shard_size_of(work.recipe, [player.member for player in work.players], most)
 
 
 def _opened(recipe: Recipe, sample: Mapping[str, object], calibrated: int) -> Partition | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
+from ensemble.amounts import bytes_of
 from ensemble.config import Recipe
 from ensemble.files import sha256_json
 from ensemble.images import Hashed
@@ -13,8 +14,11 @@ from ensemble.spec import View
 ENGINE: Final = 2
 """The schema of the fingerprint: raised when the engine's predictions change."""
 
-_SHARD: Final = 1024
-_SHARD_BYTES: Final = 512 * 1024 * 1024
+SHARD: Final = 1024
+"""Images of a shard, unless memory or the user says otherwise."""
+
+_AT_ONCE: Final = 2
+"""Shards whose pixels are there at once: one is scored while the next is decoded."""
 
 
 def fingerprint_of(
@@ -40,10 +44,14 @@ def image_set_of(images: Sequence[Hashed]) -> str:
     return sha256_json([[image.source.id, image.bytes, image.sha256] for image in images])
 
 
-def shard_size_of(recipe: Recipe, member: Member) -> int:
-    """Return how many images a new shard of a member has."""
+def shard_size_of(recipe: Recipe, members: Sequence[Member], most: int = SHARD) -> int:
+    """Return the images of a new shard, `most` at most, as far as `--memory` goes.
+
+    A power of two, so that line-ups that differ share shards.
+    """
     if recipe.shard_size:
         return recipe.shard_size
-    pre = member.card.preprocess
-    bytes_per_image = pre.size.height * pre.size.width * len(pre.mean)
-    return max(1, min(_SHARD, _SHARD_BYTES // bytes_per_image))
+    geometries = {member.card.preprocess.geometry for member in members}
+    bytes_per_image = sum(g.size.height * g.size.width * g.channels for g in geometries)
+    room = bytes_of(recipe.memory, "memory") // (_AT_ONCE * bytes_per_image)
+    return min(most, 1 << max(0, room.bit_length() - 1))

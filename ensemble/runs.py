@@ -20,7 +20,8 @@ PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "p
 KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")
 """The settings that a vote takes from the run where it is not told otherwise."""
 
-_BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "store")
+_BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "memory",
+           "store")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

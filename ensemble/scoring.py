@@ -21,7 +21,6 @@ from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Tally, predict
 from ensemble.session import CPU, available_threads, why_no_cuda
-from ensemble.spec import View
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.views import IDENTITY
 from ensemble.votes import Entry, hashes_of
@@ -113,14 +112,18 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
 
 
 def _job(
-    recipe: Recipe, player: lineup.Player, fingerprint: Mapping[str, object], images: int
+    recipe: Recipe,
+    player: lineup.Player,
+    fingerprint: Mapping[str, object],
+    images: int,
+    shard_size: int,
 ) -> Job:
     member = player.member
     partition = open_partition(
         recipe.store,
         fingerprint,
         images=images,
-        shard_size=shard_size_of(recipe, member),
+        shard_size=shard_size,
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
     geometry, batch = member.card.preprocess.geometry, player.batch
@@ -160,30 +163,27 @@ def plan(
         StoreError: a key.json of the store was edited.
     """
     policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
-    return [_planned(recipe, player, policy, image_set, images) for player in players]
+    size = shard_size_of(recipe, [player.member for player in players])
+    planned = []
+    for player in players:
+        provider = player.scorer.provider
+        fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
+        key = key_of(fingerprint)
+        folder = recipe.store / "predictions" / key
+        partition = load_partition(recipe.store, key)
+        partition = partition or Partition(folder, key, fingerprint, len(images), size)
+        planned.append(_planned(player, partition, images))
+    return planned
 
 
-def _planned(
-    recipe: Recipe,
-    player: lineup.Player,
-    policy: Sequence[View],
-    image_set: str,
-    images: Sequence[Hashed],
-) -> Planned:
-    provider = player.scorer.provider
-    fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
-    key = key_of(fingerprint)
-    partition = load_partition(recipe.store, key) or Partition(
-        recipe.store / "predictions" / key, key, fingerprint, len(images),
-        shard_size_of(recipe, player.member),
-    )  # fmt: skip
+def _planned(player: lineup.Player, partition: Partition, images: Sequence[Hashed]) -> Planned:
     todo = [s for s in partition.shards if not partition.committed(s)]
     rows = [image for s in todo for image in images[partition.rows(s)]]
     columns = sum(partition.heads.values())
     return Planned(
         member=player.member.card.name,
-        provider=provider,
-        key=key,
+        provider=player.scorer.provider,
+        key=partition.key,
         shards=len(partition.shards),
         shards_stored=len(partition.shards) - len(todo),
         evaluations=len(rows),
@@ -210,10 +210,13 @@ def score(
     fingerprints = [
         fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set) for p in players
     ]
-    watch = read_watch(os.environ)
+    watch, shard_size = (
+        read_watch(os.environ),
+        shard_size_of(recipe, [player.member for player in players]),
+    )
     with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
         jobs = [
-            _job(recipe, player, fingerprint, len(images))
+            _job(recipe, player, fingerprint, len(images), shard_size)
             for player, fingerprint in zip(players, fingerprints, strict=True)
         ]
         tallies = _predict(recipe, jobs, images, progress, watch)

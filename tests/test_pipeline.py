@@ -587,3 +587,13 @@ def test_ids_that_look_like_formulas_are_warned_of_and_kept(
     assert done.value.code == 0
     assert "'=1+1': a spreadsheet" in " ".join(capsys.readouterr().err.split())
     assert Path("out/submission.csv").read_text().splitlines()[1].startswith("=1+1,")
+
+
+@pytest.mark.parametrize(("memory", "shards"), [("1G", {1}), ("2048", {3}), ("1", {12})])
+def test_shards_are_as_large_as_the_memory_for_pixels_allows(
+    members: list[Path], images: Path, memory: str, shards: set[int]
+) -> None:
+    """A toy member takes 192 bytes an image, and two shards are there at once."""
+    submit(members, images, memory=memory)
+    keys = list(Path(".ensemble/predictions").glob("*/key.json"))
+    assert {len(list(key.parent.glob("part-*.json"))) for key in keys} == shards

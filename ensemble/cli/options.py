@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "precision", "store", "batch_size",
+                   "allow_truncated", "device", "precision", "store", "batch_size", "memory",
                    "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
@@ -165,6 +165,8 @@ _ENGINE: Final = (
            help="Images a forward; auto tries a few sizes first, where that pays."),
     option("--shard-size", default=_DEFAULT.shard_size, type=click.IntRange(0),
            help="Images a commit; 0 lets memory decide.", show_default=True),
+    option("--memory", default=_DEFAULT.memory,
+           help="For decoded pixels, such as 2G; a net's own memory is not in it."),
     option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),
            help="Threads; 0 takes the processors this process may use.", show_default=True),
     option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(["fail", "drop-member"]),
