@@ -5,25 +5,30 @@
 The fashion members are calibrated on the training images in the repository (half of them, as
 `ensemble quantize` divides them) and judged on the 10 000 test images. efficientnet-lite0 is
 calibrated on crops of some photographs and judged on crops of others, and on the photographs as
-they are. Speeds are ratios of images/s of the composed graphs, in turns. Needs the zoos (make zoo).
-Writes results/int8.md.
+they are. Speeds are ratios of images/s of the composed graphs, scored as a run scores them, in
+turns. Needs the zoos (make zoo). Writes results/int8.md.
 """
 
 import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from ensemble.lineup import Player
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 FASHION, LITE = ROOT / "models_zoo" / "fashion", ROOT / "models_zoo" / "imagenet_lite" / "work"
 sys.path.insert(0, str(FASHION))
 CORES = len(os.sched_getaffinity(0))
-ROUNDS, BATCH, CROPS = 15, 32, 400
+ROUNDS, BATCH, BLOCK, CROPS = 15, 32, 64, 400
 
 
 def crops(photographs: list[Path], folder: Path, count: int) -> None:
@@ -58,7 +63,14 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
     from ensemble.members import open_member
 
     players = [
-        start(open_member(p), read_policy("none"), "mean", device="cpu", threads=CORES, batch=BATCH)
+        start(
+            open_member(p),
+            read_policy("none"),
+            "mean",
+            device="cpu",
+            threads=CORES,
+            batch="auto",
+        )
         for p in (fp32, int8)
     ]
     pixels = pixels_of(images, players[0].member.card.preprocess.geometry)
@@ -69,15 +81,10 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
     )
     labels = [probs.argmax(1) for probs in (before, after)]
     right = ["" if truth is None else f"{(found == truth).mean():.2%}" for found in labels]
-    batch = np.resize(pixels, (BATCH, *pixels.shape[1:]))
+    block = np.resize(pixels, (BLOCK, *pixels.shape[1:]))
     ratios = []
     for _ in range(ROUNDS):
-        times = []
-        for player in players:
-            player.scorer.score(batch)  # the other session's threads spin for a while
-            begun = time.perf_counter()
-            player.scorer.score(batch)
-            times.append(time.perf_counter() - begun)
+        times = [seconds_of(player, block) for player in players]
         ratios.append(times[0] / times[1])
     low, middle, high = np.percentile(ratios, (25, 50, 75))
     gap = np.abs(before - after)
@@ -86,6 +93,16 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
         f"| {title} | {len(images)} | {(labels[0] == labels[1]).mean():.2%} | {right[0]} | "
         f"{right[1]} | {gap.max():.3f} | {gap.mean():.1e} | {speed} |"
     )
+
+
+def seconds_of(player: "Player", pixels: np.ndarray) -> float:
+    """Time a member over some images as a run scores them: small batches, one a core at once."""
+    batches = [pixels[at : at + player.batch] for at in range(0, len(pixels), player.batch)]
+    with ThreadPoolExecutor(player.scorer.lanes) as pool:
+        list(pool.map(player.scorer.score, batches[: player.scorer.lanes]))
+        begun = time.perf_counter()
+        list(pool.map(player.scorer.score, batches))
+        return time.perf_counter() - begun
 
 
 def fashion_rows(folder: Path) -> list[str]:
@@ -131,7 +148,7 @@ def main() -> None:
     about = (
         f"`python benchmarks/bench_int8.py` on {time.strftime('%Y-%m-%d')}, two cores of a shared "
     )
-    about += f"machine (AMD EPYC, AVX-512 VNNI); batches of {BATCH}, {ROUNDS} turns."
+    about += f"machine (AMD EPYC, AVX-512 VNNI); blocks of {BLOCK} images, {ROUNDS} turns."
     text = "\n".join(["# Int8", "", about, "", head, "|---" * 8 + "|", *rows, ""])
     print(text)
     (HERE / "results").mkdir(exist_ok=True)
