@@ -203,7 +203,7 @@ def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Pooled:
         found = stage.stored[at.places[rows[good]]]
     else:
         pixels = Turned(at.shard.pixels[stage.job.geometry], rows, stage.view)
-        ids = [at.shard.ids[row] for row in rows.tolist()]
+        ids = [at.shard.images[row].source.id for row in rows.tolist()]
         images = Rows(pixels, ids, lambda part: at.shard.whole(rows[part]))
         found = score(stage.job, images, engine.progress, engine.batches)[stage.head]
     scores[good] = found
