@@ -62,7 +62,7 @@ bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see ben
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python benchmarks/bench_run.py
 	$(BIN)/python benchmarks/bench_exit.py
-	$(BIN)/python benchmarks/bench_footprint.py
+	$(BIN)/python benchmarks/bench_start.py
 	$(BIN)/python benchmarks/bench_int8.py
 	$(BIN)/python benchmarks/bench_blend.py
 	$(BIN)/python benchmarks/bench_tune.py

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 LITE = ROOT / "models_zoo" / "imagenet_lite" / "work"
 FASHION = ROOT / "models_zoo" / "fashion"
 CORES = len(os.sched_getaffinity(0))
-BLOCK = 64
+BLOCKS = {"imagenet_lite": 64, "fashion": 1024}
+"""So many images are tensors at once in the floor: memory holds no more of the large ones."""
+
 SIZES = (1, 2, 4, 8, 16, 32)
 
 Labels = dict[str, int]
@@ -90,8 +92,9 @@ def floor(race: Race, best: dict[str, tuple[int, int]]) -> tuple[Spent, Labels]:
     opened = [open_member(path) for path in race.members]
     sessions = {m.path.stem: _session(m.path, best[m.path.stem][1]) for m in opened}
     spent, labels = Spent(), {}
-    for start in range(0, len(race.images), BLOCK):
-        images = race.images[start : start + BLOCK]
+    size = BLOCKS[race.zoo]
+    for start in range(0, len(race.images), size):
+        images = race.images[start : start + size]
         decoding, pixels = _decoded(images, [m.card.preprocess.geometry for m in opened])
         spent += decoding
         total = np.zeros(())
@@ -113,8 +116,9 @@ def tune_floor(race: Race) -> dict[str, tuple[int, int]]:
     best = {}
     for member in map(open_member, race.members):
         pre = member.card.preprocess
-        _, (block,) = _decoded(race.images[:BLOCK], [pre.geometry])
-        pixels = _normalised(np.resize(block, (BLOCK, *block.shape[1:])), pre)
+        size = BLOCKS[race.zoo]
+        _, (block,) = _decoded(race.images[:size], [pre.geometry])
+        pixels = _normalised(np.resize(block, (size, *block.shape[1:])), pre)
         times = {}
         for lanes in dict.fromkeys((CORES, 1)):
             session = _session(member.path, lanes)
