@@ -11,7 +11,7 @@ from ensemble.images import Hashed
 from ensemble.members import Member
 from ensemble.spec import View
 
-ENGINE: Final = 2
+ENGINE: Final = 3
 """The schema of the fingerprint: raised when the engine's predictions change."""
 
 SHARD: Final = 1024

@@ -18,7 +18,7 @@ from ensemble.halves import check_agreement, halve
 from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
 from ensemble.paths import load_object
-from ensemble.session import CPU, OnnxScorer, run_once
+from ensemble.session import CPU, OnnxScorer, run_once, runs_on_cpu
 from ensemble.spec import Merge, Precision, View
 
 _PROBE: Final = 4
@@ -29,6 +29,9 @@ _PROBE_PIXELS: Final = 2**26
 _ROW_SUM: Final = 2e-3
 _CONVERTED: Final = 1e-4
 _CACHED: Final = 2 * 224 * 224
+_SPILLED: Final = 2 * _CACHED
+"""Pixels of an image in all views, from which on each view is a forward of its own on the CPU."""
+
 _LARGEST: Final = 32
 _STEPS: Final = (0.25, 0.5, 1, 2, 4)
 _CONCLUSIVE: Final = 8
@@ -127,7 +130,8 @@ def start(
     _check_batch(member, shaped)
     try:
         inner = halve(whole(member)) if precision == "fp16" else member.model
-        model = graph.compose_graph(inner, card, shaped, merge)
+        apart = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
+        model = graph.compose_graph(inner, card, shaped, merge, apart=apart)
         scorer = OnnxScorer(
             model.SerializeToString(),
             _outputs(member),
@@ -195,14 +199,18 @@ def _with_batch(
         return Player(member, scorer, member.batch // len(shaped), fixed_batch=True)
     if batch != "auto":
         return Player(member, scorer, batch, fixed_batch=False)
-    guess = _guessed(shaped) if scorer.provider == CPU else _LARGEST
+    guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
     return Player(member, scorer, guess, fixed_batch=False, sizes=tuple(sizes))
 
 
-def _guessed(shaped: Sequence[graph.Shaped]) -> int:
+def _pixels(shaped: Sequence[graph.Shaped]) -> int:
+    """Return how many pixels an image has in all views."""
+    return sum(entry.size.height * entry.size.width for entry in shaped)
+
+
+def _guessed(pixels: int) -> int:
     """Return the power of two of images whose views have as many pixels as suit a cache."""
-    pixels = sum(entry.size.height * entry.size.width for entry in shaped)
     return int(2 ** min(max(1, _CACHED // pixels).bit_length() - 1, _LARGEST.bit_length() - 1))
 
 

@@ -283,6 +283,11 @@ def check_device(device: str) -> None:
         )
 
 
+def runs_on_cpu(device: str) -> bool:
+    """Tell whether a session on a device will run on the CPU, as far as shows beforehand."""
+    return device == "cpu" or (device == "auto" and bool(why_no_cuda()))
+
+
 def provider_of(device: str) -> str:
     """Return the provider that a device other than "auto" asks for."""
     kind = device.partition(":")[0]
@@ -312,13 +317,9 @@ def _start(
     return session
 
 
-def _cpu_only(device: str) -> bool:
-    return device == "cpu" or (device == "auto" and bool(why_no_cuda()))
-
-
 def _providers(device: str, precision: Precision, cache: Path | None) -> list[_Provider]:
     """Return what ONNX Runtime tries in turn; what runs in the end is checked by `_start`."""
-    if _cpu_only(device):
+    if runs_on_cpu(device):
         return [CPU]
     _quieten()
     index = {"device_id": device.partition(":")[2] or "0"}

@@ -37,15 +37,24 @@ class Toy(nn.Module):
         return out
 
 
-def composed(
-    card: Card, model: ModelProto, tta: str, merge: Merge, *, keep_views: bool = False
-) -> OnnxScorer:
+def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: bool) -> OnnxScorer:
     """A scorer over the composed graph."""
     size = card.preprocess.size
     shaped = [graph.Shaped(v, output_size(v, size)) for v in views.preset(tta)]
-    whole = graph.compose_graph(model, card, shaped, merge, keep_views=keep_views)
+    whole = graph.compose_graph(model, card, shaped, merge, **how)
     names = {h.name: graph.probs_name(h) for h in card.heads}
     return OnnxScorer(whole.SerializeToString(), names, device="cpu")
+
+
+@pytest.mark.parametrize("merge", TTACH_MERGES)
+def test_a_forward_for_each_view_gives_the_same_as_one_for_all(merge: Merge) -> None:
+    card = toy_card(size=Size(8, 8))
+    images = probe_images((5, 8, 8, 3))
+    together, apart = (
+        composed(card, toy_model(card), "d4", merge, apart=each).score(images)["label"]
+        for each in (False, True)
+    )
+    np.testing.assert_allclose(apart, together, atol=1e-6)
 
 
 def normalised(images: NDArray[np.uint8], card: Card) -> torch.Tensor:
