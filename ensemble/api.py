@@ -184,13 +184,14 @@ def vote(
     return pipeline.vote(recipe, _path(run_folder), given=given)
 
 
-def verify_exit(run_folder: str | Path, store: str | Path | None = None) -> Audit:
-    """Replay the exits of a run from what it stored; `ensemble verify-exit` in Python.
+def verify_exit(run: str | Path | Submission, store: str | Path | None = None) -> Audit:
+    """Replay the exits of a run, or of its folder, from what it stored; `ensemble verify-exit`.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    return audit.verify_exit(Path(run_folder), _path(store))
+    folder = run.folder if isinstance(run, Submission) else Path(run)
+    return audit.verify_exit(folder, _path(store))
 
 
 def record_public(run_folder: str | Path, public: float) -> dict[str, str]:

@@ -30,10 +30,14 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a check of an early-exit run found; `faults` is empty where all is right."""
+    """What a check of an early-exit run found; `faults` is empty where all is right.
+
+    `words` is what the run said of itself, which then holds.
+    """
 
     rows: int
     evaluations_per_image: float
+    words: str
     faults: tuple[str, ...]
 
 
@@ -47,6 +51,8 @@ class _Record:
     weights: Weights
     classes: tuple[str, ...]
     task: Task
+    rule: str
+    words: str
     certificate: dict[str, Any] | None
     sha256: str | None
     partition: Partition
@@ -72,13 +78,17 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     ends = record.partition.read(ENDS)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
     faults += _exit_faults(record, ledger, ends)
+    faults += _threshold_faults(record, ends)
     if record.calibration is not None:
         faults += _certificate_faults(record, ledger, ends)
-    return Audit(len(ends.ids), float(ends.probs[:, 0].mean()), tuple(faults))
+    mean = float(ends.probs[:, 0].mean()) if len(ends.ids) else 0.0
+    return Audit(len(ends.ids), mean, record.words, tuple(faults))
 
 
 def _read(folder: Path, store: Path | None) -> _Record:
     try:
+        if not (folder / runs.RUN).exists():
+            raise UsageError(f"{folder}: not the folder of a run (no {runs.RUN})")
         record = json.loads((folder / runs.RUN).read_bytes())
         exits = record.get("early_exit")
         if exits is None:
@@ -95,6 +105,8 @@ def _read(folder: Path, store: Path | None) -> _Record:
             weights=weights.from_record(told, str(folder / runs.RUN)) if told else alike,
             classes=tuple(record["classes"]),
             task=exits["task"],
+            rule=exits["rule"],
+            words=exits["words"],
             certificate=exits["certificate"],
             sha256=record["submission_sha256"],
             partition=partition,
@@ -111,8 +123,8 @@ def _held(folder: Path, store: Path, key: str) -> Partition:
     partition = load_partition(store, key) if runs.is_key(key) else None
     if partition is None or not partition.complete():
         raise UsageError(
-            f"{folder}: the store {store} no longer holds what the run kept ({key}), or it is "
-            f"torn; run again"
+            f"{folder}: the store {store} does not hold what the run kept ({key}), or it is torn; "
+            f"name the right --store, or run again"
         )
     return partition
 
@@ -169,6 +181,17 @@ def _exit_faults(record: _Record, ledger: Ledger, held: Scores) -> list[str]:
             for text in _named(name, held.ids, rows)]  # fmt: skip
 
 
+def _threshold_faults(record: _Record, ends: Scores) -> list[str]:
+    """Tell whether images ended only as early as the rule, or the certificate, lets them."""
+    if record.rule == "budget" and record.certificate is None:
+        return []
+    given = record.certificate["threshold"] if record.certificate and record.calibration else None
+    allowed = np.inf if given is None else given
+    wrong = ends.probs[:, 1] < allowed
+    what = f"ended at a threshold below {allowed:.3g}, which is all that {record.rule} allows"
+    return _named(what, ends.ids, wrong)
+
+
 def _certificate_faults(record: _Record, ledger: Ledger, ends: Scores) -> list[str]:
     """Draw and certify again."""
     partition = cast(Partition, record.calibration)
@@ -183,11 +206,11 @@ def _certificate_faults(record: _Record, ledger: Ledger, ends: Scores) -> list[s
     given = record.certificate
     if given is not None:
         course = follow(ledger, [scores.probs for scores in held])
-        found = certify(course, len(everyone), given["epsilon"], given["confidence"])
+        found = certify(
+            course, len(everyone), given["epsilon"], given["confidence"], drawn=partition.images
+        )
         if asdict(found) != given:
             faults.append(f"the calibration certifies something else: {found}")
-        if float(ends.probs[:, 1].min(initial=np.inf)) < found.bound:
-            faults.append("images ended earlier than the certificate allows")
     return faults
 
 

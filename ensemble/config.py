@@ -6,6 +6,7 @@ apply it; Python takes what it is given and reads no file that it is not told of
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -19,6 +20,7 @@ from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
 PREFIX: Final = "ENSEMBLE_"
+_LEAST_CONFIDENCE: Final = 0.5
 VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 """The environment variables that are read and are no setting of a recipe: the one list of them."""
 
@@ -128,11 +130,16 @@ def saving_of(recipe: Recipe) -> Saving | None:
     Raises:
         UsageError: a setting that is no share, time or number, or two that do not go together.
     """
-    confidence = share_of(recipe.confidence, "confidence")
-    plain = recipe.early_exit in ("off", "lossless")
-    epsilon = None if plain else share_of(recipe.early_exit, "early_exit")
+    confidence = share_of(_text(recipe.confidence, "confidence", "95%"), "confidence")
+    if confidence < _LEAST_CONFIDENCE:
+        raise UsageError(f"confidence {recipe.confidence!r}: expected 50% or more")
+    rule = _text(recipe.early_exit, "early_exit", "off, lossless or 0.5%")
+    epsilon = None if rule in ("off", "lossless") else _epsilon(rule)
+    _text(recipe.time_budget or "", "time_budget", "2h30m")
     seconds = seconds_of(recipe.time_budget, "time_budget") if recipe.time_budget else None
     evaluations = recipe.evals_per_image
+    if not isinstance(evaluations, int | float | None):
+        raise UsageError(f"evals_per_image is a number; found {evaluations!r}")
     budget = seconds is not None or evaluations is not None
     if seconds is not None and evaluations is not None:
         raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
@@ -144,10 +151,28 @@ def saving_of(recipe: Recipe) -> Saving | None:
         raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
     if budget:
         return Saving("budget", epsilon, confidence, recipe.calibration, seconds, evaluations)
-    if recipe.early_exit == "off":
+    if rule == "off":
         return None
-    rule: Literal["lossless", "certified"] = "certified" if epsilon else "lossless"
-    return Saving(rule, epsilon, confidence, recipe.calibration)
+    named: Literal["lossless", "certified"] = "certified" if epsilon else "lossless"
+    return Saving(named, epsilon, confidence, recipe.calibration)
+
+
+def _text(value: object, name: str, such: str) -> str:
+    """Return a setting that is a text; Python may have given it as something else."""
+    if not isinstance(value, str):
+        raise UsageError(f"{name} {value!r}: expected a text such as {such}")
+    return value
+
+
+def _epsilon(text: str) -> float:
+    """Read the share of labels that may differ; without a percent sign it is no share."""
+    if not text.strip().endswith("%"):
+        number = re.fullmatch(r"\s*[0-9.]+\s*", text)
+        hint = f"; did you mean {text.strip()}%?" if number else ""
+        raise UsageError(
+            f"early_exit {text!r}: expected off, lossless or a share such as 0.5%{hint}"
+        )
+    return share_of(text, "early_exit")
 
 
 def read_toml(path: Path) -> dict[str, object]:

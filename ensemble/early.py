@@ -19,7 +19,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress, Rows, score
 from ensemble.exitplan import ENDS, SUMS, Stage, Way
 from ensemble.exits.course import Ends, run
-from ensemble.exits.pace import Pace
+from ensemble.exits.pace import Pace, cost_of
 from ensemble.images import Hashed
 from ensemble.shards import Shard, Wanted, decoded_ahead
 from ensemble.spec import DecodePolicy, Quarantined
@@ -60,13 +60,14 @@ class Engine:
 
 
 def calibrate(
-    engine: Engine, stages: Mapping[str, Stage], rows: Indices, partition: Partition
+    engine: Engine, way: Way, names: Sequence[str], rows: Indices, partition: Partition
 ) -> None:
     """Give some images every evaluation, and commit each one's scores, shard by shard.
 
     Args:
         engine: The image set, and what decodes it.
-        stages: The evaluations, by the head that keeps their scores.
+        way: The evaluations.
+        names: The head that keeps the scores of each of them.
         rows: The images that are calibrated, int64 (n,), ascending.
         partition: Of the calibrated images, with those heads.
 
@@ -76,16 +77,16 @@ def calibrate(
     """
     todo = _open(partition, engine)
     places = [rows[partition.rows(number)] for number in todo]
-    with _decoded(engine, list(stages.values()), places) as shards:
+    with _decoded(engine, way, places) as shards:
         for number, place, shard in zip(todo, places, shards, strict=True):
-            at, heads = _At(number, place, shard), {}
-            for name, stage in stages.items():
+            at, heads = _arrived(engine, way, number, place, shard), {}
+            for name, stage in zip(names, way.stages, strict=True):
                 engine.watch.tell("score", stage.job.name, number)
                 heads[name] = _scores(engine, stage, at, np.arange(len(place)))
-            good = _good(shard)
+            good = at.good(np.arange(len(place)))
             ids = [engine.images[row].source.id for row in place[good].tolist()]
             kept = {name: found[good].astype(np.float32) for name, found in heads.items()}
-            partition.commit(number, ids, kept, shard.lost())
+            partition.commit(number, ids, kept, at.lost())
             engine.odd.update(shard.warnings())
             engine.watch.tell("commit")
     partition.finish()
@@ -102,28 +103,29 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
         pace: Decides each shard's threshold.
 
     Returns:
-        How many evaluations were made.
+        How many evaluations were made; those that the store has do not count.
 
     Raises:
         ScoreError: a member failed, or gave NaN.
         StoreError: the disk refused a part.
     """
     todo = set(_open(partition, engine))
+    if done := len(partition.shards) - len(todo):
+        engine.progress.warn(f"going on: {done} of {len(partition.shards)} shards are done")
     rows = [np.arange(len(engine.images))[partition.rows(shard)] for shard in partition.shards]
     fresh = [np.setdiff1d(each, known.drawn, assume_unique=True) for each in rows]
     made = 0
-    with _decoded(engine, way.stages, [fresh[number] for number in sorted(todo)]) as shards:
+    with _decoded(engine, way, [fresh[number] for number in sorted(todo)]) as shards:
         for number in partition.shards:
             if number not in todo:
-                taken = _fresh_ends(engine, partition, number, known)
-                pace.note(len(fresh[number]), taken)
+                pace.skip(len(fresh[number]), _fresh_ends(engine, partition, number, known))
                 continue
             shard, threshold = next(shards), pace.threshold()
-            at = _At(number, fresh[number], shard)
+            at = _arrived(engine, way, number, fresh[number], shard)
             ends = _ends(engine, way, at, threshold)
-            good = _good(shard)
+            good = at.good(np.arange(len(fresh[number])))
             found = _picked(ends, good)
-            made += int(found.evaluations.sum())
+            made += round(cost_of(found.evaluations, way.paid))
             pace.note(len(good), found.evaluations)
             own = np.isin(known.rows, rows[number])
             parts = [
@@ -131,7 +133,7 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
                 (known.rows[own], _picked(known.ends, own), np.inf),
             ]
             mine = {engine.images[row].source.id for row in rows[number].tolist()}
-            lost = [*shard.lost(), *(q for q in known.lost if q.id in mine)]
+            lost = [*at.lost(), *(q for q in known.lost if q.id in mine)]
             _commit(engine, partition, number, parts, lost)
             engine.odd.update(shard.warnings())
             engine.watch.tell("commit")
@@ -152,11 +154,9 @@ def _open(partition: Partition, engine: Engine) -> list[int]:
 
 
 @contextmanager
-def _decoded(
-    engine: Engine, stages: Sequence[Stage], places: Sequence[Indices]
-) -> Iterator[Iterator[Shard]]:
+def _decoded(engine: Engine, way: Way, places: Sequence[Indices]) -> Iterator[Iterator[Shard]]:
     """Decode the images of each shard, at these places of the image set, ahead of its use."""
-    geometries = list(dict.fromkeys(stage.job.geometry for stage in stages))
+    geometries = list(dict.fromkeys(stage.job.geometry for stage in way.stages))
     wanted = [Wanted([engine.images[i] for i in rows.tolist()], geometries) for rows in places]
     pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="decode")
     try:
@@ -167,11 +167,33 @@ def _decoded(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _At:
-    """A shard at work: its number, the places of its images in the image set, and the pixels."""
+    """A shard at work: its number, the places of its images in the image set, and the pixels.
+
+    `missing` are the images of it that a stored member has no prediction of.
+    """
 
     number: int
     places: Indices
     shard: Shard
+    missing: Mapping[int, Quarantined]
+
+    def good(self, rows: Indices) -> NDArray[np.bool_]:
+        """Wait for rows, and tell which can be scored by every member."""
+        whole = np.array(self.shard.whole(rows), bool)
+        if self.missing:
+            whole &= ~np.isin(rows, list(self.missing))
+        return whole
+
+    def lost(self) -> list[Quarantined]:
+        """Return the images that cannot, and why."""
+        lost = {found.id: found for found in self.missing.values()}
+        return list(({lost.id: lost for lost in self.shard.lost()} | lost).values())
+
+
+def _arrived(engine: Engine, way: Way, number: int, places: Indices, shard: Shard) -> _At:
+    ids = [engine.images[place].source.id for place in places.tolist()] if way.missing else []
+    missing = {row: way.missing[name] for row, name in enumerate(ids) if name in way.missing}
+    return _At(number, places, shard, missing)
 
 
 def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
@@ -195,7 +217,7 @@ def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Pooled:
     """Return the scores of some rows of a shard, float64 (m, C); uniform where no pixels are."""
     classes = stage.job.partition.heads[stage.head]
     scores = np.full((len(rows), classes), 1 / classes)
-    good = np.array(at.shard.whole(rows), bool)
+    good = at.good(rows)
     if not good.any():
         return scores
     if stage.stored is not None:
@@ -204,14 +226,10 @@ def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Pooled:
     else:
         pixels = Turned(at.shard.pixels[stage.job.geometry], rows, stage.view)
         ids = [at.shard.images[row].source.id for row in rows.tolist()]
-        images = Rows(pixels, ids, lambda part: at.shard.whole(rows[part]))
+        images = Rows(pixels, ids, lambda part: at.good(rows[part]).tolist())
         found = score(stage.job, images, engine.progress, engine.batches)[stage.head]
     scores[good] = found
     return scores
-
-
-def _good(shard: Shard) -> NDArray[np.bool_]:
-    return np.array(shard.whole(np.arange(len(shard.images))), bool)
 
 
 def _picked(ends: Ends, rows: NDArray[np.bool_]) -> Ends:
@@ -242,7 +260,7 @@ def _commit(
         for _, ends, at in parts
     ]
     heads = {
-        SUMS: sums.transpose(1, 0, 2).reshape(len(rows), -1)[order],
+        SUMS: sums.transpose(1, 0, 2).reshape(len(rows), sums.shape[0] * sums.shape[2])[order],
         ENDS: np.concatenate(sheets).astype(np.float64)[order],
     }
     ids = [engine.images[row].source.id for row in rows[order].tolist()]

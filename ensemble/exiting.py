@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -17,9 +18,9 @@ from ensemble.card import Head
 from ensemble.config import Recipe, Saving
 from ensemble.early import Engine, Known, calibrate, leave
 from ensemble.errors import UsageError
-from ensemble.exitplan import ENDS, Cast, Plan, Way, cast_of, column_of, open_plan
+from ensemble.exitplan import ENDS, Cast, Plan, Way, calibrated_of, cast_of, column_of, open_plan
 from ensemble.exits.budget import Budget
-from ensemble.exits.certificate import Certificate, calibration_size, certify, draw
+from ensemble.exits.certificate import Certificate, certify, draw, least_size
 from ensemble.exits.course import Course, Ends, follow
 from ensemble.exits.pace import Deadline, Pace, Spending, Steady
 from ensemble.exits.rules import why_not
@@ -28,8 +29,8 @@ from ensemble.fingerprints import SHARD, shard_size_of
 from ensemble.images import Hashed
 from ensemble.paths import natural_key
 from ensemble.session import available_threads
-from ensemble.store import Label, Partition, hold, key_of, open_partition
-from ensemble.votes import Votes, hashes_of
+from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
+from ensemble.votes import Entry, Votes, hashes_of
 from ensemble.warmup import batch_size
 from ensemble.watch import read_watch
 from ensemble.weights import Weights
@@ -37,12 +38,11 @@ from ensemble.weights import Weights
 _SHARDS: Final = 2
 """How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
 
-_SAMPLE: Final = 300
-"""Images that a budget without a certificate is calibrated on."""
-
-_QUARTER: Final = 4
 _SMALLEST: Final = 256
 _CORRECTIONS: Final = 24
+_HORIZON: Final = 4
+"""Shards over which a budget of evaluations makes up for what was saved or overspent."""
+
 _RESERVE: Final = 0.02
 _RESERVE_SECONDS: Final = 1.0
 
@@ -113,90 +113,148 @@ def score(work: Work, progress: Progress) -> Exited:
         StoreError: the disk refused.
     """
     recipe, saving, images = work.recipe, work.saving, work.images
+    _check_calibration(saving, len(images))
     cast = cast_of(recipe, work.head, work.players, images)
-    stages = len(cast.evaluations(dict.fromkeys(cast.names, 1.0)))
-    calibrated = calibrated_of(saving, len(images), stages)
-    fingerprint = cast.fingerprint(saving, calibrated)
-    drawn = draw(sha256_json(fingerprint), len(images), calibrated)
-    sample = cast.sample([images[row] for row in drawn.tolist()])
-    watch = read_watch(os.environ)
-    with hold(recipe.store, [key_of(fingerprint), key_of(sample)], watch.pid):
+    fingerprint = cast.fingerprint(saving)
+    watch, size = read_watch(os.environ), _shard_size(work)
+    with ExitStack() as held:
+        held.enter_context(hold(recipe.store, [key_of(fingerprint)], watch.pid))
         partition = open_partition(
-            recipe.store, fingerprint, images=len(images), shard_size=_shard_size(work),
-            label=Label("labels", "early exit"),
+            recipe.store, fingerprint, images=len(images), shard_size=size,
+            label=Label(_title(recipe), "early exit"),
         )  # fmt: skip
-        plan = open_plan(partition, cast)
+        plan = open_plan(partition, cast, saving)
+        sample = None
+        drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
+        if plan.calibrated:
+            told = cast.sample(plan, [images[row] for row in drawn.tolist()])
+            held.enter_context(hold(recipe.store, [key_of(told)], watch.pid))
+            sample = open_partition(
+                recipe.store, told, images=plan.calibrated, shard_size=size,
+                label=Label("calibration", "early exit"),
+            )  # fmt: skip
         threads = recipe.threads or available_threads()
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
-        sizes = {
-            player.member.card.name: batch_size(
-                player, len(images), recipe.store, cast.in_graph(player)
-            )
-            for player in work.players
-        }
-        way = cast.way(plan, sizes)
-        progress.start(stages * _left(partition, calibrated), stages)
-        sampled = _sample(engine, way, plan, drawn, _opened(recipe, sample, calibrated))
-        pace, certificate = _pace(work, way, sampled)
+        way = cast.way(plan, _batch_sizes(work, cast))
+        progress.start(len(way.stages) * _left(partition, plan.calibrated), len(way.stages))
+        sampled = _sample(engine, way, plan, drawn, sample) if sample else None
+        certificate = _certificate(saving, sampled, len(images))
+        pace = _pace(work, way, sampled, certificate, size)
         if sampled is not None:
-            progress.warn(_expected(sampled.course, pace, len(images) - calibrated))
+            progress.warn(_expected(sampled, pace, len(images) - plan.calibrated))
         known = sampled.known if sampled else _nobody(way, work.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
-    kept = _Kept(partition, key_of(sample) if sampled else None, certificate, made, engine.odd)
+    kept = _Kept(partition, sample.key if sample else None, certificate, made, engine.odd)
     return _read(work, cast, plan, kept)
 
 
-def foreseen(work: Work) -> dict[str, int]:
-    """Return what is known before the work: evaluations an image at most, and calibrated images.
+def stored_entries(work: Work) -> list[Entry] | None:
+    """Return the members' own predictions where the store has all of them, else None.
+
+    Then every evaluation is there already, and no image need end early; unless an early exit of
+    these settings has begun, which goes on as it began.
 
     Raises:
         StoreError: a key.json of the store was edited.
     """
     cast = cast_of(work.recipe, work.head, work.players, work.images)
-    stages = len(cast.evaluations(dict.fromkeys(cast.names, 1.0)))
-    calibrated = calibrated_of(work.saving, len(work.images), stages)
-    return {"stages": stages, "calibrated": calibrated}
+    found = cast.whole()
+    begun = load_partition(work.recipe.store, key_of(cast.fingerprint(work.saving)))
+    if begun is not None or len(found) < len(cast.names):
+        return None
+    members = {player.member.card.name: player.member for player in work.players}
+    return [
+        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], work.head)
+        for name, m in members.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known before the work: evaluations an image at most, and what is done of it.
+
+    `calibrated` images get every evaluation, None where their cost is to decide; `views` are how
+    many evaluations a member is; `shards` those of the labels.
+    """
+
+    stages: int
+    calibrated: int | None
+    views: int
+    shards: int
+    shards_stored: int
+
+
+def foreseen(work: Work) -> Foreseen:
+    """Return what is known before the work; nothing is measured or written.
+
+    Raises:
+        StoreError: a key.json of the store was edited.
+    """
+    cast = cast_of(work.recipe, work.head, work.players, work.images)
+    fingerprint = cast.fingerprint(work.saving)
+    key, size = key_of(fingerprint), _shard_size(work)
+    partition = load_partition(work.recipe.store, key) or Partition(
+        work.recipe.store / "predictions" / key, key, fingerprint, len(work.images), size
+    )
+    done = sum(partition.committed(shard) for shard in partition.shards)
+    evaluations = cast.evaluations(dict.fromkeys(cast.names, 1.0))
+    timed = work.saving.seconds is not None and not work.saving.calibration
+    return Foreseen(
+        stages=len(evaluations),
+        calibrated=None if timed else calibrated_of(work.saving, len(work.images), evaluations),
+        views=len(cast.policy) if cast.apart else 1,
+        shards=len(partition.shards),
+        shards_stored=done,
+    )
+
+
+def _check_calibration(saving: Saving, images: int) -> None:
+    """Refuse a calibration that can certify nothing, whatever it finds."""
+    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
+        return
+    least = least_size(images, saving.epsilon, saving.confidence)
+    if saving.calibration < least:
+        raise UsageError(
+            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
+            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
+        )
+
+
+def _title(recipe: Recipe) -> str:
+    """Name the labels of an early exit for a person."""
+    budget = recipe.time_budget or (recipe.evals_per_image and f"{recipe.evals_per_image:g} evals")
+    parts = [recipe.early_exit] * (recipe.early_exit != "off") + [budget] * bool(budget)
+    return f"labels, {' in '.join(map(str, parts))}"
+
+
+def _batch_sizes(work: Work, cast: Cast) -> dict[str, int]:
+    count, store = len(work.images), work.recipe.store
+    return {
+        player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
+        for player in work.players
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sampled:
-    """The calibrated images: how they ended and went, and what it took: evaluations, seconds."""
+    """The calibrated images: how they ended, how they went, and what that took now.
+
+    `made` evaluations of `fresh` images, in `seconds`.
+    """
 
     known: Known
     course: Course
     made: int
+    fresh: int
     seconds: float
-
-
-def calibrated_of(saving: Saving, images: int, stages: int) -> int:
-    """Return how many of the images get every one of so many evaluations."""
-    if saving.rule == "lossless":
-        return 0
-    if saving.calibration:
-        return min(saving.calibration, images)
-    if saving.epsilon is not None:
-        return calibration_size(images, saving.epsilon, saving.confidence)
-    most = images // _QUARTER
-    if saving.evaluations is not None:  # the calibration is to take a quarter of the budget at most
-        most = min(most, math.floor(saving.evaluations * images / stages) // _QUARTER)
-    return max(1, min(_SAMPLE, most))
 
 
 def _shard_size(work: Work) -> int:
     """Return how many images a new shard has."""
     most = _SHARDS * SHARD
-    if work.saving.rule == "budget":  # which is corrected after each shard
-        most = min(most, max(_SMALLEST, len(work.images) // _CORRECTIONS))
+    if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
+        most = min(most, max(_SMALLEST, -(-len(work.images) // _CORRECTIONS)))
     return shard_size_of(work.recipe, [player.member for player in work.players], most)
-
-
-def _opened(recipe: Recipe, sample: Mapping[str, object], calibrated: int) -> Partition | None:
-    if not calibrated:
-        return None
-    return open_partition(
-        recipe.store, sample, images=calibrated, shard_size=max(calibrated, 1),
-        label=Label("calibration", "early exit"),
-    )  # fmt: skip
 
 
 def _left(partition: Partition, calibrated: int) -> int:
@@ -206,19 +264,14 @@ def _left(partition: Partition, calibrated: int) -> int:
     return sum(row.stop - row.start for row in rows) if rows else calibrated
 
 
-def _sample(
-    engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition | None
-) -> _Sampled | None:
-    """Give the drawn images every evaluation; None where no image is drawn."""
-    if partition is None:
-        return None
+def _sample(engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition) -> _Sampled:
+    """Give the drawn images every evaluation."""
     began = time.monotonic()
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
-    made = len(way.stages) * sum(
-        partition.rows(shard).stop - partition.rows(shard).start for shard in todo
-    )
+    rows = [partition.rows(shard) for shard in todo]
+    fresh = sum(row.stop - row.start for row in rows)
     names = [column_of(evaluation) for evaluation in plan.evaluations]
-    calibrate(engine, dict(zip(names, way.stages, strict=True)), drawn, partition)
+    calibrate(engine, way, names, drawn, partition)
     seconds = time.monotonic() - began
     held = [partition.read(name) for name in names]
     stack = np.stack([scores.probs for scores in held])
@@ -227,63 +280,72 @@ def _sample(
     for stage, probs in enumerate(stack):
         way.ledger.add(sums, stage, probs)
     place = {engine.images[row].source.id: row for row in drawn.tolist()}
-    rows = np.array([place[name] for name in held[0].ids], np.int64)
-    ends = Ends(course.labels[-1], np.full(len(rows), len(stack)), sums)
-    return _Sampled(Known(drawn, rows, ends, held[0].quarantined), course, made, seconds)
+    good = np.array([place[name] for name in held[0].ids], np.int64)
+    ends = Ends(course.labels[-1], np.full(len(good), len(stack)), sums)
+    known = Known(drawn, good, ends, held[0].quarantined)
+    return _Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
 
 
-def _pace(work: Work, way: Way, sampled: _Sampled | None) -> tuple[Pace, Certificate | None]:
-    """Return what decides the thresholds, and what is certified."""
-    saving, images = work.saving, len(work.images)
-    certificate = _certificate(saving, sampled.course if sampled else None, images)
-    if saving.rule != "budget" or sampled is None:
-        return Steady(certificate.bound if certificate else math.inf), certificate
-    drawn, stages = len(sampled.known.drawn), len(way.stages)
-    rest = images - drawn
-    if saving.evaluations is not None:
-        left = saving.evaluations * images - stages * drawn
-        if left < rest:
-            raise UsageError(
-                f"a budget of {saving.evaluations:g} evaluations an image is too small: "
-                f"{drawn} calibrated images take {stages} each, which leaves "
-                f"{left / max(rest, 1):.2f} for each of the others. Allow more, or give a smaller "
-                f"--calibration"
-            )
-        return Spending(sampled.course, np.ones(stages), Budget(left, rest)), certificate
-    return _deadline(work, way, sampled, rest), certificate
-
-
-def _certificate(saving: Saving, course: Course | None, images: int) -> Certificate | None:
+def _certificate(saving: Saving, sampled: _Sampled | None, images: int) -> Certificate | None:
     if saving.epsilon is None:
         return None
-    if course is None:
+    if sampled is None:
         return Certificate(images, 0, None, 0, saving.epsilon, saving.confidence, 1.0)
-    return certify(course, images, saving.epsilon, saving.confidence)
+    drawn = len(sampled.known.drawn)
+    return certify(sampled.course, images, saving.epsilon, saving.confidence, drawn=drawn)
 
 
-def _deadline(work: Work, way: Way, sampled: _Sampled, rest: int) -> Deadline:
-    """Return the pace of a time budget; a little of it is kept for the vote and the files."""
-    seconds = work.saving.seconds or 0.0
-    until = work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
-    done = way.costs.sum() * sampled.made / len(way.stages)
-    ratio = sampled.seconds / done if done else 1.0
-    left, least = until - time.monotonic(), float(way.costs[0]) * ratio * rest
-    if left < least:
+def _pace(
+    work: Work, way: Way, sampled: _Sampled | None, certificate: Certificate | None, size: int
+) -> Pace:
+    """Return what decides the thresholds: what is certified, and what a budget pays for."""
+    saving, images = work.saving, len(work.images)
+    limit = certificate.bound if certificate else math.inf
+    if saving.rule != "budget" or sampled is None:
+        return Steady(limit)
+    drawn, calibration = len(sampled.known.drawn), way.paid.sum()
+    rest = images - drawn
+    if saving.evaluations is None:
+        return _deadline(work, way, sampled, limit)
+    left = saving.evaluations * images - calibration * drawn
+    if left < rest * way.paid[0]:
+        least = (rest * way.paid[0] + calibration * drawn) / images
         raise UsageError(
-            f"a time budget of {seconds:.0f} s is too small: {max(left, 0):.0f} s are left for "
-            f"{rest} images, and one evaluation of each takes about {least:.0f} s"
+            f"a budget of {saving.evaluations:g} evaluations an image is too small: {drawn} of "
+            f"{images} images are calibrated with all {len(way.stages)}, and the others take one "
+            f"or more; give {math.ceil(100 * least) / 100:g} or more"
         )
-    return Deadline(sampled.course, way.costs, until, rest, ratio)
+    return Spending(sampled.course, way.paid, Budget(left, rest), limit, horizon=_HORIZON * size)
 
 
-def _expected(course: Course, pace: Pace, rest: int) -> str:
+def _deadline(work: Work, way: Way, sampled: _Sampled, limit: float) -> Deadline:
+    """Return the pace of a time budget; a little of it is kept for the vote and the files."""
+    seconds, rest = work.saving.seconds or 0.0, len(work.images) - len(sampled.known.drawn)
+    until = work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
+    done = float(way.costs.sum()) * sampled.fresh
+    ratio = sampled.seconds / done if done else 1.0
+    now, least = time.monotonic(), float(way.costs[0]) * ratio * rest
+    if until - now < least:
+        needed = (now - work.began + least + _RESERVE_SECONDS) / (1 - _RESERVE)
+        raise UsageError(
+            f"a time budget of {seconds:.0f} s is too small: one evaluation of each of the {rest} "
+            f"images that are left takes about {least:.1f} s, so give {math.ceil(1.1 * needed)}s "
+            f"or more; the calibration is kept"
+        )
+    return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
+
+
+def _expected(sampled: _Sampled, pace: Pace, rest: int) -> str:
     """Say beforehand what the run expects."""
-    stages, threshold = len(course.z), pace.threshold()
+    course, threshold = sampled.course, pace.threshold()
+    seen = course.z.shape[1]
+    if not seen or not rest:
+        return f"{len(sampled.known.drawn)} images got every evaluation, and {rest} are left"
     mean = course.evaluations(threshold).mean()
     differ = int(course.disagree(threshold).sum())
     return (
-        f"expecting {mean:.2f} of {stages} evaluations for each of {rest} images; so many would "
-        f"give another label to {differ} of the {course.z.shape[1]} that got all"
+        f"expecting {mean:.2f} of {len(course.z)} evaluations for each of {rest} images; so many "
+        f"would give another label to {differ} of the {seen} that got all"
     )
 
 
@@ -308,18 +370,21 @@ def _read(work: Work, cast: Cast, plan: Plan, kept: "_Kept") -> Exited:
         members=tuple(cast.records()),
         hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in work.players]),
     )
-    holds = _holds(kept.certificate, float(thresholds.min(initial=math.inf)))
+    least = float(thresholds.min(initial=math.inf))
+    certificate = kept.certificate
+    holds = certificate is not None and least >= certificate.bound
     mean = float(evaluations.mean()) if len(evaluations) else 0.0
-    stages = len(plan.evaluations)
+    took = f"{mean:.2f} of {len(plan.evaluations)} evaluations an image"
     record = {
         "rule": work.saving.rule,
         "key": kept.partition.key,
         "calibration": kept.sample,
-        "stages": stages,
+        "stored": dict(plan.stored),
+        "stages": len(plan.evaluations),
         "evaluations_per_image": mean,
-        "certificate": asdict(kept.certificate) if kept.certificate and holds else None,
+        "certificate": asdict(certificate) if certificate and holds else None,
         "task": work.head.task,
-        "words": _words(work, kept.certificate, holds=holds, mean=mean, stages=stages),
+        "words": f"{took}; {_words(certificate, holds=holds, least=least)}",
     }
     labels = scores.probs[:, 2:].astype(np.int64)
     return Exited(votes, labels, evaluations, record, kept.made, kept.odd)
@@ -336,23 +401,16 @@ class _Kept:
     odd: Mapping[str, int]
 
 
-def _holds(certificate: Certificate | None, least: float) -> bool:
-    """Tell whether a certificate covers a run whose least threshold is `least`."""
-    return certificate is not None and least >= certificate.bound
-
-
-def _words(
-    work: Work, certificate: Certificate | None, *, holds: bool, mean: float, stages: int
-) -> str:
-    """Say in words what was done, and what is certain about it."""
-    took = f"{mean:.2f} of {stages} evaluations an image"
-    if work.saving.rule == "lossless":
-        return f"{took}; every label is the full ensemble's"
+def _words(certificate: Certificate | None, *, holds: bool, least: float) -> str:
+    """Say what is certain about the labels; `least` is the smallest threshold that was used."""
+    uncertified = certificate is not None and certificate.threshold is None
+    if math.isinf(least):
+        return "every label is the full ensemble's" + (f" ({certificate})" if uncertified else "")
     if certificate is None:
-        return f"{took}; nothing is certified, for no share such as --early-exit 0.5% was asked for"
+        return "the budget decided, and nothing is certified: --early-exit 0.5% asks for that"
     if not holds:
         return (
-            f"{took}; the budget ended images earlier than a certificate for "
+            f"the budget ended images earlier than a certificate for "
             f"{100 * certificate.epsilon:.3g} % allows, so nothing is certified"
         )
-    return f"{took}; {certificate}"
+    return str(certificate)

@@ -1,8 +1,9 @@
 """What an early exit is made of: its evaluations, their order, and the keys of what it stores."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from ensemble.batches import Job
 from ensemble.card import Head
 from ensemble.config import Recipe, Saving
 from ensemble.errors import StoreError
+from ensemble.exits.certificate import calibration_size
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.order import Evaluation
 from ensemble.exits.plan import evaluations_of, ledger_of
@@ -21,7 +23,7 @@ from ensemble.files import publish_json, sha256_json
 from ensemble.fingerprints import ENGINE, fingerprint_of, image_set_of
 from ensemble.images import Hashed
 from ensemble.members import Member
-from ensemble.spec import Task, View, Voting
+from ensemble.spec import Quarantined, Task, View, Voting
 from ensemble.store import Partition, key_of, load_partition
 from ensemble.turns import apart
 from ensemble.weights import Weights
@@ -37,6 +39,9 @@ PLAN: Final = "plan.json"
 """Where a key of an early exit says in which order its evaluations are made."""
 
 _FREE: Final = 1e-9
+_QUARTER: Final = 4
+_SAMPLE: Final = 300
+"""Images that a budget is calibrated on where nothing is to be certified."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,27 +60,37 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """The evaluations in order, what is summed over them, and what each costs, (K,)."""
+    """The evaluations in order, what is summed over them, and what each costs, (K,).
+
+    `paid` (K,) is 1 for each evaluation that is made, and 0 where the store has it. `missing` are
+    the images that a stored member has no prediction of.
+    """
 
     stages: Sequence[Stage]
     ledger: Ledger
     costs: Vector
+    paid: Vector
+    missing: Mapping[str, Quarantined]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The evaluations in the order to make them, and how far a score moves with its batch.
+    """What an early exit goes by, found when its key is first opened and read back afterwards.
 
-    Both are measured when a key is first opened, and read back afterwards.
+    `evaluations` are in the order to make them, which depends on measured costs; `noise` is how
+    far a score moves with its batch; `calibrated` images get every evaluation; `stored` has the
+    keys of the members whose predictions were in the store already, by name.
     """
 
     evaluations: tuple[Evaluation, ...]
     noise: float
+    calibrated: int
+    stored: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cast:
-    """Who takes part: the members, the policy, and which of them the store knows whole already.
+    """Who takes part: the members, the policy, the vote and the images.
 
     `apart` tells that views are evaluated one by one, on the host.
     """
@@ -88,7 +103,6 @@ class Cast:
     apart: bool
     images: Sequence[Hashed]
     image_set: str
-    stored: Mapping[str, Partition]
 
     @property
     def names(self) -> list[str]:
@@ -103,27 +117,27 @@ class Cast:
             for c, sha256 in cards
         ]
 
-    def evaluations(self, costs: Mapping[str, float]) -> list[Evaluation]:
+    def evaluations(
+        self, costs: Mapping[str, float], stored: Collection[str] = ()
+    ) -> list[Evaluation]:
         """Return the evaluations in order, by what one of each member costs.
 
-        A member that the store knows costs nothing, and is one evaluation with all its views.
+        A member that the store knows costs next to nothing, and is one evaluation with all views.
         """
         cards = [player.member.card for player in self.players]
         count = len(self.policy) if self.apart else 1
-        free = dict.fromkeys(self.stored, min(costs.values()) * _FREE)
+        free = dict.fromkeys(stored, min(costs.values()) * _FREE)
         found = evaluations_of(
             [(card.name, card.family) for card in cards],
             self.weights.families,
             {**costs, **free},
             count,
         )
-        return [self._whole(e, count) for e in found if e.member not in self.stored or not e.view]
-
-    def _whole(self, evaluation: Evaluation, views: int) -> Evaluation:
-        if evaluation.member not in self.stored:
-            return evaluation
-        e = evaluation
-        return Evaluation(e.member, e.family, 0, e.weight * views, e.cost)
+        return [
+            replace(e, weight=e.weight * count) if e.member in stored else e
+            for e in found
+            if e.member not in stored or not e.view
+        ]
 
     def ledger(self, plan: Plan) -> Ledger:
         """Return the ledger of the vote."""
@@ -132,19 +146,16 @@ class Cast:
             self.recipe.voting, self.weights, plan, classes=len(head.classes), task=head.task
         )
 
-    def fingerprint(self, saving: Saving, calibrated: int) -> dict[str, object]:
-        """Return what decides how images end, but for the order and the noise, which the key keeps.
-
-        `calibrated` images get every evaluation.
-        """
-        bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0)
+    def fingerprint(self, saving: Saving) -> dict[str, object]:
+        """Return what decides how images end, but for the plan, which is kept beside it."""
+        bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
         classes = len(self.head.classes)
         width = self.ledger(bare).depth * classes
         labels = classes if self.head.task == "multilabel" else 1
         ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
         return {
             **self._common(),
-            "early_exit": {**asdict(saving), "calibration": calibrated},
+            "early_exit": asdict(saving),
             "voting": self.recipe.voting,
             "weights": {
                 "families": dict(self.weights.families),
@@ -159,10 +170,9 @@ class Cast:
             ],
         }
 
-    def sample(self, drawn: Sequence[Hashed]) -> dict[str, object]:
+    def sample(self, plan: Plan, drawn: Sequence[Hashed]) -> dict[str, object]:
         """Return what decides the scores of the images that are drawn for the calibration."""
-        evaluations = self.evaluations(dict.fromkeys(self.names, 1.0))
-        names = sorted(column_of(e) for e in evaluations)
+        names = sorted(column_of(e) for e in plan.evaluations)
         return {
             **self._common(),
             "images": image_set_of(drawn),
@@ -176,7 +186,6 @@ class Cast:
             "members": sorted(
                 [p.member.card.family, p.member.card.name, self.key(p)] for p in self.players
             ),
-            "stored": sorted(self.stored),
             "apart": self.apart,
             "head": self.head.name,
             "views": [[asdict(op) for op in view.ops] for view in self.policy],
@@ -195,17 +204,23 @@ class Cast:
     def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
         players = {p.member.card.name: p for p in self.players}
-        stored = {name: self._table(partition) for name, partition in self.stored.items()}
+        tables = {name: self._table(self._held(key)) for name, key in plan.stored.items()}
         stages = [
             Stage(
                 self._job(players[e.member], sizes[e.member]),
                 self.head.name,
-                self.policy[e.view] if self.apart and e.member not in stored else views.IDENTITY,
-                stored.get(e.member),
+                self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
+                tables[e.member][0] if e.member in tables else None,
             )
             for e in plan.evaluations
         ]
-        return Way(stages, self.ledger(plan), np.array([e.cost for e in plan.evaluations]))
+        return Way(
+            stages=stages,
+            ledger=self.ledger(plan),
+            costs=np.array([e.cost for e in plan.evaluations]),
+            paid=np.array([float(stage.stored is None) for stage in stages]),
+            missing={name: lost for _, found in tables.values() for name, lost in found.items()},
+        )
 
     def _plain(self, player: lineup.Player) -> dict[str, object]:
         provider = player.scorer.provider
@@ -223,37 +238,44 @@ class Cast:
             player.scorer.lanes,
         )  # fmt: skip
 
-    def _table(self, partition: Partition) -> Probs:
-        """Return stored predictions in the order of the image set; NaN where there are none."""
+    def whole(self) -> dict[str, Partition]:
+        """Return the members whose own predictions the store has, all of them, by name."""
+        found = {}
+        for player in self.players:
+            partition = load_partition(self.recipe.store, self.key(player))
+            if partition is not None and all(partition.committed(s) for s in partition.shards):
+                found[player.member.card.name] = partition
+        return found
+
+    def _held(self, key: str) -> Partition:
+        partition = load_partition(self.recipe.store, key)
+        if partition is None or not partition.complete():
+            raise StoreError(
+                f"the store no longer holds the predictions {key}, which this early exit began "
+                f"with; make them again without early exit, or name another --store"
+            )
+        return partition
+
+    def _table(self, partition: Partition) -> tuple[Probs, Mapping[str, Quarantined]]:
+        """Return stored predictions in the order of the image set, and which images lack one."""
         scores = partition.read(self.head.name)
         place = {image.source.id: row for row, image in enumerate(self.images)}
-        table: NDArray[np.float32] = np.full(
-            (len(self.images), len(self.head.classes)), np.nan, np.float32
-        )
+        shape = (len(self.images), len(self.head.classes))
+        table: NDArray[np.float32] = np.full(shape, np.nan, np.float32)
         table[[place[name] for name in scores.ids]] = scores.probs
-        return table
+        return table, {lost.id: lost for lost in scores.quarantined}
 
 
 def cast_of(
     recipe: Recipe, head: Head, players: Sequence[lineup.Player], images: Sequence[Hashed]
 ) -> Cast:
-    """Gather who takes part.
-
-    Raises:
-        StoreError: a key.json of the store was edited.
-    """
+    """Gather who takes part."""
     policy = lineup.read_policy(recipe.tta)
     families = {p.member.card.family for p in players}
     weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
     image_set = image_set_of(images)
     separate = host_views(recipe, policy, [p.member for p in players])
-    bare = Cast(recipe, head, weights, players, policy, separate, images, image_set, {})
-    stored = {}
-    for player in players:
-        partition = load_partition(recipe.store, bare.key(player))
-        if partition is not None and all(partition.committed(s) for s in partition.shards):
-            stored[player.member.card.name] = partition
-    return Cast(recipe, head, weights, players, policy, separate, images, image_set, stored)
+    return Cast(recipe, head, weights, players, policy, separate, images, image_set)
 
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
@@ -271,21 +293,51 @@ def column_of(evaluation: Evaluation) -> str:
     return f"{evaluation.member}/{evaluation.view}"
 
 
-def open_plan(partition: Partition, cast: Cast) -> Plan:
-    """Return the plan of a key; measure it where the key is new.
+def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
+    """Return the plan of a key; make it where the key is new.
 
     Raises:
-        StoreError: the plan was edited, or the disk refused.
+        StoreError: the plan was edited, or is gone and parts are there; or the disk refused.
     """
     path = partition.folder / PLAN
-    if not path.exists():
-        costs = _costs(cast.players)
-        noise = max(lineup.batch_noise(player) for player in cast.players)
-        plan = Plan(tuple(cast.evaluations(costs)), noise)
-        record = asdict(plan)
-        publish_json(path, {**record, "check": sha256_json(record)})
-        return plan
-    return read_plan(partition)
+    if path.exists() or any(partition.begun(shard) for shard in partition.shards):
+        return read_plan(partition)
+    stored = {name: held.key for name, held in cast.whole().items()}
+    evaluations = cast.evaluations(_costs(cast.players), stored)
+    plan = Plan(
+        evaluations=tuple(evaluations),
+        noise=max(lineup.batch_noise(player) for player in cast.players),
+        calibrated=calibrated_of(saving, len(cast.images), evaluations),
+        stored=stored,
+    )
+    record = asdict(plan)
+    publish_json(path, {**record, "check": sha256_json(record)})
+    return plan
+
+
+def calibrated_of(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> int:
+    """Return how many of the images get every evaluation.
+
+    As few as can certify; where that takes over half of a budget, or nothing is to be certified, a
+    few hundred, and a quarter of the budget at most.
+    """
+    if saving.rule == "lossless":
+        return 0
+    if saving.calibration:
+        return min(saving.calibration, images)
+    wanted = 0
+    if saving.epsilon is not None:
+        wanted = calibration_size(images, saving.epsilon, saving.confidence)
+    if saving.rule == "certified":
+        return wanted
+    affordable = images
+    if saving.evaluations is not None:
+        affordable = math.floor(saving.evaluations * images / len(evaluations))
+    elif saving.seconds is not None:
+        affordable = math.floor(saving.seconds / sum(e.cost for e in evaluations))
+    if wanted and wanted <= affordable // 2:
+        return wanted
+    return max(1, min(_SAMPLE, images // _QUARTER, affordable // _QUARTER))
 
 
 def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
@@ -312,7 +364,7 @@ def read_plan(partition: Partition) -> Plan:
         check = record.pop("check")
         if check == sha256_json(record):
             evaluations = tuple(Evaluation(**e) for e in record["evaluations"])
-            return Plan(evaluations, record["noise"])
+            return Plan(evaluations, record["noise"], record["calibrated"], record["stored"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} cannot be read; delete {partition.folder}") from error
     raise StoreError(f"{path} was edited; delete {partition.folder}")

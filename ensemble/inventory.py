@@ -154,6 +154,7 @@ def _keys_of_run(path: Path) -> list[str]:
         record = json.loads(path.read_bytes())
         keys = [str(member["key"]) for member in record["members"] if member["key"]]
         exits = record.get("early_exit") or {}
+        keys += map(str, exits.get("stored", {}).values())
         keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
         return list(dict.fromkeys(keys))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ensemble import exiting, lineup, publish, runs, scoring
@@ -63,6 +63,11 @@ def _run_exits(
     """Score with early exit, and write the submission; `began` by the calendar and the clock."""
     head = ready.players[0].member.card.head(recipe.head)
     work = exiting.Work(recipe, saving, head, ready.players, ready.images, began[1])
+    if (entries := exiting.stored_entries(work)) is not None:
+        progress.warn("every prediction is in the store already, so no image ends early")
+        facts = {**_facts(recipe, ready, began[0]), "evaluations": 0}
+        poll = Poll(votes_of(entries), ready.sample, facts)
+        return publish.publish(recipe, ready.out, poll, progress)
     exited = exiting.score(work, progress)
     facts = {
         **_facts(recipe, ready, began[0]),
@@ -88,8 +93,8 @@ def _facts(recipe: Recipe, ready: "_Ready", began: float) -> dict[str, object]:
 class Plan:
     """What a run would do: where it would write, over how many images, and each member's work.
 
-    `free` are the bytes that the store's disk has left. `early_exit` tells how many evaluations an
-    image takes at most, and how many images are calibrated; None where every image takes all.
+    `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
+    beforehand; None where every image gets every evaluation.
     """
 
     out: Path
@@ -98,7 +103,7 @@ class Plan:
     skipped: Mapping[str, int]
     members: tuple[Planned, ...]
     free: int
-    early_exit: Mapping[str, int] | None
+    early_exit: exiting.Foreseen | None
 
 
 def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
@@ -109,19 +114,24 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     Raises:
         EnsembleError: as for `run`.
     """
-    ready = _preflight(recipe, progress or Quiet(), dry=True)
+    ready = _preflight(recipe, progress or Quiet())
     saving, head = saving_of(recipe), ready.players[0].member.card.head(recipe.head)
     exits = None
+    planned = scoring.plan(recipe, ready.players, ready.images)
     if saving is not None:
         exits = exiting.foreseen(
             exiting.Work(recipe, saving, head, ready.players, ready.images, 0.0)
         )
+        planned = [
+            replace(p, evaluations=p.evaluations * exits.views, seconds=p.seconds * exits.views)
+            for p in planned
+        ]
     return Plan(
         out=ready.out,
         images=len(ready.images),
         unreadable=sum(not image.sha256 for image in ready.images),
         skipped=dict(ready.skipped),
-        members=tuple(scoring.plan(recipe, ready.players, ready.images)),
+        members=tuple(planned),
         free=free_bytes(recipe.store),
         early_exit=exits,
     )
@@ -138,13 +148,12 @@ class _Ready:
     sample: Sample
 
 
-def _preflight(recipe: Recipe, progress: Progress, *, dry: bool = False) -> _Ready:
-    """Do all that comes before the work; a `dry` one has every view in the members' graphs."""
+def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     check_recipe(recipe)
     check_device(recipe.device)
     out = runs.claim(recipe)
     saving = saving_of(recipe)
-    players = line_up(recipe, progress, exits=saving is not None and not dry)
+    players = line_up(recipe, progress, exits=saving is not None)
     head = players[0].member.card.head(recipe.head)
     images, skipped = find_images(recipe, progress)
     sample = publish.sample_for(recipe, head, [image.source.id for image in images])

@@ -164,7 +164,7 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
     fused, head = count.fused, poll.votes.head
     columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
     if poll.decided:
-        columns = {} if count.labels else {"labels": fused.probs}
+        columns = {} if head.task == "classification" else {"labels": fused.probs}
     metadata = {
         "classes": list(head.classes),
         "head": head.name,

@@ -198,6 +198,8 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices,
         with pq.ParquetFile(path) as file:  # read_table would import pandas
             table = file.read()
         names = table.column_names
+        if not table.num_rows:
+            return [], np.empty((0, 1), np.int64), np.empty(0, np.int64)
         if "label" in names:
             number = {name: row for row, name in enumerate(classes)}
             texts = table.column("label").to_pylist()

@@ -2,21 +2,27 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 from commands import finish, start
 from conftest import ensemble, save_images, save_member, toy_card, toy_model
 from onnx import numpy_helper
 
-from ensemble import api, exiting, inventory, lineup
+from ensemble import api, inventory, lineup
 from ensemble.config import Recipe, saving_of
-from ensemble.errors import ScoreError, UsageError
+from ensemble.errors import ScoreError, StoreError, UsageError
+from ensemble.exitplan import calibrated_of
+from ensemble.exits.order import Evaluation
+from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
+from ensemble.spec import Quarantined
 from ensemble.weights import Decision, Weights
 
 COUNT = 60
@@ -115,11 +121,11 @@ def test_a_certificate_stands_in_run_json_and_holds(
     assert found["epsilon"] == 0.05
     assert found["calibrated"] == 50
     assert found["threshold"] is not None
-    assert record(early)["evaluations_per_image"] < 11
+    assert record(early)["evaluations_per_image"] < 12
     differ = sum(a != b for a, b in zip(early.labels, full.labels, strict=True))
     assert differ <= 15
     assert "with 95 % confidence" in record(early)["words"]
-    assert not api.verify_exit("early").faults
+    assert not api.verify_exit(early).faults
 
 
 def test_where_nothing_certifies_only_the_lossless_rule_ends_images(
@@ -151,7 +157,7 @@ def test_a_budget_of_evaluations_is_kept(sharp: list[Path], tmp_path: Path) -> N
 
 
 def test_a_budget_too_small_for_its_calibration_is_refused(sharp: list[Path], many: Path) -> None:
-    with pytest.raises(UsageError, match="smaller --calibration"):
+    with pytest.raises(UsageError, match="give 3.75 or more"):
         submit(sharp, many, "early", evals_per_image=2, calibration=15)
 
 
@@ -164,7 +170,7 @@ def test_a_time_budget_that_is_long_costs_no_label(sharp: list[Path], many: Path
 def test_a_time_budget_too_short_is_refused_with_what_it_takes(
     sharp: list[Path], many: Path
 ) -> None:
-    with pytest.raises(UsageError, match="one evaluation of each takes about"):
+    with pytest.raises(UsageError, match="so give 2s or more"):
         submit(sharp, many, "early", time_budget="1s")
 
 
@@ -182,14 +188,17 @@ def test_shards_threads_and_batches_change_no_label(sharp: list[Path], many: Pat
 def test_stored_predictions_are_used_and_cost_nothing(sharp: list[Path], many: Path) -> None:
     full = submit(sharp, many, "full")
     early = submit(sharp, many, "early", early_exit="lossless")
-    assert early.record["evaluations"] != 0
     assert early.labels == full.labels
-    assert record(early)["stages"] == 6, "a stored member is one evaluation with all its views"
+    assert early.record["evaluations"] == 0
+    assert "early_exit" not in early.record, "every evaluation is there already"
     some = submit(sharp[:2], many, "some", store="other")
     assert some.record["evaluations"] == 120
     mixed = submit(sharp, many, "mixed", store="other", early_exit="lossless")
     assert mixed.labels == full.labels
-    assert record(mixed)["stages"] == 2 + 8
+    assert record(mixed)["stages"] == 2 + 8, "a stored member is one evaluation with all its views"
+    assert len(record(mixed)["stored"]) == 2
+    paid = mixed.evaluations.sum() if mixed.evaluations is not None else 0
+    assert 0 < mixed.record["evaluations"] < paid  # type: ignore[operator]
 
 
 def test_broken_images_are_quarantined_also_in_the_calibration(
@@ -223,7 +232,13 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
         ({"early_exit": "lossless", "output": "probs"}, "probabilities change"),
         ({"early_exit": "0.5%", "output": "probs"}, "probabilities change"),
         ({"early_exit": "lossless", "voting": "geometric"}, "certified exit"),
-        ({"early_exit": "soon"}, "early_exit 'soon'"),
+        ({"early_exit": "soon"}, "off, lossless or a share"),
+        ({"early_exit": "0.5"}, "did you mean 0.5%"),
+        ({"early_exit": 0.05}, "expected a text"),
+        ({"evals_per_image": "6"}, "is a number"),
+        ({"time_budget": 30}, "expected a text"),
+        ({"early_exit": "1%", "confidence": "5%"}, "50% or more"),
+        ({"early_exit": "1%", "calibration": 2}, "can certify nothing"),
         ({"early_exit": "100%"}, "less than 100%"),
         ({"early_exit": "1%", "confidence": "sure"}, "confidence 'sure'"),
         ({"time_budget": "tomorrow"}, "2h30m"),
@@ -238,7 +253,99 @@ def test_what_has_no_meaning_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         submit(sharp, many, "early", **how)
-    assert not Path(".ensemble").exists()
+    assert not Path(".ensemble/predictions").exists()
+
+
+def broken(folder: Path, numbers: range) -> None:
+    for number in numbers:
+        (folder / f"img{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+
+
+@pytest.mark.parametrize("how", [{"early_exit": "lossless"}, {"early_exit": "20%"},
+                                 {"evals_per_image": 3}, {"time_budget": "1h"}])  # fmt: skip
+@pytest.mark.parametrize("numbers", [range(1, 11), range(1, COUNT + 1)])
+def test_a_shard_of_broken_images_is_quarantined(
+    sharp: list[Path], many: Path, how: dict[str, Any], numbers: range
+) -> None:
+    broken(many, numbers)
+    early = submit(sharp[:3], many, "early", shard_size=10, **how)
+    assert len(early.quarantined) == len(numbers)
+    assert len(early.ids) == COUNT - len(numbers)
+    assert not api.verify_exit("early").faults
+
+
+def test_an_image_that_a_stored_member_lacks_is_quarantined(sharp: list[Path], many: Path) -> None:
+    good = (many / "img7.png").read_bytes()
+    broken(many, range(7, 8))
+    submit(sharp[:2], many, "some")
+    partitions = list(Path(".ensemble/predictions").iterdir())
+    (many / "img7.png").write_bytes(good)
+    submit(sharp[:2], many, "again")
+    for folder in set(Path(".ensemble/predictions").iterdir()) - set(partitions):
+        mark = next(folder.glob("part-*.json"))
+        kept = json.loads(mark.read_text())
+        table = pq.read_table(mark.with_suffix(".parquet"))
+        left = table.filter(pa.compute.not_equal(table["id"], "img7"))
+        pq.write_table(left, mark.with_suffix(".parquet"))
+        lost = Quarantined("img7", "img7.png", "decode", "crash", "it crashed then", "ab", 1)
+        kept |= {"rows": COUNT - 1, "quarantined": [asdict(lost)], "check": None}
+        kept["sha256"] = sha256_file(mark.with_suffix(".parquet"))
+        del kept["check"]
+        mark.write_text(json.dumps({**kept, "check": sha256_json(kept)}))
+    early = submit(sharp, many, "early", early_exit="lossless")
+    assert [q.id for q in early.quarantined] == ["img7"]
+    assert not api.verify_exit("early").faults
+
+
+def test_a_broken_calibrated_image_voids_no_certificate(sharp: list[Path], tmp_path: Path) -> None:
+    images = save_images(tmp_path / "lots", 300, seed=4)
+    broken(images, range(1, 301, 9))
+    early = submit(sharp, images, "early", early_exit="5%")
+    assert record(early)["certificate"]["calibrated"] == 50
+    assert record(early)["certificate"]["threshold"] is not None
+    assert not api.verify_exit("early").faults
+
+
+def test_a_budget_is_kept_also_where_nothing_can_be_certified(
+    sharp: list[Path], many: Path
+) -> None:
+    early = submit(sharp, many, "early", early_exit="0.5%", evals_per_image=4, shard_size=8)
+    assert record(early)["evaluations_per_image"] == pytest.approx(4, abs=0.6)
+    assert record(early)["certificate"] is None
+    assert "nothing is certified" in record(early)["words"]
+
+
+def test_a_budget_that_pays_for_more_than_the_certificate_needs_is_no_spending(
+    sharp: list[Path], tmp_path: Path
+) -> None:
+    images = save_images(tmp_path / "lots", 300, seed=4)
+    alone = submit(sharp, images, "alone", early_exit="5%", store="s1")
+    beside = submit(sharp, images, "beside", early_exit="5%", evals_per_image=11, store="s2")
+    assert record(beside)["certificate"] is not None
+    assert record(beside)["evaluations_per_image"] < 11
+    assert record(alone)["certificate"]["threshold"] is not None
+
+
+def test_the_same_command_after_a_full_run_gives_the_same_labels(
+    sharp: list[Path], many: Path
+) -> None:
+    first = submit(sharp, many, "first", early_exit="20%")
+    submit(sharp, many, "full")
+    again = submit(sharp, many, "first", early_exit="20%")
+    assert again.labels == first.labels
+    assert record(again) == record(first)
+
+
+def test_parts_without_their_plan_are_not_read_by_another(sharp: list[Path], many: Path) -> None:
+    first = submit(sharp, many, "first", early_exit="lossless")
+    Path(".ensemble/predictions", record(first)["key"], "plan.json").unlink()
+    with pytest.raises(StoreError, match="plan.json cannot be read"):
+        submit(sharp, many, "first", early_exit="lossless")
+
+
+def test_a_run_without_calibration_leaves_no_other_key(sharp: list[Path], many: Path) -> None:
+    submit(sharp, many, "early", early_exit="lossless")
+    assert len(list(Path(".ensemble/predictions").iterdir())) == 1
 
 
 def test_a_member_that_gives_nan_fails_the_run(sharp: list[Path], many: Path) -> None:
@@ -303,7 +410,9 @@ def test_a_dry_run_tells_how_many_images_are_calibrated_and_writes_nothing(
 ) -> None:
     args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu"]
     assert ensemble(*args, "--early-exit", "20%", "--dry-run") == 0
-    assert "early exit: 12 images get all 12 evaluations" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "early exit: 12 images get all 12 evaluations" in said
+    assert "ant-f0: 120 evaluations" in said
     assert not Path(".ensemble").exists()
 
 
@@ -324,6 +433,9 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
         ("0.5%", {}, 100, 20, 0),
         ("off", {"time_budget": "1h"}, 10_000, 20, 300),
         ("off", {"evals_per_image": 2}, 1000, 20, 25),
+        ("0.5%", {"evals_per_image": 2}, 10_000, 20, 250),
+        ("0.5%", {"evals_per_image": 4}, 10_000, 20, 570),
+        ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 151),
         ("off", {"time_budget": "1h"}, 3, 20, 1),
     ],
 )
@@ -332,7 +444,8 @@ def test_as_few_images_are_calibrated_as_will_do(
 ) -> None:
     saving = saving_of(Recipe((), (), early_exit=early_exit, **budget))
     assert saving is not None
-    assert exiting.calibrated_of(saving, images, stages) == expected
+    evaluations = [Evaluation(str(n), "ant", 0, 1.0, 0.001) for n in range(stages)]
+    assert calibrated_of(saving, images, evaluations) == expected
 
 
 def tampered(folder: str, column: str) -> None:
@@ -359,6 +472,15 @@ def test_a_label_that_was_changed_is_found(
     assert "1 rows have another" in capsys.readouterr().err
 
 
+def test_exits_that_were_too_early_for_the_rule_are_found(sharp: list[Path], many: Path) -> None:
+    submit(sharp, many, "early", early_exit="lossless")
+    submit(sharp, many, "bold", evals_per_image=2, store="bold")
+    record = json.loads(Path("bold/run.json").read_text())
+    record["early_exit"]["rule"] = "lossless"
+    Path("bold/run.json").write_text(json.dumps(record))
+    assert "which is all that lossless allows" in api.verify_exit("bold").faults[0]
+
+
 def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -> None:
     submit(sharp, many, "early", early_exit="lossless")
     with Path("early/submission.csv").open("a") as stream:
@@ -369,7 +491,7 @@ def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -
 def test_a_run_whose_store_is_gone_cannot_be_checked(sharp: list[Path], many: Path) -> None:
     submit(sharp, many, "early", early_exit="lossless")
     shutil.rmtree(".ensemble")
-    with pytest.raises(UsageError, match="no longer holds"):
+    with pytest.raises(UsageError, match="does not hold"):
         api.verify_exit("early")
 
 

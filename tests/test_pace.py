@@ -58,7 +58,7 @@ class Clock:
 def ran(seconds: float, per_unit: float, overhead: float, shard: int = 50) -> float:
     """Run 1000 images against a deadline, each evaluation taking its time; return when it ends."""
     clock, seen = Clock(), course()
-    pace = Deadline(seen, ONES, seconds, 1000, per_unit / 3, clock)
+    pace = Deadline(seen, ONES, seconds, 1000, per_unit / 3, clock=clock)
     for start in range(0, 1000, shard):
         threshold = pace.threshold()
         taken = seen.evaluations(threshold)[np.arange(start, start + shard) % 400]
@@ -76,8 +76,30 @@ def test_a_run_ends_in_time_though_its_speed_was_guessed_wrong(
     assert 0.7 * share * full < ran(share * full, 0.01, overhead) <= 1.02 * share * full
 
 
+def test_shards_of_an_earlier_run_say_nothing_of_the_speed() -> None:
+    clock = Clock()
+    pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock=clock)
+    before = pace.threshold()
+    pace.skip(500, np.full(500, 9))
+    assert (pace.ratio, pace.images) == (0.01, 500)
+    assert pace.threshold() >= before
+
+
+def test_what_is_certified_costs_no_more_though_the_budget_would_pay() -> None:
+    assert Spending(course(), ONES, Budget(900.0, 100), limit=1.0).threshold() == 1.0
+    assert Deadline(course(), ONES, 1e9, 100, 0.01, limit=1.0).threshold() == 1.0
+
+
+def test_a_last_small_shard_does_not_pay_for_all_that_was_overspent() -> None:
+    strict = Spending(course(), ONES, Budget(404.0, 101))
+    kind = Spending(course(), ONES, Budget(404.0, 101), horizon=100)
+    for pace in (strict, kind):
+        pace.note(100, np.full(100, 4) + (np.arange(100) < 20))
+    assert strict.threshold() < kind.threshold()
+
+
 def test_a_deadline_that_is_past_leaves_one_evaluation_an_image() -> None:
     clock = Clock()
-    pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock)
+    pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock=clock)
     clock.now = 11.0
     assert pace.threshold() == 0

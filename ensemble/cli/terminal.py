@@ -292,9 +292,11 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
             f"{member['provider']}"
         )
     if exits := plan.get("early_exit"):
+        some = "a few" if exits["calibrated"] is None else exits["calibrated"]
         click.echo(
-            f"early exit: {exits['calibrated']} images get all {exits['stages']} evaluations, the "
-            f"others as few as will do; what is said of the members is for all of them"
+            f"early exit: {some} images get all {exits['stages']} evaluations, the others as few "
+            f"as will do; the members' are those of all images; {exits['shards_stored']} of "
+            f"{exits['shards']} shards in the store"
         )
     needed = sum(member["bytes"] for member in plan["members"])
     click.echo(f"the store needs about {_size(needed)}; {_size(plan['free'])} are free")
@@ -318,8 +320,9 @@ def say_audit(found: "Audit") -> None:
     for fault in found.faults:
         click.secho(fault, fg="red", err=True)
     how = "wrong" if found.faults else "every exit was allowed, and every label is that of its sums"
-    mean = f"{found.evaluations_per_image:.2f} evaluations an image"
-    click.echo(f"{found.rows} rows, {mean}: {how}")
+    click.echo(f"{found.rows} rows: {how}")
+    if not found.faults:
+        click.echo(found.words)
 
 
 def say_held(held: "Sequence[Held]") -> None:

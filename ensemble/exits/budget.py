@@ -1,5 +1,6 @@
 """A given cost, spent on the images that need it: the smallest z gets the next evaluation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,14 +30,17 @@ class Budget:
 
 def mean_cost(course: Course, costs: Vector, threshold: float) -> float:
     """Return what an image costs on average with a threshold; `costs` (K,) are those in order."""
-    return float(np.cumsum(costs)[course.evaluations(threshold) - 1].mean())
+    taken = np.cumsum(costs)[course.evaluations(threshold) - 1]
+    return float(taken.mean()) if len(taken) else 0.0
 
 
-def threshold_for(course: Course, costs: Vector, per_image: float) -> float:
+def threshold_for(
+    course: Course, costs: Vector, per_image: float, grid: Sequence[float] = ()
+) -> float:
     """Return the most careful threshold whose mean cost is at most `per_image`.
 
-    A smaller threshold never costs more, so the values of z are searched by halving. Infinite
-    where the lossless rule is cheap enough.
+    A smaller threshold never costs more, so they are searched by halving: those of `grid`, or where
+    there is none the values of z. Infinite where the lossless rule is cheap enough.
 
     Raises:
         UsageError: even one evaluation an image costs more.
@@ -46,7 +50,7 @@ def threshold_for(course: Course, costs: Vector, per_image: float) -> float:
             f"the budget allows {per_image:.4g} an image, and the first evaluation alone costs "
             f"{costs[0]:.4g}"
         )
-    tries = np.unique(np.append(course.z, [0.0, np.inf]))
+    tries = np.unique(np.append(grid if len(grid) else course.z, [0.0, np.inf]))
     low, high = 0, len(tries) - 1
     while low < high:
         middle = (low + high + 1) // 2

@@ -57,9 +57,11 @@ class Certificate:
     def __str__(self) -> str:
         calibration = f"{self.calibrated} of {self.images} images"
         if self.threshold is None:
+            least = least_size(self.images, self.epsilon, self.confidence)
+            hint = f" (--calibration {least} or more may)" if self.calibrated < least else ""
             return (
                 f"no early exit within {100 * self.epsilon:.3g} % of the labels could be certified "
-                f"on {calibration}; images ended by the lossless rule only"
+                f"on {calibration}{hint}"
             )
         most = allowed(self.epsilon, self.images)
         return (
@@ -99,10 +101,18 @@ def calibration_size(images: int, epsilon: float, confidence: float) -> int:
     Raises:
         UsageError: epsilon or confidence does not lie between 0 and 1.
     """
+    least = least_size(images, epsilon, confidence)
+    return least if least <= images // _LARGEST_SHARE else 0
+
+
+def least_size(images: int, epsilon: float, confidence: float) -> int:
+    """Return the least n_cal that certifies with no disagreement, of all images if need be.
+
+    Raises:
+        UsageError: epsilon or confidence does not lie between 0 and 1.
+    """
     check_levels(epsilon, confidence)
-    low, high = 1, images // _LARGEST_SHARE
-    if high < 1 or p_value(0, images, high, epsilon) > 1 - confidence:
-        return 0
+    low, high = 1, images
     while low < high:
         middle = (low + high) // 2
         if p_value(0, images, middle, epsilon) <= 1 - confidence:
@@ -141,7 +151,13 @@ def disagreements(course: Course, grid: Sequence[float] = GRID) -> Indices:
 
 
 def certify(
-    course: Course, images: int, epsilon: float, confidence: float, grid: Sequence[float] = GRID
+    course: Course,
+    images: int,
+    epsilon: float,
+    confidence: float,
+    *,
+    grid: Sequence[float] = GRID,
+    drawn: int | None = None,
 ) -> Certificate:
     """Find the boldest threshold that is certain enough.
 
@@ -151,12 +167,14 @@ def certify(
         epsilon: The share of the N labels that may differ from the full ensemble's.
         confidence: 1 - δ.
         grid: Thresholds from careful to bold, fixed beforehand.
+        drawn: How many were drawn; None for those in `course`. One that has no label, since it
+            cannot be decoded, is drawn as well, and differs in none.
 
     Raises:
         UsageError: epsilon or confidence does not lie between 0 and 1.
     """
     check_levels(epsilon, confidence)
-    calibrated = course.z.shape[1]
+    calibrated = course.z.shape[1] if drawn is None else drawn
     chosen, seen = None, 0
     for threshold, count in zip(grid, disagreements(course, grid).tolist(), strict=True):
         if p_value(count, images, calibrated, epsilon) > 1 - confidence:

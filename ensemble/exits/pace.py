@@ -1,4 +1,7 @@
-"""The threshold of each shard: fixed, or what the rest of a budget allows."""
+"""The threshold of each shard: fixed, or what the rest of a budget allows.
+
+Budgets choose among the thresholds that a certificate was tried for, so that it covers them.
+"""
 
 import math
 import time
@@ -11,6 +14,7 @@ import numpy as np
 from ensemble.arrays import Indices, Vector
 from ensemble.errors import UsageError
 from ensemble.exits.budget import Budget, threshold_for
+from ensemble.exits.certificate import GRID
 from ensemble.exits.course import Course
 
 
@@ -22,6 +26,9 @@ class Pace(Protocol):
 
     def note(self, images: int, evaluations: Indices) -> None:
         """So many images were done; those with pixels took so many evaluations, (n,)."""
+
+    def skip(self, images: int, evaluations: Indices) -> None:
+        """So many images of an earlier run need not be done; they took so many evaluations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +44,44 @@ class Steady:
     def note(self, images: int, evaluations: Indices) -> None:
         """Take no notice."""
 
+    def skip(self, images: int, evaluations: Indices) -> None:
+        """Take no notice."""
+
 
 @dataclass(slots=True, eq=False)
 class Spending:
-    """A budget in the unit of the costs: each shard gets its share of what is left.
+    """A budget in the unit of the costs: each image gets its share, and of what was saved.
 
-    `course` are the calibrated images, and `costs` (K,) those of the evaluations in order.
+    `course` are the calibrated images, `costs` (K,) those of the evaluations in order, and `limit`
+    is the largest λ: what is certified costs no more. What was saved or overspent is made up for
+    over `horizon` images or more, so that the last shard does not pay for all of it.
     """
 
     course: Course
     costs: Vector
     budget: Budget
+    limit: float = math.inf
+    horizon: int = 1
+    _share: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember each image's share."""
+        self._share = self.budget.per_image
 
     def threshold(self) -> float:
         """Return the most careful λ that the rest of the budget pays for; see `threshold_for`."""
-        per_image = max(self.budget.per_image, float(self.costs[0]))
-        return threshold_for(self.course, self.costs, per_image)
+        spare = self.budget.cost - self._share * self.budget.images
+        share = self._share + spare / max(self.budget.images, self.horizon)
+        per_image = max(share, float(self.costs[0]))
+        return min(self.limit, threshold_for(self.course, self.costs, per_image, GRID))
 
     def note(self, images: int, evaluations: Indices) -> None:
         """Take what was spent off the budget."""
         self.budget = self.budget.after(images, cost_of(evaluations, self.costs))
+
+    def skip(self, images: int, evaluations: Indices) -> None:
+        """Take what was spent off the budget."""
+        self.note(images, evaluations)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +90,7 @@ class Deadline:
 
     `until` is when the last shard is to be done, `images` how many are left, and `ratio` how many
     seconds of the clock a unit of cost takes, decoding included: after each shard what it took
-    there, since an image that ends early is decoded all the same.
+    there, since an image that ends early is decoded all the same. `limit` is the largest λ.
     """
 
     course: Course
@@ -73,6 +98,7 @@ class Deadline:
     until: float
     images: int
     ratio: float
+    limit: float = math.inf
     clock: Callable[[], float] = time.monotonic
     _began: float = field(default=math.nan, init=False)
 
@@ -81,16 +107,20 @@ class Deadline:
         self._began = self.clock()
         left = max(self.until - self._began, 0.0) / max(self.images, 1)
         try:
-            return threshold_for(self.course, self.costs, left / self.ratio)
+            return min(self.limit, threshold_for(self.course, self.costs, left / self.ratio, GRID))
         except UsageError:
             return 0.0
 
     def note(self, images: int, evaluations: Indices) -> None:
-        """Count what was done, and how long it took."""
+        """Count what was done since the last threshold, and how long it took."""
         self.images -= images
         cost = cost_of(evaluations, self.costs)
         if cost and not math.isnan(self._began):
             self.ratio = (self.clock() - self._began) / cost
+
+    def skip(self, images: int, evaluations: Indices) -> None:
+        """Count what need not be done."""
+        self.images -= images
 
 
 def cost_of(evaluations: Indices, costs: Vector) -> float:
