@@ -1,5 +1,6 @@
 """The whole path: images and members in, a submission out. No maths and no terminal here."""
 
+import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from ensemble.session import CPU, CUDA, check_device, provider_of
 from ensemble.store import key_of, load_partition
 from ensemble.submission import Sample
 from ensemble.votes import Entry, entries_of_run, hashes_of, votes_from, votes_of
+from ensemble.watch import read_watch
 
 
 def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
@@ -38,7 +40,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     Raises:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
     """
-    began, clock = time.time(), time.monotonic()
+    began, clock = time.time(), read_watch(os.environ).began
     progress = progress or Quiet()
     saving = saving_of(recipe)
     ready = _preflight(recipe, progress)

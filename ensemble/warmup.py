@@ -2,7 +2,7 @@
 
 The best size depends on the net, the views and the processor's cache: one image where the
 activations of a net fill the cache, dozens where a net is small. Sizes are tried in turns, as
-many batches at once as a run has, for at most a fiftieth of the time that the run will take; a
+many batches at once as a run has, for at most a hundredth of the time that the run will take; a
 run that is too short for that keeps the size that the number of pixels suggests.
 """
 
@@ -22,7 +22,7 @@ from ensemble.files import publish_json, sha256_json
 from ensemble.lineup import Player, probe_images
 
 _DECIDES: Final = ("member", "views", "merge", "precision", "provider")
-_SHARE: Final = 0.02
+_SHARE: Final = 0.01
 _ROUNDS: Final = 5
 _GAIN: Final = 0.97
 """A size replaces the one that was guessed if it needs less than this share of its time."""

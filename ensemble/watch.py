@@ -8,6 +8,7 @@ images are suspects. A run in Python is watched by nobody.
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -31,12 +32,14 @@ class Watch:
     """Who listens, and what to beware of.
 
     `pipe` is a descriptor that takes lines of JSON, -1 where nobody listens; `pid` the process
-    that a person would stop. `suspects` are ids of images that were being decoded when a worker
-    crashed; `poison` those of them that are known to crash the decoder.
+    that a person would stop, and `began` when it began, by `time.monotonic`. `suspects` are ids of
+    images that were being decoded when a worker crashed; `poison` those of them that are known to
+    crash the decoder.
     """
 
     pipe: int = -1
     pid: int = field(default_factory=os.getpid)
+    began: float = field(default_factory=time.monotonic)
     suspects: frozenset[str] = frozenset()
     poison: frozenset[str] = frozenset()
 
@@ -51,7 +54,8 @@ def read_watch(environment: Mapping[str, str]) -> Watch:
     if WATCH not in environment:
         return Watch()
     told = json.loads(environment[WATCH])
-    return Watch(told["pipe"], told["pid"], frozenset(told["suspects"]), frozenset(told["poison"]))
+    lists = (frozenset(told[name]) for name in ("suspects", "poison"))
+    return Watch(told["pipe"], told["pid"], told["began"], *lists)
 
 
 def crashes(function: Callable[[*Values], None], *values: *Values) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ensemble.exits.order import Evaluation
 from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
 from ensemble.spec import Quarantined
+from ensemble.watch import WATCH
 from ensemble.weights import Decision, Weights
 
 COUNT = 60
@@ -165,6 +167,15 @@ def test_a_time_budget_that_is_long_costs_no_label(sharp: list[Path], many: Path
     full = submit(sharp, many, "full", store="plain")
     early = submit(sharp, many, "early", time_budget="1h")
     assert early.labels == full.labels
+
+
+def test_a_time_budget_counts_from_the_start_of_the_supervisor(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"pipe": -1, "pid": 1, "began": time.monotonic() - 3600, "suspects": [], "poison": []}
+    monkeypatch.setenv(WATCH, json.dumps(told))
+    with pytest.raises(UsageError, match="a time budget of 3000 s is too small"):
+        submit(sharp, many, "early", time_budget="50m")
 
 
 def test_a_time_budget_too_short_is_refused_with_what_it_takes(

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NoReturn
@@ -77,6 +78,7 @@ class Supervisor:
     def __init__(self, args: Sequence[str]) -> None:
         """Supervise the command line that this process was started with; `args` name it."""
         self._args = args
+        self._began = time.monotonic()
         self._worker: subprocess.Popen[bytes] | None = None
         self._order = 0
         self._deaths = 0
@@ -127,7 +129,8 @@ class Supervisor:
 
     def _watch(self, pipe: int) -> str:
         lists = {"suspects": sorted(self._suspects), "poison": sorted(self._poison)}
-        return json.dumps({"pipe": pipe, "pid": os.getpid(), **lists})
+        who = {"pipe": pipe, "pid": os.getpid(), "began": self._began}
+        return json.dumps({**who, **lists})
 
     def _hear(self, event: str, *values: str) -> None:
         match event, values:
