@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress, Rows, score
-from ensemble.exitplan import ENDS, SUMS, Stage, Way
+from ensemble.cast import Stage, Way
+from ensemble.exitplan import ENDS, SUMS
 from ensemble.exits.course import Ends, run
 from ensemble.exits.pace import Pace, cost_of
 from ensemble.images import Hashed

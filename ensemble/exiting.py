@@ -2,31 +2,28 @@
 
 import math
 import os
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
 
-from ensemble import lineup
 from ensemble.arrays import Indices
 from ensemble.batches import Progress
 from ensemble.card import Head
+from ensemble.cast import Cast, Way, cast_of, open_plan
 from ensemble.config import Recipe, Saving
-from ensemble.early import Engine, Known, calibrate, leave
+from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
-from ensemble.exitplan import ENDS, Cast, Plan, Way, calibrated_of, cast_of, column_of, open_plan
-from ensemble.exits.budget import Budget
-from ensemble.exits.certificate import Certificate, certify, draw, least_size
-from ensemble.exits.course import Course, Ends, follow
-from ensemble.exits.pace import Deadline, Pace, Spending, Steady
+from ensemble.exitplan import ENDS, Plan, calibrated_of
+from ensemble.exits.certificate import Certificate, draw, least_size
+from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
 from ensemble.fingerprints import SHARD, shard_size_of
-from ensemble.images import Hashed
+from ensemble.pacing import Work, certificate_of, expected, pace_of, take_sample
 from ensemble.paths import natural_key
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
@@ -40,11 +37,6 @@ _SHARDS: Final = 2
 
 _SMALLEST: Final = 256
 _CORRECTIONS: Final = 24
-_HORIZON: Final = 4
-"""Shards over which a budget of evaluations makes up for what was saved or overspent."""
-
-_RESERVE: Final = 0.02
-_RESERVE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,21 +81,6 @@ def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is to be done: the settings, the members at work, the images.
-
-    `began` is when the command began, by `time.monotonic`: a time budget counts from there.
-    """
-
-    recipe: Recipe
-    saving: Saving
-    head: Head
-    players: Sequence[lineup.Player]
-    images: Sequence[Hashed]
-    began: float
-
-
 def score(work: Work, progress: Progress) -> Exited:
     """Evaluate images until their labels are certain, or certain enough; keep it in the store.
 
@@ -137,11 +114,11 @@ def score(work: Work, progress: Progress) -> Exited:
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
         way = cast.way(plan, _batch_sizes(work, cast))
         progress.start(len(way.stages) * _left(partition, plan.calibrated), len(way.stages))
-        sampled = _sample(engine, way, plan, drawn, sample) if sample else None
-        certificate = _certificate(saving, sampled, len(images))
-        pace = _pace(work, way, sampled, certificate, size)
+        sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
+        certificate = certificate_of(saving, sampled, len(images))
+        pace = pace_of(work, way, sampled, certificate, size)
         if sampled is not None:
-            progress.warn(_expected(sampled, pace, len(images) - plan.calibrated))
+            progress.warn(expected(sampled, pace, len(images) - plan.calibrated))
         known = sampled.known if sampled else _nobody(way, work.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
     kept = _Kept(partition, sample.key if sample else None, certificate, made, engine.odd)
@@ -235,20 +212,6 @@ def _batch_sizes(work: Work, cast: Cast) -> dict[str, int]:
     }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sampled:
-    """The calibrated images: how they ended, how they went, and what that took now.
-
-    `made` evaluations of `fresh` images, in `seconds`.
-    """
-
-    known: Known
-    course: Course
-    made: int
-    fresh: int
-    seconds: float
-
-
 def _shard_size(work: Work) -> int:
     """Return how many images a new shard has."""
     most = _SHARDS * SHARD
@@ -262,91 +225,6 @@ def _left(partition: Partition, calibrated: int) -> int:
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [partition.rows(shard) for shard in todo]
     return sum(row.stop - row.start for row in rows) if rows else calibrated
-
-
-def _sample(engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition) -> _Sampled:
-    """Give the drawn images every evaluation."""
-    began = time.monotonic()
-    todo = [shard for shard in partition.shards if not partition.committed(shard)]
-    rows = [partition.rows(shard) for shard in todo]
-    fresh = sum(row.stop - row.start for row in rows)
-    names = [column_of(evaluation) for evaluation in plan.evaluations]
-    calibrate(engine, way, names, drawn, partition)
-    seconds = time.monotonic() - began
-    held = [partition.read(name) for name in names]
-    stack = np.stack([scores.probs for scores in held])
-    course = follow(way.ledger, stack)
-    sums = np.zeros((way.ledger.depth, *stack.shape[1:]))
-    for stage, probs in enumerate(stack):
-        way.ledger.add(sums, stage, probs)
-    place = {engine.images[row].source.id: row for row in drawn.tolist()}
-    good = np.array([place[name] for name in held[0].ids], np.int64)
-    ends = Ends(course.labels[-1], np.full(len(good), len(stack)), sums)
-    known = Known(drawn, good, ends, held[0].quarantined)
-    return _Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
-
-
-def _certificate(saving: Saving, sampled: _Sampled | None, images: int) -> Certificate | None:
-    if saving.epsilon is None:
-        return None
-    if sampled is None:
-        return Certificate(images, 0, None, 0, saving.epsilon, saving.confidence, 1.0)
-    drawn = len(sampled.known.drawn)
-    return certify(sampled.course, images, saving.epsilon, saving.confidence, drawn=drawn)
-
-
-def _pace(
-    work: Work, way: Way, sampled: _Sampled | None, certificate: Certificate | None, size: int
-) -> Pace:
-    """Return what decides the thresholds: what is certified, and what a budget pays for."""
-    saving, images = work.saving, len(work.images)
-    limit = certificate.bound if certificate else math.inf
-    if saving.rule != "budget" or sampled is None:
-        return Steady(limit)
-    drawn, calibration = len(sampled.known.drawn), way.paid.sum()
-    rest = images - drawn
-    if saving.evaluations is None:
-        return _deadline(work, way, sampled, limit)
-    left = saving.evaluations * images - calibration * drawn
-    if left < rest * way.paid[0]:
-        least = (rest * way.paid[0] + calibration * drawn) / images
-        raise UsageError(
-            f"a budget of {saving.evaluations:g} evaluations an image is too small: {drawn} of "
-            f"{images} images are calibrated with all {len(way.stages)}, and the others take one "
-            f"or more; give {math.ceil(100 * least) / 100:g} or more"
-        )
-    return Spending(sampled.course, way.paid, Budget(left, rest), limit, horizon=_HORIZON * size)
-
-
-def _deadline(work: Work, way: Way, sampled: _Sampled, limit: float) -> Deadline:
-    """Return the pace of a time budget; a little of it is kept for the vote and the files."""
-    seconds, rest = work.saving.seconds or 0.0, len(work.images) - len(sampled.known.drawn)
-    until = work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
-    done = float(way.costs.sum()) * sampled.fresh
-    ratio = sampled.seconds / done if done else 1.0
-    now, least = time.monotonic(), float(way.costs[0]) * ratio * rest
-    if until - now < least:
-        needed = (now - work.began + least + _RESERVE_SECONDS) / (1 - _RESERVE)
-        raise UsageError(
-            f"a time budget of {seconds:.0f} s is too small: one evaluation of each of the {rest} "
-            f"images that are left takes about {least:.1f} s, so give {math.ceil(1.1 * needed)}s "
-            f"or more; the calibration is kept"
-        )
-    return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
-
-
-def _expected(sampled: _Sampled, pace: Pace, rest: int) -> str:
-    """Say beforehand what the run expects."""
-    course, threshold = sampled.course, pace.threshold()
-    seen = course.z.shape[1]
-    if not seen or not rest:
-        return f"{len(sampled.known.drawn)} images got every evaluation, and {rest} are left"
-    mean = course.evaluations(threshold).mean()
-    differ = int(course.disagree(threshold).sum())
-    return (
-        f"expecting {mean:.2f} of {len(course.z)} evaluations for each of {rest} images; so many "
-        f"would give another label to {differ} of the {seen} that got all"
-    )
 
 
 def _nobody(way: Way, head: Head) -> Known:

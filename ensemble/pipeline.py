@@ -16,6 +16,7 @@ from ensemble.fingerprints import fingerprint_of, image_set_of
 from ensemble.images import Hashed
 from ensemble.lineup import Player
 from ensemble.oof import Oof
+from ensemble.pacing import Work
 from ensemble.paths import expand
 from ensemble.publish import Poll, Submission
 from ensemble.scoring import (
@@ -64,7 +65,7 @@ def _run_exits(
 ) -> Submission:
     """Score with early exit, and write the submission; `began` by the calendar and the clock."""
     head = ready.players[0].member.card.head(recipe.head)
-    work = exiting.Work(recipe, saving, head, ready.players, ready.images, began[1])
+    work = Work(recipe, saving, head, ready.players, ready.images, began[1])
     if (entries := exiting.stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
         facts = {**_facts(recipe, ready, began[0]), "evaluations": 0}
@@ -121,9 +122,7 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     exits = None
     planned = scoring.plan(recipe, ready.players, ready.images)
     if saving is not None:
-        exits = exiting.foreseen(
-            exiting.Work(recipe, saving, head, ready.players, ready.images, 0.0)
-        )
+        exits = exiting.foreseen(Work(recipe, saving, head, ready.players, ready.images, 0.0))
         planned = [
             replace(p, evaluations=p.evaluations * exits.views, seconds=p.seconds * exits.views)
             for p in planned

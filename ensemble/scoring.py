@@ -10,10 +10,10 @@ from functools import partial
 from ensemble import lineup, submission, voting, weights
 from ensemble.batches import Job, Progress
 from ensemble.card import Head
+from ensemble.cast import host_views
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError
-from ensemble.exitplan import host_views
 from ensemble.files import check_writable
 from ensemble.fingerprints import fingerprint_of, image_set_of, shard_size_of
 from ensemble.images import Hashed, hash_sources, scan

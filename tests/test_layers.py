@@ -19,14 +19,15 @@ ROWS = {
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
     "oof": 3, "gate": 3, "truth": 4, "compare": 3, "exits": 3, "turns": 3,
     "folds": 3, "twins": 3, "ledger": 3, "doctor": 3, "halves": 3,
-    "lineup": 4, "batches": 4, "shards": 4, "fingerprints": 4, "votes": 4,
+    "lineup": 4, "batches": 4, "shards": 4, "fingerprints": 4, "exitplan": 4, "votes": 4,
     "export": 4, "quantize": 4, "inventory": 4,
-    "predict": 5, "warmup": 5, "exitplan": 5,
+    "predict": 5, "warmup": 5, "cast": 5,
     "early": 6, "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
-    "exiting": 7, "audit": 7,
-    "pipeline": 8, "blending": 8, "folding": 8, "quantizing": 8, "picture": 8,
-    "api": 9,
-    "cli": 10,
+    "pacing": 7, "audit": 7,
+    "exiting": 8,
+    "pipeline": 9, "blending": 9, "folding": 9, "quantizing": 9, "picture": 9,
+    "api": 10,
+    "cli": 11,
 }  # fmt: skip
 """Imports go to lower rows only; see docs/design.md."""
 

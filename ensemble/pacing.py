@@ -1,0 +1,146 @@
+"""How early images may end: the calibration, what it certifies, and the pace that follows."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ensemble import lineup
+from ensemble.arrays import Indices
+from ensemble.card import Head
+from ensemble.cast import Way
+from ensemble.config import Recipe, Saving
+from ensemble.early import Engine, Known, calibrate
+from ensemble.errors import UsageError
+from ensemble.exitplan import Plan, column_of
+from ensemble.exits.budget import Budget
+from ensemble.exits.certificate import Certificate, certify
+from ensemble.exits.course import Course, Ends, follow
+from ensemble.exits.pace import Deadline, Pace, Spending, Steady
+from ensemble.images import Hashed
+from ensemble.store import Partition
+
+_HORIZON: Final = 4
+"""Shards over which a budget of evaluations makes up for what was saved or overspent."""
+
+_RESERVE: Final = 0.02
+_RESERVE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: the settings, the members at work, the images.
+
+    `began` is when the command began, by `time.monotonic`: a time budget counts from there.
+    """
+
+    recipe: Recipe
+    saving: Saving
+    head: Head
+    players: Sequence[lineup.Player]
+    images: Sequence[Hashed]
+    began: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """The calibrated images: how they ended, how they went, and what that took now.
+
+    `made` evaluations of `fresh` images, in `seconds`.
+    """
+
+    known: Known
+    course: Course
+    made: int
+    fresh: int
+    seconds: float
+
+
+def take_sample(
+    engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition
+) -> Sampled:
+    """Give the drawn images every evaluation."""
+    began = time.monotonic()
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    rows = [partition.rows(shard) for shard in todo]
+    fresh = sum(row.stop - row.start for row in rows)
+    names = [column_of(evaluation) for evaluation in plan.evaluations]
+    calibrate(engine, way, names, drawn, partition)
+    seconds = time.monotonic() - began
+    held = [partition.read(name) for name in names]
+    stack = np.stack([scores.probs for scores in held])
+    course = follow(way.ledger, stack)
+    sums = np.zeros((way.ledger.depth, *stack.shape[1:]))
+    for stage, probs in enumerate(stack):
+        way.ledger.add(sums, stage, probs)
+    place = {engine.images[row].source.id: row for row in drawn.tolist()}
+    good = np.array([place[name] for name in held[0].ids], np.int64)
+    ends = Ends(course.labels[-1], np.full(len(good), len(stack)), sums)
+    known = Known(drawn, good, ends, held[0].quarantined)
+    return Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
+
+
+def certificate_of(saving: Saving, sampled: Sampled | None, images: int) -> Certificate | None:
+    if saving.epsilon is None:
+        return None
+    if sampled is None:
+        return Certificate(images, 0, None, 0, saving.epsilon, saving.confidence, 1.0)
+    drawn = len(sampled.known.drawn)
+    return certify(sampled.course, images, saving.epsilon, saving.confidence, drawn=drawn)
+
+
+def pace_of(
+    work: Work, way: Way, sampled: Sampled | None, certificate: Certificate | None, size: int
+) -> Pace:
+    """Return what decides the thresholds: what is certified, and what a budget pays for."""
+    saving, images = work.saving, len(work.images)
+    limit = certificate.bound if certificate else math.inf
+    if saving.rule != "budget" or sampled is None:
+        return Steady(limit)
+    drawn, calibration = len(sampled.known.drawn), way.paid.sum()
+    rest = images - drawn
+    if saving.evaluations is None:
+        return _deadline(work, way, sampled, limit)
+    left = saving.evaluations * images - calibration * drawn
+    if left < rest * way.paid[0]:
+        least = (rest * way.paid[0] + calibration * drawn) / images
+        raise UsageError(
+            f"a budget of {saving.evaluations:g} evaluations an image is too small: {drawn} of "
+            f"{images} images are calibrated with all {len(way.stages)}, and the others take one "
+            f"or more; give {math.ceil(100 * least) / 100:g} or more"
+        )
+    return Spending(sampled.course, way.paid, Budget(left, rest), limit, horizon=_HORIZON * size)
+
+
+def _deadline(work: Work, way: Way, sampled: Sampled, limit: float) -> Deadline:
+    """Return the pace of a time budget; a little of it is kept for the vote and the files."""
+    seconds, rest = work.saving.seconds or 0.0, len(work.images) - len(sampled.known.drawn)
+    until = work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
+    done = float(way.costs.sum()) * sampled.fresh
+    ratio = sampled.seconds / done if done else 1.0
+    now, least = time.monotonic(), float(way.costs[0]) * ratio * rest
+    if until - now < least:
+        needed = (now - work.began + least + _RESERVE_SECONDS) / (1 - _RESERVE)
+        raise UsageError(
+            f"a time budget of {seconds:.0f} s is too small: one evaluation of each of the {rest} "
+            f"images that are left takes about {least:.1f} s, so give {math.ceil(1.1 * needed)}s "
+            f"or more; the calibration is kept"
+        )
+    return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
+
+
+def expected(sampled: Sampled, pace: Pace, rest: int) -> str:
+    """Say beforehand what the run expects."""
+    course, threshold = sampled.course, pace.threshold()
+    seen = course.z.shape[1]
+    if not seen or not rest:
+        return f"{len(sampled.known.drawn)} images got every evaluation, and {rest} are left"
+    mean = course.evaluations(threshold).mean()
+    differ = int(course.disagree(threshold).sum())
+    return (
+        f"expecting {mean:.2f} of {len(course.z)} evaluations for each of {rest} images; so many "
+        f"would give another label to {differ} of the {seen} that got all"
+    )
