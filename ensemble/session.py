@@ -24,6 +24,7 @@ from ensemble import driver
 from ensemble.arrays import Pixels, Probs
 from ensemble.binding import IN_FLIGHT, Bound, Ports
 from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.files import refused
 from ensemble.spec import Precision
 
 try:
@@ -141,11 +142,13 @@ class OnnxScorer:
             threads: Threads in all; 0 takes the processors this process may use.
             folder: Where external data lies.
             precision: What TensorRT may compute in; for the others the graph decides.
-            cache: Where TensorRT keeps its engines; None for nowhere.
+            cache: Where TensorRT keeps the engines of this graph and no other, as it tells them
+                apart by the names of nodes, not by weights; None for nowhere.
 
         Raises:
             MemberError: ONNX Runtime refuses the graph.
             ProviderError: the device that was asked for does not start.
+            StoreError: the disk refused the folder of the engines.
         """
         self._outputs = dict(outputs)
         threads = threads or available_threads()
@@ -328,8 +331,17 @@ def _providers(device: str, precision: Precision, cache: Path | None) -> list[_P
         return [cuda, CPU]
     engines = {"trt_fp16_enable": "1" if precision == "fp16" else "0"}
     if cache is not None:
+        _make(cache)
         engines |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache.resolve())}
     return [(TENSORRT, index | engines), cuda, CPU]
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it: TensorRT itself makes the last one only."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused("make", folder, error) from error
 
 
 def _quieten() -> None:

@@ -7,14 +7,17 @@ import numpy as np
 import onnx
 import pytest
 from conftest import MakeMember, toy_card, toy_model
+from onnx.external_data_helper import convert_model_to_external_data
 
-from ensemble import driver, graph, session
+from ensemble import driver, graph, lineup, session
 from ensemble.binding import IN_FLIGHT
 from ensemble.config import Recipe
 from ensemble.errors import OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.members import open_member, write_sidecar
 from ensemble.scoring import Quiet, line_up
 from ensemble.session import CPU, CUDA, TENSORRT, OnnxScorer, check_device, provider_of
-from ensemble.spec import View
+from ensemble.spec import Precision, View
+from ensemble.views import IDENTITY
 
 
 def scorer_that_raises(error: Exception) -> OnnxScorer:
@@ -120,6 +123,44 @@ def test_tensorrt_keeps_its_engines_and_falls_back_on_cuda_for_single_operators(
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": str(tmp_path / "engines"),
     }
+
+
+def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
+    gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    monkeypatch.setattr(lineup, "_prove_halves", lambda *_: None)
+    folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
+
+    def folder(path: Path, precision: Precision = "fp32") -> str:
+        lineup.start(
+            open_member(path), (IDENTITY,), "mean", device="tensorrt", threads=1, batch=1,
+            precision=precision, cache=tmp_path / "engines",
+        )  # fmt: skip
+        return str(gpu.asked[0][1]["trt_engine_cache_path"])
+
+    first, other, half = folder(folds[0]), folder(folds[1]), folder(folds[0], "fp16")
+    assert len({first, other, half}) == 3
+    assert folder(folds[0]) == first
+    assert {str(path) for path in tmp_path.glob("engines/*")} == {first, other, half}
+
+
+def test_folds_whose_weights_lie_beside_them_share_no_engine(
+    gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    for fold in (0, 1):
+        card, folder = toy_card(), tmp_path / f"{fold}"
+        model = toy_model(card, seed=fold)
+        convert_model_to_external_data(model, location="w.data", size_threshold=0)
+        folder.mkdir()
+        onnx.save(model, folder / "toy-f0.onnx")
+        write_sidecar(folder / "toy-f0.onnx", card)
+        lineup.start(
+            open_member(folder / "toy-f0.onnx"), (IDENTITY,), "mean", device="tensorrt",
+            threads=1, batch=1, cache=tmp_path / "engines",
+        )  # fmt: skip
+    assert len(list(tmp_path.glob("engines/*"))) == 2
 
 
 def test_tensorrt_computes_in_float16_where_that_is_asked(
