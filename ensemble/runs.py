@@ -77,7 +77,7 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
 
 
 def read_run(folder: Path) -> Earlier:
-    """Read what an earlier run recorded.
+    """Read what an earlier run recorded; a setting that it did not know yet has its default.
 
     Raises:
         UsageError: the folder holds no run, or one that this version cannot read.
@@ -91,7 +91,8 @@ def read_run(folder: Path) -> Earlier:
             raise UsageError(f"{folder / RUN}: of another version of ensemble")
         names = [f.name for f in fields(Voter)]
         voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
-        settings = {k: record["recipe"][k] for k in (*PREDICTED, *KEPT, *_DECODE)}
+        recipe = _DEFAULTS | record["recipe"]
+        settings = {k: recipe[k] for k in (*PREDICTED, *KEPT, *_DECODE)}
         if record.get("early_exit"):
             raise UsageError(
                 f"{folder}: its images ended early, so it holds labels and no probabilities to "
@@ -126,6 +127,11 @@ def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
 
 
 _DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
+_DEFAULTS: Final = {
+    name: value
+    for name, value in settings_of(Recipe(members=(), images=())).items()
+    if name not in ("members", "images")
+}
 
 
 def is_key(key: object) -> bool:
