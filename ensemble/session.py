@@ -154,11 +154,13 @@ class OnnxScorer:
         threads = threads or available_threads()
         check_device(device)
         providers = _providers(device, precision, cache)
-        self.lanes: int = threads if providers == [CPU] else IN_FLIGHT
         within = threads if providers != [CPU] else 1
         self._session = _start(model, device, providers, within, folder)
+        if within > 1 and self._session.get_providers()[0] == CPU:  # CUDA did not start after all
+            self._session = _start(model, device, [CPU], 1, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
+        self.lanes: int = threads if self.provider == CPU else IN_FLIGHT
         if self.provider in GPU:
             self._bound = bind(self._session, self._outputs, device)
 

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from conftest import MakeMember, toy_card, toy_model
 from onnx.external_data_helper import convert_model_to_external_data
+from onnxruntime import SessionOptions
 
 from ensemble import driver, graph, lineup, session
 from ensemble.binding import IN_FLIGHT
@@ -50,18 +51,23 @@ def test_failures_are_told_apart(error: Exception, expected: type[ScoreError]) -
 class Recorded:
     """Stands for ONNX Runtime's session: starts on the CPU whatever it is asked for.
 
-    `active` is what it says that it runs on; `asked` are the providers of the last one.
+    `active` is what it says that it runs on where it may; `asked` are the providers of the last
+    one, and `threads` what it computes an operator with.
     """
 
     active = CUDA
     asked: list[object] = []  # noqa: RUF012
+    threads: int = 0
 
-    def __init__(self, model: bytes, options: object, providers: list[object], **_: int) -> None:
-        Recorded.asked = providers
+    def __init__(
+        self, model: bytes, options: SessionOptions, providers: list[object], **_: int
+    ) -> None:
+        Recorded.asked, Recorded.threads = providers, options.intra_op_num_threads
         self._real = REAL(model, options, providers=[CPU])
+        self._asked = providers
 
     def get_providers(self) -> list[str]:
-        return [self.active, CPU]
+        return [CPU] if self._asked == [CPU] else [self.active, CPU]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
@@ -215,6 +221,22 @@ def test_memory_that_a_gpu_lacks_is_told_apart_through_bound_memory_too(
     monkeypatch.setattr(bound._bound, "_run", fail)
     with pytest.raises(OutOfMemoryError, match="out of memory"):
         bound.score(IMAGES)
+
+
+def test_auto_that_ends_on_the_cpu_has_one_thread_a_lane_as_there(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "active", CPU)
+    started = scorer("auto")
+    assert (started.provider, started.lanes) == (CPU, 3)
+    assert (gpu.asked, gpu.threads) == ([CPU], 1)
+    assert (started.score(IMAGES)["label"] == scorer("cpu").score(IMAGES)["label"]).all()
+
+
+def test_auto_that_ends_on_cuda_starts_once(gpu: type[Recorded]) -> None:
+    started = scorer("auto")
+    assert (started.provider, started.lanes, gpu.threads) == (CUDA, IN_FLIGHT, 3)
+    assert len(gpu.asked) == 2
 
 
 class Told(Quiet):
