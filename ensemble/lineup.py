@@ -129,8 +129,9 @@ def start(
     card = member.card
     shaped = shape_views(member, policy)
     _check_batch(member, shaped)
+    full = whole(member) if precision == "fp16" else member.model
     try:
-        inner = halve(whole(member)) if precision == "fp16" else member.model
+        inner = halve(full) if precision == "fp16" else full
         apart = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
         model = graph.compose_graph(inner, card, shaped, merge, apart=apart).SerializeToString()
         scorer = OnnxScorer(
