@@ -17,6 +17,9 @@ PREDICTIONS: Final = "ensemble"
 FAMILY: Final = "family:"
 """What the column of a family begins with there."""
 
+EVALUATIONS: Final = "n_evals"
+"""The column there that tells how many evaluations an image had, where images ended early."""
+
 Floats: TypeAlias = NDArray[np.floating]
 """float16, float32 or float64 (N, C)."""
 

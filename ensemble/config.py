@@ -227,3 +227,15 @@ def settings_of(recipe: Recipe) -> dict[str, object]:
         else:
             record[entry.name] = value
     return record
+
+
+def exit_told(recipe: Recipe) -> str:
+    """Say in words how a recipe saves evaluations, as "0.5%, 2h30m"; "" where it saves none."""
+    saving = saving_of(recipe)
+    if saving is None:
+        return ""
+    words = ["lossless"] * (saving.rule == "lossless")
+    words += [f"{100 * saving.epsilon:.6g}%"] if saving.epsilon else []
+    words += [f"{saving.evaluations:.6g} evaluations"] if saving.evaluations else []
+    words += [recipe.time_budget.strip()] if recipe.time_budget else []
+    return ", ".join(words)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ensemble.config import Recipe
+from ensemble.config import Recipe, exit_told
 from ensemble.errors import UsageError, few
 from ensemble.files import locked, publish_bytes, remove_temporaries, sha256_file
 from ensemble.tables import csv_bytes, read_table
@@ -22,10 +22,13 @@ from ensemble.weights import Weights
 
 LEDGER: Final = "ledger.csv"
 COLUMNS: Final = (
-    "when", "run", "families", "tta", "voting", "weights", "metric", "oof", "oof_kind", "rows",
-    "quarantined", "submission_sha256", "public",
+    "when", "run", "families", "tta", "voting", "weights", "early_exit", "metric", "oof",
+    "oof_kind", "rows", "quarantined", "submission_sha256", "public",
 )  # fmt: skip
 """What each line holds; columns that the user adds are kept."""
+
+_LATER: Final = ("early_exit",)
+"""Columns that a ledger written by an earlier version lacks, and is given."""
 
 _LOCK: Final = ".ledger.lock"
 _WRITES: Final = "is writing the ledger"
@@ -57,6 +60,7 @@ def note(out: Path, recipe: Recipe, published: Published) -> None:
         "families": _counted(published.families),
         "tta": recipe.tta,
         "voting": recipe.voting,
+        "early_exit": exit_told(recipe),
         "rows": str(published.rows),
         "quarantined": str(published.quarantined),
         "submission_sha256": published.sha256,
@@ -162,12 +166,16 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if not path.exists():
         return list(COLUMNS), []
     header, body = read_table(path)
-    if lacking := [name for name in COLUMNS if name not in header]:
+    if lacking := [name for name in COLUMNS if name not in {*header, *_LATER}]:
         raise UsageError(
             f"{path}: not a ledger of ensemble: it lacks {few(lacking)}. Move it away, and the "
             f"next run begins a new one"
         )
-    return header, [dict(zip(header, row, strict=True)) for row in body]
+    lines = [dict(zip(header, row, strict=True)) for row in body]
+    for name in _LATER:
+        if name not in header:
+            header.insert(header.index(COLUMNS[COLUMNS.index(name) - 1]) + 1, name)
+    return header, lines
 
 
 def _write(path: Path, header: Sequence[str], lines: Sequence[Mapping[str, str]]) -> None:

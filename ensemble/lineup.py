@@ -14,6 +14,7 @@ from ensemble import graph, views
 from ensemble.arrays import Pixels
 from ensemble.card import Head
 from ensemble.errors import MemberError, ScoreError, UsageError
+from ensemble.files import sha256_bytes, sha256_json
 from ensemble.halves import check_agreement, halve
 from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
@@ -118,7 +119,7 @@ def start(
         threads: Threads in all; 0 for every processor.
         batch: Images a forward, unless the member's batch axis is fixed; "auto" guesses.
         precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
-        cache: Where TensorRT keeps its engines; None for nowhere.
+        cache: Where TensorRT keeps its engines, in a folder for each graph; None for nowhere.
 
     Raises:
         MemberError: the graph does not run, or its outputs are not what the card says.
@@ -128,18 +129,19 @@ def start(
     card = member.card
     shaped = shape_views(member, policy)
     _check_batch(member, shaped)
+    full = whole(member) if precision == "fp16" else member.model
     try:
-        inner = halve(whole(member)) if precision == "fp16" else member.model
+        inner = halve(full) if precision == "fp16" else full
         apart = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
-        model = graph.compose_graph(inner, card, shaped, merge, apart=apart)
+        model = graph.compose_graph(inner, card, shaped, merge, apart=apart).SerializeToString()
         scorer = OnnxScorer(
-            model.SerializeToString(),
+            model,
             _outputs(member),
             device=device,
             threads=threads,
             folder=member.folder,
             precision=precision,
-            cache=cache,
+            cache=cache and cache / _engine_name(member, model, precision),
         )
     except MemberError as error:
         raise MemberError(f"{member.path}: {error}") from error
@@ -186,6 +188,11 @@ def batch_noise(player: Player) -> float:
         float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
         for name in together
     )
+
+
+def _engine_name(member: Member, model: bytes, precision: Precision) -> str:
+    """Name a folder by all that an engine holds, weights too: ONNX Runtime goes by node names."""
+    return sha256_json([member.sha256, sha256_bytes(model), precision])[:16]
 
 
 def _outputs(member: Member) -> dict[str, str]:

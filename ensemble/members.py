@@ -27,6 +27,9 @@ COMPOSED_OPSET: Final = 13
 MAX_BATCH: Final = 4096
 """The largest batch axis that an export may have frozen."""
 
+MAX_PROTOBUF: Final = 2**31 - 1
+"""The most bytes of a graph in one piece."""
+
 _CONVERSION_ERRORS: Final = (
     RuntimeError, ValueError, LookupError, MemoryError, onnx.checker.ValidationError,
     onnx.version_converter.ConvertError, onnx.shape_inference.InferenceError,
@@ -81,7 +84,18 @@ def open_member(path: Path) -> Member:
 
 
 def whole(member: Member) -> onnx.ModelProto:
-    """Return a member's graph with its external data inside, and local functions written out."""
+    """Return a member's graph with its external data inside, and local functions written out.
+
+    Raises:
+        MemberError: it would be larger than protobuf can write.
+    """
+    beside = external_files(member.model, member.path).values()
+    size = member.model.ByteSize() + sum(file.stat().st_size for file in beside)
+    if size > MAX_PROTOBUF:
+        raise MemberError(
+            f"{member.path}: with its external data it has {size} bytes, and a graph to convert "
+            f"has at most {MAX_PROTOBUF}. Use it as it is, with --precision fp32"
+        )
     model = onnx.ModelProto()
     model.CopyFrom(member.model)
     onnx.external_data_helper.load_external_data_for_model(model, str(member.folder))

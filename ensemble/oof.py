@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.columns import FAMILY, PREDICTIONS, list_column, read_lists, text_column
+from ensemble.columns import EVALUATIONS, FAMILY, PREDICTIONS, list_column, read_lists, text_column
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
 from ensemble.spec import Quarantined, Task
@@ -204,6 +204,11 @@ def _read_parquet(path: Path, name: str, told: Elsewhere) -> Oof:
     lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
+        if EVALUATIONS in columns:
+            raise UsageError(
+                f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
+                f"labels and no probabilities; run again without --early-exit and budgets"
+            )
         return _of_run(table, json.loads(metadata[PREDICTIONS.encode()]), ids)
     about = json.loads(metadata.get(METADATA.encode(), b"{}"))
     if about:

@@ -2,8 +2,9 @@
 
 Each shard's images are decoded once, in threads, ahead of the scoring, and resized once for each
 geometry; the members score them in turn, and each part is committed while the next is scored. A
-batch never crosses a shard, and its last one is padded, so that neither shards nor batches show in
-the results.
+batch never crosses a shard, and on a GPU its last one is padded. So neither shards nor batches show
+in the results of a net that scores an image alike in every batch, as those of the zoos do on the
+CPU, to the bit; a net whose kernels round by the size of the batch may differ in its last bits.
 """
 
 from collections import Counter

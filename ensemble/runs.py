@@ -1,6 +1,7 @@
 """The folder of a run: claiming it, and reading what an earlier run left there."""
 
 import json
+import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ensemble import weights
-from ensemble.config import Recipe, settings_of
+from ensemble.config import Recipe, exit_told, settings_of
 from ensemble.errors import UsageError
 from ensemble.files import TEMPORARY, check_writable, sha256_json
 from ensemble.spec import DecodePolicy
@@ -77,7 +78,7 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
 
 
 def read_run(folder: Path) -> Earlier:
-    """Read what an earlier run recorded.
+    """Read what an earlier run recorded; a setting that it did not know yet has its default.
 
     Raises:
         UsageError: the folder holds no run, or one that this version cannot read.
@@ -91,7 +92,8 @@ def read_run(folder: Path) -> Earlier:
             raise UsageError(f"{folder / RUN}: of another version of ensemble")
         names = [f.name for f in fields(Voter)]
         voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
-        settings = {k: record["recipe"][k] for k in (*PREDICTED, *KEPT, *_DECODE)}
+        recipe = _DEFAULTS | record["recipe"]
+        settings = {k: recipe[k] for k in (*PREDICTED, *KEPT, *_DECODE)}
         if record.get("early_exit"):
             raise UsageError(
                 f"{folder}: its images ended early, so it holds labels and no probabilities to "
@@ -126,6 +128,11 @@ def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
 
 
 _DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
+_DEFAULTS: Final = {
+    name: value
+    for name, value in settings_of(Recipe(members=(), images=())).items()
+    if name not in ("members", "images")
+}
 
 
 def is_key(key: object) -> bool:
@@ -135,13 +142,20 @@ def is_key(key: object) -> bool:
 
 def _fresh(recipe: Recipe) -> Path:
     """Name a folder after the time and the recipe that is not there yet."""
-    plain = "".join(c if c.isalnum() else "-" for c in recipe.tta).strip("-")
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{recipe.voting}"
+    words = [time.strftime("%Y%m%d-%H%M%S"), recipe.tta, recipe.voting]
+    if told := exit_told(recipe):
+        words.append(f"exit {told.replace('%', 'percent')}")
+    name = "-".join(_plain(word) for word in words)
     out, number = Path("submissions") / name, 1
     while out.exists():
         number += 1
         out = Path("submissions") / f"{name}-{number}"
     return out
+
+
+def _plain(text: str) -> str:
+    """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
+    return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
 
 
 def _recorded(out: Path) -> str | None:

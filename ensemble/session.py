@@ -24,6 +24,7 @@ from ensemble import driver
 from ensemble.arrays import Pixels, Probs
 from ensemble.binding import IN_FLIGHT, Bound, Ports
 from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.files import refused
 from ensemble.spec import Precision
 
 try:
@@ -141,21 +142,25 @@ class OnnxScorer:
             threads: Threads in all; 0 takes the processors this process may use.
             folder: Where external data lies.
             precision: What TensorRT may compute in; for the others the graph decides.
-            cache: Where TensorRT keeps its engines; None for nowhere.
+            cache: Where TensorRT keeps the engines of this graph and no other, as it tells them
+                apart by the names of nodes, not by weights; None for nowhere.
 
         Raises:
             MemberError: ONNX Runtime refuses the graph.
             ProviderError: the device that was asked for does not start.
+            StoreError: the disk refused the folder of the engines.
         """
         self._outputs = dict(outputs)
         threads = threads or available_threads()
         check_device(device)
         providers = _providers(device, precision, cache)
-        self.lanes: int = threads if providers == [CPU] else IN_FLIGHT
         within = threads if providers != [CPU] else 1
         self._session = _start(model, device, providers, within, folder)
+        if within > 1 and self._session.get_providers()[0] == CPU:  # CUDA did not start after all
+            self._session = _start(model, device, [CPU], 1, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
+        self.lanes: int = threads if self.provider == CPU else IN_FLIGHT
         if self.provider in GPU:
             self._bound = bind(self._session, self._outputs, device)
 
@@ -328,8 +333,17 @@ def _providers(device: str, precision: Precision, cache: Path | None) -> list[_P
         return [cuda, CPU]
     engines = {"trt_fp16_enable": "1" if precision == "fp16" else "0"}
     if cache is not None:
+        _make(cache)
         engines |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache.resolve())}
     return [(TENSORRT, index | engines), cuda, CPU]
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it: TensorRT itself makes the last one only."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused("make", folder, error) from error
 
 
 def _quieten() -> None:

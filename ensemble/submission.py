@@ -15,7 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.columns import PREDICTIONS, count_column, list_column, read_lists, text_column
+from ensemble.columns import (
+    EVALUATIONS,
+    PREDICTIONS,
+    count_column,
+    list_column,
+    read_lists,
+    text_column,
+)
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
 from ensemble.spec import Quarantined
@@ -183,7 +190,7 @@ def write_predictions(
         columns["label"] = text_column(labels)
     columns |= {name: list_column(values) for name, values in probs.items()}
     if evaluations is not None:
-        columns["n_evals"] = count_column(evaluations)
+        columns[EVALUATIONS] = count_column(evaluations)
     table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
     publish(path, lambda temporary: pq.write_table(table, temporary))
 
@@ -206,7 +213,7 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices,
             labels = np.array([[number[text]] for text in texts], np.int64).reshape(-1, 1)
         else:
             labels = read_lists(table.column("labels"), len(classes)).astype(np.int64)
-        evaluations = np.array(table.column("n_evals").to_pylist(), np.int64)
+        evaluations = np.array(table.column(EVALUATIONS).to_pylist(), np.int64)
         return table.column("id").to_pylist(), labels, evaluations
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise UsageError(f"{path}: not what an early exit wrote: {error}") from error

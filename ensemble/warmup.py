@@ -55,7 +55,7 @@ def batch_size(player: Player, images: int, store: Path, fingerprint: Mapping[st
     seconds: dict[int, float] = {}
     with suppress(OutOfMemoryError):  # the run will halve the batch, and say so
         seconds = _tried(player, images)
-    if not seconds:
+    if player.batch not in seconds:  # it has nothing to be compared with
         return player.batch
     best = min(seconds, key=lambda size: seconds[size])
     if seconds[best] > _GAIN * seconds[player.batch]:

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Final, TypeVarTuple
@@ -44,9 +45,13 @@ class Watch:
     poison: frozenset[str] = frozenset()
 
     def tell(self, event: str, *values: str | int) -> None:
-        """Tell the supervisor, in one write, so that the lines of several threads do not mix."""
+        """Tell the supervisor, in one write, so that the lines of several threads do not mix.
+
+        One that is dead hears nothing: its worker is about to die too.
+        """
         if self.pipe >= 0:
-            os.write(self.pipe, json.dumps([event, *values]).encode() + b"\n")
+            with suppress(ConnectionError):
+                os.write(self.pipe, json.dumps([event, *values]).encode() + b"\n")
 
 
 def read_watch(environment: Mapping[str, str]) -> Watch:

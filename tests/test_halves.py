@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
-from ensemble import api, lineup, views
+from ensemble import api, lineup, members, views
 from ensemble.errors import MemberError
 from ensemble.halves import BOUND, check_agreement, halve
 from ensemble.lineup import Player
@@ -85,13 +85,28 @@ def test_a_member_whose_probabilities_change_is_refused_with_both_numbers(
         begin(raised(make_member(), 1000))
 
 
-def test_a_member_with_external_data_is_converted_too(tmp_path: Path) -> None:
+@pytest.fixture
+def spread(tmp_path: Path) -> Path:
+    """A member whose weights lie beside it."""
     card = toy_card()
     model = toy_model(card)
     convert_model_to_external_data(model, location="w.data", size_threshold=0)
     onnx.save(model, tmp_path / "toy-f0.onnx")
-    write_sidecar(tmp_path / "toy-f0.onnx", card)
-    assert begin(tmp_path / "toy-f0.onnx").scorer.score(lineup.probe_images((2, 8, 8, 3)))
+    return write_sidecar(tmp_path / "toy-f0.onnx", card).with_name("toy-f0.onnx")
+
+
+def test_a_member_with_external_data_is_converted_too(spread: Path) -> None:
+    assert begin(spread).scorer.score(lineup.probe_images((2, 8, 8, 3)))
+
+
+def test_a_member_that_is_too_large_in_one_piece_is_refused_before_it_is_read(
+    spread: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = spread.stat().st_size + (spread.parent / "w.data").stat().st_size - 1
+    monkeypatch.setattr(members, "MAX_PROTOBUF", room)
+    with pytest.raises(MemberError, match=rf"toy-f0.onnx: .* has {room + 1} bytes.*at most {room}"):
+        begin(spread)
+    assert begin(spread, "fp32").scorer.score(lineup.probe_images((2, 8, 8, 3)))
 
 
 def test_a_quantised_graph_is_refused() -> None:

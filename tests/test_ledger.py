@@ -1,6 +1,7 @@
 """The ledger has one line for each submission that was published, and its public score."""
 
 import csv
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ensemble.config import Recipe
 from ensemble.errors import UsageError
 from ensemble.files import sha256_file
 from ensemble.ledger import Published, note, record_public
+from ensemble.runs import claim
 from ensemble.spec import Voting
 from ensemble.weights import Decision, Weights
 
@@ -75,6 +77,39 @@ def test_columns_that_the_user_added_are_kept() -> None:
     noted(sha="cd")
     noted(sha="ab")
     assert [line["why"] for line in lines()] == ["", "a try"]
+
+
+@pytest.mark.parametrize(
+    ("saves", "told", "folder"),
+    [
+        ({}, "", ""),
+        ({"early_exit": "lossless"}, "lossless", "-exit-lossless"),
+        ({"early_exit": "0.005"}, "0.5%", "-exit-0.5percent"),
+        ({"evals_per_image": 6.0}, "6 evaluations", "-exit-6-evaluations"),
+        ({"early_exit": "lossless", "time_budget": "2h30m"}, "2h30m", "-exit-2h30m"),
+        ({"early_exit": "1%", "time_budget": "2h 30m"}, "1%, 2h 30m", "-exit-1percent-2h-30m"),
+    ],
+)
+def test_a_line_and_a_folder_say_what_ended_images_early(
+    saves: dict[str, Any], told: str, folder: str
+) -> None:
+    noted(**saves)
+    assert lines()[0]["early_exit"] == told
+    named = claim(Recipe(members=(), images=(), tta="hflip", **saves)).name
+    assert re.fullmatch(r"\d{8}-\d{6}-hflip-soft" + re.escape(folder), named)
+
+
+def test_a_ledger_from_before_early_exits_is_given_the_column() -> None:
+    noted(sha="ab")
+    with Path("ledger.csv").open(newline="") as stream:
+        rows = [[*row[:6], *row[7:], "mine"] for row in csv.reader(stream)]
+    with Path("ledger.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    noted("second", early_exit="lossless")
+    assert list(lines()[0])[:-1] == list(ledger.COLUMNS)
+    assert [line["early_exit"] for line in lines()] == ["", "lossless"]
+    assert [line["mine"] for line in lines()] == ["mine", ""]
+    assert lines()[0]["submission_sha256"] == "ab"
 
 
 @pytest.mark.parametrize(

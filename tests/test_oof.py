@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ensemble.columns import text_column
 from ensemble.errors import UsageError
 from ensemble.oof import Elsewhere, Oof, folds_from, join, read, write
+from ensemble.submission import write_predictions
 
 CLASSES = ("cat", "dog", "eel")
 IDS = ("007", "NA", "1e5", "b")
@@ -141,6 +142,19 @@ def test_files_are_joined_by_id_and_class_name() -> None:
 def test_files_that_do_not_fit_are_refused(other: Oof, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         join([oof(folds=np.array([0, 1, 0, 1])), other])
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_a_run_whose_images_ended_early_says_that_it_holds_labels_only(
+    tmp_path: Path, task: str
+) -> None:
+    path, plain = tmp_path / "predictions.parquet", task == "classification"
+    labels = ["cat"] * 4 if plain else []
+    columns = {} if plain else {"labels": probs().round()}
+    about = {"classes": CLASSES, "task": task}
+    write_predictions(path, IDS, labels, columns, about, evaluations=np.ones(4, np.int64))
+    with pytest.raises(UsageError, match=r"predictions\.parquet: its images ended early .*n_evals"):
+        read(path)
 
 
 def test_folds_are_read_by_id(tmp_path: Path) -> None:

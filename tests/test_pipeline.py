@@ -314,6 +314,33 @@ def test_a_vote_records_what_made_its_predictions(members: list[Path], images: P
     assert second.record["run"] == "first"
 
 
+def rewritten(run: Path, without: str) -> None:
+    """Take a setting out of a run's record, as a version that did not know it wrote it."""
+    record = json.loads((run / "run.json").read_text())
+    del record["recipe"][without]
+    (run / "run.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("later", ["precision", "labels_as", "max_pixels", "store"])
+def test_a_run_from_before_a_setting_is_voted_on_with_its_default(
+    members: list[Path], images: Path, later: str
+) -> None:
+    submit(members, images)
+    rewritten(Path("out"), later)
+    default = config.settings_of(config.Recipe(members=(), images=()))[later]
+    assert recipe_of(api.vote("out", out="again"))[later] == default
+
+
+@pytest.mark.parametrize("needed", ["members", "images"])
+def test_a_record_without_what_every_run_has_is_damaged(
+    members: list[Path], images: Path, needed: str
+) -> None:
+    submit(members, images)
+    rewritten(Path("out"), needed)
+    with pytest.raises(UsageError, match=r"run\.json: damaged"):
+        api.vote("out", out="again")
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 1, "members": [1]}'])
 def test_a_damaged_record_of_a_run_is_refused(members: list[Path], images: Path, text: str) -> None:
     (submit(members, images).folder / "run.json").write_text(text)

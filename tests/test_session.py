@@ -7,14 +7,18 @@ import numpy as np
 import onnx
 import pytest
 from conftest import MakeMember, toy_card, toy_model
+from onnx.external_data_helper import convert_model_to_external_data
+from onnxruntime import SessionOptions
 
-from ensemble import driver, graph, session
+from ensemble import driver, graph, lineup, session
 from ensemble.binding import IN_FLIGHT
 from ensemble.config import Recipe
 from ensemble.errors import OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.members import open_member, write_sidecar
 from ensemble.scoring import Quiet, line_up
 from ensemble.session import CPU, CUDA, TENSORRT, OnnxScorer, check_device, provider_of
-from ensemble.spec import View
+from ensemble.spec import Precision, View
+from ensemble.views import IDENTITY
 
 
 def scorer_that_raises(error: Exception) -> OnnxScorer:
@@ -47,18 +51,23 @@ def test_failures_are_told_apart(error: Exception, expected: type[ScoreError]) -
 class Recorded:
     """Stands for ONNX Runtime's session: starts on the CPU whatever it is asked for.
 
-    `active` is what it says that it runs on; `asked` are the providers of the last one.
+    `active` is what it says that it runs on where it may; `asked` are the providers of the last
+    one, and `threads` what it computes an operator with.
     """
 
     active = CUDA
     asked: list[object] = []  # noqa: RUF012
+    threads: int = 0
 
-    def __init__(self, model: bytes, options: object, providers: list[object], **_: int) -> None:
-        Recorded.asked = providers
+    def __init__(
+        self, model: bytes, options: SessionOptions, providers: list[object], **_: int
+    ) -> None:
+        Recorded.asked, Recorded.threads = providers, options.intra_op_num_threads
         self._real = REAL(model, options, providers=[CPU])
+        self._asked = providers
 
     def get_providers(self) -> list[str]:
-        return [self.active, CPU]
+        return [CPU] if self._asked == [CPU] else [self.active, CPU]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
@@ -122,6 +131,44 @@ def test_tensorrt_keeps_its_engines_and_falls_back_on_cuda_for_single_operators(
     }
 
 
+def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
+    gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    monkeypatch.setattr(lineup, "_prove_halves", lambda *_: None)
+    folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
+
+    def folder(path: Path, precision: Precision = "fp32") -> str:
+        lineup.start(
+            open_member(path), (IDENTITY,), "mean", device="tensorrt", threads=1, batch=1,
+            precision=precision, cache=tmp_path / "engines",
+        )  # fmt: skip
+        return str(gpu.asked[0][1]["trt_engine_cache_path"])
+
+    first, other, half = folder(folds[0]), folder(folds[1]), folder(folds[0], "fp16")
+    assert len({first, other, half}) == 3
+    assert folder(folds[0]) == first
+    assert {str(path) for path in tmp_path.glob("engines/*")} == {first, other, half}
+
+
+def test_folds_whose_weights_lie_beside_them_share_no_engine(
+    gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    for fold in (0, 1):
+        card, folder = toy_card(), tmp_path / f"{fold}"
+        model = toy_model(card, seed=fold)
+        convert_model_to_external_data(model, location="w.data", size_threshold=0)
+        folder.mkdir()
+        onnx.save(model, folder / "toy-f0.onnx")
+        write_sidecar(folder / "toy-f0.onnx", card)
+        lineup.start(
+            open_member(folder / "toy-f0.onnx"), (IDENTITY,), "mean", device="tensorrt",
+            threads=1, batch=1, cache=tmp_path / "engines",
+        )  # fmt: skip
+    assert len(list(tmp_path.glob("engines/*"))) == 2
+
+
 def test_tensorrt_computes_in_float16_where_that_is_asked(
     gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +221,22 @@ def test_memory_that_a_gpu_lacks_is_told_apart_through_bound_memory_too(
     monkeypatch.setattr(bound._bound, "_run", fail)
     with pytest.raises(OutOfMemoryError, match="out of memory"):
         bound.score(IMAGES)
+
+
+def test_auto_that_ends_on_the_cpu_has_one_thread_a_lane_as_there(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "active", CPU)
+    started = scorer("auto")
+    assert (started.provider, started.lanes) == (CPU, 3)
+    assert (gpu.asked, gpu.threads) == ([CPU], 1)
+    assert (started.score(IMAGES)["label"] == scorer("cpu").score(IMAGES)["label"]).all()
+
+
+def test_auto_that_ends_on_cuda_starts_once(gpu: type[Recorded]) -> None:
+    started = scorer("auto")
+    assert (started.provider, started.lanes, gpu.threads) == (CUDA, IN_FLIGHT, 3)
+    assert len(gpu.asked) == 2
 
 
 class Told(Quiet):

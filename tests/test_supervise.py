@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 from commands import finish, start
 from conftest import save_images, save_member, toy_card, toy_model
 
+from ensemble.cli import supervise
 from ensemble.cli.supervise import is_supervised, resume_line, say
-from ensemble.watch import WATCH
+from ensemble.watch import WATCH, Watch
 
 DEATH = """
-import os, pathlib, signal, threading
+import os, pathlib, signal, threading, time
 from ensemble.session import OnnxScorer
 score, seen, one_lane = OnnxScorer.score, [], threading.Lock()
 def dying(self, images):
@@ -27,6 +29,7 @@ def dying(self, images):
         if len(seen) > 1 and len(died) < {deaths}:
             log.write_text(died + "x")
             os.kill(os.getpid(), signal.{name})
+            time.sleep(60)  # another thread may take the signal: no lane writes before it does
     return score(self, images)
 OnnxScorer.score = dying
 """
@@ -199,6 +202,27 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.mark.parametrize("unread", [b"", b"a line that nobody read"])
+def test_the_end_of_the_pipe_ends_the_worker_however_the_supervisor_left_it(
+    monkeypatch: pytest.MonkeyPatch, unread: bytes
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(supervise.os, "kill", lambda _, number: sent.append(number))
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.send(unread)
+        ours.close()
+        supervise._die_with(theirs.fileno())
+    assert sent == [signal.SIGKILL]
+
+
+def test_a_supervisor_that_is_dead_is_told_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.close()
+        Watch(pipe=theirs.fileno()).tell("commit")
 
 
 def test_both_stop_when_a_terminal_signals_the_whole_group(

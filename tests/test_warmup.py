@@ -42,6 +42,20 @@ class Paced:
         return {"label": np.full((len(images), 3), 1 + (len(images) == self.odd), np.float32)}
 
 
+@dataclass(frozen=True, slots=True)
+class Forgetful(Paced):
+    """A scorer that gives other numbers for its third batch, or has no memory for it."""
+
+    full: bool = False
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        outputs = super(Forgetful, self).score(images)
+        third = len(self.calls) == 3
+        if third and self.full:
+            raise OutOfMemoryError("Failed to allocate memory")
+        return {name: rows + third for name, rows in outputs.items()}
+
+
 QUICK_BY_TWO = {1: 0.004, 2: 0.002, 4: 0.024}
 
 
@@ -105,6 +119,15 @@ def test_a_size_without_memory_is_not_taken(player: lineup.Player, tmp_path: Pat
 
 def test_a_guess_without_memory_is_left_to_the_run(player: lineup.Player, tmp_path: Path) -> None:
     assert batch_size(paced(player, Paced({}, room=0)), MANY, tmp_path, DECIDES) == 1
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_guess_that_is_not_among_the_sizes_tried_is_kept(
+    player: lineup.Player, tmp_path: Path, full: bool
+) -> None:
+    scorer = Forgetful(QUICK_BY_TWO, full=full)
+    assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
+    assert not list(tmp_path.glob("batch-sizes/*"))
 
 
 def test_a_memory_that_cannot_be_read_is_made_anew(player: lineup.Player, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from timm.data import create_transform
 from torch import nn
 
 import ensemble
-from ensemble import gate, oof
+from ensemble import gate, lineup, oof
 from ensemble.card import Card
 from ensemble.members import open_member
 from ensemble.spec import Preprocess
@@ -125,6 +125,30 @@ def test_a_fashion_run_equals_torch_timm_and_ttach(
     assert [labels[i] for i in ids] == [classes[c] for c in expected.argmax(1)]
 
 
+def check_batches(path: Path, tta: str, count: int) -> None:
+    """Check that no batch that an image lies in changes a bit of its score."""
+    member = open_member(path)
+    player = lineup.start(
+        member, lineup.read_policy(tta), "mean", device="cpu", threads=1, batch=1
+    )  # fmt: skip
+    pre = member.card.preprocess
+    images = lineup.probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
+
+    def scores(batch: int) -> NDArray[np.float32]:
+        parts = [images[at : at + batch] for at in range(0, count, batch)]
+        return np.concatenate([player.scorer.score(part)["label"] for part in parts])
+
+    alone = scores(1)
+    for batch in (2, 3, 7, count):
+        np.testing.assert_array_equal(scores(batch), alone)
+
+
+@pytest.mark.parametrize("family", ["resnet", "vgg"])
+@pytest.mark.parametrize("tta", ["none", "flip"])
+def test_the_batch_of_an_image_changes_no_bit_of_its_score(family: str, tta: str) -> None:
+    check_batches(FASHION / f"{family}-f0.onnx", tta, 32)
+
+
 def test_a_recipe_file_alone_gives_the_same_submission(
     fashion_run: tuple[Path, Mapping[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,16 +196,28 @@ def test_oof_over_the_fashion_members_gives_the_shipped_oof(
         np.testing.assert_allclose(probs, shipped.families[family][rows], atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def imagenet_members() -> list[Path]:
+    subprocess.run([sys.executable, IMAGENET / "build.py"], check=True)
+    return sorted((IMAGENET / "work" / "members").glob("*.onnx"))
+
+
+@pytest.mark.slow
+def test_the_batch_of_an_imagenet_image_changes_no_bit_of_its_score(
+    imagenet_members: list[Path],
+) -> None:
+    for member in imagenet_members:
+        check_batches(member, "hflip", 8)
+
+
 @pytest.mark.slow
 def test_an_imagenet_run_equals_torch_timm_and_ttach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    imagenet_members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subprocess.run([sys.executable, IMAGENET / "build.py"], check=True)
-    members = sorted((IMAGENET / "work" / "members").glob("*.onnx"))
     monkeypatch.chdir(tmp_path)
-    result = ensemble.run(members, IMAGENET / "work" / "photographs", tta="flip")
+    result = ensemble.run(imagenet_members, IMAGENET / "work" / "photographs", tta="flip")
     images = [IMAGENET / "work" / "photographs" / f"{name}.jpg" for name in result.ids]
-    expected = usual_way(members, images, imagenet_net, ttach.aliases.flip_transform())
+    expected = usual_way(imagenet_members, images, imagenet_net, ttach.aliases.flip_transform())
     np.testing.assert_allclose(result.probs, expected, rtol=0, atol=1e-5)
     assert [result.classes.index(label) for label in result.labels] == list(expected.argmax(1))
-    assert len(members) == 3
+    assert len(imagenet_members) == 3

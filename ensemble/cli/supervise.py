@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -67,8 +68,10 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _die_with(pipe: int) -> None:
-    while os.read(pipe, 1):
-        pass
+    """Wait for the end of the pipe, which is an error where the supervisor left lines unread."""
+    with suppress(OSError):
+        while os.read(pipe, 1):
+            pass
     os.kill(os.getpid(), signal.SIGKILL)
 
 
