@@ -14,7 +14,7 @@ from ensemble.arrays import Indices
 from ensemble.batches import Progress
 from ensemble.card import Head
 from ensemble.cast import Cast, Way, cast_of, open_plan
-from ensemble.config import Recipe, Saving
+from ensemble.config import Recipe, Saving, exit_told
 from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
 from ensemble.exitplan import ENDS, Plan, calibrated_of
@@ -98,7 +98,7 @@ def score(work: Work, progress: Progress) -> Exited:
         held.enter_context(hold(recipe.store, [key_of(fingerprint)], watch.pid))
         partition = open_partition(
             recipe.store, fingerprint, images=len(images), shard_size=size,
-            label=Label(_title(recipe), "early exit"),
+            label=Label(f"labels, {exit_told(recipe)}", "early exit"),
         )  # fmt: skip
         plan = open_plan(partition, cast, saving)
         sample = None
@@ -195,13 +195,6 @@ def _check_calibration(saving: Saving, images: int) -> None:
             f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
             f"of {images} images needs {least} or more, or another --early-exit or --confidence"
         )
-
-
-def _title(recipe: Recipe) -> str:
-    """Name the labels of an early exit for a person."""
-    budget = recipe.time_budget or (recipe.evals_per_image and f"{recipe.evals_per_image:g} evals")
-    parts = [recipe.early_exit] * (recipe.early_exit != "off") + [budget] * bool(budget)
-    return f"labels, {' in '.join(map(str, parts))}"
 
 
 def _batch_sizes(work: Work, cast: Cast) -> dict[str, int]:
