@@ -29,6 +29,8 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -171,10 +173,33 @@ def check_labels(case: str, answers: list[dict[str, int]]) -> None:
             raise SystemExit(f"{case}: the racers give different labels for {odd[:5]}")
 
 
+def commanded(count: int) -> Told:
+    """Run the command over garments, its work in the process itself; tell its seconds and peak."""
+    race = Race("fashion", "hflip", garments(count))
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, "images.csv")
+        listed.write_text("\n".join(["path", *map(str, race.images)]))
+        command = [
+            sys.executable, "-c", "from ensemble.cli import main; main()", "run",
+            "--members", *map(str, race.members), "--images", str(listed), "--tta", race.tta,
+            "--device", "cpu", "--out", f"{folder}/out", "--store", f"{folder}/store",
+        ]  # fmt: skip
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command, env={**os.environ, "ENSEMBLE_SUPERVISE": "0"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+    if status:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return {"seconds": seconds, "peak": usage.ru_maxrss / 1024}
+
+
 def slope(rounds: int) -> list[str]:
-    """Return a table of runs over few and many images: their memory and their images/s."""
+    """Return a table of commands over few and many images: their memory and their seconds."""
     case = "fashion:hflip"
-    told = {count: [alone("ours", case, count) for _ in range(rounds)] for count in (SMALL, LARGE)}
+    told = {count: [commanded(count) for _ in range(rounds)] for count in (SMALL, LARGE)}
     lines = [f"\n## Memory and slope: {case.replace(':', ', --tta ')}\n"]
     lines += ["| images | seconds | peak, MiB |", "|---|---|---|"]
     middle = {n: statistics.median(each["seconds"] for each in runs) for n, runs in told.items()}

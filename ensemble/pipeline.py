@@ -9,7 +9,7 @@ from pathlib import Path
 from ensemble import exiting, lineup, publish, runs, scoring
 from ensemble import oof as files
 from ensemble.batches import Progress
-from ensemble.config import Recipe, Saving, check_recipe, saving_of
+from ensemble.config import Recipe, check_recipe, saving_of
 from ensemble.errors import UsageError, few
 from ensemble.files import free_bytes
 from ensemble.fingerprints import fingerprint_of, image_set_of
@@ -31,7 +31,7 @@ from ensemble.scoring import (
 from ensemble.session import CPU, CUDA, check_device, provider_of
 from ensemble.store import key_of, load_partition
 from ensemble.submission import Sample
-from ensemble.votes import Entry, entries_of_run, hashes_of, votes_from, votes_of
+from ensemble.votes import Entry, Votes, entries_of_run, hashes_of, votes_from, votes_of
 from ensemble.watch import read_watch
 
 
@@ -41,12 +41,34 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     Raises:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
     """
-    began, clock = time.time(), read_watch(os.environ).began
     progress = progress or Quiet()
-    saving = saving_of(recipe)
-    ready = _preflight(recipe, progress)
+    scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
+    votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
+    poll = Poll(votes, scored.sample, scored.facts, scored.decided)
+    return publish.publish(recipe, scored.out, poll, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What scoring leaves: where to write, the sample, facts for run.json, and what to vote on.
+
+    `decided` are the labels where images ended early; there is no vote then.
+    """
+
+    out: Path
+    sample: Sample
+    facts: Mapping[str, object]
+    found: Sequence[Entry] | Votes
+    decided: publish.Decided | None = None
+
+
+def _scored(recipe: Recipe, progress: Progress) -> _Scored:
+    began, clock = time.time(), read_watch(os.environ).began
+    ready, saving = _preflight(recipe, progress), saving_of(recipe)
     if saving is not None:
-        return _run_exits(recipe, saving, ready, progress, (began, clock))
+        head = ready.players[0].member.card.head(recipe.head)
+        work = Work(recipe, saving, head, ready.players, ready.images, clock)
+        return _exited(work, ready, progress, began)
     entries, tally = score(recipe, ready.players, ready.images, progress)
     facts = {
         **_facts(recipe, ready, began),
@@ -55,32 +77,24 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
         "dropped_members": list(tally.dropped),
         "odd_files": dict(tally.warnings),
     }
-    return publish.publish(
-        recipe, ready.out, Poll(votes_of(entries), ready.sample, facts), progress
-    )
+    return _Scored(ready.out, ready.sample, facts, entries)
 
 
-def _run_exits(
-    recipe: Recipe, saving: Saving, ready: "_Ready", progress: Progress, began: tuple[float, float]
-) -> Submission:
-    """Score with early exit, and write the submission; `began` by the calendar and the clock."""
-    head = ready.players[0].member.card.head(recipe.head)
-    work = Work(recipe, saving, head, ready.players, ready.images, began[1])
+def _exited(work: Work, ready: "_Ready", progress: Progress, began: float) -> _Scored:
+    """Score with early exit, unless the store has every prediction."""
     if (entries := exiting.stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
-        facts = {**_facts(recipe, ready, began[0]), "evaluations": 0}
-        poll = Poll(votes_of(entries), ready.sample, facts)
-        return publish.publish(recipe, ready.out, poll, progress)
+        facts = {**_facts(work.recipe, ready, began), "evaluations": 0}
+        return _Scored(ready.out, ready.sample, facts, entries)
     exited = exiting.score(work, progress)
     facts = {
-        **_facts(recipe, ready, began[0]),
+        **_facts(work.recipe, ready, began),
         "evaluations": exited.made,
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
     decided = publish.Decided(exited.labels, exited.evaluations)
-    poll = Poll(exited.votes, ready.sample, facts, decided)
-    return publish.publish(recipe, ready.out, poll, progress)
+    return _Scored(ready.out, ready.sample, facts, exited.votes, decided)
 
 
 def _facts(recipe: Recipe, ready: "_Ready", began: float) -> dict[str, object]:

@@ -32,6 +32,9 @@ LOCK: Final = ".lock"
 """The file of a key that a run holds while it writes there; it holds the number of the process."""
 
 
+_PLAIN: Final = {"compression": "none", "use_dictionary": False}
+"""How parts are written: numbers gain nothing by either."""
+
 _MAKES: Final = "is making these predictions (another --store keeps runs apart)"
 
 
@@ -129,7 +132,7 @@ class Partition:
         columns |= {name: list_column(heads[name], heads[name].dtype.type) for name in self.heads}
         table = pa.table(columns)
         part = self.part(shard)
-        publish(part, lambda temporary: pq.write_table(table, temporary, compression="none"))
+        publish(part, lambda temporary: pq.write_table(table, temporary, **_PLAIN))
         record = {
             "sha256": sha256_file(part),
             "rows": len(ids),

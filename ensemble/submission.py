@@ -192,7 +192,8 @@ def write_predictions(
     if evaluations is not None:
         columns[EVALUATIONS] = count_column(evaluations)
     table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
-    publish(path, lambda temporary: pq.write_table(table, temporary))
+    plain = ["label"] if "label" in columns else False  # of numbers a dictionary is a waste
+    publish(path, lambda temporary: pq.write_table(table, temporary, use_dictionary=plain))
 
 
 def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices, Indices]:

@@ -104,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     The command line of the process itself is supervised; `arguments` from Python are not.
     """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # it hoards less than Arrow's own
     args = given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None and is_supervised(args):
         sys.exit(Supervisor(args).run())
