@@ -38,6 +38,7 @@ from ensemble.weights import Pool, Weights
 
 HERE = Path(__file__).parent
 FASHION = HERE.parent / "models_zoo" / "fashion"
+sys.path.insert(0, str(FASHION))
 WORK, RESULTS = HERE / "work", HERE / "results"
 MEMBERS = sorted([*FASHION.glob("*.onnx"), *FASHION.glob("work/members/*.onnx")])
 POLICIES = ("hflip", "flip")
@@ -51,7 +52,6 @@ SHARES = (0.1, 0.25, 0.5)
 
 def read_test(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the test images uint8 (N, 28, 28) and labels int64 (N,)."""
-    sys.path.insert(0, str(FASHION))
     from data import read_split  # type: ignore[import-not-found]
 
     images, labels = read_split(data, "t10k")

@@ -43,14 +43,14 @@ def test_the_command_reference_is_fresh() -> None:
 def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
-    assert len(commands) == 10
+    assert len(commands) == 13
     for name, *arguments in commands:
         assert name == "ensemble"
         assert ensemble(*arguments) == 0
     for script in blocks(DOCS / "tutorial.md", "python"):
         exec(compile(script, "tutorial", "exec"), {})
     written = {path.parent.name for path in (clone / "submissions").glob("*/_SUCCESS")}
-    assert written == {"first", "hard", "weighted", "tuned", "team", "python"}
+    assert written == {"first", "hard", "weighted", "tuned", "team", "early", "python"}
     truth = column_of(FASHION / "labels.csv", "label")
     for name in written:
         labels = column_of(clone / "submissions" / name / "submission.csv", "label")
