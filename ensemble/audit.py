@@ -196,7 +196,7 @@ def _certificate_faults(record: _Record, ledger: Ledger, ends: Scores) -> list[s
     """Draw and certify again."""
     partition = cast(Partition, record.calibration)
     columns = [column_of(e) for e in record.plan.evaluations]
-    held = [partition.read(name) for name in columns]
+    held = partition.read_heads(columns)
     everyone = sorted([*ends.ids, *(q.id for q in ends.quarantined)], key=natural_key)
     drawn = draw(sha256_json(record.partition.fingerprint), len(everyone), partition.images)
     sampled = {*held[0].ids, *(q.id for q in held[0].quarantined)}

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -97,29 +98,25 @@ def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -
     """
     parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
     done, count = 0, len(images.pixels)
-    pool = ThreadPoolExecutor(job.lanes, thread_name_prefix="score")
-    try:
-        while done < count:
-            size = batches.get(job.name, job.batch)
-            lanes = 1 if job.name in batches else job.lanes
-            padded = job.fixed_batch or job.scorer.provider in GPU
-            batch = size if padded else min(size, -(-count // lanes))
-            try:
-                for flight in _flown(pool, job, images, range(done, count, batch), lanes):
-                    _keep(job, flight, images.ids, parts)
-                    progress.advance(flight.rows.stop - flight.rows.start)
-                    done = flight.rows.stop
-            except OutOfMemoryError:
-                if lanes == 1 and (job.fixed_batch or batch == 1):
-                    raise
-                if job.name not in batches:
-                    progress.warn(
-                        f"member {job.name} ran out of memory at a batch of {batch}: smaller ones, "
-                        f"one at a time, for the rest of the run"
-                    )
-                batches[job.name] = batch if job.fixed_batch else max(1, batch // 2)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    while done < count:
+        size = batches.get(job.name, job.batch)
+        lanes = 1 if job.name in batches else job.lanes
+        padded = job.fixed_batch or job.scorer.provider in GPU
+        batch = size if padded else min(size, -(-count // lanes))
+        try:
+            for flight in _flown(job, images, range(done, count, batch), lanes):
+                _keep(job, flight, images.ids, parts)
+                progress.advance(flight.rows.stop - flight.rows.start)
+                done = flight.rows.stop
+        except OutOfMemoryError:
+            if lanes == 1 and (job.fixed_batch or batch == 1):
+                raise
+            if job.name not in batches:
+                progress.warn(
+                    f"member {job.name} ran out of memory at a batch of {batch}: smaller ones, "
+                    f"one at a time, for the rest of the run"
+                )
+            batches[job.name] = batch if job.fixed_batch else max(1, batch // 2)
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
@@ -132,14 +129,18 @@ class _Flight:
     scores: Mapping[str, Probs]
 
 
-def _flown(
-    pool: ThreadPoolExecutor, job: Job, images: Rows, starts: range, lanes: int
-) -> Iterator[_Flight]:
+@cache
+def _pool(lanes: int) -> ThreadPoolExecutor:
+    """Return the threads that score; they are kept, for a shard may come in a hundred pieces."""
+    return ThreadPoolExecutor(lanes, thread_name_prefix="score")
+
+
+def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Flight]:
     """Yield the batches in order, with so many at work, and as many waiting, where there are lanes.
 
     When one fails, the others are waited for: they hold memory.
     """
-    room = 2 * lanes if lanes > 1 else 1
+    pool, room = _pool(lanes), 2 * lanes if lanes > 1 else 1
     flying: deque[tuple[slice, list[bool], Future[Mapping[str, Probs]]]] = deque()
     try:
         for start in starts:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,9 +177,18 @@ class _At:
     places: Indices
     shard: Shard
     missing: Mapping[int, Quarantined]
+    _known: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def good(self, rows: Indices) -> NDArray[np.bool_]:
         """Wait for rows, and tell which can be scored by every member."""
+        if self._known:
+            return self._known[0][rows]
+        if self.shard.arrived():
+            self._known.append(self._good(np.arange(len(self.places))))
+            return self._known[0][rows]
+        return self._good(rows)
+
+    def _good(self, rows: Indices) -> NDArray[np.bool_]:
         whole = np.array(self.shard.whole(rows), bool)
         if self.missing:
             whole &= ~np.isin(rows, list(self.missing))

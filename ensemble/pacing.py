@@ -70,7 +70,7 @@ def take_sample(
     names = [column_of(evaluation) for evaluation in plan.evaluations]
     calibrate(engine, way, names, drawn, partition)
     seconds = time.monotonic() - began
-    held = [partition.read(name) for name in names]
+    held = partition.read_heads(names)
     stack = np.stack([scores.probs for scores in held])
     course = follow(way.ledger, stack)
     sums = np.zeros((way.ledger.depth, *stack.shape[1:]))

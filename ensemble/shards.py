@@ -51,6 +51,10 @@ class Shard:
         """The ids of the images, in order."""
         return [image.source.id for image in self.images]
 
+    def arrived(self) -> bool:
+        """Tell whether every image is decoded, or lost, without waiting."""
+        return all(future.done() for future in self.futures)
+
     def whole(self, rows: Indices) -> list[bool]:
         """Wait for the rows, and tell which have pixels in every geometry."""
         runs = [divmod(row, self.each) for row in rows.tolist()]

@@ -152,7 +152,11 @@ class Partition:
         return all(self.whole(shard) for shard in self.shards)
 
     def read(self, head: str, shards: Sequence[int] | None = None) -> Scores:
-        """Read a head of some shards, or of every one, in order.
+        """Read a head of some shards, or of every one, in order; see `read_heads`."""
+        return self.read_heads([head], shards)[0]
+
+    def read_heads(self, heads: Sequence[str], shards: Sequence[int] | None = None) -> list[Scores]:
+        """Read heads of some shards, or of every one, in order.
 
         Raises:
             StoreError: a shard is missing or torn.
@@ -163,11 +167,14 @@ class Partition:
             if record is None:
                 raise StoreError(f"{self.part(shard)} is missing or torn; run again to redo it")
             with pq.ParquetFile(self.part(shard)) as part:  # read_table would import pandas
-                tables.append(part.read(["id", head]))
+                tables.append(part.read(["id", *heads]))
             lost += _quarantined(record)
         table = pa.concat_tables(tables)
-        probs = cast(Probs, read_lists(table.column(head), self.heads[head]))
-        return Scores(tuple(table.column("id").to_pylist()), probs, tuple(lost))
+        ids, widths = tuple(table.column("id").to_pylist()), self.heads
+        return [
+            Scores(ids, cast(Probs, read_lists(table.column(head), widths[head])), tuple(lost))
+            for head in heads
+        ]
 
     def _record(self, shard: int) -> dict[str, object] | None:
         """Return the JSON of a shard that is whole, else None."""
