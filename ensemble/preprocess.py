@@ -30,13 +30,13 @@ def resize(image: Image.Image, geometry: Geometry) -> Pixels:
     timm's input_img_mode "L".
 
     Args:
-        image: mode RGB, of any size.
+        image: mode RGB, or L for a grey geometry; of any size.
         geometry: the target.
 
     Raises:
         ImageError: the image is so narrow that it would be resized to over `MAX_PIXELS`.
     """
-    if geometry.channels == 1:
+    if geometry.channels == 1 and image.mode != "L":
         image = image.convert("L")
     size = _scaled(Size(image.height, image.width), geometry)
     if size.height * size.width > MAX_PIXELS:
@@ -80,6 +80,8 @@ def _short_side(source: Size, side: int) -> Size:
 def _centred(image: Image.Image, geometry: Geometry) -> Image.Image:
     """Cut or pad each side to the target around the centre; `fill` is the colour of the border."""
     height, width = geometry.size.height, geometry.size.width
+    if image.size == (width, height):
+        return image
     left, top = _margin(image.width, width), _margin(image.height, height)
     if not geometry.fill or (image.width >= width and image.height >= height):
         return image.crop((left, top, left + width, top + height))  # a border would be black

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -98,7 +99,7 @@ def decoded_ahead(
         policy: How files become pixels.
         watch: Told of each image as its decoding begins and ends.
     """
-    load = _loader(policy, watch)
+    load = partial(_load_run, policy, watch)
     ahead = _begin(pool, wanted[0], load) if wanted else None
     for following in (*wanted[1:], None):
         current, ahead = ahead, None
@@ -113,11 +114,10 @@ def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
     pixels = {g: _blank(g, count) for g in wanted.geometries}
     each = min(_TOGETHER, max(1, count // _RUNS))
 
-    def load_run(start: int) -> list[_Loaded]:
-        stop = min(start + each, count)
-        return [load(wanted.images[row], pixels, row) for row in range(start, stop)]
-
-    futures = [pool.submit(load_run, start) for start in range(0, count, each)]
+    futures = [
+        pool.submit(load, wanted.images, pixels, range(start, min(start + each, count)))
+        for start in range(0, count, each)
+    ]
     return Shard(wanted.images, pixels, futures, each)
 
 
@@ -125,19 +125,25 @@ _TOGETHER: Final = 8
 _RUNS: Final = 64
 """A shard is cut into so many runs of images at least, that all threads have work."""
 
-_Load: TypeAlias = Callable[[Hashed, Mapping[Geometry, Pixels], int], _Loaded]
+_Load: TypeAlias = Callable[[Sequence[Hashed], Mapping[Geometry, Pixels], range], list[_Loaded]]
 
 
-def _loader(policy: DecodePolicy, watch: Watch) -> _Load:
-    """Return what decodes an image into its row, and tells when it begins and ends."""
-
-    def load(image: Hashed, pixels: Mapping[Geometry, Pixels], row: int) -> _Loaded:
-        watch.tell("begin", image.source.id)
-        loaded = _load(image, policy, pixels, row, watch)
-        watch.tell("end", image.source.id)
-        return loaded
-
-    return load
+def _load_run(
+    policy: DecodePolicy,
+    watch: Watch,
+    images: Sequence[Hashed],
+    pixels: Mapping[Geometry, Pixels],
+    rows: range,
+) -> list[_Loaded]:
+    """Decode a run of images into their rows, and tell which one is being decoded."""
+    loaded, told = [], ""
+    for row in rows:
+        name = images[row].source.id
+        watch.tell("next", told, name)
+        told = name
+        loaded.append(_load(images[row], policy, pixels, row, watch))
+    watch.tell("next", told, "")
+    return loaded
 
 
 def _check_harmless(
@@ -173,10 +179,12 @@ def _load(
         for array in pixels.values():
             array[row] = 0
         return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
-    lost = {}
+    lost, grey = {}, decoded.image
+    if any(geometry.channels == 1 for geometry in pixels):
+        grey = grey.convert("L")
     for geometry, array in pixels.items():
         try:
-            array[row] = resize(decoded.image, geometry)
+            array[row] = resize(grey if geometry.channels == 1 else decoded.image, geometry)
         except ImageError as error:
             array[row] = 0
             lost[geometry] = _quarantined(image, error)

@@ -137,10 +137,9 @@ class Supervisor:
 
     def _hear(self, event: str, *values: str) -> None:
         match event, values:
-            case "begin", (image,):
-                self._decoding.add(image)
-            case "end", (image,):
-                self._decoding.discard(image)
+            case "next", (ended, begun):
+                self._decoding.discard(ended)
+                self._decoding.update([begun] if begun else [])
             case "score", (member, shard):
                 self._place = f"at shard {shard}, member {member}"
             case "poison", (image,) if image not in self._poison:
