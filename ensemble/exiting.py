@@ -36,6 +36,7 @@ _SHARDS: Final = 2
 """How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
 
 _SMALLEST: Final = 256
+_QUARTER: Final = 4
 _CORRECTIONS: Final = 24
 
 
@@ -198,7 +199,7 @@ def _check_calibration(saving: Saving, images: int) -> None:
 
 
 def _batch_sizes(work: Work, cast: Cast) -> dict[str, int]:
-    count, store = len(work.images), work.recipe.store
+    count, store = len(work.images) // _QUARTER, work.recipe.store  # so much each has to do, about
     return {
         player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
         for player in work.players
