@@ -58,9 +58,10 @@ test-slow: .venv/dev build ## The tests that take minutes
 test-gpu: .venv/dev build ## The tests that need an NVIDIA GPU
 	$(PYTEST) -m gpu
 
-bench: .venv/dev build ## Measure speed, memory and blends, for an hour; see benchmarks/README.md
+bench: .venv/dev build ## Measure speed, memory and blends, for hours; see benchmarks/README.md
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python benchmarks/bench_run.py
+	$(BIN)/python benchmarks/bench_parts.py
 	$(BIN)/python benchmarks/bench_exit.py
 	$(BIN)/python benchmarks/bench_start.py
 	$(BIN)/python benchmarks/bench_int8.py
