@@ -296,8 +296,20 @@ def test_families_take_turns_and_first_views_come_first() -> None:
 
 
 def test_the_heaviest_per_cost_come_first() -> None:
-    found = named([*grid(), *grid(3.0, family="b"), *grid(3.0, 9.0, family="c")])
+    found = named([*grid(), *grid(3.0, family="b"), *grid(3.0, 72.0, family="c")])
     assert [name[0] for name in found] == [*"bbbb", *"aaaa", *"cccc"]
+
+
+def test_families_take_turns_though_one_costs_eight_times_the_other() -> None:
+    found = named([*grid(cost=7.9, family="a"), *grid(family="b")])
+    assert [name[0] for name in found] == [*"abababab"]
+
+
+def test_what_is_known_already_comes_first() -> None:
+    found = named([*grid(cost=7.9, family="a"), *grid(3.0, family="b"), *grid(cost=1e-9)])
+    assert [name[0] for name in found][:4] == [*"aaaa"]
+    known = [*grid(cost=5.0, family="b"), *grid(1.0, 1e-9, family="c"), *grid(3.0, 1.0, family="d")]
+    assert [name[0] for name in named(known)] == [*"cccc", *"dddd", *"bbbb"]
 
 
 def test_what_weighs_nothing_is_left_out() -> None:
