@@ -56,6 +56,15 @@ class NonFiniteError(ScoreError):
         self.member = member
 
 
+def warn_if_torn(progress: Progress, partition: Partition, shard: int, name: str) -> None:
+    """Say that a shard of what is called `name` is torn, where it is."""
+    if partition.torn(shard):
+        progress.warn(
+            f"shard {shard} of {name} in the store is torn or was edited: it is computed again "
+            f"({partition.folder})"
+        )
+
+
 class Sliced(Protocol):
     """Images that can be cut out by rows."""
 

@@ -172,13 +172,11 @@ class Cast:
 
     def key(self, player: lineup.Player) -> str:
         """Return the key of a member's own predictions of the whole image set."""
-        return key_of(self._plain(player))
+        return key_of(self._fingerprint(player, self.policy))
 
     def in_graph(self, player: lineup.Player) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
-        policy = (views.IDENTITY,) if self.apart else self.policy
-        provider = player.scorer.provider
-        return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
+        return self._fingerprint(player, (views.IDENTITY,) if self.apart else self.policy)
 
     def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
@@ -201,13 +199,13 @@ class Cast:
             missing={name: lost for _, found in tables.values() for name, lost in found.items()},
         )
 
-    def _plain(self, player: lineup.Player) -> dict[str, object]:
+    def _fingerprint(self, player: lineup.Player, policy: Sequence[View]) -> dict[str, object]:
         provider = player.scorer.provider
-        return fingerprint_of(self.recipe, player.member, self.policy, provider, self.image_set)
+        return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
 
     def _job(self, player: lineup.Player, batch: int) -> Job:
         """Return a member at work; its partition says which heads it has, and is not written."""
-        store, plain = self.recipe.store, self._plain(player)
+        store, plain = self.recipe.store, self._fingerprint(player, self.policy)
         key = key_of(plain)
         partition = Partition(store / "predictions" / key, key, plain, len(self.images), 1)
         card = player.member.card

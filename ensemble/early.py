@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.batches import Progress, Rows, score
+from ensemble.batches import Progress, Rows, score, warn_if_torn
 from ensemble.cast import Stage, Way
 from ensemble.exitplan import ENDS, SUMS
 from ensemble.exits.course import Ends, run
@@ -146,11 +146,7 @@ def _open(partition: Partition, engine: Engine) -> list[int]:
     """Return the shards that are to be done; say which of them are torn."""
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     for shard in todo:
-        if partition.torn(shard):
-            engine.progress.warn(
-                f"shard {shard} in the store is torn or was edited: it is computed again "
-                f"({partition.folder})"
-            )
+        warn_if_torn(engine.progress, partition, shard, partition.label.name)
     return todo
 
 

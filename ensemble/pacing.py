@@ -84,6 +84,7 @@ def take_sample(
 
 
 def certificate_of(saving: Saving, sampled: Sampled | None, images: int) -> Certificate | None:
+    """Return what the calibration certifies of so many images; None where nothing was asked for."""
     if saving.epsilon is None:
         return None
     if sampled is None:

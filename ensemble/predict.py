@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ensemble.arrays import Probs
-from ensemble.batches import Job, NonFiniteError, Progress, Rows, score
+from ensemble.batches import Job, NonFiniteError, Progress, Rows, score, warn_if_torn
 from ensemble.images import Hashed
 from ensemble.shards import Shard, Wanted, decoded_ahead
 from ensemble.spec import DecodePolicy
@@ -61,7 +61,9 @@ def predict(
     """
     plan = [(s, [j for j in jobs if not j.partition.committed(s)]) for s in _shards(jobs)]
     plan = [(shard, todo) for shard, todo in plan if todo]
-    _warn_of_torn(plan, progress)
+    for shard, todo in plan:
+        for job in todo:
+            warn_if_torn(progress, job.partition, shard, job.name)
     evaluations_left = sum(len(_rows(jobs, s)) * len(todo) for s, todo in plan)
     images_left = sum(len(_rows(jobs, s)) for s, _ in plan)
     progress.start(evaluations_left, round(evaluations_left / max(images_left, 1)))
@@ -143,13 +145,3 @@ def _shards(jobs: Sequence[Job]) -> range:
 def _rows(jobs: Sequence[Job], shard: int) -> range:
     rows = jobs[0].partition.rows(shard)
     return range(rows.start, rows.stop)
-
-
-def _warn_of_torn(plan: Sequence[tuple[int, list[Job]]], progress: Progress) -> None:
-    for shard, todo in plan:
-        for job in todo:
-            if job.partition.torn(shard):
-                progress.warn(
-                    f"shard {shard} of {job.name} in the store is torn or was edited: it is "
-                    f"computed again ({job.partition.folder})"
-                )
