@@ -52,6 +52,15 @@ def slow(self, images):
     return score(self, images)
 OnnxScorer.score = slow
 """
+STOPPED_AT_A_START = """
+import os, signal, threading
+start = threading.Thread.start
+def interrupted(self):
+    start(self)
+    if self.name.startswith("score"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+threading.Thread.start = interrupted
+"""
 IMPATIENT = """
 import functools, ensemble.store as store
 store.locked = functools.partial(store.locked, patience=0.1)
@@ -167,6 +176,14 @@ def test_a_signal_stops_the_run_and_the_same_command_goes_on(tmp_path: Path, who
     folder = tmp_path / "SIGINT"
     assert finish(start(folder, *prepared(folder), "out"))[0] == 0
     assert (folder / "out" / "submission.csv").read_text() == whole
+
+
+def test_a_worker_that_is_stopped_while_it_starts_a_thread_does_not_wait_for_it(
+    tmp_path: Path, run_args: list[str]
+) -> None:
+    code, said = finish(start(tmp_path, *run_args, "out", faults=STOPPED_AT_A_START))
+    assert code == 130, said
+    assert "Traceback" not in said
 
 
 def test_a_second_signal_quits_at_once(tmp_path: Path, run_args: list[str]) -> None:

@@ -12,11 +12,11 @@ import click
 from ensemble import errors
 from ensemble.cli.options import load_recipe_file, spread_lists, tell_origin
 from ensemble.cli.supervise import (
-    STOPPED,
     StopError,
     Supervisor,
     become_worker,
     is_supervised,
+    leave,
     resume_line,
 )
 from ensemble.config import check_environment
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(resume_line("terminated", given), err=True)
         sys.exit(143)
     except StopError:
-        sys.exit(STOPPED)
+        leave()
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         lacking = f"this needs {error.name}: pip install 'ensemble-vote[{extra}]', or in a clone "

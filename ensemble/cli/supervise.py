@@ -67,6 +67,18 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     raise StopError
 
 
+def leave() -> NoReturn:
+    """Exit a worker that was asked to stop, without waiting for its threads.
+
+    The order may have come while a pool was starting a thread: the pool never knew of it, nobody
+    ends it, and Python's own exit would wait for it for ever.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(STOPPED)
+
+
 def _die_with(pipe: int) -> None:
     """Wait for the end of the pipe, which is an error where the supervisor left lines unread."""
     with suppress(OSError):
