@@ -1,6 +1,7 @@
 """Int8 members: what they are, when they are refused, and what decides them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import onnx
 import pytest
 from conftest import CLASSES, ensemble, save_images, save_member, toy_card, toy_model
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
 
 import ensemble as library
 from ensemble import graph, lineup, quantize
@@ -15,12 +17,12 @@ from ensemble.card import Card, Head
 from ensemble.errors import MemberError, UsageError
 from ensemble.images import hash_sources, scan
 from ensemble.lineup import probe_images
-from ensemble.members import open_member
+from ensemble.members import open_member, write_sidecar
 from ensemble.quantizing import compare, divide
 from ensemble.session import OnnxScorer
 
 
-def conv_model(card: Card, *, batch: int | str = "N") -> onnx.ModelProto:
+def conv_model(card: Card, *, batch: int | str = "N", opset: int = 18) -> onnx.ModelProto:
     """A convolution, its mean over the image, and a linear map: what int8 is made for."""
     rng, channels = np.random.default_rng(0), len(card.preprocess.mean)
     weights = {
@@ -43,7 +45,7 @@ def conv_model(card: Card, *, batch: int | str = "N") -> onnx.ModelProto:
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, len(CLASSES)])],
         [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 8
     return model
 
@@ -197,6 +199,62 @@ def test_a_fixed_batch_calibrates_whole_batches(photographs: Path, tmp_path: Pat
     card = toy_card("conv-f0")
     path = save_member(tmp_path / "folds", card, conv_model(card, batch=5))
     assert open_member(make(path, photographs, tmp_path / "int8", 1)).batch == 5
+
+
+def test_a_member_at_an_old_opset_is_quantised(photographs: Path, tmp_path: Path) -> None:
+    card = toy_card("conv-f0")
+    path = save_member(tmp_path / "folds", card, conv_model(card, opset=11))
+    (made,) = library.quantize_members(path, photographs, tmp_path / "int8", max_disagreement=1)
+    assert made.agreements[0].mean < 0.02
+
+
+def test_external_data_moves_into_the_int8_member(photographs: Path, tmp_path: Path) -> None:
+    card = toy_card("conv-f0")
+    model = conv_model(card)
+    convert_model_to_external_data(model, location="conv.data", size_threshold=0)
+    path = tmp_path / "folds" / "conv-f0.onnx"
+    path.parent.mkdir()
+    onnx.save(model, path)
+    write_sidecar(path, card)
+    assert (path.parent / "conv.data").exists()
+    (made,) = library.quantize_members(path, photographs, tmp_path / "int8", max_disagreement=1)
+    assert made.agreements[0].mean < 0.02
+    assert list((tmp_path / "int8").iterdir()) == [made.path]
+    assert len(library.run(made.path, photographs, out=tmp_path / "run").ids) == 24
+
+
+@pytest.fixture
+def two_headed(tmp_path: Path) -> Path:
+    """A member with a second head, whose logits are the first's in reverse."""
+    card = toy_card("conv-f0")
+    second = Head("kind", "kinds", "classification", "softmax", CLASSES)
+    card = replace(card, heads=(*card.heads, second))
+    model = conv_model(card)
+    order = numpy_helper.from_array(np.array([2, 1, 0]), "order")
+    model.graph.initializer.append(order)
+    model.graph.node.append(helper.make_node("Gather", ["logits", "order"], ["kinds"], axis=1))
+    shape = ["N", len(CLASSES)]
+    model.graph.output.append(helper.make_tensor_value_info("kinds", TensorProto.FLOAT, shape))
+    return save_member(tmp_path / "folds", card, model)
+
+
+def test_every_head_is_judged(two_headed: Path, photographs: Path, tmp_path: Path) -> None:
+    (made,) = library.quantize_members(
+        two_headed, photographs, tmp_path / "int8", max_disagreement=1
+    )
+    assert [found.head for found in made.agreements] == ["label", "kind"]
+    assert {"agreement:label", "agreement:kind"} <= set(open_member(made.path).card.source)
+
+
+def test_labels_of_one_head_leave_the_other_without_accuracies(
+    two_headed: Path, photographs: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,label\n" + "".join(f"img{n},cat\n" for n in range(1, 25)))
+    (made,) = library.quantize_members(
+        two_headed, photographs, tmp_path / "int8", labels=labels, head="kind", max_disagreement=1
+    )
+    assert [found.accuracies is None for found in made.agreements] == [True, False]
 
 
 def test_labels_give_accuracies(member: Path, photographs: Path, tmp_path: Path) -> None:
