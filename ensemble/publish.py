@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ensemble import ledger, submission, voting
+from ensemble import ledger, runs, submission, voting
 from ensemble.arrays import Indices, Pooled
 from ensemble.card import Head
 from ensemble.columns import FAMILY
@@ -25,7 +25,6 @@ from ensemble.files import (
     remove_temporaries,
     sha256_bytes,
 )
-from ensemble.runs import RUN
 from ensemble.spec import Quarantined
 from ensemble.votes import Votes
 from ensemble.weights import Decision
@@ -142,17 +141,18 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sam
     return sample
 
 
-def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submission:
+def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener) -> Submission:
     """Vote and write: the predictions, the submission, run.json, _SUCCESS, and the ledger's line.
 
     Raises:
         ContractError: the submission would not be what the sample asks for; nothing is written.
-        UsageError: weights that do not fit the families.
+        UsageError: weights that do not fit the families, or another run has written to the folder.
         StoreError: the disk refused.
     """
     count = _count(recipe, poll)
     csv_bytes = _render(recipe, poll, count)
-    record = _record(recipe, poll, count)
+    record = {**_record(recipe, poll, count), "recipe_sha256": claimed.recipe_sha256}
+    out = runs.take(recipe, claimed)
     if csv_bytes is None and (out / SUCCESS).exists() and not recipe.force:
         submission.write_quarantine(out / "quarantine.csv", count.quarantined)
         listener.warn(f"the finished submission in {out} is left as it was")
@@ -160,7 +160,7 @@ def publish(recipe: Recipe, out: Path, poll: Poll, listener: Listener) -> Submis
     digest = None if csv_bytes is None else sha256_bytes(csv_bytes)
     record |= {"submission_sha256": digest}
     _clear(out)
-    publish_json(out / RUN, record)
+    publish_json(out / runs.RUN, record)
     fused, head = count.fused, poll.votes.head
     columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
     if poll.decided:
