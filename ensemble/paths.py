@@ -15,6 +15,8 @@ from ensemble.errors import UsageError
 _DIGITS: Final = re.compile("([0-9]+)")
 _SCHEME: Final = re.compile(r"[a-z0-9+.-]{2,}:/")
 _MAGIC: Final = re.compile(r"[*?\[]")
+_NO_NAME: Final = re.compile(r'[/\\:*?"<>|]')
+_LONGEST: Final = 200
 
 CHECKPOINTS: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """What checkpoint files end with."""
@@ -37,6 +39,16 @@ def natural_key(text: str) -> tuple[list[tuple[int, str]], str]:
 def is_url(path: Path) -> bool:
     """Tell whether a path was a URL; `Path` makes one slash of two, so `https:/` counts."""
     return "://" in str(path) or bool(_SCHEME.match(str(path)))
+
+
+def is_file_name(text: str) -> bool:
+    """Tell whether a text names a file within a folder, on any system.
+
+    Then it has no separator, no sign that a system keeps for itself and no leading dot, and leaves
+    room for an ending within 255 bytes.
+    """
+    odd = text.startswith(".") or not text.isprintable() or _NO_NAME.search(text)
+    return not odd and 0 < len(text.encode()) <= _LONGEST
 
 
 def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
