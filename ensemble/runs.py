@@ -13,6 +13,7 @@ from ensemble import weights
 from ensemble.config import Recipe, exit_told, settings_of
 from ensemble.errors import UsageError
 from ensemble.files import TEMPORARY, check_writable, refused, sha256_json
+from ensemble.paths import check_utf8
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
@@ -123,6 +124,7 @@ def read_run(folder: Path) -> Earlier:
     Raises:
         UsageError: the folder holds no run, or one that this version cannot read.
     """
+    check_utf8(str(folder), "the run")
     try:
         record = json.loads((folder / RUN).read_bytes())
     except (OSError, ValueError) as error:

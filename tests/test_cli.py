@@ -1,6 +1,7 @@
 """The command line: its options, its exit codes, and what goes where."""
 
 import json
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -285,6 +286,11 @@ def test_an_empty_value_is_refused(
 ) -> None:
     assert ensemble("run", "--members", *members, "--images", images, "--weights", "") == 2
     assert "--weights is empty" in capsys.readouterr().err
+
+
+def test_an_argument_that_is_not_utf8_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("oof", "--folds", "f.csv", "--out", os.fsdecode(b"\xff/oof.parquet")) == 2
+    assert r"'\udcff/oof.parquet' is not UTF-8" in capsys.readouterr().err
 
 
 def test_debug_may_stand_anywhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """A run's folder: claimed at the start, taken when there is something to write."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,25 @@ def test_a_default_name_that_is_taken_gets_a_number() -> None:
         claimed = runs.claim(recipe)
         foreseen = claimed.fresh
         assert runs.take(recipe, claimed) == foreseen == Path(f"submissions/20251125-120000-{name}")
+
+
+@pytest.mark.parametrize("setting", ["out", "store", "sample", "images"])
+def test_a_setting_that_is_not_utf8_is_refused_before_the_work(
+    members: list[Path], images: Path, setting: str
+) -> None:
+    odd = images.rename(os.fsdecode(b"f\xff")) if setting == "images" else os.fsdecode(b"f\xff")
+    with pytest.raises(UsageError, match=f"{setting} .* is not UTF-8"):
+        api.run(members, **{"images": images, "out": "out", setting: odd})
+    assert not Path(".ensemble").exists()
+
+
+def test_a_working_folder_that_is_not_utf8_is_refused(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(os.fsdecode(b"f\xff")).mkdir()
+    monkeypatch.chdir(os.fsdecode(b"f\xff"))
+    with pytest.raises(UsageError, match="the working folder .* is not UTF-8"):
+        api.run(members, images)
 
 
 def test_a_folder_that_cannot_be_made_is_told() -> None:
