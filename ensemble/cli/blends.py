@@ -58,7 +58,7 @@ def oof_command(
     was computed is kept in the store.
     """
     from ensemble import blending, oof
-    from ensemble.files import check_writable, remove_temporaries
+    from ensemble.files import check_writable, remove, remove_temporaries
     from ensemble.submission import write_quarantine
 
     if show_config:
@@ -76,8 +76,10 @@ def oof_command(
         found = blending.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
-    if found.quarantined:
-        beside = out.with_suffix(".quarantine.csv")
+    beside = out.with_suffix(".quarantine.csv")
+    if not found.quarantined:
+        remove(beside)
+    else:
         write_quarantine(beside, found.quarantined)
         click.echo(
             f"{len(found.quarantined)} images have no prediction and no row; see {beside}", err=True
