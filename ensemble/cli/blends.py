@@ -20,6 +20,7 @@ from ensemble.cli.options import (
     settings_with_origin,
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
+from ensemble.errors import UsageError
 from ensemble.files import free_bytes
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def oof_command(
     default="weights.json",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="The file to write.",
+    help="The file to write; a picture of it goes beside it, as a .png.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print weights.json on stdout.")  # fmt: skip
 def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
@@ -162,13 +163,17 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     above one standard error, the plain mean is written.
     """
     from ensemble import blending
-    from ensemble.files import publish_json
+    from ensemble.files import check_writable, publish_json
     from ensemble.weights import to_json
 
+    picture = out.with_suffix(".png")
+    if picture == out:
+        raise UsageError(f"--out {out}: its picture would replace it; name it .json")
+    check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         weights = blending.tune_weights(_order(flags), bar)
     publish_json(out, to_json(weights))
-    _draw(weights, out.with_name("tune.png"))
+    _draw(weights, picture)
     if as_json:
         click.echo(json.dumps(to_json(weights)))
     else:
