@@ -16,9 +16,10 @@ from ensemble.fingerprints import fingerprint_of, image_set_of
 from ensemble.images import Hashed
 from ensemble.lineup import Player
 from ensemble.oof import Oof
+from ensemble.outcome import Decided, Poll, sample_for
 from ensemble.pacing import Work
 from ensemble.paths import expand
-from ensemble.publish import Poll, Submission
+from ensemble.publish import Submission
 from ensemble.scoring import (
     Planned,
     Quiet,
@@ -59,7 +60,7 @@ class _Scored:
     sample: Sample
     facts: Mapping[str, object]
     found: Sequence[Entry] | Votes
-    decided: publish.Decided | None = None
+    decided: Decided | None = None
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
@@ -93,7 +94,7 @@ def _exited(work: Work, ready: "_Ready", progress: Progress, began: float) -> _S
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
-    decided = publish.Decided(exited.labels, exited.evaluations)
+    decided = Decided(exited.labels, exited.evaluations)
     return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
 
 
@@ -170,7 +171,7 @@ def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     players = line_up(recipe, progress, exits=saving is not None)
     head = players[0].member.card.head(recipe.head)
     images, skipped = find_images(recipe, progress)
-    sample = publish.sample_for(recipe, head, [image.source.id for image in images])
+    sample = sample_for(recipe, head, [image.source.id for image in images])
     if saving is not None:
         exiting.check(recipe, saving, head, labels=sample.kind != "probs")
     return _Ready(claimed, players, images, skipped, sample)
@@ -212,7 +213,7 @@ def vote(
     check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
     votes = votes_of(entries)
     claimed = runs.claim(recipe, keys)
-    sample = publish.sample_for(recipe, votes.head, votes.inputs())
+    sample = sample_for(recipe, votes.head, votes.inputs())
     return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
 
 
@@ -245,7 +246,7 @@ def vote_predictions(
     keys = [str(member["sha256"]) for member in votes.members]
     claimed = runs.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
-    sample = publish.sample_for(recipe, votes.head, votes.inputs())
+    sample = sample_for(recipe, votes.head, votes.inputs())
     if sample.index_labels and not (tuned_for or predictions.ordered):
         raise UsageError(
             "the files name the classes in different orders, so a label's number is not known: "
