@@ -78,13 +78,14 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
     Raises:
         UsageError: `--out` holds another run, or a vote on other predictions than `keys`, or
             cannot be written to.
+        StoreError: `--out` cannot be listed.
     """
     folder, named = recipe.out or _default(recipe), recipe.out is not None
     check_writable(folder, "--out")
     claimed = Claim(folder, recipe_hash(recipe, keys), named)
     if named and not recipe.force:
         _check_own(claimed)
-        if _recorded(folder) is None and _holds_files(folder):
+        if _recorded(folder) is None and _holds_files(folder, recipe.store):
             raise _taken(folder, "holds other files")
     return claimed
 
@@ -188,11 +189,18 @@ def _check_own(claimed: Claim) -> None:
         raise _taken(claimed.folder, "holds a run with other settings")
 
 
-def _holds_files(out: Path) -> bool:
-    """Tell whether something lies there that is no folder, or holds more than temporary files."""
+def _holds_files(out: Path, store: Path) -> bool:
+    """Tell whether something lies there that is no folder, or holds more than a run leaves there.
+
+    That is temporary files, and the store, where it is to lie there.
+    """
     if not out.is_dir():
         return out.exists()
-    return not all(path.name.startswith(TEMPORARY) for path in out.iterdir())
+    try:
+        found = [path for path in out.iterdir() if not path.name.startswith(TEMPORARY)]
+    except OSError as error:
+        raise refused("list", out, error) from error
+    return not all(store.resolve().is_relative_to(path.resolve()) for path in found)
 
 
 def _taken(out: Path, what: str) -> UsageError:

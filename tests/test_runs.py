@@ -55,9 +55,16 @@ def test_a_folder_that_the_same_run_wrote_meanwhile_is_written_again(
     assert api.run(members, images, out="out", device="cpu").path == Path("out/submission.csv")
 
 
-def test_the_store_may_lie_in_the_folder_of_the_run(members: list[Path], images: Path) -> None:
-    result = api.run(members, images, out="out", store="out/store", device="cpu")
-    assert result.path == Path("out/submission.csv")
+def test_a_run_that_was_cut_off_goes_on_where_its_store_lies_in_its_folder(
+    members: list[Path], images: Path
+) -> None:
+    first = api.run(members, images, out="out", store="out/store", device="cpu")
+    assert first.record["evaluations"] == 48
+    for path in Path("out").glob("*.*"):
+        path.unlink()
+    Path("out/_SUCCESS").unlink()
+    again = api.run(members, images, out="out", store="out/store", device="cpu")
+    assert again.record["evaluations"] == 0
 
 
 def test_a_folder_of_other_files_is_left_alone(members: list[Path], images: Path) -> None:
