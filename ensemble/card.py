@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, cast, get_args
 
 from ensemble.errors import MemberError
+from ensemble.paths import is_file_name
 from ensemble.spec import MAX_SIDE, Activation, Fit, Interpolation, Preprocess, Size, Task
 
 METADATA_KEY: Final = "ensemble.card"
@@ -134,7 +135,7 @@ class _Reader:
         if not (fold is None or (_is_int(fold) and 0 <= cast(int, fold) <= MAX_FOLD)):
             raise self._bad("fold", f"a whole number from 0 to {MAX_FOLD}, or null", fold)
         card = Card(
-            name=self._text(fields, "name"),
+            name=self._file_name(fields, "name"),
             family=self._text(fields, "family"),
             fold=cast(int | None, fold),
             arch=self._text(fields, "arch"),
@@ -221,6 +222,13 @@ class _Reader:
         value = fields.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= 500 or not value.isprintable():
             raise self._bad(name, "printable text of 1 to 500 characters", value)
+        return value
+
+    def _file_name(self, fields: dict[str, Json], name: str) -> str:
+        value = self._text(fields, name)
+        if not is_file_name(value):
+            expected = 'what a file may be called: no / \\ : * ? " < > |, no leading dot, not long'
+            raise self._bad(name, expected, value)
         return value
 
     def _flag(self, fields: dict[str, Json], name: str) -> bool:

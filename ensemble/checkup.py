@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ensemble import doctor, driver, inventory
 from ensemble.doctor import Finding, Probe
-from ensemble.errors import ProviderError
+from ensemble.errors import ProviderError, StoreError, UsageError
 
 
 def examine(store: Path) -> list[Finding]:
@@ -28,7 +28,10 @@ def probe(found: Mapping[str, str]) -> Probe:
 def _store(store: Path) -> Finding:
     if not store.exists():
         return Finding("store", "ok", f"the store {store} is not there yet: the first run makes it")
-    held = inventory.inventory(store, [])
+    try:
+        held = inventory.inventory(store, [])
+    except (UsageError, StoreError) as error:
+        return Finding("store", "problem", str(error), "--store with another folder")
     odd = [entry for entry in held if entry.fault]
     text = f"the store {store} holds {len(held)} keys"
     unfinished = sum(entry.shards < entry.total for entry in held)

@@ -15,6 +15,7 @@ from typing import Final, Literal, get_args
 
 from ensemble.amounts import bytes_of, seconds_of, share_of
 from ensemble.errors import UsageError
+from ensemble.paths import check_utf8
 from ensemble.spec import DecodePolicy, Merge, Precision, Voting
 from ensemble.weights import Weights, to_json
 
@@ -92,11 +93,16 @@ class Saving:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Check the values that have a list or a range.
+    """Check the values that have a list or a range, and that every text can be written down.
 
     Raises:
         UsageError: names the setting, what it may be and what it is.
     """
+    check_utf8(str(Path.cwd()), "the working folder")
+    for name, value in settings_of(recipe).items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str):
+                check_utf8(text, name)
     choices = {
         "merge": get_args(Merge),
         "voting": get_args(Voting),

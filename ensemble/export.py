@@ -4,7 +4,6 @@ An export is done when the outputs agree: the same images go through torch and O
 batches of 1, 2 and 5, and nothing is written unless they match.
 """
 
-import re
 import shutil
 import tempfile
 import warnings
@@ -26,7 +25,7 @@ from ensemble.errors import MemberError, UsageError, few
 from ensemble.files import publish, publish_bytes, sha256_file
 from ensemble.members import embed_card
 from ensemble.nets import NET_ERRORS, ExportSpec, brief, build, in_order, load_weights
-from ensemble.paths import family_and_fold
+from ensemble.paths import family_and_fold, is_file_name
 from ensemble.protos import check_opsets
 from ensemble.session import run_once
 from ensemble.spec import Size
@@ -116,7 +115,7 @@ def _identity(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
     family, fold = ("", None) if told else family_and_fold(path)
     family = spec.family or family or spec.arch.rpartition(":")[2]
     fold = fold if spec.fold is None else spec.fold
-    if family.startswith(".") or not family.isprintable() or re.search(r'[/\\:*?"<>|]', family):
+    if not is_file_name(family):
         raise UsageError(f"family {family!r}: it names a file, so give --family without / or \\")
     return family, fold
 

@@ -30,6 +30,9 @@ _REMEDIES: Final = {
     errno.EROFS: _ELSEWHERE,
     errno.ENOTDIR: "a file stands where a folder is to be: name another place",
 }
+_FOLDERS_OPEN: Final = sys.platform != "win32"
+"""Whether a folder can be opened, and so synced: Windows opens none."""
+
 SUCCESS: Final = "_SUCCESS"
 """The file that is written last: without it, a folder is not finished."""
 
@@ -37,8 +40,8 @@ SUCCESS: Final = "_SUCCESS"
 def publish(path: Path, write: Callable[[Path], None]) -> None:
     """Publish a file atomically: `write` fills a temporary file beside it, which is renamed.
 
-    mkstemp in the same folder, write, fsync, replace, fsync of the folder: a reader sees the
-    whole file or none, and a crash leaves at most a temporary file.
+    mkstemp in the same folder, write, fsync, replace, fsync of the folder (not on Windows): a
+    reader sees the whole file or none, and a crash leaves at most a temporary file.
 
     Raises:
         StoreError: the disk refused; nothing was published.
@@ -48,12 +51,13 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent)
         temporary = Path(name)
-        os.fchmod(descriptor, 0o644)
         os.close(descriptor)
+        temporary.chmod(0o644)
         write(temporary)
-        _sync(temporary)
+        _sync(temporary, os.O_RDWR)
         temporary.replace(path)
-        _sync(path.parent)
+        if _FOLDERS_OPEN:
+            _sync(path.parent, os.O_RDONLY)
     except OSError as error:
         raise refused("write", path, error) from error
     finally:
@@ -139,7 +143,7 @@ def locked(path: Path, pid: int, does: str, patience: float = 2.0) -> Iterator[N
         _lock(descriptor, path, does, patience)
         with contextlib.suppress(OSError):  # a full disk: the lock holds, it only names nobody
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(pid).encode(), 0)
+            os.write(descriptor, str(pid).encode())
         yield
     finally:
         os.close(descriptor)
@@ -192,8 +196,9 @@ def _fill(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, mode: int) -> None:
+    """Wait for the disk. Windows syncs what is open for writing only, and POSIX folders read."""
+    descriptor = os.open(path, mode)
     try:
         os.fsync(descriptor)
     finally:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ensemble.batches import Progress
 from ensemble.decode import decode
 from ensemble.errors import ImageError, UsageError, few
-from ensemble.files import publish_bytes
+from ensemble.files import publish_bytes, refused
 from ensemble.folds import FoldReport, make_folds, report_folds
 from ensemble.images import Hashed, IdFrom, Scan, hash_sources, read, scan
 from ensemble.oof import folds_of
@@ -32,13 +32,17 @@ def split(
     check: Path | None,
     images: Sequence[str],
     out: Path,
+    force: bool = False,
     id_from: IdFrom = "stem",
     progress: Progress | None = None,
 ) -> FoldReport:
     """Make folds and write them to `out`, or look at those in `check`.
 
+    A file that is there and differs is replaced with `force` only: members were trained on it.
+
     Raises:
-        UsageError: tables that do not fit together, or folds that cannot be made.
+        UsageError: tables that do not fit together, folds that cannot be made, or another file in
+            `out`; then nothing is written.
         StoreError: the disk refused.
     """
     truth = column_of(labels, label_column)
@@ -47,13 +51,31 @@ def split(
     found = scan(images, id_from) if images else None
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
+        data = csv_bytes([("id", "fold"), *folds.items()])
+        if not force:
+            _check_own(out, data)
         report = _report(truth, folds, groups, found, progress)
         refuse_leaks(report)
-        publish_bytes(out, csv_bytes([("id", "fold"), *folds.items()]))
+        publish_bytes(out, data)
         return report
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
     return _report(truth, numbers, groups, found, progress)
+
+
+def _check_own(out: Path, data: bytes) -> None:
+    """Refuse a file that holds anything but these bytes."""
+    try:
+        same = out.read_bytes() == data
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused("read", out, error) from error
+    if not same:
+        raise UsageError(
+            f"--out {out} holds other folds, or something else, and members may be trained on "
+            f"them; name another file, or say --force"
+        )
 
 
 def _report(

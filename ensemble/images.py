@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from ensemble.errors import ImageError, UsageError
 from ensemble.files import sha256_bytes
-from ensemble.paths import natural_key
+from ensemble.paths import check_utf8, natural_key
 from ensemble.spec import EXTENSIONS
 from ensemble.tables import read_table
 
@@ -220,8 +220,7 @@ def _check_ids(images: Sequence[Source]) -> None:
     twins = []
     for image in images:
         for text in (image.id, str(image.path)):
-            if not _is_utf8(text):
-                raise UsageError(f"the name {text!r} is not UTF-8; rename the file")
+            check_utf8(text, "the name")
         other = seen.setdefault(unicodedata.normalize("NFC", image.id), image)
         if other.id != image.id:
             raise UsageError(
@@ -237,10 +236,6 @@ def _check_ids(images: Sequence[Source]) -> None:
             f"name the folder above them where several were named:\n"
             + "\n".join(twins[:10]) + more
         )  # fmt: skip
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 # ---- reading

@@ -1,8 +1,9 @@
 """What the store holds, whether it is whole, and what no run refers to."""
 
+import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,7 @@ def inventory(store: Path, runs: Sequence[Path]) -> list[Held]:
 
     Raises:
         UsageError: the store or a folder of runs is not there, or a run.json cannot be read.
+        StoreError: the store cannot be listed.
     """
     _check_there(store)
     used = references(runs)
@@ -79,6 +81,7 @@ def verify(store: Path) -> tuple[int, list[Torn]]:
 
     Raises:
         UsageError: the store is not there.
+        StoreError: the store cannot be listed.
     """
     _check_there(store)
     parts, torn = 0, []
@@ -157,7 +160,7 @@ def _keys_of_run(path: Path) -> list[str]:
         keys += map(str, exits.get("stored", {}).values())
         keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
         return list(dict.fromkeys(keys))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path}: damaged, so it is not known which predictions it refers to; mend or delete it"
         ) from error
@@ -168,27 +171,46 @@ def _check_there(store: Path) -> None:
         raise UsageError(f"--store {store}: no such folder; name the one that runs keep")
 
 
-def _keys(store: Path) -> Iterator[str]:
-    """Yield the keys of a store: real folders only, whose name is a key."""
+def _keys(store: Path) -> list[str]:
+    """Return the keys of a store: real folders only, whose name is a key."""
     root = store / "predictions"
     if not root.is_dir() or root.is_symlink():
-        return
-    for path in sorted(root.iterdir()):
-        if is_key(path.name) and path.is_dir() and not path.is_symlink():
-            yield path.name
+        return []
+    found = [entry for entry in _listed(root) if is_key(entry.name)]
+    return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what a folder holds, by name."""
+    try:
+        with os.scandir(folder) as stream:
+            return sorted(stream, key=lambda entry: entry.name)
+    except OSError as error:
+        raise refused("list", folder, error) from error
 
 
 def _held(store: Path, key: str, runs: tuple[str, ...]) -> Held:
-    folder = _folder(store, key)
-    stats = [path.lstat() for path in folder.iterdir()] or [folder.lstat()]
-    size, modified = sum(s.st_size for s in stats), max(s.st_mtime for s in stats)
+    folder, size, modified = _folder(store, key), 0, 0.0
     try:
+        size, modified = _occupied(folder)
         partition = load_partition(store, key)
     except StoreError as error:
         return Held(key, size, modified, runs, fault=str(error))
     if partition is None:
         return Held(key, size, modified, runs, fault=f"{folder / _KEY} is missing")
     return _described(partition, Held(key, size, modified, runs))
+
+
+def _occupied(folder: Path) -> tuple[int, float]:
+    """Return the bytes of a folder's files, and when the last was written.
+
+    A file that is gone by now counts for nothing: a run that commits renames its temporary files.
+    """
+    stats = []
+    for entry in _listed(folder):
+        with contextlib.suppress(FileNotFoundError):
+            stats.append(entry.stat(follow_symlinks=False))
+    return sum(s.st_size for s in stats), max((s.st_mtime for s in stats), default=0.0)
 
 
 def _described(partition: Partition, bare: Held) -> Held:
@@ -223,14 +245,14 @@ def _check_plain(store: Path, folder: Path) -> None:
     own = folder.parent == store / "predictions" and is_key(folder.name)
     if not own or folder.is_symlink() or folder.parent.is_symlink():
         raise StoreError(f"{folder} is a link or no folder of the store; it is left alone")
-    if odd := [path.name for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]:
+    if odd := [e.name for e in _listed(folder) if e.is_dir(follow_symlinks=False)]:
         raise StoreError(f"{folder} holds folders ({few(odd)}), which the store never makes")
 
 
 def _remove_folder(folder: Path) -> None:
     """Remove a key: first what makes its shards count, and key.json last."""
     paths = sorted(
-        folder.iterdir(),
+        (Path(entry.path) for entry in _listed(folder)),
         key=lambda p: (p.name == _KEY, p.name != SUCCESS and p.suffix != _MARK, p.name),
     )
     for path in paths:

@@ -15,6 +15,8 @@ from ensemble.errors import UsageError
 _DIGITS: Final = re.compile("([0-9]+)")
 _SCHEME: Final = re.compile(r"[a-z0-9+.-]{2,}:/")
 _MAGIC: Final = re.compile(r"[*?\[]")
+_NO_NAME: Final = re.compile(r'[/\\:*?"<>|]')
+_LONGEST: Final = 200
 
 CHECKPOINTS: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """What checkpoint files end with."""
@@ -39,6 +41,33 @@ def is_url(path: Path) -> bool:
     return "://" in str(path) or bool(_SCHEME.match(str(path)))
 
 
+def check_utf8(name: str, what: str) -> None:
+    """Check that a name can be written down; `what` says in a message what it is of.
+
+    Python holds the bytes of a name that is not UTF-8 as surrogates, which JSON, CSV, Arrow and
+    ONNX Runtime refuse.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{what} {name!r} is not UTF-8, so nothing that is written could name it; rename it"
+        ) from error
+
+
+def is_file_name(text: str) -> bool:
+    """Tell whether a text names a file within a folder, on any system.
+
+    Then it has no separator, no sign that a system keeps for itself and no leading dot, and leaves
+    room for an ending within 255 bytes.
+    """
+    odd = text.startswith(".") or not text.isprintable() or _NO_NAME.search(text)
+    return not odd and 0 < len(text.encode()) <= _LONGEST
+
+
 def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
     """Return the files that are meant, in natural order.
 
@@ -48,11 +77,13 @@ def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
         what: What they are called in messages.
 
     Raises:
-        UsageError: nothing was given, an input matches nothing, or a file is given twice.
+        UsageError: nothing was given, an input matches nothing, a file is given twice, or lies
+            where a name is not UTF-8.
     """
     found: dict[Path, Path] = {}
     for path in _expanded(inputs, suffix, what):
         real = path.resolve()
+        check_utf8(str(real), what)
         if real in found:
             raise UsageError(f"{what} {path} is given twice (also as {found[real]})")
         found[real] = path

@@ -16,9 +16,10 @@ from ensemble.fingerprints import fingerprint_of, image_set_of
 from ensemble.images import Hashed
 from ensemble.lineup import Player
 from ensemble.oof import Oof
+from ensemble.outcome import Decided, Poll, sample_for
 from ensemble.pacing import Work
 from ensemble.paths import expand
-from ensemble.publish import Poll, Submission
+from ensemble.publish import Submission
 from ensemble.scoring import (
     Planned,
     Quiet,
@@ -45,7 +46,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
     poll = Poll(votes, scored.sample, scored.facts, scored.decided)
-    return publish.publish(recipe, scored.out, poll, progress)
+    return publish.publish(recipe, scored.claimed, poll, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,11 @@ class _Scored:
     `decided` are the labels where images ended early; there is no vote then.
     """
 
-    out: Path
+    claimed: runs.Claim
     sample: Sample
     facts: Mapping[str, object]
     found: Sequence[Entry] | Votes
-    decided: publish.Decided | None = None
+    decided: Decided | None = None
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
@@ -71,35 +72,34 @@ def _scored(recipe: Recipe, progress: Progress) -> _Scored:
         return _exited(work, ready, progress, began)
     entries, tally = score(recipe, ready.players, ready.images, progress)
     facts = {
-        **_facts(recipe, ready, began),
+        **_facts(ready, began),
         "evaluations": tally.evaluations,
         "batch_sizes": dict(tally.batch_sizes),
         "dropped_members": list(tally.dropped),
         "odd_files": dict(tally.warnings),
     }
-    return _Scored(ready.out, ready.sample, facts, entries)
+    return _Scored(ready.claimed, ready.sample, facts, entries)
 
 
 def _exited(work: Work, ready: "_Ready", progress: Progress, began: float) -> _Scored:
     """Score with early exit, unless the store has every prediction."""
     if (entries := exiting.stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
-        facts = {**_facts(work.recipe, ready, began), "evaluations": 0}
-        return _Scored(ready.out, ready.sample, facts, entries)
+        facts = {**_facts(ready, began), "evaluations": 0}
+        return _Scored(ready.claimed, ready.sample, facts, entries)
     exited = exiting.score(work, progress)
     facts = {
-        **_facts(work.recipe, ready, began),
+        **_facts(ready, began),
         "evaluations": exited.made,
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
-    decided = publish.Decided(exited.labels, exited.evaluations)
-    return _Scored(ready.out, ready.sample, facts, exited.votes, decided)
+    decided = Decided(exited.labels, exited.evaluations)
+    return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
 
 
-def _facts(recipe: Recipe, ready: "_Ready", began: float) -> dict[str, object]:
+def _facts(ready: "_Ready", began: float) -> dict[str, object]:
     return {
-        "recipe_sha256": runs.recipe_hash(recipe),
         "provider": ready.players[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(ready.skipped),
@@ -142,7 +142,7 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
             for p in planned
         ]
     return Plan(
-        out=ready.out,
+        out=ready.claimed.fresh,
         images=len(ready.images),
         unreadable=sum(not image.sha256 for image in ready.images),
         skipped=dict(ready.skipped),
@@ -156,7 +156,7 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
 class _Ready:
     """A run that has passed its preflight."""
 
-    out: Path
+    claimed: runs.Claim
     players: Sequence[Player]
     images: Sequence[Hashed]
     skipped: Mapping[str, int]
@@ -166,15 +166,15 @@ class _Ready:
 def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     check_recipe(recipe)
     check_device(recipe.device)
-    out = runs.claim(recipe)
+    claimed = runs.claim(recipe)
     saving = saving_of(recipe)
     players = line_up(recipe, progress, exits=saving is not None)
     head = players[0].member.card.head(recipe.head)
     images, skipped = find_images(recipe, progress)
-    sample = publish.sample_for(recipe, head, [image.source.id for image in images])
+    sample = sample_for(recipe, head, [image.source.id for image in images])
     if saving is not None:
         exiting.check(recipe, saving, head, labels=sample.kind != "probs")
-    return _Ready(out, players, images, skipped, sample)
+    return _Ready(claimed, players, images, skipped, sample)
 
 
 def vote(
@@ -212,10 +212,9 @@ def vote(
         entries = entries_of_run(earlier, recipe.store, recipe.head)
     check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
     votes = votes_of(entries)
-    out = runs.claim(recipe, keys)
-    facts["recipe_sha256"] = runs.recipe_hash(recipe, keys)
-    sample = publish.sample_for(recipe, votes.head, votes.inputs())
-    return publish.publish(recipe, out, Poll(votes, sample, facts), progress)
+    claimed = runs.claim(recipe, keys)
+    sample = sample_for(recipe, votes.head, votes.inputs())
+    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
 
 
 def vote_predictions(
@@ -245,15 +244,15 @@ def vote_predictions(
             f"those that the weights were tuned for is taken on trust"
         )
     keys = [str(member["sha256"]) for member in votes.members]
-    out = runs.claim(recipe, keys)
-    facts = {"provider": None, "evaluations": 0, "recipe_sha256": runs.recipe_hash(recipe, keys)}
-    sample = publish.sample_for(recipe, votes.head, votes.inputs())
+    claimed = runs.claim(recipe, keys)
+    facts = {"provider": None, "evaluations": 0}
+    sample = sample_for(recipe, votes.head, votes.inputs())
     if sample.index_labels and not (tuned_for or predictions.ordered):
         raise UsageError(
             "the files name the classes in different orders, so a label's number is not known: "
             "write labels by name, or give a weights.json, which has the order"
         )
-    return publish.publish(recipe, out, Poll(votes, sample, facts), progress)
+    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
 
 
 def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:

@@ -1,9 +1,10 @@
 """The folder of a run: claiming it, and reading what an earlier run left there."""
 
+import itertools
 import json
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,8 @@ from typing import Any, Final
 from ensemble import weights
 from ensemble.config import Recipe, exit_told, settings_of
 from ensemble.errors import UsageError
-from ensemble.files import TEMPORARY, check_writable, sha256_json
+from ensemble.files import TEMPORARY, check_writable, refused, sha256_json
+from ensemble.paths import check_utf8
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
@@ -46,26 +48,66 @@ class Voter:
     key: str
 
 
-def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Path:
-    """Return the folder to write to, and refuse one that holds something else.
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The folder that a run is to write to, and the hash of what makes it this run.
+
+    `named` is False where `folder` is a default name, which gets a number where it is taken.
+    """
+
+    folder: Path
+    recipe_sha256: str
+    named: bool
+
+    @property
+    def fresh(self) -> Path:
+        """The folder; of a default name, the first number of it that is not there yet."""
+        return self.folder if self.named else next(p for p in self.numbered() if not p.exists())
+
+    def numbered(self) -> Iterator[Path]:
+        """Yield the folder, and then its name with 2, 3, … after it."""
+        yield self.folder
+        yield from (self.folder.with_name(f"{self.folder.name}-{n}") for n in itertools.count(2))
+
+
+def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
+    """Say which folder is to be written to, and refuse one that holds something else.
+
+    Nothing is written, so a run that fails leaves no folder: `take` makes it, when all is known.
 
     Raises:
         UsageError: `--out` holds another run, or a vote on other predictions than `keys`, or
             cannot be written to.
+        StoreError: `--out` cannot be listed.
     """
-    out = recipe.out or _fresh(recipe)
-    check_writable(out, "--out")
-    if recipe.out is None:
-        return out
-    if recipe.force or not out.exists():
-        return out
-    if out.is_dir() and all(p.name.startswith(TEMPORARY) for p in out.iterdir()):
-        return out
-    recorded = _recorded(out)
-    if recipe_hash(recipe, keys) != recorded:
-        what = "holds other files" if recorded is None else "holds a run with other settings"
-        raise UsageError(f"--out {out} {what}; name a new folder, or say --force")
-    return out
+    folder, named = recipe.out or _default(recipe), recipe.out is not None
+    check_writable(folder, "--out")
+    claimed = Claim(folder, recipe_hash(recipe, keys), named)
+    if named and not recipe.force:
+        _check_own(claimed)
+        if _recorded(folder) is None and _holds_files(folder, recipe.store):
+            raise _taken(folder, "holds other files")
+    return claimed
+
+
+def take(recipe: Recipe, claimed: Claim) -> Path:
+    """Return the claimed folder, to be written to now. Another run may have come first.
+
+    A folder of a default name is made here, under a number that no other run has.
+
+    Raises:
+        UsageError: `--out` holds another run by now.
+        StoreError: the disk refused.
+    """
+    if claimed.named:
+        if not recipe.force:
+            _check_own(claimed)
+        return claimed.folder
+    try:
+        claimed.folder.parent.mkdir(parents=True, exist_ok=True)
+        return next(path for path in claimed.numbered() if _made(path))
+    except OSError as error:
+        raise refused("make", claimed.folder, error) from error
 
 
 def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
@@ -83,6 +125,7 @@ def read_run(folder: Path) -> Earlier:
     Raises:
         UsageError: the folder holds no run, or one that this version cannot read.
     """
+    check_utf8(str(folder), "the run")
     try:
         record = json.loads((folder / RUN).read_bytes())
     except (OSError, ValueError) as error:
@@ -140,17 +183,45 @@ def is_key(key: object) -> bool:
     return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")
 
 
-def _fresh(recipe: Recipe) -> Path:
-    """Name a folder after the time and the recipe that is not there yet."""
+def _check_own(claimed: Claim) -> None:
+    """Refuse a folder that holds another run; the same run may write there again."""
+    if _recorded(claimed.folder) not in (None, claimed.recipe_sha256):
+        raise _taken(claimed.folder, "holds a run with other settings")
+
+
+def _holds_files(out: Path, store: Path) -> bool:
+    """Tell whether something lies there that is no folder, or holds more than a run leaves there.
+
+    That is temporary files, and the store, where it is to lie there.
+    """
+    if not out.is_dir():
+        return out.exists()
+    try:
+        found = [path for path in out.iterdir() if not path.name.startswith(TEMPORARY)]
+    except OSError as error:
+        raise refused("list", out, error) from error
+    return not all(store.resolve().is_relative_to(path.resolve()) for path in found)
+
+
+def _taken(out: Path, what: str) -> UsageError:
+    return UsageError(f"--out {out} {what}; name a new folder, or say --force")
+
+
+def _made(path: Path) -> bool:
+    """Make a folder; False where there is something of that name already."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _default(recipe: Recipe) -> Path:
+    """Name a folder after the time and the recipe."""
     words = [time.strftime("%Y%m%d-%H%M%S"), recipe.tta, recipe.voting]
     if told := exit_told(recipe):
         words.append(f"exit {told.replace('%', 'percent')}")
-    name = "-".join(_plain(word) for word in words)
-    out, number = Path("submissions") / name, 1
-    while out.exists():
-        number += 1
-        out = Path("submissions") / f"{name}-{number}"
-    return out
+    return Path("submissions") / "-".join(_plain(word) for word in words)
 
 
 def _plain(text: str) -> str:

@@ -83,6 +83,18 @@ def test_a_row_without_a_prediction_is_left_out_and_told() -> None:
     assert "img7" in Path("oof.quarantine.csv").read_text()
 
 
+def test_a_later_run_without_bad_images_leaves_no_quarantine() -> None:
+    for fold in range(FOLDS):
+        memory("ant", fold)
+    flags = ("oof", "--members", "folds", "--images", "train", "--folds", "train.csv")
+    whole = Path("train/img7.png").read_bytes()
+    Path("train/img7.png").write_bytes(b"")
+    assert ensemble(*flags) == 3
+    Path("train/img7.png").write_bytes(whole)
+    assert ensemble(*flags) == 0
+    assert not Path("oof.quarantine.csv").exists()
+
+
 def test_a_family_without_a_fold_is_refused() -> None:
     with pytest.raises(UsageError, match=r"family ant has no member of fold 2.*'img\d+'"):
         predict_oof(recipe([memory("ant", 0), memory("ant", 1)]), Path("train.csv"))
@@ -204,7 +216,7 @@ def test_from_fold_members_to_a_weighted_submission(capsys: pytest.CaptureFixtur
     written = json.loads(Path("weights.json").read_text())
     assert set(written["weights"]) == {"ant", "bee", "cow"}
     assert written["evidence"]["verdict"] == "gain"
-    with Image.open("tune.png") as picture:
+    with Image.open("weights.png") as picture:
         assert min(picture.size) > 300
         assert picture.convert("L").getextrema()[0] < 100
     assert ensemble("run", *flags, "--weights", "weights.json", "--out", "out") == 0
@@ -270,7 +282,26 @@ def test_without_matplotlib_there_are_weights_and_a_note(
     assert ensemble("tune-weights", *files, "--labels", "train.csv") == 0
     assert "no picture" in capsys.readouterr().err
     assert Path("weights.json").exists()
-    assert not Path("tune.png").exists()
+    assert not Path("weights.png").exists()
+
+
+def test_two_files_of_weights_have_pictures_of_their_own() -> None:
+    tuned_on({"ant": 2.0, "bee": 1.0})
+    flags = ("tune-weights", "--oof", "ant.parquet", "bee.parquet", "--labels", "train.csv")
+    for metric in ("accuracy", "log_loss"):
+        assert ensemble(*flags, "--metric", metric, "--out", f"{metric}.json") == 0
+    assert {p.name for p in Path().glob("*.png")} == {"accuracy.png", "log_loss.png"}
+
+
+@pytest.mark.parametrize(
+    ("out", "said"), [("train.csv/w.json", "--out train.csv cannot be"), ("w.png", "name it .json")]
+)
+def test_weights_that_cannot_be_written_are_refused_before_anything_is_read(
+    out: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("tune-weights", "--oof", "none.parquet", "--labels", "none.csv")
+    assert ensemble(*flags, "--out", out) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_names_are_no_truth_of_a_regression() -> None:

@@ -1,10 +1,12 @@
 """The command line: its options, its exit codes, and what goes where."""
 
 import json
+import os
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from commands import start
 from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
 
 from ensemble import pipeline
@@ -285,6 +287,27 @@ def test_an_empty_value_is_refused(
 ) -> None:
     assert ensemble("run", "--members", *members, "--images", images, "--weights", "") == 2
     assert "--weights is empty" in capsys.readouterr().err
+
+
+def test_an_argument_that_is_not_utf8_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("oof", "--folds", "f.csv", "--out", os.fsdecode(b"\xff/oof.parquet")) == 2
+    assert r"'\udcff/oof.parquet' is not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "args", [["inspect", "folds", "--json"], ["inspect", "folds"], ["run", "--members", "folds"]],
+    ids=["json", "table", "run"],
+)  # fmt: skip
+def test_a_pipe_that_nobody_reads_ends_a_command_with_1_and_no_fault(
+    members: list[Path], images: Path, args: list[str]
+) -> None:
+    with start(images.parent, *args) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 1
+    assert "rror" not in said
 
 
 def test_debug_may_stand_anywhere(capsys: pytest.CaptureFixture[str]) -> None:

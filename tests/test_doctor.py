@@ -125,6 +125,27 @@ def test_a_store_that_cannot_be_written_to_is_a_problem(tmp_path: Path) -> None:
     assert "--store" in problem.remedy
 
 
+def test_a_store_that_is_a_file_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert ensemble("doctor", "--json", "--store", tmp_path / "file") == 4
+    (store,) = [f for f in json.loads(capsys.readouterr().out) if f["topic"] == "store"]
+    assert (store["level"], store["remedy"]) == ("problem", "--store with another folder")
+
+
+def test_a_store_that_cannot_be_listed_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "predictions").mkdir()
+    monkeypatch.setattr(os, "scandir", refused)  # root may list anything
+    (store,) = [f for f in checkup.examine(tmp_path) if f.topic == "store"]
+    assert "Permission denied" in store.text
+
+
 def test_the_extras_are_those_of_the_project() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     for extra, names in doctor.EXTRAS.items():

@@ -20,7 +20,7 @@ def fail_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    def sync(path: Path) -> None:
+    def sync(path: Path, _: int) -> None:
         if path.is_dir() == (step == "fsync the folder"):
             full()
 
@@ -41,6 +41,49 @@ def test_a_full_disk_at_any_step_leaves_the_old_file_or_the_new_and_nothing_else
         publish_bytes(path, b"new")
     assert path.read_bytes() == (b"new" if step == "fsync the folder" else b"old")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def be_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what `os` lacks on Windows, open no folder, and sync what is writable only."""
+    opened, synced = os.open, os.fsync
+
+    def open_file(path: str | Path, flags: int, *args: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, *args)
+
+    def sync_written(descriptor: int) -> None:
+        os.write(descriptor, b"")  # EBADF where it is not open for writing
+        synced(descriptor)
+
+    for name in ("fchmod", "pwrite", "pread"):
+        monkeypatch.delattr(os, name)
+    monkeypatch.setattr(os, "open", open_file)
+    monkeypatch.setattr(os, "fsync", sync_written)
+    monkeypatch.setattr(files, "_FOLDERS_OPEN", False)
+
+
+def test_a_file_is_published_with_what_windows_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_windows(monkeypatch)
+    for data in (b"old", b"new"):
+        publish_bytes(tmp_path / "a.json", data)
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+
+
+def test_a_lock_names_its_process_with_what_windows_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_windows(monkeypatch)
+    for pid in (47110, 11):
+        with locked(tmp_path / "lock", pid, "works"):
+            assert (tmp_path / "lock").read_text() == str(pid)
+
+
+def test_a_published_file_can_be_read_by_all(tmp_path: Path) -> None:
+    publish_bytes(tmp_path / "a.json", b"")
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_full_device_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:

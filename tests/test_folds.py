@@ -89,6 +89,31 @@ def test_the_command_writes_folds(labels: Path, capsys: pytest.CaptureFixture[st
     assert "folds.csv" in capsys.readouterr().out
 
 
+def test_other_folds_are_not_replaced(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("folds", labels, "--k", "3") == 0
+    before = Path("folds.csv").read_bytes()
+    assert ensemble("folds", labels, "--k", "3", "--seed", "1") == 2
+    assert "--out folds.csv holds other folds" in capsys.readouterr().err
+    assert Path("folds.csv").read_bytes() == before
+
+
+def test_the_same_folds_may_be_written_again(labels: Path) -> None:
+    for _ in range(2):
+        assert ensemble("folds", labels, "--k", "3") == 0
+
+
+def test_other_folds_are_replaced_on_request(labels: Path) -> None:
+    Path("folds.csv").write_text("id,fold\n")
+    assert ensemble("folds", labels, "--k", "3", "--force") == 0
+    assert len(column_of(Path("folds.csv"), "fold")) == 12
+
+
+def test_the_labels_are_not_replaced_by_their_folds(labels: Path) -> None:
+    before = labels.read_bytes()
+    assert ensemble("folds", labels, "--k", "3", "--out", labels) == 2
+    assert labels.read_bytes() == before
+
+
 def test_the_command_checks_folds_that_are_there(
     labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

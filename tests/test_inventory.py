@@ -1,8 +1,12 @@
 """The store seen from outside: listed, hashed again, and swept."""
 
 import json
+import os
+from contextlib import nullcontext
 from functools import partial
+from os import scandir
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ensemble
@@ -52,6 +56,46 @@ def test_a_key_of_an_older_version_has_no_name_and_is_read() -> None:
     assert load_partition(STORE, path.parent.name) is not None
     entry = next(h for h in inventory(STORE, RUNS) if h.key == path.parent.name)
     assert entry.member == record["fingerprint"]["member"][:12]
+
+
+def gone(folder: str | Path) -> Any:
+    """List a folder as if a file were renamed right after."""
+    left = Path(folder) / ".tmp-gone"
+    left.touch()
+    entries = list(scandir(folder))
+    left.unlink()
+    return nullcontext(entries)
+
+
+def refused(folder: str | Path) -> Any:
+    raise PermissionError(13, "Permission denied", str(folder))
+
+
+def test_a_file_that_a_run_renames_meanwhile_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = [held.bytes for held in inventory(STORE, RUNS)]
+    monkeypatch.setattr(os, "scandir", gone)
+    assert [held.bytes for held in inventory(STORE, [])] == sizes
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "gc"])
+def test_a_store_that_cannot_be_listed_exits_1_with_what_mends_it(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "scandir", refused)  # root may list anything
+    assert ensemble("store", command) == 1
+    assert "cannot list .ensemble/predictions: Permission denied" in capsys.readouterr().err
+
+
+def test_a_key_that_cannot_be_listed_has_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def but_keys(folder: str | Path) -> Any:
+        return refused(folder) if Path(folder).parent.name == "predictions" else scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", but_keys)
+    held = inventory(STORE, [])
+    assert len(held) == 2
+    assert all("Permission denied" in entry.fault for entry in held)
 
 
 def test_a_whole_store_is_verified() -> None:
@@ -132,10 +176,22 @@ def test_a_folder_within_a_key_stops_the_sweep() -> None:
     assert files() == before
 
 
-def test_a_damaged_record_or_no_folder_of_runs_stops_the_sweep() -> None:
-    Path("submissions/first/run.json").write_text("{")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"members": [], "early_exit": "x"}',
+        '{"members": [], "early_exit": {"stored": 1}}',
+    ],
+)
+def test_a_damaged_record_stops_the_sweep(text: str) -> None:
+    Path("submissions/first/run.json").write_text(text)
     with pytest.raises(UsageError, match="damaged"):
         garbage(STORE, RUNS)
+
+
+def test_no_folder_of_runs_stops_the_sweep() -> None:
     with pytest.raises(UsageError, match="no such folder"):
         garbage(STORE, [Path("elsewhere")])
 

@@ -95,7 +95,7 @@ def test_a_line_and_a_folder_say_what_ended_images_early(
 ) -> None:
     noted(**saves)
     assert lines()[0]["early_exit"] == told
-    named = claim(Recipe(members=(), images=(), tta="hflip", **saves)).name
+    named = claim(Recipe(members=(), images=(), tta="hflip", **saves)).folder.name
     assert re.fullmatch(r"\d{8}-\d{6}-hflip-soft" + re.escape(folder), named)
 
 

@@ -274,6 +274,20 @@ def test_a_wrong_field_of_a_card_is_named(change: str, field: str) -> None:
         from_json(text.replace(before, after), "here")
 
 
+@pytest.mark.parametrize(
+    "name", ["/home/me/x", "../../x", "a/b", "a\\b", "C:x", "..", ".hidden", "x" * 201]
+)
+def test_a_card_whose_name_is_no_file_name_is_refused(name: str) -> None:
+    text = to_json(replace(toy_card(), name=name))
+    with pytest.raises(MemberError, match="'name': expected what a file may be called"):
+        from_json(text, "here")
+
+
+@pytest.mark.parametrize("name", ["resnet-f0", "Größe 2.1 (ema)", "x" * 200])
+def test_a_card_may_have_any_file_name(name: str) -> None:
+    assert from_json(to_json(replace(toy_card(), name=name)), "here").name == name
+
+
 def test_a_mean_on_the_scale_of_bytes_is_refused() -> None:
     card = toy_card()
     card = replace(card, preprocess=replace(card.preprocess, mean=(123.675, 116.28, 103.53)))

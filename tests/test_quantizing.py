@@ -179,6 +179,17 @@ def test_the_float32_member_is_not_replaced(member: Path, photographs: Path) -> 
         library.quantize_members(member, photographs, member.parent)
 
 
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    photographs: Path, member: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(member)
+    model.metadata_props[0].value = model.metadata_props[0].value.replace("conv-f0", "../conv-f0")
+    onnx.save(model, member)
+    with pytest.raises(MemberError, match="no / "):
+        library.quantize_members(member, photographs, tmp_path / "int8")
+    assert {path.name for path in tmp_path.iterdir()} == {"folds", "photographs"}
+
+
 def test_a_regression_is_refused(photographs: Path, tmp_path: Path) -> None:
     card = toy_card("age-f0", task="regression", activation="none")
     path = save_member(tmp_path / "folds", card, conv_model(card))

@@ -20,6 +20,7 @@ from ensemble.cli.supervise import (
     resume_line,
 )
 from ensemble.config import check_environment
+from ensemble.paths import check_utf8
 from ensemble.watch import WATCH
 
 EXIT_CODES: Final = {
@@ -114,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         if arguments is None and WATCH in os.environ:
             become_worker()
-        _check_filled(args)
+        _check_arguments(args)
         code = cli.main(args, prog_name="ensemble", standalone_mode=False)
     except errors.EnsembleError as error:
         _fail(error, debug=debug)
@@ -145,7 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _check_filled(args: Sequence[str]) -> None:
+def _check_arguments(args: Sequence[str]) -> None:
+    for arg in args:
+        check_utf8(arg, "the argument")
     if "" in args:
         after = args[args.index("") - 1] if args.index("") else "the command"
         raise errors.UsageError(f"the value after {after} is empty: an unset variable?")

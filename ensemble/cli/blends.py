@@ -20,6 +20,7 @@ from ensemble.cli.options import (
     settings_with_origin,
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
+from ensemble.errors import UsageError
 from ensemble.files import free_bytes
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def oof_command(
     was computed is kept in the store.
     """
     from ensemble import blending, oof
-    from ensemble.files import check_writable, remove_temporaries
+    from ensemble.files import check_writable, remove, remove_temporaries
     from ensemble.submission import write_quarantine
 
     if show_config:
@@ -76,8 +77,10 @@ def oof_command(
         found = blending.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
-    if found.quarantined:
-        beside = out.with_suffix(".quarantine.csv")
+    beside = out.with_suffix(".quarantine.csv")
+    if not found.quarantined:
+        remove(beside)
+    else:
         write_quarantine(beside, found.quarantined)
         click.echo(
             f"{len(found.quarantined)} images have no prediction and no row; see {beside}", err=True
@@ -150,7 +153,7 @@ def oof_command(
     default="weights.json",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="The file to write.",
+    help="The file to write; a picture of it goes beside it, as a .png.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print weights.json on stdout.")  # fmt: skip
 def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
@@ -160,13 +163,17 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     above one standard error, the plain mean is written.
     """
     from ensemble import blending
-    from ensemble.files import publish_json
+    from ensemble.files import check_writable, publish_json
     from ensemble.weights import to_json
 
+    picture = out.with_suffix(".png")
+    if picture == out:
+        raise UsageError(f"--out {out}: its picture would replace it; name it .json")
+    check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         weights = blending.tune_weights(_order(flags), bar)
     publish_json(out, to_json(weights))
-    _draw(weights, out.with_name("tune.png"))
+    _draw(weights, picture)
     if as_json:
         click.echo(json.dumps(to_json(weights)))
     else:

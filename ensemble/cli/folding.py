@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The file to write.",
 )
+@click.option("--force", is_flag=True, help="Replace another file in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report on stdout.")
 def folds_command(
     labels: Path,
@@ -49,6 +50,7 @@ def folds_command(
     images: tuple[str, ...],
     id_from: "IdFrom",
     out: Path,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Split the rows of LABELS, a CSV, into stratified folds; or check folds that are there.
@@ -60,7 +62,7 @@ def folds_command(
     with Bar(sys.stderr) as bar:
         report = folding.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
-            id_from=id_from, out=out, progress=bar,
+            id_from=id_from, out=out, force=force, progress=bar,
         )  # fmt: skip
     say_folds(report, as_json=as_json)
     folding.refuse_leaks(report)

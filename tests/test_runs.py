@@ -1,0 +1,119 @@
+"""A run's folder: claimed at the start, taken when there is something to write."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensemble import api, pipeline, runs
+from ensemble.config import Recipe
+from ensemble.errors import ContractError, StoreError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs.time, "strftime", lambda _: "20251125-120000")
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, *args: Any, **more: Any) -> None:
+    """Let another run begin and end while the next one scores."""
+    score = pipeline.score
+
+    def scored(*given: Any) -> Any:
+        monkeypatch.setattr(pipeline, "score", score)
+        api.run(*args, **more)
+        return score(*given)
+
+    monkeypatch.setattr(pipeline, "score", scored)
+
+
+def test_two_runs_of_one_second_have_folders_of_their_own(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, members[:1], images, device="cpu")
+    result = api.run(members, images, device="cpu")
+    assert result.folder == Path("submissions/20251125-120000-none-soft-2")
+    first = runs.read_run(Path("submissions/20251125-120000-none-soft"))
+    assert (len(first.members), len(runs.read_run(result.folder).members)) == (1, 4)
+
+
+def test_a_folder_that_another_run_wrote_meanwhile_is_left_alone(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, members[:1], images, out="out", device="cpu")
+    with pytest.raises(UsageError, match="--out out holds a run with other settings"):
+        api.run(members, images, out="out", device="cpu")
+    assert len(runs.read_run(Path("out")).members) == 1
+
+
+def test_a_folder_that_the_same_run_wrote_meanwhile_is_written_again(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, members, images, out="out", device="cpu")
+    assert api.run(members, images, out="out", device="cpu").path == Path("out/submission.csv")
+
+
+def test_a_run_that_was_cut_off_goes_on_where_its_store_lies_in_its_folder(
+    members: list[Path], images: Path
+) -> None:
+    first = api.run(members, images, out="out", store="out/store", device="cpu")
+    assert first.record["evaluations"] == 48
+    for path in Path("out").glob("*.*"):
+        path.unlink()
+    Path("out/_SUCCESS").unlink()
+    again = api.run(members, images, out="out", store="out/store", device="cpu")
+    assert again.record["evaluations"] == 0
+
+
+def test_a_folder_of_other_files_is_left_alone(members: list[Path], images: Path) -> None:
+    with pytest.raises(UsageError, match="--out .*images holds other files"):
+        api.run(members, images, out=images, device="cpu")
+
+
+def test_a_claim_makes_no_folder() -> None:
+    claimed = runs.claim(Recipe((), ()))
+    assert not list(Path().iterdir())
+    assert runs.take(Recipe((), ()), claimed).is_dir()
+
+
+def test_a_run_that_fails_leaves_no_folder(members: list[Path], images: Path) -> None:
+    Path("s.csv").write_text("id,label\nimg1,cat\n")
+    with pytest.raises(ContractError):
+        api.run(members, images, sample="s.csv", device="cpu")
+    assert not Path("submissions").exists()
+
+
+def test_a_default_name_that_is_taken_gets_a_number() -> None:
+    recipe = Recipe((), ())
+    for name in ("none-soft", "none-soft-2", "none-soft-3"):
+        claimed = runs.claim(recipe)
+        foreseen = claimed.fresh
+        assert runs.take(recipe, claimed) == foreseen == Path(f"submissions/20251125-120000-{name}")
+
+
+@pytest.mark.parametrize("setting", ["out", "store", "sample", "images"])
+def test_a_setting_that_is_not_utf8_is_refused_before_the_work(
+    members: list[Path], images: Path, setting: str
+) -> None:
+    odd = images.rename(os.fsdecode(b"f\xff")) if setting == "images" else os.fsdecode(b"f\xff")
+    with pytest.raises(UsageError, match=f"{setting} .* is not UTF-8"):
+        api.run(members, **{"images": images, "out": "out", setting: odd})
+    assert not Path(".ensemble").exists()
+
+
+def test_a_working_folder_that_is_not_utf8_is_refused(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(os.fsdecode(b"f\xff")).mkdir()
+    monkeypatch.chdir(os.fsdecode(b"f\xff"))
+    with pytest.raises(UsageError, match="the working folder .* is not UTF-8"):
+        api.run(members, images)
+
+
+def test_a_folder_that_cannot_be_made_is_told() -> None:
+    claimed = runs.claim(Recipe((), ()))
+    Path("submissions").symlink_to("nowhere")
+    with pytest.raises(StoreError, match="cannot make submissions/"):
+        runs.take(Recipe((), ()), claimed)
