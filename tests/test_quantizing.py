@@ -77,6 +77,37 @@ def test_an_int8_member_is_an_ordinary_member(
     assert len(result.ids) == 24
 
 
+def layers_of(*kinds: str) -> list[onnx.NodeProto]:
+    return [helper.make_node(kind, [], [], name=f"{n}") for n, kind in enumerate(kinds)]
+
+
+def test_the_first_convolution_and_the_last_layer_stay_float32() -> None:
+    assert quantize.float_layers(layers_of("Conv", "Conv", "Conv", "Gemm")) == ["0", "3"]
+
+
+def test_a_first_product_is_quantised() -> None:
+    assert quantize.float_layers(layers_of("MatMul", "MatMul", "Gemm")) == ["2"]
+
+
+def test_where_no_other_layer_is_left_all_are_quantised() -> None:
+    assert quantize.float_layers(layers_of("Conv", "Gemm")) == []
+    assert quantize.float_layers(layers_of("Gemm")) == []
+
+
+def test_what_stays_float32_is_left_alone(photographs: Path, tmp_path: Path) -> None:
+    card = toy_card("conv-f0")
+    model = conv_model(card)
+    square = np.eye(8, dtype=np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(square, "square"))
+    model.graph.node.insert(4, helper.make_node("MatMul", ["flat", "square"], ["turned"]))
+    model.graph.node[5].input[0] = "turned"
+    made = open_member(make(save_member(tmp_path / "folds", card, model), photographs, tmp_path, 1))
+    layers = [node for node in made.model.graph.node if node.op_type in quantize.QUANTIZABLE]
+    read = {node.output[0]: node.op_type for node in made.model.graph.node}
+    quantised = [read.get(node.input[1]) == "DequantizeLinear" for node in layers]
+    assert quantised == [False, True, False]
+
+
 def test_its_card_says_what_it_was_made_of(member: Path, photographs: Path, tmp_path: Path) -> None:
     card = open_member(make(member, photographs, tmp_path / "int8")).card
     before = open_member(member)
