@@ -103,8 +103,13 @@ def _shares(
 ) -> tuple[list[tuple[list[Player], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     check_recipe(recipe)
+    if recipe.on_nan != "fail":
+        raise UsageError(
+            f"on_nan {recipe.on_nan!r}: out of fold each row has one member of a family, so none "
+            f"can be dropped; leave it out, and mend the member that gives NaN"
+        )
     check_device(recipe.device)
-    players = line_up(replace(recipe, weights=None, on_nan="fail"), progress)
+    players = line_up(replace(recipe, weights=None), progress)
     images, _ = find_images(recipe, progress)
     fold_of = _folds_of(folds, images)
     _check_coverage(players, fold_of)

@@ -103,6 +103,12 @@ def test_a_member_without_a_fold_is_refused() -> None:
         predict_oof(recipe([path]), Path("train.csv"))
 
 
+def test_no_member_can_be_dropped_out_of_fold() -> None:
+    asked = replace(recipe([memory("ant", f) for f in range(3)]), on_nan="drop-member")
+    with pytest.raises(UsageError, match="on_nan 'drop-member': out of fold each row has one"):
+        predict_oof(asked, Path("train.csv"))
+
+
 def test_folds_without_an_image_are_refused() -> None:
     Path("train/img3.png").unlink()
     with pytest.raises(UsageError, match="1 ids have no image: img3"):

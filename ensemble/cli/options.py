@@ -169,10 +169,13 @@ _ENGINE: Final = (
            help="For decoded pixels, such as 2G; a net's own memory is not in it."),
     option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),
            help="Threads; 0 takes the processors this process may use.", show_default=True),
+)  # fmt: skip
+
+_FAULTS: Final = (
     option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(["fail", "drop-member"]),
            help="What to do about a member that gives NaN or infinity."),
 )  # fmt: skip
-
+"""Not of `oof`: a fold of a dropped member would have no prediction."""
 
 _EXITS: Final = (
     option("--early-exit", default=_DEFAULT.early_exit, metavar="off|lossless|SHARE",
@@ -264,7 +267,7 @@ _ELSEWHERE: Final = (
 elsewhere_options: Final = stacked(_ELSEWHERE)
 input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
-run_options: Final = stacked(_INPUTS, _OUTPUTS, _EXITS, _ENGINE)
+run_options: Final = stacked(_INPUTS, _OUTPUTS, _EXITS, _ENGINE, _FAULTS)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
