@@ -300,17 +300,16 @@ def _folds(values: Sequence[object]) -> Indices:
 
 
 def checked(path: object, oof: Oof) -> Oof:
-    """Check ids and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
+    """Check names and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
 
     Raises:
-        UsageError: ids stand there twice, or predictions that are none; `path` names them.
+        UsageError: ids or classes that are empty or stand there twice, or predictions that are
+            none; `path` names them.
     """
-    if not oof.ids or not oof.classes or not oof.families or "" in oof.ids:
-        lacking = "an id is empty" if "" in oof.ids else "expected an id column, classes and rows"
-        raise UsageError(f"{path}: {lacking}")
-    if len(set(oof.ids)) < len(oof.ids):
-        twice = [name for name, count in Counter(oof.ids).items() if count > 1]
-        raise UsageError(f"{path}: ids stand there twice: {few(twice)}")
+    if not oof.ids or not oof.classes or not oof.families:
+        raise UsageError(f"{path}: expected an id column, classes and rows")
+    _check_names(path, "ids", oof.ids)
+    _check_names(path, "classes", oof.classes)
     families, rescaled = {}, 0
     for name, probs in oof.families.items():
         if probs.shape != (len(oof.ids), len(oof.classes)):
@@ -325,6 +324,14 @@ def checked(path: object, oof: Oof) -> Oof:
         families[name], count = _normalised(path, oof, name, probs)
         rescaled += count
     return replace(oof, families=families, rescaled=rescaled)
+
+
+def _check_names(path: object, what: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UsageError(f"{path}: {what} stand there twice: {few(twice)}")
+    if "" in names:
+        raise UsageError(f"{path}: {what}: number {names.index('') + 1} is empty")
 
 
 def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:

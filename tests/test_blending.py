@@ -435,6 +435,12 @@ def test_labels_of_classes_are_no_frame_of_columns() -> None:
         api.tune_weights(table, hot, metric="log_loss")
 
 
+def test_a_frame_with_a_column_twice_is_refused() -> None:
+    frame = pd.DataFrame([[0.2, 0.3, 0.5]], ["a"], ["cat", "cat", "dog"])
+    with pytest.raises(UsageError, match="family 'ant': classes stand there twice: cat"):
+        api.vote(predictions={"ant": frame})
+
+
 @pytest.mark.parametrize("what", ["labels", "folds", "groups"])
 def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
     table = oof.read(tuned_on({"ant": 2.0}).files[0][1])

@@ -144,6 +144,24 @@ def test_files_that_do_not_fit_are_refused(other: Oof, message: str) -> None:
         join([oof(folds=np.array([0, 1, 0, 1])), other])
 
 
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("cat", "cat", "dog"), "classes stand there twice: cat"),
+        (("cat", "", "dog"), "classes: number 2 is empty"),
+    ],
+)
+def test_classes_that_name_no_one_column_are_refused(
+    tmp_path: Path, classes: tuple[str, ...], message: str
+) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs(), classes=np.array(classes))
+    with pytest.raises(UsageError, match=rf"x\.npz: {message}"):
+        read(tmp_path / "x.npz")
+    path, rows = array(tmp_path)
+    with pytest.raises(UsageError, match=rf"mate\.npy: {message}"):
+        read(path, elsewhere=Elsewhere(rows, classes))
+
+
 @pytest.mark.parametrize("task", ["classification", "multilabel"])
 def test_a_run_whose_images_ended_early_says_that_it_holds_labels_only(
     tmp_path: Path, task: str
@@ -248,7 +266,7 @@ def test_the_command_tunes_on_an_array_as_on_a_table(
     [
         ("id,cat,dog\n", "classes and rows"),
         ("id,fold\na,0\n", "classes and rows"),
-        ("id,cat,dog\n,0.5,0.5\n", "an id is empty"),
+        ("id,cat,dog\n,0.5,0.5\n", "ids: number 1 is empty"),
     ],
 )
 def test_predictions_of_nothing_are_refused(tmp_path: Path, text: str, message: str) -> None:
