@@ -16,7 +16,17 @@ from ensemble.errors import UsageError, few
 from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
-from ensemble.spec import DecodePolicy, Merge, Precision, Task, Voting
+from ensemble.spec import (
+    DecodePolicy,
+    IdFrom,
+    LabelsAs,
+    Merge,
+    OnNan,
+    Output,
+    Precision,
+    Task,
+    Voting,
+)
 from ensemble.truth import given_truth
 from ensemble.weights import Polish, Pool, Weights
 
@@ -41,13 +51,13 @@ def run(
     voting: Voting = "soft",
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["auto", "labels", "probs", "binary"] = "auto",
+    output: Output = "auto",
     out: str | Path | None = None,
     head: str | None = None,
-    id_from: Literal["stem", "name", "path"] = "stem",
-    labels_as: Literal["auto", "index", "name"] = "auto",
+    id_from: IdFrom = "stem",
+    labels_as: LabelsAs = "auto",
     decode: DecodePolicy | None = None,
-    on_nan: Literal["fail", "drop-member"] = "fail",
+    on_nan: OnNan = "fail",
     fill: str | float | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
@@ -144,10 +154,10 @@ def vote(
     voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs", "binary"] | None = None,
+    output: Output | None = None,
     out: str | Path | None = None,
     head: str | None = None,
-    labels_as: Literal["auto", "index", "name"] | None = None,
+    labels_as: LabelsAs | None = None,
     fill: str | float | None = None,
     force: bool = False,
 ) -> Submission:
@@ -358,7 +368,7 @@ def quantize_members(
     head: str | None = None,
     calibration: int = 256,
     max_disagreement: float = 0.005,
-    id_from: Literal["stem", "name", "path"] = "stem",
+    id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     progress: Progress | None = None,
 ) -> "list[Quantized]":

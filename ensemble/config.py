@@ -15,7 +15,18 @@ from typing import Final, Literal, get_args
 
 from ensemble.amounts import bytes_of, seconds_of, share_of
 from ensemble.errors import UsageError
-from ensemble.spec import DecodePolicy, Merge, Precision, Voting
+from ensemble.spec import (
+    Alpha,
+    DecodePolicy,
+    Exif,
+    IdFrom,
+    LabelsAs,
+    Merge,
+    OnNan,
+    Output,
+    Precision,
+    Voting,
+)
 from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
@@ -50,13 +61,13 @@ class Recipe:
     voting: Voting = "soft"
     weights: Weights | None = None
     sample: Path | None = None
-    output: Literal["auto", "labels", "probs", "binary"] = "auto"
+    output: Output = "auto"
     out: Path | None = None
     head: str | None = None
-    id_from: Literal["stem", "name", "path"] = "stem"
-    labels_as: Literal["auto", "index", "name"] = "auto"
+    id_from: IdFrom = "stem"
+    labels_as: LabelsAs = "auto"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
-    on_nan: Literal["fail", "drop-member"] = "fail"
+    on_nan: OnNan = "fail"
     fill: str | None = None
     device: str = "auto"
     precision: Precision = "fp32"
@@ -100,17 +111,17 @@ def check_recipe(recipe: Recipe) -> None:
     choices = {
         "merge": get_args(Merge),
         "voting": get_args(Voting),
-        "output": ("auto", "labels", "probs", "binary"),
-        "id_from": ("stem", "name", "path"),
-        "labels_as": ("auto", "index", "name"),
-        "on_nan": ("fail", "drop-member"),
+        "output": get_args(Output),
+        "id_from": get_args(IdFrom),
+        "labels_as": get_args(LabelsAs),
+        "on_nan": get_args(OnNan),
         "precision": get_args(Precision),
     }
     for name, known in choices.items():
         value = getattr(recipe, name)
         if value not in known:
             raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
-    decode = {"exif": ("apply", "ignore"), "alpha": ("drop", "white", "black")}
+    decode = {"exif": get_args(Exif), "alpha": get_args(Alpha)}
     for name, known in decode.items():
         value = getattr(recipe.decode, name)
         if value not in known:

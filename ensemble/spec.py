@@ -11,6 +11,12 @@ Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
 Precision: TypeAlias = Literal["fp32", "fp16"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
+Output: TypeAlias = Literal["auto", "labels", "probs", "binary"]
+LabelsAs: TypeAlias = Literal["auto", "index", "name"]
+IdFrom: TypeAlias = Literal["stem", "name", "path"]
+OnNan: TypeAlias = Literal["fail", "drop-member"]
+Exif: TypeAlias = Literal["apply", "ignore"]
+Alpha: TypeAlias = Literal["drop", "white", "black"]
 
 
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -92,8 +98,8 @@ class DecodePolicy:
     `allow_truncated` accepts JPEG and PNG files that end early.
     """
 
-    exif: Literal["apply", "ignore"] = "apply"
-    alpha: Literal["drop", "white", "black"] = "drop"
+    exif: Exif = "apply"
+    alpha: Alpha = "drop"
     max_pixels: int = 100_000_000
     allow_truncated: bool = False
 

@@ -26,14 +26,12 @@ from ensemble.columns import (
 )
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
-from ensemble.spec import Quarantined
+from ensemble.spec import LabelsAs, Quarantined
 from ensemble.tables import by_id, csv_bytes, read_lines
 
 _SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
 _INTEGER: Final = re.compile(r"[+-]?\d+")
-
-LabelsAs = Literal["auto", "index", "name"]
 
 
 @dataclass(frozen=True, slots=True)

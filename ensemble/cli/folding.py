@@ -10,7 +10,7 @@ from ensemble.cli.options import id_from_option, label_option
 from ensemble.cli.terminal import Bar, say_folds
 
 if TYPE_CHECKING:
-    from ensemble.images import IdFrom
+    from ensemble.spec import IdFrom
 
 
 @click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")

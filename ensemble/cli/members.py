@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import classes_of, label_option, stacked
+from ensemble.cli.options import classes_of, id_from_option, label_option, stacked
 from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
 from ensemble.errors import UsageError
+from ensemble.spec import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
     from ensemble.card import Card
@@ -19,20 +20,20 @@ _DESCRIBE: Final = (
                  "HEAD=… for each head of several."),
     click.option("--head", help="The name of the one head.  [default: label]"),
     click.option("--task", default="classification", show_default=True,
-                 type=click.Choice(["classification", "multilabel", "regression"])),
-    click.option("--activation", type=click.Choice(["softmax", "sigmoid", "none"]),
+                 type=click.Choice(get_args(Task))),
+    click.option("--activation", type=click.Choice(get_args(Activation)),
                  help="What turns outputs into probabilities.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=click.IntRange(0), help="[default: from the file's name: f0, "
                  "fold0, fold_0]"),
     click.option("--height", type=click.IntRange(1), help="Input height in pixels."),
     click.option("--width", type=click.IntRange(1), help="Input width in pixels."),
-    click.option("--fit", type=click.Choice(["crop", "squash", "pad"]),
+    click.option("--fit", type=click.Choice(get_args(Fit)),
                  help="How an image meets the input: timm's crop_mode center, squash, border."),
     click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
                  "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
     click.option("--interpolation",
-                 type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"])),
+                 type=click.Choice(get_args(Interpolation))),
     click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
     click.option("--std", help="A number a channel, with commas."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
@@ -118,13 +119,7 @@ def inspect_command(
     show_default=True,
     help="The share of the judging images whose label may change: 0.5% or 0.005.",
 )
-@click.option(
-    "--id-from",
-    default="stem",
-    show_default=True,
-    type=click.Choice(["stem", "name", "path"]),
-    help="What the id of an image is.",
-)
+@id_from_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     """Turn float32 members into int8 members, which are quicker on the CPU.

@@ -2,14 +2,26 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from ensemble.config import FILE, Recipe, read_toml
 from ensemble.errors import UsageError
-from ensemble.spec import DecodePolicy
+from ensemble.spec import (
+    Alpha,
+    DecodePolicy,
+    Exif,
+    IdFrom,
+    LabelsAs,
+    Merge,
+    OnNan,
+    Output,
+    Precision,
+    Task,
+    Voting,
+)
 from ensemble.weights import from_text
 
 if TYPE_CHECKING:
@@ -107,7 +119,7 @@ store_option: Final = option(
     help="Where predictions are kept.",
 )  # fmt: skip
 id_from_option: Final = option(
-    "--id-from", default=_DEFAULT.id_from, type=click.Choice(["stem", "name", "path"]),
+    "--id-from", default=_DEFAULT.id_from, type=click.Choice(get_args(IdFrom)),
     help="What the id of an image is.",
 )  # fmt: skip
 runs_option: Final = click.option(
@@ -123,36 +135,36 @@ _INPUTS: Final = (
     option("--tta", default=_DEFAULT.tta, help="Views: none, hflip, vflip, flip, d4, "
            "multiscale(0.8,1,1.2), five_crop(H,W), ten_crop(H,W), or pkg.mod:name."),
     option("--merge", default=_DEFAULT.merge, help="How a member's views become one.",
-           type=click.Choice(["mean", "gmean", "max", "min", "tsharpen", "logits"])),
+           type=click.Choice(get_args(Merge))),
     option("--head", help="The head to predict, where members carry several."),
     id_from_option,
-    option("--exif", default="apply", type=click.Choice(["apply", "ignore"]),
+    option("--exif", default="apply", type=click.Choice(get_args(Exif)),
            help="Whether the EXIF orientation turns an image."),
-    option("--alpha", default="drop", type=click.Choice(["drop", "white", "black"]),
+    option("--alpha", default="drop", type=click.Choice(get_args(Alpha)),
            help="What becomes of transparency: dropped, or blended over a colour."),
     option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
     option("--device", default=_DEFAULT.device, help="auto, cpu, cuda, tensorrt; a GPU by its "
            "number: cuda:1, tensorrt:1."),
-    option("--precision", default=_DEFAULT.precision, type=click.Choice(["fp32", "fp16"]),
+    option("--precision", default=_DEFAULT.precision, type=click.Choice(get_args(Precision)),
            help="What members compute in; fp16 pays on a GPU."),
     store_option,
 )  # fmt: skip
 
 _OUTPUTS: Final = (
     option("--voting", default=_DEFAULT.voting,
-           type=click.Choice(["soft", "hard", "geometric", "rank"]),
+           type=click.Choice(get_args(Voting)),
            help="How members become one prediction; rank needs weights of `--pool rank`."),
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
     option("--output", default=_DEFAULT.output,
-           type=click.Choice(["auto", "labels", "probs", "binary"]),
+           type=click.Choice(get_args(Output)),
            help="What to write; auto: what the sample asks for, else labels; binary: 0 and 1 for "
            "each label of a multilabel head."),
     option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
-           type=click.Choice(["auto", "index", "name"])),
+           type=click.Choice(get_args(LabelsAs))),
     option("--fill", help="For quarantined images: a label, or a number for every probability."),
     option("--out", type=click.Path(path_type=Path),
            help="The folder to write.  [default: submissions/<time and recipe>]"),
@@ -172,7 +184,7 @@ _ENGINE: Final = (
 )  # fmt: skip
 
 _FAULTS: Final = (
-    option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(["fail", "drop-member"]),
+    option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(get_args(OnNan)),
            help="What to do about a member that gives NaN or infinity."),
 )  # fmt: skip
 """Not of `oof`: a fold of a dropped member would have no prediction."""
@@ -259,7 +271,7 @@ _ELSEWHERE: Final = (
                  help="For a .npy, which holds no ids: the CSV whose rows it follows."),
     click.option("--classes", help="For files that name no classes: a,b,c or a file with a class "
                  "a line, in the order of the columns."),
-    click.option("--task", type=click.Choice(["classification", "multilabel", "regression"]),
+    click.option("--task", type=click.Choice(get_args(Task)),
                  help="What files from elsewhere predict.  [default: what an OOF Parquet says, "
                  "else classification]"),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 from click.core import ParameterSource
@@ -10,10 +10,10 @@ from click.core import ParameterSource
 from ensemble.cli.options import label_option
 from ensemble.cli.terminal import say_difference, say_scores
 from ensemble.errors import UsageError
+from ensemble.spec import Task
 
 if TYPE_CHECKING:
     from ensemble.scorecard import Scorecard
-    from ensemble.spec import Task
 
 _SCORING: Final = {
     "labels": "LABELS",
@@ -30,7 +30,7 @@ _SCORING: Final = {
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
 @click.option("--task", default="classification", show_default=True, help="What it predicts.",
-              type=click.Choice(["classification", "multilabel", "regression"]))  # fmt: skip
+              type=click.Choice(get_args(Task)))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 @click.option("--png", type=click.Path(path_type=Path),
               help="Draw the confusion matrix and the scores into this file.")  # fmt: skip
@@ -41,7 +41,7 @@ def score_command(
     labels: Path | None,
     label_column: str,
     *,
-    task: "Task",
+    task: Task,
     as_json: bool,
     png: Path | None,
     public: float | None,
