@@ -21,7 +21,7 @@ from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
 from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
 from ensemble.session import check_device
-from ensemble.spec import Quarantined, Task
+from ensemble.spec import Quarantined, Task, check_choice
 from ensemble.tables import column_of
 from ensemble.truth import read_truth
 from ensemble.tuning.convex import temperature_of
@@ -246,6 +246,9 @@ def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float
 
 
 def _check_order(order: TuneOrder, metric: Metric) -> None:
+    check_choice("polish", order.polish, Polish)
+    if order.pool is not None:
+        check_choice("pool", order.pool, Pool)
     if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
         raise UsageError(
             f"a pool of ranks gives scores of classes that are no probabilities, which "

@@ -24,7 +24,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.columns import EVALUATIONS, FAMILY, PREDICTIONS, list_column, read_lists, text_column
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
-from ensemble.spec import Quarantined, Task
+from ensemble.spec import Quarantined, Task, check_choice
 from ensemble.tables import column_of, ids_of, read_table
 
 METADATA: Final = "ensemble.oof"
@@ -308,6 +308,7 @@ def checked(path: object, oof: Oof) -> Oof:
     """
     if not oof.ids or not oof.classes or not oof.families:
         raise UsageError(f"{path}: expected an id column, classes and rows")
+    check_choice(f"{path}: task", oof.task, Task)
     _check_names(path, "ids", oof.ids)
     _check_names(path, "classes", oof.classes)
     families, rescaled = {}, 0

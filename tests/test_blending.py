@@ -435,6 +435,16 @@ def test_labels_of_classes_are_no_frame_of_columns() -> None:
         api.tune_weights(table, hot, metric="log_loss")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("pool", "loglinear"), ("polish", "allways"), ("task", "multi-label")]
+)
+def test_a_way_to_tune_that_there_is_not_is_refused(name: str, value: str) -> None:
+    frames = {"ant": pd.DataFrame([[0.4, 0.6], [0.6, 0.4]], ["a", "b"], ["cat", "dog"])}
+    labels, more = {"a": "cat", "b": "dog"}, {name: value}
+    with pytest.raises(UsageError, match=f"{name} '{value}': expected one of"):
+        api.tune_weights(frames, labels, metric="log_loss", **more)  # type: ignore[arg-type]
+
+
 def test_a_frame_with_a_column_twice_is_refused() -> None:
     frame = pd.DataFrame([[0.2, 0.3, 0.5]], ["a"], ["cat", "cat", "dog"])
     with pytest.raises(UsageError, match="family 'ant': classes stand there twice: cat"):
