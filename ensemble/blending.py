@@ -1,5 +1,6 @@
 """Composing what comes before a blend: out-of-fold predictions, and weights tuned on them."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from ensemble import gate, metrics
 from ensemble import oof as files
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import ContractError, UsageError, few
@@ -268,14 +269,30 @@ def metric_named(name: str, task: Task) -> Metric:
     """Return a metric of the package, or the callable that pkg.mod:fn names; greater is better.
 
     Raises:
-        UsageError: there is no such metric, or it is no function.
+        UsageError: there is no such metric, or it is no function; and when it scores: the callable
+            raised, or gave no finite number.
     """
     if ":" not in name:
         return metrics.metric_of(name, task)
     function = load_object(name, "--metric")
     if not callable(function):
         raise UsageError(f"--metric {name!r}: it is no function of (y, probs)")
-    return Metric(name, cast(Score, function), True, task)
+    return Metric(name, _answering(name, cast(Score, function)), True, task)
+
+
+def _answering(name: str, function: Score) -> Score:
+    """Return a metric of the user's own, whose faults are told as its own."""
+
+    def score(y: Truth, probs: Pooled) -> float:
+        try:
+            value = float(function(y, probs))
+        except Exception as error:
+            raise UsageError(f"--metric {name!r} raised {type(error).__name__}: {error}") from error
+        if not math.isfinite(value):
+            raise UsageError(f"--metric {name!r} gave {value}; expected a finite number")
+        return value
+
+    return score
 
 
 def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:

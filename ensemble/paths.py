@@ -108,8 +108,9 @@ def load_object(text: str, what: str) -> object:
     try:
         with importable(Path.cwd()):
             module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError, ValueError, TypeError) as error:
-        raise UsageError(f"{what} {text!r}: cannot import {module_name}: {error}") from error
+    except Exception as error:  # a module of the user's own may raise anything
+        raised = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{what} {text!r}: cannot import {module_name}: {raised}") from error
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, dir(module), n=1)
         hint = f". Did you mean {near[0]}?" if near else ""

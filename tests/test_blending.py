@@ -436,6 +436,29 @@ def test_labels_of_classes_are_no_frame_of_columns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise KeyError('weight')", "raised KeyError: 'weight'"),
+        ("return None", "raised TypeError: float.. argument must be .* not 'NoneType'"),
+        ("return float('nan')", "gave nan; expected a finite number"),
+    ],
+)
+def test_a_metric_that_fails_is_named_with_its_error(body: str, message: str) -> None:
+    Path("faulty.py").write_text(f"def score(y, probs):\n    {body}\n")
+    sys.modules.pop("faulty", None)
+    with pytest.raises(UsageError, match=f"--metric 'faulty:score' {message}"):
+        tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="faulty:score"))
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "def", "import no_such_package_here"])
+def test_a_module_that_cannot_be_imported_is_named_with_its_error(body: str) -> None:
+    Path("unborn.py").write_text(body)
+    expected = "unborn: (ZeroDivisionError|SyntaxError|ModuleNotFoundError): "
+    with pytest.raises(UsageError, match=f"--metric 'unborn:score': cannot import {expected}"):
+        tune_weights(tuned_on({"ant": 2.0}, metric="unborn:score"))
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("pool", "loglinear"), ("polish", "allways"), ("task", "multi-label")]
 )
 def test_a_way_to_tune_that_there_is_not_is_refused(name: str, value: str) -> None:
