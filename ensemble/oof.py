@@ -201,7 +201,6 @@ def _read_parquet(path: Path, name: str, told: Elsewhere) -> Oof:
     ids = tuple(str(i) for i in table.column(id_column).to_pylist())
     folds = _folds(table.column(_FOLD).to_pylist()) if _FOLD in columns else None
     rest = [c for c in columns if c not in (id_column, _FOLD)]
-    lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
         if EVALUATIONS in columns:
@@ -213,18 +212,38 @@ def _read_parquet(path: Path, name: str, told: Elsewhere) -> Oof:
     about = json.loads(metadata.get(METADATA.encode(), b"{}"))
     if about:
         classes = tuple(about["classes"])
+        lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
         families = {c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists}
         members = {k: tuple(v) for k, v in about.get("members", {}).items()}
         task = about.get("task", "classification")
         return Oof(ids, classes, families, folds, members, task, _lost(about))
     task = told.task or "classification"
-    if len(rest) == 1 and lists:
-        width = table.schema.field(rest[0]).type.list_size
+    if len(rest) == 1 and (width := _width_of(table.column(rest[0]), ids)) is not None:
         classes = tuple(told.classes) or tuple(str(c) for c in range(width))
         probs = read_lists(table.column(rest[0]), width).astype(np.float64)
         return Oof(ids, classes, {name: probs}, folds, task=task)
     stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
     return Oof(ids, tuple(rest), {name: stacked}, folds, task=task)
+
+
+def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:
+    """Return how long every list of a column is; None where it holds no lists.
+
+    Raises:
+        ValueError: a row is of another length; names it.
+    """
+    if pa.types.is_fixed_size_list(column.type):
+        return int(column.type.list_size)
+    if not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
+        return None
+    lengths = column.combine_chunks().value_lengths().to_pylist()
+    width = lengths[0] if lengths else 0
+    for name, length in zip(ids, lengths, strict=True):
+        if length != width:
+            raise ValueError(
+                f"the list of {name!r} holds {length or 0} numbers, the first list {width or 0}"
+            )
+    return width or 0
 
 
 def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:

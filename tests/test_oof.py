@@ -78,6 +78,23 @@ def test_a_list_column_from_elsewhere_has_numbers_for_classes(tmp_path: Path) ->
     np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.float64())])
+def test_lists_as_pandas_and_polars_write_them_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    table = pa.table({"id": list(IDS), "p": pa.array(probs().tolist(), kind)})
+    pq.write_table(table, tmp_path / "mate.parquet", row_group_size=3)
+    found = read(tmp_path / "mate.parquet", elsewhere=Elsewhere(classes=CLASSES))
+    np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-7)
+
+
+@pytest.mark.parametrize("odd", [[0.5, 0.5], [], None])
+def test_a_list_of_another_length_is_named(tmp_path: Path, odd: list[float] | None) -> None:
+    rows = [*probs().tolist()[:3], odd]
+    pq.write_table(pa.table({"id": list(IDS), "p": rows}), tmp_path / "mate.parquet")
+    expected = f"the list of 'b' holds {len(odd or [])} numbers, the first list 3"
+    with pytest.raises(UsageError, match=expected):
+        read(tmp_path / "mate.parquet")
+
+
 def test_float16_rows_are_divided_by_their_sum_and_counted(tmp_path: Path) -> None:
     values = probs().astype(np.float16)
     np.savez(tmp_path / "half.npz", ids=np.array(IDS), probs=values)
