@@ -3,6 +3,7 @@
 import difflib
 import glob
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,21 @@ def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
     if not found:
         raise UsageError(f"no {what} given; name files, a folder, a quoted glob or @list.txt")
     return sorted(found.values(), key=lambda p: natural_key(str(p)))
+
+
+def is_file(text: str) -> bool:
+    """Whether a text names a file; one that is too long for a name names none."""
+    return os.path.isfile(text)  # noqa: PTH113 - Path.is_file raises where a name is too long
+
+
+def split_named(text: str) -> tuple[str, str]:
+    """Split `NAME=rest` at the first `=`; the name is empty where the text has none, or is a file.
+
+    So `lr=0.1/oof.parquet` is a file where there is such a file, and `ant=lr=0.1/oof.parquet` is
+    that file under the name `ant`.
+    """
+    name, marked, rest = text.partition("=")
+    return (name, rest) if marked and not is_file(text) else ("", text)
 
 
 def family_and_fold(path: Path) -> tuple[str, int | None]:

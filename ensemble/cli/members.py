@@ -9,6 +9,7 @@ import click
 from ensemble.cli.options import classes_of, id_from_option, label_option, stacked
 from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
 from ensemble.errors import UsageError
+from ensemble.paths import split_named
 from ensemble.spec import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
@@ -221,8 +222,8 @@ def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         raise UsageError("--classes is needed: a,b,c or a file with a class a line")
     heads: dict[str, tuple[str, ...]] = {}
     for text in given:
-        name, marked, listed = text.rpartition("=")
-        if len(given) > 1 and not marked:
+        name, listed = split_named(text)
+        if len(given) > 1 and not name:
             raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
         name = name or flags["head"] or "label"
         if name in heads:

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from ensemble.config import FILE, Recipe, read_toml
 from ensemble.errors import UsageError
+from ensemble.paths import is_file, split_named
 from ensemble.spec import (
     Alpha,
     DecodePolicy,
@@ -67,8 +68,8 @@ def _check_some(option: str, values: int) -> None:
 
 def named_files(texts: Sequence[str]) -> list[tuple[str | None, Path]]:
     """Read `[NAME=]FILE` arguments: the name, or None, and the file."""
-    parts = [text.rpartition("=") for text in texts]
-    return [(name or None, Path(path)) for name, _, path in parts]
+    parts = map(split_named, texts)
+    return [(name or None, Path(path)) for name, path in parts]
 
 
 def load_recipe_file() -> dict[str, Any] | None:
@@ -234,7 +235,7 @@ def classes_of(text: str) -> tuple[str, ...]:
         UsageError: there is no such file, or it holds more than a class a line.
     """
     path = Path(text)
-    if not path.is_file():
+    if not is_file(text):
         if path.suffix in (".txt", ".csv", ".json") or "/" in text:
             raise UsageError(f"--classes {text}: no such file")
         return tuple(part.strip() for part in text.split(","))
