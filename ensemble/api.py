@@ -314,6 +314,8 @@ def tune_weights(
     """
     from ensemble import blending, gate
 
+    if holdout is None and holdout_labels is not None:
+        raise UsageError("holdout_labels are of the rows of holdout; give both")
     joined = _oof(oof, task or "classification")
     if task not in (None, joined.task):
         raise UsageError(f"the predictions are {joined.task}, not {task}")

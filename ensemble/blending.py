@@ -128,6 +128,8 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
+    if order.holdout_labels is not None and not order.holdout:
+        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     joined = files.read_all(order.files, order.elsewhere)
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))

@@ -148,6 +148,11 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
         found = replace(found, task=told.task or "classification")
     if told.task not in (None, found.task):
         raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
+    if told.classes and sorted(told.classes) != sorted(found.classes):
+        raise UsageError(
+            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
+            f"{few(told.classes)}"
+        )
     if name is not None and name not in found.families:
         raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
     if name is not None:

@@ -347,6 +347,14 @@ def test_a_hold_out_whose_classes_come_in_another_order_is_the_same() -> None:
     assert again.temperature == pytest.approx(found.temperature, rel=1e-9)
 
 
+def test_labels_without_a_hold_out_are_refused() -> None:
+    with pytest.raises(UsageError, match="--holdout-labels are of the rows of --holdout"):
+        tune_weights(tuned_on({"ant": 2.0}, holdout_labels=Path("train.csv")))
+    frames = {"ant": pd.DataFrame([[0.4, 0.6]], ["a"], ["cat", "dog"])}
+    with pytest.raises(UsageError, match="holdout_labels are of the rows of holdout"):
+        api.tune_weights(frames, {"a": "cat"}, metric="log_loss", holdout_labels={"b": "cat"})
+
+
 def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     tuned = tune_weights(order)

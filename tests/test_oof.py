@@ -232,7 +232,14 @@ def test_an_npz_without_names_takes_those_that_are_given(tmp_path: Path) -> None
     np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs())
     assert read(tmp_path / "x.npz", elsewhere=Elsewhere(classes=CLASSES)).classes == CLASSES
     np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
-    assert read(tmp_path / "y.npz", elsewhere=Elsewhere(classes=("a", "b", "c"))).classes == CLASSES
+    other_order = Elsewhere(classes=CLASSES[::-1])
+    assert read(tmp_path / "y.npz", elsewhere=other_order).classes == CLASSES
+
+
+def test_names_beside_a_file_that_names_other_classes_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
+    with pytest.raises(UsageError, match="names the classes cat, dog, eel itself, and --classes"):
+        read(tmp_path / "y.npz", elsewhere=Elsewhere(classes=("a", "b", "c")))
 
 
 def test_an_array_without_ids_or_names_is_refused(tmp_path: Path) -> None:

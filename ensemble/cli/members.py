@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import classes_of, id_from_option, label_option, stacked
+from ensemble.cli.options import classes_of, id_from_option, label_option, stacked, typed_flags
 from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
 from ensemble.errors import UsageError
 from ensemble.paths import split_named
@@ -80,6 +80,8 @@ def inspect_command(
     from ensemble import members as opening
     from ensemble.paths import expand
 
+    if not write_card and (beside := typed_flags(list(flags))):
+        raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
     paths = expand(members, ".onnx", "member")
     if write_card:
         for path in paths:
@@ -225,6 +227,8 @@ def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         name, listed = split_named(text)
         if len(given) > 1 and not name:
             raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
+        if name and flags["head"]:
+            raise UsageError(f"--head {flags['head']}: --classes names the head {name!r} already")
         name = name or flags["head"] or "label"
         if name in heads:
             raise UsageError(f"--classes: head {name!r} stands there twice")

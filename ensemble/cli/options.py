@@ -302,6 +302,19 @@ def settings_with_origin() -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
+def is_typed(name: str) -> bool:
+    """Whether a setting was typed; the environment, ensemble.toml and defaults give way."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
+
+
+def typed_flags(names: Sequence[str]) -> list[str]:
+    """Return those of the settings that were typed, as they are written on the command line."""
+    typed = [p for p in click.get_current_context().command.params
+             if p.name in names and is_typed(str(p.name))]  # fmt: skip
+    return [p.opts[0] if isinstance(p, click.Option) else p.human_readable_name for p in typed]
+
+
 def _origin(context: click.Context, param: click.Parameter) -> str:
     source = context.get_parameter_source(str(param.name))
     named = {

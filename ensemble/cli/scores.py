@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
 import click
-from click.core import ParameterSource
 
-from ensemble.cli.options import label_option
+from ensemble.cli.options import label_option, typed_flags
 from ensemble.cli.terminal import say_difference, say_scores
 from ensemble.errors import UsageError
 from ensemble.spec import Task
@@ -15,13 +14,7 @@ from ensemble.spec import Task
 if TYPE_CHECKING:
     from ensemble.scorecard import Scorecard
 
-_SCORING: Final = {
-    "labels": "LABELS",
-    "label_column": "--label-col",
-    "task": "--task",
-    "as_json": "--json",
-    "png": "--png",
-}
+_SCORING: Final = ("labels", "label_column", "task", "as_json", "png")
 """What goes with scoring only, and not with --public."""
 
 
@@ -84,12 +77,7 @@ def score_command(
 def _record_public(run: Path, public: float) -> None:
     from ensemble.ledger import LEDGER, record_public
 
-    context = click.get_current_context()
-    said = ParameterSource.COMMANDLINE
-    beside = [
-        shown for name, shown in _SCORING.items() if context.get_parameter_source(name) == said
-    ]
-    if beside:
+    if beside := typed_flags(_SCORING):
         raise UsageError(f"--public takes RUN alone; leave out {', '.join(beside)}")
     before = record_public(run, public)["public"]
     was = f" (was {before})" if before else ""
