@@ -77,6 +77,11 @@ def split_named(text: str) -> tuple[str, str]:
     return (name, rest) if marked and not is_file(text) else ("", text)
 
 
+def submission_at(path: Path) -> Path:
+    """Return the submission that a path names: the file itself, or that of a run's folder."""
+    return path / "submission.csv" if path.is_dir() else path
+
+
 def family_and_fold(path: Path) -> tuple[str, int | None]:
     """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
 

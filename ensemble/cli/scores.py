@@ -9,6 +9,7 @@ import click
 from ensemble.cli.options import label_option, typed_flags
 from ensemble.cli.terminal import say_difference, say_scores
 from ensemble.errors import UsageError
+from ensemble.paths import submission_at
 from ensemble.spec import Task
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def score_command(
     png: Path | None,
     public: float | None,
 ) -> None:
-    """Score a SUBMISSION against LABELS, both CSV files, joined by id.
+    """Score a SUBMISSION, a CSV file or that of a RUN's folder, against LABELS, joined by id.
 
     Every metric that the submission allows is printed with a 95 % bootstrap interval, and the
     confusion matrix.
@@ -57,6 +58,7 @@ def score_command(
             "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
             "NUMBER RUN"
         )
+    submission = submission_at(submission)
     if task == "classification":
         card = score_submission(submission, labels, label_column)
     elif png is not None:
@@ -99,11 +101,11 @@ def _record(card: "Scorecard") -> dict[str, object]:
 
 
 @click.command(epilog="Example: ensemble diff first/submission.csv second/submission.csv")
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.argument("first", metavar="FIRST|RUN", type=click.Path(path_type=Path))
+@click.argument("second", metavar="SECOND|RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print every changed id on stdout as JSON.")
 def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
-    """Show where two submissions differ, joined by id."""
+    """Show where two submissions, files or those of runs' folders, differ, joined by id."""
     from ensemble.compare import compare
 
     found = compare(first, second)
