@@ -7,8 +7,10 @@ from typing import NoReturn
 import pytest
 from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
 
-from ensemble import pipeline
+from ensemble import pipeline, quantizing
 from ensemble.cli.options import spread_lists
+from ensemble.quantizing import QuantizeOrder
+from ensemble.spec import DecodePolicy
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +233,20 @@ def test_an_unforeseen_fault_exits_1_and_shows_its_traceback_on_request(
     said = capsys.readouterr().err
     assert "nobody thought of this" in said
     assert ("Traceback" in said) == debug
+
+
+def test_quantize_reads_images_as_a_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+
+    def note(order: QuantizeOrder, *_: object) -> list[object]:
+        orders.append(order)
+        return []
+
+    monkeypatch.setattr(quantizing, "quantize_members", note)
+    Path("ensemble.toml").write_text('exif = "ignore"\nid_from = "name"\ntta = "flip"\n')
+    assert ensemble("quantize", "a.onnx", "--images", "i", "--alpha", "white", "--out", "o") == 0
+    assert orders[0].decode == DecodePolicy(exif="ignore", alpha="white")
+    assert orders[0].id_from == "name"
 
 
 def test_the_environment_gives_way_to_what_the_earlier_run_has_decided(

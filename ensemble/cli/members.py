@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import classes_of, id_from_option, label_option, stacked, typed_flags
+from ensemble.cli.options import (
+    classes_of,
+    decode_of,
+    decode_options,
+    id_from_option,
+    label_option,
+    stacked,
+    typed_flags,
+)
 from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
 from ensemble.errors import UsageError
 from ensemble.paths import split_named
@@ -88,8 +96,7 @@ def inspect_command(
             click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
     opened = [opening.open_member(path) for path in paths]
     say_cards([(m.path, m.card) for m in opened], as_json=as_json)
-    for head in dict.fromkeys(h.name for m in opened for h in m.card.heads):
-        opening.check_together(opened, head)
+    opening.check_every_head(opened)
     click.echo("these members can vote together", err=True)
 
 
@@ -123,6 +130,7 @@ def inspect_command(
     help="The share of the judging images whose label may change: 0.5% or 0.005.",
 )
 @id_from_option
+@decode_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     """Turn float32 members into int8 members, which are quicker on the CPU.
@@ -134,7 +142,8 @@ def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
 
     flags["max_disagreement"] = _share("--max-disagreement", flags["max_disagreement"])
     with Bar(sys.stderr) as bar:
-        found = quantize_members(QuantizeOrder(members=members, **flags), out, bar)
+        decode = decode_of(flags)
+        found = quantize_members(QuantizeOrder(members=members, decode=decode, **flags), out, bar)
     for quantized in found:
         say_quantized(quantized)
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "precision", "store", "batch_size", "memory",
-                   "threads"}  # fmt: skip
+_PIXELS: Final = ("exif", "alpha", "max_pixels", "allow_truncated")
+_SCORING: Final = {"members", "tta", "merge", "head", "id_from", *_PIXELS, "device", "precision",
+                   "store", "batch_size", "memory", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
 _LISTS: Final = ("--members", "--images", "--oof", "--predictions", "--holdout")
@@ -73,7 +73,7 @@ def named_files(texts: Sequence[str]) -> list[tuple[str | None, Path]]:
 
 
 def load_recipe_file() -> dict[str, Any] | None:
-    """Return ensemble.toml of the working directory as defaults for `run` and `vote`."""
+    """Return ensemble.toml of the working directory as defaults of the commands that share it."""
     if not Path(FILE).is_file():
         return None
     settings = read_toml(Path(FILE))
@@ -84,9 +84,11 @@ def load_recipe_file() -> dict[str, Any] | None:
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
+    judged = {name: settings[name] for name in settings.keys() & {"id_from", *_PIXELS}}
     kept = {name: settings[name] for name in settings.keys() & {"store"}}
     store = dict.fromkeys(("list", "verify", "gc"), kept)
-    return {"run": settings, "vote": settings, "oof": inputs, "store": store, "doctor": kept}
+    return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged, "store": store,
+            "doctor": kept}  # fmt: skip
 
 
 def _env(name: str) -> str:
@@ -128,6 +130,16 @@ runs_option: Final = click.option(
     help="Folders that runs wrote to.  [default: submissions]",
 )  # fmt: skip
 
+_DECODING: Final = (
+    option("--exif", default="apply", type=click.Choice(get_args(Exif)),
+           help="Whether the EXIF orientation turns an image."),
+    option("--alpha", default="drop", type=click.Choice(get_args(Alpha)),
+           help="What becomes of transparency: dropped, or blended over a colour."),
+    option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
+           help="Larger images are quarantined before they are decoded."),
+    option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
+)  # fmt: skip
+
 _INPUTS: Final = (
     option("--members", multiple=True,
            help="Members: files, a folder, a quoted glob or @list.txt."),
@@ -139,13 +151,7 @@ _INPUTS: Final = (
            type=click.Choice(get_args(Merge))),
     option("--head", help="The head to predict, where members carry several."),
     id_from_option,
-    option("--exif", default="apply", type=click.Choice(get_args(Exif)),
-           help="Whether the EXIF orientation turns an image."),
-    option("--alpha", default="drop", type=click.Choice(get_args(Alpha)),
-           help="What becomes of transparency: dropped, or blended over a colour."),
-    option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
-           help="Larger images are quarantined before they are decoded."),
-    option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
+    *_DECODING,
     option("--device", default=_DEFAULT.device, help="auto, cpu, cuda, tensorrt; a GPU by its "
            "number: cuda:1, tensorrt:1."),
     option("--precision", default=_DEFAULT.precision, type=click.Choice(get_args(Precision)),
@@ -217,12 +223,15 @@ def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Co
     return decorate
 
 
+def decode_of(flags: dict[str, Any]) -> DecodePolicy:
+    """Take the flags of `decode_options` out: how files become pixels."""
+    return DecodePolicy(**{name: flags.pop(name) for name in _PIXELS})
+
+
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     """Make the recipe of the parsed options."""
     values = {"weights": None, **settings}
-    decode = DecodePolicy(
-        **{k: values.pop(k) for k in ("exif", "alpha", "max_pixels", "allow_truncated")}
-    )
+    decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
     return Recipe(**values, decode=decode)
@@ -277,6 +286,7 @@ _ELSEWHERE: Final = (
                  "else classification]"),
 )  # fmt: skip
 
+decode_options: Final = stacked(_DECODING)
 elsewhere_options: Final = stacked(_ELSEWHERE)
 input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
