@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, under the same names."""
+"""The Python API of what computes: the commands' work, with arguments named as their flags."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -151,6 +151,14 @@ def vote(
     run_folder: str | Path | None = None,
     *,
     predictions: "Oof | Mapping[str, pd.DataFrame] | None" = None,
+    members: Paths | None = None,
+    images: Paths | None = None,
+    tta: str | None = None,
+    merge: Merge | None = None,
+    id_from: IdFrom | None = None,
+    decode: DecodePolicy | None = None,
+    device: str | None = None,
+    precision: Precision | None = None,
     voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
@@ -159,23 +167,36 @@ def vote(
     head: str | None = None,
     labels_as: LabelsAs | None = None,
     fill: str | float | None = None,
+    store: str | Path | None = None,
     force: bool = False,
 ) -> Submission:
     """Vote on predictions that are there; `ensemble vote` in Python.
 
     `run_folder` is where an earlier run wrote: what is None is as it was in that run; the weights
-    "uniform" weigh families alike. `predictions` stand in its place: what `oof.read` gave, or a
-    frame for each family, with ids in the index, and a column a class. For the other arguments see
-    `run`, which computes nothing again for the same members, images and views.
+    "uniform" weigh families alike. In its place stand `predictions`, what `oof.read` gave, or a
+    frame for each family, with ids in the index, and a column a class; or `members`, with
+    `images`, `tta` and what else names the predictions of a run in the store. For the other
+    arguments see `run`, which computes nothing again for the same members, images and views.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    told = {"voting": voting, "weights": weights, "sample": sample, "output": output}
-    told["labels_as"] = labels_as
+    if sum(given is not None for given in (run_folder, predictions, members)) != 1:
+        raise UsageError("vote takes a run's folder, predictions or members: one of them")
+    named = {"images": images, "tta": tta, "merge": merge, "id_from": id_from, "decode": decode,
+             "device": device, "precision": precision}  # fmt: skip
+    beside = [name for name, value in named.items() if value is not None]
+    if members is None and beside:
+        raise UsageError(f"{', '.join(beside)}: only members leave it open; leave it out")
     recipe = Recipe(
-        members=(),
-        images=(),
+        members=_texts(members or ()),
+        images=_texts(images or "images"),
+        tta=tta or "none",
+        merge=merge or "mean",
+        id_from=id_from or "stem",
+        decode=decode or DecodePolicy(),
+        device=device or "auto",
+        precision=precision or "fp32",
         voting=voting or "soft",
         weights=_weights(weights),
         sample=_path(sample),
@@ -184,12 +205,13 @@ def vote(
         head=head,
         labels_as=labels_as or "auto",
         fill=None if fill is None else str(fill),
+        store=Path(store or ".ensemble"),
         force=force,
     )
-    if (run_folder is None) == (predictions is None):
-        raise UsageError("vote takes a run's folder or predictions, and not both")
     if predictions is not None:
         return pipeline.vote_predictions(recipe, _oof(predictions))
+    told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
+            "labels_as": labels_as, "store": store}  # fmt: skip
     given = [name for name, value in told.items() if value is not None]
     return pipeline.vote(recipe, _path(run_folder), given=given)
 
@@ -229,9 +251,14 @@ def predict_oof(
     tta: str = "none",
     merge: Merge = "mean",
     head: str | None = None,
+    id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
+    batch_size: int | Literal["auto"] = "auto",
+    shard_size: int = 0,
+    memory: str = "1G",
+    threads: int = 0,
     store: str | Path = ".ensemble",
     progress: Progress | None = None,
 ) -> Oof:
@@ -241,13 +268,18 @@ def predict_oof(
         members: As for `run`; each has a fold in its card.
         images: As for `run`.
         folds: A CSV with the columns `id` and `fold`.
-        tta: As for `run`.
-        merge: As for `run`.
-        head: As for `run`.
-        decode: As for `run`.
-        device: As for `run`.
-        precision: As for `run`.
-        store: As for `run`.
+        tta: As for `run`, and so are all below.
+        merge: How views become one.
+        head: The head to predict.
+        id_from: What an image's id is.
+        decode: How files become pixels.
+        device: Where members run.
+        precision: What members compute in.
+        batch_size: Images a forward.
+        shard_size: Images a commit.
+        memory: For decoded pixels.
+        threads: How many.
+        store: Where predictions are kept.
         progress: Told how far it is.
 
     Returns:
@@ -265,9 +297,14 @@ def predict_oof(
         tta=tta,
         merge=merge,
         head=head,
+        id_from=id_from,
         decode=decode or DecodePolicy(),
         device=device,
         precision=precision,
+        batch_size=batch_size,
+        shard_size=shard_size,
+        memory=memory,
+        threads=threads,
         store=Path(store),
     )
     return blending.predict_oof(recipe, Path(folds), progress)

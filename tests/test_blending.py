@@ -245,6 +245,15 @@ def test_python_gives_what_the_command_gives() -> None:
     assert api.run(members, "train", weights=weights, out="out").path is not None
 
 
+def test_python_names_images_for_out_of_fold_predictions_too() -> None:
+    members = [memory("ant", fold) for fold in range(3)]
+    Path("names.csv").write_text(
+        "\n".join(["id,fold", *(f"img{row}.png,{SPLIT[row]}" for row in range(ROWS))])
+    )
+    found = api.predict_oof(members, "train", "names.csv", id_from="name", batch_size=7, threads=1)
+    assert found.ids[0] == "img0.png"
+
+
 def test_frames_of_families_are_joined_by_their_index() -> None:
     tuned_on({"ant": 2.0, "bee": 1.0})
     frames, folds = {}, pd.read_csv("train.csv", index_col="id")["fold"]

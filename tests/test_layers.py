@@ -26,7 +26,7 @@ ROWS = {
     "pacing": 7, "audit": 7,
     "exiting": 8,
     "pipeline": 9, "blending": 9, "folding": 9, "quantizing": 9, "picture": 9,
-    "api": 10,
+    "api": 10, "reports": 10,
     "cli": 11,
 }  # fmt: skip
 """Imports go to lower rows only; see docs/design.md."""
