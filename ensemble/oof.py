@@ -1,18 +1,16 @@
-"""Out-of-fold predictions: the file, and what was predicted elsewhere.
+"""Out-of-fold predictions: the file, and what was predicted elsewhere, joined and checked.
 
 Rows are joined by id and columns by class name, never by position. What is read is checked once,
 here: ids, classes, NaN and row sums.
 """
 
 import json
-import re
 import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,15 +22,22 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.columns import EVALUATIONS, FAMILY, PREDICTIONS, list_column, read_lists, text_column
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
+from ensemble.foreign import (
+    Foreign,
+    folds_in,
+    ids_in,
+    of_table,
+    read_foreign,
+    whole,
+)
 from ensemble.spec import Quarantined, Task, check_choice
-from ensemble.tables import column_of, ids_of, read_table
+from ensemble.tables import column_of
 
 METADATA: Final = "ensemble.oof"
 ROW_SUM: Final = 2e-3
 """How far a row of probabilities may be from 1: float16 files come that close."""
 
 _ROUNDING: Final = 1e-6
-_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 _DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
     SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
@@ -129,23 +134,12 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
             finite or do not sum to 1.
     """
     told = elsewhere or Elsewhere()
-    readers: dict[str, Callable[[Path, str], Oof]] = {
-        ".parquet": partial(_read_parquet, told=told),
-        ".csv": _read_csv,
-        ".npz": partial(_read_npz, classes=told.classes),
-        ".npy": partial(_read_npy, rows_of=told.rows_of, classes=told.classes),
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(f"{path}: expected a .parquet, .csv, .npz or .npy file of predictions")
     try:
-        found = reader(path, name or path.stem)
+        found = _read(path, name or path.stem, told)
     except _DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    if path.suffix.lower() != ".parquet":
-        found = replace(found, task=told.task or "classification")
     if told.task not in (None, found.task):
         raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
     if told.classes and sorted(told.classes) != sorted(found.classes):
@@ -196,67 +190,52 @@ def join(parts: Sequence[Oof]) -> Oof:
     )
 
 
-def _read_parquet(path: Path, name: str, told: Elsewhere) -> Oof:
+def _read(path: Path, name: str, told: Elsewhere) -> Oof:
+    """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
+    if path.suffix.lower() != ".parquet":
+        return _named(name, read_foreign(path, told.classes, told.rows_of), told)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
-    columns = table.column_names
-    id_column = _ID if _ID in columns else columns[0]
-    if table.column(id_column).null_count:
-        raise ValueError(f"column {id_column!r} has rows without an id")
-    ids = tuple(str(i) for i in table.column(id_column).to_pylist())
-    folds = _folds(table.column(_FOLD).to_pylist()) if _FOLD in columns else None
-    rest = [c for c in columns if c not in (id_column, _FOLD)]
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
-        if EVALUATIONS in columns:
-            raise UsageError(
-                f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
-                f"labels and no probabilities; run again without --early-exit and budgets"
-            )
-        return _of_run(table, json.loads(metadata[PREDICTIONS.encode()]), ids)
-    about = json.loads(metadata.get(METADATA.encode(), b"{}"))
-    if about:
-        classes = tuple(about["classes"])
-        lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
-        families = {c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists}
-        members = {k: tuple(v) for k, v in about.get("members", {}).items()}
-        task = about.get("task", "classification")
-        return Oof(ids, classes, families, folds, members, task, _lost(about))
+        return _of_run(path, table, json.loads(metadata[PREDICTIONS.encode()]))
+    if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
+        return _of_oof(table, about)
+    return _named(name, of_table(table, told.classes), told)
+
+
+def _named(name: str, found: Foreign, told: Elsewhere) -> Oof:
+    families = {name: found.probs}
     task = told.task or "classification"
-    if len(rest) == 1 and (width := _width_of(table.column(rest[0]), ids)) is not None:
-        classes = tuple(told.classes) or tuple(str(c) for c in range(width))
-        probs = read_lists(table.column(rest[0]), width).astype(np.float64)
-        return Oof(ids, classes, {name: probs}, folds, task=task)
-    stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
-    return Oof(ids, tuple(rest), {name: stacked}, folds, task=task)
+    return Oof(found.ids, found.classes, families, found.folds, task=task)
 
 
-def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:
-    """Return how long every list of a column is; None where it holds no lists.
-
-    Raises:
-        ValueError: a row is of another length; names it.
-    """
-    if pa.types.is_fixed_size_list(column.type):
-        return int(column.type.list_size)
-    if not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
-        return None
-    lengths = column.combine_chunks().value_lengths().to_pylist()
-    width = lengths[0] if lengths else 0
-    for name, length in zip(ids, lengths, strict=True):
-        if length != width:
-            raise ValueError(
-                f"the list of {name!r} holds {length or 0} numbers, the first list {width or 0}"
-            )
-    return width or 0
+def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Oof:
+    """Take the families out of what `write` wrote."""
+    classes = tuple(about["classes"])
+    lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
+    return Oof(
+        ids=ids_in(table)[1],
+        classes=classes,
+        families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
+        folds=folds_in(table),
+        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
+        task=about.get("task", "classification"),
+        quarantined=_lost(about),
+    )
 
 
 def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
     return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
 
 
-def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> Oof:
+def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Oof:
     """Take the families out of a run's predictions.parquet."""
+    if EVALUATIONS in table.column_names:
+        raise UsageError(
+            f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
+            f"labels and no probabilities; run again without --early-exit and budgets"
+        )
     classes = tuple(about["classes"])
     families = {
         column.removeprefix(FAMILY): read_lists(table.column(column), len(classes))
@@ -264,7 +243,7 @@ def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> 
         if column.startswith(FAMILY)
     }
     return Oof(
-        ids=ids,
+        ids=ids_in(table)[1],
         classes=classes,
         families={name: probs.astype(np.float64) for name, probs in families.items()},
         members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
@@ -272,55 +251,6 @@ def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> 
         quarantined=_lost(about),
         deployed=True,
     )
-
-
-def _read_csv(path: Path, name: str) -> Oof:
-    header, body = read_table(path)
-    id_column = _ID if _ID in header else header[0]
-    classes = [c for c in header if c not in (id_column, _FOLD)]
-    cells = np.array(body, dtype=object).reshape(len(body), len(header))
-    probs = cells[:, [header.index(c) for c in classes]].astype(np.float64)
-    folds = _folds(cells[:, header.index(_FOLD)].tolist()) if _FOLD in header else None
-    ids = tuple(cells[:, header.index(id_column)].tolist())
-    return Oof(ids, tuple(classes), {name: probs}, folds)
-
-
-def _read_npz(path: Path, name: str, classes: Sequence[str]) -> Oof:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        probs = arrays["probs"].astype(np.float64)
-        if "classes" in arrays:
-            classes = arrays["classes"].tolist()
-        classes = classes or [str(c) for c in range(probs.shape[1])]
-        ids = tuple(str(i) for i in arrays["ids"])
-        folds = _folds(arrays[_FOLD].tolist()) if _FOLD in arrays else None
-    return Oof(ids, tuple(str(c) for c in classes), {name: probs}, folds)
-
-
-def _read_npy(path: Path, name: str, rows_of: Path | None, classes: Sequence[str]) -> Oof:
-    """Read an array without ids or names: the caller says whose rows and which columns it has."""
-    if rows_of is None:
-        raise UsageError(f"{path}: a .npy holds no ids; name the CSV whose rows it follows: "
-                         f"--rows-of train.csv")  # fmt: skip
-    if not classes:
-        raise UsageError(f"{path}: a .npy holds no class names; say --classes a,b,c or a file with "
-                         f"a class a line, in the order of its columns")  # fmt: skip
-    probs = np.load(path, allow_pickle=False).astype(np.float64)
-    ids = ids_of(rows_of)
-    if probs.ndim != 2 or probs.shape[1] != len(classes):
-        raise UsageError(
-            f"{path}: its shape is {probs.shape}; expected rows and {len(classes)} columns, for "
-            f"--classes {few(classes)}"
-        )
-    if len(probs) != len(ids):
-        raise UsageError(f"{path}: it has {len(probs)} rows; {rows_of} has {len(ids)}")
-    return Oof(ids, tuple(classes), {name: probs})
-
-
-def _folds(values: Sequence[object]) -> Indices:
-    odd = [v for v in values if not _WHOLE.fullmatch(str(v))]
-    if odd:
-        raise ValueError(f"a fold is a whole number; found {few([repr(v)[:40] for v in odd])}")
-    return np.array([int(str(v)) for v in values], np.int64)
 
 
 def checked(path: object, oof: Oof) -> Oof:
@@ -440,6 +370,6 @@ def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> 
     if lacking:
         raise UsageError(f"{where}: no fold for {few(lacking)}")
     try:
-        return _folds([folds[i] for i in ids])
+        return whole([folds[i] for i in ids])
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
