@@ -1,7 +1,8 @@
 """K-fold checkpoints in, one trustworthy submission out.
 
-What the command line does, Python does under the same names. Importing the package loads
-nothing heavy: each name is imported when it is first used.
+What the command line does with members, images and predictions, Python does too, by the functions
+that docs/tutorial.md lists. Importing the package loads nothing heavy: each name is imported when
+it is first used.
 """
 
 from importlib import import_module
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from ensemble.nets import PreprocessFlags as PreprocessFlags
     from ensemble.oof import Oof as Oof
     from ensemble.publish import Submission as Submission
+    from ensemble.reports import diff_submissions as diff_submissions
+    from ensemble.reports import inspect_members as inspect_members
+    from ensemble.reports import score_submission as score_submission
+    from ensemble.reports import split_folds as split_folds
     from ensemble.session import FakeScorer as FakeScorer
     from ensemble.session import OnnxScorer as OnnxScorer
     from ensemble.session import Scorer as Scorer
@@ -64,11 +69,15 @@ _HOMES = {
     "UsageError": "errors",
     "View": "spec",
     "Weights": "weights",
+    "diff_submissions": "reports",
     "export_members": "api",
+    "inspect_members": "reports",
     "predict_oof": "api",
     "quantize_members": "api",
     "record_public": "api",
     "run": "api",
+    "score_submission": "reports",
+    "split_folds": "reports",
     "tune_weights": "api",
     "verify_exit": "api",
     "vote": "api",

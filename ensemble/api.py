@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, under the same names."""
+"""The Python API of what computes: the commands' work, with arguments named as their flags."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,7 +16,17 @@ from ensemble.errors import UsageError, few
 from ensemble.oof import Oof, checked, folds_of, join
 from ensemble.publish import Submission
 from ensemble.scoring import Quiet
-from ensemble.spec import DecodePolicy, Merge, Precision, Task, Voting
+from ensemble.spec import (
+    DecodePolicy,
+    IdFrom,
+    LabelsAs,
+    Merge,
+    OnNan,
+    Output,
+    Precision,
+    Task,
+    Voting,
+)
 from ensemble.truth import given_truth
 from ensemble.weights import Polish, Pool, Weights
 
@@ -41,13 +51,13 @@ def run(
     voting: Voting = "soft",
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["auto", "labels", "probs", "binary"] = "auto",
+    output: Output = "auto",
     out: str | Path | None = None,
     head: str | None = None,
-    id_from: Literal["stem", "name", "path"] = "stem",
-    labels_as: Literal["auto", "index", "name"] = "auto",
+    id_from: IdFrom = "stem",
+    labels_as: LabelsAs = "auto",
     decode: DecodePolicy | None = None,
-    on_nan: Literal["fail", "drop-member"] = "fail",
+    on_nan: OnNan = "fail",
     fill: str | float | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
@@ -141,31 +151,52 @@ def vote(
     run_folder: str | Path | None = None,
     *,
     predictions: "Oof | Mapping[str, pd.DataFrame] | None" = None,
+    members: Paths | None = None,
+    images: Paths | None = None,
+    tta: str | None = None,
+    merge: Merge | None = None,
+    id_from: IdFrom | None = None,
+    decode: DecodePolicy | None = None,
+    device: str | None = None,
+    precision: Precision | None = None,
     voting: Voting | None = None,
     weights: Given = None,
     sample: str | Path | None = None,
-    output: Literal["labels", "probs", "binary"] | None = None,
+    output: Output | None = None,
     out: str | Path | None = None,
     head: str | None = None,
-    labels_as: Literal["auto", "index", "name"] | None = None,
+    labels_as: LabelsAs | None = None,
     fill: str | float | None = None,
+    store: str | Path | None = None,
     force: bool = False,
 ) -> Submission:
     """Vote on predictions that are there; `ensemble vote` in Python.
 
     `run_folder` is where an earlier run wrote: what is None is as it was in that run; the weights
-    "uniform" weigh families alike. `predictions` stand in its place: what `oof.read` gave, or a
-    frame for each family, with ids in the index, and a column a class. For the other arguments see
-    `run`, which computes nothing again for the same members, images and views.
+    "uniform" weigh families alike. In its place stand `predictions`, what `oof.read` gave, or a
+    frame for each family, with ids in the index, and a column a class; or `members`, with
+    `images`, `tta` and what else names the predictions of a run in the store. For the other
+    arguments see `run`, which computes nothing again for the same members, images and views.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    told = {"voting": voting, "weights": weights, "sample": sample, "output": output}
-    told["labels_as"] = labels_as
+    if sum(given is not None for given in (run_folder, predictions, members)) != 1:
+        raise UsageError("vote takes a run's folder, predictions or members: one of them")
+    named = {"images": images, "tta": tta, "merge": merge, "id_from": id_from, "decode": decode,
+             "device": device, "precision": precision}  # fmt: skip
+    beside = [name for name, value in named.items() if value is not None]
+    if members is None and beside:
+        raise UsageError(f"{', '.join(beside)}: only members leave it open; leave it out")
     recipe = Recipe(
-        members=(),
-        images=(),
+        members=_texts(members or ()),
+        images=_texts(images or "images"),
+        tta=tta or "none",
+        merge=merge or "mean",
+        id_from=id_from or "stem",
+        decode=decode or DecodePolicy(),
+        device=device or "auto",
+        precision=precision or "fp32",
         voting=voting or "soft",
         weights=_weights(weights),
         sample=_path(sample),
@@ -174,12 +205,13 @@ def vote(
         head=head,
         labels_as=labels_as or "auto",
         fill=None if fill is None else str(fill),
+        store=Path(store or ".ensemble"),
         force=force,
     )
-    if (run_folder is None) == (predictions is None):
-        raise UsageError("vote takes a run's folder or predictions, and not both")
     if predictions is not None:
         return pipeline.vote_predictions(recipe, _oof(predictions))
+    told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
+            "labels_as": labels_as, "store": store}  # fmt: skip
     given = [name for name, value in told.items() if value is not None]
     return pipeline.vote(recipe, _path(run_folder), given=given)
 
@@ -219,9 +251,14 @@ def predict_oof(
     tta: str = "none",
     merge: Merge = "mean",
     head: str | None = None,
+    id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
+    batch_size: int | Literal["auto"] = "auto",
+    shard_size: int = 0,
+    memory: str = "1G",
+    threads: int = 0,
     store: str | Path = ".ensemble",
     progress: Progress | None = None,
 ) -> Oof:
@@ -231,13 +268,18 @@ def predict_oof(
         members: As for `run`; each has a fold in its card.
         images: As for `run`.
         folds: A CSV with the columns `id` and `fold`.
-        tta: As for `run`.
-        merge: As for `run`.
-        head: As for `run`.
-        decode: As for `run`.
-        device: As for `run`.
-        precision: As for `run`.
-        store: As for `run`.
+        tta: As for `run`, and so are all below.
+        merge: How views become one.
+        head: The head to predict.
+        id_from: What an image's id is.
+        decode: How files become pixels.
+        device: Where members run.
+        precision: What members compute in.
+        batch_size: Images a forward.
+        shard_size: Images a commit.
+        memory: For decoded pixels.
+        threads: How many.
+        store: Where predictions are kept.
         progress: Told how far it is.
 
     Returns:
@@ -255,9 +297,14 @@ def predict_oof(
         tta=tta,
         merge=merge,
         head=head,
+        id_from=id_from,
         decode=decode or DecodePolicy(),
         device=device,
         precision=precision,
+        batch_size=batch_size,
+        shard_size=shard_size,
+        memory=memory,
+        threads=threads,
         store=Path(store),
     )
     return blending.predict_oof(recipe, Path(folds), progress)
@@ -304,6 +351,8 @@ def tune_weights(
     """
     from ensemble import blending, gate
 
+    if holdout is None and holdout_labels is not None:
+        raise UsageError("holdout_labels are of the rows of holdout; give both")
     joined = _oof(oof, task or "classification")
     if task not in (None, joined.task):
         raise UsageError(f"the predictions are {joined.task}, not {task}")
@@ -358,7 +407,7 @@ def quantize_members(
     head: str | None = None,
     calibration: int = 256,
     max_disagreement: float = 0.005,
-    id_from: Literal["stem", "name", "path"] = "stem",
+    id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     progress: Progress | None = None,
 ) -> "list[Quantized]":

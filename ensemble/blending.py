@@ -1,5 +1,6 @@
 """Composing what comes before a blend: out-of-fold predictions, and weights tuned on them."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from ensemble import gate, metrics
 from ensemble import oof as files
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import ContractError, UsageError, few
@@ -21,7 +22,7 @@ from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
 from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
 from ensemble.session import check_device
-from ensemble.spec import Quarantined, Task
+from ensemble.spec import Quarantined, Task, check_choice
 from ensemble.tables import column_of
 from ensemble.truth import read_truth
 from ensemble.tuning.convex import temperature_of
@@ -103,8 +104,13 @@ def _shares(
 ) -> tuple[list[tuple[list[Player], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     check_recipe(recipe)
+    if recipe.on_nan != "fail":
+        raise UsageError(
+            f"on_nan {recipe.on_nan!r}: out of fold each row has one member of a family, so none "
+            f"can be dropped; leave it out, and mend the member that gives NaN"
+        )
     check_device(recipe.device)
-    players = line_up(replace(recipe, weights=None, on_nan="fail"), progress)
+    players = line_up(replace(recipe, weights=None), progress)
     images, _ = find_images(recipe, progress)
     fold_of = _folds_of(folds, images)
     _check_coverage(players, fold_of)
@@ -122,6 +128,8 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
     progress = progress or Quiet()
+    if order.holdout_labels is not None and not order.holdout:
+        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     joined = files.read_all(order.files, order.elsewhere)
     if order.folds is not None:
         joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
@@ -241,6 +249,9 @@ def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float
 
 
 def _check_order(order: TuneOrder, metric: Metric) -> None:
+    check_choice("polish", order.polish, Polish)
+    if order.pool is not None:
+        check_choice("pool", order.pool, Pool)
     if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
         raise UsageError(
             f"a pool of ranks gives scores of classes that are no probabilities, which "
@@ -260,14 +271,30 @@ def metric_named(name: str, task: Task) -> Metric:
     """Return a metric of the package, or the callable that pkg.mod:fn names; greater is better.
 
     Raises:
-        UsageError: there is no such metric, or it is no function.
+        UsageError: there is no such metric, or it is no function; and when it scores: the callable
+            raised, or gave no finite number.
     """
     if ":" not in name:
         return metrics.metric_of(name, task)
     function = load_object(name, "--metric")
     if not callable(function):
         raise UsageError(f"--metric {name!r}: it is no function of (y, probs)")
-    return Metric(name, cast(Score, function), True, task)
+    return Metric(name, _answering(name, cast(Score, function)), True, task)
+
+
+def _answering(name: str, function: Score) -> Score:
+    """Return a metric of the user's own, whose faults are told as its own."""
+
+    def score(y: Truth, probs: Pooled) -> float:
+        try:
+            value = float(function(y, probs))
+        except Exception as error:
+            raise UsageError(f"--metric {name!r} raised {type(error).__name__}: {error}") from error
+        if not math.isfinite(value):
+            raise UsageError(f"--metric {name!r} gave {value}; expected a finite number")
+        return value
+
+    return score
 
 
 def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:

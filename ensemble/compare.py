@@ -1,13 +1,15 @@
 """Where two submissions differ, joined by id."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.errors import UsageError, few
+from ensemble.paths import submission_at
 from ensemble.tables import read_table
 
 
@@ -15,9 +17,10 @@ from ensemble.tables import read_table
 class Difference:
     """What differs between two submissions of the same ids.
 
-    `changed` are the ids with another label (of probabilities: another largest column), in the
-    order of the first; `moves` counts each (label of the first, label of the second), the most
-    frequent first. `largest` is the largest difference of a probability, None for labels.
+    `changed` are the ids with another label, in the order of the first; the label of probabilities
+    is the largest column, of equal ones the first in the first submission. `moves` counts each
+    (label of the first, label of the second), the most frequent first. `largest` is the largest
+    difference of a probability, None for labels.
     """
 
     rows: int
@@ -29,10 +32,14 @@ class Difference:
 def compare(first: Path, second: Path) -> Difference:
     """Compare two submissions, of labels or of a probability a class.
 
+    Args:
+        first: A submission, or the folder of a run.
+        second: Another; its columns may stand in another order.
+
     Raises:
-        UsageError: they name other ids or columns, or hold no rows.
+        UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
-    one, two = _read(first), _read(second)
+    one, two = _read(submission_at(first)), _read(submission_at(second))
     if sorted(one.columns) != sorted(two.columns):
         raise UsageError(
             f"{first} and {second} have other columns: {few(one.columns)} and {few(two.columns)}"
@@ -40,15 +47,18 @@ def compare(first: Path, second: Path) -> Difference:
     odd = sorted(one.rows.keys() ^ two.rows.keys())
     if odd:
         raise UsageError(f"{first} and {second} name other ids: {few(odd)}")
-    labels = [(one.label(name), two.label(name)) for name in one.rows]
-    changed = tuple(n for n, (a, b) in zip(one.rows, labels, strict=True) if a != b)
+    ids, columns = list(one.rows), one.columns
+    if len(columns) == 1:
+        largest = None
+        labels = [(one.rows[name][0], two.rows[name][0]) for name in ids]
+    else:
+        p, q = one.numbers(ids, columns), two.numbers(ids, columns)
+        largest = float(np.abs(p - q).max())
+        labels = [(columns[a], columns[b]) for a, b in zip(p.argmax(1), q.argmax(1), strict=True)]
+    changed = tuple(name for name, (a, b) in zip(ids, labels, strict=True) if a != b)
     moves = Counter(pair for pair in labels if pair[0] != pair[1])
-    return Difference(
-        rows=len(one.rows),
-        changed=changed,
-        moves=dict(sorted(moves.items(), key=lambda move: (-move[1], move[0]))),
-        largest=None if len(one.columns) == 1 else _largest(one, two),
-    )
+    ordered = dict(sorted(moves.items(), key=lambda move: (-move[1], move[0])))
+    return Difference(len(ids), changed, ordered, largest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +69,18 @@ class _Table:
     columns: tuple[str, ...]
     rows: Mapping[str, list[str]]
 
-    def label(self, name: str) -> str:
-        if len(self.columns) == 1:
-            return self.rows[name][0]
-        return self.columns[int(np.argmax(self.numbers(name)))]
-
-    def numbers(self, name: str) -> list[float]:
+    def numbers(self, ids: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:
+        """Return the cells as float64 (N, C), in the order of the ids and columns."""
+        order = [self.columns.index(name) for name in columns]
         try:
-            return [float(cell) for cell in self.rows[name]]
+            found = np.array([[float(self.rows[i][c]) for c in order] for i in ids])
         except ValueError as error:
             raise UsageError(f"{self.path}: probabilities are numbers: {error}") from error
+        odd = np.flatnonzero(~np.isfinite(found).all(1))
+        if odd.size:
+            names = few([ids[row] for row in odd.tolist()])
+            raise UsageError(f"{self.path}: probabilities are finite; those of {names} are not")
+        return found
 
 
 def _read(path: Path) -> _Table:
@@ -77,12 +89,3 @@ def _read(path: Path) -> _Table:
     if len(header) < 2 or not rows or len(rows) < len(body):
         raise UsageError(f"{path}: expected an id column, another, and rows of different ids")
     return _Table(path, tuple(header[1:]), rows)
-
-
-def _largest(one: _Table, two: _Table) -> float:
-    order = [two.columns.index(name) for name in one.columns]
-    return max(
-        abs(a - b)
-        for name in one.rows
-        for a, b in zip(one.numbers(name), [two.numbers(name)[c] for c in order], strict=True)
-    )

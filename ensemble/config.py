@@ -11,12 +11,24 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from ensemble.amounts import bytes_of, seconds_of, share_of
 from ensemble.errors import UsageError
 from ensemble.paths import check_utf8
-from ensemble.spec import DecodePolicy, Merge, Precision, Voting
+from ensemble.spec import (
+    Alpha,
+    DecodePolicy,
+    Exif,
+    IdFrom,
+    LabelsAs,
+    Merge,
+    OnNan,
+    Output,
+    Precision,
+    Voting,
+    check_choice,
+)
 from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
@@ -51,13 +63,13 @@ class Recipe:
     voting: Voting = "soft"
     weights: Weights | None = None
     sample: Path | None = None
-    output: Literal["auto", "labels", "probs", "binary"] = "auto"
+    output: Output = "auto"
     out: Path | None = None
     head: str | None = None
-    id_from: Literal["stem", "name", "path"] = "stem"
-    labels_as: Literal["auto", "index", "name"] = "auto"
+    id_from: IdFrom = "stem"
+    labels_as: LabelsAs = "auto"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
-    on_nan: Literal["fail", "drop-member"] = "fail"
+    on_nan: OnNan = "fail"
     fill: str | None = None
     device: str = "auto"
     precision: Precision = "fp32"
@@ -103,31 +115,25 @@ def check_recipe(recipe: Recipe) -> None:
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):
                 check_utf8(text, name)
-    choices = {
-        "merge": get_args(Merge),
-        "voting": get_args(Voting),
-        "output": ("auto", "labels", "probs", "binary"),
-        "id_from": ("stem", "name", "path"),
-        "labels_as": ("auto", "index", "name"),
-        "on_nan": ("fail", "drop-member"),
-        "precision": get_args(Precision),
-    }
+    choices = {"merge": Merge, "voting": Voting, "output": Output, "id_from": IdFrom,
+               "labels_as": LabelsAs, "on_nan": OnNan, "precision": Precision}  # fmt: skip
     for name, known in choices.items():
-        value = getattr(recipe, name)
-        if value not in known:
-            raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
-    decode = {"exif": ("apply", "ignore"), "alpha": ("drop", "white", "black")}
-    for name, known in decode.items():
-        value = getattr(recipe.decode, name)
-        if value not in known:
-            raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
-    sized = recipe.batch_size == "auto" or recipe.batch_size >= 1
-    if not sized or recipe.shard_size < 0 or recipe.threads < 0:
-        raise UsageError("batch_size is auto or at least 1; shard_size and threads are at least 0")
-    bytes_of(recipe.memory, "memory")
+        check_choice(name, getattr(recipe, name), known)
+    check_choice("exif", recipe.decode.exif, Exif)
+    check_choice("alpha", recipe.decode.alpha, Alpha)
+    if recipe.batch_size != "auto":
+        _check_whole("batch_size", recipe.batch_size, 1)
+    _check_whole("max_pixels", recipe.decode.max_pixels, 1)
+    for name in ("shard_size", "threads", "calibration"):
+        _check_whole(name, getattr(recipe, name), 0)
+    bytes_of(_text(recipe.memory, "memory", "2G"), "memory")
     saving_of(recipe)
-    if recipe.decode.max_pixels < 1:
-        raise UsageError(f"max_pixels is at least 1; found {recipe.decode.max_pixels}")
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        auto = "auto or " if name == "batch_size" else ""
+        raise UsageError(f"{name} {value!r}: expected {auto}a whole number from {least} on")
 
 
 def saving_of(recipe: Recipe) -> Saving | None:
@@ -151,8 +157,6 @@ def saving_of(recipe: Recipe) -> Saving | None:
         raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
     if evaluations is not None and not 1 <= evaluations < math.inf:
         raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
-    if recipe.calibration < 0:
-        raise UsageError(f"calibration is at least 0; found {recipe.calibration}")
     if recipe.calibration and epsilon is None and not budget:
         raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
     if budget:

@@ -13,11 +13,11 @@ from ensemble.decode import decode
 from ensemble.errors import ImageError, UsageError, few
 from ensemble.files import publish_bytes, refused
 from ensemble.folds import FoldReport, make_folds, report_folds
-from ensemble.images import Hashed, IdFrom, Scan, hash_sources, read, scan
+from ensemble.images import Hashed, Scan, hash_sources, read, scan
 from ensemble.oof import folds_of
 from ensemble.scoring import Quiet
 from ensemble.session import available_threads
-from ensemble.spec import DecodePolicy
+from ensemble.spec import DecodePolicy, IdFrom
 from ensemble.tables import column_of, csv_bytes
 from ensemble.twins import looks_of, near_pairs
 

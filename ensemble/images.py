@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from ensemble.errors import ImageError, UsageError
 from ensemble.files import sha256_bytes
 from ensemble.paths import check_utf8, natural_key
-from ensemble.spec import EXTENSIONS
+from ensemble.spec import EXTENSIONS, IdFrom
 from ensemble.tables import read_table
-
-IdFrom: TypeAlias = Literal["stem", "name", "path"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,16 @@ def write_sidecar(path: Path, card: Card) -> Path:
     return target
 
 
+def check_every_head(members: Sequence[Member]) -> None:
+    """Check that members can vote together on every head that any of them has.
+
+    Raises:
+        MemberError: as `check_together`, or a member lacks a head of another.
+    """
+    for name in dict.fromkeys(head.name for member in members for head in member.card.heads):
+        check_together(members, name)
+
+
 def check_together(members: Sequence[Member], head: str | None) -> None:
     """Check that members can vote together on a head: one task, one list of classes.
 

@@ -154,8 +154,11 @@ def _from_factory(spec: ExportSpec) -> nn.Module:
     try:
         with importable(Path.cwd()):
             net = factory(num_classes=columns_of(spec))
-    except TypeError as error:
-        raise UsageError(f"arch {spec.arch!r}: it must take num_classes: {error}") from error
+    except Exception as error:  # a factory of the user's own may raise anything
+        raise UsageError(
+            f"arch {spec.arch!r}: called with num_classes={columns_of(spec)}, it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(net, nn.Module):
         kind = type(net).__name__
         raise UsageError(f"arch {spec.arch!r}: expected a torch.nn.Module from it, got {kind}")

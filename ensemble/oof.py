@@ -1,18 +1,16 @@
-"""Out-of-fold predictions: the file, and what was predicted elsewhere.
+"""Out-of-fold predictions: the file, and what was predicted elsewhere, joined and checked.
 
 Rows are joined by id and columns by class name, never by position. What is read is checked once,
 here: ids, classes, NaN and row sums.
 """
 
 import json
-import re
 import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,15 +22,22 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.columns import EVALUATIONS, FAMILY, PREDICTIONS, list_column, read_lists, text_column
 from ensemble.errors import UsageError, few
 from ensemble.files import publish
-from ensemble.spec import Quarantined, Task
-from ensemble.tables import column_of, ids_of, read_table
+from ensemble.foreign import (
+    Foreign,
+    folds_in,
+    ids_in,
+    of_table,
+    read_foreign,
+    whole,
+)
+from ensemble.spec import Quarantined, Task, check_choice
+from ensemble.tables import column_of
 
 METADATA: Final = "ensemble.oof"
 ROW_SUM: Final = 2e-3
 """How far a row of probabilities may be from 1: float16 files come that close."""
 
 _ROUNDING: Final = 1e-6
-_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 _DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
     SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
@@ -129,25 +134,19 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
             finite or do not sum to 1.
     """
     told = elsewhere or Elsewhere()
-    readers: dict[str, Callable[[Path, str], Oof]] = {
-        ".parquet": partial(_read_parquet, told=told),
-        ".csv": _read_csv,
-        ".npz": partial(_read_npz, classes=told.classes),
-        ".npy": partial(_read_npy, rows_of=told.rows_of, classes=told.classes),
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(f"{path}: expected a .parquet, .csv, .npz or .npy file of predictions")
     try:
-        found = reader(path, name or path.stem)
+        found = _read(path, name or path.stem, told)
     except _DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    if path.suffix.lower() != ".parquet":
-        found = replace(found, task=told.task or "classification")
     if told.task not in (None, found.task):
         raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
+    if told.classes and sorted(told.classes) != sorted(found.classes):
+        raise UsageError(
+            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
+            f"{few(told.classes)}"
+        )
     if name is not None and name not in found.families:
         raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
     if name is not None:
@@ -191,48 +190,52 @@ def join(parts: Sequence[Oof]) -> Oof:
     )
 
 
-def _read_parquet(path: Path, name: str, told: Elsewhere) -> Oof:
+def _read(path: Path, name: str, told: Elsewhere) -> Oof:
+    """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
+    if path.suffix.lower() != ".parquet":
+        return _named(name, read_foreign(path, told.classes, told.rows_of), told)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
-    columns = table.column_names
-    id_column = _ID if _ID in columns else columns[0]
-    if table.column(id_column).null_count:
-        raise ValueError(f"column {id_column!r} has rows without an id")
-    ids = tuple(str(i) for i in table.column(id_column).to_pylist())
-    folds = _folds(table.column(_FOLD).to_pylist()) if _FOLD in columns else None
-    rest = [c for c in columns if c not in (id_column, _FOLD)]
-    lists = [c for c in rest if pa.types.is_fixed_size_list(table.schema.field(c).type)]
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
-        if EVALUATIONS in columns:
-            raise UsageError(
-                f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
-                f"labels and no probabilities; run again without --early-exit and budgets"
-            )
-        return _of_run(table, json.loads(metadata[PREDICTIONS.encode()]), ids)
-    about = json.loads(metadata.get(METADATA.encode(), b"{}"))
-    if about:
-        classes = tuple(about["classes"])
-        families = {c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists}
-        members = {k: tuple(v) for k, v in about.get("members", {}).items()}
-        task = about.get("task", "classification")
-        return Oof(ids, classes, families, folds, members, task, _lost(about))
+        return _of_run(path, table, json.loads(metadata[PREDICTIONS.encode()]))
+    if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
+        return _of_oof(table, about)
+    return _named(name, of_table(table, told.classes), told)
+
+
+def _named(name: str, found: Foreign, told: Elsewhere) -> Oof:
+    families = {name: found.probs}
     task = told.task or "classification"
-    if len(rest) == 1 and lists:
-        width = table.schema.field(rest[0]).type.list_size
-        classes = tuple(told.classes) or tuple(str(c) for c in range(width))
-        probs = read_lists(table.column(rest[0]), width).astype(np.float64)
-        return Oof(ids, classes, {name: probs}, folds, task=task)
-    stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
-    return Oof(ids, tuple(rest), {name: stacked}, folds, task=task)
+    return Oof(found.ids, found.classes, families, found.folds, task=task)
+
+
+def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Oof:
+    """Take the families out of what `write` wrote."""
+    classes = tuple(about["classes"])
+    lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
+    return Oof(
+        ids=ids_in(table)[1],
+        classes=classes,
+        families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
+        folds=folds_in(table),
+        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
+        task=about.get("task", "classification"),
+        quarantined=_lost(about),
+    )
 
 
 def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
     return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
 
 
-def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> Oof:
+def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Oof:
     """Take the families out of a run's predictions.parquet."""
+    if EVALUATIONS in table.column_names:
+        raise UsageError(
+            f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
+            f"labels and no probabilities; run again without --early-exit and budgets"
+        )
     classes = tuple(about["classes"])
     families = {
         column.removeprefix(FAMILY): read_lists(table.column(column), len(classes))
@@ -240,7 +243,7 @@ def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> 
         if column.startswith(FAMILY)
     }
     return Oof(
-        ids=ids,
+        ids=ids_in(table)[1],
         classes=classes,
         families={name: probs.astype(np.float64) for name, probs in families.items()},
         members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
@@ -250,67 +253,18 @@ def _of_run(table: pa.Table, about: Mapping[str, Any], ids: tuple[str, ...]) -> 
     )
 
 
-def _read_csv(path: Path, name: str) -> Oof:
-    header, body = read_table(path)
-    id_column = _ID if _ID in header else header[0]
-    classes = [c for c in header if c not in (id_column, _FOLD)]
-    cells = np.array(body, dtype=object).reshape(len(body), len(header))
-    probs = cells[:, [header.index(c) for c in classes]].astype(np.float64)
-    folds = _folds(cells[:, header.index(_FOLD)].tolist()) if _FOLD in header else None
-    ids = tuple(cells[:, header.index(id_column)].tolist())
-    return Oof(ids, tuple(classes), {name: probs}, folds)
-
-
-def _read_npz(path: Path, name: str, classes: Sequence[str]) -> Oof:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        probs = arrays["probs"].astype(np.float64)
-        if "classes" in arrays:
-            classes = arrays["classes"].tolist()
-        classes = classes or [str(c) for c in range(probs.shape[1])]
-        ids = tuple(str(i) for i in arrays["ids"])
-        folds = _folds(arrays[_FOLD].tolist()) if _FOLD in arrays else None
-    return Oof(ids, tuple(str(c) for c in classes), {name: probs}, folds)
-
-
-def _read_npy(path: Path, name: str, rows_of: Path | None, classes: Sequence[str]) -> Oof:
-    """Read an array without ids or names: the caller says whose rows and which columns it has."""
-    if rows_of is None:
-        raise UsageError(f"{path}: a .npy holds no ids; name the CSV whose rows it follows: "
-                         f"--rows-of train.csv")  # fmt: skip
-    if not classes:
-        raise UsageError(f"{path}: a .npy holds no class names; say --classes a,b,c or a file with "
-                         f"a class a line, in the order of its columns")  # fmt: skip
-    probs = np.load(path, allow_pickle=False).astype(np.float64)
-    ids = ids_of(rows_of)
-    if probs.ndim != 2 or probs.shape[1] != len(classes):
-        raise UsageError(
-            f"{path}: its shape is {probs.shape}; expected rows and {len(classes)} columns, for "
-            f"--classes {few(classes)}"
-        )
-    if len(probs) != len(ids):
-        raise UsageError(f"{path}: it has {len(probs)} rows; {rows_of} has {len(ids)}")
-    return Oof(ids, tuple(classes), {name: probs})
-
-
-def _folds(values: Sequence[object]) -> Indices:
-    odd = [v for v in values if not _WHOLE.fullmatch(str(v))]
-    if odd:
-        raise ValueError(f"a fold is a whole number; found {few([repr(v)[:40] for v in odd])}")
-    return np.array([int(str(v)) for v in values], np.int64)
-
-
 def checked(path: object, oof: Oof) -> Oof:
-    """Check ids and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
+    """Check names and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
 
     Raises:
-        UsageError: ids stand there twice, or predictions that are none; `path` names them.
+        UsageError: ids or classes that are empty or stand there twice, or predictions that are
+            none; `path` names them.
     """
-    if not oof.ids or not oof.classes or not oof.families or "" in oof.ids:
-        lacking = "an id is empty" if "" in oof.ids else "expected an id column, classes and rows"
-        raise UsageError(f"{path}: {lacking}")
-    if len(set(oof.ids)) < len(oof.ids):
-        twice = [name for name, count in Counter(oof.ids).items() if count > 1]
-        raise UsageError(f"{path}: ids stand there twice: {few(twice)}")
+    if not oof.ids or not oof.classes or not oof.families:
+        raise UsageError(f"{path}: expected an id column, classes and rows")
+    check_choice(f"{path}: task", oof.task, Task)
+    _check_names(path, "ids", oof.ids)
+    _check_names(path, "classes", oof.classes)
     families, rescaled = {}, 0
     for name, probs in oof.families.items():
         if probs.shape != (len(oof.ids), len(oof.classes)):
@@ -325,6 +279,14 @@ def checked(path: object, oof: Oof) -> Oof:
         families[name], count = _normalised(path, oof, name, probs)
         rescaled += count
     return replace(oof, families=families, rescaled=rescaled)
+
+
+def _check_names(path: object, what: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UsageError(f"{path}: {what} stand there twice: {few(twice)}")
+    if "" in names:
+        raise UsageError(f"{path}: {what}: number {names.index('') + 1} is empty")
 
 
 def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
@@ -408,6 +370,6 @@ def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> 
     if lacking:
         raise UsageError(f"{where}: no fold for {few(lacking)}")
     try:
-        return _folds([folds[i] for i in ids])
+        return whole([folds[i] for i in ids])
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error

@@ -3,6 +3,7 @@
 import difflib
 import glob
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -92,6 +93,26 @@ def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:
     return sorted(found.values(), key=lambda p: natural_key(str(p)))
 
 
+def is_file(text: str) -> bool:
+    """Whether a text names a file; one that is too long for a name names none."""
+    return os.path.isfile(text)  # noqa: PTH113 - Path.is_file raises where a name is too long
+
+
+def split_named(text: str) -> tuple[str, str]:
+    """Split `NAME=rest` at the first `=`; the name is empty where the text has none, or is a file.
+
+    So `lr=0.1/oof.parquet` is a file where there is such a file, and `ant=lr=0.1/oof.parquet` is
+    that file under the name `ant`.
+    """
+    name, marked, rest = text.partition("=")
+    return (name, rest) if marked and not is_file(text) else ("", text)
+
+
+def submission_at(path: Path) -> Path:
+    """Return the submission that a path names: the file itself, or that of a run's folder."""
+    return path / "submission.csv" if path.is_dir() else path
+
+
 def family_and_fold(path: Path) -> tuple[str, int | None]:
     """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
 
@@ -139,8 +160,9 @@ def load_object(text: str, what: str) -> object:
     try:
         with importable(Path.cwd()):
             module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError, ValueError, TypeError) as error:
-        raise UsageError(f"{what} {text!r}: cannot import {module_name}: {error}") from error
+    except Exception as error:  # a module of the user's own may raise anything
+        raised = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{what} {text!r}: cannot import {module_name}: {raised}") from error
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, dir(module), n=1)
         hint = f". Did you mean {near[0]}?" if near else ""

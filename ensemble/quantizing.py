@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from ensemble.preprocess import resize
 from ensemble.quantize import check_quantizable, quantized
 from ensemble.scoring import Quiet, find_images, score
 from ensemble.session import available_threads
-from ensemble.spec import DecodePolicy, Geometry
+from ensemble.spec import DecodePolicy, Geometry, IdFrom
 from ensemble.tables import column_of
 from ensemble.votes import Entry
 
@@ -46,7 +46,7 @@ class QuantizeOrder:
     head: str | None = None
     calibration: int = 256
     max_disagreement: float = 0.005
-    id_from: Literal["stem", "name", "path"] = "stem"
+    id_from: IdFrom = "stem"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
+
+from ensemble.errors import UsageError
 
 Fit: TypeAlias = Literal["crop", "squash", "pad"]
 Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -11,6 +13,23 @@ Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
 Precision: TypeAlias = Literal["fp32", "fp16"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
+Output: TypeAlias = Literal["auto", "labels", "probs", "binary"]
+LabelsAs: TypeAlias = Literal["auto", "index", "name"]
+IdFrom: TypeAlias = Literal["stem", "name", "path"]
+OnNan: TypeAlias = Literal["fail", "drop-member"]
+Exif: TypeAlias = Literal["apply", "ignore"]
+Alpha: TypeAlias = Literal["drop", "white", "black"]
+
+
+def check_choice(name: str, value: object, choices: object) -> None:
+    """Check that a value is one of the choices of a `Literal`; Python may have given any other.
+
+    Raises:
+        UsageError: it is not; names the setting and the choices.
+    """
+    known = get_args(choices)
+    if value not in known:
+        raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
 
 
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -92,8 +111,8 @@ class DecodePolicy:
     `allow_truncated` accepts JPEG and PNG files that end early.
     """
 
-    exif: Literal["apply", "ignore"] = "apply"
-    alpha: Literal["drop", "white", "black"] = "drop"
+    exif: Exif = "apply"
+    alpha: Alpha = "drop"
     max_pixels: int = 100_000_000
     allow_truncated: bool = False
 

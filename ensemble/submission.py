@@ -13,6 +13,7 @@ from typing import Final, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.columns import (
@@ -25,14 +26,12 @@ from ensemble.columns import (
 )
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files import publish, publish_bytes
-from ensemble.spec import Quarantined
+from ensemble.spec import LabelsAs, Quarantined
 from ensemble.tables import by_id, csv_bytes, read_lines
 
 _SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
 _INTEGER: Final = re.compile(r"[+-]?\d+")
-
-LabelsAs = Literal["auto", "index", "name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
         elif sample.kind == "binary":
             lines.append([name, *(str(int(row.probs[c])) for c in order)])
         else:
-            lines.append([name, *(_number(row.probs[c], name) for c in order)])
+            lines.append([name, *_numbers(np.asarray(row.probs, np.float64)[order], name)])
     return csv_bytes(lines)
 
 
@@ -260,10 +259,13 @@ def _is_fraction(text: str) -> bool:
     return not _INTEGER.fullmatch(text.strip())
 
 
-def _number(value: float, name: str) -> str:
-    if not np.isfinite(value):
-        raise ContractError(f"id {name!r}: the prediction is {value}. Nothing was published")
-    return repr(round(float(value), 9))
+def _numbers(values: NDArray[np.float64], name: str) -> list[str]:
+    """Write the values of a row; nine significant digits tell every float32 from its neighbours."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        odd = values[~finite][0]
+        raise ContractError(f"id {name!r}: the prediction is {odd}. Nothing was published")
+    return [f"{value:.9g}" for value in values.tolist()]
 
 
 def _hint(wanted: set[str], found: set[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from ensemble.errors import UsageError, few
+from ensemble.paths import is_file
 from ensemble.spec import Task
 
 SCHEMA: Final = 1
@@ -70,13 +71,13 @@ class Weights:
 
 
 def from_text(text: str) -> Weights:
-    """Read `family=0.6,other=0.4`, or the weights.json that the text names.
+    """Read the weights.json that the text names, or `family=0.6,other=0.4`.
 
     Raises:
         UsageError: a part is not family=number, a family stands there twice, or the file is not
             weights.json.
     """
-    if "=" not in text:
+    if "=" not in text or is_file(text):
         return read(Path(text))
     families: dict[str, float] = {}
     for part in text.split(","):

@@ -115,6 +115,12 @@ def test_a_member_without_a_fold_is_refused() -> None:
         predict_oof(recipe([path]), Path("train.csv"))
 
 
+def test_no_member_can_be_dropped_out_of_fold() -> None:
+    asked = replace(recipe([memory("ant", f) for f in range(3)]), on_nan="drop-member")
+    with pytest.raises(UsageError, match="on_nan 'drop-member': out of fold each row has one"):
+        predict_oof(asked, Path("train.csv"))
+
+
 def test_folds_without_an_image_are_refused() -> None:
     Path("train/img3.png").unlink()
     with pytest.raises(UsageError, match="1 ids have no image: img3"):
@@ -251,6 +257,15 @@ def test_python_gives_what_the_command_gives() -> None:
     assert api.run(members, "train", weights=weights, out="out").path is not None
 
 
+def test_python_names_images_for_out_of_fold_predictions_too() -> None:
+    members = [memory("ant", fold) for fold in range(3)]
+    Path("names.csv").write_text(
+        "\n".join(["id,fold", *(f"img{row}.png,{SPLIT[row]}" for row in range(ROWS))])
+    )
+    found = api.predict_oof(members, "train", "names.csv", id_from="name", batch_size=7, threads=1)
+    assert found.ids[0] == "img0.png"
+
+
 def test_frames_of_families_are_joined_by_their_index() -> None:
     tuned_on({"ant": 2.0, "bee": 1.0})
     frames, folds = {}, pd.read_csv("train.csv", index_col="id")["fold"]
@@ -372,6 +387,14 @@ def test_a_hold_out_whose_classes_come_in_another_order_is_the_same() -> None:
     assert again.temperature == pytest.approx(found.temperature, rel=1e-9)
 
 
+def test_labels_without_a_hold_out_are_refused() -> None:
+    with pytest.raises(UsageError, match="--holdout-labels are of the rows of --holdout"):
+        tune_weights(tuned_on({"ant": 2.0}, holdout_labels=Path("train.csv")))
+    frames = {"ant": pd.DataFrame([[0.4, 0.6]], ["a"], ["cat", "dog"])}
+    with pytest.raises(UsageError, match="holdout_labels are of the rows of holdout"):
+        api.tune_weights(frames, {"a": "cat"}, metric="log_loss", holdout_labels={"b": "cat"})
+
+
 def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     tuned = tune_weights(order)
@@ -458,6 +481,45 @@ def test_labels_of_classes_are_no_frame_of_columns() -> None:
     hot = pd.DataFrame(np.eye(3, dtype=int)[TRUTH], list(table.ids), list(CLASSES))
     with pytest.raises(UsageError, match="one label an id"):
         api.tune_weights(table, hot, metric="log_loss")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise KeyError('weight')", "raised KeyError: 'weight'"),
+        ("return None", "raised TypeError: float.. argument must be .* not 'NoneType'"),
+        ("return float('nan')", "gave nan; expected a finite number"),
+    ],
+)
+def test_a_metric_that_fails_is_named_with_its_error(body: str, message: str) -> None:
+    Path("faulty.py").write_text(f"def score(y, probs):\n    {body}\n")
+    sys.modules.pop("faulty", None)
+    with pytest.raises(UsageError, match=f"--metric 'faulty:score' {message}"):
+        tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="faulty:score"))
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "def", "import no_such_package_here"])
+def test_a_module_that_cannot_be_imported_is_named_with_its_error(body: str) -> None:
+    Path("unborn.py").write_text(body)
+    expected = "unborn: (ZeroDivisionError|SyntaxError|ModuleNotFoundError): "
+    with pytest.raises(UsageError, match=f"--metric 'unborn:score': cannot import {expected}"):
+        tune_weights(tuned_on({"ant": 2.0}, metric="unborn:score"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("pool", "loglinear"), ("polish", "allways"), ("task", "multi-label")]
+)
+def test_a_way_to_tune_that_there_is_not_is_refused(name: str, value: str) -> None:
+    frames = {"ant": pd.DataFrame([[0.4, 0.6], [0.6, 0.4]], ["a", "b"], ["cat", "dog"])}
+    labels, more = {"a": "cat", "b": "dog"}, {name: value}
+    with pytest.raises(UsageError, match=f"{name} '{value}': expected one of"):
+        api.tune_weights(frames, labels, metric="log_loss", **more)  # type: ignore[arg-type]
+
+
+def test_a_frame_with_a_column_twice_is_refused() -> None:
+    frame = pd.DataFrame([[0.2, 0.3, 0.5]], ["a"], ["cat", "cat", "dog"])
+    with pytest.raises(UsageError, match="family 'ant': classes stand there twice: cat"):
+        api.vote(predictions={"ant": frame})
 
 
 @pytest.mark.parametrize("what", ["labels", "folds", "groups"])

@@ -9,8 +9,10 @@ import pytest
 from commands import start
 from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
 
-from ensemble import pipeline
+from ensemble import pipeline, quantizing
 from ensemble.cli.options import spread_lists
+from ensemble.quantizing import QuantizeOrder
+from ensemble.spec import DecodePolicy
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +235,46 @@ def test_an_unforeseen_fault_exits_1_and_shows_its_traceback_on_request(
     said = capsys.readouterr().err
     assert "nobody thought of this" in said
     assert ("Traceback" in said) == debug
+
+
+def test_quantize_reads_images_as_a_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+
+    def note(order: QuantizeOrder, *_: object) -> list[object]:
+        orders.append(order)
+        return []
+
+    monkeypatch.setattr(quantizing, "quantize_members", note)
+    Path("ensemble.toml").write_text('exif = "ignore"\nid_from = "name"\ntta = "flip"\n')
+    assert ensemble("quantize", "a.onnx", "--images", "i", "--alpha", "white", "--out", "o") == 0
+    assert orders[0].decode == DecodePolicy(exif="ignore", alpha="white")
+    assert orders[0].id_from == "name"
+
+
+def test_the_environment_gives_way_to_what_the_earlier_run_has_decided(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ensemble("run", "--members", *members, "--images", images, "--out", "out") == 0
+    monkeypatch.setenv("ENSEMBLE_MEMBERS", str(members[0]))
+    monkeypatch.setenv("ENSEMBLE_VOTING", "hard")
+    assert ensemble("vote", "out", "--out", "again") == 0
+    assert json.loads(Path("again/run.json").read_text())["recipe"]["voting"] == "soft"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("folds l.csv --check f.csv --k 3 --seed 1", "--k, --seed: --check makes no folds"),
+        ("folds l.csv --check f.csv --out o.csv", "--out: --check makes no folds"),
+        ("inspect a.onnx --family ant --output-name x", "--family, --output-name: only --write"),
+        ("export a.pt --arch x --out o --head age --classes sex=a,b", "--head age: --classes "),
+    ],
+)
+def test_flags_that_would_be_ignored_are_refused(
+    command: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble(*command.split()) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_flag_that_the_earlier_run_has_decided_exits_2(

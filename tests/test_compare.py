@@ -32,6 +32,26 @@ def test_probabilities_are_compared_by_column_name() -> None:
     assert found.largest == pytest.approx(0.2)
 
 
+def test_a_tie_goes_to_one_column_however_the_columns_stand() -> None:
+    Path("t.csv").write_text("id,cat,dog\n1,0.5,0.5\n")
+    Path("u.csv").write_text("id,dog,cat\n1,0.5,0.5\n")
+    assert compare(Path("t.csv"), Path("u.csv")).changed == ()
+
+
+@pytest.mark.parametrize("cell", ["nan", "-inf"])
+def test_numbers_that_are_not_finite_are_refused(cell: str) -> None:
+    Path("n.csv").write_text(f"id,cat,dog\n1,0.9,0.1\n2,0.4,{cell}\n")
+    with pytest.raises(UsageError, match="n.csv: probabilities are finite; those of 2 are not"):
+        compare(Path("p.csv"), Path("n.csv"))
+
+
+def test_the_folder_of_a_run_stands_for_its_submission() -> None:
+    for run, file in (("one", "a.csv"), ("two", "b.csv")):
+        Path(run).mkdir()
+        Path(run, "submission.csv").write_bytes(Path(file).read_bytes())
+    assert compare(Path("one"), Path("two")) == compare(Path("a.csv"), Path("b.csv"))
+
+
 def test_a_submission_does_not_differ_from_itself() -> None:
     found = compare(Path("p.csv"), Path("p.csv"))
     assert (found.changed, found.largest) == ((), 0.0)

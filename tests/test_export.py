@@ -74,6 +74,10 @@ def no_module(num_classes):
 
 def no_argument():
     return body(3, 3)
+
+
+def broken(num_classes):
+    return {}["depth"]
 """
 SIZE = PreprocessFlags(height=16, width=16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2))
 GREY = PreprocessFlags(height=16, width=16, mean=(0.5,), std=(0.25,))
@@ -368,7 +372,11 @@ def test_heads_that_the_net_lacks_are_refused(two: Made, folder: Path, tmp_path:
         ({"arch": "no_such_package_here:net"}, "cannot import no_such_package_here"),
         ({"arch": f"{MODULE}:tinny"}, "has no 'tinny'. Did you mean tiny"),
         ({"arch": f"{MODULE}:no_module"}, "expected a torch.nn.Module from it, got str"),
-        ({"arch": f"{MODULE}:no_argument"}, "it must take num_classes"),
+        (
+            {"arch": f"{MODULE}:no_argument"},
+            "called with num_classes=3, it raised TypeError: .*unexpected keyword",
+        ),
+        ({"arch": f"{MODULE}:broken"}, "it raised KeyError: 'depth'"),
         ({"arch": "test_resnett"}, "Did you mean test_resnet"),
         ({"arch": "hf-hub:timm/resnet18"}, "no timm net"),
         ({"preprocess": PreprocessFlags(height=16, mean=(0.5,) * 3)}, "tells --width, --std"),

@@ -78,6 +78,23 @@ def test_a_list_column_from_elsewhere_has_numbers_for_classes(tmp_path: Path) ->
     np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.float64())])
+def test_lists_as_pandas_and_polars_write_them_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    table = pa.table({"id": list(IDS), "p": pa.array(probs().tolist(), kind)})
+    pq.write_table(table, tmp_path / "mate.parquet", row_group_size=3)
+    found = read(tmp_path / "mate.parquet", elsewhere=Elsewhere(classes=CLASSES))
+    np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-7)
+
+
+@pytest.mark.parametrize("odd", [[0.5, 0.5], [], None])
+def test_a_list_of_another_length_is_named(tmp_path: Path, odd: list[float] | None) -> None:
+    rows = [*probs().tolist()[:3], odd]
+    pq.write_table(pa.table({"id": list(IDS), "p": rows}), tmp_path / "mate.parquet")
+    expected = f"the list of 'b' holds {len(odd or [])} numbers, the first list 3"
+    with pytest.raises(UsageError, match=expected):
+        read(tmp_path / "mate.parquet")
+
+
 def test_float16_rows_are_divided_by_their_sum_and_counted(tmp_path: Path) -> None:
     values = probs().astype(np.float16)
     np.savez(tmp_path / "half.npz", ids=np.array(IDS), probs=values)
@@ -144,6 +161,24 @@ def test_files_that_do_not_fit_are_refused(other: Oof, message: str) -> None:
         join([oof(folds=np.array([0, 1, 0, 1])), other])
 
 
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("cat", "cat", "dog"), "classes stand there twice: cat"),
+        (("cat", "", "dog"), "classes: number 2 is empty"),
+    ],
+)
+def test_classes_that_name_no_one_column_are_refused(
+    tmp_path: Path, classes: tuple[str, ...], message: str
+) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs(), classes=np.array(classes))
+    with pytest.raises(UsageError, match=rf"x\.npz: {message}"):
+        read(tmp_path / "x.npz")
+    path, rows = array(tmp_path)
+    with pytest.raises(UsageError, match=rf"mate\.npy: {message}"):
+        read(path, elsewhere=Elsewhere(rows, classes))
+
+
 @pytest.mark.parametrize("task", ["classification", "multilabel"])
 def test_a_run_whose_images_ended_early_says_that_it_holds_labels_only(
     tmp_path: Path, task: str
@@ -197,7 +232,14 @@ def test_an_npz_without_names_takes_those_that_are_given(tmp_path: Path) -> None
     np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs())
     assert read(tmp_path / "x.npz", elsewhere=Elsewhere(classes=CLASSES)).classes == CLASSES
     np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
-    assert read(tmp_path / "y.npz", elsewhere=Elsewhere(classes=("a", "b", "c"))).classes == CLASSES
+    other_order = Elsewhere(classes=CLASSES[::-1])
+    assert read(tmp_path / "y.npz", elsewhere=other_order).classes == CLASSES
+
+
+def test_names_beside_a_file_that_names_other_classes_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
+    with pytest.raises(UsageError, match="names the classes cat, dog, eel itself, and --classes"):
+        read(tmp_path / "y.npz", elsewhere=Elsewhere(classes=("a", "b", "c")))
 
 
 def test_an_array_without_ids_or_names_is_refused(tmp_path: Path) -> None:
@@ -248,7 +290,7 @@ def test_the_command_tunes_on_an_array_as_on_a_table(
     [
         ("id,cat,dog\n", "classes and rows"),
         ("id,fold\na,0\n", "classes and rows"),
-        ("id,cat,dog\n,0.5,0.5\n", "an id is empty"),
+        ("id,cat,dog\n,0.5,0.5\n", "ids: number 1 is empty"),
     ],
 )
 def test_predictions_of_nothing_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -158,7 +158,7 @@ def test_fill_publishes_a_label_for_a_quarantined_image(members: list[Path], ima
 
 def test_fill_publishes_a_number_for_every_probability(members: list[Path], images: Path) -> None:
     submit(members, damaged(images), fill=0, output="probs")
-    assert "img3,0.0,0.0,0.0\n" in Path("out/submission.csv").read_text()
+    assert "img3,0,0,0\n" in Path("out/submission.csv").read_text()
 
 
 def test_a_fill_that_is_no_class_is_refused(members: list[Path], images: Path) -> None:

@@ -36,6 +36,17 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("probs.csv").write_text("\n".join([header, *lines]))
 
 
+def test_the_command_scores_the_submission_of_a_runs_folder(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("run").mkdir()
+    Path("run/submission.csv").write_bytes(Path("said.csv").read_bytes())
+    assert ensemble("score", "run", "labels.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == ROWS
+    assert ensemble("score", ".", "labels.csv") == 2
+    assert "submission.csv: cannot read the table" in capsys.readouterr().err
+
+
 def test_labels_are_scored_by_the_metrics_of_labels() -> None:
     card = score_submission(Path("said.csv"), Path("labels.csv"))
     found = {line.metric: line.score for line in card.lines}

@@ -132,6 +132,22 @@ def test_a_probability_that_is_not_finite_is_never_published() -> None:
         render(sample, {"a": Row("", (np.nan, 0, 1))}, CLASSES)
 
 
+def test_every_float32_survives_the_text() -> None:
+    bits = np.random.default_rng(0).integers(0, 2**32, 30_000, np.uint32)
+    values = bits.view(np.float32)
+    values = values[np.isfinite(values)]
+    sample = plain_sample(["a"], [str(n) for n in range(len(values))], "probs", "auto")
+    text = render(sample, {"a": Row("", values.tolist())}, sample.columns).decode()
+    written = np.array(text.splitlines()[1].split(",")[1:], np.float64)
+    np.testing.assert_array_equal(written.astype(np.float32), values)
+
+
+def test_small_probabilities_do_not_become_ties() -> None:
+    sample = plain_sample(["a"], CLASSES, "probs", "auto")
+    text = render(sample, {"a": Row("", (1e-12, 2e-12, 1 - 3e-12))}, CLASSES)
+    assert text == b"id,cat,dog,eel\na,1e-12,2e-12,1\n"
+
+
 def test_ids_that_a_spreadsheet_would_run_are_found() -> None:
     assert formula_like(["=1+1", "a", "-b", "@c", "+d"]) == ["=1+1", "-b", "@c", "+d"]
 

@@ -120,13 +120,34 @@ def test_a_vote_on_predictions_of_elsewhere_cannot_be_voted_on_by_its_folder() -
         api.vote("out")
 
 
+def test_python_votes_on_the_stored_predictions_of_members(
+    members: list[Path], images: Path
+) -> None:
+    made = api.run(members, images, tta="hflip", out="one", store="kept", device="cpu")
+    again = api.vote(members=members, images=images, tta="hflip", store="kept", out="two",
+                     device="cpu")  # fmt: skip
+    assert again.labels == made.labels
+    assert again.record["evaluations"] == 0
+
+
+@pytest.mark.parametrize("more", [{"run_folder": "one"}, {}])
+def test_python_votes_on_one_thing(more: dict[str, str], members: list[Path]) -> None:
+    with pytest.raises(UsageError, match="folder, predictions or members: one of them"):
+        api.vote(**more, members=members if more else None)  # type: ignore[arg-type]
+
+
+def test_python_refuses_what_a_run_has_decided() -> None:
+    with pytest.raises(UsageError, match="tta, device: only members leave it open"):
+        api.vote("one", tta="hflip", device="cpu")
+
+
 def test_predictions_beside_members_or_a_run_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ensemble("vote", "out", "--predictions", "ant.csv") == 2
     assert "RUN: --predictions has decided it already" in capsys.readouterr().err
     assert ensemble("vote", "--members", "folds", "--predictions", "ant.csv") == 2
-    with pytest.raises(UsageError, match="and not both"):
+    with pytest.raises(UsageError, match="one of them"):
         api.vote()
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -22,6 +22,7 @@ from ensemble.cli.options import (
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
 from ensemble.errors import UsageError
 from ensemble.files import free_bytes
+from ensemble.weights import Polish, Pool
 
 if TYPE_CHECKING:
     from ensemble.blending import TuneOrder
@@ -125,14 +126,14 @@ def oof_command(
     "--pool",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "linear", "log-linear", "rank"]),
+    type=click.Choice(["auto", *get_args(Pool)]),
     help="How families are pooled; rank pools ranks among the OOF rows, for an AUC.",
 )
 @click.option(
     "--polish",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "always", "off"]),
+    type=click.Choice(get_args(Polish)),
     help="Whether to chase the metric "
     "itself: only if that proves itself out of fold, always, or never.",
 )

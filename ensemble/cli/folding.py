@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ensemble.cli.options import id_from_option, label_option
+from ensemble.cli.options import id_from_option, label_option, typed_flags
 from ensemble.cli.terminal import Bar, say_folds
+from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
-    from ensemble.images import IdFrom
+    from ensemble.spec import IdFrom
 
 
 @click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")
@@ -59,6 +60,8 @@ def folds_command(
     """
     from ensemble import folding
 
+    if check is not None and (beside := typed_flags(["k", "seed", "out"])):
+        raise UsageError(f"{', '.join(beside)}: --check makes no folds; leave one of them out")
     with Bar(sys.stderr) as bar:
         report = folding.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,

@@ -2,13 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import classes_of, label_option, stacked
+from ensemble.cli.options import (
+    classes_of,
+    decode_of,
+    decode_options,
+    id_from_option,
+    label_option,
+    stacked,
+    typed_flags,
+)
 from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
 from ensemble.errors import UsageError
+from ensemble.paths import split_named
+from ensemble.spec import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
     from ensemble.card import Card
@@ -19,20 +29,20 @@ _DESCRIBE: Final = (
                  "HEAD=… for each head of several."),
     click.option("--head", help="The name of the one head.  [default: label]"),
     click.option("--task", default="classification", show_default=True,
-                 type=click.Choice(["classification", "multilabel", "regression"])),
-    click.option("--activation", type=click.Choice(["softmax", "sigmoid", "none"]),
+                 type=click.Choice(get_args(Task))),
+    click.option("--activation", type=click.Choice(get_args(Activation)),
                  help="What turns outputs into probabilities.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=click.IntRange(0), help="[default: from the file's name: f0, "
                  "fold0, fold_0]"),
     click.option("--height", type=click.IntRange(1), help="Input height in pixels."),
     click.option("--width", type=click.IntRange(1), help="Input width in pixels."),
-    click.option("--fit", type=click.Choice(["crop", "squash", "pad"]),
+    click.option("--fit", type=click.Choice(get_args(Fit)),
                  help="How an image meets the input: timm's crop_mode center, squash, border."),
     click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
                  "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
     click.option("--interpolation",
-                 type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"])),
+                 type=click.Choice(get_args(Interpolation))),
     click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
     click.option("--std", help="A number a channel, with commas."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
@@ -78,14 +88,15 @@ def inspect_command(
     from ensemble import members as opening
     from ensemble.paths import expand
 
+    if not write_card and (beside := typed_flags(list(flags))):
+        raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
     paths = expand(members, ".onnx", "member")
     if write_card:
         for path in paths:
             click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
     opened = [opening.open_member(path) for path in paths]
     say_cards([(m.path, m.card) for m in opened], as_json=as_json)
-    for head in dict.fromkeys(h.name for m in opened for h in m.card.heads):
-        opening.check_together(opened, head)
+    opening.check_every_head(opened)
     click.echo("these members can vote together", err=True)
 
 
@@ -118,13 +129,8 @@ def inspect_command(
     show_default=True,
     help="The share of the judging images whose label may change: 0.5% or 0.005.",
 )
-@click.option(
-    "--id-from",
-    default="stem",
-    show_default=True,
-    type=click.Choice(["stem", "name", "path"]),
-    help="What the id of an image is.",
-)
+@id_from_option
+@decode_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     """Turn float32 members into int8 members, which are quicker on the CPU.
@@ -136,7 +142,8 @@ def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
 
     flags["max_disagreement"] = _share("--max-disagreement", flags["max_disagreement"])
     with Bar(sys.stderr) as bar:
-        found = quantize_members(QuantizeOrder(members=members, **flags), out, bar)
+        decode = decode_of(flags)
+        found = quantize_members(QuantizeOrder(members=members, decode=decode, **flags), out, bar)
     for quantized in found:
         say_quantized(quantized)
 
@@ -226,9 +233,11 @@ def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         raise UsageError("--classes is needed: a,b,c or a file with a class a line")
     heads: dict[str, tuple[str, ...]] = {}
     for text in given:
-        name, marked, listed = text.rpartition("=")
-        if len(given) > 1 and not marked:
+        name, listed = split_named(text)
+        if len(given) > 1 and not name:
             raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
+        if name and flags["head"]:
+            raise UsageError(f"--head {flags['head']}: --classes names the head {name!r} already")
         name = name or flags["head"] or "label"
         if name in heads:
             raise UsageError(f"--classes: head {name!r} stands there twice")

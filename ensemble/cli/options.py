@@ -2,14 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from ensemble.config import FILE, Recipe, read_toml
 from ensemble.errors import UsageError
-from ensemble.spec import DecodePolicy
+from ensemble.paths import is_file, split_named
+from ensemble.spec import (
+    Alpha,
+    DecodePolicy,
+    Exif,
+    IdFrom,
+    LabelsAs,
+    Merge,
+    OnNan,
+    Output,
+    Precision,
+    Task,
+    Voting,
+)
 from ensemble.weights import from_text
 
 if TYPE_CHECKING:
@@ -17,9 +30,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_SCORING: Final = {"members", "tta", "merge", "head", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "precision", "store", "batch_size", "memory",
-                   "threads"}  # fmt: skip
+_PIXELS: Final = ("exif", "alpha", "max_pixels", "allow_truncated")
+_SCORING: Final = {"members", "tta", "merge", "head", "id_from", *_PIXELS, "device", "precision",
+                   "store", "batch_size", "memory", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
 _LISTS: Final = ("--members", "--images", "--oof", "--predictions", "--holdout")
@@ -55,12 +68,12 @@ def _check_some(option: str, values: int) -> None:
 
 def named_files(texts: Sequence[str]) -> list[tuple[str | None, Path]]:
     """Read `[NAME=]FILE` arguments: the name, or None, and the file."""
-    parts = [text.rpartition("=") for text in texts]
-    return [(name or None, Path(path)) for name, _, path in parts]
+    parts = map(split_named, texts)
+    return [(name or None, Path(path)) for name, path in parts]
 
 
 def load_recipe_file() -> dict[str, Any] | None:
-    """Return ensemble.toml of the working directory as defaults for `run` and `vote`."""
+    """Return ensemble.toml of the working directory as defaults of the commands that share it."""
     if not Path(FILE).is_file():
         return None
     settings = read_toml(Path(FILE))
@@ -71,9 +84,11 @@ def load_recipe_file() -> dict[str, Any] | None:
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
+    judged = {name: settings[name] for name in settings.keys() & {"id_from", *_PIXELS}}
     kept = {name: settings[name] for name in settings.keys() & {"store"}}
     store = dict.fromkeys(("list", "verify", "gc"), kept)
-    return {"run": settings, "vote": settings, "oof": inputs, "store": store, "doctor": kept}
+    return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged, "store": store,
+            "doctor": kept}  # fmt: skip
 
 
 def _env(name: str) -> str:
@@ -107,12 +122,22 @@ store_option: Final = option(
     help="Where predictions are kept.",
 )  # fmt: skip
 id_from_option: Final = option(
-    "--id-from", default=_DEFAULT.id_from, type=click.Choice(["stem", "name", "path"]),
+    "--id-from", default=_DEFAULT.id_from, type=click.Choice(get_args(IdFrom)),
     help="What the id of an image is.",
 )  # fmt: skip
 runs_option: Final = click.option(
     "--runs", multiple=True, type=click.Path(path_type=Path),
     help="Folders that runs wrote to.  [default: submissions]",
+)  # fmt: skip
+
+_DECODING: Final = (
+    option("--exif", default="apply", type=click.Choice(get_args(Exif)),
+           help="Whether the EXIF orientation turns an image."),
+    option("--alpha", default="drop", type=click.Choice(get_args(Alpha)),
+           help="What becomes of transparency: dropped, or blended over a colour."),
+    option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
+           help="Larger images are quarantined before they are decoded."),
+    option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
 )  # fmt: skip
 
 _INPUTS: Final = (
@@ -123,36 +148,30 @@ _INPUTS: Final = (
     option("--tta", default=_DEFAULT.tta, help="Views: none, hflip, vflip, flip, d4, "
            "multiscale(0.8,1,1.2), five_crop(H,W), ten_crop(H,W), or pkg.mod:name."),
     option("--merge", default=_DEFAULT.merge, help="How a member's views become one.",
-           type=click.Choice(["mean", "gmean", "max", "min", "tsharpen", "logits"])),
+           type=click.Choice(get_args(Merge))),
     option("--head", help="The head to predict, where members carry several."),
     id_from_option,
-    option("--exif", default="apply", type=click.Choice(["apply", "ignore"]),
-           help="Whether the EXIF orientation turns an image."),
-    option("--alpha", default="drop", type=click.Choice(["drop", "white", "black"]),
-           help="What becomes of transparency: dropped, or blended over a colour."),
-    option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
-           help="Larger images are quarantined before they are decoded."),
-    option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
+    *_DECODING,
     option("--device", default=_DEFAULT.device, help="auto, cpu, cuda, tensorrt; a GPU by its "
            "number: cuda:1, tensorrt:1."),
-    option("--precision", default=_DEFAULT.precision, type=click.Choice(["fp32", "fp16"]),
+    option("--precision", default=_DEFAULT.precision, type=click.Choice(get_args(Precision)),
            help="What members compute in; fp16 pays on a GPU."),
     store_option,
 )  # fmt: skip
 
 _OUTPUTS: Final = (
     option("--voting", default=_DEFAULT.voting,
-           type=click.Choice(["soft", "hard", "geometric", "rank"]),
+           type=click.Choice(get_args(Voting)),
            help="How members become one prediction; rank needs weights of `--pool rank`."),
     option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
     option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
            "order, columns and whether labels or probabilities are asked for."),
     option("--output", default=_DEFAULT.output,
-           type=click.Choice(["auto", "labels", "probs", "binary"]),
+           type=click.Choice(get_args(Output)),
            help="What to write; auto: what the sample asks for, else labels; binary: 0 and 1 for "
            "each label of a multilabel head."),
     option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
-           type=click.Choice(["auto", "index", "name"])),
+           type=click.Choice(get_args(LabelsAs))),
     option("--fill", help="For quarantined images: a label, or a number for every probability."),
     option("--out", type=click.Path(path_type=Path),
            help="The folder to write.  [default: submissions/<time and recipe>]"),
@@ -169,10 +188,13 @@ _ENGINE: Final = (
            help="For decoded pixels, such as 2G; a net's own memory is not in it."),
     option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),
            help="Threads; 0 takes the processors this process may use.", show_default=True),
-    option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(["fail", "drop-member"]),
-           help="What to do about a member that gives NaN or infinity."),
 )  # fmt: skip
 
+_FAULTS: Final = (
+    option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(get_args(OnNan)),
+           help="What to do about a member that gives NaN or infinity."),
+)  # fmt: skip
+"""Not of `oof`: a fold of a dropped member would have no prediction."""
 
 _EXITS: Final = (
     option("--early-exit", default=_DEFAULT.early_exit, metavar="off|lossless|SHARE",
@@ -201,12 +223,15 @@ def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Co
     return decorate
 
 
+def decode_of(flags: dict[str, Any]) -> DecodePolicy:
+    """Take the flags of `decode_options` out: how files become pixels."""
+    return DecodePolicy(**{name: flags.pop(name) for name in _PIXELS})
+
+
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     """Make the recipe of the parsed options."""
     values = {"weights": None, **settings}
-    decode = DecodePolicy(
-        **{k: values.pop(k) for k in ("exif", "alpha", "max_pixels", "allow_truncated")}
-    )
+    decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
     return Recipe(**values, decode=decode)
@@ -219,7 +244,7 @@ def classes_of(text: str) -> tuple[str, ...]:
         UsageError: there is no such file, or it holds more than a class a line.
     """
     path = Path(text)
-    if not path.is_file():
+    if not is_file(text):
         if path.suffix in (".txt", ".csv", ".json") or "/" in text:
             raise UsageError(f"--classes {text}: no such file")
         return tuple(part.strip() for part in text.split(","))
@@ -256,15 +281,16 @@ _ELSEWHERE: Final = (
                  help="For a .npy, which holds no ids: the CSV whose rows it follows."),
     click.option("--classes", help="For files that name no classes: a,b,c or a file with a class "
                  "a line, in the order of the columns."),
-    click.option("--task", type=click.Choice(["classification", "multilabel", "regression"]),
+    click.option("--task", type=click.Choice(get_args(Task)),
                  help="What files from elsewhere predict.  [default: what an OOF Parquet says, "
                  "else classification]"),
 )  # fmt: skip
 
+decode_options: Final = stacked(_DECODING)
 elsewhere_options: Final = stacked(_ELSEWHERE)
 input_options: Final = stacked(_INPUTS)
 engine_options: Final = stacked(_ENGINE)
-run_options: Final = stacked(_INPUTS, _OUTPUTS, _EXITS, _ENGINE)
+run_options: Final = stacked(_INPUTS, _OUTPUTS, _EXITS, _ENGINE, _FAULTS)
 vote_options: Final = stacked(_INPUTS, _OUTPUTS)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
@@ -284,6 +310,19 @@ def settings_with_origin() -> list[dict[str, object]]:
         for param in context.command.params
         if param.name in context.params and param.name not in _NO_SETTINGS
     ]  # fmt: skip
+
+
+def is_typed(name: str) -> bool:
+    """Whether a setting was typed; the environment, ensemble.toml and defaults give way."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
+
+
+def typed_flags(names: Sequence[str]) -> list[str]:
+    """Return those of the settings that were typed, as they are written on the command line."""
+    typed = [p for p in click.get_current_context().command.params
+             if p.name in names and is_typed(str(p.name))]  # fmt: skip
+    return [p.opts[0] if isinstance(p, click.Option) else p.human_readable_name for p in typed]
 
 
 def _origin(context: click.Context, param: click.Parameter) -> str:

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from click.core import ParameterSource
 
 from ensemble.cli.options import (
     elsewhere_of,
     elsewhere_options,
+    is_typed,
     named_files,
     preflight_options,
     recipe_of,
     run_options,
     settings_with_origin,
+    typed_flags,
     vote_options,
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
@@ -78,12 +79,12 @@ def vote_command(
     decided = "--predictions" if predictions else run
     if decided is not None:
         _check_beside(decided, (*_DECIDED, "run", "head") if predictions else _DECIDED)
-    if not predictions and (said := [n for n in ("rows_of", "classes", "task") if _said(n)]):
-        raise UsageError(f"--{said[0].replace('_', '-')} goes with --predictions")
+    if not predictions and (said := typed_flags(["rows_of", "classes", "task"])):
+        raise UsageError(f"{said[0]} goes with --predictions")
     files = named_files(predictions)
     elsewhere = elsewhere_of(settings, files)
     recipe = recipe_of(settings)
-    given = [name for name in KEPT if _said(name)]
+    given = [name for name in KEPT if is_typed(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
             joined = oof.read_all(files, elsewhere)
@@ -96,15 +97,8 @@ def vote_command(
 
 def _check_beside(decided: Path | str, names: Sequence[str]) -> None:
     """Refuse arguments that an earlier run, or a file of predictions, has decided already."""
-    beside = [name for name in names if _said(name)]
-    if beside:
-        flags = ", ".join("RUN" if n == "run" else f"--{n.replace('_', '-')}" for n in beside)
+    if beside := typed_flags(names):
         raise UsageError(
-            f"{flags}: {decided} has decided it already; leave it out, or leave out {decided}"
+            f"{', '.join(beside)}: {decided} has decided it already; leave it out, or leave out "
+            f"{decided}"
         )
-
-
-def _said(name: str) -> bool:
-    """Whether a setting comes from a flag, and not from ensemble.toml or a default."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)

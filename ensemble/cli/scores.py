@@ -2,26 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
-from click.core import ParameterSource
 
-from ensemble.cli.options import label_option
+from ensemble.cli.options import label_option, typed_flags
 from ensemble.cli.terminal import say_difference, say_scores
 from ensemble.errors import UsageError
+from ensemble.paths import submission_at
+from ensemble.spec import Task
 
 if TYPE_CHECKING:
     from ensemble.scorecard import Scorecard
-    from ensemble.spec import Task
 
-_SCORING: Final = {
-    "labels": "LABELS",
-    "label_column": "--label-col",
-    "task": "--task",
-    "as_json": "--json",
-    "png": "--png",
-}
+_SCORING: Final = ("labels", "label_column", "task", "as_json", "png")
 """What goes with scoring only, and not with --public."""
 
 
@@ -30,7 +24,7 @@ _SCORING: Final = {
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
 @click.option("--task", default="classification", show_default=True, help="What it predicts.",
-              type=click.Choice(["classification", "multilabel", "regression"]))  # fmt: skip
+              type=click.Choice(get_args(Task)))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 @click.option("--png", type=click.Path(path_type=Path),
               help="Draw the confusion matrix and the scores into this file.")  # fmt: skip
@@ -41,12 +35,12 @@ def score_command(
     labels: Path | None,
     label_column: str,
     *,
-    task: "Task",
+    task: Task,
     as_json: bool,
     png: Path | None,
     public: float | None,
 ) -> None:
-    """Score a SUBMISSION against LABELS, both CSV files, joined by id.
+    """Score a SUBMISSION, a CSV file or that of a RUN's folder, against LABELS, joined by id.
 
     Every metric that the submission allows is printed with a 95 % bootstrap interval, and the
     confusion matrix.
@@ -64,6 +58,7 @@ def score_command(
             "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
             "NUMBER RUN"
         )
+    submission = submission_at(submission)
     if task == "classification":
         card = score_submission(submission, labels, label_column)
     elif png is not None:
@@ -84,12 +79,7 @@ def score_command(
 def _record_public(run: Path, public: float) -> None:
     from ensemble.ledger import LEDGER, record_public
 
-    context = click.get_current_context()
-    said = ParameterSource.COMMANDLINE
-    beside = [
-        shown for name, shown in _SCORING.items() if context.get_parameter_source(name) == said
-    ]
-    if beside:
+    if beside := typed_flags(_SCORING):
         raise UsageError(f"--public takes RUN alone; leave out {', '.join(beside)}")
     before = record_public(run, public)["public"]
     was = f" (was {before})" if before else ""
@@ -111,11 +101,11 @@ def _record(card: "Scorecard") -> dict[str, object]:
 
 
 @click.command(epilog="Example: ensemble diff first/submission.csv second/submission.csv")
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.argument("first", metavar="FIRST|RUN", type=click.Path(path_type=Path))
+@click.argument("second", metavar="SECOND|RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print every changed id on stdout as JSON.")
 def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
-    """Show where two submissions differ, joined by id."""
+    """Show where two submissions, files or those of runs' folders, differ, joined by id."""
     from ensemble.compare import compare
 
     found = compare(first, second)
