@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.metrics import CLASSIFICATION, METRICS, TOP, Metric, Truth, confusion
+from ensemble.metrics import (
+    CLASSIFICATION,
+    METRICS,
+    NEEDS_EVERY_CLASS,
+    TOP,
+    Metric,
+    Truth,
+    confusion,
+)
 from ensemble.oof import Elsewhere, read
 from ensemble.spec import Task
 from ensemble.tables import column_of, read_table
@@ -23,7 +31,6 @@ _DRAWS: Final = 1000
 _LEAST_DRAWS: Final = 200
 _WORK: Final = 20_000_000
 _LEVELS: Final = (2.5, 97.5)
-_NEED_ALL: Final = ("balanced_accuracy", "f1_macro", "auc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
         metric
         for name, metric in CLASSIFICATION.items()
         if (metric.by_label or not labels_only)
-        and (everywhere or name not in _NEED_ALL)
+        and (everywhere or name not in NEEDS_EVERY_CLASS)
         and (ordered or name != "qwk")
         and (len(classes) > TOP or name != "top_k")
     ]

@@ -17,6 +17,12 @@ from ensemble.spec import Task
 
 SCHEMA: Final = 1
 
+CONFIDENCE: Final = ("log_loss", "brier")
+"""The metrics that ask how sure predictions are, which a temperature changes."""
+
+NO_EVIDENCE: Final = "no evidence"
+"""The verdict where the plain mean is written: the gain is not above one standard error."""
+
 Pool = Literal["linear", "log-linear", "rank"]
 Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 import click
 
 from ensemble.errors import few
+from ensemble.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 FRESH_LINE: Final = "\r\x1b[K"
 """What wipes the line of a terminal that a bar may stand in."""
 
-_NOTHING: Final = "no evidence"
-_CONFIDENCE: Final = ("log_loss", "brier")
 _WIDEST: Final = 12
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
@@ -167,7 +166,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
             f"nested gain over uniform {seen['gain']:+.5f}, 95 % interval {low:+.5f} to "
             f"{high:+.5f}, p {seen['p']:.3f}",
         )
-    plain = seen["nested"] is not None and seen["verdict"] == _NOTHING
+    plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
     if held := seen.get("holdout"):
@@ -175,7 +174,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
             f"temperature {weights.temperature:.3f} by {held['n']} hold-out rows: their log-loss "
             f"goes from {held['log_loss_before']:.5f} to {held['log_loss']:.5f}"
         )
-    elif weights.metric in _CONFIDENCE and weights.pool != "rank":
+    elif weights.metric in CONFIDENCE and weights.pool != "rank":
         console.print(
             "confidence is that of single folds; the mean of folds may want another temperature, "
             "which --holdout fits"

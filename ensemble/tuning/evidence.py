@@ -18,7 +18,7 @@ from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack
 from ensemble.spec import Task
 from ensemble.tuning.fit import Blend, can_polish, fit, uniform
-from ensemble.weights import Polish, Pool
+from ensemble.weights import NO_EVIDENCE, Polish, Pool
 
 Tick = Callable[[int], None]
 Verdict = Literal["gain", "weak", "no evidence"]
@@ -249,13 +249,13 @@ def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend) -> Evidence
         apparent_gain=metric.gain(apparent, plain),
         nested=None,
         gain=None,
-        verdict="no evidence",
+        verdict=NO_EVIDENCE,
     )
 
 
 def _verdict(gain: Gain) -> Verdict:
     if gain.value <= gain.error:
-        return "no evidence"
+        return NO_EVIDENCE
     return "gain" if gain.low > 0 else "weak"
 
 
