@@ -19,6 +19,7 @@ from ensemble.metrics import Metric, Score, Truth
 from ensemble.oof import Elsewhere, Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
+from ensemble.resample import Spread
 from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task
@@ -232,6 +233,10 @@ def weigh(
     )
 
 
+def _listed(gain: Spread | None) -> list[float] | None:
+    return None if gain is None or gain.interval is None else list(gain.interval)
+
+
 def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float, ...], ...]]:
     """Return the quantiles of a pool of ranks, also where the plain mean was better."""
     if found.fitted.ranks is None:
@@ -351,7 +356,7 @@ def _evidence(
         "apparent_gain": seen.apparent_gain,
         "nested": seen.nested,
         "gain": None if seen.gain is None else seen.gain.value,
-        "gain_ci95": None if seen.gain is None else [seen.gain.low, seen.gain.high],
+        "gain_ci95": _listed(seen.gain),
         "p": None if seen.gain is None else seen.gain.p,
         "verdict": seen.verdict,
         "fitted": {

@@ -20,27 +20,25 @@ from ensemble.metrics import (
     confusion,
 )
 from ensemble.oof import Elsewhere, read
+from ensemble.resample import Interval, spread
 from ensemble.spec import Task
 from ensemble.tables import column_of, read_table
 from ensemble.truth import read_truth
 
 _ROUNDING: Final = 1e-6
 _SCORED: Final = "submission"
-_SEED: Final = 20
-_DRAWS: Final = 1000
-_LEAST_DRAWS: Final = 200
-_WORK: Final = 20_000_000
-_LEVELS: Final = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric's score, and its 95 % interval by a bootstrap of the rows."""
+    """One metric's score, and its 95 % interval by a bootstrap of the rows; see `resample`.
+
+    The interval is None where a class has too few rows for one.
+    """
 
     metric: str
     score: float
-    low: float
-    high: float
+    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +158,5 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
 
 
 def _line(metric: Metric, y: Truth, probs: Pooled) -> Line:
-    rng = np.random.default_rng(_SEED)
-    draws = max(_LEAST_DRAWS, min(_DRAWS, _WORK // probs.size))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a draw may lack a class
-        drawn = [
-            metric.score(y[rows], probs[rows])
-            for rows in (rng.integers(len(y), size=len(y)) for _ in range(draws))
-        ]
-    low, high = np.nanpercentile(drawn, _LEVELS)
-    return Line(metric.name, metric.score(y, probs), float(low), float(high))
+    found = spread(metric, y, [probs])
+    return Line(metric.name, found.value, found.interval)

@@ -62,8 +62,10 @@ def test_probabilities_are_scored_by_all_metrics_by_class_name() -> None:
 def test_the_interval_holds_the_score_and_is_about_two_errors_wide() -> None:
     line = score_submission(Path("said.csv"), Path("labels.csv")).lines[0]
     error = np.sqrt(line.score * (1 - line.score) / ROWS)
-    assert line.low < line.score < line.high
-    assert line.high - line.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    assert line.interval is not None
+    low, high = line.interval
+    assert low < line.score < high
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
 def test_kappa_needs_classes_that_are_numbers() -> None:
@@ -114,7 +116,10 @@ def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
 def test_a_picture_is_drawn_of_few_and_of_many_classes(classes: int) -> None:
     counts = np.random.default_rng(0).integers(0, 3, (classes, classes)).astype(np.float64)
     names = tuple(f"{n} costs $1_{n}$" for n in range(classes))
-    draw_scores(Scorecard(9, 0, names, (Line("accuracy", 0.9, 0.8, 1.0),), counts), Path("x.png"))
+    draw_scores(
+        Scorecard(9, 0, names, (Line("accuracy", 0.9, (0.8, 1.0)), Line("auc", 0.9, None)), counts),
+        Path("x.png"),
+    )
     assert Path("x.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -164,3 +169,15 @@ def test_columns_that_differ_from_the_labels_are_refused(tmp_path: Path) -> None
     given = tables(tmp_path, "id,rain,snow\na,1,0\nb,0,1\nc,1,0\n", RAIN)
     with pytest.raises(UsageError, match="fog"):
         score_values(*given, "multilabel")
+
+
+def test_many_small_classes_have_scores_but_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"r{n}", f"c{n // 2}") for n in range(60)]
+    text = "\n".join(["id,label", *(",".join(row) for row in rows)])
+    Path("few.csv").write_text(text)
+    assert ensemble("score", "few.csv", "few.csv", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["f1_macro"] == {"score": 1.0, "ci95": None}
+    assert scores["accuracy"]["ci95"] == [1.0, 1.0]
+    assert ensemble("score", "few.csv", "few.csv", "--png", "few.png") == 0
+    assert "too few rows of a class" in capsys.readouterr().out

@@ -24,7 +24,9 @@ def test_the_golden_blend_is_a_gain() -> None:
     gain = found.evidence.gain
     assert gain is not None
     assert found.evidence.verdict == "gain"
-    assert gain.low > 0
+    assert gain.interval is not None
+    assert gain.interval[0] > 0
+    assert gain.p is not None
     assert gain.p < 0.01
     assert found.blend is found.fitted
 
@@ -84,6 +86,8 @@ def test_rows_of_a_group_are_drawn_together() -> None:
     metric = metric_of("log_loss", "classification")
     apart = evidence.paired(first, second, y[twice], metric)
     together = evidence.paired(first, second, y[twice], metric, twice)
+    assert together.error is not None
+    assert apart.error is not None
     assert together.error > 2 * apart.error
 
 
@@ -129,3 +133,14 @@ def test_mcnemars_p_value_is_that_of_the_binomial_test(wins: int, losses: int) -
     expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
     found = evidence.mcnemar(first, second, np.ones(len(first), np.int64))
     assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_rare_class_leaves_a_gain_without_an_interval_and_no_better_than_weak() -> None:
+    stack, y = many(3, 600, 3)
+    y = np.where((y == 2) & (np.cumsum(y == 2) > 4), 0, y)  # four rows of the last class
+    found = tune(stack, y, metric_of("f1_macro", "classification"), folds=folds_of(600, 2))
+    gain = found.evidence.gain
+    assert gain is not None
+    assert (gain.interval, gain.p) == (None, None)
+    assert gain.error is not None
+    assert found.evidence.verdict == ("weak" if gain.value > gain.error else "no evidence")

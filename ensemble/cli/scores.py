@@ -98,9 +98,7 @@ def _record_public(run: Path, public: float) -> None:
 
 
 def _record(card: "Scorecard") -> dict[str, object]:
-    scores = {
-        line.metric: {"score": line.score, "ci95": [line.low, line.high]} for line in card.lines
-    }
+    scores = {line.metric: {"score": line.score, "ci95": line.interval} for line in card.lines}
     return {
         "rows": card.rows,
         "rescaled": card.rescaled,

@@ -161,11 +161,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console.print(families)
     console.print(scores)
     if seen["gain"] is not None:
-        low, high = seen["gain_ci95"]
-        console.print(
-            f"nested gain over uniform {seen['gain']:+.5f}, 95 % interval {low:+.5f} to "
-            f"{high:+.5f}, p {seen['p']:.3f}",
-        )
+        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_ends_of(seen)}")
     plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
@@ -188,6 +184,14 @@ def say_weights(weights: "Weights", path: Path) -> None:
             f"{max(rule.thresholds):.3f} on, a threshold each"
         )
     click.echo(str(path), err=True)
+
+
+def _ends_of(seen: "Mapping[str, Any]") -> str:
+    """Say the interval of a nested gain and its p, or that there is none."""
+    if seen["gain_ci95"] is None:
+        return "without an interval: too few rows (or groups) of a class"
+    low, high = seen["gain_ci95"]
+    return f"95 % interval {low:+.5f} to {high:+.5f}, p {seen['p']:.3f}"
 
 
 def say_folds(report: "FoldReport", *, as_json: bool) -> None:
@@ -215,11 +219,14 @@ def say_scores(card: "Scorecard") -> None:
 
     scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
     for line in card.lines:
-        scores.add_row(line.metric, f"{line.score:.5f}", f"{line.low:.5f} to {line.high:.5f}")
+        ends = "{:.5f} to {:.5f}".format(*line.interval) if line.interval else "none"
+        scores.add_row(line.metric, f"{line.score:.5f}", ends)
     console = _console()
     if card.rescaled:
         click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
     console.print(scores)
+    if not all(line.interval for line in card.lines):
+        console.print("no interval: too few rows of a class")
     if not card.counts.size:
         return
     if len(card.classes) > _WIDEST:
