@@ -1,5 +1,7 @@
 """The verdict is honest: real gains are found, and noise gives none."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from blends import binary, golden, many, noise
@@ -89,6 +91,43 @@ def test_rows_of_a_group_are_drawn_together() -> None:
     assert together.error is not None
     assert apart.error is not None
     assert together.error > 2 * apart.error
+
+
+def repeated(times: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Two predictions of 40 rows of class 1, each row standing there `times` times.
+
+    Of the rows that only one of the two has right, the first has 9, and the second 4.
+    """
+    right, wrong = [0.0, 1.0], [1.0, 0.0]
+    first = np.array([right] * 9 + [wrong] * 4 + [right] * 27)
+    second = np.array([wrong] * 9 + [right] * 4 + [right] * 27)
+    return first.repeat(times, 0), second.repeat(times, 0), np.ones(40 * times, np.int64)
+
+
+def test_copies_of_rows_in_a_group_make_no_accuracy_more_significant() -> None:
+    metric = metric_of("accuracy", "classification")
+    once, many_times = (
+        evidence.paired(*repeated(times), metric, np.arange(40).repeat(times)) for times in (1, 30)
+    )
+    assert many_times.p == once.p
+    assert many_times.interval == pytest.approx(once.interval)
+    assert once.p == pytest.approx(binomtest(9, 13).pvalue, abs=0.15)
+    assert evidence.paired(*repeated(30), metric).p == pytest.approx(0, abs=1e-6)
+
+
+def test_polish_must_prove_itself_over_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    paired = evidence.paired
+
+    def watched(*args: Any) -> evidence.Spread:
+        asked.append(None if args[4] is None else len(args[4]) == len(args[2]))
+        return paired(*args)
+
+    monkeypatch.setattr(evidence, "paired", watched)
+    stack, y = many(2, 90, 2)
+    metric = metric_of("accuracy", "classification")
+    tune(stack, y, metric, folds=np.arange(90) % 3, groups=np.arange(90) % 30)
+    assert asked == [True] * 5  # three folds, the choice, and the gain
 
 
 def test_a_decision_rule_sees_the_prior_of_the_classes() -> None:

@@ -93,8 +93,8 @@ def tune(
         fitted = _fit(stack, y, metric, plans[0])
         return Tuned(fitted, fitted, _apparent(stack, y, metric, fitted))
     crossed = [_crossed(stack, y, metric, plan=plan, folds=folds, tick=tick) for plan in plans]
-    nested = _selected(crossed, plans, y, metric, folds)
-    fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric)])
+    nested = _selected(crossed, plans, y, metric, folds=folds, groups=groups)
+    fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric, groups)])
     plain = uniform(len(stack), metric.task).probs(stack)
     gain = paired(nested, plain, y, metric, groups)
     evidence = replace(
@@ -117,11 +117,14 @@ def paired(
 ) -> Spread:
     """Compare two predictions (N, C) of the same rows: what the first gains over the second.
 
-    By a paired bootstrap of the rows, or of whole groups where there are any. For the accuracy, p
-    is that of McNemar's exact test of the rows that only one of the two has right.
+    By a paired bootstrap of the rows, or of whole groups where there are any. For the accuracy of
+    rows without groups, p is that of McNemar's exact test of those that only one has right: it
+    takes rows as independent, which those of a group are not.
     """
     gain = spread(metric, y, [first, second], groups)
-    return replace(gain, p=mcnemar(first, second, y)) if metric.name == "accuracy" else gain
+    if metric.name != "accuracy" or groups is not None:
+        return gain
+    return replace(gain, p=mcnemar(first, second, y))
 
 
 def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
@@ -185,25 +188,38 @@ def _crossed(
 
 
 def _selected(
-    crossed: Sequence[Pooled], plans: Sequence[Plan], y: Truth, metric: Metric, folds: Indices
+    crossed: Sequence[Pooled],
+    plans: Sequence[Plan],
+    y: Truth,
+    metric: Metric,
+    *,
+    folds: Indices,
+    groups: Indices | None,
 ) -> Pooled:
     """Choose a plan for each fold by the other folds' rows, so that the choice is nested too."""
     out = np.empty_like(crossed[0])
     for fold in np.unique(folds):
         held = folds == fold
         others = [each[~held] for each in crossed]
-        out[held] = crossed[_best(others, plans, y[~held], metric)][held]
+        beside = None if groups is None else groups[~held]
+        out[held] = crossed[_best(others, plans, y[~held], metric, beside)][held]
     return out
 
 
-def _best(crossed: Sequence[Pooled], plans: Sequence[Plan], y: Truth, metric: Metric) -> int:
+def _best(
+    crossed: Sequence[Pooled],
+    plans: Sequence[Plan],
+    y: Truth,
+    metric: Metric,
+    groups: Indices | None,
+) -> int:
     """Return the plan with the best score; polish only where it gains a standard error."""
     scores = [metric.score(y, each) for each in crossed]
     plain = [n for n, plan in enumerate(plans) if not plan.polish] or list(range(len(plans)))
     best = max(plain, key=lambda n: metric.gain(scores[n], scores[plain[0]]))
     for number, plan in enumerate(plans):
         if plan.polish and number not in plain:
-            gain = paired(crossed[number], crossed[best], y, metric)
+            gain = paired(crossed[number], crossed[best], y, metric, groups)
             best = number if _holds(gain) else best
     return best
 
