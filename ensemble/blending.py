@@ -36,7 +36,7 @@ from ensemble.tuning.evidence import (
 from ensemble.tuning.fit import can_polish
 from ensemble.votes import Entry, hashes_of, votes_from
 from ensemble.voting import fuse
-from ensemble.weights import Decision, Polish, Pool, Weights, check_fits
+from ensemble.weights import Decision, Polish, Pool, Weights, check_fits, order_of
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -194,12 +194,15 @@ def weigh(
         )
     metric = metric_named(order.metric, oof.task)
     _check_order(order, metric)
-    if metric.name == "qwk" and not oof.ordered:
+    if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
         raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
     if oof.rescaled:
         progress.warn(files.told_of_rescaling(oof.rescaled))
     gate.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
+    steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
+    if steps:
+        stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
     for note in gate.notes_of(names, stack, oof.folds):
         progress.warn(note)
     progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
@@ -223,6 +226,7 @@ def weigh(
             prior=() if blend.prior is None else tuple(blend.prior.tolist()),
             cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
             thresholds=() if blend.thresholds is None else tuple(blend.thresholds.tolist()),
+            order=() if blend.cut_points is None else steps,
         ),
         ranks=_ranks_of(found, names),
         classes=oof.classes,
@@ -231,6 +235,14 @@ def weigh(
         task=oof.task,
         evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
     )
+
+
+def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
+    """Return the order of the classes by their numbers; without numbers they are taken as given."""
+    steps = order_of(classes)
+    if not steps:
+        progress.warn(f"qwk: classes without numbers are taken in their order: {few(classes)}")
+    return steps
 
 
 def _listed(gain: Spread | None) -> list[float] | None:

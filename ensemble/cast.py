@@ -33,7 +33,7 @@ from ensemble.members import Member
 from ensemble.spec import Quarantined, View
 from ensemble.store import Partition, key_of, load_partition
 from ensemble.turns import apart
-from ensemble.weights import Weights
+from ensemble.weights import Decision, Weights
 
 _FREE: Final = 1e-9
 
@@ -140,7 +140,7 @@ class Cast:
                 "families": dict(self.weights.families),
                 "pool": self.weights.pool,
                 "temperature": self.weights.temperature,
-                "decision": asdict(self.weights.decision),
+                "decision": _told(self.weights.decision),
             },
             "images": self.image_set,
             "heads": [
@@ -292,3 +292,8 @@ def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
         family, seconds = player.member.card.family, lineup.seconds_per_image(player)
         least[family] = min(seconds, least.get(family, seconds))
     return {p.member.card.name: least[p.member.card.family] for p in players}
+
+
+def _told(decision: Decision) -> dict[str, object]:
+    """Return a decision as a fingerprint tells it: the order, which came later, only if set."""
+    return {name: value for name, value in asdict(decision).items() if value or name != "order"}

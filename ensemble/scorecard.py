@@ -24,6 +24,7 @@ from ensemble.resample import Interval, spread
 from ensemble.spec import Task
 from ensemble.tables import column_of, read_table
 from ensemble.truth import read_truth
+from ensemble.weights import order_of
 
 _ROUNDING: Final = 1e-6
 _SCORED: Final = "submission"
@@ -78,7 +79,7 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
     known = {truth[name] for name in ids}
-    given, classes = _predicted(submission, header, body, known)
+    given, classes = _in_order(*_predicted(submission, header, body, known))
     sums = given.sum(1, keepdims=True)
     probs = given / sums
     place = {name: number for number, name in enumerate(classes)}
@@ -140,13 +141,19 @@ def _predicted(
     return probs, tuple(header[1:])
 
 
+def _in_order(given: Pooled, classes: tuple[str, ...]) -> tuple[Pooled, tuple[str, ...]]:
+    """Put classes that are numbers in their order, which a kappa goes by; others stay."""
+    order = order_of(classes)
+    return (given[:, order], tuple(classes[c] for c in order)) if order else (given, classes)
+
+
 def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[Metric]:
     """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
 
     The classes of a kappa are equally spaced, so they must be whole numbers.
     """
     everywhere = bool((np.bincount(y, minlength=len(classes)) > 0).all()) and len(classes) > 1
-    ordered = all(name.isdecimal() for name in classes) and len(classes) > 1
+    ordered = bool(order_of(classes)) and len(classes) > 1
     return [
         metric
         for name, metric in CLASSIFICATION.items()

@@ -90,7 +90,7 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
 def decide(probs: Pooled, decision: Decision) -> Indices:
     """Return the label of each row, int64 (N,), of probabilities (N, C)."""
     if decision.cut_points:
-        return pools.cut(pools.expected_level(probs), np.array(decision.cut_points))
+        return pools.by_cuts(probs, np.array(decision.cut_points), decision.order)
     if decision.prior_tau:
         probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
     return np.asarray(probs.argmax(1), np.int64)

@@ -32,14 +32,16 @@ Polish = Literal["auto", "always", "off"]
 class Decision:
     """What turns probabilities into labels: the argmax of p_c / π_c^τ, or cuts of the mean class.
 
-    `prior` has a share a class, and `cut_points` C - 1 places; `thresholds` has one a label of a
-    multilabel head, from which on it is given. Empty where not used.
+    `prior` has a share a class, and `cut_points` C - 1 places; `order` has the indices of the
+    classes that they cut, the lowest first, and is empty where they stand so already. `thresholds`
+    has one a label of a multilabel head, from which on it is given. Empty where not used.
     """
 
     prior_tau: float = 0.0
     prior: tuple[float, ...] = ()
     cut_points: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
+    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def from_record(record: object, where: str) -> Weights:
             prior=reader.numbers(rule, "prior"),
             cut_points=reader.numbers(rule, "cut_points"),
             thresholds=reader.numbers(rule, "thresholds"),
+            order=reader.places(rule, "order"),
         ),
         ranks={k: reader.knots(v, f"ranks.{k}") for k, v in ranks.items()},
         classes=reader.texts(record.get("classes") or [], "classes"),
@@ -189,6 +192,7 @@ def check_fits(
                 f"the weights have ranks of {len(rows)} classes for {family}; here are "
                 f"{len(classes)}"
             )
+    _check_order(weights.decision, classes)
     cuts = weights.decision.thresholds
     if cuts and len(cuts) != len(classes):
         raise UsageError(f"the weights have {len(cuts)} thresholds for {len(classes)} classes")
@@ -199,6 +203,35 @@ def check_fits(
                 f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
                 f"them anew, or say --weights {family}=… to use the numbers all the same"
             )
+
+
+def order_of(classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the indices of classes from the lowest number to the highest.
+
+    Empty where some name is no whole number: then nobody but the user knows their order.
+    """
+    try:
+        numbers = [int(name) for name in classes]
+    except ValueError:
+        return ()
+    return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
+
+
+def _check_order(decision: Decision, classes: Sequence[str]) -> None:
+    """Check that cut points cut the classes in their order, which numbers in their names tell."""
+    alike = tuple(range(len(classes)))
+    order, numbered = decision.order or alike, order_of(classes) or None
+    if sorted(order) != list(alike):
+        raise UsageError(
+            f"weights: decision.order: expected each of 0 to {len(classes) - 1} once, found "
+            f"{few(order)}"
+        )
+    if decision.cut_points and order != (numbered or order):
+        raise UsageError(
+            f"weights: decision.cut_points cut the classes in the order "
+            f"{few([classes[place] for place in order])}, which is not that of their numbers. Tune "
+            f"the weights anew, or give decision.order"
+        )
 
 
 def check_families(weights: Weights, here: Collection[str]) -> None:
@@ -259,6 +292,12 @@ class _Reader:
         if not isinstance(value, list):
             raise self._bad(name, "a list of numbers", value)
         return tuple(self.number(v, name) for v in value)
+
+    def places(self, record: Mapping[str, Any], name: str) -> tuple[int, ...]:
+        found = self.numbers(record, name)
+        if any(number != int(number) for number in found):
+            raise self._bad(name, "a list of whole numbers", list(found))
+        return tuple(map(int, found))
 
     def knots(self, value: object, name: str) -> tuple[tuple[float, ...], ...]:
         rows = value if isinstance(value, list) else []

@@ -24,7 +24,7 @@ from ensemble.picture import draw
 from ensemble.tables import column_of
 from ensemble.votes import votes_from
 from ensemble.voting import fuse
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Decision, Weights, order_of
 
 ROWS, FOLDS = 60, 3
 TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)
@@ -442,3 +442,42 @@ def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
 def test_brier_is_of_a_linear_pool() -> None:
     with pytest.raises(UsageError, match="least squares"):
         tune_weights(tuned_on({"ant": 2.0}, metric="brier", pool="log-linear"))
+
+
+def test_kappa_is_tuned_and_decided_by_the_numbers_of_the_classes() -> None:
+    """Ratings 0 to 10 whose columns stand in the order of their text: 0, 1, 10, 2, …"""
+    rng, rows, numbers = np.random.default_rng(4), 330, np.arange(11)
+    truth = rng.permutation(np.arange(rows) % 11)
+    seen = truth + rng.normal(0, [[1.0], [2.0]], (2, rows))
+    scores = np.exp(-abs(seen[..., None] - 0.8 * numbers - 1))
+    stack = scores / scores.sum(-1, keepdims=True)
+    ids = tuple(f"r{row}" for row in range(rows))
+    labels = {name: str(t) for name, t in zip(ids, truth, strict=True)}
+    orders = [numbers.tolist(), sorted(numbers.tolist(), key=str)]
+    parts = [
+        oof.Oof(ids, tuple(map(str, order)), dict(zip(("ant", "bee"), stack[..., order],
+                strict=True)), np.arange(rows) // 66)
+        for order in orders
+    ]  # fmt: skip
+    plain, textual = (api.tune_weights(part, labels, metric="qwk") for part in parts)
+    assert textual.families == pytest.approx(plain.families)
+    assert textual.evidence["nested"] == pytest.approx(plain.evidence["nested"])
+    assert textual.decision.cut_points == pytest.approx(plain.decision.cut_points)
+    assert len(textual.decision.cut_points) == 10
+    assert textual.decision.order == tuple(order_of(parts[1].classes))
+    labels_of = [
+        np.array(part.classes)[fuse(votes_from(part).ballots, "soft", w, "classification").labels]
+        for part, w in zip(parts, (plain, textual), strict=True)
+    ]
+    np.testing.assert_array_equal(*labels_of)
+
+
+def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
+    told: list[str] = []
+
+    class Listener(blending.Quiet):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="qwk"), Listener())
+    assert any("taken in their order: cat, dog, eel" in line for line in told)

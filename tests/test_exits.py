@@ -365,6 +365,7 @@ CUTS = Decision(cut_points=(0.6, 1.5, 2.2))
         ("soft", Weights({"a": 2, "b": 1}), True),
         ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=PRIOR), True),
         ("soft", Weights({"a": 2, "b": 1}, decision=CUTS), True),
+        ("soft", Weights({"a": 2, "b": 1}, decision=replace(CUTS, order=(2, 0, 3, 1))), True),
         ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=CUTS), False),
         ("soft", Weights({"a": 0.8, "b": 0.6}, pool="log-linear", decision=PRIOR), False),
         ("soft", Weights({"a": 0.8, "b": 0.6}, "log-linear", 0.7, PRIOR), False),

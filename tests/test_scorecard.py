@@ -181,3 +181,22 @@ def test_many_small_classes_have_scores_but_no_interval(capsys: pytest.CaptureFi
     assert scores["accuracy"]["ci95"] == [1.0, 1.0]
     assert ensemble("score", "few.csv", "few.csv", "--png", "few.png") == 0
     assert "too few rows of a class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_kappa_goes_by_the_numbers_of_the_classes_not_by_their_text(
+    tmp_path: Path, *, columns: bool
+) -> None:
+    truth = np.arange(110) % 11
+    said = np.clip(truth + RNG.integers(-2, 3, 110), 0, 10)
+    names = sorted(map(str, range(11)))  # 0, 1, 10, 2, …
+    rows = [f"r{n},{t}" for n, t in enumerate(truth)]
+    given = ["id,label", *(f"r{n},{c}" for n, c in enumerate(said))]
+    if columns:
+        hot = [",".join(str(int(name == str(c))) for name in names) for c in said]
+        given = [",".join(["id", *names]), *(f"r{n},{row}" for n, row in enumerate(hot))]
+    card = score_submission(*tables(tmp_path, "\n".join(given), "\n".join(["id,label", *rows])))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(truth, said, weights="quadratic"))
+    assert card.classes == tuple(map(str, range(11)))
+    np.testing.assert_array_equal(card.counts, sk.confusion_matrix(truth, said))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.weights import Decision, Weights, check_fits, from_text, read, to_json
+from ensemble.weights import Decision, Weights, check_fits, from_text, order_of, read, to_json
 
 TUNED = Weights(
     {"ant": 0.41, "bee": 0.59},
@@ -89,3 +89,30 @@ def test_weights_for_something_else_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         check_fits(TUNED, classes, members)
+
+
+TEXTUAL = ("0", "1", "10", "2")
+
+
+def test_classes_that_are_numbers_have_an_order_and_names_have_none() -> None:
+    assert order_of(TEXTUAL) == (0, 1, 3, 2)
+    assert order_of(("-1", "1", "0")) == (0, 2, 1)
+    assert order_of(("low", "1")) == ()
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [((), "0, 1, 10, 2, which is not that of their numbers"), ((0, 1, 2, 2), "decision.order")],
+)
+def test_cut_points_of_classes_in_another_order_are_refused(
+    order: tuple[int, ...], message: str
+) -> None:
+    rule = Decision(cut_points=(0.5, 1.5, 2.5), order=order)
+    with pytest.raises(UsageError, match=message):
+        check_fits(Weights({"ant": 1}, decision=rule), TEXTUAL, {"ant": ()})
+
+
+def test_cut_points_in_the_order_of_the_numbers_fit() -> None:
+    rule = Decision(cut_points=(0.5, 1.5, 2.5), order=(0, 1, 3, 2))
+    check_fits(Weights({"ant": 1}, decision=rule), TEXTUAL, {"ant": ()})
+    check_fits(Weights({"ant": 1}, decision=Decision(cut_points=(0.5,))), ("lo", "hi"), {"ant": ()})
