@@ -28,6 +28,8 @@ from ensemble.weights import order_of
 
 _ROUNDING: Final = 1e-6
 _SCORED: Final = "submission"
+_HANDFUL: Final = 5
+_ODD_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,9 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
         label_column: The column of the labels.
 
     Raises:
-        UsageError: ids without a label, or labels that are no class.
+        UsageError: ids without a label, labels that are no class, or a column of what seems to be
+            no labels: none of them is in `labels`, or more than a handful and a tenth of them are
+            not.
     """
     header, body = read_table(submission)
     if not body or len(header) < 2:
@@ -78,6 +82,8 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     lacking = [name for name in ids if name not in truth]
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
+    if len(header) == 2:
+        _check_said(submission, {row[1] for row in body}, labels, set(truth.values()))
     known = {truth[name] for name in ids}
     given, classes = _in_order(*_predicted(submission, header, body, known))
     sums = given.sum(1, keepdims=True)
@@ -121,6 +127,18 @@ def score_values(
         if (metric.by_label or not labels_only) and (mixed or metric.by_label)
     ]
     return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
+
+
+def _check_said(submission: Path, said: set[str], labels: Path, known: set[str]) -> None:
+    """Check that a column holds labels: a few may be classes that no row of the truth shows."""
+    unknown = sorted(said - known)
+    if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):
+        return
+    raise UsageError(
+        f"{submission}: {len(unknown)} of its {len(said)} labels are none of {labels}: "
+        f"{few(unknown)}; the labels there are {few(sorted(known))}. Numbers of classes? Write "
+        f"names, by --labels-as name. Probabilities or values? Say --task multilabel or regression"
+    )
 
 
 def _predicted(

@@ -200,3 +200,25 @@ def test_kappa_goes_by_the_numbers_of_the_classes_not_by_their_text(
     assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(truth, said, weights="quadratic"))
     assert card.classes == tuple(map(str, range(11)))
     np.testing.assert_array_equal(card.counts, sk.confusion_matrix(truth, said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [str(c) for c in SAID],  # the classes' indices
+        [repr(p) for p in PROBS[:, 1].tolist()],  # a probability
+        [CLASSES[0], *(f"{CLASSES[0]} {n % 6}" for n in range(1, ROWS))],  # six odd ones
+    ],
+)
+def test_a_column_of_what_are_no_labels_is_refused(said: list[str]) -> None:
+    lines = [f"r{n},{text}" for n, text in enumerate(said)]
+    Path("odd.csv").write_text("\n".join(["id,label", *lines]))
+    with pytest.raises(UsageError, match=r"none of labels\.csv.*--labels-as name.*--task"):
+        score_submission(Path("odd.csv"), Path("labels.csv"))
+
+
+def test_a_class_that_no_row_of_the_truth_shows_is_a_wrong_label() -> None:
+    lines = [f"r{n},{'gnu' if n == 0 else CLASSES[t]}" for n, t in enumerate(TRUTH)]
+    Path("gnu.csv").write_text("\n".join(["id,label", *lines]))
+    card = score_submission(Path("gnu.csv"), Path("labels.csv"))
+    assert card.lines[0].score == pytest.approx(1 - 1 / ROWS)
