@@ -130,12 +130,12 @@ def from_record(record: object, where: str) -> Weights:
     rule = reader.mapping(record, "decision")
     members = reader.mapping(record, "families")
     ranks = reader.mapping(record, "ranks")
-    return Weights(
+    found = Weights(
         families={k: reader.number(v, k) for k, v in reader.some(record, "weights").items()},
         pool=reader.pool(record.get("pool", "linear")),
         temperature=reader.positive(record.get("temperature", 1.0), "temperature"),
         decision=Decision(
-            prior_tau=reader.number(rule.get("prior_tau") or 0.0, "prior_tau"),
+            prior_tau=reader.number(rule.get("prior_tau") or 0.0, "decision.prior_tau"),
             prior=reader.numbers(rule, "prior"),
             cut_points=reader.numbers(rule, "cut_points"),
             thresholds=reader.numbers(rule, "thresholds"),
@@ -148,6 +148,8 @@ def from_record(record: object, where: str) -> Weights:
         evidence=reader.mapping(record, "evidence"),
         task=reader.task(record.get("task")),
     )
+    check_rule(found, found.classes, where)
+    return found
 
 
 def to_json(weights: Weights) -> dict[str, object]:
@@ -186,16 +188,7 @@ def check_fits(
             f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
             f"{list(classes)[:5]}"
         )
-    for family, rows in weights.ranks.items():
-        if len(rows) != len(classes):
-            raise UsageError(
-                f"the weights have ranks of {len(rows)} classes for {family}; here are "
-                f"{len(classes)}"
-            )
-    _check_order(weights.decision, classes)
-    cuts = weights.decision.thresholds
-    if cuts and len(cuts) != len(classes):
-        raise UsageError(f"the weights have {len(cuts)} thresholds for {len(classes)} classes")
+    check_rule(weights, tuple(classes), "weights")
     for family, hashes in weights.members.items():
         here = set(members.get(family, ()))
         if here and here != set(hashes):
@@ -217,21 +210,53 @@ def order_of(classes: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
 
 
-def _check_order(decision: Decision, classes: Sequence[str]) -> None:
-    """Check that cut points cut the classes in their order, which numbers in their names tell."""
-    alike = tuple(range(len(classes)))
-    order, numbered = decision.order or alike, order_of(classes) or None
-    if sorted(order) != list(alike):
-        raise UsageError(
-            f"weights: decision.order: expected each of 0 to {len(classes) - 1} once, found "
-            f"{few(order)}"
-        )
-    if decision.cut_points and order != (numbered or order):
-        raise UsageError(
-            f"weights: decision.cut_points cut the classes in the order "
-            f"{few([classes[place] for place in order])}, which is not that of their numbers. Tune "
-            f"the weights anew, or give decision.order"
-        )
+def check_rule(weights: Weights, classes: tuple[str, ...], where: str) -> None:
+    """Check that a decision rule, and quantiles of ranks, can be applied to classes.
+
+    Args:
+        weights: The weights.
+        classes: The classes of the head, in order; empty where nobody knows them yet.
+        where: The file, in messages.
+
+    Raises:
+        UsageError: a field has another length, or values that it cannot have; names it.
+    """
+    rule = weights.decision
+    _check_lengths(weights, len(classes), where)
+    if rule.prior_tau and not rule.prior:
+        raise _wrong(where, "decision.prior", "a share a class, for prior_tau", rule.prior)
+    if not all(share > 0 for share in rule.prior):
+        raise _wrong(where, "decision.prior", "shares above 0", rule.prior)
+    if not all(a <= b for a, b in pairwise(rule.cut_points)):
+        raise _wrong(where, "decision.cut_points", "cuts that ascend", rule.cut_points)
+    if sorted(rule.order) != list(range(len(rule.order))):
+        raise _wrong(where, "decision.order", "each class's index once", rule.order)
+    order, numbered = rule.order or tuple(range(len(classes))), order_of(classes)
+    if rule.cut_points and numbered and order != numbered:
+        named = [classes[place] for place in numbered]
+        raise _wrong(where, "decision.order", f"that of the numbers {few(named)}", rule.order)
+
+
+def _check_lengths(weights: Weights, classes: int, where: str) -> None:
+    rule = weights.decision
+    fields: list[tuple[str, Sequence[object], int]] = [
+        ("decision.prior", rule.prior, classes),
+        ("decision.cut_points", rule.cut_points, classes - 1),
+        ("decision.thresholds", rule.thresholds, classes),
+        ("decision.order", rule.order, classes),
+        *((f"ranks.{family}", rows, classes) for family, rows in weights.ranks.items()),
+    ]
+    for name, values, length in fields:
+        if classes and values and len(values) != length:
+            raise _wrong(where, name, f"{length} of them for {classes} classes", len(values))
+    sizes = {name: (len(rows), len(rows[0])) for name, rows in weights.ranks.items()}
+    if len(set(sizes.values())) > 1:
+        raise _wrong(where, "ranks", "as many classes and quantiles for each family", sizes)
+
+
+def _wrong(where: str, name: str, expected: str, found: object) -> UsageError:
+    told = f"{where}: {name}: expected {expected}, found {found!r}"[:400]
+    return UsageError(f"{told}. Tune the weights anew, or mend the field")
 
 
 def check_families(weights: Weights, here: Collection[str]) -> None:
@@ -324,4 +349,4 @@ class _Reader:
         return cast(Task | None, value)
 
     def _bad(self, name: str, expected: str, found: object) -> UsageError:
-        return UsageError(f"{self.where}: {name}: expected {expected}, found {found!r}"[:500])
+        return _wrong(self.where, name, expected, found)

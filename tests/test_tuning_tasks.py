@@ -115,7 +115,7 @@ def test_thresholds_survive_weights_json_run_and_vote(
     ensemble.vote("one", out="two")
     assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
     short = Weights({"ant": 1, "bee": 1}, decision=Decision(thresholds=(0.5,)))
-    with pytest.raises(UsageError, match="1 thresholds for 3 classes"):
+    with pytest.raises(UsageError, match="thresholds: expected 3 of them for 3 classes, found 1"):
         ensemble.run(members, images, weights=short, out="three", device="cpu")
 
 

@@ -53,6 +53,16 @@ def test_a_file_of_weights_alone_is_enough(tmp_path: Path) -> None:
         ({"decision": {"prior": "a"}}, "prior: expected a list"),
         ({"classes": [1]}, "classes: expected a list of texts"),
         ({"families": {"ant": 3}}, "families.ant"),
+        ({"decision": {"prior_tau": 1, "prior": [0.5]}}, r"w.json: decision.prior: .*2 classes"),
+        ({"decision": {"prior_tau": 1}}, "decision.prior: expected a share a class"),
+        ({"decision": {"prior_tau": 1, "prior": [0, 1]}}, "decision.prior: expected shares above"),
+        ({"decision": {"cut_points": [1, 2]}}, "decision.cut_points: expected 1 of them"),
+        ({"classes": [], "decision": {"cut_points": [2, 1]}}, "cut_points: expected cuts that asc"),
+        ({"decision": {"thresholds": [0.5] * 3}}, "decision.thresholds: expected 2 of them"),
+        ({"decision": {"order": [1, 1]}}, "decision.order: expected each class's index once"),
+        ({"decision": {"order": [0.5, 1]}}, "order: expected a list of whole numbers"),
+        ({"ranks": {"ant": [[0, 1]]}}, "ranks.ant: expected 2 of them for 2 classes, found 1"),
+        ({"ranks": {"ant": [[0, 1]] * 2, "bee": [[0, 1, 2]] * 2}}, "quantiles for each family"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -101,8 +111,29 @@ def test_classes_that_are_numbers_have_an_order_and_names_have_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Decision(0.5, (0.5, 0.5)), "weights: decision.prior: expected 3 of them .*, found 2"),
+        (Decision(0.5, (0.4, 0.6, 0.0)), "decision.prior: expected shares above 0"),
+        (Decision(0.5, (0.4, 0.6, float("nan"))), "decision.prior: expected shares above 0"),
+        (Decision(cut_points=(0.5,)), "decision.cut_points: expected 2 of them"),
+        (Decision(cut_points=(0.5, 0.2)), "decision.cut_points: expected cuts that ascend"),
+        (Decision(thresholds=(0.5,)), "decision.thresholds: expected 3 of them"),
+    ],
+)
+def test_a_rule_that_does_not_suit_the_classes_here_is_refused(
+    rule: Decision, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_fits(Weights({"ant": 1}, decision=rule), ("a", "b", "c"), {"ant": ()})
+
+
+@pytest.mark.parametrize(
     ("order", "message"),
-    [((), "0, 1, 10, 2, which is not that of their numbers"), ((0, 1, 2, 2), "decision.order")],
+    [
+        ((), "decision.order: expected that of the numbers 0, 1, 2, 10"),
+        ((0, 1, 2, 2), "decision.order"),
+    ],
 )
 def test_cut_points_of_classes_in_another_order_are_refused(
     order: tuple[int, ...], message: str
