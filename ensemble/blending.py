@@ -169,8 +169,9 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
     plain = replace(weights, temperature=1.0)
     probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
     temperature = temperature_of(probs, found)
-    before, after = (metrics.log_loss(found, tempered(probs, t))
-                     for t in (weights.temperature, temperature))  # fmt: skip
+    before, after = (
+        metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
+    )
     record = {"n": len(found), "log_loss_before": before, "log_loss": after}
     evidence = {**weights.evidence, "holdout": record}
     # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence

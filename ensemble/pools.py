@@ -18,7 +18,7 @@ QUANTILES: Final = 201
 """How many quantiles stand for a distribution of scores."""
 
 LOG_FLOOR: Final = -14.0
-"""The least log probability of a log-linear pool: one family's zero must not veto a class."""
+"""The least log probability of a log-linear pool, and before a temperature: one zero is no veto."""
 
 _TINY: Final = 1e-38
 
@@ -95,8 +95,12 @@ def log_linear_labels(stack: Stack, exponents: NDArray[np.float64]) -> Pooled:
 
 
 def tempered(probs: Pooled, temperature: float) -> Pooled:
-    """Return softmax(log p / T): T above 1 flattens, below 1 sharpens; the argmax stays."""
-    return _softmax(clipped_logs(probs) / temperature)
+    """Return softmax(log p / T): T above 1 flattens, below 1 sharpens; the argmax stays.
+
+    log p is at least `LOG_FLOOR`, so that a T below 1 or above it vetoes no class; T = 1 leaves all
+    as it is.
+    """
+    return probs if temperature == 1 else _softmax(clipped_logs(probs) / temperature)
 
 
 def with_prior(probs: Pooled, prior: NDArray[np.float64], tau: float) -> Pooled:

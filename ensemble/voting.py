@@ -81,8 +81,7 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
     elif weights.pool == "log-linear":
         pool = pools.log_linear_labels if task == "multilabel" else pools.log_linear
         probs = pool(stack, vector)
-    if weights.temperature != 1:
-        probs = pools.tempered(probs, weights.temperature)
+    probs = pools.tempered(probs, weights.temperature)
     labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
     return Fused(probs, labels, families)
 

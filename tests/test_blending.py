@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
-from ensemble import api, blending, oof
+from ensemble import api, blending, metrics, oof
 from ensemble.blending import TuneOrder, predict_oof, tune_weights
 from ensemble.config import Recipe
 from ensemble.errors import UsageError
@@ -481,3 +481,14 @@ def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
 
     tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="qwk"), Listener())
     assert any("taken in their order: cat, dog, eel" in line for line in told)
+
+
+def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
+    holdout, truth = held_out(6.0)  # so sure of itself that some probabilities are below any floor
+    assert min(probs.min() for probs in holdout.families.values()) < 1e-9
+    tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
+    found = blending.calibrate(tuned, holdout, truth, ())
+    ballots = votes_from(holdout).ballots
+    for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
+        probs = fuse(ballots, "soft", weights, "classification").probs
+        assert found.evidence["holdout"][name] == metrics.log_loss(truth, probs)

@@ -78,7 +78,7 @@ class Blend:
         if self.pool == "log-linear":
             pool = log_linear_labels if self.task == "multilabel" else log_linear
             pooled = pool(stack, self.weights)
-        return pooled if self.temperature == 1 else tempered(pooled, self.temperature)
+        return tempered(pooled, self.temperature)
 
     def decided(self, probs: Pooled) -> Pooled:
         """Return what a metric is to see, (N, C), having applied the decision rule."""
