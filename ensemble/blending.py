@@ -1,5 +1,6 @@
 """Composing what comes before a blend: out-of-fold predictions, and weights tuned on them."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from ensemble import gate, metrics
 from ensemble import oof as files
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
 from ensemble.errors import ContractError, UsageError, few
@@ -204,6 +205,7 @@ def weigh(
     steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
+    _check_finite(metric, stack, y)
     for note in gate.notes_of(names, stack, oof.folds):
         progress.warn(note)
     progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
@@ -244,6 +246,20 @@ def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
     if not steps:
         progress.warn(f"qwk: classes without numbers are taken in their order: {few(classes)}")
     return steps
+
+
+def _nulled(table: Pooled) -> list[list[float | None]]:
+    return [[None if math.isnan(cell) else cell for cell in row] for row in table.tolist()]
+
+
+def _check_finite(metric: Metric, stack: Stack, y: Truth) -> None:
+    """Check that a metric of the user's own gives numbers for each family and their mean."""
+    scores = [metric.score(y, probs) for probs in (*stack, stack.mean(0))]
+    if not np.isfinite(scores).all():
+        raise UsageError(
+            f"--metric {metric.name}: expected a finite number for each family and their mean, "
+            f"found {few(scores)}"
+        )
 
 
 def _listed(gain: Spread | None) -> list[float] | None:
@@ -355,7 +371,7 @@ def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str
 def _evidence(
     found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
 ) -> dict[str, object]:
-    """Return the report as JSON-ready values."""
+    """Return the report as JSON-ready values; what is not defined is None."""
     seen, fitted = found.evidence, found.fitted
     singles = dict(zip(names, seen.singles.tolist(), strict=True))
     best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
@@ -377,7 +393,7 @@ def _evidence(
             "weights": dict(zip(names, fitted.weights.tolist(), strict=True)),
             "temperature": fitted.temperature,
         },
-        "error_correlations": error_correlations(stack, y, metric.task).tolist(),
+        "error_correlations": _nulled(error_correlations(stack, y, metric.task)),
     }
     if len(names) > 1:
         losses = leave_one_out(stack, y, metric, fitted)

@@ -1,5 +1,6 @@
 """Where two submissions differ, joined by id."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,9 +67,12 @@ class _Table:
 
     def numbers(self, name: str) -> list[float]:
         try:
-            return [float(cell) for cell in self.rows[name]]
+            found = [float(cell) for cell in self.rows[name]]
         except ValueError as error:
             raise UsageError(f"{self.path}: probabilities are numbers: {error}") from error
+        if not all(map(math.isfinite, found)):
+            raise UsageError(f"{self.path}: expected finite numbers for {name!r}, found {found}")
+        return found
 
 
 def _read(path: Path) -> _Table:

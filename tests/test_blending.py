@@ -492,3 +492,19 @@ def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
     for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
         probs = fuse(ballots, "soft", weights, "classification").probs
         assert found.evidence["holdout"][name] == metrics.log_loss(truth, probs)
+
+
+def test_a_family_whose_errors_are_all_alike_correlates_with_nothing() -> None:
+    tuned_on({"ant": 2.0})
+    table = oof.read(Path("ant.parquet"))
+    np.savez("flat.npz", ids=np.array(table.ids), probs=np.full((ROWS, 3), 1 / 3), classes=CLASSES)
+    files = ["--oof", "ant.parquet", "flat.npz", "--labels", "train.csv"]
+    assert ensemble("tune-weights", *files) == 0
+    found = json.loads(Path("weights.json").read_text(), parse_constant=pytest.fail)
+    assert found["evidence"]["error_correlations"] == [[pytest.approx(1), None], [None, None]]
+
+
+def test_a_metric_of_ones_own_that_is_no_number_is_refused_before_any_fit() -> None:
+    Path("odd.py").write_text("def never(y, probs):\n    return float('nan')\n")
+    with pytest.raises(UsageError, match="odd:never: expected a finite number .* found nan"):
+        tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="odd:never"))

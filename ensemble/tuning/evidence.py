@@ -142,14 +142,19 @@ def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vecto
 def error_correlations(stack: Stack, y: Truth, task: Task = "classification") -> Pooled:
     """Return the correlation (M, M) of the families' errors.
 
-    They are 1 - p of the true class; |y - p| of each label; or the residual of each value.
+    They are 1 - p of the true class; |y - p| of each label; or the residual of each value. NaN for
+    a family whose errors are all alike, which correlate with nothing.
     """
     if task == "classification":
         errors = 1 - stack[:, np.arange(len(y)), y.astype(np.int64)]
     else:
         errors = (stack - y).reshape(len(stack), -1)
         errors = np.abs(errors) if task == "multilabel" else errors
-    return np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
+    alike = (errors == errors[:, :1]).all(1)  # rounding may give them a spread
+    found[alike], found[:, alike] = np.nan, np.nan
+    return found
 
 
 def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Plan]:
