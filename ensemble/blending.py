@@ -13,6 +13,7 @@ from ensemble import oof as files
 from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
+from ensemble.decision import Decision, order_of
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.images import Hashed
 from ensemble.lineup import Player
@@ -37,7 +38,7 @@ from ensemble.tuning.evidence import (
 from ensemble.tuning.fit import can_polish
 from ensemble.votes import Entry, hashes_of, votes_from
 from ensemble.voting import fuse
-from ensemble.weights import Decision, Polish, Pool, Weights, check_fits, order_of
+from ensemble.weights import Polish, Pool, Weights, check_fits
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 

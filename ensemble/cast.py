@@ -12,6 +12,7 @@ from ensemble.arrays import Probs, Vector
 from ensemble.batches import Job
 from ensemble.card import Head
 from ensemble.config import Recipe, Saving
+from ensemble.decision import Decision
 from ensemble.errors import StoreError
 from ensemble.exitplan import (
     ENDS,
@@ -33,7 +34,7 @@ from ensemble.members import Member
 from ensemble.spec import Quarantined, View
 from ensemble.store import Partition, key_of, load_partition
 from ensemble.turns import apart
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 _FREE: Final = 1e-9
 

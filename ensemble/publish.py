@@ -16,6 +16,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.card import Head
 from ensemble.columns import FAMILY
 from ensemble.config import Recipe, settings_of
+from ensemble.decision import Decision
 from ensemble.errors import ContractError, StoreError, UsageError
 from ensemble.files import (
     SUCCESS,
@@ -28,7 +29,6 @@ from ensemble.files import (
 from ensemble.runs import RUN
 from ensemble.spec import Quarantined
 from ensemble.votes import Votes
-from ensemble.weights import Decision
 
 if TYPE_CHECKING:
     import pandas as pd

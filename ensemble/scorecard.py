@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
+from ensemble.decision import order_of
 from ensemble.errors import UsageError, few
 from ensemble.metrics import (
     CLASSIFICATION,
@@ -24,7 +25,6 @@ from ensemble.resample import Interval, spread
 from ensemble.spec import Task
 from ensemble.tables import column_of, read_table
 from ensemble.truth import read_truth
-from ensemble.weights import order_of
 
 _ROUNDING: Final = 1e-6
 _SCORED: Final = "submission"

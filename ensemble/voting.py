@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ensemble import pools
 from ensemble.arrays import Indices, Pooled, Probs
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.spec import Task, Voting
-from ensemble.weights import Decision, Weights, check_families
+from ensemble.weights import Weights, check_families
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
+from ensemble.decision import Decision, check_decision, check_length, wrong
 from ensemble.errors import UsageError, few
 from ensemble.spec import Task
 
@@ -26,22 +27,6 @@ NO_EVIDENCE: Final = "no evidence"
 Pool = Literal["linear", "log-linear", "rank"]
 Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What turns probabilities into labels: the argmax of p_c / π_c^τ, or cuts of the mean class.
-
-    `prior` has a share a class, and `cut_points` C - 1 places; `order` has the indices of the
-    classes that they cut, the lowest first, and is empty where they stand so already. `thresholds`
-    has one a label of a multilabel head, from which on it is given. Empty where not used.
-    """
-
-    prior_tau: float = 0.0
-    prior: tuple[float, ...] = ()
-    cut_points: tuple[float, ...] = ()
-    thresholds: tuple[float, ...] = ()
-    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +133,7 @@ def from_record(record: object, where: str) -> Weights:
         evidence=reader.mapping(record, "evidence"),
         task=reader.task(record.get("task")),
     )
-    check_rule(found, found.classes, where)
+    _check_rule(found, found.classes, where)
     return found
 
 
@@ -188,7 +173,7 @@ def check_fits(
             f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
             f"{list(classes)[:5]}"
         )
-    check_rule(weights, tuple(classes), "weights")
+    _check_rule(weights, classes, "weights")
     for family, hashes in weights.members.items():
         here = set(members.get(family, ()))
         if here and here != set(hashes):
@@ -198,65 +183,14 @@ def check_fits(
             )
 
 
-def order_of(classes: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of classes from the lowest number to the highest.
-
-    Empty where some name is no whole number: then nobody but the user knows their order.
-    """
-    try:
-        numbers = [int(name) for name in classes]
-    except ValueError:
-        return ()
-    return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
-
-
-def check_rule(weights: Weights, classes: tuple[str, ...], where: str) -> None:
-    """Check that a decision rule, and quantiles of ranks, can be applied to classes.
-
-    Args:
-        weights: The weights.
-        classes: The classes of the head, in order; empty where nobody knows them yet.
-        where: The file, in messages.
-
-    Raises:
-        UsageError: a field has another length, or values that it cannot have; names it.
-    """
-    rule = weights.decision
-    _check_lengths(weights, len(classes), where)
-    if rule.prior_tau and not rule.prior:
-        raise _wrong(where, "decision.prior", "a share a class, for prior_tau", rule.prior)
-    if not all(share > 0 for share in rule.prior):
-        raise _wrong(where, "decision.prior", "shares above 0", rule.prior)
-    if not all(a <= b for a, b in pairwise(rule.cut_points)):
-        raise _wrong(where, "decision.cut_points", "cuts that ascend", rule.cut_points)
-    if sorted(rule.order) != list(range(len(rule.order))):
-        raise _wrong(where, "decision.order", "each class's index once", rule.order)
-    order, numbered = rule.order or tuple(range(len(classes))), order_of(classes)
-    if rule.cut_points and numbered and order != numbered:
-        named = [classes[place] for place in numbered]
-        raise _wrong(where, "decision.order", f"that of the numbers {few(named)}", rule.order)
-
-
-def _check_lengths(weights: Weights, classes: int, where: str) -> None:
-    rule = weights.decision
-    fields: list[tuple[str, Sequence[object], int]] = [
-        ("decision.prior", rule.prior, classes),
-        ("decision.cut_points", rule.cut_points, classes - 1),
-        ("decision.thresholds", rule.thresholds, classes),
-        ("decision.order", rule.order, classes),
-        *((f"ranks.{family}", rows, classes) for family, rows in weights.ranks.items()),
-    ]
-    for name, values, length in fields:
-        if classes and values and len(values) != length:
-            raise _wrong(where, name, f"{length} of them for {classes} classes", len(values))
+def _check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
+    """Check that the decision rule, and the quantiles of ranks, can be applied to classes."""
+    check_decision(weights.decision, classes, where)
     sizes = {name: (len(rows), len(rows[0])) for name, rows in weights.ranks.items()}
+    for name, (rows, _) in sizes.items():
+        check_length(where, f"ranks.{name}", rows, len(classes), len(classes))
     if len(set(sizes.values())) > 1:
-        raise _wrong(where, "ranks", "as many classes and quantiles for each family", sizes)
-
-
-def _wrong(where: str, name: str, expected: str, found: object) -> UsageError:
-    told = f"{where}: {name}: expected {expected}, found {found!r}"[:400]
-    return UsageError(f"{told}. Tune the weights anew, or mend the field")
+        raise wrong(where, "ranks", "as many classes and quantiles for each family", sizes)
 
 
 def check_families(weights: Weights, here: Collection[str]) -> None:
@@ -349,4 +283,4 @@ class _Reader:
         return cast(Task | None, value)
 
     def _bad(self, name: str, expected: str, found: object) -> UsageError:
-        return _wrong(self.where, name, expected, found)
+        return wrong(self.where, name, expected, found)

@@ -19,12 +19,13 @@ from PIL import Image
 from ensemble import api, blending, metrics, oof
 from ensemble.blending import TuneOrder, predict_oof, tune_weights
 from ensemble.config import Recipe
+from ensemble.decision import Decision, order_of
 from ensemble.errors import UsageError
 from ensemble.picture import draw
 from ensemble.tables import column_of
 from ensemble.votes import votes_from
 from ensemble.voting import fuse
-from ensemble.weights import Decision, Weights, order_of
+from ensemble.weights import Weights
 
 ROWS, FOLDS = 60, 3
 TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)

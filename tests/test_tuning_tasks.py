@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 
 import ensemble
 from ensemble import pools
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.files import publish_json
 from ensemble.metrics import metric_of
@@ -19,7 +20,7 @@ from ensemble.tuning import lines
 from ensemble.tuning.evidence import paired, tune
 from ensemble.tuning.fit import fit
 from ensemble.voting import Ballot, fuse
-from ensemble.weights import Decision, Weights, to_json
+from ensemble.weights import Weights, to_json
 
 FOLDS = np.arange(600) % 4
 

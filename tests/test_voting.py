@@ -12,10 +12,11 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.preprocessing import LabelEncoder
 
 from ensemble import pools
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.spec import Task, Voting
 from ensemble.voting import Ballot, family_means, fuse
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 VOTINGS: tuple[Voting, ...] = ("soft", "hard", "geometric")
 

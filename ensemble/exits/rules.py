@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
+from ensemble.decision import Decision
 from ensemble.pools import LOG_FLOOR, by_cuts, cut, expected_level
 from ensemble.spec import Task, Voting
-from ensemble.weights import Decision, Pool
+from ensemble.weights import Pool
 
 SLACK: Final = 1e-5
 """The least lead that counts, as a share of all weight: more than float32 scores are off by."""
