@@ -184,4 +184,10 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
 
 def _line(metric: Metric, y: Truth, probs: Pooled) -> Line:
     found = spread(metric, y, [probs])
-    return Line(metric.name, found.value, found.interval)
+    return Line(metric.name, found.value, found.interval and _within(metric, found.interval))
+
+
+def _within(metric: Metric, interval: Interval) -> Interval:
+    """Cut an interval at the ends of a metric's scale, over which its bias may have carried it."""
+    lowest, highest = -1.0 if metric.name == "qwk" else 0.0, 1.0 if metric.greater else np.inf
+    return max(interval[0], lowest), min(interval[1], highest)
