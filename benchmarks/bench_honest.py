@@ -65,7 +65,8 @@ def main() -> None:
                 metric.score(truth, uniform(FAMILIES).probs(fresh)),
             )
             seen = found.evidence
-            held.append(seen.gain.low <= gain <= seen.gain.high)
+            low, high = seen.gain.interval
+            held.append(low <= gain <= high)
             nested.append(seen.gain.value - gain)
             apparent.append(seen.apparent_gain - gain)
             truths.append(gain)

@@ -13,6 +13,7 @@ from ensemble import oof as files
 from ensemble.arrays import Indices, Pooled
 from ensemble.batches import Progress
 from ensemble.config import Recipe, check_recipe
+from ensemble.decision import Decision, order_of
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.images import Hashed
 from ensemble.lineup import Player
@@ -20,6 +21,7 @@ from ensemble.metrics import Metric, Score, Truth
 from ensemble.oof import Elsewhere, Oof
 from ensemble.paths import load_object
 from ensemble.pools import Stack, tempered
+from ensemble.resample import Spread
 from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
 from ensemble.session import check_device
 from ensemble.spec import Quarantined, Task, check_choice
@@ -36,7 +38,7 @@ from ensemble.tuning.evidence import (
 from ensemble.tuning.fit import can_polish
 from ensemble.votes import Entry, hashes_of, votes_from
 from ensemble.voting import fuse
-from ensemble.weights import Decision, Polish, Pool, Weights, check_fits
+from ensemble.weights import Polish, Pool, Weights, check_fits
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -176,8 +178,9 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
     plain = replace(weights, temperature=1.0)
     probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
     temperature = temperature_of(probs, found)
-    before, after = (metrics.log_loss(found, tempered(probs, t))
-                     for t in (weights.temperature, temperature))  # fmt: skip
+    before, after = (
+        metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
+    )
     record = {"n": len(found), "log_loss_before": before, "log_loss": after}
     evidence = {**weights.evidence, "holdout": record}
     # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
@@ -201,12 +204,16 @@ def weigh(
         )
     metric = metric_named(order.metric, oof.task)
     _check_order(order, metric)
-    if metric.name == "qwk" and not oof.ordered:
+    if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
         raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
     if oof.rescaled:
         progress.warn(files.told_of_rescaling(oof.rescaled))
     gate.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
+    steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
+    if steps:
+        stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
+    _check_finite(metric, stack, y)
     for note in gate.notes_of(names, stack, oof.folds):
         progress.warn(note)
     progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
@@ -230,6 +237,7 @@ def weigh(
             prior=() if blend.prior is None else tuple(blend.prior.tolist()),
             cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
             thresholds=() if blend.thresholds is None else tuple(blend.thresholds.tolist()),
+            order=() if blend.cut_points is None else steps,
         ),
         ranks=_ranks_of(found, names),
         classes=oof.classes,
@@ -238,6 +246,32 @@ def weigh(
         task=oof.task,
         evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
     )
+
+
+def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
+    """Return the order of the classes by their numbers; without numbers they are taken as given."""
+    steps = order_of(classes)
+    if not steps:
+        progress.warn(f"qwk: classes without numbers are taken in their order: {few(classes)}")
+    return steps
+
+
+def _nulled(table: Pooled) -> list[list[float | None]]:
+    return [[None if math.isnan(cell) else cell for cell in row] for row in table.tolist()]
+
+
+def _check_finite(metric: Metric, stack: Stack, y: Truth) -> None:
+    """Check, before any fit, that each family and their mean have a score."""
+    scores = [metric.score(y, probs) for probs in (*stack, stack.mean(0))]
+    if not np.isfinite(scores).all():
+        raise UsageError(
+            f"--metric {metric.name}: expected a finite number for each family and their mean, "
+            f"found {few(scores)}"
+        )
+
+
+def _listed(gain: Spread | None) -> list[float] | None:
+    return None if gain is None or gain.interval is None else list(gain.interval)
 
 
 def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float, ...], ...]]:
@@ -364,7 +398,7 @@ def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str
 def _evidence(
     found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
 ) -> dict[str, object]:
-    """Return the report as JSON-ready values."""
+    """Return the report as JSON-ready values; what is not defined is None."""
     seen, fitted = found.evidence, found.fitted
     singles = dict(zip(names, seen.singles.tolist(), strict=True))
     best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
@@ -378,7 +412,7 @@ def _evidence(
         "apparent_gain": seen.apparent_gain,
         "nested": seen.nested,
         "gain": None if seen.gain is None else seen.gain.value,
-        "gain_ci95": None if seen.gain is None else [seen.gain.low, seen.gain.high],
+        "gain_ci95": _listed(seen.gain),
         "p": None if seen.gain is None else seen.gain.p,
         "verdict": seen.verdict,
         "fitted": {
@@ -386,7 +420,7 @@ def _evidence(
             "weights": dict(zip(names, fitted.weights.tolist(), strict=True)),
             "temperature": fitted.temperature,
         },
-        "error_correlations": error_correlations(stack, y, metric.task).tolist(),
+        "error_correlations": _nulled(error_correlations(stack, y, metric.task)),
     }
     if len(names) > 1:
         losses = leave_one_out(stack, y, metric, fitted)

@@ -12,6 +12,7 @@ from ensemble.arrays import Probs, Vector
 from ensemble.batches import Job
 from ensemble.card import Head
 from ensemble.config import Recipe, Saving
+from ensemble.decision import Decision
 from ensemble.errors import StoreError
 from ensemble.exitplan import (
     ENDS,
@@ -140,7 +141,7 @@ class Cast:
                 "families": dict(self.weights.families),
                 "pool": self.weights.pool,
                 "temperature": self.weights.temperature,
-                "decision": asdict(self.weights.decision),
+                "decision": _told(self.weights.decision),
             },
             "images": self.image_set,
             "heads": [
@@ -292,3 +293,8 @@ def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
         family, seconds = player.member.card.family, lineup.seconds_per_image(player)
         least[family] = min(seconds, least.get(family, seconds))
     return {p.member.card.name: least[p.member.card.family] for p in players}
+
+
+def _told(decision: Decision) -> dict[str, object]:
+    """Return a decision as a fingerprint tells it: the order, which came later, only if set."""
+    return {name: value for name, value in asdict(decision).items() if value or name != "order"}

@@ -72,7 +72,7 @@ def publish_bytes(path: Path, data: bytes) -> None:
 
 def publish_json(path: Path, record: Mapping[str, object]) -> None:
     """Publish a record as indented JSON, atomically; see `publish`."""
-    text = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     publish_bytes(path, text.encode())
 
 

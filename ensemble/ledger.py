@@ -18,7 +18,7 @@ from ensemble.config import Recipe, exit_told
 from ensemble.errors import UsageError, few
 from ensemble.files import locked, publish_bytes, remove_temporaries, sha256_file
 from ensemble.tables import csv_bytes, read_table
-from ensemble.weights import Weights
+from ensemble.weights import CONFIDENCE, NO_EVIDENCE, Weights
 
 LEDGER: Final = "ledger.csv"
 COLUMNS: Final = (
@@ -33,8 +33,6 @@ _LATER: Final = ("early_exit",)
 _LOCK: Final = ".ledger.lock"
 _WRITES: Final = "is writing the ledger"
 _PATIENCE: Final = 30.0
-_NOTHING: Final = "no evidence"
-_OF_CONFIDENCE: Final = ("log_loss", "brier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +152,9 @@ def _out_of_fold(weights: Weights) -> tuple[str, float | None]:
     """
     seen = weights.evidence
     kind = "apparent" if seen.get("nested") is None else "nested"
-    if "holdout" in seen and weights.metric in _OF_CONFIDENCE:
+    if "holdout" in seen and weights.metric in CONFIDENCE:
         return "", None  # its temperature is another than the one that was judged
-    if kind == "nested" and seen.get("verdict") == _NOTHING:
+    if kind == "nested" and seen.get("verdict") == NO_EVIDENCE:
         kind = "uniform"
     score = seen.get(kind)
     return kind, float(score) if isinstance(score, int | float) else None

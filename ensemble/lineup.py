@@ -177,17 +177,28 @@ def seconds_per_image(player: Player) -> float:
 
 
 def batch_noise(player: Player) -> float:
-    """Return how far a score of the probe batch moves when its image is scored alone."""
+    """Return how far a score of the probe batch moves when its image is scored alone.
+
+    Raises:
+        ScoreError: the member gives NaN or infinity for the probe.
+    """
     pre = player.member.card.preprocess
     if player.fixed_batch:
         return 0.0
     images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
     together = player.scorer.score(images)
     alone = [player.scorer.score(images[row : row + 1]) for row in range(_PROBE)]
-    return max(
-        float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
-        for name in together
-    )
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        moved = [
+            float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
+            for name in together
+        ]
+    if not np.isfinite(moved).all():
+        raise ScoreError(
+            f"member {player.member.card.name} gave NaN or infinity for images of noise. Export it "
+            f"again, or leave it out"
+        )
+    return max(moved)
 
 
 def _engine_name(member: Member, model: bytes, precision: Precision) -> str:

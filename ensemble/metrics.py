@@ -26,6 +26,9 @@ Score: TypeAlias = Callable[[Truth, Pooled], float]
 TOP: Final = 3
 """How many guesses `top_k` allows."""
 
+NEEDS_EVERY_CLASS: Final = ("balanced_accuracy", "f1_macro", "f1", "auc", "map")
+"""The metrics that are means over classes, and not defined where no row shows one of them."""
+
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 
 
@@ -245,14 +248,11 @@ def check_defined(y: Truth, classes: tuple[str, ...], task: Task, metric: str) -
     else:
         present = np.bincount(np.asarray(y, np.int64), minlength=len(classes)) > 0
         bad = [c for c, there in zip(classes, present, strict=True) if not there]
-    if bad and metric in _NEEDS_EVERY_CLASS:
+    if bad and metric in NEEDS_EVERY_CLASS:
         raise UsageError(
             f"{metric} is not defined: no row (or every row) is labelled {', '.join(bad[:5])}. "
             f"Give rows of every class, or choose another metric"
         )
-
-
-_NEEDS_EVERY_CLASS: Final = ("balanced_accuracy", "f1_macro", "f1", "auc", "map")
 
 
 def _counts(y: Truth, probs: Pooled) -> NDArray[np.float64]:

@@ -10,10 +10,10 @@ from ensemble import submission, voting
 from ensemble.arrays import Indices
 from ensemble.card import Head
 from ensemble.config import Recipe
+from ensemble.decision import Decision
 from ensemble.errors import ContractError, UsageError
 from ensemble.spec import Quarantined
 from ensemble.votes import Votes
-from ensemble.weights import Decision
 
 
 @dataclass(frozen=True, slots=True)

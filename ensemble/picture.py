@@ -74,10 +74,13 @@ def _confusion(axes: Axes, card: Scorecard) -> None:
 def _intervals(axes: Axes, card: Scorecard) -> None:
     lines = card.lines[::-1]
     for row, line in enumerate(lines):
-        axes.plot([line.low, line.high], [row, row], color=_SINGLE, linewidth=4)
+        told = f"{line.score:.4f}"
+        if line.interval is not None:
+            axes.plot(line.interval, [row, row], color=_SINGLE, linewidth=4)
+            told += "  [{:.4f}, {:.4f}]".format(*line.interval)
         axes.plot(line.score, row, "o", color=_OURS)
-        axes.annotate(f"{line.score:.4f}  [{line.low:.4f}, {line.high:.4f}]", (1.02, row),
-                      xycoords=("axes fraction", "data"), va="center", fontsize=8)  # fmt: skip
+        axes.annotate(told, (1.02, row), xycoords=("axes fraction", "data"), va="center",
+                      fontsize=8)  # fmt: skip
     axes.set_yticks(range(len(lines)), [line.metric for line in lines])
     axes.set_ylim(-0.7, len(lines) - 0.3)
     axes.grid(axis="x", color=_SINGLE, linewidth=0.5)
@@ -132,15 +135,9 @@ def _gain(axes: Axes, weights: Weights) -> None:
     axes.plot(1, seen["apparent_gain"], "o", color=_SINGLE)
     labels = ["apparent"]
     if seen["gain"] is not None:
-        low, high = seen["gain_ci95"]
-        axes.errorbar(
-            0,
-            seen["gain"],
-            [[seen["gain"] - low], [high - seen["gain"]]],
-            fmt="o",
-            color=_OURS,
-            capsize=6,
-        )
-        labels = ["nested,\n95 % interval", "apparent,\noptimistic"]
+        gain, interval = seen["gain"], seen["gain_ci95"]
+        low, high = interval or (gain, gain)
+        axes.errorbar(0, gain, [[gain - low], [high - gain]], fmt="o", color=_OURS, capsize=6)
+        labels = ["nested,\n95 % interval" if interval else "nested", "apparent,\noptimistic"]
     axes.set_xticks(range(2 - len(labels), 2), labels)
     axes.set_xlim(-0.6, 1.6)

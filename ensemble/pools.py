@@ -1,5 +1,6 @@
 """Pools: how several predictions of the same rows become one. Arrays in, arrays out."""
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ QUANTILES: Final = 201
 """How many quantiles stand for a distribution of scores."""
 
 LOG_FLOOR: Final = -14.0
-"""The least log probability of a log-linear pool: one family's zero must not veto a class."""
+"""The least log probability of a log-linear pool, and before a temperature: one zero is no veto."""
 
 _TINY: Final = 1e-38
 
@@ -94,8 +95,12 @@ def log_linear_labels(stack: Stack, exponents: NDArray[np.float64]) -> Pooled:
 
 
 def tempered(probs: Pooled, temperature: float) -> Pooled:
-    """Return softmax(log p / T): T above 1 flattens, below 1 sharpens; the argmax stays."""
-    return _softmax(clipped_logs(probs) / temperature)
+    """Return softmax(log p / T): T above 1 flattens, below 1 sharpens; the argmax stays.
+
+    log p is at least `LOG_FLOOR`, so that a T below 1 or above it vetoes no class; T = 1 leaves all
+    as it is.
+    """
+    return probs if temperature == 1 else _softmax(clipped_logs(probs) / temperature)
 
 
 def with_prior(probs: Pooled, prior: NDArray[np.float64], tau: float) -> Pooled:
@@ -105,13 +110,25 @@ def with_prior(probs: Pooled, prior: NDArray[np.float64], tau: float) -> Pooled:
 
 
 def cut(levels: NDArray[np.float64], cuts: NDArray[np.float64]) -> Indices:
-    """Return the class of each level: how many cuts lie at or below it."""
+    """Return the place of each level: how many cuts lie at or below it."""
     return np.searchsorted(cuts, levels, side="right").astype(np.int64)
 
 
-def expected_level(probs: Pooled) -> NDArray[np.float64]:
-    """Return the mean class index of each row, float64 (N,)."""
-    return np.asarray(probs @ np.arange(probs.shape[1]), np.float64)
+def expected_level(probs: Pooled, order: Sequence[int] | Indices = ()) -> NDArray[np.float64]:
+    """Return the mean place of each row's classes, float64 (N,), from 0 to C - 1.
+
+    `order` (C,) has the classes from the lowest to the highest; without it they stand so already.
+    """
+    places = np.argsort(order) if len(order) else np.arange(probs.shape[1])
+    return np.asarray(probs @ places, np.float64)
+
+
+def by_cuts(
+    probs: Pooled, cuts: NDArray[np.float64], order: Sequence[int] | Indices = ()
+) -> Indices:
+    """Return the class of each row, int64 (N,): its `expected_level`, cut."""
+    places = cut(expected_level(probs, order), cuts)
+    return np.asarray(order, np.int64)[places] if len(order) else places
 
 
 def normalised(probs: Pooled) -> Pooled:

@@ -9,31 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
+from ensemble.decision import order_of
 from ensemble.errors import UsageError, few
-from ensemble.metrics import CLASSIFICATION, METRICS, TOP, Metric, Truth, confusion
+from ensemble.metrics import (
+    CLASSIFICATION,
+    METRICS,
+    NEEDS_EVERY_CLASS,
+    TOP,
+    Metric,
+    Truth,
+    confusion,
+)
 from ensemble.oof import Elsewhere, read
+from ensemble.resample import Interval, spread
 from ensemble.spec import Task
 from ensemble.tables import column_of, read_table
 from ensemble.truth import read_truth
 
 _ROUNDING: Final = 1e-6
 _SCORED: Final = "submission"
-_SEED: Final = 20
-_DRAWS: Final = 1000
-_LEAST_DRAWS: Final = 200
-_WORK: Final = 20_000_000
-_LEVELS: Final = (2.5, 97.5)
-_NEED_ALL: Final = ("balanced_accuracy", "f1_macro", "auc")
+_HANDFUL: Final = 5
+_ODD_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric's score, and its 95 % interval by a bootstrap of the rows."""
+    """One metric's score, and its 95 % interval by a bootstrap of the rows; see `resample`.
+
+    The interval is None where a class has too few rows for one.
+    """
 
     metric: str
     score: float
-    low: float
-    high: float
+    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,9 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
         label_column: The column of the labels.
 
     Raises:
-        UsageError: ids without a label, or labels that are no class.
+        UsageError: ids without a label, labels that are no class, or a column of what seems to be
+            no labels: none of them is in `labels`, or more than a handful and a tenth of them are
+            not.
     """
     header, body = read_table(submission)
     if not body or len(header) < 2:
@@ -72,8 +82,10 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     lacking = [name for name in ids if name not in truth]
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
+    if len(header) == 2:
+        _check_said(submission, {row[1] for row in body}, labels, set(truth.values()))
     known = {truth[name] for name in ids}
-    given, classes = _predicted(submission, header, body, known)
+    given, classes = _in_order(*_predicted(submission, header, body, known))
     sums = given.sum(1, keepdims=True)
     probs = given / sums
     place = {name: number for number, name in enumerate(classes)}
@@ -117,6 +129,18 @@ def score_values(
     return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
 
 
+def _check_said(submission: Path, said: set[str], labels: Path, known: set[str]) -> None:
+    """Check that a column holds labels: a few may be classes that no row of the truth shows."""
+    unknown = sorted(said - known)
+    if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):
+        return
+    raise UsageError(
+        f"{submission}: {len(unknown)} of its {len(said)} labels are none of {labels}: "
+        f"{few(unknown)}; the labels there are {few(sorted(known))}. Numbers of classes? Write "
+        f"names, by --labels-as name. Probabilities or values? Say --task multilabel or regression"
+    )
+
+
 def _predicted(
     path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
 ) -> tuple[Pooled, tuple[str, ...]]:
@@ -135,30 +159,35 @@ def _predicted(
     return probs, tuple(header[1:])
 
 
+def _in_order(given: Pooled, classes: tuple[str, ...]) -> tuple[Pooled, tuple[str, ...]]:
+    """Put classes that are numbers in their order, which a kappa goes by; others stay."""
+    order = order_of(classes)
+    return (given[:, order], tuple(classes[c] for c in order)) if order else (given, classes)
+
+
 def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[Metric]:
     """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
 
     The classes of a kappa are equally spaced, so they must be whole numbers.
     """
     everywhere = bool((np.bincount(y, minlength=len(classes)) > 0).all()) and len(classes) > 1
-    ordered = all(name.isdecimal() for name in classes) and len(classes) > 1
+    ordered = bool(order_of(classes)) and len(classes) > 1
     return [
         metric
         for name, metric in CLASSIFICATION.items()
         if (metric.by_label or not labels_only)
-        and (everywhere or name not in _NEED_ALL)
+        and (everywhere or name not in NEEDS_EVERY_CLASS)
         and (ordered or name != "qwk")
         and (len(classes) > TOP or name != "top_k")
     ]
 
 
 def _line(metric: Metric, y: Truth, probs: Pooled) -> Line:
-    rng = np.random.default_rng(_SEED)
-    draws = max(_LEAST_DRAWS, min(_DRAWS, _WORK // probs.size))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a draw may lack a class
-        drawn = [
-            metric.score(y[rows], probs[rows])
-            for rows in (rng.integers(len(y), size=len(y)) for _ in range(draws))
-        ]
-    low, high = np.nanpercentile(drawn, _LEVELS)
-    return Line(metric.name, metric.score(y, probs), float(low), float(high))
+    found = spread(metric, y, [probs])
+    return Line(metric.name, found.value, found.interval and _within(metric, found.interval))
+
+
+def _within(metric: Metric, interval: Interval) -> Interval:
+    """Cut an interval at the ends of a metric's scale, over which its bias may have carried it."""
+    lowest, highest = -1.0 if metric.name == "qwk" else 0.0, 1.0 if metric.greater else np.inf
+    return max(interval[0], lowest), min(interval[1], highest)

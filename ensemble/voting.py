@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ensemble import pools
 from ensemble.arrays import Indices, Pooled, Probs
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.spec import Task, Voting
-from ensemble.weights import Decision, Weights, check_families
+from ensemble.weights import Weights, check_families
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,7 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
     elif weights.pool == "log-linear":
         pool = pools.log_linear_labels if task == "multilabel" else pools.log_linear
         probs = pool(stack, vector)
-    if weights.temperature != 1:
-        probs = pools.tempered(probs, weights.temperature)
+    probs = pools.tempered(probs, weights.temperature)
     labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
     return Fused(probs, labels, families)
 
@@ -90,7 +90,7 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
 def decide(probs: Pooled, decision: Decision) -> Indices:
     """Return the label of each row, int64 (N,), of probabilities (N, C)."""
     if decision.cut_points:
-        return pools.cut(pools.expected_level(probs), np.array(decision.cut_points))
+        return pools.by_cuts(probs, np.array(decision.cut_points), decision.order)
     if decision.prior_tau:
         probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
     return np.asarray(probs.argmax(1), np.int64)

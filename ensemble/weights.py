@@ -12,29 +12,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
+from ensemble.decision import Decision, check_decision, check_length, wrong
 from ensemble.errors import UsageError, few
 from ensemble.paths import is_file
 from ensemble.spec import Task
 
 SCHEMA: Final = 1
 
+CONFIDENCE: Final = ("log_loss", "brier")
+"""The metrics that ask how sure predictions are, which a temperature changes."""
+
+NO_EVIDENCE: Final = "no evidence"
+"""The verdict where the plain mean is written: the gain is not above one standard error."""
+
 Pool = Literal["linear", "log-linear", "rank"]
 Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What turns probabilities into labels: the argmax of p_c / π_c^τ, or cuts of the mean class.
-
-    `prior` has a share a class, and `cut_points` C - 1 places; `thresholds` has one a label of a
-    multilabel head, from which on it is given. Empty where not used.
-    """
-
-    prior_tau: float = 0.0
-    prior: tuple[float, ...] = ()
-    cut_points: tuple[float, ...] = ()
-    thresholds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +116,16 @@ def from_record(record: object, where: str) -> Weights:
     rule = reader.mapping(record, "decision")
     members = reader.mapping(record, "families")
     ranks = reader.mapping(record, "ranks")
-    return Weights(
+    found = Weights(
         families={k: reader.number(v, k) for k, v in reader.some(record, "weights").items()},
         pool=reader.pool(record.get("pool", "linear")),
         temperature=reader.positive(record.get("temperature", 1.0), "temperature"),
         decision=Decision(
-            prior_tau=reader.number(rule.get("prior_tau") or 0.0, "prior_tau"),
+            prior_tau=reader.number(rule.get("prior_tau") or 0.0, "decision.prior_tau"),
             prior=reader.numbers(rule, "prior"),
             cut_points=reader.numbers(rule, "cut_points"),
             thresholds=reader.numbers(rule, "thresholds"),
+            order=reader.places(rule, "order"),
         ),
         ranks={k: reader.knots(v, f"ranks.{k}") for k, v in ranks.items()},
         classes=reader.texts(record.get("classes") or [], "classes"),
@@ -140,6 +134,8 @@ def from_record(record: object, where: str) -> Weights:
         evidence=reader.mapping(record, "evidence"),
         task=reader.task(record.get("task")),
     )
+    _check_rule(found, found.classes, where)
+    return found
 
 
 def to_json(weights: Weights) -> dict[str, object]:
@@ -178,15 +174,7 @@ def check_fits(
             f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
             f"{list(classes)[:5]}"
         )
-    for family, rows in weights.ranks.items():
-        if len(rows) != len(classes):
-            raise UsageError(
-                f"the weights have ranks of {len(rows)} classes for {family}; here are "
-                f"{len(classes)}"
-            )
-    cuts = weights.decision.thresholds
-    if cuts and len(cuts) != len(classes):
-        raise UsageError(f"the weights have {len(cuts)} thresholds for {len(classes)} classes")
+    _check_rule(weights, classes, "weights")
     for family, hashes in weights.members.items():
         here = set(members.get(family, ()))
         if here and here != set(hashes):
@@ -194,6 +182,16 @@ def check_fits(
                 f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
                 f"them anew, or say --weights {family}=… to use the numbers all the same"
             )
+
+
+def _check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
+    """Check that the decision rule, and the quantiles of ranks, can be applied to classes."""
+    check_decision(weights.decision, classes, where)
+    sizes = {name: (len(rows), len(rows[0])) for name, rows in weights.ranks.items()}
+    for name, (rows, _) in sizes.items():
+        check_length(where, f"ranks.{name}", rows, len(classes), len(classes))
+    if len(set(sizes.values())) > 1:
+        raise wrong(where, "ranks", "as many classes and quantiles for each family", sizes)
 
 
 def check_families(weights: Weights, here: Collection[str]) -> None:
@@ -255,6 +253,12 @@ class _Reader:
             raise self._bad(name, "a list of numbers", value)
         return tuple(self.number(v, name) for v in value)
 
+    def places(self, record: Mapping[str, Any], name: str) -> tuple[int, ...]:
+        found = self.numbers(record, name)
+        if any(number != int(number) for number in found):
+            raise self._bad(name, "a list of whole numbers", list(found))
+        return tuple(map(int, found))
+
     def knots(self, value: object, name: str) -> tuple[tuple[float, ...], ...]:
         rows = value if isinstance(value, list) else []
         found = tuple(self.numbers({name: row}, name) for row in rows)
@@ -280,4 +284,4 @@ class _Reader:
         return cast(Task | None, value)
 
     def _bad(self, name: str, expected: str, found: object) -> UsageError:
-        return UsageError(f"{self.where}: {name}: expected {expected}, found {found!r}"[:500])
+        return wrong(self.where, name, expected, found)

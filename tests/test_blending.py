@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
-from ensemble import api, blending, oof
+from ensemble import api, blending, metrics, oof
 from ensemble.blending import TuneOrder, predict_oof, tune_weights
 from ensemble.config import Recipe
+from ensemble.decision import Decision, order_of
 from ensemble.errors import UsageError
 from ensemble.picture import draw
 from ensemble.tables import column_of
 from ensemble.votes import votes_from
 from ensemble.voting import fuse
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 ROWS, FOLDS = 60, 3
 TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)
@@ -535,3 +536,69 @@ def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
 def test_brier_is_of_a_linear_pool() -> None:
     with pytest.raises(UsageError, match="least squares"):
         tune_weights(tuned_on({"ant": 2.0}, metric="brier", pool="log-linear"))
+
+
+def test_kappa_is_tuned_and_decided_by_the_numbers_of_the_classes() -> None:
+    """Ratings 0 to 10 whose columns stand in the order of their text: 0, 1, 10, 2, …"""
+    rng, rows, numbers = np.random.default_rng(4), 330, np.arange(11)
+    truth = rng.permutation(np.arange(rows) % 11)
+    seen = truth + rng.normal(0, [[1.0], [2.0]], (2, rows))
+    scores = np.exp(-abs(seen[..., None] - 0.8 * numbers - 1))
+    stack = scores / scores.sum(-1, keepdims=True)
+    ids = tuple(f"r{row}" for row in range(rows))
+    labels = {name: str(t) for name, t in zip(ids, truth, strict=True)}
+    orders = [numbers.tolist(), sorted(numbers.tolist(), key=str)]
+    parts = [
+        oof.Oof(ids, tuple(map(str, order)), dict(zip(("ant", "bee"), stack[..., order],
+                strict=True)), np.arange(rows) // 66)
+        for order in orders
+    ]  # fmt: skip
+    plain, textual = (api.tune_weights(part, labels, metric="qwk") for part in parts)
+    assert textual.families == pytest.approx(plain.families)
+    assert textual.evidence["nested"] == pytest.approx(plain.evidence["nested"])
+    assert textual.decision.cut_points == pytest.approx(plain.decision.cut_points)
+    assert len(textual.decision.cut_points) == 10
+    assert textual.decision.order == tuple(order_of(parts[1].classes))
+    labels_of = [
+        np.array(part.classes)[fuse(votes_from(part).ballots, "soft", w, "classification").labels]
+        for part, w in zip(parts, (plain, textual), strict=True)
+    ]
+    np.testing.assert_array_equal(*labels_of)
+
+
+def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
+    told: list[str] = []
+
+    class Listener(blending.Quiet):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="qwk"), Listener())
+    assert any("taken in their order: cat, dog, eel" in line for line in told)
+
+
+def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
+    holdout, truth = held_out(6.0)  # so sure of itself that some probabilities are below any floor
+    assert min(probs.min() for probs in holdout.families.values()) < 1e-9
+    tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
+    found = blending.calibrate(tuned, holdout, truth, ())
+    ballots = votes_from(holdout).ballots
+    for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
+        probs = fuse(ballots, "soft", weights, "classification").probs
+        assert found.evidence["holdout"][name] == metrics.log_loss(truth, probs)
+
+
+def test_a_family_whose_errors_are_all_alike_correlates_with_nothing() -> None:
+    tuned_on({"ant": 2.0})
+    table = oof.read(Path("ant.parquet"))
+    np.savez("flat.npz", ids=np.array(table.ids), probs=np.full((ROWS, 3), 1 / 3), classes=CLASSES)
+    files = ["--oof", "ant.parquet", "flat.npz", "--labels", "train.csv"]
+    assert ensemble("tune-weights", *files) == 0
+    found = json.loads(Path("weights.json").read_text(), parse_constant=pytest.fail)
+    assert found["evidence"]["error_correlations"] == [[pytest.approx(1), None], [None, None]]
+
+
+def test_a_metric_of_ones_own_that_is_no_number_is_refused_before_any_fit() -> None:
+    Path("odd.py").write_text("def never(y, probs):\n    return float('nan')\n")
+    with pytest.raises(UsageError, match="odd:never' gave nan; expected a finite number"):
+        tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="odd:never"))

@@ -79,3 +79,10 @@ def test_the_command_shows_the_moves(capsys: pytest.CaptureFixture[str]) -> None
     assert "cat" in said
     assert ensemble("diff", "a.csv", "b.csv", "--json") == 0
     assert json.loads(capsys.readouterr().out)["changed"] == ["1", "3"]
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "much"])
+def test_probabilities_that_are_no_finite_numbers_are_refused(cell: str) -> None:
+    Path("odd.csv").write_text(f"id,cat,dog\n1,{cell},0.1\n2,0.4,0.6\n")
+    with pytest.raises(UsageError, match=r"odd\.csv: probabilities are"):
+        compare(Path("p.csv"), Path("odd.csv"))

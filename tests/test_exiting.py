@@ -18,6 +18,7 @@ from onnx import numpy_helper
 
 from ensemble import api, inventory, lineup
 from ensemble.config import Recipe, saving_of
+from ensemble.decision import Decision
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.exitplan import calibrated_of
 from ensemble.exits.order import Evaluation
@@ -25,7 +26,7 @@ from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
 from ensemble.spec import Quarantined
 from ensemble.watch import WATCH
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 COUNT = 60
 

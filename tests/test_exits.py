@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ensemble import pools, voting
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.exits.course import Course, Ends, follow, run
 from ensemble.exits.ledgers import Families, Hard, Ledger, Soft, together
@@ -19,7 +20,7 @@ from ensemble.exits.replay import replay
 from ensemble.exits.rules import Argmax, Cuts, Rule, Thresholds, rule_of, slack, why_not
 from ensemble.spec import Voting
 from ensemble.voting import Ballot, fuse
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 seeds = st.integers(0, 2**32 - 1)
 LAW = settings(deadline=None, max_examples=40)
@@ -365,6 +366,7 @@ CUTS = Decision(cut_points=(0.6, 1.5, 2.2))
         ("soft", Weights({"a": 2, "b": 1}), True),
         ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=PRIOR), True),
         ("soft", Weights({"a": 2, "b": 1}, decision=CUTS), True),
+        ("soft", Weights({"a": 2, "b": 1}, decision=replace(CUTS, order=(2, 0, 3, 1))), True),
         ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=CUTS), False),
         ("soft", Weights({"a": 0.8, "b": 0.6}, pool="log-linear", decision=PRIOR), False),
         ("soft", Weights({"a": 0.8, "b": 0.6}, "log-linear", 0.7, PRIOR), False),

@@ -9,7 +9,14 @@ import pytest
 
 from ensemble import files
 from ensemble.errors import StoreError, UsageError
-from ensemble.files import check_writable, locked, publish, publish_bytes, remove_temporaries
+from ensemble.files import (
+    check_writable,
+    locked,
+    publish,
+    publish_bytes,
+    publish_json,
+    remove_temporaries,
+)
 
 STEPS = ("mkstemp", "write", "fsync", "replace", "fsync the folder")
 
@@ -162,3 +169,9 @@ def test_a_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
         holder.kill()
     with locked(path, 1, "works", patience=0):
         pass
+
+
+def test_json_that_is_published_is_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        publish_json(tmp_path / "a.json", {"score": float("nan")})
+    assert not list(tmp_path.iterdir())

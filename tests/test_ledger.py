@@ -11,12 +11,13 @@ from conftest import ensemble
 
 from ensemble import api, ledger
 from ensemble.config import Recipe
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.files import sha256_file
 from ensemble.ledger import Published, note, record_public
 from ensemble.runs import claim
 from ensemble.spec import Voting
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 SEEN = {"nested": 0.93, "apparent": 0.95, "uniform": 0.92, "verdict": "gain"}
 

@@ -73,8 +73,10 @@ def test_probabilities_are_scored_by_all_metrics_by_class_name() -> None:
 def test_the_interval_holds_the_score_and_is_about_two_errors_wide() -> None:
     line = score_submission(Path("said.csv"), Path("labels.csv")).lines[0]
     error = np.sqrt(line.score * (1 - line.score) / ROWS)
-    assert line.low < line.score < line.high
-    assert line.high - line.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    assert line.interval is not None
+    low, high = line.interval
+    assert low < line.score < high
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
 def test_kappa_needs_classes_that_are_numbers() -> None:
@@ -125,7 +127,10 @@ def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
 def test_a_picture_is_drawn_of_few_and_of_many_classes(classes: int) -> None:
     counts = np.random.default_rng(0).integers(0, 3, (classes, classes)).astype(np.float64)
     names = tuple(f"{n} costs $1_{n}$" for n in range(classes))
-    draw_scores(Scorecard(9, 0, names, (Line("accuracy", 0.9, 0.8, 1.0),), counts), Path("x.png"))
+    draw_scores(
+        Scorecard(9, 0, names, (Line("accuracy", 0.9, (0.8, 1.0)), Line("auc", 0.9, None)), counts),
+        Path("x.png"),
+    )
     assert Path("x.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -175,3 +180,69 @@ def test_columns_that_differ_from_the_labels_are_refused(tmp_path: Path) -> None
     given = tables(tmp_path, "id,rain,snow\na,1,0\nb,0,1\nc,1,0\n", RAIN)
     with pytest.raises(UsageError, match="fog"):
         score_values(*given, "multilabel")
+
+
+def test_many_small_classes_have_scores_but_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"r{n}", f"c{n // 2}") for n in range(60)]
+    text = "\n".join(["id,label", *(",".join(row) for row in rows)])
+    Path("few.csv").write_text(text)
+    assert ensemble("score", "few.csv", "few.csv", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["f1_macro"] == {"score": 1.0, "ci95": None}
+    assert scores["accuracy"]["ci95"] == [1.0, 1.0]
+    assert ensemble("score", "few.csv", "few.csv", "--png", "few.png") == 0
+    assert "too few rows of a class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_kappa_goes_by_the_numbers_of_the_classes_not_by_their_text(
+    tmp_path: Path, *, columns: bool
+) -> None:
+    truth = np.arange(110) % 11
+    said = np.clip(truth + RNG.integers(-2, 3, 110), 0, 10)
+    names = sorted(map(str, range(11)))  # 0, 1, 10, 2, …
+    rows = [f"r{n},{t}" for n, t in enumerate(truth)]
+    given = ["id,label", *(f"r{n},{c}" for n, c in enumerate(said))]
+    if columns:
+        hot = [",".join(str(int(name == str(c))) for name in names) for c in said]
+        given = [",".join(["id", *names]), *(f"r{n},{row}" for n, row in enumerate(hot))]
+    card = score_submission(*tables(tmp_path, "\n".join(given), "\n".join(["id,label", *rows])))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(truth, said, weights="quadratic"))
+    assert card.classes == tuple(map(str, range(11)))
+    np.testing.assert_array_equal(card.counts, sk.confusion_matrix(truth, said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [str(c) for c in SAID],  # the classes' indices
+        [repr(p) for p in PROBS[:, 1].tolist()],  # a probability
+        [CLASSES[0], *(f"{CLASSES[0]} {n % 6}" for n in range(1, ROWS))],  # six odd ones
+    ],
+)
+def test_a_column_of_what_are_no_labels_is_refused(said: list[str]) -> None:
+    lines = [f"r{n},{text}" for n, text in enumerate(said)]
+    Path("odd.csv").write_text("\n".join(["id,label", *lines]))
+    with pytest.raises(UsageError, match=r"none of labels\.csv.*--labels-as name.*--task"):
+        score_submission(Path("odd.csv"), Path("labels.csv"))
+
+
+def test_a_class_that_no_row_of_the_truth_shows_is_a_wrong_label() -> None:
+    lines = [f"r{n},{'gnu' if n == 0 else CLASSES[t]}" for n, t in enumerate(TRUTH)]
+    Path("gnu.csv").write_text("\n".join(["id,label", *lines]))
+    card = score_submission(Path("gnu.csv"), Path("labels.csv"))
+    assert card.lines[0].score == pytest.approx(1 - 1 / ROWS)
+
+
+def test_no_interval_leaves_the_scale_of_its_metric(tmp_path: Path) -> None:
+    """Nearly all right, in many small classes: the bias of the draws would carry F1 over 1."""
+    truth = [f"c{n // 5}" for n in range(300)]
+    said = ["c1", *truth[1:]]
+    texts = [
+        "\n".join(["id,label", *(f"r{n},{c}" for n, c in enumerate(t))]) for t in (said, truth)
+    ]
+    card = score_submission(*tables(tmp_path, *texts))
+    for line in card.lines:
+        assert line.interval is not None
+        assert 0 <= line.interval[0] <= line.score <= line.interval[1] <= 1

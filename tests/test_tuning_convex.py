@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blends import golden, many
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from ensemble import metrics, pools
 from ensemble.arrays import Indices
@@ -142,3 +142,50 @@ def test_the_order_of_the_families_does_not_matter(fixture: Fixture, method: str
         return least_squares_pool(families, np.eye(stack.shape[2])[y]).weights
 
     np.testing.assert_allclose(fit(stack[order]), fit(stack)[order], atol=2e-4)
+
+
+def clipped(rows: int = 400, classes: int = 4) -> Fixture:
+    """Three families that give many classes next to nothing, or nothing; some of them wrongly."""
+    rng = np.random.default_rng(6)
+    y = rng.integers(0, classes, rows)
+    scores = rng.normal(0, 12, (3, rows, classes)) + 22 * np.eye(classes)[y]
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    shares[shares < 1e-12] = 0
+    return shares / shares.sum(-1, keepdims=True), y
+
+
+def test_the_temperature_is_the_best_of_those_that_are_applied() -> None:
+    stack, y = clipped()
+    best = minimize_scalar(
+        lambda t: metrics.log_loss(y, pools.tempered(stack[0], t)), bounds=(0.05, 20),
+        method="bounded", options={"xatol": 1e-9},
+    )  # fmt: skip
+    assert temperature_of(stack[0], y) == pytest.approx(best.x, rel=1e-4)
+
+
+def test_the_tempered_pool_is_the_best_of_those_that_are_applied() -> None:
+    stack, y = clipped()
+
+    def loss(point: NDArray[np.float64]) -> float:
+        return metrics.log_loss(y, pools.tempered(pools.linear(stack, point[:-1]), point[-1]))
+
+    found = tempered_pool(stack, y, 0.0)
+    reached = loss(np.append(found.weights, found.temperature))
+    starts = [np.append(w, t) for w in (np.ones(3), *(np.eye(3) + 0.1)) for t in (1.0, 3.0)]
+    searched = [minimize(loss, s, method="Nelder-Mead", bounds=[(1e-6, 20)] * 4) for s in starts]
+    assert reached <= min(each.fun for each in searched) + 1e-3
+
+
+def test_a_temperature_of_one_leaves_probabilities_as_they_are() -> None:
+    stack, _ = clipped()
+    np.testing.assert_array_equal(pools.tempered(stack[0], 1.0), stack[0])
+
+
+def test_a_step_to_no_weights_at_all_is_taken_back() -> None:
+    stack, y = many(5, 200, 4, seed=77)
+    stack = stack**3 / (stack**3).sum(-1, keepdims=True)
+    found = tempered_pool(stack, y, 0.002)  # its search tries all zeros
+    probs = pools.tempered(pools.linear(stack, found.weights), found.temperature)
+    plain = pools.linear(stack, np.ones(5))
+    best = pools.tempered(plain, temperature_of(plain, y))
+    assert metrics.log_loss(y, probs) <= metrics.log_loss(y, best) + 1e-3

@@ -1,5 +1,7 @@
 """The verdict is honest: real gains are found, and noise gives none."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from blends import binary, golden, many, noise
@@ -24,7 +26,9 @@ def test_the_golden_blend_is_a_gain() -> None:
     gain = found.evidence.gain
     assert gain is not None
     assert found.evidence.verdict == "gain"
-    assert gain.low > 0
+    assert gain.interval is not None
+    assert gain.interval[0] > 0
+    assert gain.p is not None
     assert gain.p < 0.01
     assert found.blend is found.fitted
 
@@ -84,7 +88,46 @@ def test_rows_of_a_group_are_drawn_together() -> None:
     metric = metric_of("log_loss", "classification")
     apart = evidence.paired(first, second, y[twice], metric)
     together = evidence.paired(first, second, y[twice], metric, twice)
+    assert together.error is not None
+    assert apart.error is not None
     assert together.error > 2 * apart.error
+
+
+def repeated(times: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Two predictions of 40 rows of class 1, each row standing there `times` times.
+
+    Of the rows that only one of the two has right, the first has 9, and the second 4.
+    """
+    right, wrong = [0.0, 1.0], [1.0, 0.0]
+    first = np.array([right] * 9 + [wrong] * 4 + [right] * 27)
+    second = np.array([wrong] * 9 + [right] * 4 + [right] * 27)
+    return first.repeat(times, 0), second.repeat(times, 0), np.ones(40 * times, np.int64)
+
+
+def test_copies_of_rows_in_a_group_make_no_accuracy_more_significant() -> None:
+    metric = metric_of("accuracy", "classification")
+    once, many_times = (
+        evidence.paired(*repeated(times), metric, np.arange(40).repeat(times)) for times in (1, 30)
+    )
+    assert many_times.p == once.p
+    assert many_times.interval == pytest.approx(once.interval)
+    assert once.p == pytest.approx(binomtest(9, 13).pvalue, abs=0.15)
+    assert evidence.paired(*repeated(30), metric).p == pytest.approx(0, abs=1e-6)
+
+
+def test_polish_must_prove_itself_over_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    paired = evidence.paired
+
+    def watched(*args: Any) -> evidence.Spread:
+        asked.append(None if args[4] is None else len(args[4]) == len(args[2]))
+        return paired(*args)
+
+    monkeypatch.setattr(evidence, "paired", watched)
+    stack, y = many(2, 90, 2)
+    metric = metric_of("accuracy", "classification")
+    tune(stack, y, metric, folds=np.arange(90) % 3, groups=np.arange(90) % 30)
+    assert asked == [True] * 5  # three folds, the choice, and the gain
 
 
 def test_a_decision_rule_sees_the_prior_of_the_classes() -> None:
@@ -129,3 +172,14 @@ def test_mcnemars_p_value_is_that_of_the_binomial_test(wins: int, losses: int) -
     expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
     found = evidence.mcnemar(first, second, np.ones(len(first), np.int64))
     assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_rare_class_leaves_a_gain_without_an_interval_and_no_better_than_weak() -> None:
+    stack, y = many(3, 600, 3)
+    y = np.where((y == 2) & (np.cumsum(y == 2) > 4), 0, y)  # four rows of the last class
+    found = tune(stack, y, metric_of("f1_macro", "classification"), folds=folds_of(600, 2))
+    gain = found.evidence.gain
+    assert gain is not None
+    assert (gain.interval, gain.p) == (None, None)
+    assert gain.error is not None
+    assert found.evidence.verdict == ("weak" if gain.value > gain.error else "no evidence")

@@ -12,10 +12,11 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.preprocessing import LabelEncoder
 
 from ensemble import pools
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.spec import Task, Voting
 from ensemble.voting import Ballot, family_means, fuse
-from ensemble.weights import Decision, Weights
+from ensemble.weights import Weights
 
 VOTINGS: tuple[Voting, ...] = ("soft", "hard", "geometric")
 
@@ -261,3 +262,15 @@ def test_a_temperature_goes_with_a_log_linear_pool_too() -> None:
     scaled = Weights({"m0": 0.4 / 0.8, "m1": 0.9 / 0.8}, "log-linear")
     expected = fuse(voters, "soft", scaled, "classification")
     np.testing.assert_allclose(found.probs, expected.probs, atol=1e-6)
+
+
+def test_cuts_go_by_the_order_of_the_classes_wherever_they_stand() -> None:
+    voters, order = ballots(4, classes=5), (3, 0, 4, 1, 2)
+    rule = Decision(cut_points=(0.9, 1.8, 2.1, 2.6))
+    ascending = [replace(b, probs=b.probs[:, order]) for b in voters]
+    families = dict.fromkeys(("m0", "m1", "m2", "m3"), 1.0)
+    plain = fuse(ascending, "soft", Weights(families, decision=rule), "classification")
+    placed = Weights(families, decision=replace(rule, order=order))
+    found = fuse(voters, "soft", placed, "classification")
+    assert len(set(found.labels.tolist())) > 3
+    np.testing.assert_array_equal(found.labels, np.array(order)[plain.labels])

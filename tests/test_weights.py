@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.decision import Decision
 from ensemble.errors import UsageError
-from ensemble.weights import Decision, Weights, check_fits, from_text, read, to_json
+from ensemble.weights import Weights, check_fits, from_text, read, to_json
 
 TUNED = Weights(
     {"ant": 0.41, "bee": 0.59},
@@ -53,6 +54,16 @@ def test_a_file_of_weights_alone_is_enough(tmp_path: Path) -> None:
         ({"decision": {"prior": "a"}}, "prior: expected a list"),
         ({"classes": [1]}, "classes: expected a list of texts"),
         ({"families": {"ant": 3}}, "families.ant"),
+        ({"decision": {"prior_tau": 1, "prior": [0.5]}}, r"w.json: decision.prior: .*2 classes"),
+        ({"decision": {"prior_tau": 1}}, "decision.prior: expected a share a class"),
+        ({"decision": {"prior_tau": 1, "prior": [0, 1]}}, "decision.prior: expected shares above"),
+        ({"decision": {"cut_points": [1, 2]}}, "decision.cut_points: expected 1 of them"),
+        ({"classes": [], "decision": {"cut_points": [2, 1]}}, "cut_points: expected cuts that asc"),
+        ({"decision": {"thresholds": [0.5] * 3}}, "decision.thresholds: expected 2 of them"),
+        ({"decision": {"order": [1, 1]}}, "decision.order: expected each class's index once"),
+        ({"decision": {"order": [0.5, 1]}}, "order: expected a list of whole numbers"),
+        ({"ranks": {"ant": [[0, 1]]}}, "ranks.ant: expected 2 of them for 2 classes, found 1"),
+        ({"ranks": {"ant": [[0, 1]] * 2, "bee": [[0, 1, 2]] * 2}}, "quantiles for each family"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -176,7 +176,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     publish_json(out, to_json(weights))
     _draw(weights, picture)
     if as_json:
-        click.echo(json.dumps(to_json(weights)))
+        click.echo(json.dumps(to_json(weights), allow_nan=False))
     else:
         say_weights(weights, out)
 

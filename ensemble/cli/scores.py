@@ -71,7 +71,7 @@ def score_command(
         draw_scores(card, png)
         click.echo(str(png), err=True)
     if as_json:
-        click.echo(json.dumps(_record(card)))
+        click.echo(json.dumps(_record(card), allow_nan=False))
     else:
         say_scores(card)
 
@@ -88,9 +88,7 @@ def _record_public(run: Path, public: float) -> None:
 
 
 def _record(card: "Scorecard") -> dict[str, object]:
-    scores = {
-        line.metric: {"score": line.score, "ci95": [line.low, line.high]} for line in card.lines
-    }
+    scores = {line.metric: {"score": line.score, "ci95": line.interval} for line in card.lines}
     return {
         "rows": card.rows,
         "rescaled": card.rescaled,
@@ -114,4 +112,4 @@ def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
         return
     moves = [{"from": a, "to": b, "rows": n} for (a, b), n in found.moves.items()]
     record = {"rows": found.rows, "changed": found.changed, "moves": moves}
-    click.echo(json.dumps({**record, "largest": found.largest}))
+    click.echo(json.dumps({**record, "largest": found.largest}, allow_nan=False))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 import click
 
 from ensemble.errors import few
+from ensemble.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 FRESH_LINE: Final = "\r\x1b[K"
 """What wipes the line of a terminal that a bar may stand in."""
 
-_NOTHING: Final = "no evidence"
-_CONFIDENCE: Final = ("log_loss", "brier")
 _WIDEST: Final = 12
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
@@ -162,12 +161,8 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console.print(families)
     console.print(scores)
     if seen["gain"] is not None:
-        low, high = seen["gain_ci95"]
-        console.print(
-            f"nested gain over uniform {seen['gain']:+.5f}, 95 % interval {low:+.5f} to "
-            f"{high:+.5f}, p {seen['p']:.3f}",
-        )
-    plain = seen["nested"] is not None and seen["verdict"] == _NOTHING
+        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_ends_of(seen)}")
+    plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
     if held := seen.get("holdout"):
@@ -175,7 +170,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
             f"temperature {weights.temperature:.3f} by {held['n']} hold-out rows: their log-loss "
             f"goes from {held['log_loss_before']:.5f} to {held['log_loss']:.5f}"
         )
-    elif weights.metric in _CONFIDENCE and weights.pool != "rank":
+    elif weights.metric in CONFIDENCE and weights.pool != "rank":
         console.print(
             "confidence is that of single folds; the mean of folds may want another temperature, "
             "which --holdout fits"
@@ -189,6 +184,14 @@ def say_weights(weights: "Weights", path: Path) -> None:
             f"{max(rule.thresholds):.3f} on, a threshold each"
         )
     click.echo(str(path), err=True)
+
+
+def _ends_of(seen: "Mapping[str, Any]") -> str:
+    """Say the interval of a nested gain and its p, or that there is none."""
+    if seen["gain_ci95"] is None:
+        return "without an interval: too few rows (or groups) of a class"
+    low, high = seen["gain_ci95"]
+    return f"95 % interval {low:+.5f} to {high:+.5f}, p {seen['p']:.3f}"
 
 
 def say_folds(report: "FoldReport", *, as_json: bool) -> None:
@@ -216,11 +219,14 @@ def say_scores(card: "Scorecard") -> None:
 
     scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
     for line in card.lines:
-        scores.add_row(line.metric, f"{line.score:.5f}", f"{line.low:.5f} to {line.high:.5f}")
+        ends = "{:.5f} to {:.5f}".format(*line.interval) if line.interval else "none"
+        scores.add_row(line.metric, f"{line.score:.5f}", ends)
     console = _console()
     if card.rescaled:
         click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
     console.print(scores)
+    if not all(line.interval for line in card.lines):
+        console.print("no interval: too few rows of a class")
     if not card.counts.size:
         return
     if len(card.classes) > _WIDEST:

@@ -98,6 +98,4 @@ def _pool_of(voting: Voting, weights: Weights, task: Task) -> Callable[[Stack, V
     if voting == "geometric":
         return pools.geometric_or_linear
     pool = pools.log_linear if weights.pool == "log-linear" else pools.linear
-    if weights.temperature == 1:
-        return pool
     return lambda stack, vector: pools.tempered(pool(stack, vector), weights.temperature)

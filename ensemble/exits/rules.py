@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.pools import LOG_FLOOR, cut, expected_level
+from ensemble.decision import Decision
+from ensemble.pools import LOG_FLOOR, by_cuts, cut, expected_level
 from ensemble.spec import Task, Voting
-from ensemble.weights import Decision, Pool
+from ensemble.weights import Pool
 
 SLACK: Final = 1e-5
 """The least lead that counts, as a share of all weight: more than float32 scores are off by."""
@@ -69,22 +70,23 @@ class Argmax:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cuts:
-    """Ordered classes: `cuts` (C - 1,) of the mean class index."""
+    """Ordered classes: `cuts` (C - 1,) of the mean place in `order`, as `pools.by_cuts` has it."""
 
     cuts: Vector
+    order: Sequence[int] = ()
 
     def labels(self, mean: Pooled) -> Indices:
         """Return the labels, int64 (n, 1)."""
-        return cut(expected_level(mean), self.cuts)[:, None]
+        return by_cuts(mean, self.cuts, self.order)[:, None]
 
     def margins(self, mean: Pooled) -> Vector:
         """Return the distance to the nearest cut, as a share of the range of the levels, (n,)."""
-        away = abs(expected_level(mean)[:, None] - self.cuts).min(1)
+        away = abs(expected_level(mean, self.order)[:, None] - self.cuts).min(1)
         return np.asarray(away / len(self.cuts), np.float64)
 
     def certain(self, sums: Pooled, rest: float, eta: float) -> Flags:
         """Tell where the least and the largest level that can still come fall between two cuts."""
-        level, top = expected_level(sums), len(self.cuts)
+        level, top = expected_level(sums, self.order), len(self.cuts)
         low = cut(level - eta * top, self.cuts)
         return np.asarray(low == cut(level + (rest + eta) * top, self.cuts))
 
@@ -116,7 +118,7 @@ def rule_of(decision: Decision, temperature: float, classes: int) -> Argmax | Cu
     temperature are no rule on sums: `why_not` refuses them.
     """
     if decision.cut_points:
-        return Cuts(np.array(decision.cut_points))
+        return Cuts(np.array(decision.cut_points), decision.order)
     theta = np.ones(classes)
     if decision.prior_tau:
         theta = np.array(decision.prior) ** (-decision.prior_tau * temperature)

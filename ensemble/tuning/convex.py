@@ -10,11 +10,12 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize, nnls
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.pools import Stack, clipped_logs
+from ensemble.pools import LOG_FLOOR, Stack, clipped_logs
 
 Loss: TypeAlias = Callable[[Vector], float]
 
 _TINY: Final = 1e-15
+_LEAST_SUM: Final = 1e-3
 _ROUNDS: Final = 100
 _HALVINGS: Final = 40
 _JITTER: Final = 1e-12
@@ -98,7 +99,8 @@ def log_linear_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
 def tempered_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
     """Minimise the log-loss of softmax(log(Σ w p) / T) + ridge |w - 1/M|² over w >= 0 and T.
 
-    L-BFGS-B from uniform weights. T leaves the argmax as it is.
+    L-BFGS-B from uniform weights. T leaves the argmax as it is. Logarithms are clipped as
+    `pools.tempered`, which applies T, clips them; what is clipped does not pull at a weight.
     """
     members = len(stack)
     rows = np.arange(len(y))
@@ -106,13 +108,15 @@ def tempered_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
 
     def loss(point: Vector) -> tuple[float, Vector]:
         weights, sharpness = point[:-1], point[-1]
-        pooled = np.maximum(np.tensordot(weights, stack, 1), _TINY)
-        logs = np.log(pooled)
+        whole = max(float(weights.sum()), _LEAST_SUM)
+        logs = clipped_logs(np.tensordot(weights / whole, stack, 1))
         scores = sharpness * logs
         total = _log_sum(scores)
         error = np.exp(scores - total[:, None])
         error[rows, y] -= 1
-        pull = np.einsum("mnc,nc->m", stack, sharpness * error / pooled) / len(y)
+        free = np.where(logs > LOG_FLOOR, error, 0)
+        pull = np.einsum("mnc,nc->m", stack, free / np.exp(logs)) - free.sum()
+        pull *= sharpness / (whole * len(y))
         away = weights - uniform
         value = float(np.mean(total - scores[rows, y])) + ridge * float(away @ away)
         return value, np.append(pull + 2 * ridge * away, np.sum(error * logs) / len(y))
@@ -135,7 +139,7 @@ def least_squares_pool(stack: Stack, target: Pooled, ridge: float = 0.0) -> Fit:
 
 
 def temperature_of(pooled: Pooled, y: Indices) -> float:
-    """Return the T that minimises the log-loss of softmax(log p / T)."""
+    """Return the T that minimises the log-loss of `pools.tempered`."""
     return tempered_pool(pooled[None], y, 0.0).temperature
 
 

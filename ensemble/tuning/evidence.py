@@ -7,42 +7,21 @@ that chase a metric; it is reported beside, and labelled so.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from scipy.special import bdtr
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.errors import UsageError
 from ensemble.metrics import Metric, Truth
 from ensemble.pools import Stack
+from ensemble.resample import Spread, spread
 from ensemble.spec import Task
 from ensemble.tuning.fit import Blend, can_polish, fit, uniform
-from ensemble.weights import Polish, Pool
+from ensemble.weights import NO_EVIDENCE, Polish, Pool
 
 Tick = Callable[[int], None]
 Verdict = Literal["gain", "weak", "no evidence"]
-
-_SEED: Final = 20
-_DRAWS: Final = 1000
-_LEAST_DRAWS: Final = 200
-_WORK: Final = 20_000_000
-_LEVELS: Final = (2.5, 97.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """A difference of two scores, positive where the first is better, by a paired bootstrap.
-
-    `p` is two-sided: how often resampled rows turn the sign; for the accuracy, McNemar's exact
-    test of the rows that only one of the two has right.
-    """
-
-    value: float
-    low: float
-    high: float
-    error: float
-    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +39,7 @@ class Evidence:
     apparent: float
     apparent_gain: float
     nested: float | None
-    gain: Gain | None
+    gain: Spread | None
     verdict: Verdict
 
 
@@ -114,8 +93,8 @@ def tune(
         fitted = _fit(stack, y, metric, plans[0])
         return Tuned(fitted, fitted, _apparent(stack, y, metric, fitted))
     crossed = [_crossed(stack, y, metric, plan=plan, folds=folds, tick=tick) for plan in plans]
-    nested = _selected(crossed, plans, y, metric, folds)
-    fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric)])
+    nested = _selected(crossed, plans, y, metric, folds=folds, groups=groups)
+    fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric, groups)])
     plain = uniform(len(stack), metric.task).probs(stack)
     gain = paired(nested, plain, y, metric, groups)
     evidence = replace(
@@ -125,8 +104,7 @@ def tune(
         gain=gain,
         verdict=_verdict(gain),
     )
-    kept = gain.value > gain.error
-    return Tuned(fitted if kept else uniform(len(stack), metric.task), fitted, evidence)
+    return Tuned(fitted if _holds(gain) else uniform(len(stack), metric.task), fitted, evidence)
 
 
 def fits_of(metric: Metric, folds: Indices | None, pool: Pool | None, polish: Polish) -> int:
@@ -136,20 +114,17 @@ def fits_of(metric: Metric, folds: Indices | None, pool: Pool | None, polish: Po
 
 def paired(
     first: Pooled, second: Pooled, y: Truth, metric: Metric, groups: Indices | None = None
-) -> Gain:
-    """Compare two predictions (N, C) of the same rows by a paired bootstrap.
+) -> Spread:
+    """Compare two predictions (N, C) of the same rows: what the first gains over the second.
 
-    Rows are drawn with replacement, or whole groups where there are any, from a generator that
-    always starts alike.
+    By a paired bootstrap of the rows, or of whole groups where there are any. For the accuracy of
+    rows without groups, p is that of McNemar's exact test of those that only one has right: it
+    takes rows as independent, which those of a group are not.
     """
-    value = metric.gain(metric.score(y, first), metric.score(y, second))
-    if metric.each is None:
-        drawn = _drawn_scores(first, second, y, metric, groups)
-    else:
-        drawn = _drawn_means(metric.each(y, first) - metric.each(y, second), metric, groups)
-    low, high = np.percentile(drawn, _LEVELS)
-    p = mcnemar(first, second, y) if metric.name == "accuracy" else _turned(drawn)
-    return Gain(value, float(low), float(high), float(np.std(drawn)), p)
+    gain = spread(metric, y, [first, second], groups)
+    if metric.name != "accuracy" or groups is not None:
+        return gain
+    return replace(gain, p=mcnemar(first, second, y))
 
 
 def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
@@ -167,14 +142,19 @@ def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vecto
 def error_correlations(stack: Stack, y: Truth, task: Task = "classification") -> Pooled:
     """Return the correlation (M, M) of the families' errors.
 
-    They are 1 - p of the true class; |y - p| of each label; or the residual of each value.
+    They are 1 - p of the true class; |y - p| of each label; or the residual of each value. NaN for
+    a family whose errors are all alike, which correlate with nothing.
     """
     if task == "classification":
         errors = 1 - stack[:, np.arange(len(y)), y.astype(np.int64)]
     else:
         errors = (stack - y).reshape(len(stack), -1)
         errors = np.abs(errors) if task == "multilabel" else errors
-    return np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
+    alike = (errors == errors[:, :1]).all(1)  # rounding may give them a spread
+    found[alike], found[:, alike] = np.nan, np.nan
+    return found
 
 
 def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Plan]:
@@ -213,26 +193,39 @@ def _crossed(
 
 
 def _selected(
-    crossed: Sequence[Pooled], plans: Sequence[Plan], y: Truth, metric: Metric, folds: Indices
+    crossed: Sequence[Pooled],
+    plans: Sequence[Plan],
+    y: Truth,
+    metric: Metric,
+    *,
+    folds: Indices,
+    groups: Indices | None,
 ) -> Pooled:
     """Choose a plan for each fold by the other folds' rows, so that the choice is nested too."""
     out = np.empty_like(crossed[0])
     for fold in np.unique(folds):
         held = folds == fold
         others = [each[~held] for each in crossed]
-        out[held] = crossed[_best(others, plans, y[~held], metric)][held]
+        beside = None if groups is None else groups[~held]
+        out[held] = crossed[_best(others, plans, y[~held], metric, beside)][held]
     return out
 
 
-def _best(crossed: Sequence[Pooled], plans: Sequence[Plan], y: Truth, metric: Metric) -> int:
+def _best(
+    crossed: Sequence[Pooled],
+    plans: Sequence[Plan],
+    y: Truth,
+    metric: Metric,
+    groups: Indices | None,
+) -> int:
     """Return the plan with the best score; polish only where it gains a standard error."""
     scores = [metric.score(y, each) for each in crossed]
     plain = [n for n, plan in enumerate(plans) if not plan.polish] or list(range(len(plans)))
     best = max(plain, key=lambda n: metric.gain(scores[n], scores[plain[0]]))
     for number, plan in enumerate(plans):
         if plan.polish and number not in plain:
-            gain = paired(crossed[number], crossed[best], y, metric)
-            best = number if gain.value > gain.error else best
+            gain = paired(crossed[number], crossed[best], y, metric, groups)
+            best = number if _holds(gain) else best
     return best
 
 
@@ -249,57 +242,19 @@ def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend) -> Evidence
         apparent_gain=metric.gain(apparent, plain),
         nested=None,
         gain=None,
-        verdict="no evidence",
+        verdict=NO_EVIDENCE,
     )
 
 
-def _verdict(gain: Gain) -> Verdict:
-    if gain.value <= gain.error:
-        return "no evidence"
-    return "gain" if gain.low > 0 else "weak"
+def _verdict(gain: Spread) -> Verdict:
+    if not _holds(gain):
+        return NO_EVIDENCE
+    return "gain" if gain.interval and gain.interval[0] > 0 else "weak"
 
 
-def _drawn_means(differences: Vector, metric: Metric, groups: Indices | None) -> Vector:
-    """Return bootstrapped gains of a metric that is a mean over rows: only sums are drawn."""
-    rows = np.arange(len(differences))
-    unit = rows if groups is None else np.unique(groups, return_inverse=True)[1]
-    sums, sizes = np.bincount(unit, differences), np.bincount(unit)
-    rng = np.random.default_rng(_SEED)
-    drawn = (rng.integers(len(sums), size=len(sums)) for _ in range(_DRAWS))
-    return np.array([metric.gain(sums[u].sum() / sizes[u].sum(), 0) for u in drawn])
-
-
-def _drawn_scores(
-    first: Pooled, second: Pooled, y: Truth, metric: Metric, groups: Indices | None
-) -> Vector:
-    """Return bootstrapped gains of any metric: it is computed anew on the rows drawn.
-
-    Draws on which the metric is not defined, for they lack a rare label, are left out.
-    """
-    rng = np.random.default_rng(_SEED)
-    units = _units(len(y), groups)
-    gains = []
-    for _ in range(max(_LEAST_DRAWS, min(_DRAWS, _WORK // first.size))):
-        drawn = rng.integers(len(units), size=len(units))
-        rows = drawn if groups is None else np.concatenate([units[u] for u in drawn])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scores = metric.score(y[rows], first[rows]), metric.score(y[rows], second[rows])
-        gains.append(metric.gain(*scores))
-    found = np.array(gains)
-    if not np.isfinite(found).any():
-        raise UsageError(
-            f"{metric.name} has no interval: no resampling of the rows has every label. Give more "
-            f"rows of the rare ones"
-        )
-    return np.asarray(found[np.isfinite(found)], np.float64)
-
-
-def _units(rows: int, groups: Indices | None) -> list[Indices]:
-    if groups is None:
-        return [np.empty(0, np.int64)] * rows
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order])) + 1
-    return np.split(order, starts)
+def _holds(gain: Spread) -> bool:
+    """Tell whether a gain is above one standard error; one without an error is not."""
+    return gain.error is not None and gain.value > gain.error
 
 
 def mcnemar(first: Pooled, second: Pooled, y: Truth) -> float:
@@ -315,8 +270,3 @@ def mcnemar(first: Pooled, second: Pooled, y: Truth) -> float:
     one, two = first.argmax(1) == y, second.argmax(1) == y
     wins, losses = int((one & ~two).sum()), int((two & ~one).sum())
     return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
-
-
-def _turned(gains: Vector) -> float:
-    share = float(min((gains <= 0).mean(), (gains >= 0).mean()))
-    return min(1.0, 2 * max(share, 1 / len(gains)))

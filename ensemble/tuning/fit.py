@@ -16,7 +16,7 @@ from ensemble.metrics import METRICS, Metric, Truth
 from ensemble.pools import (
     Knots,
     Stack,
-    cut,
+    by_cuts,
     expected_level,
     linear,
     log_linear,
@@ -78,15 +78,14 @@ class Blend:
         if self.pool == "log-linear":
             pool = log_linear_labels if self.task == "multilabel" else log_linear
             pooled = pool(stack, self.weights)
-        return pooled if self.temperature == 1 else tempered(pooled, self.temperature)
+        return tempered(pooled, self.temperature)
 
     def decided(self, probs: Pooled) -> Pooled:
         """Return what a metric is to see, (N, C), having applied the decision rule."""
         if self.thresholds is not None:
             return (probs >= self.thresholds).astype(np.float64)
         if self.cut_points is not None:
-            labels = cut(expected_level(probs), self.cut_points)
-            return np.eye(probs.shape[1])[labels]
+            return np.eye(probs.shape[1])[by_cuts(probs, self.cut_points)]
         if self.prior is None or not self.prior_tau:
             return probs
         return with_prior(probs, self.prior, self.prior_tau)
