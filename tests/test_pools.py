@@ -16,7 +16,9 @@ def test_ranks_are_those_of_the_reference_to_a_quantile_and_a_row(seed: int) -> 
     found = pools.ranked(fresh, pools.quantiles(reference))
     for family, c in np.ndindex(2, 3):
         exact = percentileofscore(reference[family, :, c], fresh[family, :, c], "mean") / 100
-        np.testing.assert_allclose(found[family, :, c], exact, atol=1 / (pools.QUANTILES - 1) + 1 / 800)
+        np.testing.assert_allclose(
+            found[family, :, c], exact, atol=1 / (pools.QUANTILES - 1) + 1 / 800
+        )
 
 
 def test_what_lies_in_one_place_has_the_mean_of_its_ranks() -> None:
