@@ -13,14 +13,14 @@ from ensemble.card import Head
 from ensemble.cast import host_views
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
-from ensemble.errors import MemberError
+from ensemble.errors import MemberError, few
 from ensemble.files import check_writable
 from ensemble.fingerprints import fingerprint_of, image_set_of, shard_size_of
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Tally, predict
-from ensemble.session import CPU, available_threads, why_no_cuda
+from ensemble.session import CPU, available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.views import IDENTITY
 from ensemble.votes import Entry, hashes_of
@@ -74,13 +74,22 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     )
     with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
         players = list(pool.map(start, members))
-    provider = players[0].scorer.provider
-    if recipe.device == "auto" and provider == CPU:
-        reason = why_no_cuda() or "CUDA does not start; see `ensemble doctor`"
-        progress.warn(f"running on the CPU: {reason}")
-    if recipe.precision == "fp16" and provider == CPU:
-        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
+    _warn_of_cpu(recipe, [p for p in players if p.scorer.provider == CPU], len(players), progress)
     return players
+
+
+def _warn_of_cpu(
+    recipe: Recipe, there: Sequence[lineup.Player], members: int, progress: Progress
+) -> None:
+    """Say what runs on the CPU that might not, and why."""
+    if not there:
+        return
+    if recipe.device == "auto":
+        names = few([player.member.card.name for player in there])
+        who = "" if len(there) == members else f"{names}: "
+        progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
+    if recipe.precision == "fp16":
+        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
 
 
 def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:

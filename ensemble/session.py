@@ -146,7 +146,7 @@ class OnnxScorer:
                 apart by the names of nodes, not by weights; None for nowhere.
 
         Raises:
-            MemberError: ONNX Runtime refuses the graph.
+            MemberError: ONNX Runtime refuses the graph; for "auto", on the CPU too.
             ProviderError: the device that was asked for does not start.
             StoreError: the disk refused the folder of the engines.
         """
@@ -154,10 +154,13 @@ class OnnxScorer:
         threads = threads or available_threads()
         check_device(device)
         providers = _providers(device, precision, cache)
-        within = threads if providers != [CPU] else 1
-        self._session = _start(model, device, providers, within, folder)
-        if within > 1 and self._session.get_providers()[0] == CPU:  # CUDA did not start after all
-            self._session = _start(model, device, [CPU], 1, folder)
+        self.why_cpu: str = ""
+        """Why "auto" took the CPU, where it did."""
+        if device == "auto":
+            self._session, self.why_cpu = _start_auto(model, providers, threads, folder)
+        else:
+            within = threads if providers != [CPU] else 1
+            self._session = _start(model, device, providers, within, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
         self.lanes: int = threads if self.provider == CPU else IN_FLIGHT
@@ -299,9 +302,10 @@ def provider_of(device: str) -> str:
     return {"cuda": CUDA, "tensorrt": TENSORRT}.get(kind, CPU)
 
 
-def _start(
-    model: bytes, device: str, providers: Sequence[_Provider], threads: int, folder: Path | None
+def _open(
+    model: bytes, providers: Sequence[_Provider], threads: int, folder: Path | None
 ) -> ort.InferenceSession:
+    """Open a session; what ONNX Runtime raises passes through."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -309,9 +313,16 @@ def _start(
     options.log_severity_level = _SILENT
     if folder is not None:
         options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.resolve()))
+    return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+
+
+def _start(
+    model: bytes, device: str, providers: Sequence[_Provider], threads: int, folder: Path | None
+) -> ort.InferenceSession:
+    """Start a session on the device that was asked for, and on no other."""
     wanted = provider_of(device)
     try:
-        session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+        session = _open(model, providers, threads, folder)
     except _RUNTIME_ERRORS as error:
         if wanted in GPU:
             raise _not_started(device, _why_no(wanted) or _first_line(error)) from error
@@ -320,6 +331,22 @@ def _start(
     if wanted in GPU and active != wanted:
         raise _not_started(device, _why_no(wanted) or f"the session runs on {active}")
     return session
+
+
+def _start_auto(
+    model: bytes, providers: Sequence[_Provider], threads: int, folder: Path | None
+) -> tuple[ort.InferenceSession, str]:
+    """Start a session on the GPU, or else on the CPU; and say why not on the GPU."""
+    reason = why_no_cuda()
+    if not reason:
+        try:
+            session = _open(model, providers, threads, folder)
+            if session.get_providers()[0] != CPU:
+                return session, ""
+            reason = "CUDA does not start; see `ensemble doctor`"
+        except _RUNTIME_ERRORS as error:  # of the GPU, or of the graph: that the CPU tells
+            reason = f"CUDA does not start: {_first_line(error)}"
+    return _start(model, "cpu", [CPU], 1, folder), reason
 
 
 def _providers(device: str, precision: Precision, cache: Path | None) -> list[_Provider]:
