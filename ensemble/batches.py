@@ -11,7 +11,7 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.session import GPU, Scorer
+from ensemble.session import GPU, Scorer, score_as
 from ensemble.spec import Geometry
 from ensemble.store import Partition
 
@@ -180,14 +180,7 @@ def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:
     if missing:
         padding = np.zeros((missing, *images.shape[1:]), np.uint8)
         images = np.concatenate([images, padding])
-    try:
-        scores = job.scorer.score(images)
-    except OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            f"member {job.name}, batch of {batch}: {error}. Use fewer views, or another --device"
-        ) from error
-    except ScoreError as error:
-        raise ScoreError(f"member {job.name}, batch of {batch}: {error}") from error
+    scores = score_as(job.name, job.scorer, images)
     for name, columns in job.partition.heads.items():
         if scores[name].shape != (batch, columns):
             raise ScoreError(

@@ -296,7 +296,7 @@ def _speed(players: Sequence[lineup.Player], pixels: Pixels) -> float:
 
 
 def _seconds(player: lineup.Player, batch: Pixels) -> float:
-    player.scorer.score(batch)  # meanwhile the other session's threads cease to spin
+    player.score(batch)  # meanwhile the other session's threads cease to spin
     begun = time.perf_counter()
-    player.scorer.score(batch)
+    player.score(batch)
     return time.perf_counter() - begun

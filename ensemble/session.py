@@ -192,6 +192,23 @@ class OnnxScorer:
         return dict(zip(names, cast(list[Probs], values), strict=True))
 
 
+def score_as(member: str, scorer: Scorer, images: Pixels) -> Mapping[str, Probs]:
+    """Return each output, float32 (N, C), of uint8 images (N, H, W, C) that a member scores.
+
+    Raises:
+        OutOfMemoryError: memory ran out; names the member and the batch.
+        ScoreError: the member failed; names both too.
+    """
+    what = f"member {member}, batch of {len(images)}"
+    try:
+        return scorer.score(images)
+    except OutOfMemoryError as error:
+        message = f"{what}: {error}. Use fewer views, or another --device"
+        raise OutOfMemoryError(message) from error
+    except ScoreError as error:
+        raise ScoreError(f"{what}: {error}") from error
+
+
 def bind(session: ort.InferenceSession, outputs: Mapping[str, str], device: str) -> Bound:
     """Bind a session's input and outputs to memory that stays; see `binding`.
 
