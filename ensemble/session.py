@@ -62,7 +62,7 @@ _TINY: Final = (
 _NO_MEMORY: Final = re.compile(
     "failed to allocate memory|BFCArena|bad_alloc|out.of.memory|ALLOC_FAILED", re.IGNORECASE
 )
-_RUNTIME_ERRORS: Final = (
+RUNTIME_ERRORS: Final = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
     ort.capi.onnxruntime_pybind11_state.InvalidGraph,
@@ -76,6 +76,7 @@ _RUNTIME_ERRORS: Final = (
     LookupError,
     MemoryError,
 )
+"""What ONNX Runtime raises."""
 
 
 _Provider: TypeAlias = str | tuple[str, dict[str, str]]
@@ -232,7 +233,7 @@ def bind(session: ort.InferenceSession, outputs: Mapping[str, str], device: str)
 def _translated() -> Iterator[None]:
     try:
         yield
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise OutOfMemoryError(f"out of memory: {_first_line(error)}") from error
         raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
@@ -250,7 +251,7 @@ def run_once(
     names = [output.name for output in session.get_outputs()]
     try:
         values = session.run(names, dict(inputs))
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         raise MemberError(f"ONNX Runtime cannot run it: {_first_line(error)}") from error
     return dict(zip(names, cast(list[NDArray[np.float32]], values), strict=True))
 
@@ -340,7 +341,7 @@ def _start(
     wanted = provider_of(device)
     try:
         session = _open(model, providers, threads, folder)
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         if wanted in GPU:
             raise _not_started(device, _why_no(wanted) or _first_line(error)) from error
         raise MemberError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from error
@@ -361,7 +362,7 @@ def _start_auto(
             if session.get_providers()[0] != CPU:
                 return session, ""
             reason = "CUDA does not start; see `ensemble doctor`"
-        except _RUNTIME_ERRORS as error:  # of the GPU, or of the graph: that the CPU tells
+        except RUNTIME_ERRORS as error:  # of the GPU, or of the graph: that the CPU tells
             reason = f"CUDA does not start: {_first_line(error)}"
     return _start(model, "cpu", [CPU], 1, folder), reason
 
@@ -405,7 +406,7 @@ def _why_not(provider: str) -> str:
     options.log_severity_level = _SILENT
     try:
         session = ort.InferenceSession(_TINY, options, providers=[provider], enable_fallback=0)
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         return _first_line(error)
     active = session.get_providers()[0]
     return "" if active == provider else f"the session runs on {active}"
