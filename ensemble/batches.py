@@ -31,7 +31,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One member at work: its scorer, its geometry, its batch, and where its parts go.
+    """One member at work: its scorer, its geometry, its batch, and the columns of each head.
 
     `lanes` is how many batches are scored at once.
     """
@@ -41,7 +41,7 @@ class Job:
     geometry: Geometry
     batch: int
     fixed_batch: bool
-    partition: Partition
+    heads: Mapping[str, int]
     lanes: int = 1
 
 
@@ -105,7 +105,7 @@ def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -
         NonFiniteError: the member gave NaN or infinity.
         ScoreError: the member failed.
     """
-    parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
+    parts: dict[str, list[Probs]] = {name: [] for name in job.heads}
     done, count = 0, len(images.pixels)
     while done < count:
         size = batches.get(job.name, job.batch)
@@ -181,7 +181,7 @@ def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:
         padding = np.zeros((missing, *images.shape[1:]), np.uint8)
         images = np.concatenate([images, padding])
     scores = score_as(job.name, job.scorer, images)
-    for name, columns in job.partition.heads.items():
+    for name, columns in job.heads.items():
         if scores[name].shape != (batch, columns):
             raise ScoreError(
                 f"member {job.name}, head {name!r}: expected {(batch, columns)} scores, found "

@@ -184,7 +184,7 @@ class Cast:
         tables = {name: self._table(self._held(key)) for name, key in plan.stored.items()}
         stages = [
             Stage(
-                self._job(players[e.member], sizes[e.member]),
+                job_of(players[e.member], sizes[e.member]),
                 self.head.name,
                 self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
                 tables[e.member][0] if e.member in tables else None,
@@ -202,18 +202,6 @@ class Cast:
     def _fingerprint(self, player: lineup.Player, policy: Sequence[View]) -> dict[str, object]:
         provider = player.scorer.provider
         return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
-
-    def _job(self, player: lineup.Player, batch: int) -> Job:
-        """Return a member at work; its partition says which heads it has, and is not written."""
-        store, plain = self.recipe.store, self._fingerprint(player, self.policy)
-        key = key_of(plain)
-        partition = Partition(store / "predictions" / key, key, plain, len(self.images), 1)
-        card = player.member.card
-        geometry = card.preprocess.geometry
-        return Job(
-            card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
-            player.scorer.lanes,
-        )  # fmt: skip
 
     def whole(self) -> dict[str, Partition]:
         """Return the members whose own predictions the store has, all of them, by name."""
@@ -253,6 +241,20 @@ def cast_of(
     image_set = image_set_of(images)
     separate = host_views(recipe, policy, [p.member for p in players])
     return Cast(recipe, head, weights, players, policy, separate, images, image_set)
+
+
+def job_of(player: lineup.Player, batch: int) -> Job:
+    """Return a member at work, in batches of so many images."""
+    card = player.member.card
+    return Job(
+        name=card.name,
+        scorer=player.scorer,
+        geometry=card.preprocess.geometry,
+        batch=batch,
+        fixed_batch=player.fixed_batch,
+        heads={head.name: len(head.classes) for head in card.heads},
+        lanes=player.scorer.lanes,
+    )
 
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from ensemble import lineup, submission, voting, weights
-from ensemble.batches import Job, Progress
+from ensemble.batches import Progress
 from ensemble.card import Head
-from ensemble.cast import host_views
+from ensemble.cast import host_views, job_of
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError, few
@@ -19,7 +19,7 @@ from ensemble.fingerprints import fingerprint_of, image_set_of, shard_size_of
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
-from ensemble.predict import Tally, predict
+from ensemble.predict import Duty, Tally, predict
 from ensemble.session import CPU, available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.views import IDENTITY
@@ -120,13 +120,13 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
     return hash_sources(found.images, threads), found.skipped
 
 
-def _job(
+def _duty(
     recipe: Recipe,
     player: lineup.Player,
     fingerprint: Mapping[str, object],
     images: int,
     shard_size: int,
-) -> Job:
+) -> Duty:
     member = player.member
     partition = open_partition(
         recipe.store,
@@ -135,13 +135,10 @@ def _job(
         shard_size=shard_size,
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
-    geometry, batch = member.card.preprocess.geometry, player.batch
+    batch = player.batch
     if not all(partition.begun(shard) for shard in partition.shards):
         batch = batch_size(player, images, recipe.store, fingerprint)
-    return Job(
-        member.card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
-        player.scorer.lanes,
-    )  # fmt: skip
+    return Duty(job_of(player, batch), partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,33 +221,37 @@ def score(
         shard_size_of(recipe, [player.member for player in players]),
     )
     with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
-        jobs = [
-            _job(recipe, player, fingerprint, len(images), shard_size)
+        duties = [
+            _duty(recipe, player, fingerprint, len(images), shard_size)
             for player, fingerprint in zip(players, fingerprints, strict=True)
         ]
-        tallies = _predict(recipe, jobs, images, progress, watch)
+        tallies = _predict(recipe, duties, images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
     dropped = tuple(name for t in tallies for name in t.dropped)
-    if len(dropped) == len(jobs):
+    if len(dropped) == len(duties):
         raise MemberError(f"every member gave NaN: {', '.join(dropped)}")
     for name in dropped:
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
     entries = [
-        entry_of(player.member, recipe.head, job.partition)
-        for player, job in zip(players, jobs, strict=True)
-        if job.name not in dropped
+        entry_of(player.member, recipe.head, duty.partition)
+        for player, duty in zip(players, duties, strict=True)
+        if duty.job.name not in dropped
     ]
     sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
     return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
 
 
 def _predict(
-    recipe: Recipe, jobs: Sequence[Job], images: Sequence[Hashed], progress: Progress, watch: Watch
+    recipe: Recipe,
+    duties: Sequence[Duty],
+    images: Sequence[Hashed],
+    progress: Progress,
+    watch: Watch,
 ) -> list[Tally]:
     """Score the members whose shards are cut alike together."""
     tallies = []
-    for size in dict.fromkeys(job.partition.shard_size for job in jobs):
-        group = [job for job in jobs if job.partition.shard_size == size]
+    for size in dict.fromkeys(duty.partition.shard_size for duty in duties):
+        group = [duty for duty in duties if duty.partition.shard_size == size]
         tallies.append(
             predict(
                 images,
