@@ -1,5 +1,6 @@
 """One member over images that are decoded: in batches, some at once, padded, halved, checked."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -142,6 +143,10 @@ class _Flight:
 def _pool(lanes: int) -> ThreadPoolExecutor:
     """Return the threads that score; they are kept, for a shard may come in a hundred pieces."""
     return ThreadPoolExecutor(lanes, thread_name_prefix="score")
+
+
+if hasattr(os, "register_at_fork"):  # a child has the pools, and none of their threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Flight]:

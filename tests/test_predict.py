@@ -1,6 +1,9 @@
 """The loop over shards, members and batches, on a scorer without a model."""
 
 import io
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -220,6 +223,35 @@ def test_of_batches_that_fail_together_the_first_in_order_is_told(tmp_path: Path
     images = Rows(pixels, [str(n) for n in range(9)], lambda rows: [True] * len(pixels[rows]))
     with pytest.raises(ScoreError, match=f"level {FIRST}$"):
         score(duty(tmp_path, Ill(), batch=1, lanes=4).job, images, Quiet(), {})
+
+
+FORK = """
+import os, signal
+import numpy as np
+from ensemble.batches import Job, Rows, score
+from ensemble.scoring import Quiet
+from ensemble.session import FakeScorer
+from ensemble.spec import Geometry, Size
+
+pixels = np.zeros((8, 1, 1, 3), np.uint8)
+images = Rows(pixels, [str(n) for n in range(8)], lambda rows: [True] * len(pixels[rows]))
+geometry = Geometry(Size(1, 1), "squash", 1.0, "bilinear", 3, ())
+job = Job("a", FakeScorer({"label": 3}), geometry, 1, False, {"label": 3}, lanes=2)
+expected = score(job, images, Quiet(), {})["label"]
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    found = score(job, images, Quiet(), {})["label"]
+    os._exit(0 if (found == expected).all() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_scores_as_its_parent_did() -> None:
+    run = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_after_a_failure_no_batch_is_begun(tmp_path: Path) -> None:
