@@ -12,7 +12,7 @@ from ensemble.arrays import Probs, Vector
 from ensemble.batches import Job
 from ensemble.card import Head
 from ensemble.config import Recipe, Saving
-from ensemble.errors import StoreError
+from ensemble.errors import StoreError, UsageError, few
 from ensemble.exitplan import (
     ENDS,
     PLAN,
@@ -71,7 +71,7 @@ class Way:
 class Cast:
     """Who takes part: the members, the policy, the vote and the images.
 
-    `apart` tells that views are evaluated one by one, on the host.
+    `apart` tells that views are evaluated one by one, on the host: the members' graphs have none.
     """
 
     recipe: Recipe
@@ -176,7 +176,7 @@ class Cast:
 
     def in_graph(self, player: lineup.Player) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
-        return self._fingerprint(player, (views.IDENTITY,) if self.apart else self.policy)
+        return self._fingerprint(player, player.policy)
 
     def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
@@ -234,12 +234,23 @@ class Cast:
 def cast_of(
     recipe: Recipe, head: Head, players: Sequence[lineup.Player], images: Sequence[Hashed]
 ) -> Cast:
-    """Gather who takes part."""
+    """Gather who takes part.
+
+    Raises:
+        UsageError: the members were lined up with other views in their graphs.
+    """
     policy = lineup.read_policy(recipe.tta)
     families = {p.member.card.family for p in players}
     weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
     image_set = image_set_of(images)
     separate = host_views(recipe, policy, [p.member for p in players])
+    inside = graph_views(recipe, policy, [p.member for p in players])
+    odd = [p.member.card.name for p in players if p.policy != tuple(inside)]
+    if odd:
+        raise UsageError(
+            f"{few(odd)}: the views in the graph are not those of an early exit; line the members "
+            f"up for one"
+        )
     return Cast(recipe, head, weights, players, policy, separate, images, image_set)
 
 
@@ -260,6 +271,13 @@ def job_of(player: lineup.Player, batch: int) -> Job:
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
     """Tell whether the members' views are evaluated one by one, on the host."""
     return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
+
+
+def graph_views(
+    recipe: Recipe, policy: Sequence[View], members: Sequence[Member]
+) -> Sequence[View]:
+    """Return the views that the members' graphs have in an early exit: none that the host makes."""
+    return (views.IDENTITY,) if host_views(recipe, policy, members) else policy
 
 
 def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:

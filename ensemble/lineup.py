@@ -47,12 +47,13 @@ BatchSize: TypeAlias = int | Literal["auto"]
 class Player:
     """A member with its views, ready to score; `batch` is fixed where the export froze it.
 
-    `sizes` are batch sizes that are worth a try, in order, `batch` among them; none where it was
-    given.
+    `policy` are the views that its graph makes and merges. `sizes` are batch sizes that are worth
+    a try, in order, `batch` among them; none where it was given.
     """
 
     member: Member
     scorer: OnnxScorer
+    policy: tuple[View, ...]
     batch: int
     fixed_batch: bool
     sizes: tuple[int, ...] = ()
@@ -137,8 +138,8 @@ def start(
     full = whole(member) if precision == "fp16" else member.model
     with _blamed(member):
         inner = halve(full) if precision == "fp16" else full
-        apart = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
-        model = graph.compose_graph(inner, card, shaped, merge, apart=apart).SerializeToString()
+        split = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
+        model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
         scorer = OnnxScorer(
             model,
             _outputs(member),
@@ -214,13 +215,14 @@ def _outputs(member: Member) -> dict[str, str]:
 def _with_batch(
     member: Member, scorer: OnnxScorer, shaped: Sequence[graph.Shaped], batch: BatchSize
 ) -> Player:
+    policy = tuple(entry.view for entry in shaped)
     if member.batch is not None:
-        return Player(member, scorer, member.batch // len(shaped), fixed_batch=True)
+        return Player(member, scorer, policy, member.batch // len(shaped), fixed_batch=True)
     if batch != "auto":
-        return Player(member, scorer, batch, fixed_batch=False)
+        return Player(member, scorer, policy, batch, fixed_batch=False)
     guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
-    return Player(member, scorer, guess, fixed_batch=False, sizes=tuple(sizes))
+    return Player(member, scorer, policy, guess, fixed_batch=False, sizes=tuple(sizes))
 
 
 def _pixels(shaped: Sequence[graph.Shaped]) -> int:

@@ -10,7 +10,7 @@ from functools import partial
 from ensemble import lineup, submission, voting, weights
 from ensemble.batches import Progress
 from ensemble.card import Head
-from ensemble.cast import host_views, job_of
+from ensemble.cast import graph_views, job_of
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
 from ensemble.errors import MemberError, few
@@ -22,7 +22,6 @@ from ensemble.paths import expand
 from ensemble.predict import Duty, Tally, predict
 from ensemble.session import CPU, available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
-from ensemble.views import IDENTITY
 from ensemble.votes import Entry, hashes_of
 from ensemble.warmup import batch_size
 from ensemble.watch import Watch, read_watch
@@ -58,13 +57,11 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
     policy = lineup.read_policy(recipe.tta)
-    if exits and host_views(recipe, policy, members):
-        for member in members:
-            lineup.shape_views(member, policy)
-        policy = (IDENTITY,)
+    for member in members:
+        lineup.shape_views(member, policy)
     start = partial(
         lineup.start,
-        policy=policy,
+        policy=graph_views(recipe, policy, members) if exits else policy,
         merge=recipe.merge,
         device=recipe.device,
         threads=recipe.threads,
@@ -212,9 +209,9 @@ def score(
         UsageError: another run is making these predictions now.
         StoreError: the disk refused.
     """
-    policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
+    image_set = image_set_of(images)
     fingerprints = [
-        fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set) for p in players
+        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, image_set) for p in players
     ]
     watch, shard_size = (
         read_watch(os.environ),
