@@ -68,11 +68,11 @@ def parts_of(path: Path, tta: str) -> list[str]:
     one, all_cores = session(path, 1), session(path, CORES)
     names = {head.name: graph.probs_name(head) for head in member.card.heads}
     ours = {
-        apart: OnnxScorer(
-            graph.compose_graph(member.model, member.card, shaped, "mean", apart=apart)
+        split: OnnxScorer(
+            graph.compose_graph(member.model, member.card, shaped, "mean", split=split)
             .SerializeToString(), names, device="cpu", folder=member.folder,
         )
-        for apart in (False, True)
+        for split in (False, True)
     }  # fmt: skip
     name = one.get_inputs()[0].name
 

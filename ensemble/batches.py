@@ -1,5 +1,6 @@
 """One member over images that are decoded: in batches, some at once, padded, halved, checked."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,7 +12,7 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.session import GPU, Scorer
+from ensemble.session import GPU, Scorer, score_as
 from ensemble.spec import Geometry
 from ensemble.store import Partition
 
@@ -31,7 +32,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One member at work: its scorer, its geometry, its batch, and where its parts go.
+    """One member at work: its scorer, its geometry, its batch, and the columns of each head.
 
     `lanes` is how many batches are scored at once.
     """
@@ -41,7 +42,7 @@ class Job:
     geometry: Geometry
     batch: int
     fixed_batch: bool
-    partition: Partition
+    heads: Mapping[str, int]
     lanes: int = 1
 
 
@@ -105,7 +106,7 @@ def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -
         NonFiniteError: the member gave NaN or infinity.
         ScoreError: the member failed.
     """
-    parts: dict[str, list[Probs]] = {name: [] for name in job.partition.heads}
+    parts: dict[str, list[Probs]] = {name: [] for name in job.heads}
     done, count = 0, len(images.pixels)
     while done < count:
         size = batches.get(job.name, job.batch)
@@ -144,6 +145,10 @@ def _pool(lanes: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(lanes, thread_name_prefix="score")
 
 
+if hasattr(os, "register_at_fork"):  # a child has the pools, and none of their threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Flight]:
     """Yield the batches in order, with so many at work, and as many waiting, where there are lanes.
 
@@ -180,15 +185,8 @@ def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:
     if missing:
         padding = np.zeros((missing, *images.shape[1:]), np.uint8)
         images = np.concatenate([images, padding])
-    try:
-        scores = job.scorer.score(images)
-    except OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            f"member {job.name}, batch of {batch}: {error}. Use fewer views, or another --device"
-        ) from error
-    except ScoreError as error:
-        raise ScoreError(f"member {job.name}, batch of {batch}: {error}") from error
-    for name, columns in job.partition.heads.items():
+    scores = score_as(job.name, job.scorer, images)
+    for name, columns in job.heads.items():
         if scores[name].shape != (batch, columns):
             raise ScoreError(
                 f"member {job.name}, head {name!r}: expected {(batch, columns)} scores, found "

@@ -13,7 +13,7 @@ from ensemble.batches import Job
 from ensemble.card import Head
 from ensemble.config import Recipe, Saving
 from ensemble.decision import Decision
-from ensemble.errors import StoreError
+from ensemble.errors import StoreError, UsageError, few
 from ensemble.exitplan import (
     ENDS,
     PLAN,
@@ -72,7 +72,7 @@ class Way:
 class Cast:
     """Who takes part: the members, the policy, the vote and the images.
 
-    `apart` tells that views are evaluated one by one, on the host.
+    `apart` tells that views are evaluated one by one, on the host: the members' graphs have none.
     """
 
     recipe: Recipe
@@ -177,7 +177,7 @@ class Cast:
 
     def in_graph(self, player: lineup.Player) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
-        return self._fingerprint(player, (views.IDENTITY,) if self.apart else self.policy)
+        return self._fingerprint(player, player.policy)
 
     def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
@@ -185,7 +185,7 @@ class Cast:
         tables = {name: self._table(self._held(key)) for name, key in plan.stored.items()}
         stages = [
             Stage(
-                self._job(players[e.member], sizes[e.member]),
+                job_of(players[e.member], sizes[e.member]),
                 self.head.name,
                 self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
                 tables[e.member][0] if e.member in tables else None,
@@ -203,18 +203,6 @@ class Cast:
     def _fingerprint(self, player: lineup.Player, policy: Sequence[View]) -> dict[str, object]:
         provider = player.scorer.provider
         return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
-
-    def _job(self, player: lineup.Player, batch: int) -> Job:
-        """Return a member at work; its partition says which heads it has, and is not written."""
-        store, plain = self.recipe.store, self._fingerprint(player, self.policy)
-        key = key_of(plain)
-        partition = Partition(store / "predictions" / key, key, plain, len(self.images), 1)
-        card = player.member.card
-        geometry = card.preprocess.geometry
-        return Job(
-            card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
-            player.scorer.lanes,
-        )  # fmt: skip
 
     def whole(self) -> dict[str, Partition]:
         """Return the members whose own predictions the store has, all of them, by name."""
@@ -247,18 +235,50 @@ class Cast:
 def cast_of(
     recipe: Recipe, head: Head, players: Sequence[lineup.Player], images: Sequence[Hashed]
 ) -> Cast:
-    """Gather who takes part."""
+    """Gather who takes part.
+
+    Raises:
+        UsageError: the members were lined up with other views in their graphs.
+    """
     policy = lineup.read_policy(recipe.tta)
     families = {p.member.card.family for p in players}
     weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
     image_set = image_set_of(images)
     separate = host_views(recipe, policy, [p.member for p in players])
+    inside = graph_views(recipe, policy, [p.member for p in players])
+    odd = [p.member.card.name for p in players if p.policy != tuple(inside)]
+    if odd:
+        raise UsageError(
+            f"{few(odd)}: the views in the graph are not those of an early exit; line the members "
+            f"up for one"
+        )
     return Cast(recipe, head, weights, players, policy, separate, images, image_set)
+
+
+def job_of(player: lineup.Player, batch: int) -> Job:
+    """Return a member at work, in batches of so many images."""
+    card = player.member.card
+    return Job(
+        name=card.name,
+        scorer=player.scorer,
+        geometry=card.preprocess.geometry,
+        batch=batch,
+        fixed_batch=player.fixed_batch,
+        heads={head.name: len(head.classes) for head in card.heads},
+        lanes=player.scorer.lanes,
+    )
 
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
     """Tell whether the members' views are evaluated one by one, on the host."""
     return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
+
+
+def graph_views(
+    recipe: Recipe, policy: Sequence[View], members: Sequence[Member]
+) -> Sequence[View]:
+    """Return the views that the members' graphs have in an early exit: none that the host makes."""
+    return (views.IDENTITY,) if host_views(recipe, policy, members) else policy
 
 
 def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -39,27 +41,42 @@ def pin(array: NDArray[np.uint8], device: int) -> bool:
         Whether the driver did; without it copies are slower, and right.
     """
     library = load(LIBRARY)
-    if library is None or not _enter(library, device):
+    if library is None:
         return False
     address = array.ctypes.data
     size = ctypes.c_size_t(array.nbytes)
-    if library.cuMemHostRegister_v2(ctypes.c_void_p(address), size, _PORTABLE):
-        return False
+    with _context(library, device) as entered:
+        if not entered or library.cuMemHostRegister_v2(ctypes.c_void_p(address), size, _PORTABLE):
+            return False
     weakref.finalize(array, _unpin, library, device, address).atexit = False
     return True
 
 
 def _unpin(library: ctypes.CDLL, device: int, address: int) -> None:
-    if _enter(library, device):
-        library.cuMemHostUnregister(ctypes.c_void_p(address))
+    with _context(library, device) as entered:
+        if entered:
+            library.cuMemHostUnregister(ctypes.c_void_p(address))
 
 
-def _enter(library: ctypes.CDLL, device: int) -> bool:
-    """Make the GPU's context, which ONNX Runtime uses too, that of this thread."""
+@contextmanager
+def _context(library: ctypes.CDLL, device: int) -> Iterator[bool]:
+    """Enter the GPU's context, which ONNX Runtime uses too, and tell whether the driver let us.
+
+    Afterwards this thread has the context that it had before. A thread that ends an array may be
+    any thread.
+    """
     handle, context = ctypes.c_int(0), ctypes.c_void_p()
-    return not (
+    if (
         library.cuInit(0)
         or library.cuDeviceGet(ctypes.byref(handle), device)
         or library.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle)
-        or library.cuCtxSetCurrent(context)
-    )
+    ):
+        yield False
+        return
+    entered = not library.cuCtxPushCurrent_v2(context)
+    try:
+        yield entered
+    finally:
+        if entered:
+            library.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+        library.cuDevicePrimaryCtxRelease_v2(handle)

@@ -221,7 +221,7 @@ def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
 
 def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Pooled:
     """Return the scores of some rows of a shard, float64 (m, C); uniform where no pixels are."""
-    classes = stage.job.partition.heads[stage.head]
+    classes = stage.job.heads[stage.head]
     scores = np.full((len(rows), classes), 1 / classes)
     good = at.good(rows)
     if not good.any():

@@ -40,7 +40,7 @@ def compose_graph(
     views: Sequence[Shaped],
     merge: Merge,
     *,
-    apart: bool = False,
+    split: bool = False,
     keep_views: bool = False,
 ) -> ModelProto:
     """Wrap a member's model so that uint8 pixels go in and merged probabilities come out.
@@ -50,7 +50,7 @@ def compose_graph(
         card: What the member says of itself.
         views: The views in order, with their sizes.
         merge: How the views' outputs become one; see `check_merge`.
-        apart: Run the member once for each view, instead of once for all of a shape: fewer rows at
+        split: Run the member once for each view, instead of once for all of a shape: fewer rows at
             once, which fit into a processor's cache.
         keep_views: Also output each head's probabilities of every view.
 
@@ -66,7 +66,7 @@ def compose_graph(
     for head in card.heads:
         check_merge(head, merge)
     build = _Builder(prefix="ensemble")
-    raw = _member_outputs(build, model, card, views, apart=apart)
+    raw = _member_outputs(build, model, card, views, split=split)
     outputs: list[onnx.ValueInfoProto] = []
     for head in card.heads:
         merged = _merged(build, raw[head.name], head, merge, len(views))
@@ -186,13 +186,13 @@ class _Builder:
 
 
 def _member_outputs(
-    build: _Builder, model: ModelProto, card: Card, views: Sequence[Shaped], *, apart: bool
+    build: _Builder, model: ModelProto, card: Card, views: Sequence[Shaped], *, split: bool
 ) -> dict[str, str]:
     """Run the member once for each view or shape of one; name each head's (V, N, C) tensor."""
     base = _normalised(build, card.preprocess)
     groups: dict[Size | int, list[int]] = {}
     for number, shaped in enumerate(views):
-        groups.setdefault(number if apart else shaped.size, []).append(number)
+        groups.setdefault(number if split else shaped.size, []).append(number)
     parts: dict[str, list[str]] = {head.name: [] for head in card.heads}
     for number, rows in enumerate(groups.values()):
         images = [_viewed(build, base, views[v].view, card.preprocess.size) for v in rows]

@@ -17,6 +17,7 @@ from onnx import TensorProto, numpy_helper
 from ensemble.arrays import Probs
 from ensemble.card import Head
 from ensemble.errors import MemberError
+from ensemble.protos import TOOL_ERRORS
 
 BOUND: Final = 0.01
 """The largest difference that float16 may make on a probe, times the largest output over 1."""
@@ -26,10 +27,6 @@ _QUANTISED: Final = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinea
 _MAX: Final = float(np.finfo(np.float16).max)
 _OVERFLOWS: Final = f"overflows float16, which ends at {_MAX:.0f}"
 _REMEDY: Final = "Use --precision fp32"
-_CONVERTER_ERRORS: Final = (
-    AssertionError, RuntimeError, ValueError, TypeError, LookupError, MemoryError,
-    onnx.shape_inference.InferenceError,
-)  # fmt: skip
 
 
 def halve(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -53,7 +50,7 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
     copy.CopyFrom(model)
     try:
         return _converter()(copy)
-    except _CONVERTER_ERRORS as error:
+    except TOOL_ERRORS as error:
         raise MemberError(
             f"ONNX Runtime cannot convert it to float16: {str(error)[:200]}. {_REMEDY}"
         ) from error

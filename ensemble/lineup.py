@@ -1,7 +1,8 @@
 """The line-up: members opened, given their views, and shown to run, before any image is read."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ensemble import graph, views
-from ensemble.arrays import Pixels
+from ensemble.arrays import Pixels, Probs
 from ensemble.card import Head
 from ensemble.errors import MemberError, ScoreError, UsageError
 from ensemble.files import sha256_bytes, sha256_json
@@ -19,7 +20,7 @@ from ensemble.halves import check_agreement, halve
 from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
 from ensemble.paths import load_object
-from ensemble.session import CPU, OnnxScorer, run_once, runs_on_cpu
+from ensemble.session import CPU, OnnxScorer, run_once, runs_on_cpu, score_as
 from ensemble.spec import Merge, Precision, View
 
 _PROBE: Final = 4
@@ -46,15 +47,20 @@ BatchSize: TypeAlias = int | Literal["auto"]
 class Player:
     """A member with its views, ready to score; `batch` is fixed where the export froze it.
 
-    `sizes` are batch sizes that are worth a try, in order, `batch` among them; none where it was
-    given.
+    `policy` are the views that its graph makes and merges. `sizes` are batch sizes that are worth
+    a try, in order, `batch` among them; none where it was given.
     """
 
     member: Member
     scorer: OnnxScorer
+    policy: tuple[View, ...]
     batch: int
     fixed_batch: bool
     sizes: tuple[int, ...] = ()
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        """Return each head's float32 (N, C) of uint8 images (N, H, W, C); see `score_as`."""
+        return score_as(self.member.card.name, self.scorer, images)
 
 
 def open_members(paths: Sequence[Path], head: str | None) -> list[Member]:
@@ -130,10 +136,10 @@ def start(
     shaped = shape_views(member, policy)
     _check_batch(member, shaped)
     full = whole(member) if precision == "fp16" else member.model
-    try:
+    with _blamed(member):
         inner = halve(full) if precision == "fp16" else full
-        apart = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
-        model = graph.compose_graph(inner, card, shaped, merge, apart=apart).SerializeToString()
+        split = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
+        model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
         scorer = OnnxScorer(
             model,
             _outputs(member),
@@ -143,14 +149,13 @@ def start(
             precision=precision,
             cache=cache and cache / _engine_name(member, model, precision),
         )
-    except MemberError as error:
-        raise MemberError(f"{member.path}: {error}") from error
     player = _with_batch(member, scorer, shaped, batch)
     _prove(player, len(shaped))
     if member.converted:
         _prove_conversion(member)
     if precision == "fp16":
-        _prove_halves(player, graph.compose_graph(member.model, card, shaped, merge))
+        with _blamed(member):
+            _prove_halves(player, graph.compose_graph(member.model, card, shaped, merge))
     return player
 
 
@@ -164,14 +169,18 @@ def probe_images(shape: Sequence[int]) -> Pixels:
 
 
 def seconds_per_image(player: Player) -> float:
-    """Return what an image costs in all views with all lanes busy: the least of some batches."""
+    """Return what an image costs in all views with all lanes busy: the least of some batches.
+
+    Raises:
+        ScoreError: the member failed.
+    """
     pre = player.member.card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
-        player.scorer.score(images)
+        player.score(images)
         seconds.append(time.perf_counter() - began)
     return min(seconds) / (rows * player.scorer.lanes)
 
@@ -180,14 +189,14 @@ def batch_noise(player: Player) -> float:
     """Return how far a score of the probe batch moves when its image is scored alone.
 
     Raises:
-        ScoreError: the member gives NaN or infinity for the probe.
+        ScoreError: the member failed, or gives NaN or infinity for the probe.
     """
     pre = player.member.card.preprocess
     if player.fixed_batch:
         return 0.0
     images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
-    together = player.scorer.score(images)
-    alone = [player.scorer.score(images[row : row + 1]) for row in range(_PROBE)]
+    together = player.score(images)
+    alone = [player.score(images[row : row + 1]) for row in range(_PROBE)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
         moved = [
             float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
@@ -213,13 +222,14 @@ def _outputs(member: Member) -> dict[str, str]:
 def _with_batch(
     member: Member, scorer: OnnxScorer, shaped: Sequence[graph.Shaped], batch: BatchSize
 ) -> Player:
+    policy = tuple(entry.view for entry in shaped)
     if member.batch is not None:
-        return Player(member, scorer, member.batch // len(shaped), fixed_batch=True)
+        return Player(member, scorer, policy, member.batch // len(shaped), fixed_batch=True)
     if batch != "auto":
-        return Player(member, scorer, batch, fixed_batch=False)
+        return Player(member, scorer, policy, batch, fixed_batch=False)
     guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
-    return Player(member, scorer, guess, fixed_batch=False, sizes=tuple(sizes))
+    return Player(member, scorer, policy, guess, fixed_batch=False, sizes=tuple(sizes))
 
 
 def _pixels(shaped: Sequence[graph.Shaped]) -> int:
@@ -245,8 +255,21 @@ def _check_batch(member: Member, shaped: Sequence[graph.Shaped]) -> None:
         )
 
 
+@contextmanager
+def _blamed(member: Member) -> Iterator[None]:
+    """Name a member's file in what its graph raises."""
+    try:
+        yield
+    except (MemberError, ScoreError) as error:
+        raise MemberError(f"{member.path}: {error}") from error
+
+
 def _prove(player: Player, n_views: int) -> None:
-    """Run a probe batch; check the shapes, and that the card's activation is the right one."""
+    """Run a probe batch; check the shapes, and that the card's activation is the right one.
+
+    An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
+    batch is padded to one size, and another would be tuned for.
+    """
     card = player.member.card
     pre = card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
@@ -256,6 +279,16 @@ def _prove(player: Player, n_views: int) -> None:
             f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
         )
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    values = _probed(player, images, n_views)
+    if not player.fixed_batch and player.scorer.provider == CPU:
+        _probed(player, images[:1], n_views)
+    for head in card.heads:
+        _check_activation(player.member, head, values[f"{head.name}/raw"])
+
+
+def _probed(player: Player, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
+    """Return the outputs of a probe batch, and `<head>/raw` (V, N, C), what the member gave."""
+    card, rows = player.member.card, len(images)
     names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
     names |= {h.name: graph.probs_name(h) for h in card.heads}
     try:
@@ -274,7 +307,7 @@ def _prove(player: Player, n_views: int) -> None:
                 f"{player.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
                 f"images in {n_views} views; its card says {expected}"
             )
-        _check_activation(player.member, head, raw)
+    return values
 
 
 def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
@@ -311,10 +344,7 @@ def _prove_halves(player: Player, full: ModelProto) -> None:
     before, after = ([s.score(part) for part in parts] for s in (scorer, player.scorer))
     for head in member.card.heads:
         full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
-        try:
-            check_agreement(head, full_rows, half_rows)
-        except MemberError as error:
-            raise MemberError(f"{member.path}: {error}") from error
+        check_agreement(head, full_rows, half_rows)
 
 
 def _prove_conversion(member: Member) -> None:
@@ -326,11 +356,9 @@ def _prove_conversion(member: Member) -> None:
     shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
     pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
     feeds = {name: np.ascontiguousarray(pixels, np.float32)}
-    try:
+    with _blamed(member):
         before = run_once(original.SerializeToString(), feeds, member.folder)
         after = run_once(member.model.SerializeToString(), feeds, member.folder)
-    except MemberError as error:
-        raise MemberError(f"{member.path}: {error}") from error
     for output, values in before.items():
         bound = _CONVERTED * max(1.0, float(abs(values).max()))
         with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused

@@ -18,7 +18,7 @@ from ensemble.card import Card, Head
 from ensemble.errors import MemberError
 from ensemble.files import publish_bytes, sha256_bytes, sha256_file
 from ensemble.paths import CHECKPOINTS, is_url
-from ensemble.protos import check_opsets, check_text, external_files
+from ensemble.protos import TOOL_ERRORS, check_opsets, check_text, external_files
 from ensemble.spec import Size
 
 COMPOSED_OPSET: Final = 13
@@ -30,10 +30,6 @@ MAX_BATCH: Final = 4096
 MAX_PROTOBUF: Final = 2**31 - 1
 """The most bytes of a graph in one piece."""
 
-_CONVERSION_ERRORS: Final = (
-    RuntimeError, ValueError, LookupError, MemoryError, onnx.checker.ValidationError,
-    onnx.version_converter.ConvertError, onnx.shape_inference.InferenceError,
-)  # fmt: skip
 SIDECAR: Final = ".card.json"
 _LFS: Final = b"version https://git-lfs"
 
@@ -302,7 +298,7 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
 def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.version_converter.convert_version(model, COMPOSED_OPSET)
-    except _CONVERSION_ERRORS as error:
+    except (*TOOL_ERRORS, onnx.version_converter.ConvertError) as error:
         raise MemberError(
             f"{path}: cannot be brought to opset {COMPOSED_OPSET}: {str(error)[:200]}. Export it "
             f"again at opset 18"

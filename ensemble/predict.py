@@ -18,7 +18,16 @@ from ensemble.batches import Job, NonFiniteError, Progress, Rows, score, warn_if
 from ensemble.images import Hashed
 from ensemble.shards import Shard, Wanted, decoded_ahead
 from ensemble.spec import DecodePolicy
+from ensemble.store import Partition
 from ensemble.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A member at work, and the partition that its parts go into."""
+
+    job: Job
+    partition: Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Tally:
 
 def predict(
     images: Sequence[Hashed],
-    jobs: Sequence[Job],
+    duties: Sequence[Duty],
     policy: DecodePolicy,
     progress: Progress,
     *,
@@ -48,7 +57,7 @@ def predict(
 
     Args:
         images: The image set, in the order of its ids.
-        jobs: The members; all have the same shard size.
+        duties: The members; all have the same shard size.
         policy: How files become pixels.
         progress: Told how far it is.
         threads: Threads that decode.
@@ -59,13 +68,13 @@ def predict(
         ScoreError: a member failed, or gave NaN and `drop_nan` is off.
         StoreError: the disk refused a part.
     """
-    plan = [(s, [j for j in jobs if not j.partition.committed(s)]) for s in _shards(jobs)]
+    plan = [(s, [d for d in duties if not d.partition.committed(s)]) for s in _shards(duties)]
     plan = [(shard, todo) for shard, todo in plan if todo]
     for shard, todo in plan:
-        for job in todo:
-            warn_if_torn(progress, job.partition, shard, job.name)
-    evaluations_left = sum(len(_rows(jobs, s)) * len(todo) for s, todo in plan)
-    images_left = sum(len(_rows(jobs, s)) for s, _ in plan)
+        for duty in todo:
+            warn_if_torn(progress, duty.partition, shard, duty.job.name)
+    evaluations_left = sum(len(_rows(duties, s)) * len(todo) for s, todo in plan)
+    images_left = sum(len(_rows(duties, s)) for s, _ in plan)
     progress.start(evaluations_left, round(evaluations_left / max(images_left, 1)))
     dropped: list[str] = []
     warnings: Counter[str] = Counter()
@@ -77,7 +86,8 @@ def predict(
     try:
         shards = decoded_ahead(pool, _wanted(plan, images), policy, watch)
         for (shard, todo), pixels in zip(plan, shards, strict=True):
-            for job in todo:
+            for duty in todo:
+                job = duty.job
                 if job.name in dropped:
                     continue
                 watch.tell("score", job.name, shard)
@@ -88,17 +98,17 @@ def predict(
                         raise
                     dropped.append(job.name)
                     continue
-                writer.commit(job, shard, pixels, heads)
+                writer.commit(duty, shard, pixels, heads)
                 evaluations += len(pixels.images)
             warnings += pixels.warnings()
         writer.settle()
     finally:
         pool.shutdown(cancel_futures=True)
         writer.pool.shutdown()
-    for job in jobs:
-        if job.name not in dropped:
-            job.partition.finish()
-    sizes = {job.name: batches.get(job.name, job.batch) for job in jobs}
+    for duty in duties:
+        if duty.job.name not in dropped:
+            duty.partition.finish()
+    sizes = {d.job.name: batches.get(d.job.name, d.job.batch) for d in duties}
     return Tally(tuple(dropped), evaluations, dict(warnings), sizes)
 
 
@@ -110,26 +120,30 @@ class _Writer:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "commit"))
     writing: Future[None] | None = None
 
-    def commit(self, job: Job, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
+    def commit(self, duty: Duty, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
         """Begin to commit a part, once the one before it is on the disk."""
         self.settle()
-        self.writing = self.pool.submit(self._commit, job, shard, pixels, heads)
+        self.writing = self.pool.submit(self._commit, duty, shard, pixels, heads)
 
     def settle(self) -> None:
         """Wait for what is being committed, and raise what it raised."""
         if self.writing is not None:
             self.writing.result()
 
-    def _commit(self, job: Job, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
-        ids, lost = pixels.predicted(job.geometry), pixels.quarantined(job.geometry)
-        job.partition.commit(shard, ids, heads, lost)
+    def _commit(self, duty: Duty, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
+        geometry = duty.job.geometry
+        ids, lost = pixels.predicted(geometry), pixels.quarantined(geometry)
+        duty.partition.commit(shard, ids, heads, lost)
         self.watch.tell("commit")
 
 
-def _wanted(plan: Sequence[tuple[int, list[Job]]], images: Sequence[Hashed]) -> list[Wanted]:
+def _wanted(plan: Sequence[tuple[int, list[Duty]]], images: Sequence[Hashed]) -> list[Wanted]:
     return [
-        Wanted(images[jobs[0].partition.rows(shard)], list(dict.fromkeys(j.geometry for j in jobs)))
-        for shard, jobs in plan
+        Wanted(
+            images[duties[0].partition.rows(shard)],
+            list(dict.fromkeys(duty.job.geometry for duty in duties)),
+        )
+        for shard, duties in plan
     ]
 
 
@@ -138,10 +152,10 @@ def _rows_for(job: Job, shard: Shard) -> Rows:
     return Rows(shard.pixels[job.geometry], shard.ids, good)
 
 
-def _shards(jobs: Sequence[Job]) -> range:
-    return jobs[0].partition.shards if jobs else range(0)
+def _shards(duties: Sequence[Duty]) -> range:
+    return duties[0].partition.shards if duties else range(0)
 
 
-def _rows(jobs: Sequence[Job], shard: int) -> range:
-    rows = jobs[0].partition.rows(shard)
+def _rows(duties: Sequence[Duty], shard: int) -> range:
+    rows = duties[0].partition.rows(shard)
     return range(rows.start, rows.stop)

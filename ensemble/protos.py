@@ -23,6 +23,12 @@ MAX_OPSET: Final = 26
 MAX_IR: Final = 13
 MIN_OPSET: Final = 7
 DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+TOOL_ERRORS: Final = (
+    AssertionError, AttributeError, RuntimeError, ValueError, TypeError, LookupError, MemoryError,
+    onnx.checker.ValidationError, onnx.shape_inference.InferenceError,
+)  # fmt: skip
+"""What tools written in Python raise of a graph that they did not expect."""
+
 MAX_NODES: Final = 1_000_000
 """The most nodes of a member whose local functions are written out, as ONNX Runtime does."""
 

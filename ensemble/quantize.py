@@ -23,8 +23,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ensemble import graph
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
+from ensemble.files import refused
 from ensemble.members import Member, input_of, whole
-from ensemble.session import OnnxScorer
+from ensemble.protos import TOOL_ERRORS
+from ensemble.session import RUNTIME_ERRORS, OnnxScorer
 
 BATCH: Final = 8
 """Images a calibration forward, where the member's batch axis is dynamic."""
@@ -42,6 +44,7 @@ def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
     Raises:
         MemberError: the member is not float32, has nothing to quantise, or is refused by ONNX
             Runtime's quantiser.
+        StoreError: the disk refused the files that the quantiser works on.
     """
     check_quantizable(member)
     name = input_of(member.model).name
@@ -52,10 +55,11 @@ def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
             f"images calibrate. Give more images, or export it again with a dynamic batch"
         )
     feeds = _Feeds(name, normalised(member, images[:rows]), member.batch or BATCH)
+    full = whole(member)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging, _quietly():
         ready, target = Path(staging) / "ready.onnx", Path(staging) / "int8.onnx"
-        onnx.save(whole(member), ready)
         try:
+            onnx.save(full, ready)
             quant_pre_process(ready, ready, skip_symbolic_shape=True)
             layers = _named_layers(ready)
             ortq.quantize_static(
@@ -69,12 +73,14 @@ def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
                 calibrate_method=ortq.CalibrationMethod.MinMax,
                 nodes_to_exclude=float_layers(layers),
             )
-        except (RuntimeError, ValueError, TypeError, KeyError, onnx.checker.ValidationError) as e:
+            model = onnx.load(target)
+        except (*TOOL_ERRORS, *RUNTIME_ERRORS) as e:
             raise MemberError(
-                f"{member.path}: ONNX Runtime cannot quantise it: {str(e)[:200]}. Run the float32 "
-                f"member instead"
+                f"{member.path}: ONNX Runtime cannot quantise it: {str(e)[:200] or repr(e)}. Run "
+                f"the float32 member instead"
             ) from e
-        model = onnx.load(target)
+        except OSError as e:
+            raise refused("write", Path(staging), e) from e
     del model.metadata_props[:]
     used = {node.domain for node in model.graph.node}
     imports = [entry for entry in model.opset_import if entry.domain in used]

@@ -29,7 +29,7 @@ from ensemble.scoring import Quiet, find_images, score
 from ensemble.session import available_threads
 from ensemble.spec import DecodePolicy, Geometry, IdFrom
 from ensemble.tables import column_of
-from ensemble.votes import Entry
+from ensemble.votes import Entry, votes_of
 
 ROUNDS: Final = 5
 """Turns in which the speeds of the two members are measured."""
@@ -94,7 +94,9 @@ class Quantized:
 def quantize_members(
     order: QuantizeOrder, out: Path, progress: Progress | None = None
 ) -> list[Quantized]:
-    """Quantise members to `out/<name>.onnx`; all of them are written, or none.
+    """Quantise members to `out/<name>.onnx`; all are judged before the first is written.
+
+    Where the disk refuses one of them, those before it are there, and each is whole.
 
     Images calibrate or judge by the hash of their bytes, so neither names nor order matter, and
     copies of one image never do both.
@@ -115,6 +117,7 @@ def quantize_members(
     recipe = Recipe(
         order.members, order.images, id_from=order.id_from, decode=order.decode, device="cpu"
     )
+    players = [_start(member, recipe) for member in members]
     found, _ = find_images(recipe, progress)
     calibrating, judging = divide(found, order.calibration)
     if len(judging) * order.max_disagreement < 1:
@@ -122,7 +125,7 @@ def quantize_members(
     truth = None if order.labels is None else column_of(order.labels, order.label_column)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as folder:
         job = _Job(order, recipe, judging, truth, Path(folder), progress)
-        done = [job.quantize(member, calibrating) for member in members]
+        done = [job.quantize(player, calibrating) for player in players]
         for staged, _ in done:
             publish_bytes(out / staged.name, staged.read_bytes())
     return [replace(result, path=out / staged.name) for staged, result in done]
@@ -179,15 +182,18 @@ class _Job:
     folder: Path
     progress: Progress
 
-    def quantize(self, member: Member, calibrating: Sequence[Hashed]) -> tuple[Path, Quantized]:
-        """Write an int8 member into the folder, and judge it."""
+    def quantize(
+        self, before: lineup.Player, calibrating: Sequence[Hashed]
+    ) -> tuple[Path, Quantized]:
+        """Write an int8 member into the folder, and judge it by the float32 member."""
+        member = before.member
         pixels = _pixels(calibrating, member.card.preprocess.geometry, self.order, self.progress)
         model = quantized(member, pixels)
         card = _carded(member, len(pixels))
         target = self.folder / "int8" / f"{card.name}.onnx"
         embed_card(model, card)
         publish_bytes(target, model.SerializeToString())
-        players = [self.start(member), self.start(open_member(target))]
+        players = [before, _start(open_member(target), self.recipe)]
         agreements = self.judge(players)
         worst = max(agreements, key=lambda a: a.disagreement)
         if worst.disagreement > self.order.max_disagreement:
@@ -197,16 +203,10 @@ class _Job:
                 f"--calibration or --max-disagreement, or keep the float32 member"
             )
         agreed = {f"agreement:{a.head}": 1 - a.disagreement for a in agreements}
-        card = replace(card, source={**card.source, **agreed, "judged_on": len(self.judging)})
+        card = replace(card, source={**card.source, **agreed, "judged_on": agreements[0].images})
         embed_card(model, card)
         publish_bytes(target, model.SerializeToString())
         return target, Quantized(target, card, agreements, _speed(players, pixels))
-
-    def start(self, member: Member) -> lineup.Player:
-        views = lineup.read_policy("none")
-        return lineup.start(
-            member, views, "mean", device="cpu", threads=0, batch=self.recipe.batch_size
-        )
 
     def judge(self, players: Sequence[lineup.Player]) -> tuple[Agreement, ...]:
         """Score the judging images with both, as a run does, and compare every head."""
@@ -217,16 +217,22 @@ class _Job:
         return tuple(self.agreement(head, entries) for head in heads)
 
     def agreement(self, head: Head, entries: Sequence[Entry]) -> Agreement:
-        before, after = (entry.partition.read(head.name) for entry in entries)
-        if not before.ids:
+        """Compare two members by id, on the images that both predict."""
+        votes = votes_of([replace(entry, head=head) for entry in entries])
+        if not votes.ids:
             raise UsageError(
-                f"none of the images that judge can be used: {before.quarantined[0].message}"
+                f"none of the images that judge can be used: {votes.quarantined[0].message}"
             )
         truth = None
         if self.truth is not None and self.order.head in (None, head.name):
-            truth = gate.truth_of(before.ids, self.truth, head.classes)
-        probs = (before.probs.astype(np.float64), after.probs.astype(np.float64))
-        return compare(head, *probs, truth)
+            truth = gate.truth_of(votes.ids, self.truth, head.classes)
+        before, after = (ballot.probs.astype(np.float64) for ballot in votes.ballots)
+        return compare(head, before, after, truth)
+
+
+def _start(member: Member, recipe: Recipe) -> lineup.Player:
+    views = lineup.read_policy("none")
+    return lineup.start(member, views, "mean", device="cpu", threads=0, batch=recipe.batch_size)
 
 
 def _check_members(members: Sequence[Member], order: QuantizeOrder, out: Path) -> None:
@@ -296,7 +302,7 @@ def _speed(players: Sequence[lineup.Player], pixels: Pixels) -> float:
 
 
 def _seconds(player: lineup.Player, batch: Pixels) -> float:
-    player.scorer.score(batch)  # meanwhile the other session's threads cease to spin
+    player.score(batch)  # the other session has filled the cache
     begun = time.perf_counter()
-    player.scorer.score(batch)
+    player.score(batch)
     return time.perf_counter() - begun

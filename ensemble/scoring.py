@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from ensemble import lineup, submission, voting, weights
-from ensemble.batches import Job, Progress
+from ensemble.batches import Progress
 from ensemble.card import Head
-from ensemble.cast import host_views
+from ensemble.cast import graph_views, job_of
 from ensemble.config import Recipe
 from ensemble.doctor import check_wheels, installed
-from ensemble.errors import MemberError
+from ensemble.errors import MemberError, few
 from ensemble.files import check_writable
 from ensemble.fingerprints import fingerprint_of, image_set_of, shard_size_of
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
-from ensemble.predict import Tally, predict
-from ensemble.session import CPU, available_threads, why_no_cuda
+from ensemble.predict import Duty, Tally, predict
+from ensemble.session import CPU, available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
-from ensemble.views import IDENTITY
 from ensemble.votes import Entry, hashes_of
 from ensemble.warmup import batch_size
 from ensemble.watch import Watch, read_watch
@@ -58,13 +57,11 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
     policy = lineup.read_policy(recipe.tta)
-    if exits and host_views(recipe, policy, members):
-        for member in members:
-            lineup.shape_views(member, policy)
-        policy = (IDENTITY,)
+    for member in members:
+        lineup.shape_views(member, policy)
     start = partial(
         lineup.start,
-        policy=policy,
+        policy=graph_views(recipe, policy, members) if exits else policy,
         merge=recipe.merge,
         device=recipe.device,
         threads=recipe.threads,
@@ -74,13 +71,22 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     )
     with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
         players = list(pool.map(start, members))
-    provider = players[0].scorer.provider
-    if recipe.device == "auto" and provider == CPU:
-        reason = why_no_cuda() or "CUDA does not start; see `ensemble doctor`"
-        progress.warn(f"running on the CPU: {reason}")
-    if recipe.precision == "fp16" and provider == CPU:
-        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
+    _warn_of_cpu(recipe, [p for p in players if p.scorer.provider == CPU], len(players), progress)
     return players
+
+
+def _warn_of_cpu(
+    recipe: Recipe, there: Sequence[lineup.Player], members: int, progress: Progress
+) -> None:
+    """Say what runs on the CPU that might not, and why."""
+    if not there:
+        return
+    if recipe.device == "auto":
+        names = few([player.member.card.name for player in there])
+        who = "" if len(there) == members else f"{names}: "
+        progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
+    if recipe.precision == "fp16":
+        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
 
 
 def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:
@@ -111,13 +117,13 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
     return hash_sources(found.images, threads), found.skipped
 
 
-def _job(
+def _duty(
     recipe: Recipe,
     player: lineup.Player,
     fingerprint: Mapping[str, object],
     images: int,
     shard_size: int,
-) -> Job:
+) -> Duty:
     member = player.member
     partition = open_partition(
         recipe.store,
@@ -126,13 +132,10 @@ def _job(
         shard_size=shard_size,
         label=Label(member.card.name, member.card.family, member.card.fold),
     )
-    geometry, batch = member.card.preprocess.geometry, player.batch
+    batch = player.batch
     if not all(partition.begun(shard) for shard in partition.shards):
         batch = batch_size(player, images, recipe.store, fingerprint)
-    return Job(
-        member.card.name, player.scorer, geometry, batch, player.fixed_batch, partition,
-        player.scorer.lanes,
-    )  # fmt: skip
+    return Duty(job_of(player, batch), partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,42 +209,46 @@ def score(
         UsageError: another run is making these predictions now.
         StoreError: the disk refused.
     """
-    policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
+    image_set = image_set_of(images)
     fingerprints = [
-        fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set) for p in players
+        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, image_set) for p in players
     ]
     watch, shard_size = (
         read_watch(os.environ),
         shard_size_of(recipe, [player.member for player in players]),
     )
     with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
-        jobs = [
-            _job(recipe, player, fingerprint, len(images), shard_size)
+        duties = [
+            _duty(recipe, player, fingerprint, len(images), shard_size)
             for player, fingerprint in zip(players, fingerprints, strict=True)
         ]
-        tallies = _predict(recipe, jobs, images, progress, watch)
+        tallies = _predict(recipe, duties, images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
     dropped = tuple(name for t in tallies for name in t.dropped)
-    if len(dropped) == len(jobs):
+    if len(dropped) == len(duties):
         raise MemberError(f"every member gave NaN: {', '.join(dropped)}")
     for name in dropped:
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
     entries = [
-        entry_of(player.member, recipe.head, job.partition)
-        for player, job in zip(players, jobs, strict=True)
-        if job.name not in dropped
+        entry_of(player.member, recipe.head, duty.partition)
+        for player, duty in zip(players, duties, strict=True)
+        if duty.job.name not in dropped
     ]
     sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
     return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
 
 
 def _predict(
-    recipe: Recipe, jobs: Sequence[Job], images: Sequence[Hashed], progress: Progress, watch: Watch
+    recipe: Recipe,
+    duties: Sequence[Duty],
+    images: Sequence[Hashed],
+    progress: Progress,
+    watch: Watch,
 ) -> list[Tally]:
     """Score the members whose shards are cut alike together."""
     tallies = []
-    for size in dict.fromkeys(job.partition.shard_size for job in jobs):
-        group = [job for job in jobs if job.partition.shard_size == size]
+    for size in dict.fromkeys(duty.partition.shard_size for duty in duties):
+        group = [duty for duty in duties if duty.partition.shard_size == size]
         tallies.append(
             predict(
                 images,

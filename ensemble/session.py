@@ -62,7 +62,7 @@ _TINY: Final = (
 _NO_MEMORY: Final = re.compile(
     "failed to allocate memory|BFCArena|bad_alloc|out.of.memory|ALLOC_FAILED", re.IGNORECASE
 )
-_RUNTIME_ERRORS: Final = (
+RUNTIME_ERRORS: Final = (
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
     ort.capi.onnxruntime_pybind11_state.InvalidGraph,
@@ -76,6 +76,7 @@ _RUNTIME_ERRORS: Final = (
     LookupError,
     MemoryError,
 )
+"""What ONNX Runtime raises."""
 
 
 _Provider: TypeAlias = str | tuple[str, dict[str, str]]
@@ -146,7 +147,7 @@ class OnnxScorer:
                 apart by the names of nodes, not by weights; None for nowhere.
 
         Raises:
-            MemberError: ONNX Runtime refuses the graph.
+            MemberError: ONNX Runtime refuses the graph; for "auto", on the CPU too.
             ProviderError: the device that was asked for does not start.
             StoreError: the disk refused the folder of the engines.
         """
@@ -154,10 +155,13 @@ class OnnxScorer:
         threads = threads or available_threads()
         check_device(device)
         providers = _providers(device, precision, cache)
-        within = threads if providers != [CPU] else 1
-        self._session = _start(model, device, providers, within, folder)
-        if within > 1 and self._session.get_providers()[0] == CPU:  # CUDA did not start after all
-            self._session = _start(model, device, [CPU], 1, folder)
+        self.why_cpu: str = ""
+        """Why "auto" took the CPU, where it did."""
+        if device == "auto":
+            self._session, self.why_cpu = _start_auto(model, providers, threads, folder)
+        else:
+            within = threads if providers != [CPU] else 1
+            self._session = _start(model, device, providers, within, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
         self.lanes: int = threads if self.provider == CPU else IN_FLIGHT
@@ -189,6 +193,23 @@ class OnnxScorer:
         return dict(zip(names, cast(list[Probs], values), strict=True))
 
 
+def score_as(member: str, scorer: Scorer, images: Pixels) -> Mapping[str, Probs]:
+    """Return each output, float32 (N, C), of uint8 images (N, H, W, C) that a member scores.
+
+    Raises:
+        OutOfMemoryError: memory ran out; names the member and the batch.
+        ScoreError: the member failed; names both too.
+    """
+    what = f"member {member}, batch of {len(images)}"
+    try:
+        return scorer.score(images)
+    except OutOfMemoryError as error:
+        message = f"{what}: {error}. Use fewer views, or another --device"
+        raise OutOfMemoryError(message) from error
+    except ScoreError as error:
+        raise ScoreError(f"{what}: {error}") from error
+
+
 def bind(session: ort.InferenceSession, outputs: Mapping[str, str], device: str) -> Bound:
     """Bind a session's input and outputs to memory that stays; see `binding`.
 
@@ -212,7 +233,7 @@ def bind(session: ort.InferenceSession, outputs: Mapping[str, str], device: str)
 def _translated() -> Iterator[None]:
     try:
         yield
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise OutOfMemoryError(f"out of memory: {_first_line(error)}") from error
         raise ScoreError(f"ONNX Runtime failed: {_first_line(error)}") from error
@@ -230,7 +251,7 @@ def run_once(
     names = [output.name for output in session.get_outputs()]
     try:
         values = session.run(names, dict(inputs))
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         raise MemberError(f"ONNX Runtime cannot run it: {_first_line(error)}") from error
     return dict(zip(names, cast(list[NDArray[np.float32]], values), strict=True))
 
@@ -299,9 +320,10 @@ def provider_of(device: str) -> str:
     return {"cuda": CUDA, "tensorrt": TENSORRT}.get(kind, CPU)
 
 
-def _start(
-    model: bytes, device: str, providers: Sequence[_Provider], threads: int, folder: Path | None
+def _open(
+    model: bytes, providers: Sequence[_Provider], threads: int, folder: Path | None
 ) -> ort.InferenceSession:
+    """Open a session; what ONNX Runtime raises passes through."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -309,10 +331,17 @@ def _start(
     options.log_severity_level = _SILENT
     if folder is not None:
         options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.resolve()))
+    return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+
+
+def _start(
+    model: bytes, device: str, providers: Sequence[_Provider], threads: int, folder: Path | None
+) -> ort.InferenceSession:
+    """Start a session on the device that was asked for, and on no other."""
     wanted = provider_of(device)
     try:
-        session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
-    except _RUNTIME_ERRORS as error:
+        session = _open(model, providers, threads, folder)
+    except RUNTIME_ERRORS as error:
         if wanted in GPU:
             raise _not_started(device, _why_no(wanted) or _first_line(error)) from error
         raise MemberError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from error
@@ -320,6 +349,22 @@ def _start(
     if wanted in GPU and active != wanted:
         raise _not_started(device, _why_no(wanted) or f"the session runs on {active}")
     return session
+
+
+def _start_auto(
+    model: bytes, providers: Sequence[_Provider], threads: int, folder: Path | None
+) -> tuple[ort.InferenceSession, str]:
+    """Start a session on the GPU, or else on the CPU; and say why not on the GPU."""
+    reason = why_no_cuda()
+    if not reason:
+        try:
+            session = _open(model, providers, threads, folder)
+            if session.get_providers()[0] != CPU:
+                return session, ""
+            reason = "CUDA does not start; see `ensemble doctor`"
+        except RUNTIME_ERRORS as error:  # of the GPU, or of the graph: that the CPU tells
+            reason = f"CUDA does not start: {_first_line(error)}"
+    return _start(model, "cpu", [CPU], 1, folder), reason
 
 
 def _providers(device: str, precision: Precision, cache: Path | None) -> list[_Provider]:
@@ -361,7 +406,7 @@ def _why_not(provider: str) -> str:
     options.log_severity_level = _SILENT
     try:
         session = ort.InferenceSession(_TINY, options, providers=[provider], enable_fallback=0)
-    except _RUNTIME_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         return _first_line(error)
     active = session.get_providers()[0]
     return "" if active == provider else f"the session runs on {active}"

@@ -78,9 +78,9 @@ def _tried(player: Player, images: int) -> dict[int, float]:
         return {}
     pre = player.member.card.preprocess
     pixels = probe_images((player.sizes[-1], pre.size.height, pre.size.width, len(pre.mean)))
-    player.scorer.score(pixels[: player.batch])
+    player.score(pixels[: player.batch])
     began = time.perf_counter()
-    outputs = player.scorer.score(pixels[: player.batch])
+    outputs = player.score(pixels[: player.batch])
     each = (time.perf_counter() - began) / player.batch
     left = _SHARE * images * each / player.scorer.lanes
     if left < 3 * sum(player.sizes) * each:
@@ -100,7 +100,7 @@ def _tried(player: Player, images: int) -> dict[int, float]:
 def _same(player: Player, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
     """Tell whether a size fits into memory, and gives the very outputs of the size guessed."""
     try:
-        found = player.scorer.score(pixels)
+        found = player.score(pixels)
     except OutOfMemoryError:
         return False
     rows = min(player.batch, len(pixels))
@@ -113,7 +113,7 @@ def _seconds(pool: ThreadPoolExecutor, player: Player, pixels: Pixels) -> float:
     lanes = player.scorer.lanes
     began = time.perf_counter()
     try:
-        list(pool.map(player.scorer.score, [pixels] * lanes))
+        list(pool.map(player.score, [pixels] * lanes))
     except OutOfMemoryError:
         return np.inf
     return (time.perf_counter() - began) / (lanes * len(pixels))

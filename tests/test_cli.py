@@ -165,12 +165,14 @@ def test_json_prints_the_record(
 
 
 def test_vote_reads_the_store_by_members_images_and_views(
-    members: list[Path], images: Path
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     same = ("--members", *members, "--images", images, "--tta", "hflip", "--device", "cpu")
     assert ensemble("vote", *same, "--out", "none") == 2
     assert ensemble("run", *same, "--out", "one") == 0
+    assert "from the store" not in capsys.readouterr().err
     assert ensemble("vote", *same, "--out", "two") == 0
+    assert "all of them from the store" in capsys.readouterr().err
     assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
 
 

@@ -14,6 +14,7 @@ class Library:
 
     def __init__(self, refused: str = "") -> None:
         self.refused, self.locked = refused, set[int]()
+        self.retained, self.entered = 0, 0
 
     def answer(self, name: str) -> int:
         return 201 if name == self.refused else 0
@@ -29,20 +30,34 @@ class Library:
         return self.answer("cuDeviceGet")
 
     def cuDevicePrimaryCtxRetain(self, context: object, handle: object) -> int:  # noqa: N802
-        return self.answer("cuDevicePrimaryCtxRetain")
+        code = self.answer("cuDevicePrimaryCtxRetain")
+        self.retained += not code
+        return code
 
-    def cuCtxSetCurrent(self, context: object) -> int:  # noqa: N802
-        return self.answer("cuCtxSetCurrent")
+    def cuDevicePrimaryCtxRelease_v2(self, handle: object) -> int:  # noqa: N802
+        self.retained -= 1
+        return 0
+
+    def cuCtxPushCurrent_v2(self, context: object) -> int:  # noqa: N802
+        code = self.answer("cuCtxPushCurrent_v2")
+        self.entered += not code
+        return code
+
+    def cuCtxPopCurrent_v2(self, context: object) -> int:  # noqa: N802
+        self.entered -= 1
+        return 0
 
     def cuMemHostRegister_v2(  # noqa: N802
         self, address: ctypes.c_void_p, size: object, flags: int
     ) -> int:
+        assert self.entered
         code = self.answer("cuMemHostRegister_v2")
         if not code:
             self.locked.add(address.value or 0)
         return code
 
     def cuMemHostUnregister(self, address: ctypes.c_void_p) -> int:  # noqa: N802
+        assert self.entered
         self.locked.remove(address.value or 0)
         return 0
 
@@ -58,8 +73,25 @@ def test_pages_are_locked_for_as_long_as_their_array_lives(monkeypatch: pytest.M
     assert library.locked == set()
 
 
-@pytest.mark.parametrize("refused", ["cuInit", "cuDeviceGet", "cuCtxSetCurrent",
-                                     "cuMemHostRegister_v2"])  # fmt: skip
+CALLS = ("cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxPushCurrent_v2",
+         "cuMemHostRegister_v2")  # fmt: skip
+
+
+@pytest.mark.parametrize("refused", ["", *CALLS])
+def test_the_context_is_left_as_it_was_whatever_the_driver_refuses(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(refused)
+    monkeypatch.setattr(driver, "load", lambda _: library)
+    array = np.zeros(8, np.uint8)
+    assert driver.pin(array, 0) == (not refused)
+    assert (library.retained, library.entered) == (0, 0)
+    del array
+    gc.collect()
+    assert (library.retained, library.entered) == (0, 0)
+
+
+@pytest.mark.parametrize("refused", CALLS)
 def test_what_the_driver_refuses_is_not_locked(
     refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

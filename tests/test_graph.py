@@ -50,11 +50,11 @@ def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: bool)
 def test_a_forward_for_each_view_gives_the_same_as_one_for_all(merge: Merge) -> None:
     card = toy_card(size=Size(8, 8))
     images = probe_images((5, 8, 8, 3))
-    together, apart = (
-        composed(card, toy_model(card), "d4", merge, apart=each).score(images)["label"]
+    together, split = (
+        composed(card, toy_model(card), "d4", merge, split=each).score(images)["label"]
         for each in (False, True)
     )
-    np.testing.assert_allclose(apart, together, atol=1e-6)
+    np.testing.assert_allclose(split, together, atol=1e-6)
 
 
 def normalised(images: NDArray[np.uint8], card: Card) -> torch.Tensor:

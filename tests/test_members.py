@@ -375,6 +375,15 @@ def test_a_batch_that_is_fixed_inside_is_refused_with_a_hint(tmp_path: Path) -> 
         begin(save_member(tmp_path, card, model))
 
 
+def test_a_batch_that_is_fixed_inside_at_that_of_the_probe_is_refused_too(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["image", "four"], ["flat"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([4, -1]), "four"))
+    with pytest.raises(MemberError, match="fails on 1 images .* fixed inside"):
+        begin(save_member(tmp_path, card, model))
+
+
 def test_members_whose_heads_are_called_otherwise_cannot_vote(make_member: MakeMember) -> None:
     first, second = open_member(make_member("a-f0")), open_member(make_member("b-f0"))
     head = replace(second.card.heads[0], name="kind")

@@ -1,6 +1,9 @@
 """The loop over shards, members and batches, on a scorer without a model."""
 
 import io
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -17,7 +20,7 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.batches import Job, Rows, score
 from ensemble.errors import OutOfMemoryError, ScoreError, StoreError
 from ensemble.images import Hashed, hash_sources, scan
-from ensemble.predict import predict
+from ensemble.predict import Duty, predict
 from ensemble.preprocess import resize
 from ensemble.scoring import Quiet
 from ensemble.session import CPU, CUDA, FakeScorer, Scorer
@@ -39,34 +42,34 @@ def hashed(tmp_path: Path) -> list[Hashed]:
     return hash_sources(scan([folder]).images, 1)
 
 
-def job(
+def duty(
     tmp_path: Path, scorer: Scorer, *, name: str = "a", geometry: Geometry = SMALL, batch: int = 4,
     shard: int = 6, fixed: bool = False, lanes: int = 1,
-) -> Job:  # fmt: skip
+) -> Duty:  # fmt: skip
     heads = [{"name": "label", "classes": ["x", "y", "z"]}]
     fingerprint = {"member": name, "heads": heads}
     partition = open_partition(tmp_path / "store", fingerprint, images=11, shard_size=shard)
-    return Job(name, scorer, geometry, batch, fixed, partition, lanes)
+    return Duty(Job(name, scorer, geometry, batch, fixed, COLUMNS, lanes), partition)
 
 
-def run(hashed: list[Hashed], *jobs: Job, drop_nan: bool = False) -> int:
-    tally = predict(hashed, jobs, DecodePolicy(), Quiet(), threads=2, drop_nan=drop_nan)
+def run(hashed: list[Hashed], *duties: Duty, drop_nan: bool = False) -> int:
+    tally = predict(hashed, duties, DecodePolicy(), Quiet(), threads=2, drop_nan=drop_nan)
     return tally.evaluations
 
 
 def test_each_row_is_the_score_of_its_own_image(tmp_path: Path, hashed: list[Hashed]) -> None:
-    jobs = [
-        job(tmp_path, FakeScorer(COLUMNS), name="a"),
-        job(tmp_path, FakeScorer(COLUMNS), name="b", geometry=LARGE, batch=3),
+    duties = [
+        duty(tmp_path, FakeScorer(COLUMNS), name="a"),
+        duty(tmp_path, FakeScorer(COLUMNS), name="b", geometry=LARGE, batch=3),
     ]
-    run(hashed, *jobs)
-    for each in jobs:
+    run(hashed, *duties)
+    for each in duties:
         found = each.partition.read("label")
         good = [h for h in hashed if h.source.id != "img5"]
         assert found.ids == tuple(h.source.id for h in good)
         assert [q.id for q in found.quarantined] == ["img5"]
         for row, image in zip(found.probs, good, strict=True):
-            pixels = _pixels(image, each.geometry)
+            pixels = _pixels(image, each.job.geometry)
             np.testing.assert_array_equal(row, FakeScorer(COLUMNS).score(pixels)["label"][0])
 
 
@@ -80,8 +83,8 @@ def _pixels(image: Hashed, geometry: Geometry) -> Pixels:
 def test_batches_shards_and_lanes_change_no_bit(
     tmp_path: Path, hashed: list[Hashed], batch: int, shard: int, lanes: int
 ) -> None:
-    plain = job(tmp_path / "plain", FakeScorer(COLUMNS))
-    other = job(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard, lanes=lanes)
+    plain = duty(tmp_path / "plain", FakeScorer(COLUMNS))
+    other = duty(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard, lanes=lanes)
     run(hashed, plain)
     run(hashed, other)
     expected, found = plain.partition.read("label"), other.partition.read("label")
@@ -91,20 +94,20 @@ def test_batches_shards_and_lanes_change_no_bit(
 
 def test_a_fixed_batch_is_always_filled(tmp_path: Path, hashed: list[Hashed]) -> None:
     scorer = FakeScorer(COLUMNS)
-    run(hashed, job(tmp_path, scorer, batch=4, fixed=True))
+    run(hashed, duty(tmp_path, scorer, batch=4, fixed=True))
     assert set(scorer.calls) == {4}
 
 
 def test_few_images_are_spread_over_the_lanes(tmp_path: Path, hashed: list[Hashed]) -> None:
     scorer = FakeScorer(COLUMNS)
-    run(hashed, job(tmp_path, scorer, batch=32, shard=11, lanes=3))
+    run(hashed, duty(tmp_path, scorer, batch=32, shard=11, lanes=3))
     assert scorer.calls == [4, 4, 4]
 
 
 def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:
-    assert run(hashed, job(tmp_path, FakeScorer(COLUMNS))) == 11
+    assert run(hashed, duty(tmp_path, FakeScorer(COLUMNS))) == 11
     again = FakeScorer(COLUMNS)
-    assert run(hashed, job(tmp_path, again)) == 0
+    assert run(hashed, duty(tmp_path, again)) == 0
     assert again.calls == []
 
 
@@ -126,7 +129,7 @@ def test_a_scorer_that_fails_names_its_member(
     tmp_path: Path, hashed: list[Hashed], columns: int, message: str
 ) -> None:
     with pytest.raises(ScoreError, match=message):
-        run(hashed, job(tmp_path, Broken(columns)))
+        run(hashed, duty(tmp_path, Broken(columns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,8 @@ class Tight:
 def test_a_batch_that_does_not_fit_is_halved_once_for_the_run_and_changes_no_bit(
     tmp_path: Path, hashed: list[Hashed]
 ) -> None:
-    plain, inner = job(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
-    tight = job(tmp_path / "tight", Tight(1, inner))
+    plain, inner = duty(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
+    tight = duty(tmp_path / "tight", Tight(1, inner))
     run(hashed, plain)
     run(hashed, tight)
     assert inner.calls == [-4, -2] + [1] * 11
@@ -163,14 +166,14 @@ def test_memory_that_holds_no_batch_names_the_member(
 ) -> None:
     scorer = Tight(0, FakeScorer(COLUMNS))
     with pytest.raises(OutOfMemoryError, match=f"member a, batch of {batch}.*allocate"):
-        run(hashed, job(tmp_path, scorer, fixed=fixed))
+        run(hashed, duty(tmp_path, scorer, fixed=fixed))
 
 
 def test_a_batch_that_does_not_fit_beside_others_goes_on_alone(
     tmp_path: Path, hashed: list[Hashed]
 ) -> None:
-    plain, inner = job(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
-    crowded = job(tmp_path / "crowded", Crowded(inner), batch=1, lanes=3)
+    plain, inner = duty(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
+    crowded = duty(tmp_path / "crowded", Crowded(inner), batch=1, lanes=3)
     run(hashed, plain)
     run(hashed, crowded)
     np.testing.assert_array_equal(
@@ -219,7 +222,36 @@ def test_of_batches_that_fail_together_the_first_in_order_is_told(tmp_path: Path
     pixels[:, 0, 0, 0] = FIRST + np.arange(9)
     images = Rows(pixels, [str(n) for n in range(9)], lambda rows: [True] * len(pixels[rows]))
     with pytest.raises(ScoreError, match=f"level {FIRST}$"):
-        score(job(tmp_path, Ill(), batch=1, lanes=4), images, Quiet(), {})
+        score(duty(tmp_path, Ill(), batch=1, lanes=4).job, images, Quiet(), {})
+
+
+FORK = """
+import os, signal
+import numpy as np
+from ensemble.batches import Job, Rows, score
+from ensemble.scoring import Quiet
+from ensemble.session import FakeScorer
+from ensemble.spec import Geometry, Size
+
+pixels = np.zeros((8, 1, 1, 3), np.uint8)
+images = Rows(pixels, [str(n) for n in range(8)], lambda rows: [True] * len(pixels[rows]))
+geometry = Geometry(Size(1, 1), "squash", 1.0, "bilinear", 3, ())
+job = Job("a", FakeScorer({"label": 3}), geometry, 1, False, {"label": 3}, lanes=2)
+expected = score(job, images, Quiet(), {})["label"]
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    found = score(job, images, Quiet(), {})["label"]
+    os._exit(0 if (found == expected).all() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_scores_as_its_parent_did() -> None:
+    run = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_after_a_failure_no_batch_is_begun(tmp_path: Path) -> None:
@@ -227,7 +259,7 @@ def test_after_a_failure_no_batch_is_begun(tmp_path: Path) -> None:
     images = Rows(pixels, [str(n) for n in range(100)], lambda rows: [True] * len(pixels[rows]))
     scorer = Halting()
     with pytest.raises(ScoreError):
-        score(job(tmp_path, scorer, batch=1, lanes=2), images, Quiet(), {})
+        score(duty(tmp_path, scorer, batch=1, lanes=2).job, images, Quiet(), {})
     assert len(scorer.calls) <= 4
 
 
@@ -264,7 +296,7 @@ def _done(run: list[_Loaded]) -> Future[list[_Loaded]]:
 
 
 def test_a_part_that_the_disk_refuses_ends_the_run(tmp_path: Path, hashed: list[Hashed]) -> None:
-    refused = job(tmp_path, FakeScorer(COLUMNS), shard=11)
+    refused = duty(tmp_path, FakeScorer(COLUMNS), shard=11)
     refused.partition.part(0).with_suffix(".json").mkdir()
     with pytest.raises(StoreError):
         run(hashed, refused)
@@ -275,5 +307,5 @@ def test_a_gpu_sees_batches_of_one_shape(
     tmp_path: Path, hashed: list[Hashed], provider: str, expected: set[int]
 ) -> None:
     scorer = FakeScorer(COLUMNS, provider)
-    run(hashed, job(tmp_path, scorer, batch=4, shard=9))
+    run(hashed, duty(tmp_path, scorer, batch=4, shard=9))
     assert set(scorer.calls) == expected

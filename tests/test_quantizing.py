@@ -1,5 +1,6 @@
 """Int8 members: what they are, when they are refused, and what decides them."""
 
+import errno
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 from conftest import CLASSES, ensemble, save_images, save_member, toy_card, toy_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
 import ensemble as library
 from ensemble import graph, lineup, quantize
 from ensemble.card import Card, Head
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import MemberError, StoreError, UsageError
 from ensemble.images import hash_sources, scan
 from ensemble.lineup import probe_images
 from ensemble.members import open_member, write_sidecar
@@ -183,6 +185,64 @@ def test_over_the_bound_nothing_is_written(
     assert ensemble("quantize", member, "--images", photographs, "--out", out) == 4
     assert "labels change" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("odd"), AttributeError("odd"), LookupError("odd"), RuntimeError("odd"),
+        onnx.checker.ValidationError("odd"), onnx.shape_inference.InferenceError("odd"),
+        Fail("odd"), InvalidArgument("odd"), AssertionError(),
+    ],
+)  # fmt: skip
+def test_what_the_quantiser_raises_blames_the_member(
+    member: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(quantize, "quant_pre_process", fail)
+    with pytest.raises(MemberError, match=r"conv-f0.onnx: .*cannot quantise it: (odd|Assert)"):
+        quantize.quantized(open_member(member), probe_images((9, 8, 8, 3)))
+
+
+@pytest.mark.parametrize("does", ["save", "load"])
+def test_a_disk_that_refuses_the_quantiser_blames_no_member(
+    member: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    opened = open_member(member)
+    monkeypatch.setattr(quantize.onnx, does, fail)
+    with pytest.raises(StoreError, match="cannot write .*No space left"):
+        quantize.quantized(opened, probe_images((9, 8, 8, 3)))
+
+
+def test_a_member_that_does_not_run_is_refused_before_any_image_is_read(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    card = toy_card("conv-f1", activation="none")
+    broken = save_member(tmp_path / "folds", card, conv_model(card))
+    for path in photographs.iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(MemberError, match="conv-f1.*activation"):
+        library.quantize_members([member, broken], photographs, tmp_path / "int8")
+
+
+def test_images_that_cannot_be_used_do_not_judge(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    for keep in (60, 70, 80):
+        cut = (photographs / "img1.png").read_bytes()[:keep]
+        (photographs / f"cut{keep}.png").write_bytes(cut)
+    _, judging = divide(hash_sources(scan([photographs]).images, 1), 2)
+    good = [image for image in judging if image.source.id.startswith("img")]
+    assert len(good) < len(judging)
+    (made,) = library.quantize_members(
+        member, photographs, tmp_path / "int8", calibration=2, max_disagreement=1
+    )
+    assert made.card.source["judged_on"] == made.agreements[0].images == len(good)
 
 
 def test_a_member_without_convolutions_or_products_is_refused(

@@ -13,7 +13,7 @@ from onnxruntime import SessionOptions
 from ensemble import driver, graph, lineup, session
 from ensemble.binding import IN_FLIGHT
 from ensemble.config import Recipe
-from ensemble.errors import OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError, UsageError
 from ensemble.members import open_member, write_sidecar
 from ensemble.scoring import Quiet, line_up
 from ensemble.session import CPU, CUDA, TENSORRT, OnnxScorer, check_device, provider_of
@@ -51,11 +51,12 @@ def test_failures_are_told_apart(error: Exception, expected: type[ScoreError]) -
 class Recorded:
     """Stands for ONNX Runtime's session: starts on the CPU whatever it is asked for.
 
-    `active` is what it says that it runs on where it may; `asked` are the providers of the last
-    one, and `threads` what it computes an operator with.
+    `active` is what it says that it runs on where it may, `fault` what it raises there; `asked` are
+    the providers of the last one, and `threads` what it computes an operator with.
     """
 
     active = CUDA
+    fault = ""
     asked: list[object] = []  # noqa: RUF012
     threads: int = 0
 
@@ -63,6 +64,8 @@ class Recorded:
         self, model: bytes, options: SessionOptions, providers: list[object], **_: int
     ) -> None:
         Recorded.asked, Recorded.threads = providers, options.intra_op_num_threads
+        if self.fault and providers != [CPU]:
+            raise RuntimeError(self.fault)
         self._real = REAL(model, options, providers=[CPU])
         self._asked = providers
 
@@ -256,3 +259,45 @@ def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
     told = Told()
     line_up(Recipe(members=(str(make_member()),), images=()), told)
     assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
+
+
+def test_auto_takes_the_cpu_where_cuda_fails_while_a_session_starts(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "fault", "CUDA failure 100: no device is detected")
+    started = scorer("auto")
+    assert (started.provider, started.lanes, gpu.threads) == (CPU, 3, 1)
+    assert started.why_cpu == "CUDA does not start: CUDA failure 100: no device is detected"
+
+
+def test_auto_blames_a_member_that_fails_on_the_cpu_too(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "fault", "CUDA failure 100: no device is detected")
+    with pytest.raises(MemberError, match="refuses the graph") as found:
+        OnnxScorer(b"no graph", {"label": "label"}, device="auto", threads=1)
+    assert "CUDA" not in str(found.value)
+
+
+def test_cuda_that_is_asked_for_and_fails_while_a_session_starts_is_refused(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "fault", "CUDA failure 2: out of memory")
+    with pytest.raises(ProviderError, match="does not start: .*out of memory"):
+        scorer("cuda")
+
+
+def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
+) -> None:
+    real, paths = session._start_auto, [str(make_member(f"toy-f{fold}")) for fold in (0, 1)]
+
+    def full(*asked: object) -> object:
+        monkeypatch.setattr(Recorded, "fault", "" if gpu.asked else "out of memory")
+        return real(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Recorded, "asked", [])
+    monkeypatch.setattr(session, "_start_auto", full)
+    told = Told()
+    line_up(Recipe(members=tuple(paths), images=(), threads=1), told)
+    assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]

@@ -61,6 +61,22 @@ def interrupted(self):
         os.kill(os.getpid(), signal.SIGUSR1)
 threading.Thread.start = interrupted
 """
+INTERRUPTED = """
+import os, signal
+install = signal.signal
+def interrupting(number, handler):
+    before = install(number, handler)
+    if number == signal.{order} and handler is not signal.SIG_IGN:
+        os.kill(os.getpid(), number)
+    return before
+signal.signal = interrupting
+"""
+POOR = """
+import errno, os, subprocess
+def popen(*_, **__):
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+subprocess.Popen.__init__ = popen
+"""
 IMPATIENT = """
 import functools, ensemble.store as store
 store.locked = functools.partial(store.locked, patience=0.1)
@@ -183,6 +199,27 @@ def test_a_worker_that_is_stopped_while_it_starts_a_thread_does_not_wait_for_it(
 ) -> None:
     code, said = finish(start(tmp_path, *run_args, "out", faults=STOPPED_AT_A_START))
     assert code == 130, said
+    assert "Traceback" not in said
+
+
+def test_a_signal_before_the_first_worker_stops_the_run_too(
+    tmp_path: Path, run_args: list[str]
+) -> None:
+    code, said = finish(
+        start(tmp_path, *run_args, "out", faults=INTERRUPTED.format(order="SIGINT"))
+    )
+    assert code == 130, said
+    assert "ensemble run --members folds" in said
+    assert "Traceback" not in said
+
+
+def test_a_worker_that_cannot_be_started_is_told_with_what_goes_on(
+    tmp_path: Path, run_args: list[str]
+) -> None:
+    code, said = finish(start(tmp_path, *run_args, "out", faults=POOR))
+    assert code == 1
+    assert "error: no worker can be started: Resource temporarily unavailable" in said
+    assert "ensemble run --members folds" in said
     assert "Traceback" not in said
 
 

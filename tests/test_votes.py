@@ -141,6 +141,15 @@ def test_python_refuses_what_a_run_has_decided() -> None:
         api.vote("one", tta="hflip", device="cpu")
 
 
+def test_files_of_elsewhere_are_not_said_to_come_from_the_store(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ensemble("vote", "--predictions", "ant.csv", "bee.csv") == 0
+    said = capsys.readouterr().err
+    assert "5 predicted" in said
+    assert "from the store" not in said
+
+
 def test_predictions_beside_members_or_a_run_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

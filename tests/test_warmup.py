@@ -13,7 +13,7 @@ from conftest import MakeMember
 
 from ensemble import lineup, views
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import OutOfMemoryError
+from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.members import open_member
 from ensemble.session import CPU, OnnxScorer
 from ensemble.spec import Size
@@ -33,8 +33,11 @@ class Paced:
     calls: list[int] = field(default_factory=list)
     odd: int = 0
     room: int = 10**9
+    fails: int = 0
 
     def score(self, images: Pixels) -> Mapping[str, Probs]:
+        if len(images) == self.fails:
+            raise ScoreError("a shape is wrong")
         if len(images) > self.room:
             raise OutOfMemoryError("Failed to allocate memory")
         self.calls.append(len(images))
@@ -119,6 +122,14 @@ def test_a_size_without_memory_is_not_taken(player: lineup.Player, tmp_path: Pat
 
 def test_a_guess_without_memory_is_left_to_the_run(player: lineup.Player, tmp_path: Path) -> None:
     assert batch_size(paced(player, Paced({}, room=0)), MANY, tmp_path, DECIDES) == 1
+
+
+def test_a_member_that_fails_at_a_size_is_named_with_it(
+    player: lineup.Player, tmp_path: Path
+) -> None:
+    scorer = Paced(QUICK_BY_TWO, fails=4)
+    with pytest.raises(ScoreError, match="member toy-f0, batch of 4: a shape is wrong"):
+        batch_size(paced(player, scorer), MANY, tmp_path, DECIDES)
 
 
 @pytest.mark.parametrize("full", [False, True])

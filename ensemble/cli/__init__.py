@@ -107,12 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # it hoards less than Arrow's own
     args = given = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None and is_supervised(args):
-        sys.exit(Supervisor(args).run())
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
+        if arguments is None and is_supervised(given):
+            sys.exit(Supervisor(given).run())
         if arguments is None and WATCH in os.environ:
             become_worker()
         _check_arguments(args)

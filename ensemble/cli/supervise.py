@@ -30,6 +30,10 @@ UNSUPERVISED: Final = "ENSEMBLE_SUPERVISE"
 
 STOPPED: Final = 130
 _DEATHS: Final = 3
+_SCARCE: Final = (
+    "too many processes or files, or too little memory: end other processes, or set "
+    "ENSEMBLE_SUPERVISE=0, which starts no worker"
+)
 _ORDERS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -104,10 +108,14 @@ class Supervisor:
 
     def run(self) -> int:
         """Run the command; return its exit code."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)  # until there is a worker to tell
         for order in _ORDERS:
             signal.signal(order, self._ordered)
         while True:
-            status = self._run_worker()
+            try:
+                status = self._run_worker()
+            except OSError as error:
+                return self._fail(f"no worker can be started: {error.strerror or error}", _SCARCE)
             if self._order and (status < 0 or status == STOPPED):
                 say(resume_line("stopped", self._args))
                 return 128 + self._order
@@ -125,22 +133,25 @@ class Supervisor:
         self._decoding.clear()
         ours, theirs = socket.socketpair()
         with ours:
-            # Blocked, an order waits for the worker to be known here, and never reaches it there.
-            signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
             with theirs:
-                self._worker = subprocess.Popen(  # noqa: S603 - this command line itself
-                    [sys.executable, *sys.orig_argv[1:]],
-                    env={**os.environ, WATCH: self._watch(theirs.fileno())},
-                    pass_fds=[theirs.fileno()],
-                )
+                self._worker = worker = self._started(theirs.fileno())
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ORDERS)
             if self._order:
-                self._worker.send_signal(signal.SIGUSR1)
+                worker.send_signal(signal.SIGUSR1)
             with ours.makefile("rb") as lines:
                 for line in lines:
                     if line.endswith(b"\n"):
                         self._hear(*json.loads(line))
-            return self._worker.wait()
+            return worker.wait()
+
+    def _started(self, pipe: int) -> subprocess.Popen[bytes]:
+        """Start a worker. An order that comes meanwhile waits until the worker is known here."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
+        return subprocess.Popen(  # noqa: S603 - this command line itself
+            [sys.executable, *sys.orig_argv[1:]],
+            env={**os.environ, WATCH: self._watch(pipe)},
+            pass_fds=[pipe],
+        )
 
     def _watch(self, pipe: int) -> str:
         lists = {"suspects": sorted(self._suspects), "poison": sorted(self._poison)}
@@ -161,8 +172,8 @@ class Supervisor:
                 self._deaths = 0
 
     def _ordered(self, number: int, _frame: FrameType | None) -> None:
-        if self._worker is None:
-            raise KeyboardInterrupt
+        if self._worker is None:  # never so: orders are blocked until there is one
+            return
         if self._order:
             self._worker.kill()
             return
@@ -176,6 +187,9 @@ class Supervisor:
         if number == signal.SIGKILL:
             cause = "probably memory ran out: try a smaller --batch-size or --shard-size"
         what = f"the worker died {_DEATHS} times {self._place}, the last time of {_name(number)}"
+        return self._fail(what, cause)
+
+    def _fail(self, what: str, cause: str) -> int:
         error = click.style("error: ", fg="red", bold=True)
         say(error + resume_line(f"{what} ({cause})", self._args))
         return 1

@@ -101,9 +101,9 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     counts = f"{len(result.ids)} predicted, {len(result.quarantined)} quarantined"
     seconds = record.get("seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
-    took += ", all of them from the store" if record.get("evaluations") == 0 else ""
-    click.echo(f"{counts}{took}", err=True)
     exits = record.get("early_exit")
+    took += ", all of them from the store" if _is_stored(record) else ""
+    click.echo(f"{counts}{took}", err=True)
     if isinstance(exits, dict):
         click.echo(f"early exit: {exits['words']}", err=True)
     if result.path is None:
@@ -116,6 +116,12 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
         click.echo(json.dumps(record, ensure_ascii=False))
     elif result.path is not None:
         click.echo(str(result.path))
+
+
+def _is_stored(record: "Mapping[str, Any]") -> bool:
+    """Tell whether the store had everything: nothing was made, and all of it has a key there."""
+    kept = bool(record.get("early_exit")) or all(member["key"] for member in record["members"])
+    return record.get("evaluations") == 0 and kept
 
 
 def say_export(exported: "Exported") -> None:
