@@ -117,7 +117,7 @@ def score(work: Work, progress: Progress) -> Exited:
         progress.start(len(way.stages) * _left(partition, plan.calibrated), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
         certificate = certificate_of(saving, sampled, len(images))
-        pace = pace_of(work, way, sampled, certificate, size)
+        pace = pace_of(work, way, sampled, certificate, partition.shard_size)
         if sampled is not None:
             progress.warn(expected(sampled, pace, len(images) - plan.calibrated))
         known = sampled.known if sampled else _nobody(way, work.head)

@@ -369,6 +369,18 @@ def test_a_member_that_gives_nan_fails_the_run(sharp: list[Path], many: Path) ->
         submit(sharp, many, "early", early_exit="lossless")
 
 
+KILLED = (
+    "import os, ensemble.files as files, ensemble.lineup as lineup\n"
+    "lineup.seconds_per_image = lambda _: 0.001\n"
+    "publish = files.publish\n"
+    "def cut(path, write):\n"
+    "    if path.name == 'part-00003.json': os.kill(os.getpid(), 9)\n"
+    "    publish(path, write)\n"
+    "files.publish = cut\n"
+)
+"""What kills a command as it commits its fourth shard."""
+
+
 @pytest.mark.parametrize(
     "how",
     [("--early-exit", "20%"), ("--evals-per-image", "4")],
@@ -378,17 +390,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_labels(
 ) -> None:
     args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
             "--shard-size", "10", *how]  # fmt: skip
-    killing = (
-        "import os, ensemble.files as files, ensemble.lineup as lineup\n"
-        "lineup.seconds_per_image = lambda _: 0.001\n"
-        "publish = files.publish\n"
-        "def cut(path, write):\n"
-        "    if path.name == 'part-00003.json': os.kill(os.getpid(), 9)\n"
-        "    publish(path, write)\n"
-        "files.publish = cut\n"
-    )
     broken = [*args, "--out", "broken", "--store", "s1"]
-    killed = start(Path(), *broken, faults=killing, ENSEMBLE_SUPERVISE="0")
+    killed = start(Path(), *broken, faults=KILLED, ENSEMBLE_SUPERVISE="0")
     assert finish(killed)[0] == -9
     assert ensemble(*broken) == 0
     assert ensemble(*args, "--out", "whole", "--store", "s2") == 0
@@ -400,6 +403,21 @@ def test_a_killed_run_goes_on_and_gives_the_same_labels(
     ]
     assert made[0] < made[1], "what was committed was not made again"
     assert not api.verify_exit("broken").faults
+
+
+def test_a_budget_goes_on_by_the_shards_it_began_with_whatever_size_is_asked_for(
+    sharp: list[Path], many: Path
+) -> None:
+    args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
+            "--evals-per-image", "2.5"]  # fmt: skip
+    broken = [*args, "--out", "broken", "--store", "s1", "--shard-size"]
+    killed = start(Path(), *broken, "5", faults=KILLED, ENSEMBLE_SUPERVISE="0")
+    assert finish(killed)[0] == -9
+    assert ensemble(*broken, "60") == 0
+    assert ensemble(*args, "--out", "whole", "--store", "s2", "--shard-size", "5") == 0
+    both = [pq.read_table(f"{out}/predictions.parquet") for out in ("broken", "whole")]
+    assert both[0]["n_evals"].to_pylist() == both[1]["n_evals"].to_pylist()
+    assert both[0]["label"].to_pylist() == both[1]["label"].to_pylist()
 
 
 def test_another_rule_or_vote_never_uses_what_an_early_exit_kept(
