@@ -23,7 +23,7 @@ from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
 from ensemble.fingerprints import SHARD, shard_size_of
-from ensemble.pacing import Work, certificate_of, expected, pace_of, take_sample
+from ensemble.pacing import Work, certificate_of, check_budget, expected, pace_of, take_sample
 from ensemble.paths import natural_key
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
@@ -114,6 +114,7 @@ def score(work: Work, progress: Progress) -> Exited:
         threads = recipe.threads or available_threads()
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
         way = cast.way(plan, _batch_sizes(work, cast))
+        check_budget(saving, way, plan.calibrated, len(images))
         progress.start(len(way.stages) * _left(partition, plan.calibrated), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
         certificate = certificate_of(saving, sampled, len(images))

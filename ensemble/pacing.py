@@ -59,6 +59,25 @@ class Sampled:
     seconds: float
 
 
+def check_budget(saving: Saving, way: Way, calibrated: int, images: int) -> None:
+    """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
+
+    Raises:
+        UsageError: says how many it takes.
+    """
+    if saving.evaluations is None:
+        return
+    each = float(way.paid.sum())
+    least = (each * calibrated + float(way.paid[0]) * (images - calibrated)) / images
+    if saving.evaluations < least:
+        raise UsageError(
+            f"a budget of {saving.evaluations:g} evaluations an image is too small: {calibrated} "
+            f"of {images} images are calibrated with all {each:g}, and the others take "
+            f"{way.paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
+            f"--calibration"
+        )
+
+
 def take_sample(
     engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition
 ) -> Sampled:
@@ -101,18 +120,11 @@ def pace_of(
     limit = certificate.bound if certificate else math.inf
     if saving.rule != "budget" or sampled is None:
         return Steady(limit)
-    drawn, calibration = len(sampled.known.drawn), way.paid.sum()
-    rest = images - drawn
     if saving.evaluations is None:
         return _deadline(work, way, sampled, limit)
-    left = saving.evaluations * images - calibration * drawn
-    if left < rest * way.paid[0]:
-        least = (rest * way.paid[0] + calibration * drawn) / images
-        raise UsageError(
-            f"a budget of {saving.evaluations:g} evaluations an image is too small: {drawn} of "
-            f"{images} images are calibrated with all {len(way.stages)}, and the others take one "
-            f"or more; give {math.ceil(100 * least) / 100:g} or more"
-        )
+    drawn = len(sampled.known.drawn)
+    rest = images - drawn
+    left = saving.evaluations * images - way.paid.sum() * drawn
     return Spending(sampled.course, way.paid, Budget(left, rest), limit, horizon=_HORIZON * size)
 
 

@@ -158,9 +158,31 @@ def test_a_budget_of_evaluations_is_kept(sharp: list[Path], tmp_path: Path) -> N
     assert not api.verify_exit("early").faults
 
 
-def test_a_budget_too_small_for_its_calibration_is_refused(sharp: list[Path], many: Path) -> None:
-    with pytest.raises(UsageError, match="give 3.75 or more"):
-        submit(sharp, many, "early", evals_per_image=2, calibration=15)
+@pytest.mark.parametrize(
+    ("how", "least"),
+    [({"evals_per_image": 2, "calibration": 15}, "3.75"), ({"evals_per_image": 1}, "1.19")],
+)
+def test_a_budget_too_small_for_its_calibration_is_refused_before_that_is_made(
+    sharp: list[Path], many: Path, how: dict[str, Any], least: str
+) -> None:
+    with pytest.raises(UsageError, match=f"with all 12, .* give {least} or more"):
+        submit(sharp, many, "early", **how)
+    assert not list(Path(".ensemble/predictions").rglob("part-*"))
+
+
+def test_a_budget_that_pays_for_little_more_than_the_calibration_is_taken(
+    sharp: list[Path], many: Path
+) -> None:
+    early = submit(sharp, many, "early", evals_per_image=3.75, calibration=15)
+    assert record(early)["evaluations_per_image"] == pytest.approx(3.75)
+
+
+def test_the_calibration_of_a_budget_pays_for_no_stored_member(
+    sharp: list[Path], many: Path
+) -> None:
+    submit(sharp[:2], many, "some")
+    with pytest.raises(UsageError, match="with all 8, .* give 2 or more"):
+        submit(sharp, many, "early", evals_per_image=1.5, calibration=15)
 
 
 def test_a_time_budget_that_is_long_costs_no_label(sharp: list[Path], many: Path) -> None:
