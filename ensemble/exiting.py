@@ -23,7 +23,15 @@ from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
 from ensemble.fingerprints import SHARD, shard_size_of
-from ensemble.pacing import Work, certificate_of, check_budget, expected, pace_of, take_sample
+from ensemble.pacing import (
+    Work,
+    certificate_of,
+    check_budget,
+    expected,
+    left_of,
+    pace_of,
+    take_sample,
+)
 from ensemble.paths import natural_key
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
@@ -115,12 +123,16 @@ def score(work: Work, progress: Progress) -> Exited:
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
         way = cast.way(plan, _batch_sizes(work, cast))
         check_budget(saving, way, plan.calibrated, len(images))
-        progress.start(len(way.stages) * _left(partition, plan.calibrated), len(way.stages))
+        rest = left_of(partition, drawn)
+        fresh = left_of(sample, np.empty(0, np.int64)) if sample else 0
+        progress.start(len(way.stages) * (fresh + rest), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
         certificate = certificate_of(saving, sampled, len(images))
-        pace = pace_of(work, way, sampled, certificate, partition.shard_size)
+        pace = pace_of(
+            work, way, sampled, certificate, rest=rest, shard_size=partition.shard_size
+        )  # fmt: skip
         if sampled is not None:
-            progress.warn(expected(sampled, pace, len(images) - plan.calibrated))
+            progress.warn(expected(sampled, pace, rest))
         known = sampled.known if sampled else _nobody(way, work.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
     kept = _Kept(partition, sample.key if sample else None, certificate, made, engine.odd)
@@ -213,13 +225,6 @@ def _shard_size(work: Work) -> int:
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
         most = min(most, max(_SMALLEST, -(-len(work.images) // _CORRECTIONS)))
     return shard_size_of(work.recipe, [player.member for player in work.players], most)
-
-
-def _left(partition: Partition, calibrated: int) -> int:
-    """Return how many images are still to be done, about."""
-    todo = [shard for shard in partition.shards if not partition.committed(shard)]
-    rows = [partition.rows(shard) for shard in todo]
-    return sum(row.stop - row.start for row in rows) if rows else calibrated
 
 
 def _nobody(way: Way, head: Head) -> Known:

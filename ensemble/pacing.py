@@ -112,35 +112,51 @@ def certificate_of(saving: Saving, sampled: Sampled | None, images: int) -> Cert
     return certify(sampled.course, images, saving.epsilon, saving.confidence, drawn=drawn)
 
 
+def left_of(partition: Partition, drawn: Indices) -> int:
+    """Return how many images of the shards that are not done yet are not calibrated."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    rows = [np.arange(partition.images)[partition.rows(shard)] for shard in todo]
+    return sum(len(np.setdiff1d(each, drawn, assume_unique=True)) for each in rows)
+
+
 def pace_of(
-    work: Work, way: Way, sampled: Sampled | None, certificate: Certificate | None, size: int
+    work: Work,
+    way: Way,
+    sampled: Sampled | None,
+    certificate: Certificate | None,
+    *,
+    rest: int,
+    shard_size: int,
 ) -> Pace:
-    """Return what decides the thresholds: what is certified, and what a budget pays for."""
+    """Return what decides the thresholds: what is certified, and what a budget pays for.
+
+    `rest` images are still to be done, in shards of `shard_size`. A budget of evaluations is told
+    of those that are done, and a clock is not: it pays for the rest alone.
+    """
     saving, images = work.saving, len(work.images)
     limit = certificate.bound if certificate else math.inf
     if saving.rule != "budget" or sampled is None:
         return Steady(limit)
     if saving.evaluations is None:
-        return _deadline(work, way, sampled, limit)
+        return _deadline(work, way, sampled, limit, rest)
     drawn = len(sampled.known.drawn)
-    rest = images - drawn
-    left = saving.evaluations * images - way.paid.sum() * drawn
-    return Spending(sampled.course, way.paid, Budget(left, rest), limit, horizon=_HORIZON * size)
+    budget = Budget(saving.evaluations * images - way.paid.sum() * drawn, images - drawn)
+    return Spending(sampled.course, way.paid, budget, limit, horizon=_HORIZON * shard_size)
 
 
-def _deadline(work: Work, way: Way, sampled: Sampled, limit: float) -> Deadline:
+def _deadline(work: Work, way: Way, sampled: Sampled, limit: float, rest: int) -> Deadline:
     """Return the pace of a time budget; a little of it is kept for the vote and the files."""
-    seconds, rest = work.saving.seconds or 0.0, len(work.images) - len(sampled.known.drawn)
+    seconds = work.saving.seconds or 0.0
     until = work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
     done = float(way.costs.sum()) * sampled.fresh
     ratio = sampled.seconds / done if done else 1.0
     now, least = time.monotonic(), float(way.costs[0]) * ratio * rest
-    if until - now < least:
+    if rest and until - now < least:
         needed = (now - work.began + least + _RESERVE_SECONDS) / (1 - _RESERVE)
         raise UsageError(
             f"a time budget of {seconds:.0f} s is too small: one evaluation of each of the {rest} "
             f"images that are left takes about {least:.1f} s, so give {math.ceil(1.1 * needed)}s "
-            f"or more; the calibration is kept"
+            f"or more; what is done is kept"
         )
     return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
 

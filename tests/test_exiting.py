@@ -20,10 +20,12 @@ from ensemble import api, inventory, lineup
 from ensemble.config import Recipe, saving_of
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.exitplan import calibrated_of
+from ensemble.exits.certificate import draw
 from ensemble.exits.order import Evaluation
 from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
 from ensemble.spec import Quarantined
+from ensemble.store import load_partition
 from ensemble.watch import WATCH
 from ensemble.weights import Decision, Weights
 
@@ -205,6 +207,47 @@ def test_a_time_budget_too_short_is_refused_with_what_it_takes(
 ) -> None:
     with pytest.raises(UsageError, match="so give 2s or more"):
         submit(sharp, many, "early", time_budget="1s")
+
+
+def test_a_time_budget_pays_only_for_what_an_earlier_run_left(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 1.0)
+    how: dict[str, Any] = {"time_budget": "30s", "shard_size": 10}
+    labels = Path(".ensemble/predictions", record(submit(sharp, many, "early", **how))["key"])
+    (labels / "part-00002.json").unlink()
+    again = submit(sharp, many, "again", **how)
+    assert len(again.labels) == COUNT
+    for part in labels.glob("part-*.json"):
+        part.unlink()
+    with pytest.raises(UsageError, match="each of the 59 images that are left takes about 59"):
+        submit(sharp, many, "third", **how)
+
+
+def test_a_time_budget_that_is_over_is_no_matter_where_nothing_is_left(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = submit(sharp, many, "first", time_budget="50m")
+    told = {"pipe": -1, "pid": 1, "began": time.monotonic() - 3600, "suspects": [], "poison": []}
+    monkeypatch.setenv(WATCH, json.dumps(told))
+    assert submit(sharp, many, "again", time_budget="50m").labels == first.labels
+
+
+def test_what_is_expected_is_said_of_the_images_that_are_left(
+    sharp: list[Path], many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["run", "--members", "folds", "--images", "many", "--device", "cpu", "--out", "early",
+            "--early-exit", "20%", "--shard-size", "10"]  # fmt: skip
+    assert ensemble(*args) == 0
+    assert "for each of 48 images" in capsys.readouterr().err
+    key = json.loads(Path("early/run.json").read_text())["early_exit"]["key"]
+    Path(".ensemble/predictions", key, "part-00002.json").unlink()
+    assert ensemble(*args) == 0
+    kept = np.flatnonzero(np.arange(COUNT) // 10 == 2)
+    partition = load_partition(Path(".ensemble"), key)
+    assert partition is not None
+    left = len(np.setdiff1d(kept, draw(sha256_json(partition.fingerprint), COUNT, 12)))
+    assert f"for each of {left} images" in capsys.readouterr().err
 
 
 def test_shards_threads_and_batches_change_no_label(sharp: list[Path], many: Path) -> None:

@@ -88,9 +88,10 @@ class Spending:
 class Deadline:
     """A budget in seconds, by the clock: each shard gets its share of the time that is left.
 
-    `until` is when the last shard is to be done, `images` how many are left, and `ratio` how many
-    seconds of the clock a unit of cost takes, decoding included: after each shard what it took
-    there, since an image that ends early is decoded all the same. `limit` is the largest λ.
+    `until` is when the last shard is to be done, and `images` how many are left, without those that
+    an earlier run has done. `ratio` is how many seconds of the clock a unit of cost takes, decoding
+    included: after each shard what it took there, since an image that ends early is decoded all the
+    same. `limit` is the largest λ.
     """
 
     course: Course
@@ -119,8 +120,7 @@ class Deadline:
             self.ratio = (self.clock() - self._began) / cost
 
     def skip(self, images: int, evaluations: Indices) -> None:
-        """Count what need not be done."""
-        self.images -= images
+        """Take no notice: `images` are without them."""
 
 
 def cost_of(evaluations: Indices, costs: Vector) -> float:
