@@ -319,6 +319,8 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
         ({"early_exit": "1%", "confidence": "sure"}, "confidence 'sure'"),
         ({"time_budget": "tomorrow"}, "2h30m"),
         ({"time_budget": "1h", "evals_per_image": 3}, "two budgets"),
+        ({"early_exit": "lossless", "time_budget": "1h"}, "leave the budget out"),
+        ({"early_exit": "lossless", "evals_per_image": 3}, "early_exit off"),
         ({"evals_per_image": 0.5}, "at least 1"),
         ({"calibration": 5}, "goes with"),
         ({"early_exit": "lossless", "on_nan": "drop-member"}, "--on-nan fail"),
@@ -330,6 +332,16 @@ def test_what_has_no_meaning_is_refused_with_the_reason(
     with pytest.raises(UsageError, match=words):
         submit(sharp, many, "early", **how)
     assert not Path(".ensemble/predictions").exists()
+
+
+def test_a_lossless_rule_of_the_recipe_file_is_refused_with_the_budget_of_a_flag(
+    sharp: list[Path], many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("ensemble.toml").write_text('early_exit = "lossless"\n')
+    args = ["run", "--members", "folds", "--images", "many", "--time-budget", "1h"]
+    assert ensemble(*args) == 2
+    assert "early_exit lossless keeps every label" in capsys.readouterr().err
+    assert ensemble(*args, "--early-exit", "off", "--dry-run") == 0
 
 
 def broken(folder: Path, numbers: range) -> None:
