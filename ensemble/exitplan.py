@@ -31,6 +31,9 @@ _QUARTER: Final = 4
 _SAMPLE: Final = 300
 """Images that a budget is calibrated on where nothing is to be certified."""
 
+_FEWEST: Final = 8
+"""Images below which the cost of a threshold is a guess; fewer where a budget pays for no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -60,8 +63,9 @@ def column_of(evaluation: Evaluation) -> str:
 def calibrated_of(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> int:
     """Return how many of the images get every evaluation.
 
-    As few as can certify; where that takes over half of a budget, or nothing is to be certified, a
-    few hundred, and a quarter of the budget at most.
+    As few as can certify. Where that takes over half of what a budget has once every image has one
+    evaluation, or nothing is to be certified, a few hundred: a quarter of the budget at most, or as
+    few as tell anything.
     """
     if saving.rule == "lossless":
         return 0
@@ -72,14 +76,22 @@ def calibrated_of(saving: Saving, images: int, evaluations: Sequence[Evaluation]
         wanted = calibration_size(images, saving.epsilon, saving.confidence)
     if saving.rule == "certified":
         return wanted
-    affordable = images
-    if saving.evaluations is not None:
-        affordable = math.floor(saving.evaluations * images / len(evaluations))
-    elif saving.seconds is not None:
-        affordable = math.floor(saving.seconds / sum(e.cost for e in evaluations))
-    if wanted and wanted <= affordable // 2:
+    in_all, spare = _affordable(saving, images, evaluations)
+    if wanted and wanted <= spare // 2:
         return wanted
-    return max(1, min(_SAMPLE, images // _QUARTER, affordable // _QUARTER))
+    few = min(_SAMPLE, images // _QUARTER, in_all // _QUARTER, spare // 2)
+    return max(few, min(_FEWEST, images // _QUARTER, spare // 2), 1)
+
+
+def _affordable(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> tuple[int, int]:
+    """Return how many images a budget gives every evaluation: in all, and after one of each."""
+    costs = [e.cost for e in evaluations]
+    budget = saving.seconds or 0.0
+    if saving.evaluations is not None:
+        costs, budget = [1.0] * len(costs), saving.evaluations * images
+    spare, more = budget - costs[0] * images, sum(costs[1:])
+    in_all = math.floor(budget / sum(costs))
+    return in_all, math.floor(max(spare, 0.0) / more) if more else in_all
 
 
 def read_plan(partition: Partition) -> Plan:

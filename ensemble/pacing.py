@@ -164,9 +164,15 @@ def _deadline(work: Work, way: Way, sampled: Sampled, limit: float, rest: int) -
 def expected(sampled: Sampled, pace: Pace, rest: int) -> str:
     """Say beforehand what the run expects."""
     course, threshold = sampled.course, pace.threshold()
-    seen = course.z.shape[1]
+    seen, drawn = course.z.shape[1], len(sampled.known.drawn)
+    if not seen and rest and not isinstance(pace, Steady):
+        return (
+            f"none of the {drawn} calibrated images can be decoded, so what other thresholds "
+            f"cost is unknown: images get one evaluation, or all where the budget pays for all; "
+            f"another --calibration draws others"
+        )
     if not seen or not rest:
-        return f"{len(sampled.known.drawn)} images got every evaluation, and {rest} are left"
+        return f"{drawn} images got every evaluation, and {rest} are left"
     mean = course.evaluations(threshold).mean()
     differ = int(course.disagree(threshold).sum())
     return (

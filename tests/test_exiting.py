@@ -16,7 +16,7 @@ from commands import finish, start
 from conftest import ensemble, save_images, save_member, toy_card, toy_model
 from onnx import numpy_helper
 
-from ensemble import api, inventory, lineup
+from ensemble import api, exiting, inventory, lineup
 from ensemble.config import Recipe, saving_of
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.exitplan import calibrated_of
@@ -394,6 +394,20 @@ def test_a_broken_calibrated_image_voids_no_certificate(sharp: list[Path], tmp_p
     assert not api.verify_exit("early").faults
 
 
+def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    broken(many, range(1, 5))
+    monkeypatch.setattr(exiting, "draw", lambda *_: np.arange(4))
+    args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
+            "--out", "early", "--fill", "cat", "--shard-size", "8"]  # fmt: skip
+    assert ensemble(*args, "--evals-per-image", "3", "--calibration", "4") == 3
+    assert "none of the 4 calibrated images can be decoded" in capsys.readouterr().err
+    made = json.loads(Path("early/run.json").read_text())["evaluations"]
+    assert COUNT - 4 <= made <= 3 * COUNT - 4 * 12
+
+
 def test_a_budget_is_kept_also_where_nothing_can_be_certified(
     sharp: list[Path], many: Path
 ) -> None:
@@ -539,9 +553,15 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
         ("0.5%", {}, 100, 20, 0),
         ("off", {"time_budget": "1h"}, 10_000, 20, 300),
         ("off", {"evals_per_image": 2}, 1000, 20, 25),
+        ("off", {"evals_per_image": 2}, 100, 20, 2),
+        ("off", {"evals_per_image": 4}, 100, 20, 7),
+        ("off", {"evals_per_image": 5}, 100, 20, 8),
+        ("off", {"evals_per_image": 1.2}, 1000, 20, 5),
+        ("off", {"evals_per_image": 1.0}, 1000, 20, 1),
+        ("off", {"evals_per_image": 3}, 1000, 1, 250),
         ("0.5%", {"evals_per_image": 2}, 10_000, 20, 250),
         ("0.5%", {"evals_per_image": 4}, 10_000, 20, 570),
-        ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 151),
+        ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 55),
         ("off", {"time_budget": "1h"}, 3, 20, 1),
     ],
 )

@@ -160,6 +160,14 @@ def test_a_budget_above_the_lossless_rule_is_the_lossless_rule() -> None:
     assert threshold_for(simulated(5, 300), np.ones(10), 10.0) == np.inf
 
 
+@pytest.mark.parametrize(("per_image", "threshold"), [(1.0, 0.0), (9.9, 0.0), (10.0, np.inf)])
+def test_of_a_course_without_images_each_evaluation_counts(
+    per_image: float, threshold: float
+) -> None:
+    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert threshold_for(course, np.ones(10), per_image) == threshold
+
+
 def test_a_budget_below_one_evaluation_is_refused() -> None:
     with pytest.raises(UsageError, match="first evaluation"):
         threshold_for(simulated(5, 300), np.ones(10), 0.5)

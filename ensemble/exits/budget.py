@@ -29,9 +29,13 @@ class Budget:
 
 
 def mean_cost(course: Course, costs: Vector, threshold: float) -> float:
-    """Return what an image costs on average with a threshold; `costs` (K,) are those in order."""
+    """Return what an image costs on average with a threshold; `costs` (K,) are those in order.
+
+    A course without images tells nothing, so each evaluation counts: no budget is overspent. Only
+    the threshold 0 is known to end images after one.
+    """
     taken = np.cumsum(costs)[course.evaluations(threshold) - 1]
-    return float(taken.mean()) if len(taken) else 0.0
+    return float(taken.mean()) if len(taken) else float(costs.sum())
 
 
 def threshold_for(
