@@ -18,10 +18,12 @@ from ensemble.exitplan import (
     PLAN,
     SUMS,
     Plan,
+    Terms,
     calibrated_of,
     column_of,
     ledger_for,
     read_plan,
+    terms_json,
 )
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.order import Evaluation
@@ -125,6 +127,11 @@ class Cast:
             self.recipe.voting, self.weights, plan, classes=len(head.classes), task=head.task
         )
 
+    def terms(self, saving: Saving) -> Terms:
+        """Return what the images end under."""
+        head = self.head
+        return Terms(saving, self.recipe.voting, self.weights, head.classes, head.task)
+
     def fingerprint(self, saving: Saving) -> dict[str, object]:
         """Return what decides how images end, but for the plan, which is kept beside it."""
         bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
@@ -134,14 +141,7 @@ class Cast:
         ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
         return {
             **self._common(),
-            "early_exit": asdict(saving),
-            "voting": self.recipe.voting,
-            "weights": {
-                "families": dict(self.weights.families),
-                "pool": self.weights.pool,
-                "temperature": self.weights.temperature,
-                "decision": asdict(self.weights.decision),
-            },
+            **terms_json(self.terms(saving)),
             "images": self.image_set,
             "heads": [
                 {"name": SUMS, "classes": [str(n) for n in range(width)]},

@@ -1,11 +1,10 @@
 """Early exit over an image set: calibration, certificate and pace, into the store."""
 
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from ensemble.config import Recipe, Saving, exit_told
 from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
 from ensemble.exitplan import ENDS, Plan, calibrated_of
+from ensemble.exitrecord import Kept, certificate_of, record_of
 from ensemble.exits.certificate import Certificate, draw, least_size
 from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
@@ -25,7 +25,6 @@ from ensemble.files import sha256_json
 from ensemble.fingerprints import SHARD, shard_size_of
 from ensemble.pacing import (
     Work,
-    certificate_of,
     check_budget,
     expected,
     left_of,
@@ -127,7 +126,8 @@ def score(work: Work, progress: Progress) -> Exited:
         fresh = left_of(sample, np.empty(0, np.int64)) if sample else 0
         progress.start(len(way.stages) * (fresh + rest), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
-        certificate = certificate_of(saving, sampled, len(images))
+        course = sampled.course if sampled else None
+        certificate = certificate_of(saving, course, len(images), plan.calibrated)
         pace = pace_of(
             work, way, sampled, certificate, rest=rest, shard_size=partition.shard_size
         )  # fmt: skip
@@ -135,8 +135,8 @@ def score(work: Work, progress: Progress) -> Exited:
             progress.warn(expected(sampled, pace, rest))
         known = sampled.known if sampled else _nobody(way, work.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
-    kept = _Kept(partition, sample.key if sample else None, certificate, made, engine.odd)
-    return _read(work, cast, plan, kept)
+    left = _Left(partition, sample.key if sample else None, certificate, made, engine.odd)
+    return _read(work, cast, plan, left)
 
 
 def stored_entries(work: Work) -> list[Entry] | None:
@@ -235,11 +235,9 @@ def _nobody(way: Way, head: Head) -> Known:
     return Known(none, none, Ends(labels, none, np.empty((way.ledger.depth, 0, classes))))
 
 
-def _read(work: Work, cast: Cast, plan: Plan, kept: "_Kept") -> Exited:
+def _read(work: Work, cast: Cast, plan: Plan, left: "_Left") -> Exited:
     """Return what the store now holds of the run, and what run.json is to say."""
-    scores = kept.partition.read(ENDS)
-    evaluations = scores.probs[:, 0].astype(np.int64)
-    thresholds = scores.probs[:, 1]
+    scores = left.partition.read(ENDS)
     votes = Votes(
         head=work.head,
         ids=scores.ids,
@@ -248,47 +246,20 @@ def _read(work: Work, cast: Cast, plan: Plan, kept: "_Kept") -> Exited:
         members=tuple(cast.records()),
         hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in work.players]),
     )
-    least = float(thresholds.min(initial=math.inf))
-    certificate = kept.certificate
-    holds = certificate is not None and least >= certificate.bound
-    mean = float(evaluations.mean()) if len(evaluations) else 0.0
-    took = f"{mean:.2f} of {len(plan.evaluations)} evaluations an image"
-    record = {
-        "rule": work.saving.rule,
-        "key": kept.partition.key,
-        "calibration": kept.sample,
-        "stored": dict(plan.stored),
-        "stages": len(plan.evaluations),
-        "evaluations_per_image": mean,
-        "certificate": asdict(certificate) if certificate and holds else None,
-        "task": work.head.task,
-        "words": f"{took}; {_words(certificate, holds=holds, least=least)}",
-    }
-    labels = scores.probs[:, 2:].astype(np.int64)
-    return Exited(votes, labels, evaluations, record, kept.made, kept.odd)
+    record = record_of(
+        cast.terms(work.saving), Kept(left.partition.key, left.sample, plan), left.certificate,
+        scores.probs,
+    )  # fmt: skip
+    evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))
+    return Exited(votes, labels, evaluations, record, left.made, left.odd)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """What was kept: the partition, the calibration's key, the certificate; and the work done."""
+class _Left:
+    """What a run leaves: partition, key of the calibration, certificate; and the work done."""
 
     partition: Partition
     sample: str | None
     certificate: Certificate | None
     made: int
     odd: Mapping[str, int]
-
-
-def _words(certificate: Certificate | None, *, holds: bool, least: float) -> str:
-    """Say what is certain about the labels; `least` is the smallest threshold that was used."""
-    uncertified = certificate is not None and certificate.threshold is None
-    if math.isinf(least):
-        return "every label is the full ensemble's" + (f" ({certificate})" if uncertified else "")
-    if certificate is None:
-        return "the budget decided, and nothing is certified: --early-exit 0.5% asks for that"
-    if not holds:
-        return (
-            f"the budget ended images earlier than a certificate for "
-            f"{100 * certificate.epsilon:.3g} % allows, so nothing is certified"
-        )
-    return str(certificate)

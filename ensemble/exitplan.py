@@ -1,11 +1,12 @@
-"""What an early exit is made of: its evaluations, their order, and the keys of what it stores."""
+"""What an early exit is made of: its terms, its evaluations in order, and the names it stores."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
+from ensemble import weights
 from ensemble.config import Saving
 from ensemble.errors import StoreError
 from ensemble.exits.certificate import calibration_size
@@ -48,6 +49,50 @@ class Plan:
     noise: float
     calibrated: int
     stored: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What decides how images end, beside the members, the views and the images."""
+
+    saving: Saving
+    voting: Voting
+    weights: Weights
+    classes: tuple[str, ...]
+    task: Task
+
+
+def terms_json(terms: Terms) -> dict[str, object]:
+    """Return terms as a fingerprint has them: what the weights were tuned for is not in it."""
+    return {
+        "early_exit": asdict(terms.saving),
+        "voting": terms.voting,
+        "weights": {
+            "families": dict(terms.weights.families),
+            "pool": terms.weights.pool,
+            "temperature": terms.weights.temperature,
+            "decision": asdict(terms.weights.decision),
+        },
+        "classes": list(terms.classes),
+        "task": terms.task,
+    }
+
+
+def terms_of(fingerprint: Mapping[str, Any], where: str) -> Terms:
+    """Return the terms that a fingerprint has.
+
+    Raises:
+        KeyError: it is none of an early exit.
+        UsageError: its weights are none; `where` names it.
+    """
+    told = fingerprint["weights"]
+    return Terms(
+        saving=Saving(**fingerprint["early_exit"]),
+        voting=fingerprint["voting"],
+        weights=weights.from_record({**told, "weights": told["families"], "families": {}}, where),
+        classes=tuple(fingerprint["classes"]),
+        task=fingerprint["task"],
+    )
 
 
 def ledger_for(voting: Voting, weights: Weights, plan: Plan, *, classes: int, task: Task) -> Ledger:

@@ -17,7 +17,7 @@ from ensemble.early import Engine, Known, calibrate
 from ensemble.errors import UsageError
 from ensemble.exitplan import Plan, column_of
 from ensemble.exits.budget import Budget
-from ensemble.exits.certificate import Certificate, certify
+from ensemble.exits.certificate import Certificate
 from ensemble.exits.course import Course, Ends, follow
 from ensemble.exits.pace import Deadline, Pace, Spending, Steady
 from ensemble.images import Hashed
@@ -100,16 +100,6 @@ def take_sample(
     ends = Ends(course.labels[-1], np.full(len(good), len(stack)), sums)
     known = Known(drawn, good, ends, held[0].quarantined)
     return Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
-
-
-def certificate_of(saving: Saving, sampled: Sampled | None, images: int) -> Certificate | None:
-    """Return what the calibration certifies of so many images; None where nothing was asked for."""
-    if saving.epsilon is None:
-        return None
-    if sampled is None:
-        return Certificate(images, 0, None, 0, saving.epsilon, saving.confidence, 1.0)
-    drawn = len(sampled.known.drawn)
-    return certify(sampled.course, images, saving.epsilon, saving.confidence, drawn=drawn)
 
 
 def left_of(partition: Partition, drawn: Indices) -> int:

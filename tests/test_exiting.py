@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.exitplan import calibrated_of
 from ensemble.exits.certificate import draw
 from ensemble.exits.order import Evaluation
+from ensemble.exits.pace import Steady
 from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
 from ensemble.spec import Quarantined
@@ -191,6 +193,7 @@ def test_a_time_budget_that_is_long_costs_no_label(sharp: list[Path], many: Path
     full = submit(sharp, many, "full", store="plain")
     early = submit(sharp, many, "early", time_budget="1h")
     assert early.labels == full.labels
+    assert not api.verify_exit("early").faults
 
 
 def test_a_time_budget_counts_from_the_start_of_the_supervisor(
@@ -598,13 +601,80 @@ def test_a_label_that_was_changed_is_found(
     assert "1 rows have another" in capsys.readouterr().err
 
 
-def test_exits_that_were_too_early_for_the_rule_are_found(sharp: list[Path], many: Path) -> None:
-    submit(sharp, many, "early", early_exit="lossless")
-    submit(sharp, many, "bold", evals_per_image=2, store="bold")
-    record = json.loads(Path("bold/run.json").read_text())
-    record["early_exit"]["rule"] = "lossless"
-    Path("bold/run.json").write_text(json.dumps(record))
+def test_exits_that_were_too_early_for_the_rule_are_found(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exiting, "pace_of", lambda *_, **__: Steady(0.5))
+    submit(sharp, many, "bold", early_exit="lossless")
     assert "which is all that lossless allows" in api.verify_exit("bold").faults[0]
+
+
+def forged(folder: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what run.json says."""
+    path = Path(folder, "run.json")
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["early_exit"].update(rule="budget"), "rule 'budget'; expected 'certified'"),
+        (lambda r: r["early_exit"].update(words="all is well"), "words 'all is well'; expected"),
+        (lambda r: r["early_exit"].update(certificate=None), "certificate None"),
+        (lambda r: r["early_exit"]["certificate"].update(epsilon=0.01), "certificate"),
+        (lambda r: r["early_exit"]["certificate"].update(p_value=0.001), "certificate"),
+        (lambda r: r["early_exit"].update(stages=99), "stages 99; expected 12"),
+        (lambda r: r["early_exit"].update(calibration=None), "0 images are calibrated"),
+        (lambda r: r["early_exit"].pop("stored"), "stored None"),
+        (lambda r: r["classes"].append("eel"), "classes"),
+        (lambda r: r["classes"].reverse(), "classes"),
+        (lambda r: r["recipe"].update(voting="hard"), "voting 'hard'; expected 'soft'"),
+        (lambda r: r["recipe"].update(early_exit="1%"), "early_exit"),
+        (lambda r: r["recipe"].update(weights={"weights": {"ant": 1, "bee": 1, "cow": 2}}),
+         "weights"),
+    ],
+)  # fmt: skip
+def test_what_run_json_was_changed_to_say_is_found(
+    sharp: list[Path], many: Path, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    early = submit(sharp, many, "early", early_exit="20%")
+    forged("early", change)
+    found = api.verify_exit("early")
+    assert any(words in fault for fault in found.faults), found.faults
+    if "calibrated" not in words:
+        assert len(found.faults) == 1
+        assert found.words == record(early)["words"], "which are made anew"
+
+
+def test_a_p_value_may_be_off_by_the_rounding_of_another_machine(
+    sharp: list[Path], many: Path
+) -> None:
+    submit(sharp, many, "early", early_exit="20%")
+    forged("early", lambda r: r["early_exit"]["certificate"].update(
+        p_value=r["early_exit"]["certificate"]["p_value"] * (1 + 1e-12)))  # fmt: skip
+    assert not api.verify_exit("early").faults
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r.update(early_exit=[]),
+        lambda r: r["early_exit"].update(key=7),
+        lambda r: r["recipe"].pop("voting"),
+        lambda r: r["recipe"].update(calibration="many"),
+        lambda r: r.update(recipe=None),
+        lambda r: r.pop("classes"),
+    ],
+)
+def test_a_damaged_run_json_is_named(
+    sharp: list[Path], many: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    submit(sharp[:2], many, "early", early_exit="lossless")
+    forged("early", change)
+    with pytest.raises(UsageError, match="early"):
+        api.verify_exit("early")
 
 
 def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -> None:
