@@ -1,4 +1,4 @@
-"""A given cost, spent on the images that need it: the smallest z gets the next evaluation."""
+"""A given cost, and the threshold that spends it: the images with the smallest z get more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,6 @@ import numpy as np
 from ensemble.arrays import Vector
 from ensemble.errors import UsageError
 from ensemble.exits.course import Course
-from ensemble.exits.rules import Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,3 @@ def threshold_for(
         else:
             high = middle - 1
     return float(tries[low])
-
-
-def neediest(z: Vector, onward: Flags, most: int) -> Flags:
-    """Return `onward` (n,), cut to the `most` images with the smallest z; ties by row."""
-    ranked = np.argsort(np.where(onward, z, np.inf), kind="stable")[: max(most, 0)]
-    chosen = np.zeros(len(z), bool)
-    chosen[ranked] = True
-    return np.asarray(chosen & onward)
