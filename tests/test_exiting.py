@@ -17,7 +17,8 @@ from commands import finish, start
 from conftest import ensemble, save_images, save_member, toy_card, toy_model
 from onnx import numpy_helper
 
-from ensemble import api, exiting, inventory, lineup
+from ensemble import api, early, exiting, inventory, lineup
+from ensemble.batches import Job, Rows, score
 from ensemble.config import Recipe, saving_of
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.exitplan import calibrated_of
@@ -26,6 +27,7 @@ from ensemble.exits.order import Evaluation
 from ensemble.exits.pace import Steady
 from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
+from ensemble.scoring import Quiet
 from ensemble.spec import Quarantined
 from ensemble.store import load_partition
 from ensemble.watch import WATCH
@@ -352,6 +354,18 @@ def broken(folder: Path, numbers: range) -> None:
         (folder / f"img{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
 
 
+class Bar(Quiet):
+    """A progress that counts."""
+
+    total = done = 0
+
+    def start(self, total: int, members: int, unit: str = "images") -> None:
+        self.total = total
+
+    def advance(self, evaluations: int) -> None:
+        self.done += evaluations
+
+
 @pytest.mark.parametrize("how", [{"early_exit": "lossless"}, {"early_exit": "20%"},
                                  {"evals_per_image": 3}, {"time_budget": "1h"}])  # fmt: skip
 @pytest.mark.parametrize("numbers", [range(1, 11), range(1, COUNT + 1)])
@@ -363,6 +377,41 @@ def test_a_shard_of_broken_images_is_quarantined(
     assert len(early.quarantined) == len(numbers)
     assert len(early.ids) == COUNT - len(numbers)
     assert not api.verify_exit("early").faults
+
+
+def test_an_image_without_pixels_is_sent_through_no_member(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(many, range(1, 11))
+    black: list[int] = []
+
+    def watched(job: Job, images: Rows, *more: Any) -> dict[str, Any]:
+        black.extend(int(not images.pixels[n : n + 1].any()) for n in range(len(images.pixels)))
+        return score(job, images, *more)
+
+    monkeypatch.setattr(early, "score", watched)
+    submit(sharp, many, "early", early_exit="lossless", shard_size=20)
+    assert len(black) > COUNT
+    assert not sum(black)
+
+
+@pytest.mark.parametrize("how", [{"early_exit": "lossless"}, {"early_exit": "20%"},
+                                 {"evals_per_image": 3}])  # fmt: skip
+@pytest.mark.parametrize("stored", [0, 2])
+def test_the_bar_ends_at_its_end(
+    sharp: list[Path], many: Path, how: dict[str, Any], stored: int
+) -> None:
+    broken(many, range(1, 11))
+    if stored:
+        submit(sharp[:stored], many, "some", fill="cat")
+    key = ""
+    for shard in (None, 2):  # anew, and going on where one shard is gone
+        if shard is not None:
+            Path(".ensemble/predictions", key, f"part-{shard:05d}.json").unlink()
+        bar = Bar()
+        early = submit(sharp, many, "early", fill="cat", shard_size=10, progress=bar, **how)
+        key = record(early)["key"]
+        assert bar.done == bar.total > 0
 
 
 def test_an_image_that_a_stored_member_lacks_is_quarantined(sharp: list[Path], many: Path) -> None:
