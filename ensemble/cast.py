@@ -269,17 +269,36 @@ def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
     path = partition.folder / PLAN
     if path.exists() or any(partition.begun(shard) for shard in partition.shards):
         return read_plan(partition)
-    stored = {name: held.key for name, held in cast.whole().items()}
-    evaluations = cast.evaluations(_costs(cast.players), stored)
-    plan = Plan(
-        evaluations=tuple(evaluations),
-        noise=max(lineup.batch_noise(player) for player in cast.players),
-        calibrated=calibrated_of(saving, len(cast.images), evaluations),
-        stored=stored,
-    )
+    noise = max(lineup.batch_noise(player) for player in cast.players)
+    plan = _plan(cast, saving, _costs(cast.players), noise)
     record = asdict(plan)
     publish_json(path, {**record, "check": sha256_json(record)})
     return plan
+
+
+def foreseen_plan(partition: Partition, cast: Cast, saving: Saving) -> tuple[Plan, int | None]:
+    """Return the plan of a key, and how many images it calibrates; write nothing.
+
+    Of a new key it is what is known without measuring: costs are alike, and with a time budget the
+    calibration is None, and empty in the plan.
+
+    Raises:
+        StoreError: the plan was edited.
+    """
+    if (partition.folder / PLAN).exists():
+        plan = read_plan(partition)
+        return plan, plan.calibrated
+    plan = _plan(cast, saving, dict.fromkeys(cast.names, 1.0), 0.0)
+    if saving.seconds is not None and not saving.calibration:
+        return replace(plan, calibrated=0), None
+    return plan, plan.calibrated
+
+
+def _plan(cast: Cast, saving: Saving, costs: Mapping[str, float], noise: float) -> Plan:
+    stored = {name: held.key for name, held in cast.whole().items()}
+    evaluations = cast.evaluations(costs, stored)
+    calibrated = calibrated_of(saving, len(cast.images), evaluations)
+    return Plan(tuple(evaluations), noise, calibrated, stored)
 
 
 def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:

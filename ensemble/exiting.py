@@ -2,27 +2,29 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from ensemble import lineup
 from ensemble.arrays import Indices
 from ensemble.batches import Progress
 from ensemble.card import Head
-from ensemble.cast import Cast, Way, cast_of, open_plan
+from ensemble.cast import Cast, Way, foreseen_plan, open_plan
 from ensemble.config import Recipe, Saving, exit_told
 from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
-from ensemble.exitplan import ENDS, Plan, calibrated_of
+from ensemble.exitplan import ENDS, Plan
 from ensemble.exitrecord import Kept, certificate_of, record_of
 from ensemble.exits.certificate import Certificate, draw, least_size
 from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
 from ensemble.fingerprints import SHARD, shard_size_of
+from ensemble.images import Hashed
 from ensemble.pacing import (
     Work,
     check_budget,
@@ -32,6 +34,7 @@ from ensemble.pacing import (
     take_sample,
 )
 from ensemble.paths import natural_key
+from ensemble.scoring import Planned
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, Votes, hashes_of
@@ -45,6 +48,8 @@ _SHARDS: Final = 2
 _SMALLEST: Final = 256
 _QUARTER: Final = 4
 _CORRECTIONS: Final = 24
+_OFFSET: Final = 4
+_NONE: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,33 +102,29 @@ def score(work: Work, progress: Progress) -> Exited:
         UsageError: a budget too small for one evaluation an image, or another run at work here.
         StoreError: the disk refused.
     """
-    recipe, saving, images = work.recipe, work.saving, work.images
+    cast, saving = work.cast, work.saving
+    recipe, images = cast.recipe, cast.images
     _check_calibration(saving, len(images))
-    cast = cast_of(recipe, work.head, work.players, images)
-    fingerprint = cast.fingerprint(saving)
-    watch, size = read_watch(os.environ), _shard_size(work)
+    fingerprint, size = cast.fingerprint(saving), _shard_size(work)
     with ExitStack() as held:
-        held.enter_context(hold(recipe.store, [key_of(fingerprint)], watch.pid))
-        partition = open_partition(
-            recipe.store, fingerprint, images=len(images), shard_size=size,
-            label=Label(f"labels, {exit_told(recipe)}", "early exit"),
+        partition = _opened(
+            held, cast, fingerprint, images=len(images), shard_size=size,
+            name=f"labels, {exit_told(recipe)}",
         )  # fmt: skip
         plan = open_plan(partition, cast, saving)
-        sample = None
+        check_budget(saving, plan, len(images))
         drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
+        sample = None
         if plan.calibrated:
             told = cast.sample(plan, [images[row] for row in drawn.tolist()])
-            held.enter_context(hold(recipe.store, [key_of(told)], watch.pid))
-            sample = open_partition(
-                recipe.store, told, images=plan.calibrated, shard_size=size,
-                label=Label("calibration", "early exit"),
+            sample = _opened(
+                held, cast, told, images=plan.calibrated, shard_size=size, name="calibration"
             )  # fmt: skip
-        threads = recipe.threads or available_threads()
+        threads, watch = recipe.threads or available_threads(), read_watch(os.environ)
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
-        way = cast.way(plan, _batch_sizes(work, cast))
-        check_budget(saving, way, plan.calibrated, len(images))
+        way = cast.way(plan, _batch_sizes(cast))
         rest = left_of(partition, drawn)
-        fresh = left_of(sample, np.empty(0, np.int64)) if sample else 0
+        fresh = left_of(sample, _NONE) if sample else 0
         progress.start(len(way.stages) * (fresh + rest), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
         course = sampled.course if sampled else None
@@ -133,10 +134,26 @@ def score(work: Work, progress: Progress) -> Exited:
         )  # fmt: skip
         if sampled is not None:
             progress.warn(expected(sampled, pace, rest))
-        known = sampled.known if sampled else _nobody(way, work.head)
+        known = sampled.known if sampled else _nobody(way, cast.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
     left = _Left(partition, sample.key if sample else None, certificate, made, engine.odd)
-    return _read(work, cast, plan, left)
+    return _read(work, plan, left)
+
+
+def _opened(
+    held: ExitStack,
+    cast: Cast,
+    fingerprint: Mapping[str, object],
+    *,
+    images: int,
+    shard_size: int,
+    name: str,
+) -> Partition:
+    """Open what an early exit keeps, and keep other runs from it as long as `held` lasts."""
+    store, pid = cast.recipe.store, read_watch(os.environ).pid
+    held.enter_context(hold(store, [key_of(fingerprint)], pid))
+    label = Label(name, "early exit")
+    return open_partition(store, fingerprint, images=images, shard_size=shard_size, label=label)
 
 
 def stored_entries(work: Work) -> list[Entry] | None:
@@ -148,14 +165,14 @@ def stored_entries(work: Work) -> list[Entry] | None:
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    cast = cast_of(work.recipe, work.head, work.players, work.images)
+    cast = work.cast
     found = cast.whole()
-    begun = load_partition(work.recipe.store, key_of(cast.fingerprint(work.saving)))
+    begun = load_partition(cast.recipe.store, key_of(cast.fingerprint(work.saving)))
     if begun is not None or len(found) < len(cast.names):
         return None
-    members = {player.member.card.name: player.member for player in work.players}
+    members = {player.member.card.name: player.member for player in cast.players}
     return [
-        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], work.head)
+        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], cast.head)
         for name, m in members.items()
     ]
 
@@ -164,38 +181,77 @@ def stored_entries(work: Work) -> list[Entry] | None:
 class Foreseen:
     """What is known before the work: evaluations an image at most, and what is done of it.
 
-    `calibrated` images get every evaluation, None where their cost is to decide; `views` are how
-    many evaluations a member is; `shards` those of the labels.
+    `calibrated` images get every evaluation, None where their cost is to decide; `shards` are those
+    of the labels, and `bytes` what the new parts will take.
     """
 
     stages: int
     calibrated: int | None
-    views: int
     shards: int
     shards_stored: int
+    bytes: int
 
 
-def foreseen(work: Work) -> Foreseen:
-    """Return what is known before the work; nothing is measured or written.
+def foreseen(work: Work) -> tuple[Foreseen, list[Planned]]:
+    """Return what is known before the work, and what each member has to do at most.
+
+    Nothing is written, and only the members' speed is measured. Of a member that the store had when
+    the early exit began, nothing is left to do.
 
     Raises:
+        UsageError: a calibration that can certify nothing, or a budget that cannot pay for it.
         StoreError: a key.json of the store was edited.
     """
-    cast = cast_of(work.recipe, work.head, work.players, work.images)
-    fingerprint = cast.fingerprint(work.saving)
-    key, size = key_of(fingerprint), _shard_size(work)
-    partition = load_partition(work.recipe.store, key) or Partition(
-        work.recipe.store / "predictions" / key, key, fingerprint, len(work.images), size
-    )
+    cast, saving, images = work.cast, work.saving, work.cast.images
+    _check_calibration(saving, len(images))
+    fingerprint, size = cast.fingerprint(saving), _shard_size(work)
+    partition = _found(cast, fingerprint, len(images), size)
+    plan, calibrated = foreseen_plan(partition, cast, saving)
+    check_budget(saving, plan, len(images))
+    drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
+    told = cast.sample(plan, [images[row] for row in drawn.tolist()])
+    sample = _found(cast, told, len(drawn), size)
     done = sum(partition.committed(shard) for shard in partition.shards)
-    evaluations = cast.evaluations(dict.fromkeys(cast.names, 1.0))
-    timed = work.saving.seconds is not None and not work.saving.calibration
-    return Foreseen(
-        stages=len(evaluations),
-        calibrated=None if timed else calibrated_of(work.saving, len(work.images), evaluations),
-        views=len(cast.policy) if cast.apart else 1,
-        shards=len(partition.shards),
-        shards_stored=done,
+    room = _room(partition, images, np.dtype(np.float64))
+    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32))
+    found = Foreseen(len(plan.evaluations), calibrated, len(partition.shards), done, room)
+    left = left_of(partition, drawn) + left_of(sample, _NONE)
+    return found, [_planned(work, plan, player, found, left) for player in cast.players]
+
+
+def _found(
+    cast: Cast, fingerprint: Mapping[str, object], images: int, shard_size: int
+) -> Partition:
+    """Return what the store has of a fingerprint; it is not written where there is nothing."""
+    store, key = cast.recipe.store, key_of(fingerprint)
+    new = Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
+    return load_partition(store, key) or new
+
+
+def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any]) -> int:
+    """Return how many bytes the parts will take that are still to be written, about."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    rows = [image for shard in todo for image in images[partition.rows(shard)]]
+    columns, lists = sum(partition.heads.values()), len(partition.heads) + 1
+    ids = sum(len(image.source.id.encode()) for image in rows)
+    return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
+
+
+def _planned(work: Work, plan: Plan, player: lineup.Player, exits: Foreseen, left: int) -> Planned:
+    """Return what a member has to do at most, so many images being left."""
+    cast, name = work.cast, player.member.card.name
+    stages = sum(evaluation.member == name for evaluation in plan.evaluations)
+    todo = 0 if name in plan.stored else left * stages
+    return Planned(
+        member=name,
+        provider=player.scorer.provider,
+        key=cast.key(player),
+        shards=exits.shards,
+        shards_stored=exits.shards_stored,
+        evaluations=todo,
+        evaluations_stored=len(cast.images) * stages - todo,
+        bytes=0,
+        seconds=todo * lineup.seconds_per_image(player) if todo else 0.0,
     )
 
 
@@ -211,20 +267,20 @@ def _check_calibration(saving: Saving, images: int) -> None:
         )
 
 
-def _batch_sizes(work: Work, cast: Cast) -> dict[str, int]:
-    count, store = len(work.images) // _QUARTER, work.recipe.store  # so much each has to do, about
+def _batch_sizes(cast: Cast) -> dict[str, int]:
+    count, store = len(cast.images) // _QUARTER, cast.recipe.store  # so much each has to do, about
     return {
         player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
-        for player in work.players
+        for player in cast.players
     }
 
 
 def _shard_size(work: Work) -> int:
     """Return how many images a new shard has."""
-    most = _SHARDS * SHARD
+    most, cast = _SHARDS * SHARD, work.cast
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
-        most = min(most, max(_SMALLEST, -(-len(work.images) // _CORRECTIONS)))
-    return shard_size_of(work.recipe, [player.member for player in work.players], most)
+        most = min(most, max(_SMALLEST, -(-len(cast.images) // _CORRECTIONS)))
+    return shard_size_of(cast.recipe, [player.member for player in cast.players], most)
 
 
 def _nobody(way: Way, head: Head) -> Known:
@@ -235,16 +291,16 @@ def _nobody(way: Way, head: Head) -> Known:
     return Known(none, none, Ends(labels, none, np.empty((way.ledger.depth, 0, classes))))
 
 
-def _read(work: Work, cast: Cast, plan: Plan, left: "_Left") -> Exited:
+def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
     """Return what the store now holds of the run, and what run.json is to say."""
-    scores = left.partition.read(ENDS)
+    scores, cast = left.partition.read(ENDS), work.cast
     votes = Votes(
-        head=work.head,
+        head=cast.head,
         ids=scores.ids,
         ballots=(),
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
         members=tuple(cast.records()),
-        hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in work.players]),
+        hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in cast.players]),
     )
     record = record_of(
         cast.terms(work.saving), Kept(left.partition.key, left.sample, plan), left.certificate,

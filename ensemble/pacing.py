@@ -2,17 +2,14 @@
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from ensemble import lineup
 from ensemble.arrays import Indices
-from ensemble.card import Head
-from ensemble.cast import Way
-from ensemble.config import Recipe, Saving
+from ensemble.cast import Cast, Way
+from ensemble.config import Saving
 from ensemble.early import Engine, Known, calibrate
 from ensemble.errors import UsageError
 from ensemble.exitplan import Plan, column_of
@@ -20,7 +17,6 @@ from ensemble.exits.budget import Budget
 from ensemble.exits.certificate import Certificate
 from ensemble.exits.course import Course, Ends, follow
 from ensemble.exits.pace import Deadline, Pace, Spending, Steady
-from ensemble.images import Hashed
 from ensemble.store import Partition
 
 _HORIZON: Final = 4
@@ -32,16 +28,13 @@ _RESERVE_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done: the settings, the members at work, the images.
+    """What is to be done: who takes part, and how evaluations are to be saved.
 
     `began` is when the command began, by `time.monotonic`: a time budget counts from there.
     """
 
-    recipe: Recipe
+    cast: Cast
     saving: Saving
-    head: Head
-    players: Sequence[lineup.Player]
-    images: Sequence[Hashed]
     began: float
 
 
@@ -59,7 +52,7 @@ class Sampled:
     seconds: float
 
 
-def check_budget(saving: Saving, way: Way, calibrated: int, images: int) -> None:
+def check_budget(saving: Saving, plan: Plan, images: int) -> None:
     """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
 
     Raises:
@@ -67,13 +60,14 @@ def check_budget(saving: Saving, way: Way, calibrated: int, images: int) -> None
     """
     if saving.evaluations is None:
         return
-    each = float(way.paid.sum())
-    least = (each * calibrated + float(way.paid[0]) * (images - calibrated)) / images
+    paid = [float(e.member not in plan.stored) for e in plan.evaluations]
+    each, calibrated = sum(paid), plan.calibrated
+    least = (each * calibrated + paid[0] * (images - calibrated)) / images
     if saving.evaluations < least:
         raise UsageError(
             f"a budget of {saving.evaluations:g} evaluations an image is too small: {calibrated} "
             f"of {images} images are calibrated with all {each:g}, and the others take "
-            f"{way.paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
+            f"{paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
             f"--calibration"
         )
 
@@ -123,7 +117,7 @@ def pace_of(
     `rest` images are still to be done, in shards of `shard_size`. A budget of evaluations is told
     of those that are done, and a clock is not: it pays for the rest alone.
     """
-    saving, images = work.saving, len(work.images)
+    saving, images = work.saving, len(work.cast.images)
     limit = certificate.bound if certificate else math.inf
     if saving.rule != "budget" or sampled is None:
         return Steady(limit)
