@@ -114,12 +114,7 @@ def score(work: Work, progress: Progress) -> Exited:
         plan = open_plan(partition, cast, saving)
         check_budget(saving, plan, len(images))
         drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
-        sample = None
-        if plan.calibrated:
-            told = cast.sample(plan, [images[row] for row in drawn.tolist()])
-            sample = _opened(
-                held, cast, told, images=plan.calibrated, shard_size=size, name="calibration"
-            )  # fmt: skip
+        sample = _sample(held, cast, plan, drawn, size)
         threads, watch = recipe.threads or available_threads(), read_watch(os.environ)
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
         way = cast.way(plan, _batch_sizes(cast))
@@ -138,6 +133,18 @@ def score(work: Work, progress: Progress) -> Exited:
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
     left = _Left(partition, sample.key if sample else None, certificate, made, engine.odd)
     return _read(work, plan, left)
+
+
+def _sample(
+    held: ExitStack, cast: Cast, plan: Plan, drawn: Indices, shard_size: int
+) -> Partition | None:
+    """Open the calibration, where some images are drawn for one."""
+    if not len(drawn):
+        return None
+    told = cast.sample(plan, [cast.images[row] for row in drawn.tolist()])
+    return _opened(
+        held, cast, told, images=len(drawn), shard_size=shard_size, name="calibration"
+    )  # fmt: skip
 
 
 def _opened(
