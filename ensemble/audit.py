@@ -1,8 +1,7 @@
 """Checking an early-exit run from what it stored: `ensemble verify-exit`."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -24,7 +23,7 @@ from ensemble.exitplan import (
     terms_json,
     terms_of,
 )
-from ensemble.exitrecord import Kept, certificate_of, record_of
+from ensemble.exitrecord import Kept, certificate_of, record_of, unlike
 from ensemble.exits.certificate import Certificate, draw
 from ensemble.exits.course import Ends, follow
 from ensemble.exits.ledgers import Ledger
@@ -38,7 +37,6 @@ from ensemble.weights import Weights
 
 _ROW_SUM: Final = 2e-3
 _SHOWN: Final = 10
-_ROUNDING: Final = 1e-6
 _SAVING: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 _SHARED: Final = ("engine", "member", "members", "apart", "head", "views")
 
@@ -106,8 +104,8 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     faults += _exit_faults(record, ends)
     faults += _threshold_faults(record, certificate, ends)
     faults += _calibration_faults(record, ends)
-    faults += _unlike(terms_json(record.terms), record.settings)
-    faults += _unlike(found, record.told)
+    faults += unlike(terms_json(record.terms), record.settings)
+    faults += unlike(found, record.told)
     mean = cast(float, found["evaluations_per_image"])
     return Audit(len(ends.ids), mean, str(found["words"]), tuple(faults))
 
@@ -265,25 +263,6 @@ def _terms_told(record: dict[str, Any], terms: Terms, where: str) -> dict[str, o
             classes=tuple(record["classes"]),
         )
     )
-
-
-def _unlike(found: Mapping[str, object], told: Mapping[str, object]) -> list[str]:
-    """Hold what run.json tells against what was found, name by name."""
-    return [
-        f"run.json has {name} {told.get(name)!r}; expected {value!r}"
-        for name, value in found.items()
-        if not _alike(value, told.get(name))
-    ]
-
-
-def _alike(found: object, told: object) -> bool:
-    """Tell whether values of JSON are the same; floats but for the rounding of another machine."""
-    if isinstance(found, dict) and isinstance(told, dict):
-        same = found.keys() == told.keys()
-        return same and all(_alike(value, told[name]) for name, value in found.items())
-    if isinstance(found, float) and isinstance(told, int | float):
-        return math.isclose(found, told, rel_tol=_ROUNDING)
-    return found == told
 
 
 def _named(what: str, ids: Sequence[str], wrong: NDArray[np.bool_]) -> list[str]:

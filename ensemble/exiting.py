@@ -2,39 +2,37 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from ensemble import lineup
 from ensemble.arrays import Indices
 from ensemble.batches import Progress
 from ensemble.card import Head
-from ensemble.cast import Cast, Way, foreseen_plan, open_plan
+from ensemble.cast import Cast, Way, open_plan
 from ensemble.config import Recipe, Saving, exit_told
 from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
 from ensemble.exitplan import ENDS, Plan
 from ensemble.exitrecord import Kept, certificate_of, record_of
-from ensemble.exits.certificate import Certificate, draw, least_size
+from ensemble.exits.certificate import Certificate, draw
 from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
-from ensemble.fingerprints import SHARD, shard_size_of
-from ensemble.images import Hashed
 from ensemble.pacing import (
     Work,
     check_budget,
+    check_calibration,
     expected,
     left_of,
     pace_of,
+    shard_size_for,
     take_sample,
 )
 from ensemble.paths import natural_key
-from ensemble.scoring import Planned
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, Votes, hashes_of
@@ -42,14 +40,7 @@ from ensemble.warmup import batch_size
 from ensemble.watch import read_watch
 from ensemble.weights import Weights
 
-_SHARDS: Final = 2
-"""How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
-
-_SMALLEST: Final = 256
 _QUARTER: Final = 4
-_CORRECTIONS: Final = 24
-_OFFSET: Final = 4
-_NONE: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +95,8 @@ def score(work: Work, progress: Progress) -> Exited:
     """
     cast, saving = work.cast, work.saving
     recipe, images = cast.recipe, cast.images
-    _check_calibration(saving, len(images))
-    fingerprint, size = cast.fingerprint(saving), _shard_size(work)
+    check_calibration(saving, len(images))
+    fingerprint, size = cast.fingerprint(saving), shard_size_for(work)
     with ExitStack() as held:
         partition = _opened(
             held, cast, fingerprint, images=len(images), shard_size=size,
@@ -119,7 +110,7 @@ def score(work: Work, progress: Progress) -> Exited:
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
         way = cast.way(plan, _batch_sizes(cast))
         rest = left_of(partition, drawn)
-        fresh = left_of(sample, _NONE) if sample else 0
+        fresh = left_of(sample) if sample else 0
         progress.start(len(way.stages) * (fresh + rest), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
         course = sampled.course if sampled else None
@@ -184,110 +175,12 @@ def stored_entries(work: Work) -> list[Entry] | None:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What is known before the work: evaluations an image at most, and what is done of it.
-
-    `calibrated` images get every evaluation, None where their cost is to decide; `shards` are those
-    of the labels, and `bytes` what the new parts will take.
-    """
-
-    stages: int
-    calibrated: int | None
-    shards: int
-    shards_stored: int
-    bytes: int
-
-
-def foreseen(work: Work) -> tuple[Foreseen, list[Planned]]:
-    """Return what is known before the work, and what each member has to do at most.
-
-    Nothing is written, and only the members' speed is measured. Of a member that the store had when
-    the early exit began, nothing is left to do.
-
-    Raises:
-        UsageError: a calibration that can certify nothing, or a budget that cannot pay for it.
-        StoreError: a key.json of the store was edited.
-    """
-    cast, saving, images = work.cast, work.saving, work.cast.images
-    _check_calibration(saving, len(images))
-    fingerprint, size = cast.fingerprint(saving), _shard_size(work)
-    partition = _found(cast, fingerprint, len(images), size)
-    plan, calibrated = foreseen_plan(partition, cast, saving)
-    check_budget(saving, plan, len(images))
-    drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
-    told = cast.sample(plan, [images[row] for row in drawn.tolist()])
-    sample = _found(cast, told, len(drawn), size)
-    done = sum(partition.committed(shard) for shard in partition.shards)
-    room = _room(partition, images, np.dtype(np.float64))
-    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32))
-    found = Foreseen(len(plan.evaluations), calibrated, len(partition.shards), done, room)
-    left = left_of(partition, drawn) + left_of(sample, _NONE)
-    return found, [_planned(work, plan, player, found, left) for player in cast.players]
-
-
-def _found(
-    cast: Cast, fingerprint: Mapping[str, object], images: int, shard_size: int
-) -> Partition:
-    """Return what the store has of a fingerprint; it is not written where there is nothing."""
-    store, key = cast.recipe.store, key_of(fingerprint)
-    new = Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
-    return load_partition(store, key) or new
-
-
-def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any]) -> int:
-    """Return how many bytes the parts will take that are still to be written, about."""
-    todo = [shard for shard in partition.shards if not partition.committed(shard)]
-    rows = [image for shard in todo for image in images[partition.rows(shard)]]
-    columns, lists = sum(partition.heads.values()), len(partition.heads) + 1
-    ids = sum(len(image.source.id.encode()) for image in rows)
-    return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
-
-
-def _planned(work: Work, plan: Plan, player: lineup.Player, exits: Foreseen, left: int) -> Planned:
-    """Return what a member has to do at most, so many images being left."""
-    cast, name = work.cast, player.member.card.name
-    stages = sum(evaluation.member == name for evaluation in plan.evaluations)
-    todo = 0 if name in plan.stored else left * stages
-    return Planned(
-        member=name,
-        provider=player.scorer.provider,
-        key=cast.key(player),
-        shards=exits.shards,
-        shards_stored=exits.shards_stored,
-        evaluations=todo,
-        evaluations_stored=len(cast.images) * stages - todo,
-        bytes=0,
-        seconds=todo * lineup.seconds_per_image(player) if todo else 0.0,
-    )
-
-
-def _check_calibration(saving: Saving, images: int) -> None:
-    """Refuse a calibration that can certify nothing, whatever it finds."""
-    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
-        return
-    least = least_size(images, saving.epsilon, saving.confidence)
-    if saving.calibration < least:
-        raise UsageError(
-            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
-            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
-        )
-
-
 def _batch_sizes(cast: Cast) -> dict[str, int]:
     count, store = len(cast.images) // _QUARTER, cast.recipe.store  # so much each has to do, about
     return {
         player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
         for player in cast.players
     }
-
-
-def _shard_size(work: Work) -> int:
-    """Return how many images a new shard has."""
-    most, cast = _SHARDS * SHARD, work.cast
-    if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
-        most = min(most, max(_SMALLEST, -(-len(cast.images) // _CORRECTIONS)))
-    return shard_size_of(cast.recipe, [player.member for player in cast.players], most)
 
 
 def _nobody(way: Way, head: Head) -> Known:

@@ -1,13 +1,17 @@
 """What run.json says of an early exit: made by the run, and again by its audit."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from ensemble.arrays import Pooled, Probs
 from ensemble.config import Saving
 from ensemble.exitplan import Plan, Terms
 from ensemble.exits.certificate import Certificate, certify
 from ensemble.exits.course import Course
+
+_ROUNDING: Final = 1e-6
 
 
 def certificate_of(
@@ -64,6 +68,25 @@ def record_of(
         "task": terms.task,
         "words": f"{mean:.2f} of {stages} evaluations an image; {words}",
     }
+
+
+def unlike(found: Mapping[str, object], told: Mapping[str, object]) -> list[str]:
+    """Hold what run.json tells against what was found, name by name."""
+    return [
+        f"run.json has {name} {told.get(name)!r}; expected {value!r}"
+        for name, value in found.items()
+        if not _alike(value, told.get(name))
+    ]
+
+
+def _alike(found: object, told: object) -> bool:
+    """Tell whether values of JSON are the same; floats but for the rounding of another machine."""
+    if isinstance(found, dict) and isinstance(told, dict):
+        same = found.keys() == told.keys()
+        return same and all(_alike(value, told[name]) for name, value in found.items())
+    if isinstance(found, float) and isinstance(told, int | float):
+        return math.isclose(found, told, rel_tol=_ROUNDING)
+    return found == told
 
 
 def _words(certificate: Certificate | None, *, holds: bool, least: float) -> str:

@@ -14,16 +14,24 @@ from ensemble.early import Engine, Known, calibrate
 from ensemble.errors import UsageError
 from ensemble.exitplan import Plan, column_of
 from ensemble.exits.budget import Budget
-from ensemble.exits.certificate import Certificate
+from ensemble.exits.certificate import Certificate, least_size
 from ensemble.exits.course import Course, Ends, follow
 from ensemble.exits.pace import Deadline, Pace, Spending, Steady
+from ensemble.fingerprints import SHARD, shard_size_of
 from ensemble.store import Partition
 
 _HORIZON: Final = 4
 """Shards over which a budget of evaluations makes up for what was saved or overspent."""
 
+_SHARDS: Final = 2
+"""How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
+
+_SMALLEST: Final = 256
+_CORRECTIONS: Final = 24
+
 _RESERVE: Final = 0.02
 _RESERVE_SECONDS: Final = 1.0
+_NONE: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,22 @@ class Sampled:
     made: int
     fresh: int
     seconds: float
+
+
+def check_calibration(saving: Saving, images: int) -> None:
+    """Refuse a calibration that can certify nothing, whatever it finds.
+
+    Raises:
+        UsageError: says how many it takes.
+    """
+    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
+        return
+    least = least_size(images, saving.epsilon, saving.confidence)
+    if saving.calibration < least:
+        raise UsageError(
+            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
+            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
+        )
 
 
 def check_budget(saving: Saving, plan: Plan, images: int) -> None:
@@ -96,8 +120,16 @@ def take_sample(
     return Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
 
 
-def left_of(partition: Partition, drawn: Indices) -> int:
-    """Return how many images of the shards that are not done yet are not calibrated."""
+def shard_size_for(work: Work) -> int:
+    """Return how many images a new shard has."""
+    most, cast = _SHARDS * SHARD, work.cast
+    if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
+        most = min(most, max(_SMALLEST, -(-len(cast.images) // _CORRECTIONS)))
+    return shard_size_of(cast.recipe, [player.member for player in cast.players], most)
+
+
+def left_of(partition: Partition, drawn: Indices = _NONE) -> int:
+    """Return how many images the shards have that are not done yet, without the drawn ones."""
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [np.arange(partition.images)[partition.rows(shard)] for shard in todo]
     return sum(len(np.setdiff1d(each, drawn, assume_unique=True)) for each in rows)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import exiting, lineup, publish, runs, scoring
+from ensemble import exiting, foresight, lineup, publish, runs, scoring
 from ensemble import oof as files
 from ensemble.batches import Progress
 from ensemble.cast import cast_of
@@ -121,7 +121,7 @@ class Plan:
     skipped: Mapping[str, int]
     members: tuple[Planned, ...]
     free: int
-    early_exit: exiting.Foreseen | None
+    early_exit: foresight.Foreseen | None
 
 
 def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
@@ -145,14 +145,14 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     )
 
 
-def _foreseen(recipe: Recipe, ready: "_Ready") -> tuple[exiting.Foreseen | None, list[Planned]]:
+def _foreseen(recipe: Recipe, ready: "_Ready") -> tuple[foresight.Foreseen | None, list[Planned]]:
     """Return what is known of an early exit, if there is to be one, and each member's work."""
     saving = saving_of(recipe)
     if saving is not None:
         head = ready.players[0].member.card.head(recipe.head)
         work = Work(cast_of(recipe, head, ready.players, ready.images), saving, 0.0)
         if exiting.stored_entries(work) is None:
-            return exiting.foreseen(work)
+            return foresight.foreseen(work)
     return None, scoring.plan(recipe, ready.players, ready.images)
 
 

@@ -24,7 +24,7 @@ ROWS = {
     "predict": 5, "warmup": 5, "cast": 5, "exitrecord": 5,
     "early": 6, "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
     "pacing": 7, "audit": 7,
-    "exiting": 8,
+    "exiting": 8, "foresight": 8,
     "pipeline": 9, "blending": 9, "folding": 9, "quantizing": 9, "picture": 9,
     "api": 10,
     "cli": 11,
