@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -10,29 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import runs, weights
+from ensemble.config import Recipe, saving_of
 from ensemble.errors import StoreError, UsageError
-from ensemble.exitplan import ENDS, SUMS, Plan, column_of, ledger_for, read_plan
-from ensemble.exits.certificate import certify, draw
+from ensemble.exitplan import (
+    ENDS,
+    SUMS,
+    Plan,
+    Terms,
+    column_of,
+    ledger_for,
+    read_plan,
+    terms_json,
+    terms_of,
+)
+from ensemble.exitrecord import Kept, certificate_of, record_of, unlike
+from ensemble.exits.certificate import Certificate, draw
 from ensemble.exits.course import Ends, follow
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.order import ordered
 from ensemble.exits.replay import replay
 from ensemble.files import sha256_file, sha256_json
 from ensemble.paths import natural_key
-from ensemble.spec import Task, Voting
 from ensemble.store import Partition, Scores, load_partition
 from ensemble.submission import read_labels
 from ensemble.weights import Weights
 
 _ROW_SUM: Final = 2e-3
 _SHOWN: Final = 10
+_SAVING: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
+_SHARED: Final = ("engine", "member", "members", "apart", "head", "views")
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What a check of an early-exit run found; `faults` is empty where all is right.
 
-    `words` is what the run said of itself, which then holds.
+    `words` is what the run may say of itself, made anew from the store.
     """
 
     rows: int
@@ -43,25 +56,35 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Record:
-    """What a run.json says of an early exit, and what the store holds of it."""
+    """What a run.json says of an early exit, and what the store holds of it.
+
+    `terms` are those of the key, and `settings` the same by run.json; `told` is what it says of the
+    early exit, and `sha256` of the submission.
+    """
 
     folder: Path
-    store: Path
-    voting: Voting
-    weights: Weights
-    classes: tuple[str, ...]
-    task: Task
-    rule: str
-    words: str
-    certificate: dict[str, Any] | None
+    told: dict[str, Any]
+    settings: dict[str, object]
     sha256: str | None
+    terms: Terms
     partition: Partition
     calibration: Partition | None
     plan: Plan
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the vote."""
+        terms, classes = self.terms, len(self.terms.classes)
+        return ledger_for(
+            terms.voting, terms.weights, self.plan, classes=classes, task=terms.task
+        )  # fmt: skip
+
 
 def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     """Replay the exits of a run from its partial sums, and its certificate from the calibration.
+
+    The rule, the vote and what was to be certified are those of the store's key, which is a hash of
+    them; run.json is held against them, and against what the store then says of the run.
 
     Args:
         folder: The folder of a run that ended images early.
@@ -72,17 +95,19 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
         StoreError: the plan in the store was edited.
     """
     record = _read(folder, store)
-    ledger = ledger_for(
-        record.voting, record.weights, record.plan, classes=len(record.classes), task=record.task
-    )
     ends = record.partition.read(ENDS)
+    certificate = _certified(record, ends)
+    sample = record.calibration.key if record.calibration else None
+    kept = Kept(record.partition.key, sample, record.plan)
+    found = record_of(record.terms, kept, certificate, ends.probs)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
-    faults += _exit_faults(record, ledger, ends)
-    faults += _threshold_faults(record, ends)
-    if record.calibration is not None:
-        faults += _certificate_faults(record, ledger, ends)
-    mean = float(ends.probs[:, 0].mean()) if len(ends.ids) else 0.0
-    return Audit(len(ends.ids), mean, record.words, tuple(faults))
+    faults += _exit_faults(record, ends)
+    faults += _threshold_faults(record, certificate, ends)
+    faults += _calibration_faults(record, ends)
+    faults += unlike(terms_json(record.terms), record.settings)
+    faults += unlike(found, record.told)
+    mean = cast(float, found["evaluations_per_image"])
+    return Audit(len(ends.ids), mean, str(found["words"]), tuple(faults))
 
 
 def _read(folder: Path, store: Path | None) -> _Record:
@@ -93,22 +118,15 @@ def _read(folder: Path, store: Path | None) -> _Record:
         exits = record.get("early_exit")
         if exits is None:
             raise UsageError(f"{folder}: every image got every evaluation; there is nothing to do")
-        settings, where = record["recipe"], store or Path(record["recipe"]["store"])
-        families = sorted({member["family"] for member in record["members"]})
-        alike = Weights(dict.fromkeys(families, 1.0))
-        told, sample = settings["weights"], exits["calibration"]
+        where, sample = store or Path(record["recipe"]["store"]), exits["calibration"]
         partition = _held(folder, where, exits["key"])
+        terms = terms_of(partition.fingerprint, str(partition.folder))
         return _Record(
             folder=folder,
-            store=where,
-            voting=settings["voting"],
-            weights=weights.from_record(told, str(folder / runs.RUN)) if told else alike,
-            classes=tuple(record["classes"]),
-            task=exits["task"],
-            rule=exits["rule"],
-            words=exits["words"],
-            certificate=exits["certificate"],
+            told=exits,
+            settings=_terms_told(record, terms, str(folder / runs.RUN)),
             sha256=record["submission_sha256"],
+            terms=terms,
             partition=partition,
             calibration=_held(folder, where, sample) if sample else None,
             plan=read_plan(partition),
@@ -116,7 +134,9 @@ def _read(folder: Path, store: Path | None) -> _Record:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, (UsageError, StoreError)):
             raise
-        raise UsageError(f"{folder / runs.RUN}: damaged, or not the record of a run") from error
+        raise UsageError(
+            f"{folder / runs.RUN}: damaged, or not the record of such a run"
+        ) from error
 
 
 def _held(folder: Path, store: Path, key: str) -> Partition:
@@ -135,7 +155,7 @@ def _plan_faults(record: _Record) -> list[str]:
     evaluations = record.plan.evaluations
     if list(evaluations) != ordered(evaluations):
         faults.append("the evaluations are not in the order of their weights and costs")
-    for family, weight in record.weights.families.items():
+    for family, weight in record.terms.weights.families.items():
         found = sum(e.weight for e in evaluations if e.family == family)
         if abs(found - weight) > 1e-9 * max(abs(weight), 1):
             faults.append(f"the evaluations of {family} weigh {found:g}, and the family {weight:g}")
@@ -145,7 +165,9 @@ def _plan_faults(record: _Record) -> list[str]:
 def _published_faults(record: _Record, ends: Scores) -> list[str]:
     """Hold what was published against what the store has."""
     faults = []
-    ids, labels, evaluations = read_labels(record.folder / "predictions.parquet", record.classes)
+    ids, labels, evaluations = read_labels(
+        record.folder / "predictions.parquet", record.terms.classes
+    )
     if set(ids) != set(ends.ids) or len(ids) != len(ends.ids):
         return [f"predictions.parquet has {len(ids)} rows that are not the {len(ends.ids)} stored"]
     place = {name: row for row, name in enumerate(ends.ids)}
@@ -158,16 +180,17 @@ def _published_faults(record: _Record, ends: Scores) -> list[str]:
     return faults
 
 
-def _exit_faults(record: _Record, ledger: Ledger, held: Scores) -> list[str]:
+def _exit_faults(record: _Record, held: Scores) -> list[str]:
     """Apply the rule again to each image's last sums, at the threshold of its shard."""
-    shape = (len(held.ids), ledger.depth, len(record.classes))
+    ledger = record.ledger
+    shape = (len(held.ids), ledger.depth, len(record.terms.classes))
     sums = np.asarray(record.partition.read(SUMS).probs, np.float64).reshape(shape)
     ends = Ends(
         held.probs[:, 2:].astype(np.int64),
         held.probs[:, 0].astype(np.int64),
         sums.transpose(1, 0, 2),
     )
-    tolerance = _ROW_SUM if record.task == "classification" else None
+    tolerance = _ROW_SUM if record.terms.task == "classification" else None
     bad = np.zeros((3, len(held.ids)), bool)
     for threshold in np.unique(held.probs[:, 1]).tolist():
         rows = np.flatnonzero(held.probs[:, 1] == threshold)
@@ -181,37 +204,65 @@ def _exit_faults(record: _Record, ledger: Ledger, held: Scores) -> list[str]:
             for text in _named(name, held.ids, rows)]  # fmt: skip
 
 
-def _threshold_faults(record: _Record, ends: Scores) -> list[str]:
+def _threshold_faults(record: _Record, certificate: Certificate | None, ends: Scores) -> list[str]:
     """Tell whether images ended only as early as the rule, or the certificate, lets them."""
-    if record.rule == "budget" and record.certificate is None:
+    rule = record.terms.saving.rule
+    if rule == "budget":
         return []
-    given = record.certificate["threshold"] if record.certificate and record.calibration else None
-    allowed = np.inf if given is None else given
-    wrong = ends.probs[:, 1] < allowed
-    what = f"ended at a threshold below {allowed:.3g}, which is all that {record.rule} allows"
-    return _named(what, ends.ids, wrong)
+    allowed = certificate.bound if certificate else np.inf
+    what = f"ended at a threshold below {allowed:.3g}, which is all that {rule} allows"
+    return _named(what, ends.ids, ends.probs[:, 1] < allowed)
 
 
-def _certificate_faults(record: _Record, ledger: Ledger, ends: Scores) -> list[str]:
-    """Draw and certify again."""
-    partition = cast(Partition, record.calibration)
-    columns = [column_of(e) for e in record.plan.evaluations]
-    held = partition.read_heads(columns)
-    everyone = sorted([*ends.ids, *(q.id for q in ends.quarantined)], key=natural_key)
-    drawn = draw(sha256_json(record.partition.fingerprint), len(everyone), partition.images)
-    sampled = {*held[0].ids, *(q.id for q in held[0].quarantined)}
+def _everyone(ends: Scores) -> list[str]:
+    """Return the ids of all images, in the order of the image set."""
+    return sorted([*ends.ids, *(q.id for q in ends.quarantined)], key=natural_key)
+
+
+def _certified(record: _Record, ends: Scores) -> Certificate | None:
+    """Certify again."""
+    saving, images = record.terms.saving, len(_everyone(ends))
+    if saving.epsilon is None or record.calibration is None:
+        return certificate_of(saving, None, images, 0)
+    held = record.calibration.read_heads([column_of(e) for e in record.plan.evaluations])
+    course = follow(record.ledger, [scores.probs for scores in held])
+    return certificate_of(saving, course, images, record.calibration.images)
+
+
+def _calibration_faults(record: _Record, ends: Scores) -> list[str]:
+    """Draw again, and tell whether these images were evaluated, by these members."""
+    partition, everyone = record.calibration, _everyone(ends)
+    count = 0 if partition is None else partition.images
     faults = []
-    if sampled != {everyone[row] for row in drawn.tolist()}:
+    if count != record.plan.calibrated:
+        faults.append(f"{count} images are calibrated, and the plan has {record.plan.calibrated}")
+    if partition is None:
+        return faults
+    drawn = draw(sha256_json(record.partition.fingerprint), len(everyone), count)
+    held = partition.read(column_of(record.plan.evaluations[0]))
+    if {*held.ids, *(q.id for q in held.quarantined)} != {everyone[row] for row in drawn.tolist()}:
         faults.append("the calibrated images are not those that the draw gives")
-    given = record.certificate
-    if given is not None:
-        course = follow(ledger, [scores.probs for scores in held])
-        found = certify(
-            course, len(everyone), given["epsilon"], given["confidence"], drawn=partition.images
-        )
-        if asdict(found) != given:
-            faults.append(f"the calibration certifies something else: {found}")
+    both = partition.fingerprint, record.partition.fingerprint
+    if any(one.get(name) != both[1][name] for one in both for name in _SHARED):
+        faults.append("the calibration is of other members, views or heads")
     return faults
+
+
+def _terms_told(record: dict[str, Any], terms: Terms, where: str) -> dict[str, object]:
+    """Return the terms of a key as the settings in run.json have them."""
+    settings = record["recipe"]
+    alike = Weights(dict.fromkeys(terms.weights.families, 1.0))
+    told = settings["weights"]
+    saving = saving_of(Recipe((), (), **{name: settings[name] for name in _SAVING}))
+    return terms_json(
+        replace(
+            terms,
+            saving=saving or terms.saving,
+            voting=settings["voting"],
+            weights=weights.from_record(told, where) if told else alike,
+            classes=tuple(record["classes"]),
+        )
+    )
 
 
 def _named(what: str, ids: Sequence[str], wrong: NDArray[np.bool_]) -> list[str]:

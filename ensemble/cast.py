@@ -12,17 +12,18 @@ from ensemble.arrays import Probs, Vector
 from ensemble.batches import Job
 from ensemble.card import Head
 from ensemble.config import Recipe, Saving
-from ensemble.decision import Decision
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.exitplan import (
     ENDS,
     PLAN,
     SUMS,
     Plan,
+    Terms,
     calibrated_of,
     column_of,
     ledger_for,
     read_plan,
+    terms_json,
 )
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.order import Evaluation
@@ -126,6 +127,11 @@ class Cast:
             self.recipe.voting, self.weights, plan, classes=len(head.classes), task=head.task
         )
 
+    def terms(self, saving: Saving) -> Terms:
+        """Return what the images end under."""
+        head = self.head
+        return Terms(saving, self.recipe.voting, self.weights, head.classes, head.task)
+
     def fingerprint(self, saving: Saving) -> dict[str, object]:
         """Return what decides how images end, but for the plan, which is kept beside it."""
         bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
@@ -135,14 +141,7 @@ class Cast:
         ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
         return {
             **self._common(),
-            "early_exit": asdict(saving),
-            "voting": self.recipe.voting,
-            "weights": {
-                "families": dict(self.weights.families),
-                "pool": self.weights.pool,
-                "temperature": self.weights.temperature,
-                "decision": _told(self.weights.decision),
-            },
+            **terms_json(self.terms(saving)),
             "images": self.image_set,
             "heads": [
                 {"name": SUMS, "classes": [str(n) for n in range(width)]},
@@ -290,17 +289,36 @@ def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
     path = partition.folder / PLAN
     if path.exists() or any(partition.begun(shard) for shard in partition.shards):
         return read_plan(partition)
-    stored = {name: held.key for name, held in cast.whole().items()}
-    evaluations = cast.evaluations(_costs(cast.players), stored)
-    plan = Plan(
-        evaluations=tuple(evaluations),
-        noise=max(lineup.batch_noise(player) for player in cast.players),
-        calibrated=calibrated_of(saving, len(cast.images), evaluations),
-        stored=stored,
-    )
+    noise = max(lineup.batch_noise(player) for player in cast.players)
+    plan = _plan(cast, saving, _costs(cast.players), noise)
     record = asdict(plan)
     publish_json(path, {**record, "check": sha256_json(record)})
     return plan
+
+
+def foreseen_plan(partition: Partition, cast: Cast, saving: Saving) -> tuple[Plan, int | None]:
+    """Return the plan of a key, and how many images it calibrates; write nothing.
+
+    Of a new key it is what is known without measuring: costs are alike, and with a time budget the
+    calibration is None, and empty in the plan.
+
+    Raises:
+        StoreError: the plan was edited.
+    """
+    if (partition.folder / PLAN).exists():
+        plan = read_plan(partition)
+        return plan, plan.calibrated
+    plan = _plan(cast, saving, dict.fromkeys(cast.names, 1.0), 0.0)
+    if saving.seconds is not None and not saving.calibration:
+        return replace(plan, calibrated=0), None
+    return plan, plan.calibrated
+
+
+def _plan(cast: Cast, saving: Saving, costs: Mapping[str, float], noise: float) -> Plan:
+    stored = {name: held.key for name, held in cast.whole().items()}
+    evaluations = cast.evaluations(costs, stored)
+    calibrated = calibrated_of(saving, len(cast.images), evaluations)
+    return Plan(tuple(evaluations), noise, calibrated, stored)
 
 
 def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
@@ -313,8 +331,3 @@ def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
         family, seconds = player.member.card.family, lineup.seconds_per_image(player)
         least[family] = min(seconds, least.get(family, seconds))
     return {p.member.card.name: least[p.member.card.family] for p in players}
-
-
-def _told(decision: Decision) -> dict[str, object]:
-    """Return a decision as a fingerprint tells it: the order, which came later, only if set."""
-    return {name: value for name, value in asdict(decision).items() if value or name != "order"}

@@ -159,6 +159,12 @@ def saving_of(recipe: Recipe) -> Saving | None:
         raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
     if recipe.calibration and epsilon is None and not budget:
         raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
+    if budget and rule == "lossless":
+        raise UsageError(
+            "early_exit lossless keeps every label, and a budget (time_budget, evals_per_image) "
+            "does not: leave the budget out, or give early_exit off, which spends no more than "
+            "lossless needs, or a share such as 0.5%, which the budget then limits"
+        )
     if budget:
         return Saving("budget", epsilon, confidence, recipe.calibration, seconds, evaluations)
     if rule == "off":

@@ -7,15 +7,15 @@ checked again.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Probs
 from ensemble.batches import Progress, Rows, score, warn_if_torn
 from ensemble.cast import Stage, Way
 from ensemble.exitplan import ENDS, SUMS
@@ -79,15 +79,13 @@ def calibrate(
     todo = _open(partition, engine)
     places = [rows[partition.rows(number)] for number in todo]
     with _decoded(engine, way, places) as shards:
-        for number, place, shard in zip(todo, places, shards, strict=True):
-            at, heads = _arrived(engine, way, number, place, shard), {}
+        for number, drawn, shard in zip(todo, places, shards, strict=True):
+            at, heads = _arrived(engine, way, number, drawn, shard), {}
             for name, stage in zip(names, way.stages, strict=True):
                 engine.watch.tell("score", stage.job.name, number)
-                heads[name] = _scores(engine, stage, at, np.arange(len(place)))
-            good = at.good(np.arange(len(place)))
-            ids = [engine.images[row].source.id for row in place[good].tolist()]
-            kept = {name: found[good].astype(np.float32) for name, found in heads.items()}
-            partition.commit(number, ids, kept, at.lost())
+                heads[name] = _scores(engine, stage, at, np.arange(len(at.places)))
+            ids = [engine.images[place].source.id for place in at.places.tolist()]
+            partition.commit(number, ids, heads, at.lost)
             engine.odd.update(shard.warnings())
             engine.watch.tell("commit")
     partition.finish()
@@ -124,17 +122,15 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
             shard, threshold = next(shards), pace.threshold()
             at = _arrived(engine, way, number, fresh[number], shard)
             ends = _ends(engine, way, at, threshold)
-            good = at.good(np.arange(len(fresh[number])))
-            found = _picked(ends, good)
-            made += round(cost_of(found.evaluations, way.paid))
-            pace.note(len(good), found.evaluations)
+            made += round(cost_of(ends.evaluations, way.paid))
+            pace.note(len(fresh[number]), ends.evaluations)
             own = np.isin(known.rows, rows[number])
             parts = [
-                (fresh[number][good], found, threshold),
+                (at.places, ends, threshold),
                 (known.rows[own], _picked(known.ends, own), np.inf),
             ]
             mine = {engine.images[row].source.id for row in rows[number].tolist()}
-            lost = [*at.lost(), *(q for q in known.lost if q.id in mine)]
+            lost = [*at.lost, *(q for q in known.lost if q.id in mine)]
             _commit(engine, partition, number, parts, lost)
             engine.odd.update(shard.warnings())
             engine.watch.tell("commit")
@@ -164,49 +160,35 @@ def _decoded(engine: Engine, way: Way, places: Sequence[Indices]) -> Iterator[It
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _At:
-    """A shard at work: its number, the places of its images in the image set, and the pixels.
+    """A shard at work: its number, its pixels, and which of its images every member can score.
 
-    `missing` are the images of it that a stored member has no prediction of.
+    These are at `rows` of the shard and at `places` of the image set, int64 (n,); `lost` are the
+    others, and why.
     """
 
     number: int
-    places: Indices
     shard: Shard
-    missing: Mapping[int, Quarantined]
-    _known: list[NDArray[np.bool_]] = field(default_factory=list)
-
-    def good(self, rows: Indices) -> NDArray[np.bool_]:
-        """Wait for rows, and tell which can be scored by every member."""
-        if self._known:
-            return self._known[0][rows]
-        if self.shard.arrived():
-            self._known.append(self._good(np.arange(len(self.places))))
-            return self._known[0][rows]
-        return self._good(rows)
-
-    def _good(self, rows: Indices) -> NDArray[np.bool_]:
-        whole = np.array(self.shard.whole(rows), bool)
-        if self.missing:
-            whole &= ~np.isin(rows, list(self.missing))
-        return whole
-
-    def lost(self) -> list[Quarantined]:
-        """Return the images that cannot, and why."""
-        lost = {found.id: found for found in self.missing.values()}
-        return list(({lost.id: lost for lost in self.shard.lost()} | lost).values())
+    rows: Indices
+    places: Indices
+    lost: Sequence[Quarantined]
 
 
 def _arrived(engine: Engine, way: Way, number: int, places: Indices, shard: Shard) -> _At:
-    ids = [engine.images[place].source.id for place in places.tolist()] if way.missing else []
-    missing = {row: way.missing[name] for row, name in enumerate(ids) if name in way.missing}
-    return _At(number, places, shard, missing)
+    """Wait for a shard; count the evaluations of the images that are lost as done."""
+    names, kept = shard.ids, shard.whole()
+    good = [ok and name not in way.missing for name, ok in zip(names, kept, strict=True)]
+    rows = np.flatnonzero(good)
+    missing = {name: way.missing[name] for name in names if name in way.missing}
+    lost = {each.id: each for each in shard.lost()} | missing
+    engine.progress.advance(len(lost) * len(way.stages))
+    return _At(number, shard, rows, places[rows], list(lost.values()))
 
 
 def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
     """Run the images of a shard through the evaluations; count the evaluations saved as done."""
     stages, before = len(way.stages), len(at.places)
 
-    def scores(stage: int, rows: Indices) -> Pooled:
+    def scores(stage: int, rows: Indices) -> Probs:
         nonlocal before
         engine.watch.tell("score", way.stages[stage].job.name, at.number)
         engine.progress.advance((before - len(rows)) * (stages - stage))
@@ -219,23 +201,18 @@ def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
     return ends
 
 
-def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Pooled:
-    """Return the scores of some rows of a shard, float64 (m, C); uniform where no pixels are."""
-    classes = stage.job.heads[stage.head]
-    scores = np.full((len(rows), classes), 1 / classes)
-    good = at.good(rows)
-    if not good.any():
-        return scores
+def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Probs:
+    """Return the scores of some of a shard's images, float32 (m, C)."""
+    if not len(rows):
+        return np.empty((0, stage.job.heads[stage.head]), np.float32)
     if stage.stored is not None:
         engine.progress.advance(len(rows))
-        found = stage.stored[at.places[rows[good]]]
-    else:
-        pixels = Turned(at.shard.pixels[stage.job.geometry], rows, stage.view)
-        ids = [at.shard.images[row].source.id for row in rows.tolist()]
-        images = Rows(pixels, ids, lambda part: at.good(rows[part]).tolist())
-        found = score(stage.job, images, engine.progress, engine.batches)[stage.head]
-    scores[good] = found
-    return scores
+        return stage.stored[at.places[rows]]
+    mine = at.rows[rows]
+    pixels = Turned(at.shard.pixels[stage.job.geometry], mine, stage.view)
+    ids = [at.shard.images[row].source.id for row in mine.tolist()]
+    images = Rows(pixels, ids, lambda part: [True] * len(ids[part]))
+    return score(stage.job, images, engine.progress, engine.batches)[stage.head]
 
 
 def _picked(ends: Ends, rows: NDArray[np.bool_]) -> Ends:

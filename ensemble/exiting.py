@@ -1,11 +1,10 @@
 """Early exit over an image set: calibration, certificate and pace, into the store."""
 
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,17 +12,26 @@ import numpy as np
 from ensemble.arrays import Indices
 from ensemble.batches import Progress
 from ensemble.card import Head
-from ensemble.cast import Cast, Way, cast_of, open_plan
+from ensemble.cast import Cast, Way, open_plan
 from ensemble.config import Recipe, Saving, exit_told
 from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
-from ensemble.exitplan import ENDS, Plan, calibrated_of
-from ensemble.exits.certificate import Certificate, draw, least_size
+from ensemble.exitplan import ENDS, Plan
+from ensemble.exitrecord import Kept, certificate_of, record_of
+from ensemble.exits.certificate import Certificate, draw
 from ensemble.exits.course import Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
-from ensemble.fingerprints import SHARD, shard_size_of
-from ensemble.pacing import Work, certificate_of, expected, pace_of, take_sample
+from ensemble.pacing import (
+    Work,
+    check_budget,
+    check_calibration,
+    expected,
+    left_of,
+    pace_of,
+    shard_size_for,
+    take_sample,
+)
 from ensemble.paths import natural_key
 from ensemble.session import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
@@ -32,12 +40,7 @@ from ensemble.warmup import batch_size
 from ensemble.watch import read_watch
 from ensemble.weights import Weights
 
-_SHARDS: Final = 2
-"""How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
-
-_SMALLEST: Final = 256
 _QUARTER: Final = 4
-_CORRECTIONS: Final = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,40 +93,65 @@ def score(work: Work, progress: Progress) -> Exited:
         UsageError: a budget too small for one evaluation an image, or another run at work here.
         StoreError: the disk refused.
     """
-    recipe, saving, images = work.recipe, work.saving, work.images
-    _check_calibration(saving, len(images))
-    cast = cast_of(recipe, work.head, work.players, images)
-    fingerprint = cast.fingerprint(saving)
-    watch, size = read_watch(os.environ), _shard_size(work)
+    cast, saving = work.cast, work.saving
+    recipe, images = cast.recipe, cast.images
+    check_calibration(saving, len(images))
+    fingerprint, size = cast.fingerprint(saving), shard_size_for(work)
     with ExitStack() as held:
-        held.enter_context(hold(recipe.store, [key_of(fingerprint)], watch.pid))
-        partition = open_partition(
-            recipe.store, fingerprint, images=len(images), shard_size=size,
-            label=Label(f"labels, {exit_told(recipe)}", "early exit"),
+        partition = _opened(
+            held, cast, fingerprint, images=len(images), shard_size=size,
+            name=f"labels, {exit_told(recipe)}",
         )  # fmt: skip
         plan = open_plan(partition, cast, saving)
-        sample = None
+        check_budget(saving, plan, len(images))
         drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
-        if plan.calibrated:
-            told = cast.sample(plan, [images[row] for row in drawn.tolist()])
-            held.enter_context(hold(recipe.store, [key_of(told)], watch.pid))
-            sample = open_partition(
-                recipe.store, told, images=plan.calibrated, shard_size=size,
-                label=Label("calibration", "early exit"),
-            )  # fmt: skip
-        threads = recipe.threads or available_threads()
+        sample = _sample(held, cast, plan, drawn, size)
+        threads, watch = recipe.threads or available_threads(), read_watch(os.environ)
         engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
-        way = cast.way(plan, _batch_sizes(work, cast))
-        progress.start(len(way.stages) * _left(partition, plan.calibrated), len(way.stages))
+        way = cast.way(plan, _batch_sizes(cast))
+        rest = left_of(partition, drawn)
+        fresh = left_of(sample) if sample else 0
+        progress.start(len(way.stages) * (fresh + rest), len(way.stages))
         sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
-        certificate = certificate_of(saving, sampled, len(images))
-        pace = pace_of(work, way, sampled, certificate, size)
+        course = sampled.course if sampled else None
+        certificate = certificate_of(saving, course, len(images), plan.calibrated)
+        pace = pace_of(
+            work, way, sampled, certificate, rest=rest, shard_size=partition.shard_size
+        )  # fmt: skip
         if sampled is not None:
-            progress.warn(expected(sampled, pace, len(images) - plan.calibrated))
-        known = sampled.known if sampled else _nobody(way, work.head)
+            progress.warn(expected(sampled, pace, rest))
+        known = sampled.known if sampled else _nobody(way, cast.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
-    kept = _Kept(partition, sample.key if sample else None, certificate, made, engine.odd)
-    return _read(work, cast, plan, kept)
+    left = _Left(partition, sample.key if sample else None, certificate, made, engine.odd)
+    return _read(work, plan, left)
+
+
+def _sample(
+    held: ExitStack, cast: Cast, plan: Plan, drawn: Indices, shard_size: int
+) -> Partition | None:
+    """Open the calibration, where some images are drawn for one."""
+    if not len(drawn):
+        return None
+    told = cast.sample(plan, [cast.images[row] for row in drawn.tolist()])
+    return _opened(
+        held, cast, told, images=len(drawn), shard_size=shard_size, name="calibration"
+    )  # fmt: skip
+
+
+def _opened(
+    held: ExitStack,
+    cast: Cast,
+    fingerprint: Mapping[str, object],
+    *,
+    images: int,
+    shard_size: int,
+    name: str,
+) -> Partition:
+    """Open what an early exit keeps, and keep other runs from it as long as `held` lasts."""
+    store, pid = cast.recipe.store, read_watch(os.environ).pid
+    held.enter_context(hold(store, [key_of(fingerprint)], pid))
+    label = Label(name, "early exit")
+    return open_partition(store, fingerprint, images=images, shard_size=shard_size, label=label)
 
 
 def stored_entries(work: Work) -> list[Entry] | None:
@@ -135,90 +163,24 @@ def stored_entries(work: Work) -> list[Entry] | None:
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    cast = cast_of(work.recipe, work.head, work.players, work.images)
+    cast = work.cast
     found = cast.whole()
-    begun = load_partition(work.recipe.store, key_of(cast.fingerprint(work.saving)))
+    begun = load_partition(cast.recipe.store, key_of(cast.fingerprint(work.saving)))
     if begun is not None or len(found) < len(cast.names):
         return None
-    members = {player.member.card.name: player.member for player in work.players}
+    members = {player.member.card.name: player.member for player in cast.players}
     return [
-        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], work.head)
+        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], cast.head)
         for name, m in members.items()
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What is known before the work: evaluations an image at most, and what is done of it.
-
-    `calibrated` images get every evaluation, None where their cost is to decide; `views` are how
-    many evaluations a member is; `shards` those of the labels.
-    """
-
-    stages: int
-    calibrated: int | None
-    views: int
-    shards: int
-    shards_stored: int
-
-
-def foreseen(work: Work) -> Foreseen:
-    """Return what is known before the work; nothing is measured or written.
-
-    Raises:
-        StoreError: a key.json of the store was edited.
-    """
-    cast = cast_of(work.recipe, work.head, work.players, work.images)
-    fingerprint = cast.fingerprint(work.saving)
-    key, size = key_of(fingerprint), _shard_size(work)
-    partition = load_partition(work.recipe.store, key) or Partition(
-        work.recipe.store / "predictions" / key, key, fingerprint, len(work.images), size
-    )
-    done = sum(partition.committed(shard) for shard in partition.shards)
-    evaluations = cast.evaluations(dict.fromkeys(cast.names, 1.0))
-    timed = work.saving.seconds is not None and not work.saving.calibration
-    return Foreseen(
-        stages=len(evaluations),
-        calibrated=None if timed else calibrated_of(work.saving, len(work.images), evaluations),
-        views=len(cast.policy) if cast.apart else 1,
-        shards=len(partition.shards),
-        shards_stored=done,
-    )
-
-
-def _check_calibration(saving: Saving, images: int) -> None:
-    """Refuse a calibration that can certify nothing, whatever it finds."""
-    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
-        return
-    least = least_size(images, saving.epsilon, saving.confidence)
-    if saving.calibration < least:
-        raise UsageError(
-            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
-            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
-        )
-
-
-def _batch_sizes(work: Work, cast: Cast) -> dict[str, int]:
-    count, store = len(work.images) // _QUARTER, work.recipe.store  # so much each has to do, about
+def _batch_sizes(cast: Cast) -> dict[str, int]:
+    count, store = len(cast.images) // _QUARTER, cast.recipe.store  # so much each has to do, about
     return {
         player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
-        for player in work.players
+        for player in cast.players
     }
-
-
-def _shard_size(work: Work) -> int:
-    """Return how many images a new shard has."""
-    most = _SHARDS * SHARD
-    if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
-        most = min(most, max(_SMALLEST, -(-len(work.images) // _CORRECTIONS)))
-    return shard_size_of(work.recipe, [player.member for player in work.players], most)
-
-
-def _left(partition: Partition, calibrated: int) -> int:
-    """Return how many images are still to be done, about."""
-    todo = [shard for shard in partition.shards if not partition.committed(shard)]
-    rows = [partition.rows(shard) for shard in todo]
-    return sum(row.stop - row.start for row in rows) if rows else calibrated
 
 
 def _nobody(way: Way, head: Head) -> Known:
@@ -229,60 +191,31 @@ def _nobody(way: Way, head: Head) -> Known:
     return Known(none, none, Ends(labels, none, np.empty((way.ledger.depth, 0, classes))))
 
 
-def _read(work: Work, cast: Cast, plan: Plan, kept: "_Kept") -> Exited:
+def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
     """Return what the store now holds of the run, and what run.json is to say."""
-    scores = kept.partition.read(ENDS)
-    evaluations = scores.probs[:, 0].astype(np.int64)
-    thresholds = scores.probs[:, 1]
+    scores, cast = left.partition.read(ENDS), work.cast
     votes = Votes(
-        head=work.head,
+        head=cast.head,
         ids=scores.ids,
         ballots=(),
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
         members=tuple(cast.records()),
-        hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in work.players]),
+        hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in cast.players]),
     )
-    least = float(thresholds.min(initial=math.inf))
-    certificate = kept.certificate
-    holds = certificate is not None and least >= certificate.bound
-    mean = float(evaluations.mean()) if len(evaluations) else 0.0
-    took = f"{mean:.2f} of {len(plan.evaluations)} evaluations an image"
-    record = {
-        "rule": work.saving.rule,
-        "key": kept.partition.key,
-        "calibration": kept.sample,
-        "stored": dict(plan.stored),
-        "stages": len(plan.evaluations),
-        "evaluations_per_image": mean,
-        "certificate": asdict(certificate) if certificate and holds else None,
-        "task": work.head.task,
-        "words": f"{took}; {_words(certificate, holds=holds, least=least)}",
-    }
-    labels = scores.probs[:, 2:].astype(np.int64)
-    return Exited(votes, labels, evaluations, record, kept.made, kept.odd)
+    record = record_of(
+        cast.terms(work.saving), Kept(left.partition.key, left.sample, plan), left.certificate,
+        scores.probs,
+    )  # fmt: skip
+    evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))
+    return Exited(votes, labels, evaluations, record, left.made, left.odd)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """What was kept: the partition, the calibration's key, the certificate; and the work done."""
+class _Left:
+    """What a run leaves: partition, key of the calibration, certificate; and the work done."""
 
     partition: Partition
     sample: str | None
     certificate: Certificate | None
     made: int
     odd: Mapping[str, int]
-
-
-def _words(certificate: Certificate | None, *, holds: bool, least: float) -> str:
-    """Say what is certain about the labels; `least` is the smallest threshold that was used."""
-    uncertified = certificate is not None and certificate.threshold is None
-    if math.isinf(least):
-        return "every label is the full ensemble's" + (f" ({certificate})" if uncertified else "")
-    if certificate is None:
-        return "the budget decided, and nothing is certified: --early-exit 0.5% asks for that"
-    if not holds:
-        return (
-            f"the budget ended images earlier than a certificate for "
-            f"{100 * certificate.epsilon:.3g} % allows, so nothing is certified"
-        )
-    return str(certificate)

@@ -1,11 +1,12 @@
-"""What an early exit is made of: its evaluations, their order, and the keys of what it stores."""
+"""What an early exit is made of: its terms, its evaluations in order, and the names it stores."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
+from ensemble import weights
 from ensemble.config import Saving
 from ensemble.errors import StoreError
 from ensemble.exits.certificate import calibration_size
@@ -31,6 +32,9 @@ _QUARTER: Final = 4
 _SAMPLE: Final = 300
 """Images that a budget is calibrated on where nothing is to be certified."""
 
+_FEWEST: Final = 8
+"""Images below which the cost of a threshold is a guess; fewer where a budget pays for no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -47,6 +51,50 @@ class Plan:
     stored: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What decides how images end, beside the members, the views and the images."""
+
+    saving: Saving
+    voting: Voting
+    weights: Weights
+    classes: tuple[str, ...]
+    task: Task
+
+
+def terms_json(terms: Terms) -> dict[str, object]:
+    """Return terms as a fingerprint has them: what the weights were tuned for is not in it."""
+    return {
+        "early_exit": asdict(terms.saving),
+        "voting": terms.voting,
+        "weights": {
+            "families": dict(terms.weights.families),
+            "pool": terms.weights.pool,
+            "temperature": terms.weights.temperature,
+            "decision": asdict(terms.weights.decision),
+        },
+        "classes": list(terms.classes),
+        "task": terms.task,
+    }
+
+
+def terms_of(fingerprint: Mapping[str, Any], where: str) -> Terms:
+    """Return the terms that a fingerprint has.
+
+    Raises:
+        KeyError: it is none of an early exit.
+        UsageError: its weights are none; `where` names it.
+    """
+    told = fingerprint["weights"]
+    return Terms(
+        saving=Saving(**fingerprint["early_exit"]),
+        voting=fingerprint["voting"],
+        weights=weights.from_record({**told, "weights": told["families"], "families": {}}, where),
+        classes=tuple(fingerprint["classes"]),
+        task=fingerprint["task"],
+    )
+
+
 def ledger_for(voting: Voting, weights: Weights, plan: Plan, *, classes: int, task: Task) -> Ledger:
     """Return the ledger of a vote over planned evaluations; see `exits.plan.ledger_of`."""
     return ledger_of(plan.evaluations, voting, weights, classes, noise=plan.noise, task=task)
@@ -60,8 +108,9 @@ def column_of(evaluation: Evaluation) -> str:
 def calibrated_of(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> int:
     """Return how many of the images get every evaluation.
 
-    As few as can certify; where that takes over half of a budget, or nothing is to be certified, a
-    few hundred, and a quarter of the budget at most.
+    As few as can certify. Where that takes over half of what a budget has once every image has one
+    evaluation, or nothing is to be certified, a few hundred: a quarter of the budget at most, or as
+    few as tell anything.
     """
     if saving.rule == "lossless":
         return 0
@@ -72,14 +121,22 @@ def calibrated_of(saving: Saving, images: int, evaluations: Sequence[Evaluation]
         wanted = calibration_size(images, saving.epsilon, saving.confidence)
     if saving.rule == "certified":
         return wanted
-    affordable = images
-    if saving.evaluations is not None:
-        affordable = math.floor(saving.evaluations * images / len(evaluations))
-    elif saving.seconds is not None:
-        affordable = math.floor(saving.seconds / sum(e.cost for e in evaluations))
-    if wanted and wanted <= affordable // 2:
+    in_all, spare = _affordable(saving, images, evaluations)
+    if wanted and wanted <= spare // 2:
         return wanted
-    return max(1, min(_SAMPLE, images // _QUARTER, affordable // _QUARTER))
+    few = min(_SAMPLE, images // _QUARTER, in_all // _QUARTER, spare // 2)
+    return max(few, min(_FEWEST, images // _QUARTER, spare // 2), 1)
+
+
+def _affordable(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> tuple[int, int]:
+    """Return how many images a budget gives every evaluation: in all, and after one of each."""
+    costs = [e.cost for e in evaluations]
+    budget = saving.seconds or 0.0
+    if saving.evaluations is not None:
+        costs, budget = [1.0] * len(costs), saving.evaluations * images
+    spare, more = budget - costs[0] * images, sum(costs[1:])
+    in_all = math.floor(budget / sum(costs))
+    return in_all, math.floor(max(spare, 0.0) / more) if more else in_all
 
 
 def read_plan(partition: Partition) -> Plan:

@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import exiting, lineup, publish, runs, scoring
+from ensemble import exiting, foresight, lineup, publish, runs, scoring
 from ensemble import oof as files
 from ensemble.batches import Progress
+from ensemble.cast import cast_of
 from ensemble.config import Recipe, check_recipe, saving_of
 from ensemble.errors import UsageError, few
 from ensemble.files import free_bytes
@@ -68,7 +69,7 @@ def _scored(recipe: Recipe, progress: Progress) -> _Scored:
     ready, saving = _preflight(recipe, progress), saving_of(recipe)
     if saving is not None:
         head = ready.players[0].member.card.head(recipe.head)
-        work = Work(recipe, saving, head, ready.players, ready.images, clock)
+        work = Work(cast_of(recipe, head, ready.players, ready.images), saving, clock)
         return _exited(work, ready, progress, began)
     entries, tally = score(recipe, ready.players, ready.images, progress)
     facts = {
@@ -120,7 +121,7 @@ class Plan:
     skipped: Mapping[str, int]
     members: tuple[Planned, ...]
     free: int
-    early_exit: exiting.Foreseen | None
+    early_exit: foresight.Foreseen | None
 
 
 def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
@@ -132,15 +133,7 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
         EnsembleError: as for `run`.
     """
     ready = _preflight(recipe, progress or Quiet())
-    saving, head = saving_of(recipe), ready.players[0].member.card.head(recipe.head)
-    exits = None
-    planned = scoring.plan(recipe, ready.players, ready.images)
-    if saving is not None:
-        exits = exiting.foreseen(Work(recipe, saving, head, ready.players, ready.images, 0.0))
-        planned = [
-            replace(p, evaluations=p.evaluations * exits.views, seconds=p.seconds * exits.views)
-            for p in planned
-        ]
+    exits, planned = _foreseen(recipe, ready)
     return Plan(
         out=ready.claimed.fresh,
         images=len(ready.images),
@@ -150,6 +143,17 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
         free=free_bytes(recipe.store),
         early_exit=exits,
     )
+
+
+def _foreseen(recipe: Recipe, ready: "_Ready") -> tuple[foresight.Foreseen | None, list[Planned]]:
+    """Return what is known of an early exit, if there is to be one, and each member's work."""
+    saving = saving_of(recipe)
+    if saving is not None:
+        head = ready.players[0].member.card.head(recipe.head)
+        work = Work(cast_of(recipe, head, ready.players, ready.images), saving, 0.0)
+        if exiting.stored_entries(work) is None:
+            return foresight.foreseen(work)
+    return None, scoring.plan(recipe, ready.players, ready.images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from ensemble.arrays import Indices, Pixels
+from ensemble.arrays import Pixels
 from ensemble.decode import decode
 from ensemble.errors import ImageError
 from ensemble.images import Hashed, read
@@ -52,14 +52,9 @@ class Shard:
         """The ids of the images, in order."""
         return [image.source.id for image in self.images]
 
-    def arrived(self) -> bool:
-        """Tell whether every image is decoded, or lost, without waiting."""
-        return all(future.done() for future in self.futures)
-
-    def whole(self, rows: Indices) -> list[bool]:
-        """Wait for the rows, and tell which have pixels in every geometry."""
-        runs = [divmod(row, self.each) for row in rows.tolist()]
-        return [not self.futures[run].result()[place].lost for run, place in runs]
+    def whole(self) -> list[bool]:
+        """Wait for all rows, and tell which have pixels in every geometry."""
+        return [not each.lost for each in self.loaded()]
 
     def lost(self) -> list[Quarantined]:
         """Return the images that lack pixels in some geometry, and why."""

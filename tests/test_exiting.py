@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,20 @@ from commands import finish, start
 from conftest import ensemble, save_images, save_member, toy_card, toy_model
 from onnx import numpy_helper
 
-from ensemble import api, inventory, lineup
+from ensemble import api, early, exiting, inventory, lineup, pipeline
+from ensemble.batches import Job, Rows, score
 from ensemble.config import Recipe, saving_of
 from ensemble.decision import Decision
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.exitplan import calibrated_of
+from ensemble.exits.certificate import draw
 from ensemble.exits.order import Evaluation
+from ensemble.exits.pace import Steady
 from ensemble.files import sha256_file, sha256_json
 from ensemble.publish import Submission
+from ensemble.scoring import Quiet
 from ensemble.spec import Quarantined
+from ensemble.store import load_partition
 from ensemble.watch import WATCH
 from ensemble.weights import Weights
 
@@ -159,15 +165,38 @@ def test_a_budget_of_evaluations_is_kept(sharp: list[Path], tmp_path: Path) -> N
     assert not api.verify_exit("early").faults
 
 
-def test_a_budget_too_small_for_its_calibration_is_refused(sharp: list[Path], many: Path) -> None:
-    with pytest.raises(UsageError, match="give 3.75 or more"):
-        submit(sharp, many, "early", evals_per_image=2, calibration=15)
+@pytest.mark.parametrize(
+    ("how", "least"),
+    [({"evals_per_image": 2, "calibration": 15}, "3.75"), ({"evals_per_image": 1}, "1.19")],
+)
+def test_a_budget_too_small_for_its_calibration_is_refused_before_that_is_made(
+    sharp: list[Path], many: Path, how: dict[str, Any], least: str
+) -> None:
+    with pytest.raises(UsageError, match=f"with all 12, .* give {least} or more"):
+        submit(sharp, many, "early", **how)
+    assert not list(Path(".ensemble/predictions").rglob("part-*"))
+
+
+def test_a_budget_that_pays_for_little_more_than_the_calibration_is_taken(
+    sharp: list[Path], many: Path
+) -> None:
+    early = submit(sharp, many, "early", evals_per_image=3.75, calibration=15)
+    assert record(early)["evaluations_per_image"] == pytest.approx(3.75)
+
+
+def test_the_calibration_of_a_budget_pays_for_no_stored_member(
+    sharp: list[Path], many: Path
+) -> None:
+    submit(sharp[:2], many, "some")
+    with pytest.raises(UsageError, match="with all 8, .* give 2 or more"):
+        submit(sharp, many, "early", evals_per_image=1.5, calibration=15)
 
 
 def test_a_time_budget_that_is_long_costs_no_label(sharp: list[Path], many: Path) -> None:
     full = submit(sharp, many, "full", store="plain")
     early = submit(sharp, many, "early", time_budget="1h")
     assert early.labels == full.labels
+    assert not api.verify_exit("early").faults
 
 
 def test_a_time_budget_counts_from_the_start_of_the_supervisor(
@@ -184,6 +213,47 @@ def test_a_time_budget_too_short_is_refused_with_what_it_takes(
 ) -> None:
     with pytest.raises(UsageError, match="so give 2s or more"):
         submit(sharp, many, "early", time_budget="1s")
+
+
+def test_a_time_budget_pays_only_for_what_an_earlier_run_left(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 1.0)
+    how: dict[str, Any] = {"time_budget": "30s", "shard_size": 10}
+    labels = Path(".ensemble/predictions", record(submit(sharp, many, "early", **how))["key"])
+    (labels / "part-00002.json").unlink()
+    again = submit(sharp, many, "again", **how)
+    assert len(again.labels) == COUNT
+    for part in labels.glob("part-*.json"):
+        part.unlink()
+    with pytest.raises(UsageError, match="each of the 59 images that are left takes about 59"):
+        submit(sharp, many, "third", **how)
+
+
+def test_a_time_budget_that_is_over_is_no_matter_where_nothing_is_left(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = submit(sharp, many, "first", time_budget="50m")
+    told = {"pipe": -1, "pid": 1, "began": time.monotonic() - 3600, "suspects": [], "poison": []}
+    monkeypatch.setenv(WATCH, json.dumps(told))
+    assert submit(sharp, many, "again", time_budget="50m").labels == first.labels
+
+
+def test_what_is_expected_is_said_of_the_images_that_are_left(
+    sharp: list[Path], many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["run", "--members", "folds", "--images", "many", "--device", "cpu", "--out", "early",
+            "--early-exit", "20%", "--shard-size", "10"]  # fmt: skip
+    assert ensemble(*args) == 0
+    assert "for each of 48 images" in capsys.readouterr().err
+    key = json.loads(Path("early/run.json").read_text())["early_exit"]["key"]
+    Path(".ensemble/predictions", key, "part-00002.json").unlink()
+    assert ensemble(*args) == 0
+    kept = np.flatnonzero(np.arange(COUNT) // 10 == 2)
+    partition = load_partition(Path(".ensemble"), key)
+    assert partition is not None
+    left = len(np.setdiff1d(kept, draw(sha256_json(partition.fingerprint), COUNT, 12)))
+    assert f"for each of {left} images" in capsys.readouterr().err
 
 
 def test_shards_threads_and_batches_change_no_label(sharp: list[Path], many: Path) -> None:
@@ -255,6 +325,8 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
         ({"early_exit": "1%", "confidence": "sure"}, "confidence 'sure'"),
         ({"time_budget": "tomorrow"}, "2h30m"),
         ({"time_budget": "1h", "evals_per_image": 3}, "two budgets"),
+        ({"early_exit": "lossless", "time_budget": "1h"}, "leave the budget out"),
+        ({"early_exit": "lossless", "evals_per_image": 3}, "early_exit off"),
         ({"evals_per_image": 0.5}, "at least 1"),
         ({"calibration": 5}, "goes with"),
         ({"early_exit": "lossless", "on_nan": "drop-member"}, "--on-nan fail"),
@@ -268,9 +340,31 @@ def test_what_has_no_meaning_is_refused_with_the_reason(
     assert not Path(".ensemble/predictions").exists()
 
 
+def test_a_lossless_rule_of_the_recipe_file_is_refused_with_the_budget_of_a_flag(
+    sharp: list[Path], many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("ensemble.toml").write_text('early_exit = "lossless"\n')
+    args = ["run", "--members", "folds", "--images", "many", "--time-budget", "1h"]
+    assert ensemble(*args) == 2
+    assert "early_exit lossless keeps every label" in capsys.readouterr().err
+    assert ensemble(*args, "--early-exit", "off", "--dry-run") == 0
+
+
 def broken(folder: Path, numbers: range) -> None:
     for number in numbers:
         (folder / f"img{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+
+
+class Bar(Quiet):
+    """A progress that counts."""
+
+    total = done = 0
+
+    def start(self, total: int, members: int, unit: str = "images") -> None:
+        self.total = total
+
+    def advance(self, evaluations: int) -> None:
+        self.done += evaluations
 
 
 @pytest.mark.parametrize("how", [{"early_exit": "lossless"}, {"early_exit": "20%"},
@@ -284,6 +378,41 @@ def test_a_shard_of_broken_images_is_quarantined(
     assert len(early.quarantined) == len(numbers)
     assert len(early.ids) == COUNT - len(numbers)
     assert not api.verify_exit("early").faults
+
+
+def test_an_image_without_pixels_is_sent_through_no_member(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(many, range(1, 11))
+    black: list[int] = []
+
+    def watched(job: Job, images: Rows, *more: Any) -> dict[str, Any]:
+        black.extend(int(not images.pixels[n : n + 1].any()) for n in range(len(images.pixels)))
+        return score(job, images, *more)
+
+    monkeypatch.setattr(early, "score", watched)
+    submit(sharp, many, "early", early_exit="lossless", shard_size=20)
+    assert len(black) > COUNT
+    assert not sum(black)
+
+
+@pytest.mark.parametrize("how", [{"early_exit": "lossless"}, {"early_exit": "20%"},
+                                 {"evals_per_image": 3}])  # fmt: skip
+@pytest.mark.parametrize("stored", [0, 2])
+def test_the_bar_ends_at_its_end(
+    sharp: list[Path], many: Path, how: dict[str, Any], stored: int
+) -> None:
+    broken(many, range(1, 11))
+    if stored:
+        submit(sharp[:stored], many, "some", fill="cat")
+    key = ""
+    for shard in (None, 2):  # anew, and going on where one shard is gone
+        if shard is not None:
+            Path(".ensemble/predictions", key, f"part-{shard:05d}.json").unlink()
+        bar = Bar()
+        early = submit(sharp, many, "early", fill="cat", shard_size=10, progress=bar, **how)
+        key = record(early)["key"]
+        assert bar.done == bar.total > 0
 
 
 def test_an_image_that_a_stored_member_lacks_is_quarantined(sharp: list[Path], many: Path) -> None:
@@ -316,6 +445,20 @@ def test_a_broken_calibrated_image_voids_no_certificate(sharp: list[Path], tmp_p
     assert record(early)["certificate"]["calibrated"] == 50
     assert record(early)["certificate"]["threshold"] is not None
     assert not api.verify_exit("early").faults
+
+
+def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    broken(many, range(1, 5))
+    monkeypatch.setattr(exiting, "draw", lambda *_: np.arange(4))
+    args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
+            "--out", "early", "--fill", "cat", "--shard-size", "8"]  # fmt: skip
+    assert ensemble(*args, "--evals-per-image", "3", "--calibration", "4") == 3
+    assert "none of the 4 calibrated images can be decoded" in capsys.readouterr().err
+    made = json.loads(Path("early/run.json").read_text())["evaluations"]
+    assert COUNT - 4 <= made <= 3 * COUNT - 4 * 12
 
 
 def test_a_budget_is_kept_also_where_nothing_can_be_certified(
@@ -370,6 +513,18 @@ def test_a_member_that_gives_nan_fails_the_run(sharp: list[Path], many: Path) ->
         submit(sharp, many, "early", early_exit="lossless")
 
 
+KILLED = (
+    "import os, ensemble.files as files, ensemble.lineup as lineup\n"
+    "lineup.seconds_per_image = lambda _: 0.001\n"
+    "publish = files.publish\n"
+    "def cut(path, write):\n"
+    "    if path.name == 'part-00003.json': os.kill(os.getpid(), 9)\n"
+    "    publish(path, write)\n"
+    "files.publish = cut\n"
+)
+"""What kills a command as it commits its fourth shard."""
+
+
 @pytest.mark.parametrize(
     "how",
     [("--early-exit", "20%"), ("--evals-per-image", "4")],
@@ -379,17 +534,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_labels(
 ) -> None:
     args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
             "--shard-size", "10", *how]  # fmt: skip
-    killing = (
-        "import os, ensemble.files as files, ensemble.lineup as lineup\n"
-        "lineup.seconds_per_image = lambda _: 0.001\n"
-        "publish = files.publish\n"
-        "def cut(path, write):\n"
-        "    if path.name == 'part-00003.json': os.kill(os.getpid(), 9)\n"
-        "    publish(path, write)\n"
-        "files.publish = cut\n"
-    )
     broken = [*args, "--out", "broken", "--store", "s1"]
-    killed = start(Path(), *broken, faults=killing, ENSEMBLE_SUPERVISE="0")
+    killed = start(Path(), *broken, faults=KILLED, ENSEMBLE_SUPERVISE="0")
     assert finish(killed)[0] == -9
     assert ensemble(*broken) == 0
     assert ensemble(*args, "--out", "whole", "--store", "s2") == 0
@@ -401,6 +547,21 @@ def test_a_killed_run_goes_on_and_gives_the_same_labels(
     ]
     assert made[0] < made[1], "what was committed was not made again"
     assert not api.verify_exit("broken").faults
+
+
+def test_a_budget_goes_on_by_the_shards_it_began_with_whatever_size_is_asked_for(
+    sharp: list[Path], many: Path
+) -> None:
+    args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
+            "--evals-per-image", "2.5"]  # fmt: skip
+    broken = [*args, "--out", "broken", "--store", "s1", "--shard-size"]
+    killed = start(Path(), *broken, "5", faults=KILLED, ENSEMBLE_SUPERVISE="0")
+    assert finish(killed)[0] == -9
+    assert ensemble(*broken, "60") == 0
+    assert ensemble(*args, "--out", "whole", "--store", "s2", "--shard-size", "5") == 0
+    both = [pq.read_table(f"{out}/predictions.parquet") for out in ("broken", "whole")]
+    assert both[0]["n_evals"].to_pylist() == both[1]["n_evals"].to_pylist()
+    assert both[0]["label"].to_pylist() == both[1]["label"].to_pylist()
 
 
 def test_another_rule_or_vote_never_uses_what_an_early_exit_kept(
@@ -428,6 +589,79 @@ def test_a_dry_run_tells_how_many_images_are_calibrated_and_writes_nothing(
     assert not Path(".ensemble").exists()
 
 
+def foreseen(**how: Any) -> pipeline.Plan:
+    """Plan an early exit over the images of `many`."""
+    recipe = Recipe(("folds",), ("many",), tta="hflip", device="cpu", shard_size=10, **how)
+    return pipeline.plan(recipe)
+
+
+def most(plan: pipeline.Plan) -> int:
+    return sum(member.evaluations for member in plan.members)
+
+
+def test_a_dry_run_counts_the_evaluations_of_the_images_that_are_left(
+    sharp: list[Path], many: Path
+) -> None:
+    before = foreseen(early_exit="20%")
+    assert most(before) == 12 * COUNT
+    assert before.members[0].seconds == pytest.approx(0.002 * COUNT)
+    early = submit(sharp, many, "early", early_exit="20%", shard_size=10)
+    done = foreseen(early_exit="20%")
+    assert most(done) == 0
+    assert all(member.evaluations_stored == 2 * COUNT for member in done.members)
+    folder = Path(".ensemble/predictions")
+    (folder / record(early)["key"] / "part-00002.json").unlink()
+    one = foreseen(early_exit="20%")
+    assert 0 < most(one) <= 12 * 10
+    (folder / record(early)["calibration"] / "part-00000.json").unlink()
+    assert most(foreseen(early_exit="20%")) == most(one) + 12 * 10
+
+
+def test_a_dry_run_needs_room_for_the_parts_of_the_early_exit_alone(
+    sharp: list[Path], many: Path
+) -> None:
+    before = foreseen(early_exit="20%")
+    assert before.early_exit is not None
+    assert sum(member.bytes for member in before.members) == 0
+    numbers = 8 * COUNT * (3 + 3) + 4 * 12 * 12 * 3  # sums and ends; and the calibration
+    assert numbers < before.early_exit.bytes < 2 * numbers
+    submit(sharp, many, "early", early_exit="20%", shard_size=10)
+    after = foreseen(early_exit="20%").early_exit
+    assert after is not None
+    assert after.bytes == 0
+
+
+def test_a_dry_run_counts_nothing_of_stored_members_and_half_a_member_as_nothing(
+    sharp: list[Path], many: Path
+) -> None:
+    submit(sharp[:2], many, "some", shard_size=10)
+    plan = foreseen(early_exit="lossless")
+    assert plan.early_exit is not None
+    assert plan.early_exit.stages == 2 + 8
+    assert most(plan) == 8 * COUNT
+    key = plan.members[0].key
+    Path(".ensemble/predictions", key, "part-00001.json").unlink()
+    assert most(foreseen(early_exit="lossless")) == 10 * COUNT
+
+
+def test_a_dry_run_with_every_prediction_stored_is_that_of_a_plain_run(
+    sharp: list[Path], many: Path
+) -> None:
+    submit(sharp, many, "full")
+    plan = foreseen(early_exit="lossless")
+    assert plan.early_exit is None
+    assert most(plan) == 0
+
+
+def test_a_dry_run_refuses_what_the_run_would(sharp: list[Path], many: Path) -> None:
+    with pytest.raises(UsageError, match="give 3.75 or more"):
+        foreseen(evals_per_image=2, calibration=15)
+    with pytest.raises(UsageError, match="can certify nothing"):
+        foreseen(early_exit="1%", calibration=2)
+    with pytest.raises(UsageError, match="lossless keeps every label"):
+        foreseen(early_exit="lossless", time_budget="1h")
+
+
 def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: Path) -> None:
     submit(sharp, many, "runs/early", early_exit="20%")
     held = inventory.inventory(Path(".ensemble"), [Path("runs")])
@@ -445,9 +679,15 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
         ("0.5%", {}, 100, 20, 0),
         ("off", {"time_budget": "1h"}, 10_000, 20, 300),
         ("off", {"evals_per_image": 2}, 1000, 20, 25),
+        ("off", {"evals_per_image": 2}, 100, 20, 2),
+        ("off", {"evals_per_image": 4}, 100, 20, 7),
+        ("off", {"evals_per_image": 5}, 100, 20, 8),
+        ("off", {"evals_per_image": 1.2}, 1000, 20, 5),
+        ("off", {"evals_per_image": 1.0}, 1000, 20, 1),
+        ("off", {"evals_per_image": 3}, 1000, 1, 250),
         ("0.5%", {"evals_per_image": 2}, 10_000, 20, 250),
         ("0.5%", {"evals_per_image": 4}, 10_000, 20, 570),
-        ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 151),
+        ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 55),
         ("off", {"time_budget": "1h"}, 3, 20, 1),
     ],
 )
@@ -484,13 +724,80 @@ def test_a_label_that_was_changed_is_found(
     assert "1 rows have another" in capsys.readouterr().err
 
 
-def test_exits_that_were_too_early_for_the_rule_are_found(sharp: list[Path], many: Path) -> None:
-    submit(sharp, many, "early", early_exit="lossless")
-    submit(sharp, many, "bold", evals_per_image=2, store="bold")
-    record = json.loads(Path("bold/run.json").read_text())
-    record["early_exit"]["rule"] = "lossless"
-    Path("bold/run.json").write_text(json.dumps(record))
+def test_exits_that_were_too_early_for_the_rule_are_found(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exiting, "pace_of", lambda *_, **__: Steady(0.5))
+    submit(sharp, many, "bold", early_exit="lossless")
     assert "which is all that lossless allows" in api.verify_exit("bold").faults[0]
+
+
+def forged(folder: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what run.json says."""
+    path = Path(folder, "run.json")
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["early_exit"].update(rule="budget"), "rule 'budget'; expected 'certified'"),
+        (lambda r: r["early_exit"].update(words="all is well"), "words 'all is well'; expected"),
+        (lambda r: r["early_exit"].update(certificate=None), "certificate None"),
+        (lambda r: r["early_exit"]["certificate"].update(epsilon=0.01), "certificate"),
+        (lambda r: r["early_exit"]["certificate"].update(p_value=0.001), "certificate"),
+        (lambda r: r["early_exit"].update(stages=99), "stages 99; expected 12"),
+        (lambda r: r["early_exit"].update(calibration=None), "0 images are calibrated"),
+        (lambda r: r["early_exit"].pop("stored"), "stored None"),
+        (lambda r: r["classes"].append("eel"), "classes"),
+        (lambda r: r["classes"].reverse(), "classes"),
+        (lambda r: r["recipe"].update(voting="hard"), "voting 'hard'; expected 'soft'"),
+        (lambda r: r["recipe"].update(early_exit="1%"), "early_exit"),
+        (lambda r: r["recipe"].update(weights={"weights": {"ant": 1, "bee": 1, "cow": 2}}),
+         "weights"),
+    ],
+)  # fmt: skip
+def test_what_run_json_was_changed_to_say_is_found(
+    sharp: list[Path], many: Path, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    early = submit(sharp, many, "early", early_exit="20%")
+    forged("early", change)
+    found = api.verify_exit("early")
+    assert any(words in fault for fault in found.faults), found.faults
+    if "calibrated" not in words:
+        assert len(found.faults) == 1
+        assert found.words == record(early)["words"], "which are made anew"
+
+
+def test_a_p_value_may_be_off_by_the_rounding_of_another_machine(
+    sharp: list[Path], many: Path
+) -> None:
+    submit(sharp, many, "early", early_exit="20%")
+    forged("early", lambda r: r["early_exit"]["certificate"].update(
+        p_value=r["early_exit"]["certificate"]["p_value"] * (1 + 1e-12)))  # fmt: skip
+    assert not api.verify_exit("early").faults
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r.update(early_exit=[]),
+        lambda r: r["early_exit"].update(key=7),
+        lambda r: r["recipe"].pop("voting"),
+        lambda r: r["recipe"].update(calibration="many"),
+        lambda r: r.update(recipe=None),
+        lambda r: r.pop("classes"),
+    ],
+)
+def test_a_damaged_run_json_is_named(
+    sharp: list[Path], many: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    submit(sharp[:2], many, "early", early_exit="lossless")
+    forged("early", change)
+    with pytest.raises(UsageError, match="early"):
+        api.verify_exit("early")
 
 
 def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -> None:

@@ -13,7 +13,7 @@ from ensemble import pools, voting
 from ensemble.decision import Decision
 from ensemble.errors import UsageError
 from ensemble.exits.course import Course, Ends, follow, run
-from ensemble.exits.ledgers import Families, Hard, Ledger, Soft, together
+from ensemble.exits.ledgers import Families, Hard, Ledger, Soft
 from ensemble.exits.order import Evaluation, bridges, ordered, shares, spent
 from ensemble.exits.plan import evaluations_of, ledger_of
 from ensemble.exits.replay import replay
@@ -227,25 +227,14 @@ def test_the_loop_gives_what_the_course_foretells(ledger: Ledger, threshold: flo
     assert (ends.labels == course.labels_at(threshold)).all()
     assert (ends.evaluations == course.evaluations(threshold)).all()
     assert sum(asked) == ends.evaluations.sum()
-    assert replay(ledger, ends, threshold).right
+    found = replay(ledger, ends, threshold)
+    assert not any(map(len, (found.early, found.labels, found.sums)))
 
 
 def test_a_smaller_threshold_never_takes_more_evaluations() -> None:
     course = follow(LEDGERS[0], scores(9))
     taken = [course.evaluations(t) for t in (np.inf, 5, 2, 1, 0.5, 0)]
     assert all((a >= b).all() for a, b in pairwise(taken))
-
-
-def test_heads_end_together_when_the_last_is_decided() -> None:
-    first, second = (LEDGERS[0].outlook(_sums(seed), 5) for seed in (1, 2))
-    both = together([first, second])
-    assert both.labels.shape == (60, 2)
-    assert (np.isinf(both.z) == (np.isinf(first.z) & np.isinf(second.z))).all()
-
-
-def _sums(seed: int) -> NDArray[np.float64]:
-    sums: NDArray[np.float64] = scores(seed)[:5].sum(0, keepdims=True, dtype=np.float64) / 8
-    return sums
 
 
 def lossless_run() -> Ends:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from ensemble.errors import UsageError
-from ensemble.exits.budget import Budget, mean_cost, neediest, threshold_for
+from ensemble.exits.budget import Budget, mean_cost, threshold_for
 from ensemble.exits.certificate import (
     GRID,
     allowed,
@@ -20,7 +20,7 @@ from ensemble.exits.certificate import (
     hypergeometric,
     p_value,
 )
-from ensemble.exits.course import Course, follow, run
+from ensemble.exits.course import Course, follow
 from ensemble.exits.ledgers import Soft
 from ensemble.exits.rules import Argmax, slack
 
@@ -160,6 +160,14 @@ def test_a_budget_above_the_lossless_rule_is_the_lossless_rule() -> None:
     assert threshold_for(simulated(5, 300), np.ones(10), 10.0) == np.inf
 
 
+@pytest.mark.parametrize(("per_image", "threshold"), [(1.0, 0.0), (9.9, 0.0), (10.0, np.inf)])
+def test_of_a_course_without_images_each_evaluation_counts(
+    per_image: float, threshold: float
+) -> None:
+    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert threshold_for(course, np.ones(10), per_image) == threshold
+
+
 def test_a_budget_below_one_evaluation_is_refused() -> None:
     with pytest.raises(UsageError, match="first evaluation"):
         threshold_for(simulated(5, 300), np.ones(10), 0.5)
@@ -176,28 +184,3 @@ def test_what_a_shard_saves_goes_to_the_rest() -> None:
     budget = Budget(100.0, 50).after(10, 5.0)
     assert budget == Budget(95.0, 40)
     assert budget.per_image == pytest.approx(95 / 40)
-
-
-def test_the_smallest_z_get_the_next_evaluation() -> None:
-    z = np.array([0.5, 0.1, np.inf, 0.3, 0.2])
-    onward = np.array([True, True, False, True, True])
-    assert neediest(z, onward, 2).tolist() == [False, True, False, False, True]
-    assert neediest(z, onward, 9).tolist() == onward.tolist()
-    assert not neediest(z, onward, 0).any()
-
-
-def test_a_cap_on_the_evaluations_is_never_exceeded() -> None:
-    left = 1000
-    weights = np.full(10, 0.1)
-    rng = np.random.default_rng(7)
-    probs = rng.dirichlet(np.ones(3), (10, 400))
-
-    def score(stage: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        nonlocal left
-        left -= len(rows)
-        return probs[stage, rows]
-
-    ledger = Soft(weights, Argmax(np.ones(3)), slack())
-    ends = run(ledger, 400, score, np.inf, lambda _, z, onward: neediest(z, onward, left))
-    assert left == 0
-    assert ends.evaluations.sum() == 1000

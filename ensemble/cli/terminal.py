@@ -307,10 +307,11 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         some = "a few" if exits["calibrated"] is None else exits["calibrated"]
         click.echo(
             f"early exit: {some} images get all {exits['stages']} evaluations, the others as few "
-            f"as will do; the members' are those of all images; {exits['shards_stored']} of "
+            f"as will do; the members' are the most that can come; {exits['shards_stored']} of "
             f"{exits['shards']} shards in the store"
         )
-    needed = sum(member["bytes"] for member in plan["members"])
+    parts = [*plan["members"], exits] if exits else plan["members"]
+    needed = sum(part["bytes"] for part in parts)
     click.echo(f"the store needs about {_size(needed)}; {_size(plan['free'])} are free")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:

@@ -1,4 +1,4 @@
-"""A given cost, spent on the images that need it: the smallest z gets the next evaluation."""
+"""A given cost, and the threshold that spends it: the images with the smallest z get more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,6 @@ import numpy as np
 from ensemble.arrays import Vector
 from ensemble.errors import UsageError
 from ensemble.exits.course import Course
-from ensemble.exits.rules import Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,13 @@ class Budget:
 
 
 def mean_cost(course: Course, costs: Vector, threshold: float) -> float:
-    """Return what an image costs on average with a threshold; `costs` (K,) are those in order."""
+    """Return what an image costs on average with a threshold; `costs` (K,) are those in order.
+
+    A course without images tells nothing, so each evaluation counts: no budget is overspent. Only
+    the threshold 0 is known to end images after one.
+    """
     taken = np.cumsum(costs)[course.evaluations(threshold) - 1]
-    return float(taken.mean()) if len(taken) else 0.0
+    return float(taken.mean()) if len(taken) else float(costs.sum())
 
 
 def threshold_for(
@@ -59,11 +62,3 @@ def threshold_for(
         else:
             high = middle - 1
     return float(tries[low])
-
-
-def neediest(z: Vector, onward: Flags, most: int) -> Flags:
-    """Return `onward` (n,), cut to the `most` images with the smallest z; ties by row."""
-    ranked = np.argsort(np.where(onward, z, np.inf), kind="stable")[: max(most, 0)]
-    chosen = np.zeros(len(z), bool)
-    chosen[ranked] = True
-    return np.asarray(chosen & onward)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled, Probs, Vector
+from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.rules import Flags
 from ensemble.pools import Stack
@@ -60,7 +60,6 @@ def run(
     images: int,
     score: Callable[[int, Indices], Probs | Pooled],
     threshold: float = np.inf,
-    keep: Callable[[int, Vector, Flags], Flags] | None = None,
 ) -> Ends:
     """Evaluate images until each has z ≥ threshold; those that are done leave the batches.
 
@@ -69,8 +68,6 @@ def run(
         images: How many images: n.
         score: Gives (m, C) of evaluation `stage`, from 0, for rows int64 (m,).
         threshold: λ; infinite for the lossless rule.
-        keep: Takes evaluations done, z (m,) and which go on, and returns which may go on: a
-            budget's say.
     """
     alive = np.arange(images)
     sums = np.empty(0)
@@ -82,8 +79,6 @@ def run(
         ledger.add(sums, stage, probs)
         outlook = ledger.outlook(sums, stage + 1)
         onward = outlook.z < threshold
-        if keep is not None:
-            onward &= keep(stage + 1, outlook.z, onward)
         ended = ~onward
         rows.append(alive[ended])
         count = np.full(len(rows[-1]), stage + 1)

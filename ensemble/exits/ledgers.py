@@ -152,12 +152,6 @@ class Hard:
         return Outlook(labels, _statistic(self.weights, done, margins, certain))
 
 
-def together(outlooks: list[Outlook]) -> Outlook:
-    """Join the heads of the same images: labels side by side, and the least clear head's z."""
-    labels = np.concatenate([o.labels for o in outlooks], axis=1)
-    return Outlook(labels, np.min([o.z for o in outlooks], axis=0))
-
-
 def _statistic(weights: Vector, done: int, margins: Vector, certain: Flags) -> Vector:
     if done == len(weights):
         return np.full(len(margins), np.inf)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ensemble.errors import UsageError
 from ensemble.exits.budget import Budget, threshold_for
 from ensemble.exits.certificate import GRID
 from ensemble.exits.course import Course
+
+_DECODED: Final = 0.25
+"""What an image takes at least, as a share of the dearest evaluation: it has to be decoded."""
 
 
 class Pace(Protocol):
@@ -88,9 +91,11 @@ class Spending:
 class Deadline:
     """A budget in seconds, by the clock: each shard gets its share of the time that is left.
 
-    `until` is when the last shard is to be done, `images` how many are left, and `ratio` how many
-    seconds of the clock a unit of cost takes, decoding included: after each shard what it took
-    there, since an image that ends early is decoded all the same. `limit` is the largest λ.
+    `until` is when the last shard is to be done, and `images` how many are left, without those that
+    an earlier run has done. `ratio` is how many seconds of the clock a unit of cost takes, decoding
+    included: after each shard what it took there, since an image that ends early is decoded all the
+    same. For that the first evaluation counts for something even where the store has it: else a
+    shard that takes no other would tell of a clock without end. `limit` is the largest λ.
     """
 
     course: Course
@@ -101,6 +106,11 @@ class Deadline:
     limit: float = math.inf
     clock: Callable[[], float] = time.monotonic
     _began: float = field(default=math.nan, init=False)
+
+    def __post_init__(self) -> None:
+        """Let the first evaluation cost what decoding does, about, where it costs less."""
+        least = max(float(self.costs[0]), _DECODED * float(self.costs.max()))
+        self.costs = np.append(least, self.costs[1:])
 
     def threshold(self) -> float:
         """Return the most careful λ that the time allows; 0, one evaluation an image, if none."""
@@ -119,8 +129,7 @@ class Deadline:
             self.ratio = (self.clock() - self._began) / cost
 
     def skip(self, images: int, evaluations: Indices) -> None:
-        """Count what need not be done."""
-        self.images -= images
+        """Take no notice: `images` are without them."""
 
 
 def cost_of(evaluations: Indices, costs: Vector) -> float:

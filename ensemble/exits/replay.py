@@ -22,11 +22,6 @@ class Replay:
     labels: Indices
     sums: Indices
 
-    @property
-    def right(self) -> bool:
-        """Whether nothing is at fault."""
-        return not (len(self.early) or len(self.labels) or len(self.sums))
-
 
 def replay(
     ledger: Ledger, ends: Ends, threshold: float = np.inf, tolerance: float | None = 2e-3
