@@ -409,6 +409,7 @@ def quantize_members(
     max_disagreement: float = 0.005,
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> "list[Quantized]":
     """Make int8 members for the CPU; `ensemble quantize` in Python.
@@ -424,6 +425,7 @@ def quantize_members(
         max_disagreement: The share of the judging images, 0 to 1, whose label may change.
         id_from: As for `run`.
         decode: As for `run`.
+        force: Replace members that are there.
         progress: Told how far it is.
 
     Returns:
@@ -445,6 +447,7 @@ def quantize_members(
         max_disagreement=max_disagreement,
         id_from=id_from,
         decode=decode or DecodePolicy(),
+        force=force,
     )
     return quantizing.quantize_members(order, Path(out), progress)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from ensemble import gate, lineup
 from ensemble.arrays import Pixels, Pooled
@@ -18,7 +19,7 @@ from ensemble.batches import Progress
 from ensemble.card import Card, Head
 from ensemble.config import Recipe
 from ensemble.decode import decode
-from ensemble.errors import ImageError, MemberError, UsageError
+from ensemble.errors import ImageError, MemberError, UsageError, few
 from ensemble.files import publish_bytes
 from ensemble.images import Hashed, read
 from ensemble.members import Member, embed_card, open_member
@@ -31,13 +32,18 @@ from ensemble.spec import DecodePolicy, Geometry, IdFrom
 from ensemble.tables import column_of
 from ensemble.votes import Entry, votes_of
 
+_SURE: Final = 0.95
+
 ROUNDS: Final = 5
 """Turns in which the speeds of the two members are measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizeOrder:
-    """What is to be quantised, on which images, and how many labels may change (0 to 1)."""
+    """What is to be quantised, on which images, and how many labels may change (0 to 1).
+
+    Members that are there already are replaced with `force` only.
+    """
 
     members: tuple[str, ...]
     images: tuple[str, ...]
@@ -48,6 +54,7 @@ class QuantizeOrder:
     max_disagreement: float = 0.005
     id_from: IdFrom = "stem"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +76,20 @@ class Agreement:
         """The share of images whose label changed."""
         return self.changed / self.images
 
+    @property
+    def most(self) -> float:
+        """The share of other images like these whose label changes at most, 95 % sure.
+
+        The upper limit of Clopper & Pearson (1934).
+        """
+        left = self.images - self.changed
+        return float(betaincinv(self.changed + 1, left, _SURE)) if left else 1.0
+
     def __str__(self) -> str:
         text = (
             f"{self.head}: {self.changed} of {self.images} labels change "
-            f"({self.disagreement:.2%}); probabilities differ by {self.largest:.3g} at most, "
+            f"({self.disagreement:.2%}; of others like them at most {self.most:.2%}, 95 % sure); "
+            f"probabilities differ by {self.largest:.3g} at most, "
             f"{self.mean:.2g} on average"
         )
         if self.accuracies is None:
@@ -120,8 +137,12 @@ def quantize_members(
     players = [_start(member, recipe) for member in members]
     found, _ = find_images(recipe, progress)
     calibrating, judging = divide(found, order.calibration)
-    if len(judging) * order.max_disagreement < 1:
-        progress.warn(f"{len(judging)} images judge: one label that changes is over the bound")
+    if (least := Agreement("", len(judging), 0, 0, 0).most) > order.max_disagreement:
+        progress.warn(
+            f"{len(judging)} images judge: where none of their labels changes, {least:.2%} of "
+            f"others still may, and at most {order.max_disagreement:.2%} are allowed; "
+            f"give more images"
+        )
     truth = None if order.labels is None else column_of(order.labels, order.label_column)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as folder:
         job = _Job(order, recipe, judging, truth, Path(folder), progress)
@@ -258,6 +279,9 @@ def _check_members(members: Sequence[Member], order: QuantizeOrder, out: Path) -
             raise UsageError(f"{twin} and {member.path} would both become {name}.onnx")
         if (out / f"{name}.onnx").resolve() == member.path.resolve():
             raise UsageError(f"{member.path}: the int8 member would replace it; give another --out")
+    there = [str(path) for name in taken if (path := out / f"{name}.onnx").exists()]
+    if there and not order.force:
+        raise UsageError(f"{few(there)}: there already; say --force to replace, or another --out")
 
 
 def _pixels(

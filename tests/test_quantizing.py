@@ -12,6 +12,7 @@ from conftest import CLASSES, ensemble, save_images, save_member, toy_card, toy_
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+from scipy.stats import binomtest
 
 import ensemble as library
 from ensemble import graph, lineup, quantize
@@ -20,7 +21,7 @@ from ensemble.errors import MemberError, StoreError, UsageError
 from ensemble.images import hash_sources, scan
 from ensemble.lineup import probe_images
 from ensemble.members import open_member, write_sidecar
-from ensemble.quantizing import compare, divide
+from ensemble.quantizing import Agreement, compare, divide
 from ensemble.session import OnnxScorer
 
 
@@ -368,6 +369,45 @@ def test_labels_give_accuracies(member: Path, photographs: Path, tmp_path: Path)
     before, after = made.agreements[0].accuracies or (-1, -1)
     assert 0 <= before <= 1
     assert 0 <= after <= 1
+
+
+@pytest.mark.parametrize(("changed", "images"), [(0, 50), (3, 200), (199, 200)])
+def test_no_more_labels_change_elsewhere_than_the_exact_limit(changed: int, images: int) -> None:
+    found = Agreement("label", images, changed, 0.0, 0.0)
+    exact = binomtest(changed, images, alternative="less").proportion_ci(0.95)
+    assert found.most == pytest.approx(exact.high)
+
+
+def test_where_every_label_changes_every_other_may() -> None:
+    assert Agreement("label", 5, 5, 0.0, 0.0).most == 1
+
+
+def test_it_says_what_few_images_cannot_show(
+    member: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensemble("quantize", member, "--images", photographs, "--max-disagreement", "10%",
+             "--out", tmp_path / "int8")  # fmt: skip
+    said = capsys.readouterr().err
+    assert "12 images judge: where none of their labels changes, 22.09% of others still may" in said
+
+
+def test_a_member_that_is_there_is_replaced_with_force_only(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    made = make(member, photographs, tmp_path / "int8", 1)
+    with pytest.raises(UsageError, match="conv-f0.onnx: there already; say --force"):
+        make(member, photographs, tmp_path / "int8", 1)
+    library.quantize_members(member, photographs, tmp_path / "int8", max_disagreement=1, force=True)
+    assert made.exists()
+
+
+def test_inspect_tells_an_int8_member(
+    member: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensemble("inspect", make(member, photographs, tmp_path / "int8", 1))
+    assert "int8 qdq" in capsys.readouterr().out
+    ensemble("inspect", member)
+    assert "int8" not in capsys.readouterr().out
 
 
 def test_a_multilabel_row_changes_by_any_label() -> None:

@@ -138,7 +138,7 @@ def say_export(exported: "Exported") -> None:
 
 def say_quantized(quantized: "Quantized") -> None:
     """Print how an int8 member compares with its float32 member, and where it lies."""
-    click.echo(f"{quantized.card.name}: {quantized.speed:.2f} times the images/s", err=True)
+    click.echo(f"{quantized.card.name}: {quantized.speed:.1f} times the images/s", err=True)
     for agreement in quantized.agreements:
         click.echo(f"  {agreement}", err=True)
     click.echo(str(quantized.path))
@@ -277,6 +277,7 @@ def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
     for _, card in members:
         heads = "\n".join(f"{h.name} ({h.activation}): {few(h.classes)}" for h in card.heads)
         about = f"{card.family}, {_fold(card)}\n{card.arch}"
+        about += f", {card.source['quantized']}" if "quantized" in card.source else ""
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     _console().print(table)
 
