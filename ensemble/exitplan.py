@@ -22,7 +22,10 @@ SUMS: Final = "sums"
 """The column of an early-exit part with an image's sums, float64, L * C of them."""
 
 ENDS: Final = "ends"
-"""The column with how many evaluations it took, the threshold it ended at, and its labels."""
+"""The column with how many evaluations it took, the threshold it ended at, and its labels.
+
+The threshold is 0 where a budget was spent before the image reached that of its shard.
+"""
 
 
 PLAN: Final = "plan.json"

@@ -155,11 +155,14 @@ def test_calibrated_images_get_every_evaluation_and_are_the_drawn_ones(
     assert record(early)["certificate"]["calibrated"] == 20
 
 
-def test_a_budget_of_evaluations_is_kept(sharp: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard_size", [40, 256])
+def test_a_budget_of_evaluations_is_kept(
+    sharp: list[Path], tmp_path: Path, shard_size: int
+) -> None:
     images = save_images(tmp_path / "lots", 300, seed=4)
-    early = submit(sharp, images, "early", evals_per_image=3, shard_size=40)
+    early = submit(sharp, images, "early", evals_per_image=3, shard_size=shard_size)
     assert early.evaluations is not None
-    assert early.evaluations.mean() == pytest.approx(3, abs=0.15)
+    assert 2.85 < early.evaluations.mean() <= 3
     assert "nothing is certified" in record(early)["words"]
     assert not api.verify_exit("early").faults
 
@@ -464,7 +467,7 @@ def test_a_budget_is_kept_also_where_nothing_can_be_certified(
     sharp: list[Path], many: Path
 ) -> None:
     early = submit(sharp, many, "early", early_exit="0.5%", evals_per_image=4, shard_size=8)
-    assert record(early)["evaluations_per_image"] == pytest.approx(4, abs=0.6)
+    assert 3.4 < record(early)["evaluations_per_image"] <= 4
     assert record(early)["certificate"] is None
     assert "nothing is certified" in record(early)["words"]
 
