@@ -142,7 +142,9 @@ def test_where_nothing_certifies_only_the_lossless_rule_ends_images(
     full = submit(sharp, many, "full", store="plain")
     early = submit(sharp, many, "early", early_exit="0.5%")
     assert early.labels == full.labels
-    assert "no early exit within 0.5 %" in record(early)["words"]
+    assert (
+        "60 images are too few for 0.5 %, so lossless was used; try 20%" in record(early)["words"]
+    )
     assert record(early)["certificate"]["threshold"] is None
 
 
@@ -213,7 +215,7 @@ def test_a_time_budget_counts_from_the_start_of_the_supervisor(
 def test_a_time_budget_too_short_is_refused_with_what_it_takes(
     sharp: list[Path], many: Path
 ) -> None:
-    with pytest.raises(UsageError, match="so give 2s or more"):
+    with pytest.raises(UsageError, match="1.0 s are kept for the files; give 2s or more"):
         submit(sharp, many, "early", time_budget="1s")
 
 
@@ -228,7 +230,7 @@ def test_a_time_budget_pays_only_for_what_an_earlier_run_left(
     assert len(again.labels) == COUNT
     for part in labels.glob("part-*.json"):
         part.unlink()
-    with pytest.raises(UsageError, match="each of the 59 images that are left takes about 59"):
+    with pytest.raises(UsageError, match="each of the 59 images that are left takes 59 s"):
         submit(sharp, many, "third", **how)
 
 
@@ -460,7 +462,7 @@ def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
     assert ensemble(*args, "--evals-per-image", "3", "--calibration", "4") == 3
     assert "none of the 4 calibrated images can be decoded" in capsys.readouterr().err
     made = json.loads(Path("early/run.json").read_text())["evaluations"]
-    assert COUNT - 4 <= made <= 3 * COUNT - 4 * 12
+    assert COUNT - 4 <= made <= 3 * COUNT
 
 
 def test_a_budget_is_kept_also_where_nothing_can_be_certified(
@@ -679,18 +681,26 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
         ("0.5%", {}, 10_000, 20, 570),
         ("0.5%", {"calibration": 80}, 10_000, 20, 80),
         ("0.5%", {}, 100, 20, 0),
-        ("off", {"time_budget": "1h"}, 10_000, 20, 300),
+        ("off", {"time_budget": "5m"}, 10_000, 20, 300),
         ("off", {"evals_per_image": 2}, 1000, 20, 25),
         ("off", {"evals_per_image": 2}, 100, 20, 2),
         ("off", {"evals_per_image": 4}, 100, 20, 7),
         ("off", {"evals_per_image": 5}, 100, 20, 8),
         ("off", {"evals_per_image": 1.2}, 1000, 20, 5),
         ("off", {"evals_per_image": 1.0}, 1000, 20, 1),
-        ("off", {"evals_per_image": 3}, 1000, 1, 250),
+        ("off", {"evals_per_image": 3}, 1000, 1, 0),
+        ("5%", {}, 1000, 1, 0),
+        ("5%", {"calibration": 100}, 1000, 1, 0),
+        ("1%", {"evals_per_image": 8}, 1000, 20, 238),
+        ("1%", {"evals_per_image": 6.5}, 1000, 20, 238),
+        ("1%", {"evals_per_image": 5}, 1000, 20, 62),
+        ("off", {"evals_per_image": 19}, 1000, 20, 237),
+        ("off", {"evals_per_image": 20}, 1000, 20, 0),
+        ("off", {"time_budget": "10m"}, 300, 20, 0),
         ("0.5%", {"evals_per_image": 2}, 10_000, 20, 250),
         ("0.5%", {"evals_per_image": 4}, 10_000, 20, 570),
         ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 55),
-        ("off", {"time_budget": "1h"}, 3, 20, 1),
+        ("off", {"time_budget": "0.1s"}, 3, 20, 1),
     ],
 )
 def test_as_few_images_are_calibrated_as_will_do(

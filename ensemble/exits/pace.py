@@ -62,8 +62,9 @@ class Spending:
     """A budget in the unit of the costs: each image gets its share, and of what was saved.
 
     `course` are the calibrated images, `costs` (K,) those of the evaluations in order, and `limit`
-    is the largest λ: what is certified costs no more. What was saved or overspent is made up for
-    over `horizon` images or more, so that the last shard does not pay for all of it.
+    is the largest λ: what is certified costs no more. What was saved goes to all the rest; what
+    was overspent is made up for over `horizon` images or more, so that the last shard does not pay
+    for all of it.
     """
 
     course: Course
@@ -80,7 +81,8 @@ class Spending:
     def threshold(self) -> float:
         """Return the most careful λ that the rest of the budget pays for; see `threshold_for`."""
         spare = self.budget.cost - self._share * self.budget.images
-        share = self._share + spare / max(self.budget.images, self.horizon)
+        over = self.horizon if spare < 0 else 1
+        share = self._share + spare / max(self.budget.images, over)
         per_image = max(share, float(self.costs[0]))
         return min(self.limit, threshold_for(self.course, self.costs, per_image, GRID))
 
