@@ -101,7 +101,7 @@ def spent_told(evaluations: Indices, paid: Vector) -> str:
     if paid.all():
         return f"{mean:.2f} of {stages} evaluations"
     stored = f"{mean - computed:.2f}".rstrip("0").rstrip(".")
-    return f"{computed:.2f} computed evaluations and {stored} from the store, of {stages},"
+    return f"{computed:.2f} computed and {stored} from the store, of {stages} evaluations"
 
 
 def changes_told(changes: int, images: int, what: str) -> str:

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,11 @@ def test_a_budget_of_evaluations_is_kept(
     early = submit(sharp, images, "early", evals_per_image=3, shard_size=shard_size)
     assert early.evaluations is not None
     assert 2.85 < early.evaluations.mean() <= 3
+    many, changed = record(early)["changes"]["images"], record(early)["changes"]["changed"]
+    assert (
+        f"of {many} images that got all evaluations, this budget would change {changed} "
+        in (record(early)["words"])
+    )
     assert "nothing is certified" in record(early)["words"]
     assert not api.verify_exit("early").faults
 
@@ -483,6 +488,59 @@ def test_a_budget_that_pays_for_more_than_the_certificate_needs_is_no_spending(
     assert record(beside)["certificate"] is not None
     assert record(beside)["evaluations_per_image"] < 11
     assert record(alone)["certificate"]["threshold"] is not None
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"early_exit": "5%", "evals_per_image": 2}, "the budget paid for 12 calibration images, "
+         "and 5 % needs 50, so nothing is certified"),
+        ({"early_exit": "0.5%", "evals_per_image": 3}, "300 images are too few for 0.5 %"),
+        ({"early_exit": "5%", "evals_per_image": 4, "calibration": 20}, "--calibration gave 20"),
+        ({"early_exit": "0.5%"}, "300 images are too few for 0.5 %, so lossless was used; try "),
+    ],
+)  # fmt: skip
+def test_where_nothing_is_certified_the_reason_is_told(
+    sharp: list[Path], tmp_path: Path, how: dict[str, Any], words: str
+) -> None:
+    early = submit(sharp, save_images(tmp_path / "lots", 300, seed=4), "early", **how)
+    assert words in record(early)["words"]
+    assert not api.verify_exit("early").faults
+
+
+@pytest.mark.parametrize(
+    "how", [{"evals_per_image": 12}, {"time_budget": "10m"}, {"early_exit": "lossless"}]
+)
+def test_a_budget_that_pays_for_all_is_the_lossless_rule(
+    sharp: list[Path], many: Path, how: dict[str, Any]
+) -> None:
+    early = submit(sharp, many, "early", **how)
+    assert record(early)["calibration"] is None
+    assert "every label is the full ensemble's" in record(early)["words"]
+
+
+def test_of_one_evaluation_nothing_is_calibrated(sharp: list[Path], many: Path) -> None:
+    early = submit(sharp[:1], many, "early", tta="none", early_exit="20%")
+    assert record(early)["calibration"] is None
+    assert "of one evaluation, none can be left out" in record(early)["words"]
+
+
+def test_stored_evaluations_are_told_apart(sharp: list[Path], many: Path) -> None:
+    submit(sharp[:2], many, "some")
+    early = submit(sharp, many, "early", evals_per_image=3)
+    assert "from the store, of 10 evaluations an image; " in record(early)["words"]
+
+
+def test_a_time_that_the_calibration_used_up_is_told_and_what_it_takes_to_go_on(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 1.0)
+    take = exiting.take_sample
+    monkeypatch.setattr(
+        exiting, "take_sample", lambda *how: replace(take(*how), seconds=50.0, fresh=4)
+    )
+    with pytest.raises(UsageError, match=r"50 s went on the calibration, which is kept: run again"):
+        submit(sharp, many, "early", time_budget="30s")
 
 
 def test_the_same_command_after_a_full_run_gives_the_same_labels(
