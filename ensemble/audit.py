@@ -23,9 +23,9 @@ from ensemble.exitplan import (
     terms_json,
     terms_of,
 )
-from ensemble.exitrecord import Kept, certificate_of, record_of, unlike
+from ensemble.exitrecord import Kept, Seen, certificate_of, record_of, unlike
 from ensemble.exits.certificate import Certificate, draw
-from ensemble.exits.course import Ends, follow
+from ensemble.exits.course import Course, Ends, follow
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.order import ordered
 from ensemble.exits.replay import replay
@@ -96,10 +96,11 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     """
     record = _read(folder, store)
     ends = record.partition.read(ENDS)
-    certificate = _certified(record, ends)
+    course = _course(record)
+    certificate = _certified(record, course, ends)
     sample = record.calibration.key if record.calibration else None
     kept = Kept(record.partition.key, sample, record.plan)
-    found = record_of(record.terms, kept, certificate, ends.probs)
+    found = record_of(record.terms, kept, Seen(certificate, course), ends.probs)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
     faults += _exit_faults(record, ends)
     faults += _threshold_faults(record, certificate, ends)
@@ -219,14 +220,18 @@ def _everyone(ends: Scores) -> list[str]:
     return sorted([*ends.ids, *(q.id for q in ends.quarantined)], key=natural_key)
 
 
-def _certified(record: _Record, ends: Scores) -> Certificate | None:
-    """Certify again."""
-    saving, images = record.terms.saving, len(_everyone(ends))
-    if saving.epsilon is None or record.calibration is None:
-        return certificate_of(saving, None, images, 0)
+def _course(record: _Record) -> Course | None:
+    """Follow the calibrated images again, where there are any."""
+    if record.calibration is None:
+        return None
     held = record.calibration.read_heads([column_of(e) for e in record.plan.evaluations])
-    course = follow(record.ledger, [scores.probs for scores in held])
-    return certificate_of(saving, course, images, record.calibration.images)
+    return follow(record.ledger, [scores.probs for scores in held])
+
+
+def _certified(record: _Record, course: Course | None, ends: Scores) -> Certificate | None:
+    """Certify again."""
+    drawn = record.calibration.images if record.calibration else 0
+    return certificate_of(record.terms.saving, course, len(_everyone(ends)), drawn)
 
 
 def _calibration_faults(record: _Record, ends: Scores) -> list[str]:

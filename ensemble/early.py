@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Probs
+from ensemble.arrays import Indices, Probs, Vector
 from ensemble.batches import Progress, Rows, score, warn_if_torn
 from ensemble.cast import Stage, Way
 from ensemble.exitplan import ENDS, SUMS
-from ensemble.exits.course import Ends, run
+from ensemble.exits.course import Cap, Ends, run
 from ensemble.exits.pace import Pace, cost_of
+from ensemble.exits.replay import replay
 from ensemble.images import Hashed
 from ensemble.shards import Shard, Wanted, decoded_ahead
 from ensemble.spec import DecodePolicy, Quarantined
@@ -121,13 +122,13 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
                 continue
             shard, threshold = next(shards), pace.threshold()
             at = _arrived(engine, way, number, fresh[number], shard)
-            ends = _ends(engine, way, at, threshold)
+            ends = _ends(engine, way, at, threshold, pace.cap(len(fresh[number])))
             made += round(cost_of(ends.evaluations, way.paid))
             pace.note(len(fresh[number]), ends.evaluations)
             own = np.isin(known.rows, rows[number])
             parts = [
-                (at.places, ends, threshold),
-                (known.rows[own], _picked(known.ends, own), np.inf),
+                (at.places, ends, _thresholds(way, ends, threshold)),
+                (known.rows[own], _picked(known.ends, own), np.full(own.sum(), np.inf)),
             ]
             mine = {engine.images[row].source.id for row in rows[number].tolist()}
             lost = [*at.lost, *(q for q in known.lost if q.id in mine)]
@@ -184,7 +185,7 @@ def _arrived(engine: Engine, way: Way, number: int, places: Indices, shard: Shar
     return _At(number, shard, rows, places[rows], list(lost.values()))
 
 
-def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
+def _ends(engine: Engine, way: Way, at: _At, threshold: float, cap: Cap | None) -> Ends:
     """Run the images of a shard through the evaluations; count the evaluations saved as done."""
     stages, before = len(way.stages), len(at.places)
 
@@ -195,7 +196,7 @@ def _ends(engine: Engine, way: Way, at: _At, threshold: float) -> Ends:
         before = len(rows)
         return _scores(engine, way.stages[stage], at, rows)
 
-    ends = run(way.ledger, len(at.places), scores, threshold)
+    ends = run(way.ledger, len(at.places), scores, threshold, cap)
     last = int(ends.evaluations.max(initial=0))
     engine.progress.advance(before * (stages - last))
     return ends
@@ -215,6 +216,13 @@ def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Probs:
     return score(stage.job, images, engine.progress, engine.batches)[stage.head]
 
 
+def _thresholds(way: Way, ends: Ends, threshold: float) -> Vector:
+    """Return the threshold each image ended at, (n,): 0 where it had to end before λ let it."""
+    found = np.full(len(ends.evaluations), threshold)
+    found[replay(way.ledger, ends, threshold, None).early] = 0.0
+    return found
+
+
 def _picked(ends: Ends, rows: NDArray[np.bool_]) -> Ends:
     return Ends(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
 
@@ -231,17 +239,14 @@ def _commit(
     engine: Engine,
     partition: Partition,
     number: int,
-    parts: Sequence[tuple[Indices, Ends, float]],
+    parts: Sequence[tuple[Indices, Ends, Vector]],
     lost: Sequence[Quarantined],
 ) -> None:
     """Write a shard: its images in the order of the image set."""
     rows = np.concatenate([places for places, _, _ in parts])
     order = np.argsort(rows)
     sums = np.concatenate([ends.sums for _, ends, _ in parts], axis=1)
-    sheets = [
-        np.column_stack([ends.evaluations, np.full(len(ends.evaluations), at), ends.labels])
-        for _, ends, at in parts
-    ]
+    sheets = [np.column_stack([ends.evaluations, at, ends.labels]) for _, ends, at in parts]
     heads = {
         SUMS: sums.transpose(1, 0, 2).reshape(len(rows), sums.shape[0] * sums.shape[2])[order],
         ENDS: np.concatenate(sheets).astype(np.float64)[order],

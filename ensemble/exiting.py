@@ -17,9 +17,9 @@ from ensemble.config import Recipe, Saving, exit_told
 from ensemble.early import Engine, Known, leave
 from ensemble.errors import UsageError
 from ensemble.exitplan import ENDS, Plan
-from ensemble.exitrecord import Kept, certificate_of, record_of
+from ensemble.exitrecord import Kept, Seen, certificate_of, record_of
 from ensemble.exits.certificate import Certificate, draw
-from ensemble.exits.course import Ends
+from ensemble.exits.course import Course, Ends
 from ensemble.exits.rules import why_not
 from ensemble.files import sha256_json
 from ensemble.pacing import (
@@ -119,10 +119,10 @@ def score(work: Work, progress: Progress) -> Exited:
             work, way, sampled, certificate, rest=rest, shard_size=partition.shard_size
         )  # fmt: skip
         if sampled is not None:
-            progress.warn(expected(sampled, pace, rest))
+            progress.warn(expected(sampled, pace, rest, way.paid))
         known = sampled.known if sampled else _nobody(way, cast.head)
         made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
-    left = _Left(partition, sample.key if sample else None, certificate, made, engine.odd)
+    left = _Left(partition, sample.key if sample else None, course, certificate, made, engine.odd)
     return _read(work, plan, left)
 
 
@@ -203,8 +203,8 @@ def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
         hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in cast.players]),
     )
     record = record_of(
-        cast.terms(work.saving), Kept(left.partition.key, left.sample, plan), left.certificate,
-        scores.probs,
+        cast.terms(work.saving), Kept(left.partition.key, left.sample, plan),
+        Seen(left.certificate, left.course), scores.probs,
     )  # fmt: skip
     evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))
     return Exited(votes, labels, evaluations, record, left.made, left.odd)
@@ -212,10 +212,11 @@ def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Left:
-    """What a run leaves: partition, key of the calibration, certificate; and the work done."""
+    """What a run leaves: partition, calibration, certificate; and the work done."""
 
     partition: Partition
     sample: str | None
+    course: Course | None
     certificate: Certificate | None
     made: int
     odd: Mapping[str, int]

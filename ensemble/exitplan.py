@@ -22,7 +22,10 @@ SUMS: Final = "sums"
 """The column of an early-exit part with an image's sums, float64, L * C of them."""
 
 ENDS: Final = "ends"
-"""The column with how many evaluations it took, the threshold it ended at, and its labels."""
+"""The column with how many evaluations it took, the threshold it ended at, and its labels.
+
+The threshold is 0 where a budget was spent before the image reached that of its shard.
+"""
 
 
 PLAN: Final = "plan.json"
@@ -34,6 +37,12 @@ _SAMPLE: Final = 300
 
 _FEWEST: Final = 8
 """Images below which the cost of a threshold is a guess; fewer where a budget pays for no more."""
+
+_OTHERS: Final = 1.5
+"""Evaluations of each other image that a budget must pay for beside those of a certificate."""
+
+_CLOCK: Final = 2
+"""How often a time must suffice for all evaluations to need no calibration: costs are estimates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,35 +117,35 @@ def column_of(evaluation: Evaluation) -> str:
 def calibrated_of(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> int:
     """Return how many of the images get every evaluation.
 
-    As few as can certify. Where that takes over half of what a budget has once every image has one
-    evaluation, or nothing is to be certified, a few hundred: a quarter of the budget at most, or as
-    few as tell anything.
+    As few as can certify, where a budget pays for these and `_OTHERS` evaluations of each other
+    image. Else, or where nothing is to be certified, a few hundred: a quarter of the budget at
+    most, or as few as tell anything. None where nothing can end early, or a budget pays for all.
     """
-    if saving.rule == "lossless":
+    if saving.rule == "lossless" or len(evaluations) == 1:
         return 0
     if saving.calibration:
         return min(saving.calibration, images)
     wanted = 0
     if saving.epsilon is not None:
         wanted = calibration_size(images, saving.epsilon, saving.confidence)
-    if saving.rule == "certified":
-        return wanted
-    in_all, spare = _affordable(saving, images, evaluations)
-    if wanted and wanted <= spare // 2:
-        return wanted
-    few = min(_SAMPLE, images // _QUARTER, in_all // _QUARTER, spare // 2)
-    return max(few, min(_FEWEST, images // _QUARTER, spare // 2), 1)
+    return (
+        wanted if saving.rule == "certified" else _affordable(saving, images, evaluations, wanted)
+    )
 
 
-def _affordable(saving: Saving, images: int, evaluations: Sequence[Evaluation]) -> tuple[int, int]:
-    """Return how many images a budget gives every evaluation: in all, and after one of each."""
-    costs = [e.cost for e in evaluations]
-    budget = saving.seconds or 0.0
+def _affordable(saving: Saving, images: int, evaluations: Sequence[Evaluation], wanted: int) -> int:
+    """Return how many images a budget calibrates, of those that a certificate wants, or of few."""
+    costs, budget, margin = [e.cost for e in evaluations], saving.seconds or 0.0, _CLOCK
     if saving.evaluations is not None:
-        costs, budget = [1.0] * len(costs), saving.evaluations * images
-    spare, more = budget - costs[0] * images, sum(costs[1:])
-    in_all = math.floor(budget / sum(costs))
-    return in_all, math.floor(max(spare, 0.0) / more) if more else in_all
+        costs, budget, margin = [1.0] * len(costs), saving.evaluations * images, 1
+    first, each = costs[0], sum(costs)
+    if not wanted and budget >= margin * each * images:
+        return 0
+    if wanted and each * wanted + _OTHERS * first * (images - wanted) <= budget:
+        return wanted
+    half = math.floor(max(budget - first * images, 0.0) / (each - first)) // 2
+    few = min(_SAMPLE, images // _QUARTER, math.floor(budget / each) // _QUARTER, half)
+    return max(few, min(_FEWEST, images // _QUARTER, half), 1)
 
 
 def read_plan(partition: Partition) -> Plan:

@@ -7,12 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Vector
 from ensemble.cast import Cast, Way
 from ensemble.config import Saving
 from ensemble.early import Engine, Known, calibrate
 from ensemble.errors import UsageError
 from ensemble.exitplan import Plan, column_of
+from ensemble.exitrecord import changes_told, spent_told
 from ensemble.exits.budget import Budget
 from ensemble.exits.certificate import Certificate, least_size
 from ensemble.exits.course import Course, Ends, follow
@@ -21,17 +22,18 @@ from ensemble.fingerprints import SHARD, shard_size_of
 from ensemble.store import Partition
 
 _HORIZON: Final = 4
-"""Shards over which a budget of evaluations makes up for what was saved or overspent."""
+"""Shards over which a budget of evaluations makes up for what was overspent."""
 
 _SHARDS: Final = 2
 """How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
 
-_SMALLEST: Final = 256
+_SMALLEST: Final = 64
 _CORRECTIONS: Final = 24
 
 _RESERVE: Final = 0.02
 _RESERVE_SECONDS: Final = 1.0
 _NONE: Final = np.empty(0, np.int64)
+_MARGIN: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,33 +153,66 @@ def pace_of(
     """
     saving, images = work.saving, len(work.cast.images)
     limit = certificate.bound if certificate else math.inf
+    if saving.seconds is not None:
+        check_clock(work, way, sampled, rest)
     if saving.rule != "budget" or sampled is None:
         return Steady(limit)
     if saving.evaluations is None:
-        return _deadline(work, way, sampled, limit, rest)
+        until, ratio = _until(work, saving.seconds or 0.0), _ratio(way, sampled)
+        return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
     drawn = len(sampled.known.drawn)
     budget = Budget(saving.evaluations * images - way.paid.sum() * drawn, images - drawn)
     return Spending(sampled.course, way.paid, budget, limit, horizon=_HORIZON * shard_size)
 
 
-def _deadline(work: Work, way: Way, sampled: Sampled, limit: float, rest: int) -> Deadline:
-    """Return the pace of a time budget; a little of it is kept for the vote and the files."""
-    seconds = work.saving.seconds or 0.0
-    until = work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
-    done = float(way.costs.sum()) * sampled.fresh
-    ratio = sampled.seconds / done if done else 1.0
-    now, least = time.monotonic(), float(way.costs[0]) * ratio * rest
-    if rest and until - now < least:
-        needed = (now - work.began + least + _RESERVE_SECONDS) / (1 - _RESERVE)
-        raise UsageError(
-            f"a time budget of {seconds:.0f} s is too small: one evaluation of each of the {rest} "
-            f"images that are left takes about {least:.1f} s, so give {math.ceil(1.1 * needed)}s "
-            f"or more; what is done is kept"
+def _until(work: Work, seconds: float) -> float:
+    """Return when the last shard is to be done; a little is kept for the vote and the files."""
+    return work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
+
+
+def _ratio(way: Way, sampled: Sampled | None) -> float:
+    """Return how many seconds of the clock a unit of cost took."""
+    done = float(way.costs.sum()) * sampled.fresh if sampled else 0.0
+    return sampled.seconds / done if sampled and done else 1.0
+
+
+def check_clock(work: Work, way: Way, sampled: Sampled | None, rest: int) -> None:
+    """Refuse a time budget that one evaluation of each image that is left exceeds.
+
+    Raises:
+        UsageError: says how long it takes, and how long where the calibration is done already.
+    """
+    seconds, now = work.saving.seconds or 0.0, time.monotonic()
+    least = float(way.costs[0]) * _ratio(way, sampled) * rest
+    if not rest or _until(work, seconds) - now >= least:
+        return
+    spent = sampled.seconds if sampled and sampled.fresh else 0.0
+    anew, again = (_enough(now - work.began + least - saved) for saved in (0.0, spent))
+    advice = f"give {anew}s or more; what is done is kept"
+    if again < anew:
+        advice = (
+            f"{_told(spent)} went on the calibration, which is kept: run again with {again}s or "
+            f"more, or give {anew}s from the start"
         )
-    return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
+    raise UsageError(
+        f"a time budget of {seconds:g} s is too small: {_told(now - work.began)} are over, one "
+        f"evaluation of each of the {rest} images that are left takes {_told(least)}, and "
+        f"{_told(seconds * _RESERVE + _RESERVE_SECONDS)} are kept for the files; {advice}"
+    )
 
 
-def expected(sampled: Sampled, pace: Pace, rest: int) -> str:
+def _enough(seconds: float) -> int:
+    """Return a time budget, in whole seconds, that leaves so many for the work."""
+    return math.ceil(_MARGIN * (seconds + _RESERVE_SECONDS) / (1 - _RESERVE))
+
+
+def _told(seconds: float) -> str:
+    """Return seconds as one says them: two digits or more."""
+    digits = 0 if seconds >= 10 else 1 if seconds >= 1 else 2
+    return "less than 0.01 s" if seconds < 0.005 else f"{seconds:.{digits}f} s"
+
+
+def expected(sampled: Sampled, pace: Pace, rest: int, paid: Vector) -> str:
     """Say beforehand what the run expects."""
     course, threshold = sampled.course, pace.threshold()
     seen, drawn = course.z.shape[1], len(sampled.known.drawn)
@@ -189,9 +224,8 @@ def expected(sampled: Sampled, pace: Pace, rest: int) -> str:
         )
     if not seen or not rest:
         return f"{drawn} images got every evaluation, and {rest} are left"
-    mean = course.evaluations(threshold).mean()
-    differ = int(course.disagree(threshold).sum())
-    return (
-        f"expecting {mean:.2f} of {len(course.z)} evaluations for each of {rest} images; so many "
-        f"would give another label to {differ} of the {seen} that got all"
-    )
+    took = spent_told(course.evaluations(threshold), paid)
+    changed = int(course.disagree(threshold).sum())
+    what = "threshold" if isinstance(pace, Steady) else "budget"
+    told = changes_told(changed, seen, what)
+    return f"expecting {took} for each of {rest} images; {told}"

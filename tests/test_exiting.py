@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,9 @@ def test_where_nothing_certifies_only_the_lossless_rule_ends_images(
     full = submit(sharp, many, "full", store="plain")
     early = submit(sharp, many, "early", early_exit="0.5%")
     assert early.labels == full.labels
-    assert "no early exit within 0.5 %" in record(early)["words"]
+    assert (
+        "60 images are too few for 0.5 %, so lossless was used; try 20%" in record(early)["words"]
+    )
     assert record(early)["certificate"]["threshold"] is None
 
 
@@ -156,11 +158,19 @@ def test_calibrated_images_get_every_evaluation_and_are_the_drawn_ones(
     assert record(early)["certificate"]["calibrated"] == 20
 
 
-def test_a_budget_of_evaluations_is_kept(sharp: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard_size", [40, 256])
+def test_a_budget_of_evaluations_is_kept(
+    sharp: list[Path], tmp_path: Path, shard_size: int
+) -> None:
     images = save_images(tmp_path / "lots", 300, seed=4)
-    early = submit(sharp, images, "early", evals_per_image=3, shard_size=40)
+    early = submit(sharp, images, "early", evals_per_image=3, shard_size=shard_size)
     assert early.evaluations is not None
-    assert early.evaluations.mean() == pytest.approx(3, abs=0.15)
+    assert 2.85 < early.evaluations.mean() <= 3
+    many, changed = record(early)["changes"]["images"], record(early)["changes"]["changed"]
+    assert (
+        f"of {many} images that got all evaluations, this budget would change {changed} "
+        in (record(early)["words"])
+    )
     assert "nothing is certified" in record(early)["words"]
     assert not api.verify_exit("early").faults
 
@@ -211,7 +221,7 @@ def test_a_time_budget_counts_from_the_start_of_the_supervisor(
 def test_a_time_budget_too_short_is_refused_with_what_it_takes(
     sharp: list[Path], many: Path
 ) -> None:
-    with pytest.raises(UsageError, match="so give 2s or more"):
+    with pytest.raises(UsageError, match="1.0 s are kept for the files; give 2s or more"):
         submit(sharp, many, "early", time_budget="1s")
 
 
@@ -226,7 +236,7 @@ def test_a_time_budget_pays_only_for_what_an_earlier_run_left(
     assert len(again.labels) == COUNT
     for part in labels.glob("part-*.json"):
         part.unlink()
-    with pytest.raises(UsageError, match="each of the 59 images that are left takes about 59"):
+    with pytest.raises(UsageError, match="each of the 59 images that are left takes 59 s"):
         submit(sharp, many, "third", **how)
 
 
@@ -458,14 +468,14 @@ def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
     assert ensemble(*args, "--evals-per-image", "3", "--calibration", "4") == 3
     assert "none of the 4 calibrated images can be decoded" in capsys.readouterr().err
     made = json.loads(Path("early/run.json").read_text())["evaluations"]
-    assert COUNT - 4 <= made <= 3 * COUNT - 4 * 12
+    assert COUNT - 4 <= made <= 3 * COUNT
 
 
 def test_a_budget_is_kept_also_where_nothing_can_be_certified(
     sharp: list[Path], many: Path
 ) -> None:
     early = submit(sharp, many, "early", early_exit="0.5%", evals_per_image=4, shard_size=8)
-    assert record(early)["evaluations_per_image"] == pytest.approx(4, abs=0.6)
+    assert 3.4 < record(early)["evaluations_per_image"] <= 4
     assert record(early)["certificate"] is None
     assert "nothing is certified" in record(early)["words"]
 
@@ -479,6 +489,59 @@ def test_a_budget_that_pays_for_more_than_the_certificate_needs_is_no_spending(
     assert record(beside)["certificate"] is not None
     assert record(beside)["evaluations_per_image"] < 11
     assert record(alone)["certificate"]["threshold"] is not None
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"early_exit": "5%", "evals_per_image": 2}, "the budget paid for 12 calibration images, "
+         "and 5 % needs 50, so nothing is certified"),
+        ({"early_exit": "0.5%", "evals_per_image": 3}, "300 images are too few for 0.5 %"),
+        ({"early_exit": "5%", "evals_per_image": 4, "calibration": 20}, "--calibration gave 20"),
+        ({"early_exit": "0.5%"}, "300 images are too few for 0.5 %, so lossless was used; try "),
+    ],
+)  # fmt: skip
+def test_where_nothing_is_certified_the_reason_is_told(
+    sharp: list[Path], tmp_path: Path, how: dict[str, Any], words: str
+) -> None:
+    early = submit(sharp, save_images(tmp_path / "lots", 300, seed=4), "early", **how)
+    assert words in record(early)["words"]
+    assert not api.verify_exit("early").faults
+
+
+@pytest.mark.parametrize(
+    "how", [{"evals_per_image": 12}, {"time_budget": "10m"}, {"early_exit": "lossless"}]
+)
+def test_a_budget_that_pays_for_all_is_the_lossless_rule(
+    sharp: list[Path], many: Path, how: dict[str, Any]
+) -> None:
+    early = submit(sharp, many, "early", **how)
+    assert record(early)["calibration"] is None
+    assert "every label is the full ensemble's" in record(early)["words"]
+
+
+def test_of_one_evaluation_nothing_is_calibrated(sharp: list[Path], many: Path) -> None:
+    early = submit(sharp[:1], many, "early", tta="none", early_exit="20%")
+    assert record(early)["calibration"] is None
+    assert "of one evaluation, none can be left out" in record(early)["words"]
+
+
+def test_stored_evaluations_are_told_apart(sharp: list[Path], many: Path) -> None:
+    submit(sharp[:2], many, "some")
+    early = submit(sharp, many, "early", evals_per_image=3)
+    assert "from the store, of 10 evaluations an image; " in record(early)["words"]
+
+
+def test_a_time_that_the_calibration_used_up_is_told_and_what_it_takes_to_go_on(
+    sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 1.0)
+    take = exiting.take_sample
+    monkeypatch.setattr(
+        exiting, "take_sample", lambda *how: replace(take(*how), seconds=50.0, fresh=4)
+    )
+    with pytest.raises(UsageError, match=r"50 s went on the calibration, which is kept: run again"):
+        submit(sharp, many, "early", time_budget="30s")
 
 
 def test_the_same_command_after_a_full_run_gives_the_same_labels(
@@ -677,18 +740,26 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
         ("0.5%", {}, 10_000, 20, 570),
         ("0.5%", {"calibration": 80}, 10_000, 20, 80),
         ("0.5%", {}, 100, 20, 0),
-        ("off", {"time_budget": "1h"}, 10_000, 20, 300),
+        ("off", {"time_budget": "5m"}, 10_000, 20, 300),
         ("off", {"evals_per_image": 2}, 1000, 20, 25),
         ("off", {"evals_per_image": 2}, 100, 20, 2),
         ("off", {"evals_per_image": 4}, 100, 20, 7),
         ("off", {"evals_per_image": 5}, 100, 20, 8),
         ("off", {"evals_per_image": 1.2}, 1000, 20, 5),
         ("off", {"evals_per_image": 1.0}, 1000, 20, 1),
-        ("off", {"evals_per_image": 3}, 1000, 1, 250),
+        ("off", {"evals_per_image": 3}, 1000, 1, 0),
+        ("5%", {}, 1000, 1, 0),
+        ("5%", {"calibration": 100}, 1000, 1, 0),
+        ("1%", {"evals_per_image": 8}, 1000, 20, 238),
+        ("1%", {"evals_per_image": 6.5}, 1000, 20, 238),
+        ("1%", {"evals_per_image": 5}, 1000, 20, 62),
+        ("off", {"evals_per_image": 19}, 1000, 20, 237),
+        ("off", {"evals_per_image": 20}, 1000, 20, 0),
+        ("off", {"time_budget": "10m"}, 300, 20, 0),
         ("0.5%", {"evals_per_image": 2}, 10_000, 20, 250),
         ("0.5%", {"evals_per_image": 4}, 10_000, 20, 570),
         ("0.5%", {"time_budget": "12.1s"}, 10_000, 20, 55),
-        ("off", {"time_budget": "1h"}, 3, 20, 1),
+        ("off", {"time_budget": "0.1s"}, 3, 20, 1),
     ],
 )
 def test_as_few_images_are_calibrated_as_will_do(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from ensemble.errors import UsageError
-from ensemble.exits.budget import Budget, mean_cost, threshold_for
+from ensemble.exits.budget import Budget, changed, mean_cost, threshold_for
 from ensemble.exits.certificate import (
     GRID,
     allowed,
@@ -109,7 +109,6 @@ def test_no_certificate_is_the_lossless_rule() -> None:
     certificate = certify(course, 1000, 0.001, 0.95)
     assert certificate.threshold is None
     assert certificate.bound == np.inf
-    assert "--calibration 777" in str(certificate)
 
 
 def test_a_certificate_says_what_it_means() -> None:
@@ -184,3 +183,23 @@ def test_what_a_shard_saves_goes_to_the_rest() -> None:
     budget = Budget(100.0, 50).after(10, 5.0)
     assert budget == Budget(95.0, 40)
     assert budget.per_image == pytest.approx(95 / 40)
+
+
+def test_the_labels_a_budget_changes_are_those_that_its_thresholds_change() -> None:
+    course = simulated(7, 400)
+    bold, careful = course.disagree(0.5).mean(), course.disagree(2.0).mean()
+    thresholds = np.repeat([0.5, 2.0, np.inf], [60, 30, 10])
+    found = changed(course, np.full(100, 3), thresholds)
+    assert found == pytest.approx(0.6 * bold + 0.3 * careful)
+
+
+def test_an_image_that_a_spent_budget_ended_counts_as_those_that_get_as_far() -> None:
+    course = simulated(7, 400)
+    there = [n for n, k in enumerate(course.evaluations(np.inf)) if k >= 4]
+    differ = [bool((course.labels[3, n] != course.labels[-1, n]).any()) for n in there]
+    assert changed(course, np.full(5, 4), np.zeros(5)) == pytest.approx(np.mean(differ))
+
+
+def test_without_calibrated_images_no_label_is_known_to_change() -> None:
+    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert changed(course, np.full(5, 4), np.zeros(5)) == 0

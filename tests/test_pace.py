@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ensemble.exits.budget import Budget, mean_cost
-from ensemble.exits.course import Course
+from ensemble.exits.course import Cap, Course, run
+from ensemble.exits.ledgers import Outlook
 from ensemble.exits.pace import Deadline, Spending, Steady, cost_of
 
 K = 10
@@ -116,3 +117,65 @@ def test_a_deadline_that_is_past_leaves_one_evaluation_an_image() -> None:
     pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock=clock)
     clock.now = 11.0
     assert pace.threshold() == 0
+
+
+def drawn(rng: np.random.Generator, images: int) -> Course:
+    """Images that go their way as those of `course` do."""
+    z = np.cumsum(rng.exponential(1, (K, images)), 0)
+    z[-1] = np.inf
+    return Course(np.zeros((K, images, 1), np.int64), z)
+
+
+class Steps:
+    """A ledger for which the scores of an evaluation are the images' z after it."""
+
+    depth, weights = 1, ONES
+
+    def add(self, sums: np.ndarray, stage: int, probs: np.ndarray) -> None:
+        sums[0] = probs
+
+    def outlook(self, sums: np.ndarray, done: int) -> Outlook:
+        return Outlook(np.zeros((sums.shape[1], 1), np.int64), sums[0, :, 0])
+
+
+def taken(course: Course, threshold: float, cap: Cap | None) -> np.ndarray:
+    """Run a shard of images, and return how many evaluations each took."""
+    z, n = course.z, course.z.shape[1]
+    return run(Steps(), n, lambda k, rows: z[k, rows, None], threshold, cap).evaluations
+
+
+@pytest.mark.parametrize("images", [3, 60, 230, 900, 2000])
+@pytest.mark.parametrize("per_image", [1.0, 1.5, 3.0, 6.0, 9.5])
+@pytest.mark.parametrize("limit", [2.0, np.inf])
+@pytest.mark.parametrize("free", [0, 2])
+def test_a_budget_of_evaluations_is_never_overspent(
+    images: int, per_image: float, limit: float, free: int
+) -> None:
+    costs = np.append(np.zeros(free), np.ones(K - free))
+    rng = np.random.default_rng(images)
+    pace = Spending(drawn(rng, 20), costs, Budget(per_image * images, images), limit, horizon=400)
+    left = drawn(rng, images)
+    spent = 0.0
+    for start in range(0, images, 100):
+        part = Course(left.labels[:, start : start + 100], left.z[:, start : start + 100])
+        n = part.z.shape[1]
+        made = taken(part, pace.threshold(), pace.cap(n))
+        pace.note(n, made)
+        spent += cost_of(made, costs)
+    assert spent <= per_image * images + 1e-6
+
+
+def test_a_cap_ends_the_images_that_need_the_least() -> None:
+    seen = course(50)
+    free, capped = taken(seen, 4.0, None), taken(seen, 4.0, Cap(ONES, 100.0))
+    assert capped.sum() == 100 < free.sum()
+    assert (capped <= free).all()
+    last = capped.max()
+    early = (capped < free) & (capped == last - 1)
+    assert seen.z[last - 2, early].min() >= seen.z[last - 2, capped == last].max()
+
+
+def test_a_cap_that_pays_for_all_ends_no_image() -> None:
+    seen = course(50)
+    free = taken(seen, 4.0, None)
+    assert taken(seen, 4.0, Cap(ONES, float(free.sum()))).tolist() == free.tolist()

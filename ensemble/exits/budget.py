@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ensemble.arrays import Vector
+from ensemble.arrays import Indices, Vector
 from ensemble.errors import UsageError
 from ensemble.exits.course import Course
 
@@ -62,3 +62,28 @@ def threshold_for(
         else:
             high = middle - 1
     return float(tries[low])
+
+
+def changed(course: Course, evaluations: Indices, thresholds: Vector) -> float:
+    """Return the share of labels that differ from the full ensemble's, by the calibrated images.
+
+    Args:
+        course: The calibrated images.
+        evaluations: How many each image of the run took that is not calibrated, int64 (n,).
+        thresholds: The λ it ended at, (n,); 0 where the budget was spent before.
+    """
+    if not course.z.shape[1] or not len(evaluations):
+        return 0.0
+    stages = np.where(thresholds > 0, 0, evaluations)
+    kinds, counts = np.unique(np.stack([thresholds, stages]), axis=1, return_counts=True)
+    shares = [_differ(course, float(at), int(stage)) for at, stage in kinds.T.tolist()]
+    return float(np.average(shares, weights=counts))
+
+
+def _differ(course: Course, threshold: float, stage: int) -> float:
+    """Return the share that differs at λ; or after `stage` evaluations, of those that get there."""
+    if not stage:
+        return float(course.disagree(threshold).mean())
+    there = course.evaluations(np.inf) >= stage
+    differ = (course.labels[stage - 1] != course.labels[-1]).any(1)[there]
+    return float(differ.mean()) if len(differ) else 0.0

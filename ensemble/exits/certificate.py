@@ -57,11 +57,9 @@ class Certificate:
     def __str__(self) -> str:
         calibration = f"{self.calibrated} of {self.images} images"
         if self.threshold is None:
-            least = least_size(self.images, self.epsilon, self.confidence)
-            hint = f" (--calibration {least} or more may)" if self.calibrated < least else ""
             return (
                 f"no early exit within {100 * self.epsilon:.3g} % of the labels could be certified "
-                f"on {calibration}{hint}"
+                f"on {calibration}"
             )
         most = allowed(self.epsilon, self.images)
         return (

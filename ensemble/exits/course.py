@@ -1,15 +1,19 @@
 """Images on their way through the evaluations."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled, Probs
+from ensemble.arrays import Indices, Pooled, Probs, Vector
 from ensemble.exits.ledgers import Ledger
 from ensemble.exits.rules import Flags
 from ensemble.pools import Stack
+
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,21 @@ class Ends:
     sums: Stack
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cap:
+    """What images may cost in all: `most`, their evaluations in order costing `costs` (K,)."""
+
+    costs: Vector
+    most: float
+
+    def onward(self, stage: int, alive: int, spent: float) -> int:
+        """Return how many of the images alive this pays evaluation `stage` for."""
+        cost = float(self.costs[stage]) if stage < len(self.costs) else 0.0
+        if not cost or spent + cost * alive <= self.most:
+            return alive
+        return max(math.floor((self.most - spent) / cost + _ROUNDING), 0)
+
+
 def follow(ledger: Ledger, scores: Iterable[Probs | Pooled]) -> Course:
     """Follow images through all K evaluations: (K, n, C), or its stages one by one."""
     labels, z, sums = [], [], np.empty(0)
@@ -60,18 +79,23 @@ def run(
     images: int,
     score: Callable[[int, Indices], Probs | Pooled],
     threshold: float = np.inf,
+    cap: Cap | None = None,
 ) -> Ends:
     """Evaluate images until each has z ≥ threshold; those that are done leave the batches.
+
+    Where a cap pays for no more, the images with the largest z end too, though it is below the
+    threshold; of equal ones the later.
 
     Args:
         ledger: What is summed.
         images: How many images: n.
         score: Gives (m, C) of evaluation `stage`, from 0, for rows int64 (m,).
         threshold: λ; infinite for the lossless rule.
+        cap: What the images may cost in all, which pays for one evaluation of each; None for any.
     """
     alive = np.arange(images)
     sums = np.empty(0)
-    rows, ends = [], []
+    rows, ends, spent = [], [], 0.0
     for stage in range(len(ledger.weights)):
         probs = score(stage, alive)
         if not stage:
@@ -79,6 +103,9 @@ def run(
         ledger.add(sums, stage, probs)
         outlook = ledger.outlook(sums, stage + 1)
         onward = outlook.z < threshold
+        if cap is not None:
+            spent += float(cap.costs[stage]) * len(alive)
+            onward = _neediest(outlook.z, onward, cap.onward(stage + 1, int(onward.sum()), spent))
         ended = ~onward
         rows.append(alive[ended])
         count = np.full(len(rows[-1]), stage + 1)
@@ -92,3 +119,10 @@ def run(
         np.concatenate([e.evaluations for e in ends])[order],
         np.concatenate([e.sums for e in ends], axis=1)[:, order],
     )
+
+
+def _neediest(z: Vector, onward: Flags, most: int) -> Flags:
+    """Return `onward`, bool (n,), with at most so many left: those with the smallest z."""
+    kept = np.zeros(len(onward), bool)
+    kept[np.argsort(np.where(onward, z, np.inf), kind="stable")[:most]] = True
+    return np.asarray(onward & kept)

@@ -15,7 +15,7 @@ from ensemble.arrays import Indices, Vector
 from ensemble.errors import UsageError
 from ensemble.exits.budget import Budget, threshold_for
 from ensemble.exits.certificate import GRID
-from ensemble.exits.course import Course
+from ensemble.exits.course import Cap, Course
 
 _DECODED: Final = 0.25
 """What an image takes at least, as a share of the dearest evaluation: it has to be decoded."""
@@ -26,6 +26,9 @@ class Pace(Protocol):
 
     def threshold(self) -> float:
         """Return λ for the next shard."""
+
+    def cap(self, images: int) -> Cap | None:
+        """Return what the next shard, of so many images, may cost in all; None for any."""
 
     def note(self, images: int, evaluations: Indices) -> None:
         """So many images were done; those with pixels took so many evaluations, (n,)."""
@@ -44,6 +47,9 @@ class Steady:
         """Return it."""
         return self.value
 
+    def cap(self, images: int) -> None:
+        """Set none."""
+
     def note(self, images: int, evaluations: Indices) -> None:
         """Take no notice."""
 
@@ -56,8 +62,9 @@ class Spending:
     """A budget in the unit of the costs: each image gets its share, and of what was saved.
 
     `course` are the calibrated images, `costs` (K,) those of the evaluations in order, and `limit`
-    is the largest λ: what is certified costs no more. What was saved or overspent is made up for
-    over `horizon` images or more, so that the last shard does not pay for all of it.
+    is the largest λ: what is certified costs no more. What was saved goes to all the rest; what
+    was overspent is made up for over `horizon` images or more, so that the last shard does not pay
+    for all of it.
     """
 
     course: Course
@@ -74,9 +81,19 @@ class Spending:
     def threshold(self) -> float:
         """Return the most careful λ that the rest of the budget pays for; see `threshold_for`."""
         spare = self.budget.cost - self._share * self.budget.images
-        share = self._share + spare / max(self.budget.images, self.horizon)
+        over = self.horizon if spare < 0 else 1
+        share = self._share + spare / max(self.budget.images, over)
         per_image = max(share, float(self.costs[0]))
         return min(self.limit, threshold_for(self.course, self.costs, per_image, GRID))
+
+    def cap(self, images: int) -> Cap:
+        """Return what is left, but for the share of the images to come: no shard borrows it.
+
+        Where the budget pays for the largest λ, it may: each image to come keeps one evaluation.
+        """
+        least, rest = float(self.costs[0]), self.budget.images - images
+        kept = least if self.threshold() == self.limit else self._share
+        return Cap(self.costs, max(self.budget.cost - kept * rest, least * images))
 
     def note(self, images: int, evaluations: Indices) -> None:
         """Take what was spent off the budget."""
@@ -120,6 +137,9 @@ class Deadline:
             return min(self.limit, threshold_for(self.course, self.costs, left / self.ratio, GRID))
         except UsageError:
             return 0.0
+
+    def cap(self, images: int) -> None:
+        """Set none: the next thresholds make up for what a shard overspends."""
 
     def note(self, images: int, evaluations: Indices) -> None:
         """Count what was done since the last threshold, and how long it took."""
