@@ -10,7 +10,7 @@ from typing import Final
 
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.files import SUCCESS, TEMPORARY, refused, remove
-from ensemble.runs import RUN, is_key
+from ensemble.runs import RUN, is_key, remembered
 from ensemble.store import Partition, hold, load_partition
 
 RUNS: Final = Path("submissions")
@@ -56,21 +56,44 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What can go: keys that no run refers to, and what writes that were cut off left behind."""
+    """What can go: keys that no run refers to, and what writes that were cut off left behind.
+
+    `places` are the folders in which runs were looked for.
+    """
 
     keys: tuple[Held, ...]
     temporaries: tuple[Path, ...]
+    places: tuple[Path, ...] = ()
 
 
-def inventory(store: Path, runs: Sequence[Path]) -> list[Held]:
-    """Return what the store holds, by key, without reading a prediction.
+def places_of(store: Path, runs: Sequence[Path] = ()) -> list[Path]:
+    """Return the folders in which runs that refer to a store are looked for.
+
+    Args:
+        store: The store's folder.
+        runs: Folders of runs; none for `RUNS`, where it is there.
+
+    Returns:
+        These, and the runs that the store was told of and that are there still.
+
+    Raises:
+        UsageError: the store's note of a run cannot be read.
+    """
+    given = [*runs] or ([RUNS] if RUNS.is_dir() else [])
+    within = {path.resolve() for path in given}
+    known = [path for path in remembered(store) if (path / RUN).exists()]
+    return [*given, *(p for p in known if not within & {p.resolve(), p.resolve().parent})]
+
+
+def inventory(store: Path, runs: Sequence[Path] = ()) -> list[Held]:
+    """Return what the store holds, by key, without reading a prediction; see `places_of`.
 
     Raises:
         UsageError: the store or a folder of runs is not there, or a run.json cannot be read.
         StoreError: the store cannot be listed.
     """
     _check_there(store)
-    used = references(runs)
+    used = references(places_of(store, runs))
     return [_held(store, key, used.get(key, ())) for key in _keys(store)]
 
 
@@ -101,18 +124,20 @@ def verify(store: Path) -> tuple[int, list[Torn]]:
     return parts, torn
 
 
-def garbage(store: Path, runs: Sequence[Path]) -> Garbage:
-    """Return what no run refers to. Predictions made by `ensemble oof` belong to no run.
+def garbage(store: Path, runs: Sequence[Path] = ()) -> Garbage:
+    """Return what no run refers to; see `places_of`. Those of `ensemble oof` belong to no run.
 
     Raises:
-        UsageError: a folder of runs is not there, or a run.json cannot be read: what it refers to
-            is then not known.
+        UsageError: a folder of runs is not there, or there is none to look in, or a run.json cannot
+            be read: what it refers to is then not known.
     """
-    keys = tuple(held for held in inventory(store, runs) if not held.runs)
+    _check_there(store)
+    places = tuple(places_of(store, runs)) or (RUNS,)
+    keys = tuple(held for held in inventory(store, places) if not held.runs)
     going = {held.key for held in keys}
     kept = (_folder(store, key) for key in _keys(store) if key not in going)
     left = tuple(path for folder in kept for path in sorted(folder.glob(f"{TEMPORARY}*")))
-    return Garbage(keys, tuple(path for path in left if path.is_file()))
+    return Garbage(keys, tuple(path for path in left if path.is_file()), places)
 
 
 def collect(store: Path, found: Garbage) -> int:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,11 +13,21 @@ from typing import Any, Final
 from ensemble import weights
 from ensemble.config import Recipe, exit_told, settings_of
 from ensemble.errors import UsageError
-from ensemble.files import TEMPORARY, check_writable, refused, sha256_json
+from ensemble.files import (
+    TEMPORARY,
+    check_writable,
+    publish_json,
+    refused,
+    sha256_bytes,
+    sha256_json,
+)
 from ensemble.paths import check_utf8
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
+_NOTES: Final = "runs"
+"""The folder of a store with a note for each run that refers to it."""
+
 PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
 """The settings that a vote on an earlier run takes from it: they made its predictions."""
 
@@ -117,6 +128,39 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
     """
     settings = {k: v for k, v in settings_of(recipe).items() if k not in _BESIDE}
     return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
+
+
+def remember(store: Path, folder: Path) -> None:
+    """Note in a store that the run in a folder refers to it, for `remembered`.
+
+    The way from the store is noted, so that both may move together.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    way = os.path.relpath(folder.resolve(), store.resolve())
+    name = sha256_bytes(os.fsencode(way))[:16]
+    publish_json(store / _NOTES / f"{name}.json", {"run": way})
+
+
+def remembered(store: Path) -> list[Path]:
+    """Return the folders of the runs that a store was told of, from the working folder.
+
+    Raises:
+        UsageError: a note cannot be read, so it is not known of which run.
+    """
+    return [Path(os.path.relpath(store.resolve() / _noted(path)))
+            for path in sorted((store / _NOTES).glob("*.json"))]  # fmt: skip
+
+
+def _noted(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["run"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: damaged, so it is not known which run it tells of; delete it, and name "
+            f"that run's folder with --runs"
+        ) from error
 
 
 def read_run(folder: Path) -> Earlier:

@@ -434,6 +434,7 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
     assert len(held) == 2
     assert all(entry.runs == ("runs/early",) for entry in held)
     assert not inventory.garbage(Path(".ensemble"), [Path("runs")]).keys
+    assert not inventory.garbage(Path(".ensemble")).keys
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,48 @@ def test_what_no_run_refers_to_is_listed_and_deleted_on_request_only() -> None:
     assert list((STORE / "predictions").iterdir()) == []
 
 
+def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
+    members: list[Path], images: Path
+) -> None:
+    api.run(members[2], images, out="elsewhere/x", device="cpu")
+    assert garbage(STORE).keys == ()
+    assert {run for held in inventory(STORE) for run in held.runs} == {
+        "submissions/first", "elsewhere/x"
+    }  # fmt: skip
+    Path("elsewhere/x/run.json").unlink()
+    assert len(garbage(STORE).keys) == 1
+
+
+def test_a_store_that_moves_with_its_runs_knows_them_still(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.run(members[2], images, out="here/x", store="here/store", device="cpu")
+    Path("here").rename("there")
+    monkeypatch.chdir("submissions")
+    (held,) = inventory(Path("../there/store"))
+    assert held.runs == ("../there/x",)
+
+
+def test_a_damaged_note_of_a_run_stops_the_sweep() -> None:
+    (note,) = (STORE / "runs").iterdir()
+    note.write_text("{}")
+    with pytest.raises(UsageError, match="damaged"):
+        garbage(STORE)
+
+
+def test_the_sweep_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("submissions/first/run.json").unlink()
+    assert ensemble("store", "gc") == 0
+    said = capsys.readouterr().err
+    assert "no run under submissions refers to these 2 keys; --runs names other folders" in said
+
+
+def test_without_a_folder_of_runs_nothing_is_swept() -> None:
+    Path("submissions").rename("moved")
+    with pytest.raises(UsageError, match="--runs submissions: no such folder"):
+        garbage(STORE)
+
+
 def test_what_a_write_left_behind_goes() -> None:
     left = a_part().with_name(".tmp-left")
     left.write_bytes(b"x")

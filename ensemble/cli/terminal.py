@@ -359,6 +359,16 @@ def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
     click.echo(f"{parts} parts hashed, {len(torn)} bad", err=True)
 
 
+def say_places(found: "Garbage") -> None:
+    """Print where runs were looked for, before anything is deleted."""
+    if found.keys:
+        click.echo(
+            f"no run under {few(found.places)} refers to these {len(found.keys)} keys; --runs "
+            f"names other folders",
+            err=True,
+        )
+
+
 def say_garbage(found: "Garbage", *, deleted: bool) -> None:
     """Print what was deleted, or would be."""
     say_held(found.keys)
