@@ -245,7 +245,7 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
         ({"early_exit": "0.5%", "output": "probs"}, "probabilities change"),
         ({"early_exit": "lossless", "voting": "geometric"}, "certified exit"),
         ({"early_exit": "soon"}, "off, lossless or a share"),
-        ({"early_exit": "0.5"}, "did you mean 0.5%"),
+        ({"early_exit": "0.5"}, "did you mean 50% or 0.5%"),
         ({"early_exit": 0.05}, "expected a text"),
         ({"evals_per_image": "6"}, "is a number"),
         ({"time_budget": 30}, "expected a text"),

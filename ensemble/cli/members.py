@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
+from ensemble.amounts import percent_of
 from ensemble.cli.options import (
     classes_of,
     decode_of,
@@ -127,7 +128,7 @@ def inspect_command(
     "--max-disagreement",
     default="0.5%",
     show_default=True,
-    help="The share of the judging images whose label may change: 0.5% or 0.005.",
+    help="The share of the judging images whose label may change, such as 0.5%.",
 )
 @id_from_option
 @decode_options
@@ -140,19 +141,12 @@ def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     """
     from ensemble.quantizing import QuantizeOrder, quantize_members
 
-    flags["max_disagreement"] = _share("--max-disagreement", flags["max_disagreement"])
+    flags["max_disagreement"] = percent_of(flags["max_disagreement"], "--max-disagreement")
     with Bar(sys.stderr) as bar:
         decode = decode_of(flags)
         found = quantize_members(QuantizeOrder(members=members, decode=decode, **flags), out, bar)
     for quantized in found:
         say_quantized(quantized)
-
-
-def _share(flag: str, text: str) -> float:
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError as error:
-        raise UsageError(f"{flag} {text!r}: expected a share such as 0.5% or 0.005") from error
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
