@@ -8,6 +8,7 @@ import click
 
 from ensemble.amounts import percent_of
 from ensemble.cli.options import (
+    Whole,
     classes_of,
     decode_of,
     decode_options,
@@ -34,10 +35,10 @@ _DESCRIBE: Final = (
     click.option("--activation", type=click.Choice(get_args(Activation)),
                  help="What turns outputs into probabilities.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
-    click.option("--fold", type=click.IntRange(0), help="[default: from the file's name: f0, "
+    click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
                  "fold0, fold_0]"),
-    click.option("--height", type=click.IntRange(1), help="Input height in pixels."),
-    click.option("--width", type=click.IntRange(1), help="Input width in pixels."),
+    click.option("--height", type=Whole(1), help="Input height in pixels."),
+    click.option("--width", type=Whole(1), help="Input width in pixels."),
     click.option("--fit", type=click.Choice(get_args(Fit)),
                  help="How an image meets the input: timm's crop_mode center, squash, border."),
     click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
@@ -121,7 +122,7 @@ def inspect_command(
     "--calibration",
     default=256,
     show_default=True,
-    type=click.IntRange(1),
+    type=Whole(1),
     help="Images that calibrate, at most half of them.",
 )
 @click.option(
