@@ -19,6 +19,7 @@ from ensemble.exits.order import ordered
 from ensemble.exits.replay import replay
 from ensemble.files import sha256_file, sha256_json
 from ensemble.paths import natural_key
+from ensemble.proofread import Print, misprints
 from ensemble.spec import Task, Voting
 from ensemble.store import Partition, Scores, load_partition
 from ensemble.submission import read_labels
@@ -55,6 +56,7 @@ class _Record:
     words: str
     certificate: dict[str, Any] | None
     sha256: str | None
+    printed: Print
     partition: Partition
     calibration: Partition | None
     plan: Plan
@@ -77,6 +79,7 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     )
     ends = record.partition.read(ENDS)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
+    faults += _printed_faults(record, ends)
     faults += _exit_faults(record, ledger, ends)
     faults += _threshold_faults(record, ends)
     if record.calibration is not None:
@@ -109,6 +112,12 @@ def _read(folder: Path, store: Path | None) -> _Record:
             words=exits["words"],
             certificate=exits["certificate"],
             sha256=record["submission_sha256"],
+            printed=Print(
+                tuple(record["classes"]),
+                single=exits["task"] == "classification",
+                by_number=settings["labels_as"] == "index",
+                fill=settings["fill"],
+            ),
             partition=partition,
             calibration=_held(folder, where, sample) if sample else None,
             plan=read_plan(partition),
@@ -152,8 +161,16 @@ def _published_faults(record: _Record, ends: Scores) -> list[str]:
     order = [place[name] for name in ids]
     faults += _named("another label than the store", ids, (labels != ends.probs[order, 2:]).any(1))
     faults += _named("another n_evals than the store", ids, evaluations != ends.probs[order, 0])
-    csv = record.folder / "submission.csv"
-    if record.sha256 is not None and (not csv.exists() or sha256_file(csv) != record.sha256):
+    return faults
+
+
+def _printed_faults(record: _Record, ends: Scores) -> list[str]:
+    """Hold submission.csv against the labels that the store has, then against its hash."""
+    csv, faults = record.folder / "submission.csv", []
+    if csv.exists():
+        labels = ends.probs[:, 2:].astype(np.int64)
+        faults += misprints(csv, record.printed, ends.ids, labels, [q.id for q in ends.quarantined])
+    if not faults and (sha256_file(csv) if csv.exists() else None) != record.sha256:
         faults.append("submission.csv is not the one that the run wrote")
     return faults
 

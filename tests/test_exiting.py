@@ -501,6 +501,23 @@ def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -
     assert "submission.csv" in api.verify_exit("early").faults[0]
 
 
+def test_a_label_that_was_changed_in_the_submission_and_its_hash_is_found(
+    sharp: list[Path], many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(sharp, many, "early", early_exit="lossless")
+    path, told = Path("early/submission.csv"), Path("early/run.json")
+    header, first, *rest = path.read_text().splitlines()
+    name, label = first.split(",")
+    other = f"{name},{'dog' if label == 'cat' else 'cat'}"
+    path.write_text("\n".join([header, other, *rest]) + "\n")
+    changed = json.loads(told.read_text()) | {"submission_sha256": sha256_file(path)}
+    told.write_text(json.dumps(changed))
+    assert ensemble("verify-exit", "early") == 5
+    said = capsys.readouterr()
+    assert f"another label than was decided in 1 rows: {name}" in said.err
+    assert f"{COUNT} rows were checked: 1 fault\n" in said.out
+
+
 def test_a_run_whose_store_is_gone_cannot_be_checked(sharp: list[Path], many: Path) -> None:
     submit(sharp, many, "early", early_exit="lossless")
     shutil.rmtree(".ensemble")

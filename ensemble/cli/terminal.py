@@ -325,10 +325,12 @@ def say_audit(found: "Audit") -> None:
     """Print what a check of early exits found."""
     for fault in found.faults:
         click.secho(fault, fg="red", err=True)
-    how = "wrong" if found.faults else "every exit was allowed, and every label is that of its sums"
-    click.echo(f"{found.rows} rows: {how}")
-    if not found.faults:
-        click.echo(found.words)
+    if found.faults:
+        count = len(found.faults)
+        click.echo(f"{found.rows} rows were checked: {count} fault{'s' * (count > 1)}")
+        return
+    click.echo(f"{found.rows} rows: every exit was allowed, and every label is that of its sums")
+    click.echo(found.words)
 
 
 def say_held(held: "Sequence[Held]") -> None:
