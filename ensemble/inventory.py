@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias, cast
 
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.files import SUCCESS, TEMPORARY, refused, remove
@@ -24,9 +24,11 @@ _MARK: Final = ".json"
 class Held:
     """One key of the store: the predictions of one member over one image set.
 
-    `shards` were started, of `total`; whether they are whole only `verify` tells. `fault` says why
-    a key cannot be read, and then nothing else is known of it but `bytes` and `modified` (seconds
-    since the epoch).
+    `views` are told by their operations, as "plain, hflip"; they, the `merge`, the `precision` and
+    the `provider` are what tells keys of one member over one image set apart. `shards` were
+    started, of `total`; whether they are whole only `verify` tells. `fault` says why a key cannot
+    be read, and then nothing else is known of it but `bytes` and `modified` (seconds since the
+    epoch).
     """
 
     key: str
@@ -36,7 +38,10 @@ class Held:
     member: str = ""
     family: str = ""
     fold: int | None = None
-    views: int = 0
+    views: str = ""
+    merge: str = ""
+    precision: str = ""
+    provider: str = ""
     images: int = 0
     image_set: str = ""
     shards: int = 0
@@ -248,7 +253,10 @@ def _described(partition: Partition, bare: Held) -> Held:
         member=label.name or str(seen.get("member", ""))[:12],
         family=label.family,
         fold=label.fold,
-        views=_count(seen, "views"),
+        views=", ".join(map(_view, cast(list[_Ops], seen.get("views", ())))),
+        merge=str(seen.get("merge", "")),
+        precision=str(seen.get("precision", "")),
+        provider=str(seen.get("provider", "")).removesuffix("ExecutionProvider"),
         images=partition.images,
         image_set=str(seen.get("images", ""))[:12],
         shards=sum(partition.begun(shard) for shard in partition.shards),
@@ -256,9 +264,14 @@ def _described(partition: Partition, bare: Held) -> Held:
     )
 
 
-def _count(record: Mapping[str, object], name: str) -> int:
-    value = record.get(name)
-    return len(value) if isinstance(value, list) else 0
+_Ops: TypeAlias = Sequence[Mapping[str, Any]]
+
+
+def _view(ops: _Ops) -> str:
+    """Name a view of a fingerprint by its operations, as "hflip+rot90(1)"."""
+    texts = [op["name"] + (f"({', '.join(map(str, op['args']))})" if op["args"] else "")
+             for op in ops]  # fmt: skip
+    return "+".join(texts) or "plain"
 
 
 def _folder(store: Path, key: str) -> Path:

@@ -1,6 +1,7 @@
 """What a person sees: progress and summaries on stderr, data alone on stdout."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from ensemble.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from ensemble.audit import Audit
     from ensemble.card import Card
@@ -31,6 +33,9 @@ FRESH_LINE: Final = "\r\x1b[K"
 """What wipes the line of a terminal that a bar may stand in."""
 
 _WIDEST: Final = 12
+_WIDE: Final = 140
+"""Columns of a terminal on which a key of the store is told whole."""
+
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
 
@@ -334,24 +339,50 @@ def say_audit(found: "Audit") -> None:
 
 
 def say_held(held: "Sequence[Held]") -> None:
-    """Print what the store holds, a line a key."""
+    """Print what the store holds, a line a key: a table on a terminal, else fields with tabs."""
+    if held and sys.stdout.isatty():
+        console = _console()
+        console.print(_table_of(held, wide=console.width >= _WIDE))
+    elif held:
+        click.echo("\n".join(map(_fields_of, held)))
+    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
+
+
+def _fields_of(entry: "Held") -> str:
+    """Write a key as one line: docs/store.md names the fields."""
+    fold = "" if entry.fold is None else entry.fold
+    fields = (
+        entry.key, entry.fault or entry.member, entry.family, fold, entry.views, entry.merge,
+        entry.precision, entry.provider, entry.images, entry.image_set,
+        f"{entry.shards}/{entry.total}", entry.bytes, _date(entry, "%Y-%m-%dT%H:%M"),
+        ", ".join(entry.runs),
+    )  # fmt: skip
+    return "\t".join(" ".join(str(field).split()) or "-" for field in fields)
+
+
+def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
+    """Draw keys, a line each where the terminal is narrow: then what is long is cut, or counted."""
     from rich.table import Column, Table
 
-    columns = ("member", "views", "images", "shards", "size", "modified", "runs")
-    rest = (Column(name, overflow="fold") for name in columns)
-    table = Table(Column("key", no_wrap=True, min_width=16), *rest)  # whole: a key is a folder
+    names = ("member", "views", "images", "size", "modified", "runs")
+    rest = (Column(name, overflow="fold" if wide else "ellipsis", no_wrap=not wide)
+            for name in names)  # fmt: skip
+    table = Table(Column("key", no_wrap=True, min_width=16), *rest, box=None, pad_edge=False)
     for entry in held:
-        fold = "" if entry.fold is None else f", fold {entry.fold}"
-        about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
-        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
-        runs = few(entry.runs) or "none"
-        table.add_row(
-            entry.key, about, str(entry.views), f"{entry.images} of set {entry.image_set}",
-            f"{entry.shards}/{entry.total}", _size(entry.bytes), moment, runs,
-        )  # fmt: skip
-    if held:
-        _console().print(table)
-    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
+        member, images, runs = entry.member, str(entry.images), str(len(entry.runs) or "none")
+        if wide:
+            fold = "" if entry.fold is None else f", fold {entry.fold}"
+            member = f"{member} ({entry.family or 'unnamed'}{fold})"
+            images = f"{images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
+            runs = few(entry.runs) or "none"
+        how = ", ".join(filter(None, (entry.views, entry.merge, entry.precision, entry.provider)))
+        size, day = _size(entry.bytes), _date(entry, "%Y-%m-%d")
+        table.add_row(entry.key, entry.fault or member, how, images, size, day, runs)
+    return table
+
+
+def _date(entry: "Held", form: str) -> str:
+    return time.strftime(form, time.localtime(entry.modified))
 
 
 def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
