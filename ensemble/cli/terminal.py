@@ -364,21 +364,30 @@ def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
     """Draw keys, a line each where the terminal is narrow: then what is long is cut, or counted."""
     from rich.table import Column, Table
 
-    names = ("member", "views", "images", "size", "modified", "runs")
-    rest = (Column(name, overflow="fold" if wide else "ellipsis", no_wrap=not wide)
-            for name in names)  # fmt: skip
-    table = Table(Column("key", no_wrap=True, min_width=16), *rest, box=None, pad_edge=False)
+    rest = (Column(name, no_wrap=True) for name in ("images", "size", "modified"))
+    member = Column("member", overflow="ellipsis", no_wrap=True, max_width=None if wide else 12)
+    views = Column("merge, views", overflow="ellipsis", no_wrap=not wide, ratio=1)
+    runs = Column("runs", overflow="fold", no_wrap=not wide)
+    key = Column("key", no_wrap=True)  # whole: a key is a folder
+    table = Table(key, member, views, *rest, runs, box=None, padding=(0, 1, 0, 0), expand=True)
     for entry in held:
-        member, images, runs = entry.member, str(entry.images), str(len(entry.runs) or "none")
-        if wide:
-            fold = "" if entry.fold is None else f", fold {entry.fold}"
-            member = f"{member} ({entry.family or 'unnamed'}{fold})"
-            images = f"{images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
-            runs = few(entry.runs) or "none"
-        how = ", ".join(filter(None, (entry.views, entry.merge, entry.precision, entry.provider)))
-        size, day = _size(entry.bytes), _date(entry, "%Y-%m-%d")
-        table.add_row(entry.key, entry.fault or member, how, images, size, day, runs)
+        table.add_row(entry.key, *(_whole_of(entry) if wide else _short_of(entry)))
     return table
+
+
+def _short_of(entry: "Held") -> tuple[str, ...]:
+    how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
+    day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
+    return entry.fault or entry.member, how, str(entry.images), _size(entry.bytes), day, runs
+
+
+def _whole_of(entry: "Held") -> tuple[str, ...]:
+    fold = "" if entry.fold is None else f", fold {entry.fold}"
+    about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
+    how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
+    images = f"{entry.images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
+    moment, runs = _date(entry, "%Y-%m-%d %H:%M"), few(entry.runs) or "none"
+    return about, how, images, _size(entry.bytes), moment, runs
 
 
 def _date(entry: "Held", form: str) -> str:
