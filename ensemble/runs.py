@@ -96,7 +96,7 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
     claimed = Claim(folder, recipe_hash(recipe, keys), named)
     if named and not recipe.force:
         _check_own(claimed)
-        if _recorded(folder) is None and _holds_files(folder, recipe.store):
+        if recorded(folder) is None and _holds_files(folder, recipe.store):
             raise _taken(folder, "holds other files")
     return claimed
 
@@ -128,6 +128,15 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
     """
     settings = {k: v for k, v in settings_of(recipe).items() if k not in _BESIDE}
     return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
+
+
+def recorded(out: Path, name: str = "recipe_sha256") -> str | None:
+    """Return an entry of a folder's run.json, by default the recipe's hash; None without one."""
+    try:
+        record = json.loads((out / RUN).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record.get(name) if isinstance(record, dict) else None
 
 
 def remember(store: Path, folder: Path) -> None:
@@ -229,7 +238,7 @@ def is_key(key: object) -> bool:
 
 def _check_own(claimed: Claim) -> None:
     """Refuse a folder that holds another run; the same run may write there again."""
-    if _recorded(claimed.folder) not in (None, claimed.recipe_sha256):
+    if recorded(claimed.folder) not in (None, claimed.recipe_sha256):
         raise _taken(claimed.folder, "holds a run with other settings")
 
 
@@ -271,12 +280,3 @@ def _default(recipe: Recipe) -> Path:
 def _plain(text: str) -> str:
     """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
     return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
-
-
-def _recorded(out: Path) -> str | None:
-    """Return the recipe's hash in a folder's run.json, or None."""
-    try:
-        record = json.loads((out / RUN).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record.get("recipe_sha256") if isinstance(record, dict) else None

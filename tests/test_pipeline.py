@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pyarrow.parquet as pq
 import pytest
-from conftest import CLASSES, MakeMember, save_images, save_member, toy_card, toy_model
+from conftest import CLASSES, MakeMember, ensemble, save_images, save_member, toy_card, toy_model
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -625,3 +625,15 @@ def test_shards_are_as_large_as_the_memory_for_pixels_allows(
     """A toy member takes 192 bytes an image, and two shards are there at once."""
     recipe = config.Recipe((), (), memory=memory)
     assert shard_size_of(recipe, [open_member(path) for path in members]) == size
+
+
+def test_the_same_command_over_other_images_says_that_it_replaces_the_submission(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("run", "--members", members[0], "--images", images, "--out", "out")
+    for _ in range(2):
+        assert ensemble(*args) == 0
+        assert "the images are others" not in capsys.readouterr().err
+    next(images.iterdir()).unlink()
+    assert ensemble(*args) == 0
+    assert "the images are others than when out was written" in capsys.readouterr().err
