@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -152,6 +153,16 @@ def test_a_store_that_moves_with_its_runs_knows_them_still(
     monkeypatch.chdir("submissions")
     (held,) = inventory(Path("../there/store"))
     assert held.runs == ("../there/x",)
+
+
+def test_a_store_that_cannot_be_told_of_a_run_is_a_warning(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(STORE / "runs")
+    (STORE / "runs").touch()
+    args = ("run", "--members", members[0], "--images", images, "--device", "cpu", "--out", "x")
+    assert ensemble(*args) == 0
+    assert "say --runs x to `ensemble store gc`" in capsys.readouterr().err
 
 
 def test_a_damaged_note_of_a_run_stops_the_sweep() -> None:
