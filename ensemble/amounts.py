@@ -9,20 +9,50 @@ _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([hms])")
 
 
-def share_of(text: str, what: str) -> float:
-    """Read a share between 0 and 1: `0.5%` or `0.005`; `what` is for messages.
+def share_of(text: str, what: str, such: str = "a share such as 0.5%") -> float:
+    """Read a share between 0% and 100%, as `percent_of` does.
 
     Raises:
-        UsageError: it is no such number.
+        UsageError: it is no such share.
     """
-    percent = text.strip().endswith("%")
-    try:
-        value = float(text.strip().removesuffix("%")) / (100 if percent else 1)
-    except ValueError as error:
-        raise UsageError(f"{what} {text!r}: expected a share such as 0.5% or 0.005") from error
+    value = percent_of(text, what, such)
     if not 0 < value < 1:
-        raise UsageError(f"{what} {text!r}: expected more than 0% and less than 100%")
+        raise UsageError(f"{what} {text!r}: expected {such}, more than 0% and less than 100%")
     return value
+
+
+def percent_of(text: str, what: str, such: str = "a share such as 0.5%") -> float:
+    """Read a share from 0% to 100%; `what` and what was expected, `such`, are for messages.
+
+    A number without a percent sign may mean either, so it is none.
+
+    Raises:
+        UsageError: it is none; suggests what may have been meant.
+    """
+    plain = text.strip()
+    value = _number(plain.removesuffix("%")) if plain.endswith("%") else None
+    if value is None:
+        raise UsageError(f"{what} {text!r}: expected {such}{_meant(plain)}")
+    if not 0 <= value <= 100:  # nan too
+        raise UsageError(f"{what} {text!r}: expected {such}, from 0% to 100%")
+    return value / 100
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _meant(text: str) -> str:
+    """Suggest the shares that a text without a percent sign, or with odd ones, may stand for."""
+    value = _number(text.rstrip("%").replace(",", "."))
+    if value is None:
+        return ""
+    readings = [100 * value, value] if value < 1 and "%" not in text else [value]
+    shares = [f"{percent:g}%" for percent in readings if 0 < percent < 100]
+    return f"; did you mean {' or '.join(shares)}?" if shares else ""
 
 
 def seconds_of(text: str, what: str) -> float:
@@ -35,7 +65,8 @@ def seconds_of(text: str, what: str) -> float:
     parts = _PARTS.findall(plain)
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if _PARTS.sub("", plain).strip() or not total:
-        raise UsageError(f"{what} {text!r}: expected a time such as 2h30m, 90m or 45s")
+        bare = f"; did you mean {plain}s or {plain}m?" if plain.isdecimal() and int(plain) else ""
+        raise UsageError(f"{what} {text!r}: expected a time such as 2h30m, 90m or 45s{bare}")
     return total
 
 
@@ -47,7 +78,7 @@ def bytes_of(text: str, what: str) -> int:
     Raises:
         UsageError: it is neither, or nothing.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     amount = 0
     if found is not None:
         amount = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))

@@ -31,6 +31,7 @@ from ensemble.exits.order import ordered
 from ensemble.exits.replay import replay
 from ensemble.files import sha256_file, sha256_json
 from ensemble.paths import natural_key
+from ensemble.proofread import Print, misprints
 from ensemble.store import Partition, Scores, load_partition
 from ensemble.submission import read_labels
 from ensemble.weights import Weights
@@ -67,6 +68,7 @@ class _Record:
     settings: dict[str, object]
     sha256: str | None
     terms: Terms
+    printed: Print
     partition: Partition
     calibration: Partition | None
     plan: Plan
@@ -102,6 +104,7 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     kept = Kept(record.partition.key, sample, record.plan)
     found = record_of(record.terms, kept, Seen(certificate, course), ends.probs)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
+    faults += _printed_faults(record, ends)
     faults += _exit_faults(record, ends)
     faults += _threshold_faults(record, certificate, ends)
     faults += _calibration_faults(record, ends)
@@ -128,6 +131,12 @@ def _read(folder: Path, store: Path | None) -> _Record:
             settings=_terms_told(record, terms, str(folder / runs.RUN)),
             sha256=record["submission_sha256"],
             terms=terms,
+            printed=Print(
+                terms.classes,
+                single=terms.task == "classification",
+                by_number=record["recipe"]["labels_as"] == "index",
+                fill=record["recipe"]["fill"],
+            ),
             partition=partition,
             calibration=_held(folder, where, sample) if sample else None,
             plan=read_plan(partition),
@@ -175,8 +184,16 @@ def _published_faults(record: _Record, ends: Scores) -> list[str]:
     order = [place[name] for name in ids]
     faults += _named("another label than the store", ids, (labels != ends.probs[order, 2:]).any(1))
     faults += _named("another n_evals than the store", ids, evaluations != ends.probs[order, 0])
-    csv = record.folder / "submission.csv"
-    if record.sha256 is not None and (not csv.exists() or sha256_file(csv) != record.sha256):
+    return faults
+
+
+def _printed_faults(record: _Record, ends: Scores) -> list[str]:
+    """Hold submission.csv against the labels that the store has, then against its hash."""
+    csv, faults = record.folder / "submission.csv", []
+    if csv.exists():
+        labels = ends.probs[:, 2:].astype(np.int64)
+        faults += misprints(csv, record.printed, ends.ids, labels, [q.id for q in ends.quarantined])
+    if not faults and (sha256_file(csv) if csv.exists() else None) != record.sha256:
         faults.append("submission.csv is not the one that the run wrote")
     return faults
 

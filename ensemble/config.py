@@ -6,7 +6,6 @@ apply it; Python takes what it is given and reads no file that it is not told of
 
 import difflib
 import math
-import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -33,7 +32,10 @@ from ensemble.weights import Weights, to_json
 
 FILE: Final = "ensemble.toml"
 PREFIX: Final = "ENSEMBLE_"
+_CONFIDENCE: Final = "95%"
 _LEAST_CONFIDENCE: Final = 0.5
+_LEAST_MEMORY: Final = 2**20
+_RULES: Final = "off, lossless or a share such as 0.5%"
 VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 """The environment variables that are read and are no setting of a recipe: the one list of them."""
 
@@ -80,7 +82,7 @@ class Recipe:
     store: Path = Path(".ensemble")
     force: bool = False
     early_exit: str = "off"
-    confidence: str = "95%"
+    confidence: str = _CONFIDENCE
     calibration: int = 0
     time_budget: str | None = None
     evals_per_image: float | None = None
@@ -126,8 +128,15 @@ def check_recipe(recipe: Recipe) -> None:
     _check_whole("max_pixels", recipe.decode.max_pixels, 1)
     for name in ("shard_size", "threads", "calibration"):
         _check_whole(name, getattr(recipe, name), 0)
-    bytes_of(_text(recipe.memory, "memory", "2G"), "memory")
+    _check_memory(_text(recipe.memory, "memory", "2G"))
     saving_of(recipe)
+
+
+def _check_memory(text: str) -> None:
+    """Check that memory holds an image or more: a bare number is bytes, and seldom meant so."""
+    if bytes_of(text, "memory") < _LEAST_MEMORY:
+        hint = f"; did you mean {text.strip()}G?" if text.strip().isdecimal() else ""
+        raise UsageError(f"memory {text!r}: expected 1M or more{hint}")
 
 
 def _check_whole(name: str, value: object, least: int) -> None:
@@ -146,7 +155,7 @@ def saving_of(recipe: Recipe) -> Saving | None:
     if confidence < _LEAST_CONFIDENCE:
         raise UsageError(f"confidence {recipe.confidence!r}: expected 50% or more")
     rule = _text(recipe.early_exit, "early_exit", "off, lossless or 0.5%")
-    epsilon = None if rule in ("off", "lossless") else _epsilon(rule)
+    epsilon = None if rule in ("off", "lossless") else share_of(rule, "early_exit", _RULES)
     _text(recipe.time_budget or "", "time_budget", "2h30m")
     seconds = seconds_of(recipe.time_budget, "time_budget") if recipe.time_budget else None
     evaluations = recipe.evals_per_image
@@ -157,6 +166,8 @@ def saving_of(recipe: Recipe) -> Saving | None:
         raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
     if evaluations is not None and not 1 <= evaluations < math.inf:
         raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
+    if recipe.confidence != _CONFIDENCE and epsilon is None:
+        raise UsageError("confidence goes with an early exit such as 0.5%: it is a certificate's")
     if recipe.calibration and epsilon is None and not budget:
         raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
     if budget and rule == "lossless":
@@ -178,17 +189,6 @@ def _text(value: object, name: str, such: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{name} {value!r}: expected a text such as {such}")
     return value
-
-
-def _epsilon(text: str) -> float:
-    """Read the share of labels that may differ; without a percent sign it is no share."""
-    if not text.strip().endswith("%"):
-        number = re.fullmatch(r"\s*[0-9.]+\s*", text)
-        hint = f"; did you mean {text.strip()}%?" if number else ""
-        raise UsageError(
-            f"early_exit {text!r}: expected off, lossless or a share such as 0.5%{hint}"
-        )
-    return share_of(text, "early_exit")
 
 
 def read_toml(path: Path) -> dict[str, object]:

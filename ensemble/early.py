@@ -111,7 +111,8 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
     """
     todo = set(_open(partition, engine))
     if done := len(partition.shards) - len(todo):
-        engine.progress.warn(f"going on: {done} of {len(partition.shards)} shards are done")
+        told = f"going on: {done} of {len(partition.shards)} shards are done"
+        engine.progress.warn(told if todo else "every label is in the store already")
     rows = [np.arange(len(engine.images))[partition.rows(shard)] for shard in partition.shards]
     fresh = [np.setdiff1d(each, known.drawn, assume_unique=True) for each in rows]
     made = 0

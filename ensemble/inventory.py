@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias, cast
 
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.files import SUCCESS, TEMPORARY, refused, remove
-from ensemble.runs import RUN, is_key
+from ensemble.runs import RUN, is_key, remembered
 from ensemble.store import Partition, hold, load_partition
 
 RUNS: Final = Path("submissions")
@@ -24,9 +24,11 @@ _MARK: Final = ".json"
 class Held:
     """One key of the store: the predictions of one member over one image set.
 
-    `shards` were started, of `total`; whether they are whole only `verify` tells. `fault` says why
-    a key cannot be read, and then nothing else is known of it but `bytes` and `modified` (seconds
-    since the epoch).
+    `views` are told by their operations, as "plain, hflip"; they, the `merge`, the `precision` and
+    the `provider` are what tells keys of one member over one image set apart. `shards` were
+    started, of `total`; whether they are whole only `verify` tells. `fault` says why a key cannot
+    be read, and then nothing else is known of it but `bytes` and `modified` (seconds since the
+    epoch).
     """
 
     key: str
@@ -36,7 +38,10 @@ class Held:
     member: str = ""
     family: str = ""
     fold: int | None = None
-    views: int = 0
+    views: str = ""
+    merge: str = ""
+    precision: str = ""
+    provider: str = ""
     images: int = 0
     image_set: str = ""
     shards: int = 0
@@ -56,21 +61,44 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What can go: keys that no run refers to, and what writes that were cut off left behind."""
+    """What can go: keys that no run refers to, and what writes that were cut off left behind.
+
+    `places` are the folders in which runs were looked for.
+    """
 
     keys: tuple[Held, ...]
     temporaries: tuple[Path, ...]
+    places: tuple[Path, ...] = ()
 
 
-def inventory(store: Path, runs: Sequence[Path]) -> list[Held]:
-    """Return what the store holds, by key, without reading a prediction.
+def places_of(store: Path, runs: Sequence[Path] = ()) -> list[Path]:
+    """Return the folders in which runs that refer to a store are looked for.
+
+    Args:
+        store: The store's folder.
+        runs: Folders of runs; none for `RUNS`, where it is there.
+
+    Returns:
+        These, and the runs that the store was told of and that are there still.
+
+    Raises:
+        UsageError: the store's note of a run cannot be read.
+    """
+    given = [*runs] or ([RUNS] if RUNS.is_dir() else [])
+    within = {path.resolve() for path in given}
+    known = [path for path in remembered(store) if (path / RUN).exists()]
+    return [*given, *(p for p in known if not within & {p.resolve(), p.resolve().parent})]
+
+
+def inventory(store: Path, runs: Sequence[Path] = ()) -> list[Held]:
+    """Return what the store holds, by key, without reading a prediction; see `places_of`.
 
     Raises:
         UsageError: the store or a folder of runs is not there, or a run.json cannot be read.
         StoreError: the store cannot be listed.
     """
     _check_there(store)
-    used = references(runs)
+    used = references(places_of(store, runs))
     return [_held(store, key, used.get(key, ())) for key in _keys(store)]
 
 
@@ -101,18 +129,20 @@ def verify(store: Path) -> tuple[int, list[Torn]]:
     return parts, torn
 
 
-def garbage(store: Path, runs: Sequence[Path]) -> Garbage:
-    """Return what no run refers to. Predictions made by `ensemble oof` belong to no run.
+def garbage(store: Path, runs: Sequence[Path] = ()) -> Garbage:
+    """Return what no run refers to; see `places_of`. Those of `ensemble oof` belong to no run.
 
     Raises:
-        UsageError: a folder of runs is not there, or a run.json cannot be read: what it refers to
-            is then not known.
+        UsageError: a folder of runs is not there, or there is none to look in, or a run.json cannot
+            be read: what it refers to is then not known.
     """
-    keys = tuple(held for held in inventory(store, runs) if not held.runs)
+    _check_there(store)
+    places = tuple(places_of(store, runs)) or (RUNS,)
+    keys = tuple(held for held in inventory(store, places) if not held.runs)
     going = {held.key for held in keys}
     kept = (_folder(store, key) for key in _keys(store) if key not in going)
     left = tuple(path for folder in kept for path in sorted(folder.glob(f"{TEMPORARY}*")))
-    return Garbage(keys, tuple(path for path in left if path.is_file()))
+    return Garbage(keys, tuple(path for path in left if path.is_file()), places)
 
 
 def collect(store: Path, found: Garbage) -> int:
@@ -223,7 +253,10 @@ def _described(partition: Partition, bare: Held) -> Held:
         member=label.name or str(seen.get("member", ""))[:12],
         family=label.family,
         fold=label.fold,
-        views=_count(seen, "views"),
+        views=", ".join(map(_view, cast(list[_Ops], seen.get("views", ())))),
+        merge=str(seen.get("merge", "")),
+        precision=str(seen.get("precision", "")),
+        provider=str(seen.get("provider", "")).removesuffix("ExecutionProvider"),
         images=partition.images,
         image_set=str(seen.get("images", ""))[:12],
         shards=sum(partition.begun(shard) for shard in partition.shards),
@@ -231,9 +264,14 @@ def _described(partition: Partition, bare: Held) -> Held:
     )
 
 
-def _count(record: Mapping[str, object], name: str) -> int:
-    value = record.get(name)
-    return len(value) if isinstance(value, list) else 0
+_Ops: TypeAlias = Sequence[Mapping[str, Any]]
+
+
+def _view(ops: _Ops) -> str:
+    """Name a view of a fingerprint by its operations, as "hflip+rot90(1)"."""
+    texts = [op["name"] + (f"({', '.join(map(str, op['args']))})" if op["args"] else "")
+             for op in ops]  # fmt: skip
+    return "+".join(texts) or "plain"
 
 
 def _folder(store: Path, key: str) -> Path:

@@ -104,6 +104,7 @@ def _facts(ready: "_Ready", began: float) -> dict[str, object]:
         "provider": ready.players[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(ready.skipped),
+        "image_set": image_set_of(ready.images),
     }
 
 

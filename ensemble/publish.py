@@ -104,7 +104,9 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
         listener.warn(f"the finished submission in {out} is left as it was")
         return _result(poll, outcome, out, None, record)
     record |= {"submission_sha256": None if csv_bytes is None else sha256_bytes(csv_bytes)}
+    _tell_of_images(out, record, listener)
     _clear(out)
+    _remember(out, recipe, poll, listener)
     publish_json(out / runs.RUN, record)
     _write_predictions(out / "predictions.parquet", poll, outcome)
     _write_quarantine(out / _QUARANTINE, outcome, listener)
@@ -122,6 +124,27 @@ def _clear(out: Path) -> None:
     """Take the old mark away before anything changes: no mixture looks finished."""
     remove(out / SUCCESS)
     remove_temporaries(out)
+
+
+def _tell_of_images(out: Path, record: Mapping[str, object], listener: Listener) -> None:
+    """Say so where the same run wrote there already, over other images: no flag tells."""
+    before = runs.recorded(out, "image_set")
+    same = runs.recorded(out) == record["recipe_sha256"]
+    if same and before is not None and before != record.get("image_set"):
+        listener.warn(f"the images are others than when {out} was written: it is replaced")
+
+
+def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None:
+    """Tell the store of the run, if it refers to it; a vote needs no store that can be written."""
+    if not (poll.decided or any(member["key"] for member in poll.votes.members)):
+        return
+    try:
+        runs.remember(recipe.store, out)
+    except StoreError as error:
+        listener.warn(
+            f"the store does not know of this run, so say --runs {out} to `ensemble store gc`: "
+            f"{error}"
+        )
 
 
 def _write_predictions(path: Path, poll: Poll, outcome: Outcome) -> None:

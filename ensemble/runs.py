@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,11 +13,21 @@ from typing import Any, Final
 from ensemble import weights
 from ensemble.config import Recipe, exit_told, settings_of
 from ensemble.errors import UsageError
-from ensemble.files import TEMPORARY, check_writable, refused, sha256_json
+from ensemble.files import (
+    TEMPORARY,
+    check_writable,
+    publish_json,
+    refused,
+    sha256_bytes,
+    sha256_json,
+)
 from ensemble.paths import check_utf8
 from ensemble.spec import DecodePolicy
 
 RUN: Final = "run.json"
+_NOTES: Final = "runs"
+"""The folder of a store with a note for each run that refers to it."""
+
 PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
 """The settings that a vote on an earlier run takes from it: they made its predictions."""
 
@@ -85,7 +96,7 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
     claimed = Claim(folder, recipe_hash(recipe, keys), named)
     if named and not recipe.force:
         _check_own(claimed)
-        if _recorded(folder) is None and _holds_files(folder, recipe.store):
+        if recorded(folder) is None and _holds_files(folder, recipe.store):
             raise _taken(folder, "holds other files")
     return claimed
 
@@ -117,6 +128,48 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
     """
     settings = {k: v for k, v in settings_of(recipe).items() if k not in _BESIDE}
     return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
+
+
+def recorded(out: Path, name: str = "recipe_sha256") -> str | None:
+    """Return an entry of a folder's run.json, by default the recipe's hash; None without one."""
+    try:
+        record = json.loads((out / RUN).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record.get(name) if isinstance(record, dict) else None
+
+
+def remember(store: Path, folder: Path) -> None:
+    """Note in a store that the run in a folder refers to it, for `remembered`.
+
+    The way from the store is noted, so that both may move together.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    way = os.path.relpath(folder.resolve(), store.resolve())
+    name = sha256_bytes(os.fsencode(way))[:16]
+    publish_json(store / _NOTES / f"{name}.json", {"run": way})
+
+
+def remembered(store: Path) -> list[Path]:
+    """Return the folders of the runs that a store was told of, from the working folder.
+
+    Raises:
+        UsageError: a note cannot be read, so it is not known of which run.
+    """
+    return [Path(os.path.relpath(store.resolve() / _noted(path)))
+            for path in sorted((store / _NOTES).glob("*.json"))]  # fmt: skip
+
+
+def _noted(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["run"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: damaged, so it is not known which run it tells of; delete it, and name "
+            f"that run's folder with --runs"
+        ) from error
 
 
 def read_run(folder: Path) -> Earlier:
@@ -185,7 +238,7 @@ def is_key(key: object) -> bool:
 
 def _check_own(claimed: Claim) -> None:
     """Refuse a folder that holds another run; the same run may write there again."""
-    if _recorded(claimed.folder) not in (None, claimed.recipe_sha256):
+    if recorded(claimed.folder) not in (None, claimed.recipe_sha256):
         raise _taken(claimed.folder, "holds a run with other settings")
 
 
@@ -227,12 +280,3 @@ def _default(recipe: Recipe) -> Path:
 def _plain(text: str) -> str:
     """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
     return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
-
-
-def _recorded(out: Path) -> str | None:
-    """Return the recipe's hash in a folder's run.json, or None."""
-    try:
-        record = json.loads((out / RUN).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record.get("recipe_sha256") if isinstance(record, dict) else None

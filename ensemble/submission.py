@@ -29,7 +29,6 @@ from ensemble.files import publish, publish_bytes
 from ensemble.spec import LabelsAs, Quarantined
 from ensemble.tables import by_id, csv_bytes, read_lines
 
-_SHOWN: Final = 5
 _FORMULA: Final = ("=", "+", "-", "@")
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 
@@ -78,9 +77,11 @@ def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto"
         return Sample(header[0], tuple(ids), "label", tuple(columns), index)
     missing, unknown = sorted(set(classes) - set(columns)), sorted(set(columns) - set(classes))
     if missing or unknown or not columns:
+        told = [f"no column for {few(missing)}"] * bool(missing)
+        told += [f"no class for {few(unknown)}"] * bool(unknown)
         raise UsageError(
-            f"{path}: after the id, expected one label column or one column a class; no column "
-            f"for {missing[:_SHOWN]}, no class for {unknown[:_SHOWN]}"
+            f"{path}: after the id, expected one label column or one column a class; "
+            f"{', '.join(told)}"
         )
     return Sample(header[0], tuple(ids), "probs", tuple(columns), False)
 
@@ -119,11 +120,10 @@ def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
     wanted, found = set(sample.ids), set(ids)
     if wanted == found:
         return
-    lacking = _listed("in the sample without an image", sample.ids, found)
-    beyond = _listed("images that the sample lacks", ids, wanted)
-    raise ContractError(
-        f"the sample and the images differ: {lacking}; {beyond}. {_hint(wanted, found)}"
-    )
+    lacking = _listed("ids of the sample have no image", [i for i in sample.ids if i not in found])
+    beyond = _listed("images are not in the sample", [i for i in ids if i not in wanted])
+    told = "; ".join(filter(None, (lacking, beyond)))
+    raise ContractError(f"the sample and the images differ: {told}. {_hint(wanted, found)}")
 
 
 def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> bytes:
@@ -141,7 +141,7 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
     if missing or len(rows) != len(sample.ids):
         raise ContractError(
             f"{len(sample.ids)} ids are asked for and {len(rows)} have a prediction; missing: "
-            f"{missing[:_SHOWN]}. Nothing was published"
+            f"{few(missing) or 'none'}. Nothing was published"
         )
     order = [list(classes).index(c) for c in sample.columns] if sample.kind != "label" else []
     indices = {name: str(i) for i, name in enumerate(classes)}
@@ -236,7 +236,7 @@ def _index_labels(
     if filled and not set(filled) <= set(classes) and all(map(_is_fraction, filled)):
         raise UsageError(
             f"{path}, column {column!r}: the sample holds numbers such as {filled[0]!r}. For "
-            f"probabilities it needs a column for each class: {list(classes)[:_SHOWN]}; if labels "
+            f"probabilities it needs a column for each class: {few(classes)}; if labels "
             f"are meant, say --labels-as index or --labels-as name"
         )
     integers = bool(filled) and all(_INTEGER.fullmatch(v.strip()) for v in filled)
@@ -245,7 +245,7 @@ def _index_labels(
         found = "integers" if integers else f"text such as {filled[0]!r}"
         raise UsageError(
             f"{path}, column {column!r}: the sample holds {found}, and the classes are "
-            f"{list(classes)[:_SHOWN]}. Say --labels-as index (their numbers, from 0) or "
+            f"{few(classes)}. Say --labels-as index (their numbers, from 0) or "
             f"--labels-as name"
         )
     return False
@@ -279,7 +279,5 @@ def _hint(wanted: set[str], found: set[str]) -> str:
     return "Check --images and --id-from"
 
 
-def _listed(what: str, names: Sequence[str], known: set[str]) -> str:
-    odd = [n for n in names if n not in known]
-    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
-    return f"{len(odd)} {what}: {odd[:_SHOWN]}{more}"
+def _listed(what: str, odd: Sequence[str]) -> str:
+    return f"{len(odd)} {what} ({few(odd)})" if odd else ""

@@ -35,3 +35,25 @@ def test_a_way_to_decode_that_there_is_not_is_refused(name: str, value: object) 
     policy = DecodePolicy(**{name: value})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=f"{name} {value!r}: expected "):
         check_recipe(replace(RECIPE, decode=policy))
+
+
+@pytest.mark.parametrize(("memory", "hint"), [("1", "; did you mean 1G\\?"), ("512k", "")])
+def test_memory_for_no_image_is_refused(memory: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"memory '{memory}': expected 1M or more{hint}$"):
+        check_recipe(replace(RECIPE, memory=memory))
+
+
+@pytest.mark.parametrize("rule", ["off", "lossless"])
+def test_a_confidence_without_a_certificate_is_refused(rule: str) -> None:
+    with pytest.raises(UsageError, match="confidence goes with an early exit such as 0.5%"):
+        check_recipe(replace(RECIPE, early_exit=rule, confidence="99%"))
+
+
+def test_a_confidence_without_its_percent_sign_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 95%"):
+        check_recipe(replace(RECIPE, early_exit="1%", confidence="95"))
+
+
+def test_no_share_of_labels_is_refused_with_the_rules_that_there_are() -> None:
+    with pytest.raises(UsageError, match="expected off, lossless or a share such as 0.5%"):
+        check_recipe(replace(RECIPE, early_exit="0"))

@@ -325,7 +325,7 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
         ({"early_exit": "0.5%", "output": "probs"}, "probabilities change"),
         ({"early_exit": "lossless", "voting": "geometric"}, "certified exit"),
         ({"early_exit": "soon"}, "off, lossless or a share"),
-        ({"early_exit": "0.5"}, "did you mean 0.5%"),
+        ({"early_exit": "0.5"}, "did you mean 50% or 0.5%"),
         ({"early_exit": 0.05}, "expected a text"),
         ({"evals_per_image": "6"}, "is a number"),
         ({"time_budget": 30}, "expected a text"),
@@ -731,6 +731,7 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
     assert len(held) == 2
     assert all(entry.runs == ("runs/early",) for entry in held)
     assert not inventory.garbage(Path(".ensemble"), [Path("runs")]).keys
+    assert not inventory.garbage(Path(".ensemble")).keys
 
 
 @pytest.mark.parametrize(
@@ -876,6 +877,23 @@ def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -
     with Path("early/submission.csv").open("a") as stream:
         stream.write("more,cat\n")
     assert "submission.csv" in api.verify_exit("early").faults[0]
+
+
+def test_a_label_that_was_changed_in_the_submission_and_its_hash_is_found(
+    sharp: list[Path], many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(sharp, many, "early", early_exit="lossless")
+    path, told = Path("early/submission.csv"), Path("early/run.json")
+    header, first, *rest = path.read_text().splitlines()
+    name, label = first.split(",")
+    other = f"{name},{'dog' if label == 'cat' else 'cat'}"
+    path.write_text("\n".join([header, other, *rest]) + "\n")
+    changed = json.loads(told.read_text()) | {"submission_sha256": sha256_file(path)}
+    told.write_text(json.dumps(changed))
+    assert ensemble("verify-exit", "early") == 5
+    said = capsys.readouterr()
+    assert f"another label than was decided in 1 rows: {name}" in said.err
+    assert f"{COUNT} rows were checked: 1 fault\n" in said.out
 
 
 def test_a_run_whose_store_is_gone_cannot_be_checked(sharp: list[Path], many: Path) -> None:

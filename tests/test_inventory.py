@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shutil
+import sys
 from contextlib import nullcontext
 from functools import partial
 from os import scandir
@@ -41,7 +44,7 @@ def test_a_key_is_listed_with_its_member_images_shards_and_runs() -> None:
         ("ant-f0", "ant", 0), ("ant-f1", "ant", 1),
     ]  # fmt: skip
     assert {(h.images, h.shards, h.total, h.views, h.runs) for h in held} == {
-        (12, 3, 3, 1, ("submissions/first",))
+        (12, 3, 3, "plain", ("submissions/first",))
     }
     for entry in held:
         folder = STORE / "predictions" / entry.key
@@ -130,6 +133,58 @@ def test_what_no_run_refers_to_is_listed_and_deleted_on_request_only() -> None:
     assert list((STORE / "predictions").iterdir()) == []
 
 
+def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
+    members: list[Path], images: Path
+) -> None:
+    api.run(members[2], images, out="elsewhere/x", device="cpu")
+    assert garbage(STORE).keys == ()
+    assert {run for held in inventory(STORE) for run in held.runs} == {
+        "submissions/first", "elsewhere/x"
+    }  # fmt: skip
+    Path("elsewhere/x/run.json").unlink()
+    assert len(garbage(STORE).keys) == 1
+
+
+def test_a_store_that_moves_with_its_runs_knows_them_still(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.run(members[2], images, out="here/x", store="here/store", device="cpu")
+    Path("here").rename("there")
+    monkeypatch.chdir("submissions")
+    (held,) = inventory(Path("../there/store"))
+    assert held.runs == ("../there/x",)
+
+
+def test_a_store_that_cannot_be_told_of_a_run_is_a_warning(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(STORE / "runs")
+    (STORE / "runs").touch()
+    args = ("run", "--members", members[0], "--images", images, "--device", "cpu", "--out", "x")
+    assert ensemble(*args) == 0
+    assert "say --runs x to `ensemble store gc`" in capsys.readouterr().err
+
+
+def test_a_damaged_note_of_a_run_stops_the_sweep() -> None:
+    (note,) = (STORE / "runs").iterdir()
+    note.write_text("{}")
+    with pytest.raises(UsageError, match="damaged"):
+        garbage(STORE)
+
+
+def test_the_sweep_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("submissions/first/run.json").unlink()
+    assert ensemble("store", "gc") == 0
+    said = capsys.readouterr().err
+    assert "no run under submissions refers to these 2 keys; --runs names other folders" in said
+
+
+def test_without_a_folder_of_runs_nothing_is_swept() -> None:
+    Path("submissions").rename("moved")
+    with pytest.raises(UsageError, match="--runs submissions: no such folder"):
+        garbage(STORE)
+
+
 def test_what_a_write_left_behind_goes() -> None:
     left = a_part().with_name(".tmp-left")
     left.write_bytes(b"x")
@@ -201,9 +256,39 @@ def test_the_list_is_json_for_machines(capsys: pytest.CaptureFixture[str]) -> No
     assert len(json.loads(capsys.readouterr().out)) == 2
 
 
-def test_the_list_is_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_has_a_line_of_fields_for_each_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert ensemble("store", "list") == 0
-    assert "2 keys" in capsys.readouterr().err
+    said = capsys.readouterr()
+    lines = [line.split("\t") for line in said.out.splitlines()]
+    assert [line[0] for line in lines] == [held.key for held in inventory(STORE, RUNS)]
+    assert {tuple(line[4:9]) for line in lines} == {("plain", "mean", "fp32", "CPU", "12")}
+    assert {line[-1] for line in lines} == {"submissions/first"}
+    assert "2 keys" in said.err
+
+
+def test_keys_that_differ_in_views_merge_or_precision_only_are_told_apart(
+    members: list[Path], images: Path
+) -> None:
+    for how in ({"merge": "gmean"}, {"tta": "hflip"}, {"tta": "vflip"}, {"tta": "d4"}):
+        api.run(members[0], images, out=f"out/{len(list(Path('out').glob('*')))}", device="cpu",
+                **how)  # type: ignore[arg-type]  # fmt: skip
+    seen = [(h.member, h.views, h.merge, h.precision) for h in inventory(STORE)]
+    assert len(set(seen)) == len(seen) == 6
+    assert ("ant-f0", "plain, hflip", "mean", "fp32") in seen
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_list_on_a_terminal_is_a_table_that_fits(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert ensemble("store", "list") == 0
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert len(shown) == 3
+    assert max(map(len, shown)) <= columns
+    keys = {held.key for held in inventory(STORE, RUNS)}
+    assert {line.split()[0] for line in shown} == {"key", *keys}
 
 
 @pytest.mark.parametrize("command", ["list", "verify", "gc"])
@@ -212,10 +297,3 @@ def test_a_store_that_is_not_there_is_no_empty_store(
 ) -> None:
     assert ensemble("store", command, "--store", "nowhere") == 2
     assert "--store nowhere: no such folder" in capsys.readouterr().err
-
-
-def test_a_table_of_keys_has_them_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensemble("store", "list") == 0
-    shown = capsys.readouterr().out
-    assert all(held.key in shown for held in inventory(STORE, RUNS))
-    assert "…" not in shown

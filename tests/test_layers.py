@@ -22,6 +22,7 @@ ROWS = {
     "folds": 3, "twins": 3, "ledger": 3, "doctor": 3, "halves": 3,
     "lineup": 4, "batches": 4, "shards": 4, "fingerprints": 4, "exitplan": 4, "votes": 4,
     "export": 4, "quantize": 4, "inventory": 4,
+    "proofread": 4,
     "predict": 5, "warmup": 5, "cast": 5, "exitrecord": 5, "outcome": 5,
     "early": 6, "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
     "pacing": 7, "audit": 7,

@@ -10,13 +10,15 @@ import numpy as np
 import onnx
 import pyarrow.parquet as pq
 import pytest
-from conftest import CLASSES, MakeMember, save_images, save_member, toy_card, toy_model
+from conftest import CLASSES, MakeMember, ensemble, save_images, save_member, toy_card, toy_model
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from ensemble import Submission, api, config, pipeline, preprocess, submission
 from ensemble.cli import main
 from ensemble.errors import ContractError, MemberError, ScoreError, StoreError, UsageError
+from ensemble.fingerprints import shard_size_of
+from ensemble.members import open_member
 from ensemble.spec import Activation, DecodePolicy, Task
 
 
@@ -616,11 +618,22 @@ def test_ids_that_look_like_formulas_are_warned_of_and_kept(
     assert Path("out/submission.csv").read_text().splitlines()[1].startswith("=1+1,")
 
 
-@pytest.mark.parametrize(("memory", "shards"), [("1G", {1}), ("2048", {3}), ("1", {12})])
+@pytest.mark.parametrize(("memory", "size"), [("1G", 1024), ("2048", 4), ("1", 1)])
 def test_shards_are_as_large_as_the_memory_for_pixels_allows(
-    members: list[Path], images: Path, memory: str, shards: set[int]
+    members: list[Path], memory: str, size: int
 ) -> None:
     """A toy member takes 192 bytes an image, and two shards are there at once."""
-    submit(members, images, memory=memory)
-    keys = list(Path(".ensemble/predictions").glob("*/key.json"))
-    assert {len(list(key.parent.glob("part-*.json"))) for key in keys} == shards
+    recipe = config.Recipe((), (), memory=memory)
+    assert shard_size_of(recipe, [open_member(path) for path in members]) == size
+
+
+def test_the_same_command_over_other_images_says_that_it_replaces_the_submission(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("run", "--members", members[0], "--images", images, "--out", "out")
+    for _ in range(2):
+        assert ensemble(*args) == 0
+        assert "the images are others" not in capsys.readouterr().err
+    next(images.iterdir()).unlink()
+    assert ensemble(*args) == 0
+    assert "the images are others than when out was written" in capsys.readouterr().err

@@ -124,3 +124,26 @@ def test_a_value_that_is_wrong_is_told_by_where_it_is_from(
         monkeypatch.setenv(name, value)
     assert ensemble("run") == 2
     assert f"Invalid value for {named}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--time-budget", "--evals-per-image"])
+def test_a_budget_of_the_recipe_can_be_switched_off(
+    members: list[Path], images: Path, flag: str
+) -> None:
+    Path("ensemble.toml").write_text(f'{flag.removeprefix("--").replace("-", "_")} = "5h"\n')
+    if flag == "--evals-per-image":
+        Path("ensemble.toml").write_text("evals_per_image = 1.5\n")
+    assert ensemble("run", "--members", str(members[0]), "--images", str(images), flag, "off",
+                    "--out", "out") == 0  # fmt: skip
+    assert "early_exit" not in json.loads(Path("out/run.json").read_text())
+
+
+@pytest.mark.parametrize("text", ["0.5", "many", "inf", "nan"])
+def test_a_budget_of_no_evaluation_is_refused(text: str, capsys: Captured) -> None:
+    assert ensemble("run", "--evals-per-image", text, "--dry-run") == 2
+    assert "neither off nor a number from 1 on" in capsys.readouterr().err
+
+
+def test_a_number_that_is_none_is_told_in_words(capsys: Captured) -> None:
+    assert ensemble("run", "--calibration", "5%") == 2
+    assert "'5%' is not a valid whole number" in capsys.readouterr().err

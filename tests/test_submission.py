@@ -63,8 +63,8 @@ def test_a_bom_and_crlf_are_accepted(tmp_path: Path) -> None:
         ("id,label\na,cat\na,dog\n", "line 3.*'a'"),
         ("id,label\na,cat\nb\n", "line 3"),
         ("id,label\n,cat\n", "line 2.*empty"),
-        ("id,cat,dog\na,0,0\n", "no column for \\['eel'\\]"),
-        ("id,cat,dog,eel,fox\na,0,0,0,0\n", "no class for \\['fox'\\]"),
+        ("id,cat,dog\na,0,0\n", "no column for eel$"),
+        ("id,cat,dog,eel,fox\na,0,0,0,0\n", "class; no class for fox$"),
         ("id,label\na,3\n", "--labels-as"),
     ],
 )
@@ -110,8 +110,17 @@ def test_an_output_that_the_sample_asks_for_is_taken(tmp_path: Path, output: str
 
 def test_ids_that_differ_are_listed_both_ways() -> None:
     sample = Sample("id", ("a", "b"), "label", ("label",), False)
-    with pytest.raises(ContractError, match=r"\['a'\].*\['c'\]"):
+    told = (
+        r"differ: 1 ids of the sample have no image \(a\); 1 images are not in the sample \(c\)\."
+    )
+    with pytest.raises(ContractError, match=told):
         check_ids_match(sample, ["b", "c"])
+
+
+def test_ids_that_lack_on_one_side_are_told_of_that_side_alone() -> None:
+    sample = Sample("id", ("a", "b"), "label", ("label",), False)
+    with pytest.raises(ContractError, match=r"differ: 1 images are not in the sample \(c\)\."):
+        check_ids_match(sample, ["a", "b", "c"])
 
 
 def test_a_missing_row_is_never_published() -> None:
@@ -155,7 +164,7 @@ def test_ids_that_a_spreadsheet_would_run_are_found() -> None:
 def test_one_column_of_two_classes_is_not_a_label(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     path.write_text("id,dog\na,0\n")
-    with pytest.raises(UsageError, match=r"no column for \['cat'\]"):
+    with pytest.raises(UsageError, match="no column for cat"):
         read_sample(path, ("cat", "dog"))
 
 

@@ -354,7 +354,7 @@ def test_a_file_size_limit_ends_the_run_naming_the_path_and_leaves_nothing_half_
     tmp_path: Path,
 ) -> None:
     processes = {}
-    for size, path in ((200, ".ensemble/predictions/"), (1600, "out/predictions.parquet")):
+    for size, path in ((200, ".ensemble/predictions/"), (1800, "out/predictions.parquet")):
         folder = tmp_path / str(size)
         limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
         processes[folder, path] = start(folder, *prepared(folder), "out", faults=limit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ensemble.cli.options import id_from_option, label_option, typed_flags
+from ensemble.cli.options import Whole, id_from_option, label_option, typed_flags
 from ensemble.cli.terminal import Bar, say_folds
 from ensemble.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: ensemble folds train.csv --k 5 --group patient --out folds.csv")
 @click.argument("labels", type=click.Path(path_type=Path))
-@click.option("--k", default=5, show_default=True, type=click.IntRange(2), help="So many folds.")
+@click.option("--k", default=5, show_default=True, type=Whole(2), help="So many folds.")
 @label_option
 @click.option("--group", help="A column of LABELS: rows that stay together.")
 @click.option("--seed", default=0, show_default=True, help="Shuffles the rows.")

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from ensemble.cli.options import runs_option, store_option
-from ensemble.cli.terminal import say_audit, say_garbage, say_held, say_torn
+from ensemble.cli.terminal import say_audit, say_garbage, say_held, say_places, say_torn
 
 _BROKEN: Final = 5
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
@@ -51,8 +51,7 @@ def list_command(store: Path, runs: tuple[Path, ...], *, as_json: bool) -> None:
     """List what is kept: members, image sets, sizes, and the runs that refer to it."""
     from ensemble import inventory
 
-    default = [inventory.RUNS] if inventory.RUNS.is_dir() else []
-    held = inventory.inventory(store, runs or default)
+    held = inventory.inventory(store, runs)
     if as_json:
         click.echo(json.dumps([asdict(entry) for entry in held]))
     else:
@@ -86,11 +85,14 @@ def verify_command(store: Path, *, as_json: bool) -> int:
 def gc_command(store: Path, runs: tuple[Path, ...], *, yes: bool, as_json: bool) -> None:
     """List, or delete, predictions that no run refers to, and temporary files left behind.
 
+    Runs are looked for in --runs, and where the store was told of them when they were written.
     Predictions made by `ensemble oof` belong to no run, and are listed too.
     """
     from ensemble import inventory
 
-    found = inventory.garbage(store, runs or [inventory.RUNS])
+    found = inventory.garbage(store, runs)
+    if not as_json:
+        say_places(found)
     freed = inventory.collect(store, found) if yes else 0
     if as_json:
         keys = [asdict(entry) for entry in found.keys]

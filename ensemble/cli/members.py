@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
+from ensemble.amounts import percent_of
 from ensemble.cli.options import (
+    Whole,
     classes_of,
     decode_of,
     decode_options,
@@ -33,10 +35,10 @@ _DESCRIBE: Final = (
     click.option("--activation", type=click.Choice(get_args(Activation)),
                  help="What turns outputs into probabilities.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
-    click.option("--fold", type=click.IntRange(0), help="[default: from the file's name: f0, "
+    click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
                  "fold0, fold_0]"),
-    click.option("--height", type=click.IntRange(1), help="Input height in pixels."),
-    click.option("--width", type=click.IntRange(1), help="Input width in pixels."),
+    click.option("--height", type=Whole(1), help="Input height in pixels."),
+    click.option("--width", type=Whole(1), help="Input width in pixels."),
     click.option("--fit", type=click.Choice(get_args(Fit)),
                  help="How an image meets the input: timm's crop_mode center, squash, border."),
     click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
@@ -120,14 +122,14 @@ def inspect_command(
     "--calibration",
     default=256,
     show_default=True,
-    type=click.IntRange(1),
+    type=Whole(1),
     help="Images that calibrate, at most half of them.",
 )
 @click.option(
     "--max-disagreement",
     default="0.5%",
     show_default=True,
-    help="The share of the judging images whose label may change: 0.5% or 0.005.",
+    help="The share of the judging images whose label may change, such as 0.5%.",
 )
 @id_from_option
 @decode_options
@@ -141,19 +143,12 @@ def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     """
     from ensemble.quantizing import QuantizeOrder, quantize_members
 
-    flags["max_disagreement"] = _share("--max-disagreement", flags["max_disagreement"])
+    flags["max_disagreement"] = percent_of(flags["max_disagreement"], "--max-disagreement")
     with Bar(sys.stderr) as bar:
         decode = decode_of(flags)
         found = quantize_members(QuantizeOrder(members=members, decode=decode, **flags), out, bar)
     for quantized in found:
         say_quantized(quantized)
-
-
-def _share(flag: str, text: str) -> float:
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError as error:
-        raise UsageError(f"{flag} {text!r}: expected a share such as 0.5% or 0.005") from error
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":

@@ -1,5 +1,6 @@
 """Options that several commands share, each defined once."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
@@ -115,6 +116,29 @@ def auto_or_number(value: str | int) -> int | Literal["auto"]:
     return int(value)
 
 
+class Whole(click.IntRange):
+    """A whole number in a range, and so called where a value is none."""
+
+    name = "whole number"
+
+
+def off_or_evaluations(value: str | float) -> float | None:
+    """Read a number of evaluations from 1 on, or the word off, which is None.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if value == "off":
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 1 <= number < math.inf:
+        raise click.BadParameter(f"{str(value)!r} is neither off nor a number from 1 on.")
+    return number
+
+
 _DEFAULT: Final = Recipe(members=(), images=())
 
 store_option: Final = option(
@@ -135,7 +159,7 @@ _DECODING: Final = (
            help="Whether the EXIF orientation turns an image."),
     option("--alpha", default="drop", type=click.Choice(get_args(Alpha)),
            help="What becomes of transparency: dropped, or blended over a colour."),
-    option("--max-pixels", default=DecodePolicy().max_pixels, type=click.IntRange(1),
+    option("--max-pixels", default=DecodePolicy().max_pixels, type=Whole(1),
            help="Larger images are quarantined before they are decoded."),
     option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
 )  # fmt: skip
@@ -182,11 +206,11 @@ _ENGINE: Final = (
     option("--batch-size", default=_DEFAULT.batch_size, type=auto_or_number,
            metavar="auto|N",
            help="Images a forward; auto tries a few sizes first, where that pays."),
-    option("--shard-size", default=_DEFAULT.shard_size, type=click.IntRange(0),
+    option("--shard-size", default=_DEFAULT.shard_size, type=Whole(0),
            help="Images a commit; 0 lets memory decide.", show_default=True),
     option("--memory", default=_DEFAULT.memory,
            help="For decoded pixels, such as 2G; a net's own memory is not in it."),
-    option("--threads", default=_DEFAULT.threads, type=click.IntRange(0),
+    option("--threads", default=_DEFAULT.threads, type=Whole(0),
            help="Threads; 0 takes the processors this process may use.", show_default=True),
 )  # fmt: skip
 
@@ -202,13 +226,13 @@ _EXITS: Final = (
            "differ from the full ensemble's, by a certificate."),
     option("--confidence", default=_DEFAULT.confidence, metavar="SHARE",
            help="How certain the certificate is."),
-    option("--calibration", default=_DEFAULT.calibration, type=click.IntRange(0),
+    option("--calibration", default=_DEFAULT.calibration, type=Whole(0),
            show_default=True, help="Random images that get every evaluation, for the certificate "
            "or the budget; 0: as few as will do."),
-    option("--time-budget", metavar="TIME", help="The time that the command may take, such as "
+    option("--time-budget", metavar="off|TIME", help="The time that the command may take, such as "
            "2h30m: images that are clear get fewer evaluations."),
-    option("--evals-per-image", type=click.FloatRange(1), help="A budget of evaluations for an "
-           "image, on average: one is a member under one view."),
+    option("--evals-per-image", metavar="off|N", type=off_or_evaluations, help="A budget of "
+           "evaluations for an image, on average: one is a member under one view."),
 )  # fmt: skip
 
 
@@ -234,6 +258,8 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
+    if values.get("time_budget") == "off":
+        values["time_budget"] = None
     return Recipe(**values, decode=decode)
 
 

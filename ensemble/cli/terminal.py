@@ -1,6 +1,7 @@
 """What a person sees: progress and summaries on stderr, data alone on stdout."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from ensemble.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from ensemble.audit import Audit
     from ensemble.card import Card
@@ -31,6 +33,9 @@ FRESH_LINE: Final = "\r\x1b[K"
 """What wipes the line of a terminal that a bar may stand in."""
 
 _WIDEST: Final = 12
+_WIDE: Final = 140
+"""Columns of a terminal on which a key of the store is told whole."""
+
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
 
@@ -333,31 +338,68 @@ def say_audit(found: "Audit") -> None:
     """Print what a check of early exits found."""
     for fault in found.faults:
         click.secho(fault, fg="red", err=True)
-    how = "wrong" if found.faults else "every exit was allowed, and every label is that of its sums"
-    click.echo(f"{found.rows} rows: {how}")
-    if not found.faults:
-        click.echo(found.words)
+    if found.faults:
+        count = len(found.faults)
+        click.echo(f"{found.rows} rows were checked: {count} fault{'s' * (count > 1)}")
+        return
+    click.echo(f"{found.rows} rows: every exit was allowed, and every label is that of its sums")
+    click.echo(found.words)
 
 
 def say_held(held: "Sequence[Held]") -> None:
-    """Print what the store holds, a line a key."""
+    """Print what the store holds, a line a key: a table on a terminal, else fields with tabs."""
+    if held and sys.stdout.isatty():
+        console = _console()
+        console.print(_table_of(held, wide=console.width >= _WIDE))
+    elif held:
+        click.echo("\n".join(map(_fields_of, held)))
+    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
+
+
+def _fields_of(entry: "Held") -> str:
+    """Write a key as one line: docs/store.md names the fields."""
+    fold = "" if entry.fold is None else entry.fold
+    fields = (
+        entry.key, entry.fault or entry.member, entry.family, fold, entry.views, entry.merge,
+        entry.precision, entry.provider, entry.images, entry.image_set,
+        f"{entry.shards}/{entry.total}", entry.bytes, _date(entry, "%Y-%m-%dT%H:%M"),
+        ", ".join(entry.runs),
+    )  # fmt: skip
+    return "\t".join(" ".join(str(field).split()) or "-" for field in fields)
+
+
+def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
+    """Draw keys, a line each where the terminal is narrow: then what is long is cut, or counted."""
     from rich.table import Column, Table
 
-    columns = ("member", "views", "images", "shards", "size", "modified", "runs")
-    rest = (Column(name, overflow="fold") for name in columns)
-    table = Table(Column("key", no_wrap=True, min_width=16), *rest)  # whole: a key is a folder
+    rest = (Column(name, no_wrap=True) for name in ("images", "size", "modified"))
+    member = Column("member", overflow="ellipsis", no_wrap=True, max_width=None if wide else 12)
+    views = Column("merge, views", overflow="ellipsis", no_wrap=not wide, ratio=1)
+    runs = Column("runs", overflow="fold", no_wrap=not wide)
+    key = Column("key", no_wrap=True)  # whole: a key is a folder
+    table = Table(key, member, views, *rest, runs, box=None, padding=(0, 1, 0, 0), expand=True)
     for entry in held:
-        fold = "" if entry.fold is None else f", fold {entry.fold}"
-        about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
-        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
-        runs = few(entry.runs) or "none"
-        table.add_row(
-            entry.key, about, str(entry.views), f"{entry.images} of set {entry.image_set}",
-            f"{entry.shards}/{entry.total}", _size(entry.bytes), moment, runs,
-        )  # fmt: skip
-    if held:
-        _console().print(table)
-    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
+        table.add_row(entry.key, *(_whole_of(entry) if wide else _short_of(entry)))
+    return table
+
+
+def _short_of(entry: "Held") -> tuple[str, ...]:
+    how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
+    day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
+    return entry.fault or entry.member, how, str(entry.images), _size(entry.bytes), day, runs
+
+
+def _whole_of(entry: "Held") -> tuple[str, ...]:
+    fold = "" if entry.fold is None else f", fold {entry.fold}"
+    about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
+    how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
+    images = f"{entry.images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
+    moment, runs = _date(entry, "%Y-%m-%d %H:%M"), few(entry.runs) or "none"
+    return about, how, images, _size(entry.bytes), moment, runs
+
+
+def _date(entry: "Held", form: str) -> str:
+    return time.strftime(form, time.localtime(entry.modified))
 
 
 def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
@@ -365,6 +407,16 @@ def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
     for entry in torn:
         click.echo(f"{entry.path}  {entry.member}: {entry.message}")
     click.echo(f"{parts} parts hashed, {len(torn)} bad", err=True)
+
+
+def say_places(found: "Garbage") -> None:
+    """Print where runs were looked for, before anything is deleted."""
+    if found.keys:
+        click.echo(
+            f"no run under {few(found.places)} refers to these {len(found.keys)} keys; --runs "
+            f"names other folders",
+            err=True,
+        )
 
 
 def say_garbage(found: "Garbage", *, deleted: bool) -> None:
