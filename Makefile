@@ -62,6 +62,7 @@ bench: .venv/dev build ## Measure speed, memory and blends, for hours; see bench
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python benchmarks/bench_run.py
 	$(BIN)/python benchmarks/bench_parts.py
+	$(BIN)/python benchmarks/bench_files.py
 	$(BIN)/python benchmarks/bench_exit.py
 	$(BIN)/python benchmarks/bench_start.py
 	$(BIN)/python benchmarks/bench_int8.py

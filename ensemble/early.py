@@ -8,7 +8,6 @@ checked again.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from ensemble.exits.course import Cap, Ends, run
 from ensemble.exits.pace import Pace, cost_of
 from ensemble.exits.replay import replay
 from ensemble.images import Hashed
-from ensemble.shards import Shard, Wanted, decoded_ahead
+from ensemble.shards import Shard, Wanted, decoded_ahead, decoders
 from ensemble.spec import DecodePolicy, Quarantined
 from ensemble.store import Partition
 from ensemble.turns import Turned
@@ -153,7 +152,7 @@ def _decoded(engine: Engine, way: Way, places: Sequence[Indices]) -> Iterator[It
     """Decode the images of each shard, at these places of the image set, ahead of its use."""
     geometries = list(dict.fromkeys(stage.job.geometry for stage in way.stages))
     wanted = [Wanted([engine.images[i] for i in rows.tolist()], geometries) for rows in places]
-    pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="decode")
+    pool = decoders(engine.images, engine.threads)
     try:
         yield decoded_ahead(pool, wanted, engine.policy, engine.watch)
     finally:

@@ -16,7 +16,7 @@ from functools import partial
 from ensemble.arrays import Probs
 from ensemble.batches import Job, NonFiniteError, Progress, Rows, score, warn_if_torn
 from ensemble.images import Hashed
-from ensemble.shards import Shard, Wanted, decoded_ahead
+from ensemble.shards import Shard, Wanted, decoded_ahead, decoders
 from ensemble.spec import DecodePolicy
 from ensemble.store import Partition
 from ensemble.watch import Watch
@@ -60,7 +60,7 @@ def predict(
         duties: The members; all have the same shard size.
         policy: How files become pixels.
         progress: Told how far it is.
-        threads: Threads that decode.
+        threads: Threads that decode, at most.
         drop_nan: Leave out a member that gives NaN, instead of raising.
         watch: Told what is being worked at, and which images to beware of.
 
@@ -81,7 +81,7 @@ def predict(
     evaluations = 0
     watch = watch or Watch()
     batches: dict[str, int] = {}
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    pool = decoders(images, threads)
     writer = _Writer(watch)
     try:
         shards = decoded_ahead(pool, _wanted(plan, images), policy, watch)

@@ -83,6 +83,17 @@ class _Loaded:
     warnings: tuple[str, ...] = ()
 
 
+_SMALL: Final = 2400
+"""Bytes of a file, on average, below which one thread decodes faster than several: most of the time
+is then Python's, whose lock takes long to pass from one to the other. See bench_files.py."""
+
+
+def decoders(images: Sequence[Hashed], threads: int) -> ThreadPoolExecutor:
+    """Return the threads that decode images: so many, or one where the files are tiny."""
+    tiny = sum(image.bytes for image in images) < _SMALL * len(images)
+    return ThreadPoolExecutor(1 if tiny else threads, thread_name_prefix="decode")
+
+
 def decoded_ahead(
     pool: ThreadPoolExecutor, wanted: Sequence[Wanted], policy: DecodePolicy, watch: Watch
 ) -> Iterator[Shard]:

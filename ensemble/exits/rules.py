@@ -56,8 +56,9 @@ class Argmax:
     def margins(self, mean: Pooled) -> Vector:
         """Return the lead over the second, divided by the larger θ of the two, (n,)."""
         lifted = self._lifted(mean)
-        best, second = (np.take_along_axis(lifted, c, 1) for c in _top_two(lifted))
-        larger = np.maximum(*(self.theta[c] for c in _top_two(lifted)))
+        first, other = _top_two(lifted)
+        best, second = (np.take_along_axis(lifted, c, 1) for c in (first, other))
+        larger = np.maximum(self.theta[first], self.theta[other])
         return np.asarray(((best - second) / larger)[:, 0], np.float64)
 
     def certain(self, sums: Pooled, rest: float, eta: float) -> Flags:
