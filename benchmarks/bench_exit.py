@@ -9,7 +9,8 @@ commands, in turns. In evaluations: from scores that are kept in benchmarks/work
 benchmarks/results/exit.md.
 
 Each row with a share ε is 20 random calibrations: their images take every evaluation, which the
-cost includes; a violation is a run in which more than ε of all 10 000 labels differ. A budget's
+cost includes. A violation is a run in which more than ε of all 10 000 labels differ; they are
+counted over 10 000 more calibrations, for a bound of 5 % is met or missed by luck in 20. A budget's
 threshold comes from a twentieth of the budget, spent on random images with every evaluation.
 """
 
@@ -26,7 +27,7 @@ from PIL import Image
 
 from ensemble import lineup
 from ensemble.exits.budget import mean_cost, threshold_for
-from ensemble.exits.certificate import calibration_size, certify, draw
+from ensemble.exits.certificate import GRID, calibration_size, certify, draw, p_value
 from ensemble.exits.course import Course, follow
 from ensemble.exits.ledgers import Ledger, Soft
 from ensemble.exits.order import Evaluation
@@ -44,7 +45,7 @@ MEMBERS = sorted([*FASHION.glob("*.onnx"), *FASHION.glob("work/members/*.onnx")]
 POLICIES = ("hflip", "flip")
 POOLS: tuple[Pool, ...] = ("linear", "log-linear")
 BATCH = 100
-DRAWS = 20
+DRAWS, TRIALS = 20, 10_000
 CONFIDENCE = 0.95
 EPSILONS = (0.001, 0.005, 0.01, 0.02)
 SHARES = (0.1, 0.25, 0.5)
@@ -124,10 +125,10 @@ class Sheet:
                 f"{violations} |")  # fmt: skip
 
 
-def certified(course: Course, epsilon: float, size: int) -> tuple[float, np.ndarray, int]:
-    """Return mean evaluations, labels (DRAWS, N) and violations over random calibrations."""
+def certified(course: Course, epsilon: float, size: int) -> tuple[float, np.ndarray]:
+    """Return mean evaluations and labels (DRAWS, N) over random calibrations."""
     images = course.z.shape[1]
-    costs, labels, violations = [], [], 0
+    costs, labels = [], []
     for seed in range(DRAWS):
         rows = draw(f"bench_exit {seed}", images, size)
         calibration = Course(course.labels[:, rows], course.z[:, rows])
@@ -136,8 +137,28 @@ def certified(course: Course, epsilon: float, size: int) -> tuple[float, np.ndar
         taken[rows], given[rows] = len(course.z), course.labels[-1, rows]
         costs.append(taken.mean())
         labels.append(given[:, 0])
-        violations += (given != course.labels[-1]).sum() > epsilon * images
-    return float(np.mean(costs)), np.stack(labels), violations
+    return float(np.mean(costs)), np.stack(labels)
+
+
+def violated(course: Course, epsilon: float, size: int) -> float:
+    """Return the share of TRIALS random calibrations after which over ε of the labels differ.
+
+    What `certify` does on each, from the place on the grid where each image comes to differ.
+    """
+    images, random = course.z.shape[1], np.random.default_rng(0)
+    differ = np.array([course.disagree(threshold) for threshold in GRID])
+    ever = np.logical_or.accumulate(differ)
+    first = np.where(ever[-1], ever.argmax(0), len(GRID))
+    counts = range(size + 1)
+    passing = [count for count in counts
+               if p_value(count, images, size, epsilon) <= 1 - CONFIDENCE]  # fmt: skip
+    violations = 0
+    for _ in range(TRIALS if passing else 0):
+        rows = random.choice(images, size, replace=False)
+        seen = np.bincount(first[rows], minlength=len(GRID)).cumsum()[: len(GRID)]
+        at = np.searchsorted(seen, passing[-1], "right") - 1  # the boldest that passes, or none
+        violations += at >= 0 and differ[at].sum() - differ[at, rows].sum() > epsilon * images
+    return violations / TRIALS
 
 
 def budgeted(course: Course, share: float) -> tuple[float, np.ndarray]:
@@ -167,16 +188,16 @@ def table(title: str, course: Course, truth: np.ndarray) -> list[str]:
     sheet = Sheet(k, course.labels[-1, :, 0], truth)
     lines = [f"## {title}: {k} evaluations, {images} images", "",
              "| | evaluations an image | fewer by | labels that differ, % | accuracy, % | "
-             "violations |", "|---|---|---|---|---|---|",
+             "violations, % |", "|---|---|---|---|---|---|",
              sheet.row("every evaluation", k, sheet.full[None])]  # fmt: skip
     taken = course.evaluations(np.inf).mean()
     if taken < k:
         lines.append(sheet.row("lossless", taken, course.labels_at(np.inf).T))
     for epsilon in EPSILONS:
         size = calibration_size(images, epsilon, CONFIDENCE)
-        cost, labels, violations = certified(course, epsilon, size)
+        cost, labels = certified(course, epsilon, size)
         name = f"{100 * epsilon:g} %, {size} calibrated"
-        lines.append(sheet.row(name, cost, labels, f"{violations} of {DRAWS}"))
+        lines.append(sheet.row(name, cost, labels, f"{100 * violated(course, epsilon, size):.1f}"))
     for share in SHARES:
         cost, labels = budgeted(course, share)
         lines.append(sheet.row(f"budget {share:.0%}, by need", cost, labels))
@@ -232,7 +253,8 @@ def main() -> None:
              f"`python benchmarks/bench_exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
              f"{len(MEMBERS)} fold members of the fashion zoo over the test images of "
              f"Fashion-MNIST; families weigh alike; confidence {CONFIDENCE:.0%}. In evaluations: "
-             f"{DRAWS} calibrations a row, which the cost includes. In seconds: whole commands "
+             f"{DRAWS} calibrations a row, which the cost includes, and {TRIALS} for the "
+             f"violations, of which 5 % are allowed. In seconds: whole commands "
              f"with an empty store, in turns, the median of {args.rounds} rounds; one for flip.",
              ""]  # fmt: skip
     if args.rounds:
