@@ -109,8 +109,9 @@ def soak(folder: Path, count: int, seed: int, *, pause: float = 0.2) -> Soaked:
         command, env=alone, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         while process.poll() is None:
+            found = sample_of(process.pid)  # before the parts, or it may be of the vote
             parts = len(list((folder / "store").rglob("part-*.json")))
-            if (found := sample_of(process.pid)) is None or not parts:
+            if found is None or not parts:
                 pass
             elif parts < -(-count // SHARD):
                 samples.append(found)
