@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from ensemble.amounts import counted
 from ensemble.arrays import Indices, Pooled, Probs, Vector
 from ensemble.config import Saving
 from ensemble.exitplan import Plan, Terms
@@ -127,9 +128,8 @@ def spent_told(evaluations: Indices, paid: Vector) -> str:
 def changes_told(changes: int, images: int, what: str) -> str:
     """Say how many labels a budget or a threshold would change, of images that got all."""
     return (
-        f"of {images} images that got all evaluations, this {what} would change "
-        f"{changes} label{'' if changes == 1 else 's'} "
-        f"({100 * changes / images:.3g} %)"
+        f"of {counted(images, 'image')} that got all evaluations, this {what} would change "
+        f"{counted(changes, 'label')} ({100 * changes / images:.3g} %)"
     )
 
 

@@ -893,7 +893,7 @@ def test_a_label_that_was_changed_in_the_submission_and_its_hash_is_found(
     assert ensemble("verify-exit", "early") == 5
     said = capsys.readouterr()
     assert f"another label than was decided in 1 rows: {name}" in said.err
-    assert f"{COUNT} rows were checked: 1 fault\n" in said.out
+    assert f"{COUNT} rows checked: 1 fault\n" in said.out
 
 
 def test_a_run_whose_store_is_gone_cannot_be_checked(sharp: list[Path], many: Path) -> None:

@@ -176,7 +176,10 @@ def test_the_sweep_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> N
     Path("submissions/first/run.json").unlink()
     assert ensemble("store", "gc") == 0
     said = capsys.readouterr().err
-    assert "no run under submissions refers to these 2 keys; --runs names other folders" in said
+    assert (
+        "no run under submissions refers to what is kept under 2 keys; --runs names other folders"
+        in said
+    )
 
 
 def test_without_a_folder_of_runs_nothing_is_swept() -> None:

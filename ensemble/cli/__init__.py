@@ -50,7 +50,7 @@ _EXTRAS: Final = {
 _COMMANDS: Final = {
     "export": "ensemble.cli.members",
     "inspect": "ensemble.cli.members",
-    "quantize": "ensemble.cli.members",
+    "quantize": "ensemble.cli.quantizing",
     "folds": "ensemble.cli.folding",
     "oof": "ensemble.cli.blends",
     "tune-weights": "ensemble.cli.blends",

@@ -1,16 +1,19 @@
 """`ensemble folds`."""
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ensemble.cli.options import Whole, id_from_option, label_option, typed_flags
-from ensemble.cli.terminal import Bar, say_folds
+from ensemble.cli.terminal import Bar, open_console
 from ensemble.errors import UsageError
 
 if TYPE_CHECKING:
+    from ensemble.folds import FoldReport
     from ensemble.spec import IdFrom
 
 
@@ -67,7 +70,26 @@ def folds_command(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
             id_from=id_from, out=out, force=force, progress=bar,
         )  # fmt: skip
-    say_folds(report, as_json=as_json)
+    _say_folds(report, as_json=as_json)
     folding.refuse_leaks(report)
     if check is None and not as_json:
         click.echo(str(out))
+
+
+def _say_folds(report: "FoldReport", *, as_json: bool) -> None:
+    """Print how many rows of each class each fold has; as JSON, all there is to say."""
+    if as_json:
+        click.echo(json.dumps({**asdict(report), "counts": report.counts.tolist()}))
+        return
+    from rich.table import Table
+
+    table = Table("fold", "rows", "fewest and most of a class, in percent of the fold")
+    for fold, counts in zip(report.folds, report.counts, strict=True):
+        shares = 100 * counts / max(counts.sum(), 1)
+        table.add_row(
+            str(fold),
+            str(counts.sum()),
+            f"{report.classes[shares.argmin()]} {shares.min():.2f}, "
+            f"{report.classes[shares.argmax()]} {shares.max():.2f}",
+        )
+    open_console(stderr=True).print(table)

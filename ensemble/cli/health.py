@@ -1,13 +1,17 @@
 """`ensemble doctor`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ensemble.cli.options import store_option
-from ensemble.cli.terminal import say_findings
+
+if TYPE_CHECKING:
+    from ensemble.doctor import Finding
 
 
 @click.command(epilog="Example: ensemble doctor")
@@ -24,5 +28,15 @@ def doctor_command(store: Path, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
-        say_findings(findings)
+        _say_findings(findings)
     return 4 if any(finding.level == "problem" for finding in findings) else 0
+
+
+def _say_findings(findings: "Sequence[Finding]") -> None:
+    """Print what the doctor found, and below each fault the line that mends it."""
+    colours = {"ok": "green", "note": "yellow", "problem": "red"}
+    for finding in findings:
+        level = click.style(f"{finding.level:8}", fg=colours[finding.level])
+        click.echo(f"{level}{finding.topic:12} {finding.text}")
+        if finding.remedy:
+            click.echo(f"{'':20} {finding.remedy}")

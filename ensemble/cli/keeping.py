@@ -1,16 +1,30 @@
 """`ensemble store list|verify|gc`."""
 
 import json
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from ensemble.amounts import counted
 from ensemble.cli.options import runs_option, store_option
-from ensemble.cli.terminal import say_audit, say_garbage, say_held, say_places, say_torn
+from ensemble.cli.terminal import open_console, size_told
+from ensemble.errors import few
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ensemble.audit import Audit
+    from ensemble.inventory import Garbage, Held, Torn
 
 _BROKEN: Final = 5
+_WIDE: Final = 140
+"""Columns of a terminal on which a key of the store is told whole."""
+
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -34,7 +48,7 @@ def verify_exit_command(run: Path, store: Path | None, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:
-        say_audit(found)
+        _say_audit(found)
     return _BROKEN if found.faults else 0
 
 
@@ -55,7 +69,7 @@ def list_command(store: Path, runs: tuple[Path, ...], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(entry) for entry in held]))
     else:
-        say_held(held)
+        _say_held(held)
 
 
 @store_command.command("verify", epilog="Example: ensemble store verify")
@@ -73,7 +87,7 @@ def verify_command(store: Path, *, as_json: bool) -> int:
         bad = [{**asdict(entry), "path": str(entry.path)} for entry in torn]
         click.echo(json.dumps({"parts": parts, "torn": bad}))
     else:
-        say_torn(torn, parts)
+        _say_torn(torn, parts)
     return 1 if torn else 0
 
 
@@ -92,11 +106,109 @@ def gc_command(store: Path, runs: tuple[Path, ...], *, yes: bool, as_json: bool)
 
     found = inventory.garbage(store, runs)
     if not as_json:
-        say_places(found)
+        _say_places(found)
     freed = inventory.collect(store, found) if yes else 0
     if as_json:
         keys = [asdict(entry) for entry in found.keys]
         left = [str(path) for path in found.temporaries]
         click.echo(json.dumps({"keys": keys, "temporaries": left, "deleted": yes, "freed": freed}))
     else:
-        say_garbage(found, deleted=yes)
+        _say_garbage(found, deleted=yes)
+
+
+def _say_audit(found: "Audit") -> None:
+    """Print what a check of early exits found."""
+    for fault in found.faults:
+        click.secho(fault, fg="red", err=True)
+    if found.faults:
+        checked = counted(found.rows, "row")
+        click.echo(f"{checked} checked: {counted(len(found.faults), 'fault')}")
+        return
+    click.echo(
+        f"{counted(found.rows, 'row')}: every exit was allowed, and every label is that of its sums"
+    )
+    click.echo(found.words)
+
+
+def _say_held(held: "Sequence[Held]") -> None:
+    """Print what the store holds, a line a key: a table on a terminal, else fields with tabs."""
+    if held and sys.stdout.isatty():
+        console = open_console()
+        console.print(_table_of(held, wide=console.width >= _WIDE))
+    elif held:
+        click.echo("\n".join(map(_fields_of, held)))
+    click.echo(f"{counted(len(held), 'key')}, {size_told(sum(h.bytes for h in held))}", err=True)
+
+
+def _fields_of(entry: "Held") -> str:
+    """Write a key as one line: docs/store.md names the fields."""
+    fold = "" if entry.fold is None else entry.fold
+    fields = (
+        entry.key, entry.fault or entry.member, entry.family, fold, entry.views, entry.merge,
+        entry.precision, entry.provider, entry.images, entry.image_set,
+        f"{entry.shards}/{entry.total}", entry.bytes, _date(entry, "%Y-%m-%dT%H:%M"),
+        ", ".join(entry.runs),
+    )  # fmt: skip
+    return "\t".join(" ".join(str(field).split()) or "-" for field in fields)
+
+
+def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
+    """Draw keys, a line each where the terminal is narrow: then what is long is cut, or counted."""
+    from rich.table import Column, Table
+
+    rest = (Column(name, no_wrap=True) for name in ("images", "size", "modified"))
+    member = Column("member", overflow="ellipsis", no_wrap=True, max_width=None if wide else 12)
+    views = Column("merge, views", overflow="ellipsis", no_wrap=not wide, ratio=1)
+    runs = Column("runs", overflow="fold", no_wrap=not wide)
+    key = Column("key", no_wrap=True)  # whole: a key is a folder
+    table = Table(key, member, views, *rest, runs, box=None, padding=(0, 1, 0, 0), expand=True)
+    for entry in held:
+        table.add_row(entry.key, *(_whole_of(entry) if wide else _short_of(entry)))
+    return table
+
+
+def _short_of(entry: "Held") -> tuple[str, ...]:
+    how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
+    day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
+    return entry.fault or entry.member, how, str(entry.images), size_told(entry.bytes), day, runs
+
+
+def _whole_of(entry: "Held") -> tuple[str, ...]:
+    fold = "" if entry.fold is None else f", fold {entry.fold}"
+    about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
+    how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
+    images = f"{entry.images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
+    moment, runs = _date(entry, "%Y-%m-%d %H:%M"), few(entry.runs) or "none"
+    return about, how, images, size_told(entry.bytes), moment, runs
+
+
+def _date(entry: "Held", form: str) -> str:
+    return time.strftime(form, time.localtime(entry.modified))
+
+
+def _say_torn(torn: "Sequence[Torn]", parts: int) -> None:
+    """Print the parts that are not as they were written."""
+    for entry in torn:
+        click.echo(f"{entry.path}  {entry.member}: {entry.message}")
+    click.echo(f"{counted(parts, 'part')} hashed, {len(torn)} bad", err=True)
+
+
+def _say_places(found: "Garbage") -> None:
+    """Print where runs were looked for, before anything is deleted."""
+    if found.keys:
+        click.echo(
+            f"no run under {few(found.places)} refers to what is kept under "
+            f"{counted(len(found.keys), 'key')}; --runs names other folders",
+            err=True,
+        )
+
+
+def _say_garbage(found: "Garbage", *, deleted: bool) -> None:
+    """Print what was deleted, or would be."""
+    _say_held(found.keys)
+    for path in found.temporaries:
+        click.echo(str(path))
+    what = "deleted" if deleted else "nothing was deleted; --yes deletes them"
+    keys, files = len(found.keys), len(found.temporaries)
+    counts = f"{counted(keys, 'key')} without a run, {counted(files, 'temporary file')}"
+    click.echo(f"{counts}: {what}", err=True)

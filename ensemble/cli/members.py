@@ -1,29 +1,21 @@
-"""`ensemble export`, `ensemble inspect` and `ensemble quantize`."""
+"""`ensemble export` and `ensemble inspect`."""
 
-import sys
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.amounts import percent_of
-from ensemble.cli.options import (
-    Whole,
-    classes_of,
-    decode_of,
-    decode_options,
-    id_from_option,
-    label_option,
-    stacked,
-    typed_flags,
-)
-from ensemble.cli.terminal import Bar, say_cards, say_export, say_quantized
-from ensemble.errors import UsageError
+from ensemble.cli.options import Whole, classes_of, stacked, typed_flags
+from ensemble.cli.terminal import open_console
+from ensemble.errors import UsageError, few
 from ensemble.paths import split_named
 from ensemble.spec import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
     from ensemble.card import Card
+    from ensemble.export import Exported
     from ensemble.nets import ExportSpec
 
 _DESCRIBE: Final = (
@@ -73,7 +65,7 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
     from ensemble.export import export_members
 
     for exported in export_members(checkpoints, _export_spec(flags), out, force=force):
-        say_export(exported)
+        _say_export(exported)
 
 
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
@@ -97,58 +89,9 @@ def inspect_command(
         for path in paths:
             click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
     opened = [opening.open_member(path) for path in paths]
-    say_cards([(m.path, m.card) for m in opened], as_json=as_json)
+    _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
     opening.check_every_head(opened)
     click.echo("these members can vote together", err=True)
-
-
-@click.command(epilog="Example: ensemble quantize folds/*.onnx --images train --labels train.csv "
-               "--out int8")  # fmt: skip
-@click.argument("members", nargs=-1, required=True)
-@click.option(
-    "--images",
-    multiple=True,
-    required=True,
-    help="Images like those to predict: some calibrate, the others judge.",
-)
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    help="A CSV with an id column and the labels of the images: accuracies are stated too.",
-)
-@label_option
-@click.option("--head", help="The head that the labels are of, where members carry several.")
-@click.option(
-    "--calibration",
-    default=256,
-    show_default=True,
-    type=Whole(1),
-    help="Images that calibrate, at most half of them.",
-)
-@click.option(
-    "--max-disagreement",
-    default="0.5%",
-    show_default=True,
-    help="The share of the judging images whose label may change, such as 0.5%.",
-)
-@id_from_option
-@decode_options
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-@click.option("--force", is_flag=True, help="Replace members that are there.")
-def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
-    """Turn float32 members into int8 members, which are quicker on the CPU.
-
-    Ranges are calibrated on some of the images; labels are compared on the others. Nothing is
-    written where more labels change than --max-disagreement allows (exit code 4).
-    """
-    from ensemble.quantizing import QuantizeOrder, quantize_members
-
-    flags["max_disagreement"] = percent_of(flags["max_disagreement"], "--max-disagreement")
-    with Bar(sys.stderr) as bar:
-        decode = decode_of(flags)
-        found = quantize_members(QuantizeOrder(members=members, decode=decode, **flags), out, bar)
-    for quantized in found:
-        say_quantized(quantized)
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
@@ -248,3 +191,46 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
+
+
+def _say_export(exported: "Exported") -> None:
+    """Print the member that was written, and how far it differs from torch."""
+    card = exported.card
+    stripped = f", prefix {exported.stripped!r} stripped" if exported.stripped else ""
+    click.echo(
+        f"{card.name}: family {card.family}, {_fold(card)}, {_pixels(card)}, "
+        f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
+        err=True,
+    )
+    click.echo(str(exported.path))
+
+
+def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
+    """Print cards as a table, or as JSON."""
+    from ensemble.card import to_json
+
+    if as_json:
+        click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
+        return
+    from rich.table import Table
+
+    table = Table("member", "family, fold, arch", "pixels", "heads", show_lines=True)
+    for _, card in members:
+        heads = "\n".join(f"{h.name} ({h.activation}): {few(h.classes)}" for h in card.heads)
+        about = f"{card.family}, {_fold(card)}\n{card.arch}"
+        about += f", {card.source['quantized']}" if "quantized" in card.source else ""
+        table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
+    open_console().print(table)
+
+
+def _fold(card: "Card") -> str:
+    return "no fold" if card.fold is None else f"fold {card.fold}"
+
+
+def _pixels(card: "Card") -> str:
+    """Say what the member wants to see: size, fit, and normalisation."""
+    pre = card.preprocess
+    colours = "grey" if len(pre.mean) == 1 else "RGB"
+    size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
+    mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
+    return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"

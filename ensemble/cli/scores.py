@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Final, get_args
 import click
 
 from ensemble.cli.options import label_option, typed_flags
-from ensemble.cli.terminal import say_difference, say_scores
-from ensemble.errors import UsageError
+from ensemble.cli.terminal import open_console
+from ensemble.errors import UsageError, few
 from ensemble.paths import submission_at
 from ensemble.spec import Task
 
 if TYPE_CHECKING:
+    from ensemble.compare import Difference
     from ensemble.scorecard import Scorecard
 
+_WIDEST: Final = 12
 _SCORING: Final = ("labels", "label_column", "task", "as_json", "png")
 """What goes with scoring only, and not with --public."""
 
@@ -73,7 +75,7 @@ def score_command(
     if as_json:
         click.echo(json.dumps(_record(card), allow_nan=False))
     else:
-        say_scores(card)
+        _say_scores(card)
 
 
 def _record_public(run: Path, public: float) -> None:
@@ -108,8 +110,53 @@ def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
 
     found = compare(first, second)
     if not as_json:
-        say_difference(found)
+        _say_difference(found)
         return
     moves = [{"from": a, "to": b, "rows": n} for (a, b), n in found.moves.items()]
     record = {"rows": found.rows, "changed": found.changed, "moves": moves}
     click.echo(json.dumps({**record, "largest": found.largest}, allow_nan=False))
+
+
+def _say_scores(card: "Scorecard") -> None:
+    """Print scores with their intervals, and the confusion matrix."""
+    from rich.table import Table
+
+    scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
+    for line in card.lines:
+        ends = "{:.5f} to {:.5f}".format(*line.interval) if line.interval else "none"
+        scores.add_row(line.metric, f"{line.score:.5f}", ends)
+    console = open_console()
+    if card.rescaled:
+        click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
+    console.print(scores)
+    if not all(line.interval for line in card.lines):
+        console.print("no interval: too few rows of a class")
+    if not card.counts.size:
+        return
+    if len(card.classes) > _WIDEST:
+        console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
+        return
+    matrix = Table("truth, and predicted as", *map(str, range(len(card.classes))))
+    for number, row in enumerate(card.counts.astype(int)):
+        matrix.add_row(f"{number} {card.classes[number]}", *map(str, row))
+    console.print(matrix)
+
+
+def _say_difference(found: "Difference") -> None:
+    """Print how many rows changed, and from which label to which."""
+    from rich.table import Table
+
+    console = open_console()
+    share = len(found.changed) / found.rows
+    console.print(f"{len(found.changed)} of {found.rows} rows have another label ({share:.2%})")
+    if found.largest is not None:
+        console.print(f"the largest difference of a probability is {found.largest:.3g}")
+    if not found.moves:
+        return
+    table = Table("from", "to", "rows")
+    for (before, after), rows in list(found.moves.items())[:_WIDEST]:
+        table.add_row(before, after, str(rows))
+    console.print(table)
+    if len(found.moves) > _WIDEST:
+        console.print(f"and {len(found.moves) - _WIDEST} rarer changes")
+    console.print(f"for instance {few(found.changed)}")

@@ -1,40 +1,24 @@
 """What a person sees: progress and summaries on stderr, data alone on stdout."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
-from ensemble.errors import few
+from ensemble.amounts import counted
 from ensemble.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-    from ensemble.audit import Audit
-    from ensemble.card import Card
-    from ensemble.compare import Difference
-    from ensemble.doctor import Finding
-    from ensemble.export import Exported
-    from ensemble.folds import FoldReport
-    from ensemble.inventory import Garbage, Held, Torn
     from ensemble.publish import Submission
-    from ensemble.quantizing import Quantized
-    from ensemble.scorecard import Scorecard
     from ensemble.weights import Weights
 
 FRESH_LINE: Final = "\r\x1b[K"
 """What wipes the line of a terminal that a bar may stand in."""
-
-_WIDEST: Final = 12
-_WIDE: Final = 140
-"""Columns of a terminal on which a key of the store is told whole."""
 
 _EVERY: Final = 10.0
 _REDRAW: Final = 0.2
@@ -129,26 +113,6 @@ def _is_stored(record: "Mapping[str, Any]") -> bool:
     return record.get("evaluations") == 0 and kept
 
 
-def say_export(exported: "Exported") -> None:
-    """Print the member that was written, and how far it differs from torch."""
-    card = exported.card
-    stripped = f", prefix {exported.stripped!r} stripped" if exported.stripped else ""
-    click.echo(
-        f"{card.name}: family {card.family}, {_fold(card)}, {_pixels(card)}, "
-        f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
-        err=True,
-    )
-    click.echo(str(exported.path))
-
-
-def say_quantized(quantized: "Quantized") -> None:
-    """Print how an int8 member compares with its float32 member, and where it lies."""
-    click.echo(f"{quantized.card.name}: {quantized.speed:.1f} times the images/s", err=True)
-    for agreement in quantized.agreements:
-        click.echo(f"  {agreement}", err=True)
-    click.echo(str(quantized.path))
-
-
 def say_weights(weights: "Weights", path: Path) -> None:
     """Print what was found: the families, the scores, the verdict; on stderr where it lies."""
     from rich.table import Table
@@ -168,7 +132,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
     scores.add_row("tuned, on the rows it was tuned on (optimistic)", f"{seen['apparent']:.5f}")
     if seen["nested"] is not None:
         scores.add_row("tuned, nested: on rows it did not see", f"{seen['nested']:.5f}")
-    console = _console()
+    console = open_console()
     console.print(families)
     console.print(scores)
     if seen["gain"] is not None:
@@ -205,88 +169,6 @@ def _ends_of(seen: "Mapping[str, Any]") -> str:
     return f"95 % interval {low:+.5f} to {high:+.5f}, p {seen['p']:.3f}"
 
 
-def say_folds(report: "FoldReport", *, as_json: bool) -> None:
-    """Print how many rows of each class each fold has; as JSON, all there is to say."""
-    if as_json:
-        click.echo(json.dumps({**asdict(report), "counts": report.counts.tolist()}))
-        return
-    from rich.table import Table
-
-    table = Table("fold", "rows", "fewest and most of a class, in percent of the fold")
-    for fold, counts in zip(report.folds, report.counts, strict=True):
-        shares = 100 * counts / max(counts.sum(), 1)
-        table.add_row(
-            str(fold),
-            str(counts.sum()),
-            f"{report.classes[shares.argmin()]} {shares.min():.2f}, "
-            f"{report.classes[shares.argmax()]} {shares.max():.2f}",
-        )
-    _console(stderr=True).print(table)
-
-
-def say_scores(card: "Scorecard") -> None:
-    """Print scores with their intervals, and the confusion matrix."""
-    from rich.table import Table
-
-    scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
-    for line in card.lines:
-        ends = "{:.5f} to {:.5f}".format(*line.interval) if line.interval else "none"
-        scores.add_row(line.metric, f"{line.score:.5f}", ends)
-    console = _console()
-    if card.rescaled:
-        click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
-    console.print(scores)
-    if not all(line.interval for line in card.lines):
-        console.print("no interval: too few rows of a class")
-    if not card.counts.size:
-        return
-    if len(card.classes) > _WIDEST:
-        console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
-        return
-    matrix = Table("truth, and predicted as", *map(str, range(len(card.classes))))
-    for number, row in enumerate(card.counts.astype(int)):
-        matrix.add_row(f"{number} {card.classes[number]}", *map(str, row))
-    console.print(matrix)
-
-
-def say_difference(found: "Difference") -> None:
-    """Print how many rows changed, and from which label to which."""
-    from rich.table import Table
-
-    console = _console()
-    share = len(found.changed) / found.rows
-    console.print(f"{len(found.changed)} of {found.rows} rows have another label ({share:.2%})")
-    if found.largest is not None:
-        console.print(f"the largest difference of a probability is {found.largest:.3g}")
-    if not found.moves:
-        return
-    table = Table("from", "to", "rows")
-    for (before, after), rows in list(found.moves.items())[:_WIDEST]:
-        table.add_row(before, after, str(rows))
-    console.print(table)
-    if len(found.moves) > _WIDEST:
-        console.print(f"and {len(found.moves) - _WIDEST} rarer changes")
-    console.print(f"for instance {few(found.changed)}")
-
-
-def say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
-    """Print cards as a table, or as JSON."""
-    from ensemble.card import to_json
-
-    if as_json:
-        click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
-        return
-    from rich.table import Table
-
-    table = Table("member", "family, fold, arch", "pixels", "heads", show_lines=True)
-    for _, card in members:
-        heads = "\n".join(f"{h.name} ({h.activation}): {few(h.classes)}" for h in card.heads)
-        about = f"{card.family}, {_fold(card)}\n{card.arch}"
-        about += f", {card.source['quantized']}" if "quantized" in card.source else ""
-        table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
-    _console().print(table)
-
-
 def say_config(settings: "Sequence[Mapping[str, object]]", *, as_json: bool) -> None:
     """Print each setting, its value, and where it is from."""
     if as_json:
@@ -304,8 +186,8 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         return
     for member in plan["members"]:
         click.echo(
-            f"{member['member']}: {member['evaluations']} evaluations, "
-            f"{member['evaluations_stored']} in the store; {member['shards']} shards, "
+            f"{member['member']}: {counted(member['evaluations'], 'evaluation')}, "
+            f"{member['evaluations_stored']} in the store; {counted(member['shards'], 'shard')}, "
             f"{member['shards_stored']} in the store; {_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
@@ -314,119 +196,14 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         click.echo(
             f"early exit: {some} images get all {exits['stages']} evaluations, the others as few "
             f"as will do; the members' are the most that can come; {exits['shards_stored']} of "
-            f"{exits['shards']} shards in the store"
+            f"{counted(exits['shards'], 'shard')} in the store"
         )
     parts = [*plan["members"], exits] if exits else plan["members"]
     needed = sum(part["bytes"] for part in parts)
-    click.echo(f"the store needs about {_size(needed)}; {_size(plan['free'])} are free")
+    click.echo(f"the store needs about {size_told(needed)}; {size_told(plan['free'])} are free")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)
-
-
-def say_findings(findings: "Sequence[Finding]") -> None:
-    """Print what the doctor found, and below each fault the line that mends it."""
-    colours = {"ok": "green", "note": "yellow", "problem": "red"}
-    for finding in findings:
-        level = click.style(f"{finding.level:8}", fg=colours[finding.level])
-        click.echo(f"{level}{finding.topic:12} {finding.text}")
-        if finding.remedy:
-            click.echo(f"{'':20} {finding.remedy}")
-
-
-def say_audit(found: "Audit") -> None:
-    """Print what a check of early exits found."""
-    for fault in found.faults:
-        click.secho(fault, fg="red", err=True)
-    if found.faults:
-        count = len(found.faults)
-        click.echo(f"{found.rows} rows were checked: {count} fault{'s' * (count > 1)}")
-        return
-    click.echo(f"{found.rows} rows: every exit was allowed, and every label is that of its sums")
-    click.echo(found.words)
-
-
-def say_held(held: "Sequence[Held]") -> None:
-    """Print what the store holds, a line a key: a table on a terminal, else fields with tabs."""
-    if held and sys.stdout.isatty():
-        console = _console()
-        console.print(_table_of(held, wide=console.width >= _WIDE))
-    elif held:
-        click.echo("\n".join(map(_fields_of, held)))
-    click.echo(f"{len(held)} keys, {_size(sum(h.bytes for h in held))}", err=True)
-
-
-def _fields_of(entry: "Held") -> str:
-    """Write a key as one line: docs/store.md names the fields."""
-    fold = "" if entry.fold is None else entry.fold
-    fields = (
-        entry.key, entry.fault or entry.member, entry.family, fold, entry.views, entry.merge,
-        entry.precision, entry.provider, entry.images, entry.image_set,
-        f"{entry.shards}/{entry.total}", entry.bytes, _date(entry, "%Y-%m-%dT%H:%M"),
-        ", ".join(entry.runs),
-    )  # fmt: skip
-    return "\t".join(" ".join(str(field).split()) or "-" for field in fields)
-
-
-def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
-    """Draw keys, a line each where the terminal is narrow: then what is long is cut, or counted."""
-    from rich.table import Column, Table
-
-    rest = (Column(name, no_wrap=True) for name in ("images", "size", "modified"))
-    member = Column("member", overflow="ellipsis", no_wrap=True, max_width=None if wide else 12)
-    views = Column("merge, views", overflow="ellipsis", no_wrap=not wide, ratio=1)
-    runs = Column("runs", overflow="fold", no_wrap=not wide)
-    key = Column("key", no_wrap=True)  # whole: a key is a folder
-    table = Table(key, member, views, *rest, runs, box=None, padding=(0, 1, 0, 0), expand=True)
-    for entry in held:
-        table.add_row(entry.key, *(_whole_of(entry) if wide else _short_of(entry)))
-    return table
-
-
-def _short_of(entry: "Held") -> tuple[str, ...]:
-    how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
-    day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
-    return entry.fault or entry.member, how, str(entry.images), _size(entry.bytes), day, runs
-
-
-def _whole_of(entry: "Held") -> tuple[str, ...]:
-    fold = "" if entry.fold is None else f", fold {entry.fold}"
-    about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
-    how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
-    images = f"{entry.images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
-    moment, runs = _date(entry, "%Y-%m-%d %H:%M"), few(entry.runs) or "none"
-    return about, how, images, _size(entry.bytes), moment, runs
-
-
-def _date(entry: "Held", form: str) -> str:
-    return time.strftime(form, time.localtime(entry.modified))
-
-
-def say_torn(torn: "Sequence[Torn]", parts: int) -> None:
-    """Print the parts that are not as they were written."""
-    for entry in torn:
-        click.echo(f"{entry.path}  {entry.member}: {entry.message}")
-    click.echo(f"{parts} parts hashed, {len(torn)} bad", err=True)
-
-
-def say_places(found: "Garbage") -> None:
-    """Print where runs were looked for, before anything is deleted."""
-    if found.keys:
-        click.echo(
-            f"no run under {few(found.places)} refers to these {len(found.keys)} keys; --runs "
-            f"names other folders",
-            err=True,
-        )
-
-
-def say_garbage(found: "Garbage", *, deleted: bool) -> None:
-    """Print what was deleted, or would be."""
-    say_held(found.keys)
-    for path in found.temporaries:
-        click.echo(str(path))
-    what = "deleted" if deleted else "nothing was deleted; --yes deletes them"
-    counts = f"{len(found.keys)} keys without a run, {len(found.temporaries)} temporary files"
-    click.echo(f"{counts}: {what}", err=True)
 
 
 def _duration(seconds: float) -> str:
@@ -439,7 +216,7 @@ def _duration(seconds: float) -> str:
     return f"about {minutes:.0f} min" if hours < 2 else f"about {hours:.1f} h"
 
 
-def _size(count: float) -> str:
+def size_told(count: float) -> str:
     """Write a number of bytes for a person."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while count >= 1000 and len(units) > 1:
@@ -447,21 +224,8 @@ def _size(count: float) -> str:
     return f"{count:.3g} {units[0]}"
 
 
-def _console(*, stderr: bool = False) -> "Console":
-    """A console that prints names as they are: [x] is no markup."""
+def open_console(*, stderr: bool = False) -> "Console":
+    """Open a console that prints names as they are: [x] is no markup."""
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, highlight=False)
-
-
-def _fold(card: "Card") -> str:
-    return "no fold" if card.fold is None else f"fold {card.fold}"
-
-
-def _pixels(card: "Card") -> str:
-    """Say what the member wants to see: size, fit, and normalisation."""
-    pre = card.preprocess
-    colours = "grey" if len(pre.mean) == 1 else "RGB"
-    size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
-    mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
-    return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"
