@@ -289,7 +289,7 @@ def predict_oof(
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble import blending
+    from ensemble import outoffold
 
     recipe = Recipe(
         members=_texts(members),
@@ -307,7 +307,7 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    return blending.predict_oof(recipe, Path(folds), progress)
+    return outoffold.predict_oof(recipe, Path(folds), progress)
 
 
 def tune_weights(

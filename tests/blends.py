@@ -1,10 +1,20 @@
-"""Out-of-fold predictions whose best blend is known."""
+"""Out-of-fold predictions whose best blend is known, and members that know what they saw."""
+
+from pathlib import Path
 
 import numpy as np
+from conftest import CLASSES, save_member, toy_card, toy_model
 from numpy.typing import NDArray
+from onnx import numpy_helper
+from PIL import Image
 
 from ensemble.arrays import Indices
+from ensemble.config import Recipe
 from ensemble.pools import Stack
+
+ROWS, FOLDS = 60, 3
+TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)
+SPLIT = np.arange(ROWS) % FOLDS
 
 
 def binary(probs: NDArray[np.float64]) -> Stack:
@@ -47,3 +57,33 @@ def many(families: int, rows: int, classes: int, seed: int = 0) -> tuple[Stack, 
     )
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     return shares / shares.sum(-1, keepdims=True), y
+
+
+def write_train() -> None:
+    """Write sixty images, each with a pixel of its own; train.csv with labels, folds and groups."""
+    Path("train").mkdir()
+    lines = ["id,label,fold,patient"]
+    for row in range(ROWS):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[row // 8, row % 8] = 255
+        Image.fromarray(pixels).save(f"train/img{row}.png")
+        lines.append(f"img{row},{CLASSES[TRUTH[row]]},{SPLIT[row]},p{row % FOLDS}-{row // 6}")
+    Path("train.csv").write_text("\n".join(lines))
+
+
+def memory(family: str, fold: int, *, blind: int = 1, noise: float = 0.0) -> Path:
+    """A member that knows the rows it was trained on, and says `blind` classes on for the rest."""
+    card = toy_card(f"{family}-f{fold}")
+    said = np.where(fold == SPLIT, (TRUTH + blind) % 3, TRUTH)
+    weights = np.zeros((64, 3))
+    weights[np.arange(ROWS), said] = 1
+    weights[:ROWS] += np.random.default_rng(fold).normal(0, noise, (ROWS, 3))
+    weights[63] = -weights[:ROWS].sum(0)  # this pixel is always black: it cancels all the others
+    model = toy_model(card)
+    matrix = np.repeat(weights[None] / 4, 3, 0).reshape(192, 3).astype(np.float32)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    return save_member(Path("folds"), card, model)
+
+
+def recipe(members: list[Path]) -> Recipe:
+    return Recipe(tuple(map(str, members)), ("train",), device="cpu")

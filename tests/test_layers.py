@@ -27,7 +27,7 @@ ROWS = {
     "early": 6, "scoring": 6, "publish": 6, "checkup": 6, "scorecard": 6,
     "pacing": 7, "audit": 7,
     "exiting": 8, "foresight": 8,
-    "pipeline": 9, "blending": 9, "folding": 9, "quantizing": 9, "picture": 9,
+    "pipeline": 9, "outoffold": 9, "blending": 9, "folding": 9, "quantizing": 9, "picture": 9,
     "api": 10, "reports": 10,
     "cli": 11,
 }  # fmt: skip

@@ -59,7 +59,7 @@ def oof_command(
     Each member scores the rows of its own fold only; the folds of a family are put together. What
     was computed is kept in the store.
     """
-    from ensemble import blending, oof
+    from ensemble import oof, outoffold
     from ensemble.files import check_writable, remove, remove_temporaries
     from ensemble.submission import write_quarantine
 
@@ -69,13 +69,13 @@ def oof_command(
     check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         if dry_run:
-            planned = blending.plan_oof(recipe_of(settings), folds, bar)
+            planned = outoffold.plan_oof(recipe_of(settings), folds, bar)
             members = [asdict(entry) for entry in planned]
             free = free_bytes(settings["store"])
             say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
             return 0
         remove_temporaries(out.parent, f"{out.stem}.")
-        found = blending.predict_oof(recipe_of(settings), folds, bar)
+        found = outoffold.predict_oof(recipe_of(settings), folds, bar)
     oof.write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
     beside = out.with_suffix(".quarantine.csv")
