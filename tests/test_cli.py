@@ -369,6 +369,16 @@ def test_a_run_says_when_everything_was_in_the_store(
     assert "from the store" in second
 
 
+def test_images_of_which_none_can_be_read_were_not_in_the_store(
+    members: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad").mkdir()
+    Path("bad/one.png").write_bytes(b"no image")
+    run = ("run", "--members", *members, "--images", "bad", "--fill", "cat", "--out", "out")
+    assert ensemble(*run, "--early-exit", "lossless") == 3
+    assert "from the store" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

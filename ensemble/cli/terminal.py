@@ -91,7 +91,7 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     seconds = record.get("seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
     exits = record.get("early_exit")
-    took += ", all of them from the store" if _is_stored(record) else ""
+    took += ", all of them from the store" if result.ids and _is_stored(record) else ""
     click.echo(f"{counts}{took}", err=True)
     if isinstance(exits, dict):
         click.echo(f"early exit: {exits['words']}", err=True)
