@@ -3,11 +3,12 @@
     python benchmarks/campaigns/kill.py --kills 200 --seed 20 --stride 0
     python benchmarks/campaigns/kill.py --kills 0
 
-Random: kill -9 of the supervisor or its worker, over `run` and `oof`, when the store holds a random
-number of parts; only kills that met a living process count. Three in ten go on with the store that
-the one before left: they kill a resume. Steps: at each call of the commit recipe, a kill, an
-exception and a full disk. Then the same command is started again: its results must be those of an
-unbroken run, byte for byte, and no temporary file may be left.
+Random: kill -9 of the supervisor or its worker, over `run`, `oof` and an early exit (`exit`: a run
+with `--early-exit lossless`), when the store holds a random number of parts; only kills that met a
+living process count. Three in ten go on with the store that the one before left: they kill a
+resume. Steps: at each call of the commit recipe, a kill, an exception and a full disk. Then the
+same command is started again: its results must be those of an unbroken run, byte for byte, and no
+temporary file may be left.
 """
 
 import argparse
@@ -47,7 +48,10 @@ MAIN = "from ensemble.cli import main; main()"
 
 
 def commands(folder: Path, shard: int = 16) -> dict[str, list[str]]:
-    """The commands, by name; 26 parts are written, or with shards of 128 images 4."""
+    """The commands, by name; 26 parts are written, or with shards of 128 images 4.
+
+    An early exit writes half as many, for all members together.
+    """
     pair = [str(ZOO / "resnet-f0.onnx"), str(ZOO / "vgg-f0.onnx")]
     more = ["--device", "cpu", "--shard-size", str(shard), "--store", str(folder / "store")]
     run = ["run", "--members", *pair, "--images", str(ZOO / "images"), "--output", "probs",
@@ -56,13 +60,16 @@ def commands(folder: Path, shard: int = 16) -> dict[str, list[str]]:
     folds.write_text("id,fold\n" + "".join(f"{p.stem},0\n" for p in (ZOO / "images").glob("*")))
     oof = ["oof", "--members", *pair, "--images", str(ZOO / "images"), "--folds", str(folds),
            "--out", str(folder / "oof.parquet"), *more]  # fmt: skip
-    return {"run": run, "oof": oof}
+    early = ["run", "--members", *pair, "--images", str(ZOO / "images"), "--output", "labels",
+             "--tta", "hflip", "--early-exit", "lossless", "--out", str(folder / "exit"),
+             *more]  # fmt: skip
+    return {"run": run, "oof": oof, "exit": early}
 
 
 def results(folder: Path, name: str) -> bytes:
     """What a command wrote: the bytes of the submission, or the rows of the OOF file."""
-    if name == "run":
-        return (folder / "out" / "submission.csv").read_bytes()
+    if name != "oof":
+        return (folder / {"run": "out", "exit": "exit"}[name] / "submission.csv").read_bytes()
     with pq.ParquetFile(folder / "oof.parquet") as file:
         return repr(file.read().to_pydict()).encode()
 
@@ -93,15 +100,15 @@ def random_kills(folder: Path, kills: int, rng: random.Random, expected: dict[st
         if not resumed:
             shutil.rmtree(folder / "store", ignore_errors=True)
         args = commands(folder)[name]
-        if killed(folder, args, victim, rng):
+        if killed(folder, args, victim, 13 if name == "exit" else 26, rng):
             title = f"{name}, resumed" if resumed else name
             tally[title, victim, verdict(folder, name, args, expected[name])] += 1
     report("random kills", tally)
 
 
-def killed(folder: Path, args: list[str], victim: str, rng: random.Random) -> bool:
+def killed(folder: Path, args: list[str], victim: str, parts: int, rng: random.Random) -> bool:
     """Start a command, and kill it or its worker at some part; tell whether that met it alive."""
-    goal = rng.randrange(26)
+    goal = rng.randrange(parts)
     process = start(MAIN, args)
     while process.poll() is None and len(list(folder.glob("store/*/*/part-*.json"))) < goal:
         time.sleep(0.001)
@@ -149,13 +156,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--stride", type=int, default=1, help="Break every so many steps only.")
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--only", choices=["run", "oof"], nargs=1, help="Only this command.")
+    names = ["run", "oof", "exit"]
+    parser.add_argument("--only", choices=names, nargs=1, help="Only this command.")
     flags = parser.parse_args()
     began = time.time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         expected = {}
-        for command in flags.only or ["run", "oof"]:
+        for command in flags.only or names:
             start(MAIN, commands(folder)[command]).wait()
             expected[command] = results(folder, command)
         if flags.kills:
