@@ -50,7 +50,7 @@ types: .venv/dev ## Check types
 build: .venv/wheel ## Build the wheel into dist/ and install it
 
 test: .venv/dev lint types build ## Lint, check types, build the wheel and test it
-	$(PYTEST)
+	$(PYTEST) -n auto
 
 test-slow: .venv/dev build ## The tests that take minutes
 	$(PYTEST) -m slow
