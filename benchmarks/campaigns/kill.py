@@ -1,6 +1,6 @@
 """Kill runs at random, and break each step of the commit; print what became of them.
 
-    python benchmarks/campaigns/kill.py --kills 200 --seed 20 --stride 0
+    python benchmarks/campaigns/kill.py --kills 300 --seed 20 --stride 0
     python benchmarks/campaigns/kill.py --kills 0
 
 Random: kill -9 of the supervisor or its worker, over `run`, `oof` and an early exit (`exit`: a run
