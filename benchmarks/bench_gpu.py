@@ -154,7 +154,7 @@ def probs(who: Contestant, images: np.ndarray, batch: int) -> np.ndarray:
 
 def contestants(net: str, member: Path, folder: Path, batch: int) -> list[Callable[[], Contestant]]:
     """Return how to start each, one at a time: they would share the GPU's memory."""
-    from ensemble.session import why_no_tensorrt
+    from ensemble.providers import why_no_tensorrt
 
     cache = folder / "engines"
     devices = ["cuda"] if why_no_tensorrt() else ["cuda", "tensorrt"]
@@ -201,7 +201,7 @@ def main() -> int:
     parser.add_argument("--batches", default="8,32,128")
     parser.add_argument("--seconds", type=float, default=5)
     args = parser.parse_args()
-    from ensemble.session import CUDA, start_providers, why_no_cuda, why_no_tensorrt
+    from ensemble.providers import CUDA, start_providers, why_no_cuda, why_no_tensorrt
 
     if reason := why_no_cuda() or start_providers()[CUDA]:
         print(f"nothing is measured: CUDA does not start here: {reason}", file=sys.stderr)

@@ -12,7 +12,8 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.session import GPU, Scorer, score_as
+from ensemble.providers import GPU
+from ensemble.session import Scorer, score_as
 from ensemble.spec import Geometry
 from ensemble.store import Partition
 

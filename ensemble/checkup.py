@@ -17,12 +17,12 @@ def examine(store: Path) -> list[Finding]:
 def probe(found: Mapping[str, str]) -> Probe:
     """Start a session on each provider of ONNX Runtime, if it can be imported at all."""
     try:
-        from ensemble import session
+        from ensemble import providers
     except ProviderError as error:
         return Probe(fault=str(error))
     wheel = found.get(doctor.GPU_WHEEL, "")
-    missing = session.missing_libraries(doctor.libraries(wheel)) if wheel else ()
-    return Probe("", session.start_providers(), missing, driver.version())
+    missing = providers.missing_libraries(doctor.libraries(wheel)) if wheel else ()
+    return Probe("", providers.start_providers(), missing, driver.version())
 
 
 def _store(store: Path) -> Finding:

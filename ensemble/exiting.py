@@ -33,7 +33,7 @@ from ensemble.pacing import (
     take_sample,
 )
 from ensemble.paths import natural_key
-from ensemble.session import available_threads
+from ensemble.providers import available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, Votes, hashes_of
 from ensemble.warmup import batch_size

@@ -15,8 +15,8 @@ from ensemble.files import publish_bytes, refused
 from ensemble.folds import FoldReport, make_folds, report_folds
 from ensemble.images import Hashed, Scan, hash_sources, read, scan
 from ensemble.oof import folds_of
+from ensemble.providers import available_threads
 from ensemble.scoring import Quiet
-from ensemble.session import available_threads
 from ensemble.spec import DecodePolicy, IdFrom
 from ensemble.tables import column_of, csv_bytes
 from ensemble.twins import looks_of, near_pairs

@@ -20,7 +20,8 @@ from ensemble.halves import check_agreement, halve
 from ensemble.members import Member, check_together, input_of, open_member, whole
 from ensemble.ops import output_size
 from ensemble.paths import load_object
-from ensemble.session import CPU, OnnxScorer, run_once, runs_on_cpu, score_as
+from ensemble.providers import CPU, runs_on_cpu
+from ensemble.session import OnnxScorer, run_once, score_as
 from ensemble.spec import Merge, Precision, View
 
 _PROBE: Final = 4

@@ -12,8 +12,8 @@ from ensemble.errors import ContractError, UsageError, few
 from ensemble.images import Hashed
 from ensemble.lineup import Player
 from ensemble.oof import Oof, folds_of
+from ensemble.providers import check_device
 from ensemble.scoring import Planned, Quiet, find_images, line_up, plan, score
-from ensemble.session import check_device
 from ensemble.spec import Quarantined
 from ensemble.tables import column_of
 from ensemble.votes import Entry, hashes_of

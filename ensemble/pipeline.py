@@ -20,6 +20,7 @@ from ensemble.oof import Oof
 from ensemble.outcome import Decided, Poll, sample_for
 from ensemble.pacing import Work
 from ensemble.paths import expand
+from ensemble.providers import CPU, CUDA, check_device, provider_of
 from ensemble.publish import Submission
 from ensemble.scoring import (
     Planned,
@@ -30,7 +31,6 @@ from ensemble.scoring import (
     line_up,
     score,
 )
-from ensemble.session import CPU, CUDA, check_device, provider_of
 from ensemble.store import key_of, load_partition
 from ensemble.submission import Sample
 from ensemble.votes import Entry, Votes, entries_of_run, hashes_of, votes_from, votes_of

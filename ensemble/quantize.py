@@ -26,7 +26,8 @@ from ensemble.errors import MemberError
 from ensemble.files import refused
 from ensemble.members import Member, input_of, whole
 from ensemble.protos import TOOL_ERRORS
-from ensemble.session import RUNTIME_ERRORS, OnnxScorer
+from ensemble.providers import RUNTIME_ERRORS
+from ensemble.session import OnnxScorer
 
 BATCH: Final = 8
 """Images a calibration forward, where the member's batch axis is dynamic."""

@@ -25,9 +25,9 @@ from ensemble.images import Hashed, read
 from ensemble.members import Member, embed_card, open_member
 from ensemble.paths import expand
 from ensemble.preprocess import resize
+from ensemble.providers import available_threads
 from ensemble.quantize import check_quantizable, quantized
 from ensemble.scoring import Quiet, find_images, score
-from ensemble.session import available_threads
 from ensemble.spec import DecodePolicy, Geometry, IdFrom
 from ensemble.tables import column_of
 from ensemble.votes import Entry, votes_of

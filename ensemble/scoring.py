@@ -20,7 +20,7 @@ from ensemble.images import Hashed, hash_sources, scan
 from ensemble.members import Member
 from ensemble.paths import expand
 from ensemble.predict import Duty, Tally, predict
-from ensemble.session import CPU, available_threads
+from ensemble.providers import CPU, available_threads
 from ensemble.store import Label, Partition, hold, key_of, load_partition, open_partition
 from ensemble.votes import Entry, hashes_of
 from ensemble.warmup import batch_size

@@ -126,7 +126,7 @@ def test_a_member_that_is_broken_exits_4_before_images_are_read(members: list[Pa
 
 
 def test_cuda_without_a_gpu_exits_4(members: list[Path], images: Path) -> None:
-    from ensemble.session import why_no_cuda
+    from ensemble.providers import why_no_cuda
 
     if not why_no_cuda():
         pytest.skip("CUDA starts here")

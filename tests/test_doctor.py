@@ -14,7 +14,7 @@ from conftest import ensemble
 from ensemble import checkup, doctor
 from ensemble.doctor import Finding, Probe, check_wheels, examine, libraries, machine
 from ensemble.errors import ProviderError
-from ensemble.session import CPU, CUDA, why_no_cuda
+from ensemble.providers import CPU, CUDA, why_no_cuda
 
 CORE = {"numpy": "2.0"}
 GPU = {**CORE, "onnxruntime-gpu": "1.31.1"}

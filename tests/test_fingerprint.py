@@ -18,7 +18,7 @@ from ensemble import api, fingerprints, lineup
 from ensemble.card import Card
 from ensemble.config import Recipe
 from ensemble.members import open_member, write_sidecar
-from ensemble.session import CPU, CUDA
+from ensemble.providers import CPU, CUDA
 from ensemble.spec import DecodePolicy, Preprocess, Size
 from ensemble.store import key_of
 

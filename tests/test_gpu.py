@@ -9,8 +9,8 @@ from ensemble import api, lineup
 from ensemble.halves import BOUND
 from ensemble.lineup import Player
 from ensemble.members import open_member
+from ensemble.providers import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
 from ensemble.publish import Submission
-from ensemble.session import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
 from ensemble.spec import Precision
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"

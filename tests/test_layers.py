@@ -13,8 +13,9 @@ PACKAGE = Path(ensemble.__file__).parent
 
 ROWS = {
     "amounts": 1, "arrays": 1, "errors": 1, "files": 1, "paths": 1, "tables": 1, "watch": 1,
+    "driver": 1,
     "spec": 2, "card": 2, "config": 2, "pools": 2, "ops": 2, "columns": 2, "protos": 2,
-    "driver": 2, "binding": 2, "metrics": 2, "resample": 2, "decision": 2, "weights": 2,
+    "providers": 2, "binding": 2, "metrics": 2, "resample": 2, "decision": 2, "weights": 2,
     "foreign": 2,
     "images": 3, "decode": 3, "preprocess": 3, "views": 3, "graph": 3, "members": 3, "session": 3,
     "store": 3, "voting": 3, "submission": 3, "checkpoints": 3, "nets": 3, "runs": 3, "tuning": 3,
@@ -38,7 +39,7 @@ DOORS = {
     "imagehash": {"twins"},
     "simplejpeg": {"decode"},
     "onnx": {"protos", "graph", "members", "halves", "export", "lineup", "quantize"},
-    "onnxruntime": {"session", "quantize", "halves"},
+    "onnxruntime": {"providers", "session", "quantize", "halves"},
     "torch": {"checkpoints", "nets", "export"},
     "timm": {"nets"},
     "safetensors": {"checkpoints"},

@@ -13,7 +13,8 @@ from ensemble import lineup, views
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, OutOfMemoryError, ScoreError
 from ensemble.members import open_member
-from ensemble.session import CPU, OnnxScorer
+from ensemble.providers import CPU
+from ensemble.session import OnnxScorer
 
 Begin = Callable[..., lineup.Player]
 

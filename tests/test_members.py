@@ -17,7 +17,7 @@ from ensemble import lineup, views
 from ensemble.card import from_json, to_json
 from ensemble.errors import EnsembleError, MemberError, UsageError
 from ensemble.members import check_together, open_member, write_sidecar
-from ensemble.session import why_no_cuda
+from ensemble.providers import why_no_cuda
 from ensemble.spec import Activation, Merge, Size
 
 

@@ -22,8 +22,9 @@ from ensemble.errors import OutOfMemoryError, ScoreError, StoreError
 from ensemble.images import Hashed, hash_sources, scan
 from ensemble.predict import Duty, predict
 from ensemble.preprocess import resize
+from ensemble.providers import CPU, CUDA
 from ensemble.scoring import Quiet
-from ensemble.session import CPU, CUDA, FakeScorer, Scorer
+from ensemble.session import FakeScorer, Scorer
 from ensemble.shards import Shard, _Loaded
 from ensemble.spec import DecodePolicy, Geometry, Size
 from ensemble.store import open_partition

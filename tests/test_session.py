@@ -10,13 +10,14 @@ from conftest import MakeMember, toy_card, toy_model
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime import SessionOptions
 
-from ensemble import driver, graph, lineup, session
+from ensemble import driver, graph, lineup, providers, session
 from ensemble.binding import IN_FLIGHT
 from ensemble.config import Recipe
-from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError, UsageError
+from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError
 from ensemble.members import open_member, write_sidecar
+from ensemble.providers import CPU, CUDA, TENSORRT
 from ensemble.scoring import Quiet, line_up
-from ensemble.session import CPU, CUDA, TENSORRT, OnnxScorer, check_device, provider_of
+from ensemble.session import OnnxScorer
 from ensemble.spec import Precision, View
 from ensemble.views import IDENTITY
 
@@ -76,15 +77,15 @@ class Recorded:
         return getattr(self._real, name)
 
 
-REAL = session.ort.InferenceSession
+REAL = providers.ort.InferenceSession
 
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
     """A machine that seems to have a GPU, with a session that seems to run on it."""
     monkeypatch.setattr(driver, "load", lambda _: SimpleNamespace(cuInit=lambda _: 1))
-    monkeypatch.setattr(session, "_quieten", lambda: None)
-    monkeypatch.setattr(session.ort, "InferenceSession", Recorded)
+    monkeypatch.setattr(session, "quieten", lambda: None)
+    monkeypatch.setattr(providers.ort, "InferenceSession", Recorded)
     monkeypatch.setattr(Recorded, "active", CUDA)
     return Recorded
 
@@ -187,31 +188,6 @@ def test_a_session_that_runs_on_something_else_is_refused(
     monkeypatch.setattr(Recorded, "active", active)
     with pytest.raises(ProviderError, match=f"device {device} .*the session runs on {active}"):
         scorer(device)
-
-
-@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "tensorrt", "tensorrt:0"])
-def test_devices_that_there_are(device: str) -> None:
-    check_device(device)
-
-
-@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "cpu:1", "tensorrt:-1", "auto:0"])
-def test_other_devices_are_refused(device: str) -> None:
-    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
-        check_device(device)
-
-
-def test_each_device_has_its_provider() -> None:
-    assert [provider_of(d) for d in ("cpu", "cuda:1", "tensorrt:0")] == [CPU, CUDA, TENSORRT]
-
-
-def test_what_tensorrt_lacks_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {driver.LIBRARY: SimpleNamespace()}
-    monkeypatch.setattr(driver, "load", known.get)
-    monkeypatch.setattr(session.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
-    assert session.why_no_cuda() == ""
-    assert "no TensorRT 10" in session.why_no_tensorrt()
-    known["libnvinfer.so.10"] = known["nvinfer_10.dll"] = SimpleNamespace()
-    assert session.why_no_tensorrt() == ""
 
 
 def test_memory_that_a_gpu_lacks_is_told_apart_through_bound_memory_too(

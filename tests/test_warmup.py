@@ -15,7 +15,8 @@ from ensemble import lineup, views
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.members import open_member
-from ensemble.session import CPU, OnnxScorer
+from ensemble.providers import CPU
+from ensemble.session import OnnxScorer
 from ensemble.spec import Size
 from ensemble.warmup import batch_size
 
