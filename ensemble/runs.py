@@ -147,7 +147,7 @@ def remember(store: Path, folder: Path) -> None:
     Raises:
         StoreError: the disk refused.
     """
-    way = os.path.relpath(folder.resolve(), store.resolve())
+    way = _way(folder.resolve(), store.resolve())
     name = sha256_bytes(os.fsencode(way))[:16]
     publish_json(store / _NOTES / f"{name}.json", {"run": way})
 
@@ -158,8 +158,16 @@ def remembered(store: Path) -> list[Path]:
     Raises:
         UsageError: a note cannot be read, so it is not known of which run.
     """
-    return [Path(os.path.relpath(store.resolve() / _noted(path)))
-            for path in sorted((store / _NOTES).glob("*.json"))]  # fmt: skip
+    notes = sorted((store / _NOTES).glob("*.json"))
+    return [Path(_way(store.resolve() / _noted(path), Path.cwd())) for path in notes]
+
+
+def _way(path: Path, start: Path) -> str:
+    """Return the way to a path from a folder; on another drive it is the whole path."""
+    try:
+        return os.path.relpath(path, start)
+    except ValueError:
+        return os.path.normpath(path)
 
 
 def _noted(path: Path) -> str:

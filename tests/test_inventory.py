@@ -145,6 +145,19 @@ def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
     assert len(garbage(STORE).keys) == 1
 
 
+def test_a_run_on_another_drive_is_known_by_its_whole_path(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apart(path: object, start: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", apart)  # as on Windows
+    api.run(members[2], images, out="elsewhere/x", device="cpu")
+    assert {run for held in inventory(STORE) for run in held.runs} >= {
+        str(Path("elsewhere/x").resolve())
+    }
+
+
 def test_a_store_that_moves_with_its_runs_knows_them_still(
     members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
