@@ -114,10 +114,14 @@ def remove(path: Path) -> None:
 
 
 def remove_temporaries(folder: Path, name: str = "") -> None:
-    """Remove what writes that were cut off left in a folder: of files whose names begin so."""
+    """Remove what writes that were cut off left in a folder: of files whose names begin so.
+
+    Raises:
+        StoreError: the disk refused.
+    """
     left = [p for p in folder.glob(f"{TEMPORARY}*") if p.name.startswith(TEMPORARY + name)]
     for path in left:
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from ensemble.files import (
     check_writable,
     publish_json,
     refused,
+    remove_temporaries,
     sha256_bytes,
     sha256_json,
 )
@@ -148,8 +149,9 @@ def remember(store: Path, folder: Path) -> None:
         StoreError: the disk refused.
     """
     way = _way(folder.resolve(), store.resolve())
-    name = sha256_bytes(os.fsencode(way))[:16]
-    publish_json(store / _NOTES / f"{name}.json", {"run": way})
+    note = store / _NOTES / f"{sha256_bytes(os.fsencode(way))[:16]}.json"
+    remove_temporaries(note.parent, note.name)  # nobody else writes it: the folder is claimed
+    publish_json(note, {"run": way})
 
 
 def remembered(store: Path) -> list[Path]:

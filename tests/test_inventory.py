@@ -145,6 +145,19 @@ def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
     assert len(garbage(STORE).keys) == 1
 
 
+def test_a_note_that_a_kill_cut_off_is_cleared_away_by_the_next_run(
+    members: list[Path], images: Path
+) -> None:
+    run = partial(api.run, members[2], images, out="elsewhere/x", device="cpu")
+    run()
+    before = set((STORE / "runs").iterdir())
+    for note in before:
+        (note.parent / f".tmp-{note.name}-x").touch()
+    run()
+    left = set((STORE / "runs").iterdir()) - before
+    assert len(left) == len(before) - 1  # that of another run may be under way
+
+
 def test_a_run_on_another_drive_is_known_by_its_whole_path(
     members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
