@@ -1,7 +1,7 @@
 """Pools: how several predictions of the same rows become one. Arrays in, arrays out."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +157,7 @@ def winners(shares: Pooled, ties: Pooled, tolerance: float = 1e-9) -> Indices:
     what is still tied goes to the lowest class index.
     """
     tied = shares >= shares.max(1, keepdims=True) - tolerance
-    return cast(Indices, np.where(tied, ties, -np.inf).argmax(1))
+    return np.asarray(np.where(tied, ties, -np.inf).argmax(1), np.int64)
 
 
 def _softmax(scores: Pooled) -> Pooled:
