@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-gpu lint types bench bench-gpu zoo build docs clean
+.PHONY: help setup demo test test-slow test-gpu lint types bench bench-gpu zoo build docs golden clean
 
 # Python writes what it compiles: a later import is many times quicker.
 unexport PYTHONDONTWRITEBYTECODE
@@ -80,6 +80,9 @@ zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (tra
 
 docs: .venv/dev build ## Write the command reference anew
 	$(BIN)/python docs/make_cli.py
+
+golden: .venv/dev build ## Write the golden files anew; on one machine nothing may change
+	$(BIN)/python tests/make_golden.py
 
 clean: ## Remove what the other verbs made
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache
