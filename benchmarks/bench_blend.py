@@ -25,9 +25,11 @@ import numpy as np
 from contestants import PEERS, Fitter, Peer, contestants
 
 import ensemble
-from ensemble import gate, metrics, oof
-from ensemble.metrics import Metric
-from ensemble.tables import column_of
+from ensemble.evaluation import metrics
+from ensemble.evaluation.metrics import Metric
+from ensemble.files.csv_tables import column_of
+from ensemble.predictions import table as oof
+from ensemble.tuning import checks as gate
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import uniform
 

@@ -25,17 +25,17 @@ import numpy as np
 from exit_race import race
 from PIL import Image
 
-from ensemble import lineup
-from ensemble.exits.budget import mean_cost, threshold_for
-from ensemble.exits.certificate import GRID, calibration_size, certify, draw, p_value
-from ensemble.exits.course import Course, follow
-from ensemble.exits.ledgers import Ledger, Soft
-from ensemble.exits.order import Evaluation
-from ensemble.exits.plan import evaluations_of, ledger_of
-from ensemble.preprocess import resize
-from ensemble.turns import Turned
-from ensemble.views import preset
-from ensemble.weights import Pool, Weights
+from ensemble.early_exit.stopping.accumulators import Ledger, Soft
+from ensemble.early_exit.stopping.budget import mean_cost, threshold_for
+from ensemble.early_exit.stopping.certificate import GRID, calibration_size, certify, draw, p_value
+from ensemble.early_exit.stopping.order import Evaluation
+from ensemble.early_exit.stopping.plan import evaluations_of, ledger_of
+from ensemble.early_exit.stopping.trajectory import Course, follow
+from ensemble.images.resize import resize
+from ensemble.inference import start as lineup
+from ensemble.views.host import Turned
+from ensemble.views.policy import preset
+from ensemble.voting.weights import Pool, Weights
 
 HERE = Path(__file__).parent
 FASHION = HERE.parent / "models_zoo" / "fashion"

@@ -21,10 +21,10 @@ from bench_run import photographs
 from PIL import Image
 from racers import CORES
 
-from ensemble.images import Hashed, hash_sources, scan
-from ensemble.shards import Wanted, decoded_ahead, decoders
-from ensemble.spec import DecodePolicy, Geometry, Size
-from ensemble.watch import Watch
+from ensemble.images.loader import Wanted, decoded_ahead, decoders
+from ensemble.images.sources import Hashed, hash_sources, scan
+from ensemble.records import DecodePolicy, Geometry, Size
+from ensemble.worker import Watch
 
 RESULTS = Path(__file__).parent / "results"
 SIDES, KINDS, CROP, COUNT, TURNS = (28, 32, 64, 96, 128, 256), ("png", "jpg"), 256, 800, 4

@@ -78,8 +78,8 @@ def export(net: str, folder: Path) -> Path:
     import timm
     import torch
 
-    from ensemble.api import export_members
-    from ensemble.nets import ExportSpec, HeadSpec
+    from ensemble.api.predict import export_members
+    from ensemble.export.nets import ExportSpec, HeadSpec
 
     torch.manual_seed(0)
     model = timm.create_model(net, num_classes=CLASSES).eval()
@@ -91,8 +91,8 @@ def export(net: str, folder: Path) -> Path:
 
 def ours(member: Path, device: str, precision: str, batch: int, cache: Path) -> Contestant:
     """Start a member as a run does."""
-    from ensemble.lineup import read_policy, start
-    from ensemble.members import open_member
+    from ensemble.inference.start import read_policy, start
+    from ensemble.members.member import open_member
 
     player = start(
         open_member(member), read_policy("none"), "mean", device=device, threads=0, batch=batch,
@@ -154,7 +154,7 @@ def probs(who: Contestant, images: np.ndarray, batch: int) -> np.ndarray:
 
 def contestants(net: str, member: Path, folder: Path, batch: int) -> list[Callable[[], Contestant]]:
     """Return how to start each, one at a time: they would share the GPU's memory."""
-    from ensemble.providers import why_no_tensorrt
+    from ensemble.runtime.devices import why_no_tensorrt
 
     cache = folder / "engines"
     devices = ["cuda"] if why_no_tensorrt() else ["cuda", "tensorrt"]
@@ -173,8 +173,8 @@ def contestants(net: str, member: Path, folder: Path, batch: int) -> list[Callab
 
 def rows(net: str, folder: Path, batches: list[int], seconds: float) -> list[str]:
     """Measure everything; return the rows of the table."""
-    from ensemble.lineup import probe_images
-    from ensemble.members import open_member
+    from ensemble.inference.start import probe_images
+    from ensemble.members.member import open_member
 
     member = export(net, folder)
     size = open_member(member).card.preprocess.size
@@ -201,7 +201,7 @@ def main() -> int:
     parser.add_argument("--batches", default="8,32,128")
     parser.add_argument("--seconds", type=float, default=5)
     args = parser.parse_args()
-    from ensemble.providers import CUDA, start_providers, why_no_cuda, why_no_tensorrt
+    from ensemble.runtime.devices import CUDA, start_providers, why_no_cuda, why_no_tensorrt
 
     if reason := why_no_cuda() or start_providers()[CUDA]:
         print(f"nothing is measured: CUDA does not start here: {reason}", file=sys.stderr)

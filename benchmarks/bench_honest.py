@@ -13,7 +13,7 @@ from collections import Counter
 
 import numpy as np
 
-from ensemble.metrics import metric_of
+from ensemble.evaluation.metrics import metric_of
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import uniform
 

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from ensemble.lineup import Player
+    from ensemble.inference.start import Player
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -51,17 +51,17 @@ def crops(photographs: list[Path], folder: Path, count: int) -> None:
 
 def pixels_of(paths: list[Path], geometry: object) -> np.ndarray:
     """Return the images as a member takes them."""
-    from ensemble.decode import decode
-    from ensemble.preprocess import resize
-    from ensemble.spec import DecodePolicy
+    from ensemble.images.decode import decode
+    from ensemble.images.resize import resize
+    from ensemble.records import DecodePolicy
 
     return np.stack([resize(decode(p.read_bytes(), DecodePolicy()).image, geometry) for p in paths])
 
 
 def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarray | None) -> str:
     """Compare two members on images; return a row of the table."""
-    from ensemble.lineup import read_policy, start
-    from ensemble.members import open_member
+    from ensemble.inference.start import read_policy, start
+    from ensemble.members.member import open_member
 
     players = [
         start(

@@ -23,13 +23,14 @@ import onnxruntime as ort
 from bench_run import photographs
 from racers import CORES, LITE
 
-from ensemble import graph, lineup
-from ensemble.decode import decode
-from ensemble.members import Member, open_member
-from ensemble.preprocess import resize
-from ensemble.session import OnnxScorer
-from ensemble.spec import DecodePolicy
-from ensemble.turns import Turned
+from ensemble.images.decode import decode
+from ensemble.images.resize import resize
+from ensemble.inference import start as lineup
+from ensemble.members.member import Member, open_member
+from ensemble.records import DecodePolicy
+from ensemble.runtime import graph
+from ensemble.runtime.session import OnnxScorer
+from ensemble.views.host import Turned
 
 RESULTS = Path(__file__).parent / "results"
 SIZES, IMAGES, TURNS = (1, 2, 4), 32, 4

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ensemble.metrics import metric_of
+from ensemble.evaluation.metrics import metric_of
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from ensemble import pools
-from ensemble.metrics import Metric
+from ensemble.evaluation.metrics import Metric
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import Blend, fit, uniform
+from ensemble.voting import pools
 
 Fitter = Callable[[np.ndarray, np.ndarray, np.ndarray, Metric], Blend]
 """Takes a stack (M, N, C), the truth (N,), the folds (N,) and the metric."""

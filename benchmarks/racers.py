@@ -87,7 +87,7 @@ def floor(race: Race, best: dict[str, tuple[int, int]]) -> tuple[Spent, Labels]:
     `best` has for each member the images of a batch and how many batches run at once, as
     `tune_floor` found them. The tensors are float32 NCHW, normalised; each view is a forward.
     """
-    from ensemble.members import open_member
+    from ensemble.members.member import open_member
 
     opened = [open_member(path) for path in race.members]
     sessions = {m.path.stem: _session(m.path, best[m.path.stem][1]) for m in opened}
@@ -111,7 +111,7 @@ def floor(race: Race, best: dict[str, tuple[int, int]]) -> tuple[Spent, Labels]:
 
 def tune_floor(race: Race) -> dict[str, tuple[int, int]]:
     """Return each member's quickest batch size, and whether lanes or threads are quicker."""
-    from ensemble.members import open_member
+    from ensemble.members.member import open_member
 
     best = {}
     for member in map(open_member, race.members):
@@ -141,9 +141,9 @@ def _session(path: Path, lanes: int):  # noqa: ANN202 - onnxruntime is imported 
 
 def _decoded(images: Sequence[Path], geometries: Sequence) -> tuple[Spent, list[np.ndarray]]:
     """Decode once and resize once a geometry; return what it cost and each geometry's pixels."""
-    from ensemble.decode import decode
-    from ensemble.preprocess import resize
-    from ensemble.spec import DecodePolicy
+    from ensemble.images.decode import decode
+    from ensemble.images.resize import resize
+    from ensemble.records import DecodePolicy
 
     def load(path: Path) -> dict:
         image = decode(path.read_bytes(), DecodePolicy()).image

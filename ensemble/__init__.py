@@ -9,16 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ensemble.api import export_members as export_members
-    from ensemble.api import predict_oof as predict_oof
-    from ensemble.api import quantize_members as quantize_members
-    from ensemble.api import record_public as record_public
-    from ensemble.api import run as run
-    from ensemble.api import tune_weights as tune_weights
-    from ensemble.api import verify_exit as verify_exit
-    from ensemble.api import vote as vote
-    from ensemble.card import Card as Card
-    from ensemble.card import Head as Head
+    from ensemble.api.predict import export_members as export_members
+    from ensemble.api.predict import predict_oof as predict_oof
+    from ensemble.api.predict import quantize_members as quantize_members
+    from ensemble.api.predict import record_public as record_public
+    from ensemble.api.predict import run as run
+    from ensemble.api.predict import tune_weights as tune_weights
+    from ensemble.api.predict import verify_exit as verify_exit
+    from ensemble.api.predict import vote as vote
+    from ensemble.api.results import diff_submissions as diff_submissions
+    from ensemble.api.results import inspect_members as inspect_members
+    from ensemble.api.results import score_submission as score_submission
+    from ensemble.api.results import split_folds as split_folds
     from ensemble.errors import ContractError as ContractError
     from ensemble.errors import EnsembleError as EnsembleError
     from ensemble.errors import ImageError as ImageError
@@ -27,60 +29,58 @@ if TYPE_CHECKING:
     from ensemble.errors import ScoreError as ScoreError
     from ensemble.errors import StoreError as StoreError
     from ensemble.errors import UsageError as UsageError
-    from ensemble.nets import ExportSpec as ExportSpec
-    from ensemble.nets import HeadSpec as HeadSpec
-    from ensemble.nets import PreprocessFlags as PreprocessFlags
-    from ensemble.oof import Oof as Oof
-    from ensemble.publish import Submission as Submission
-    from ensemble.reports import diff_submissions as diff_submissions
-    from ensemble.reports import inspect_members as inspect_members
-    from ensemble.reports import score_submission as score_submission
-    from ensemble.reports import split_folds as split_folds
-    from ensemble.session import FakeScorer as FakeScorer
-    from ensemble.session import OnnxScorer as OnnxScorer
-    from ensemble.session import Scorer as Scorer
-    from ensemble.spec import DecodePolicy as DecodePolicy
-    from ensemble.spec import Preprocess as Preprocess
-    from ensemble.spec import Size as Size
-    from ensemble.spec import View as View
-    from ensemble.weights import Weights as Weights
+    from ensemble.export.nets import ExportSpec as ExportSpec
+    from ensemble.export.nets import HeadSpec as HeadSpec
+    from ensemble.export.nets import PreprocessFlags as PreprocessFlags
+    from ensemble.members.card import Card as Card
+    from ensemble.members.card import Head as Head
+    from ensemble.predictions.table import Oof as Oof
+    from ensemble.records import DecodePolicy as DecodePolicy
+    from ensemble.records import Preprocess as Preprocess
+    from ensemble.records import Size as Size
+    from ensemble.records import View as View
+    from ensemble.runtime.session import FakeScorer as FakeScorer
+    from ensemble.runtime.session import OnnxScorer as OnnxScorer
+    from ensemble.runtime.session import Scorer as Scorer
+    from ensemble.submission.publish import Submission as Submission
+    from ensemble.voting.weights import Weights as Weights
 
 _HOMES = {
-    "Card": "card",
+    "Card": "members.card",
     "ContractError": "errors",
-    "DecodePolicy": "spec",
+    "DecodePolicy": "records",
     "EnsembleError": "errors",
-    "ExportSpec": "nets",
-    "FakeScorer": "session",
-    "Head": "card",
-    "HeadSpec": "nets",
+    "ExportSpec": "export.nets",
+    "FakeScorer": "runtime.session",
+    "Head": "members.card",
+    "HeadSpec": "export.nets",
     "ImageError": "errors",
     "MemberError": "errors",
-    "OnnxScorer": "session",
-    "Oof": "oof",
-    "Preprocess": "spec",
-    "PreprocessFlags": "nets",
+    "OnnxScorer": "runtime.session",
+    "Oof": "predictions.table",
+    "Preprocess": "records",
+    "PreprocessFlags": "export.nets",
     "ProviderError": "errors",
     "ScoreError": "errors",
-    "Scorer": "session",
-    "Size": "spec",
+    "Scorer": "runtime.session",
+    "Size": "records",
     "StoreError": "errors",
-    "Submission": "publish",
+    "Submission": "submission.publish",
     "UsageError": "errors",
-    "View": "spec",
-    "Weights": "weights",
-    "diff_submissions": "reports",
-    "export_members": "api",
-    "inspect_members": "reports",
-    "predict_oof": "api",
-    "quantize_members": "api",
-    "record_public": "api",
-    "run": "api",
-    "score_submission": "reports",
-    "split_folds": "reports",
-    "tune_weights": "api",
-    "verify_exit": "api",
-    "vote": "api",
+    "View": "records",
+    "Weights": "voting.weights",
+    "diff_submissions": "api.results",
+    "export_members": "api.predict",
+    "inspect_members": "api.results",
+    "predict_oof": "api.predict",
+    "quantize_members": "api.predict",
+    "record_public": "api.predict",
+    "run": "api.predict",
+    "score_submission": "api.results",
+    "split_folds": "api.results",
+    "tune_weights": "api.predict",
+    "verify_exit": "api.predict",
+    "vote": "api.predict",
 }
 
 __all__ = list(_HOMES)

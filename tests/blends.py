@@ -9,8 +9,8 @@ from onnx import numpy_helper
 from PIL import Image
 
 from ensemble.arrays import Indices
-from ensemble.config import Recipe
-from ensemble.pools import Stack
+from ensemble.recipe.settings import Recipe
+from ensemble.voting.pools import Stack
 
 ROWS, FOLDS = 60, 3
 TRUTH = np.random.default_rng(0).integers(0, 3, ROWS)

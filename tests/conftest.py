@@ -14,10 +14,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from ensemble.card import Card, Head
 from ensemble.cli import main
-from ensemble.members import embed_card
-from ensemble.spec import Activation, Preprocess, Size, Task
+from ensemble.members.card import Card, Head
+from ensemble.members.member import embed_card
+from ensemble.records import Activation, Preprocess, Size, Task
 
 CLASSES = ("cat", "dog", "eel")
 

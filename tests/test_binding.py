@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble import graph, lineup, views
-from ensemble.binding import IN_FLIGHT, Bound, Ports
-from ensemble.members import open_member
-from ensemble.session import bind
+from ensemble.inference import start as lineup
+from ensemble.members.member import open_member
+from ensemble.runtime import graph
+from ensemble.runtime.binding import IN_FLIGHT, Bound, Ports
+from ensemble.runtime.session import bind
+from ensemble.views import policy as views
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 PORTS = Ports("pixels", {"label": ("probs", 2)})

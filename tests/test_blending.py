@@ -14,16 +14,19 @@ from conftest import CLASSES, ensemble
 from numpy.typing import NDArray
 from PIL import Image
 
-from ensemble import api, blending, metrics, oof
-from ensemble.blending import TuneOrder, tune_weights
-from ensemble.decision import Decision, order_of
+from ensemble.api import predict as api
 from ensemble.errors import UsageError
-from ensemble.outoffold import predict_oof
-from ensemble.picture import draw
-from ensemble.tables import column_of
-from ensemble.votes import votes_from
-from ensemble.voting import fuse
-from ensemble.weights import Weights
+from ensemble.evaluation import metrics
+from ensemble.files.csv_tables import column_of
+from ensemble.pipeline.oof import predict_oof
+from ensemble.predictions import table as oof
+from ensemble.predictions.stored import votes_from
+from ensemble.reports.figures import draw
+from ensemble.tuning import weigh as blending
+from ensemble.tuning.weigh import TuneOrder, tune_weights
+from ensemble.voting.decision import Decision, order_of
+from ensemble.voting.vote import fuse
+from ensemble.voting.weights import Weights
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +201,7 @@ def test_without_matplotlib_there_are_weights_and_a_note(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tuned_on({"ant": 2.0, "bee": 1.0})
-    monkeypatch.setitem(sys.modules, "ensemble.picture", None)
+    monkeypatch.setitem(sys.modules, "ensemble.reports.figures", None)
     files = ["--oof", "ant.parquet", "bee.parquet"]
     assert ensemble("tune-weights", *files, "--labels", "train.csv") == 0
     assert "no picture" in capsys.readouterr().err

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from conftest import MakeMember
 
-from ensemble import views
-from ensemble.cast import cast_of
-from ensemble.config import Recipe
+from ensemble.early_exit.setup import cast_of
 from ensemble.errors import UsageError
-from ensemble.scoring import Quiet, line_up
+from ensemble.inference.score import Quiet, line_up
+from ensemble.recipe.settings import Recipe
+from ensemble.views import policy as views
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ensemble.checkpoints import load_checkpoint
 from ensemble.errors import MemberError
-from ensemble.files import sha256_file
+from ensemble.export.checkpoints import load_checkpoint
+from ensemble.files.atomic import sha256_file
 
 Weights = dict[str, torch.Tensor]
 

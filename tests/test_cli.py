@@ -9,10 +9,11 @@ import pytest
 from commands import start
 from conftest import MakeMember, ensemble, save_member, toy_card, toy_model
 
-from ensemble import pipeline, quantizing
 from ensemble.cli.options import spread_lists
-from ensemble.quantizing import QuantizeOrder
-from ensemble.spec import DecodePolicy
+from ensemble.pipeline import quantize as quantizing
+from ensemble.pipeline import run as pipeline
+from ensemble.pipeline.quantize import QuantizeOrder
+from ensemble.records import DecodePolicy
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +127,7 @@ def test_a_member_that_is_broken_exits_4_before_images_are_read(members: list[Pa
 
 
 def test_cuda_without_a_gpu_exits_4(members: list[Path], images: Path) -> None:
-    from ensemble.providers import why_no_cuda
+    from ensemble.runtime.devices import why_no_cuda
 
     if not why_no_cuda():
         pytest.skip("CUDA starts here")

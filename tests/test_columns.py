@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ensemble.columns import list_column, read_lists, text_column
+from ensemble.files.parquet import list_column, read_lists, text_column
 
 
 @pytest.mark.parametrize("texts", [[], ["a", "", "\u00e9t\u00e9", "\U0001f600"]])
@@ -34,7 +34,7 @@ def test_a_slice_of_lists_is_that_slice() -> None:
 def test_no_pandas_is_imported() -> None:
     script = (
         "import sys, numpy as np, pyarrow as pa\n"
-        "from ensemble.columns import *\n"
+        "from ensemble.files.parquet import *\n"
         "text_column(['a']); c = list_column(np.zeros((2, 3)))\n"
         "read_lists(pa.chunked_array([c]), 3); print('pandas' in sys.modules)"
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import ensemble
 
-from ensemble.compare import compare
 from ensemble.errors import UsageError
+from ensemble.reports.compare import compare
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from ensemble.config import Recipe, check_recipe
 from ensemble.errors import UsageError
-from ensemble.spec import DecodePolicy
+from ensemble.recipe.settings import Recipe, check_recipe
+from ensemble.records import DecodePolicy
 
 RECIPE = Recipe(("a.onnx",), ("images",))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ensemble.decision import Decision, order_of
 from ensemble.errors import UsageError
-from ensemble.weights import Weights, check_fits
+from ensemble.voting.decision import Decision, order_of
+from ensemble.voting.weights import Weights, check_fits
 
 TEXTUAL = ("0", "1", "10", "2")
 

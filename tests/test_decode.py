@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
-from ensemble.decode import decode
 from ensemble.errors import ImageError
-from ensemble.spec import DecodePolicy
+from ensemble.images.decode import decode
+from ensemble.records import DecodePolicy
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -436,8 +436,8 @@ def test_a_jpeg_of_one_colour_is_long_enough() -> None:
 def test_warnings_of_pillow_reach_nobody() -> None:
     code = (
         "import io, sys, warnings\n"
-        "from ensemble.decode import decode\n"
-        "from ensemble.spec import DecodePolicy\n"
+        "from ensemble.images.decode import decode\n"
+        "from ensemble.records import DecodePolicy\n"
         "from PIL import Image\n"
         "stream = io.BytesIO()\n"
         "Image.new('RGB', (8, 8)).save(stream, 'TIFF')\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ensemble
 
-from ensemble.tables import column_of
+from ensemble.files.csv_tables import column_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import ensemble
 
-from ensemble import checkup, doctor
-from ensemble.doctor import Finding, Probe, check_wheels, examine, libraries, machine
 from ensemble.errors import ProviderError
-from ensemble.providers import CPU, CUDA, why_no_cuda
+from ensemble.pipeline import doctor as checkup
+from ensemble.runtime import doctor
+from ensemble.runtime.devices import CPU, CUDA, why_no_cuda
+from ensemble.runtime.doctor import Finding, Probe, check_wheels, examine, libraries, machine
 
 CORE = {"numpy": "2.0"}
 GPU = {**CORE, "onnxruntime-gpu": "1.31.1"}
@@ -82,7 +83,7 @@ def test_both_wheels_are_refused_before_a_run() -> None:
 def test_a_run_with_both_wheels_exits_4(
     members: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ensemble.scoring.installed", lambda: BOTH)
+    monkeypatch.setattr("ensemble.inference.score.installed", lambda: BOTH)
     assert ensemble("run", "--members", *members, "--images", "no-such-folder") == 4
     assert "both installed" in capsys.readouterr().err
 

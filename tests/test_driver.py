@@ -6,7 +6,7 @@ import gc
 import numpy as np
 import pytest
 
-from ensemble import driver
+from ensemble.runtime import nvidia as driver
 
 
 class Library:

@@ -17,22 +17,27 @@ from commands import finish, start
 from conftest import ensemble, save_images, save_member, toy_card, toy_model
 from onnx import numpy_helper
 
-from ensemble import api, early, exiting, inventory, lineup, pipeline
-from ensemble.batches import Job, Rows, score
-from ensemble.config import Recipe, saving_of
-from ensemble.decision import Decision
+from ensemble.api import predict as api
+from ensemble.early_exit import evaluate as early
+from ensemble.early_exit import run as exiting
+from ensemble.early_exit.plan import calibrated_of
+from ensemble.early_exit.stopping.certificate import draw
+from ensemble.early_exit.stopping.order import Evaluation
+from ensemble.early_exit.stopping.pace import Steady
 from ensemble.errors import ScoreError, StoreError, UsageError
-from ensemble.exitplan import calibrated_of
-from ensemble.exits.certificate import draw
-from ensemble.exits.order import Evaluation
-from ensemble.exits.pace import Steady
-from ensemble.files import sha256_file, sha256_json
-from ensemble.publish import Submission
-from ensemble.scoring import Quiet
-from ensemble.spec import Quarantined
-from ensemble.store import load_partition
-from ensemble.watch import WATCH
-from ensemble.weights import Weights
+from ensemble.files.atomic import sha256_file, sha256_json
+from ensemble.inference import start as lineup
+from ensemble.inference.batches import Job, Rows, score
+from ensemble.inference.score import Quiet
+from ensemble.pipeline import run as pipeline
+from ensemble.predictions import inventory
+from ensemble.predictions.store import load_partition
+from ensemble.recipe.settings import Recipe, saving_of
+from ensemble.records import Quarantined
+from ensemble.submission.publish import Submission
+from ensemble.voting.decision import Decision
+from ensemble.voting.weights import Weights
+from ensemble.worker import WATCH
 
 COUNT = 60
 
@@ -577,7 +582,7 @@ def test_a_member_that_gives_nan_fails_the_run(sharp: list[Path], many: Path) ->
 
 
 KILLED = (
-    "import os, ensemble.files as files, ensemble.lineup as lineup\n"
+    "import os, ensemble.files.atomic as files, ensemble.inference.start as lineup\n"
     "lineup.seconds_per_image = lambda _: 0.001\n"
     "publish = files.publish\n"
     "def cut(path, write):\n"

@@ -9,18 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble import pools, voting
-from ensemble.decision import Decision
+from ensemble.early_exit.stopping.accumulators import Families, Hard, Ledger, Soft
+from ensemble.early_exit.stopping.order import Evaluation, bridges, ordered, shares, spent
+from ensemble.early_exit.stopping.plan import evaluations_of, ledger_of
+from ensemble.early_exit.stopping.replay import replay
+from ensemble.early_exit.stopping.rules import (
+    Argmax,
+    Cuts,
+    Rule,
+    Thresholds,
+    rule_of,
+    slack,
+    why_not,
+)
+from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, run
 from ensemble.errors import UsageError
-from ensemble.exits.course import Course, Ends, follow, run
-from ensemble.exits.ledgers import Families, Hard, Ledger, Soft
-from ensemble.exits.order import Evaluation, bridges, ordered, shares, spent
-from ensemble.exits.plan import evaluations_of, ledger_of
-from ensemble.exits.replay import replay
-from ensemble.exits.rules import Argmax, Cuts, Rule, Thresholds, rule_of, slack, why_not
-from ensemble.spec import Voting
-from ensemble.voting import Ballot, fuse
-from ensemble.weights import Weights
+from ensemble.records import Voting
+from ensemble.voting import pools
+from ensemble.voting import vote as voting
+from ensemble.voting.decision import Decision
+from ensemble.voting.vote import Ballot, fuse
+from ensemble.voting.weights import Weights
 
 seeds = st.integers(0, 2**32 - 1)
 LAW = settings(deadline=None, max_examples=40)

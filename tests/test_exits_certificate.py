@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
-from ensemble.errors import UsageError
-from ensemble.exits.budget import Budget, changed, mean_cost, threshold_for
-from ensemble.exits.certificate import (
+from ensemble.early_exit.stopping.accumulators import Soft
+from ensemble.early_exit.stopping.budget import Budget, changed, mean_cost, threshold_for
+from ensemble.early_exit.stopping.certificate import (
     GRID,
     allowed,
     calibration_size,
@@ -20,9 +20,9 @@ from ensemble.exits.certificate import (
     hypergeometric,
     p_value,
 )
-from ensemble.exits.course import Course, follow
-from ensemble.exits.ledgers import Soft
-from ensemble.exits.rules import Argmax, slack
+from ensemble.early_exit.stopping.rules import Argmax, slack
+from ensemble.early_exit.stopping.trajectory import Course, follow
+from ensemble.errors import UsageError
 
 
 def simulated(seed: int, rows: int, k: int = 10, classes: int = 3) -> Course:

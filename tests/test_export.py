@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ensemble import export, nets
 from ensemble.errors import MemberError, UsageError
-from ensemble.export import Exported, export_member
-from ensemble.members import open_member
-from ensemble.nets import ExportSpec, HeadSpec, PreprocessFlags
-from ensemble.paths import family_and_fold
-from ensemble.session import run_once
-from ensemble.spec import Preprocess, Size
+from ensemble.export import nets
+from ensemble.export import to_onnx as export
+from ensemble.export.nets import ExportSpec, HeadSpec, PreprocessFlags
+from ensemble.export.to_onnx import Exported, export_member
+from ensemble.files.paths import family_and_fold
+from ensemble.members.member import open_member
+from ensemble.records import Preprocess, Size
+from ensemble.runtime.session import run_once
 
 FACTORIES = """
 from torch import nn

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ensemble import files
 from ensemble.errors import StoreError, UsageError
-from ensemble.files import (
+from ensemble.files import atomic as files
+from ensemble.files.atomic import (
     check_writable,
     locked,
     publish,
@@ -155,7 +155,7 @@ def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
 def test_a_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom ensemble.files import locked\n"
+        "import os, sys\nfrom pathlib import Path\nfrom ensemble.files.atomic import locked\n"
         f"with locked(Path({str(path)!r}), os.getpid(), 'works'):\n print('held', flush=True)\n"
         " sys.stdin.read()"
     )

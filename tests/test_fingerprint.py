@@ -14,13 +14,15 @@ from onnx import numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 from PIL import Image
 
-from ensemble import api, fingerprints, lineup
-from ensemble.card import Card
-from ensemble.config import Recipe
-from ensemble.members import open_member, write_sidecar
-from ensemble.providers import CPU, CUDA
-from ensemble.spec import DecodePolicy, Preprocess, Size
-from ensemble.store import key_of
+from ensemble.api import predict as api
+from ensemble.inference import fingerprint as fingerprints
+from ensemble.inference import start as lineup
+from ensemble.members.card import Card
+from ensemble.members.member import open_member, write_sidecar
+from ensemble.predictions.store import key_of
+from ensemble.recipe.settings import Recipe
+from ensemble.records import DecodePolicy, Preprocess, Size
+from ensemble.runtime.devices import CPU, CUDA
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 IMAGES = 5

@@ -9,8 +9,8 @@ from conftest import ensemble, save_images
 from PIL import Image
 
 from ensemble.errors import UsageError
-from ensemble.folds import make_folds, report_folds
-from ensemble.tables import column_of
+from ensemble.evaluation.folds import make_folds, report_folds
+from ensemble.files.csv_tables import column_of
 
 RNG = np.random.default_rng(0)
 LABELS = {f"r{n}": str(c) for n, c in enumerate(RNG.choice(["cat", "dog", "eel"], 300))}

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensemble import api, lineup
-from ensemble.halves import BOUND
-from ensemble.lineup import Player
-from ensemble.members import open_member
-from ensemble.providers import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
-from ensemble.publish import Submission
-from ensemble.spec import Precision
+from ensemble.api import predict as api
+from ensemble.inference import start as lineup
+from ensemble.inference.start import Player
+from ensemble.members.member import open_member
+from ensemble.records import Precision
+from ensemble.runtime.devices import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
+from ensemble.runtime.float16 import BOUND
+from ensemble.submission.publish import Submission
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 MEMBERS = [FASHION / f"{family}-f0.onnx" for family in ("resnet", "vgg")]

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from torch import nn
 
-from ensemble import graph, views
-from ensemble.card import Card
 from ensemble.errors import MemberError
-from ensemble.lineup import probe_images
-from ensemble.ops import output_size
-from ensemble.session import OnnxScorer
-from ensemble.spec import Activation, Merge, Size, Task
+from ensemble.inference.start import probe_images
+from ensemble.members.card import Card
+from ensemble.records import Activation, Merge, Size, Task
+from ensemble.runtime import graph
+from ensemble.runtime.session import OnnxScorer
+from ensemble.views import policy as views
+from ensemble.views.pixels import output_size
 
 TTACH_MERGES: tuple[Merge, ...] = ("mean", "gmean", "max", "min", "tsharpen")
 

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
-from ensemble import api, lineup, members, views
+from ensemble.api import predict as api
 from ensemble.errors import MemberError
-from ensemble.halves import BOUND, check_agreement, halve
-from ensemble.lineup import Player
-from ensemble.members import open_member, write_sidecar
+from ensemble.inference import start as lineup
+from ensemble.inference.start import Player
+from ensemble.members import member as members
+from ensemble.members.member import open_member, write_sidecar
+from ensemble.runtime.float16 import BOUND, check_agreement, halve
+from ensemble.views import policy as views
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 LABEL = toy_card().heads[0]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ensemble import images
 from ensemble.errors import ImageError, UsageError
-from ensemble.images import Hashed, Source, hash_sources, read, scan
+from ensemble.images import sources as images
+from ensemble.images.sources import Hashed, Source, hash_sources, read, scan
 
 pytestmark = pytest.mark.filterwarnings("error")
 

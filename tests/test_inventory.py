@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from conftest import ensemble
 
-from ensemble import api, store
+from ensemble.api import predict as api
 from ensemble.errors import StoreError, UsageError
-from ensemble.inventory import collect, garbage, inventory, verify
-from ensemble.store import LOCK, hold, load_partition
+from ensemble.predictions import store
+from ensemble.predictions.inventory import collect, garbage, inventory, verify
+from ensemble.predictions.store import LOCK, hold, load_partition
 
 STORE, RUNS = Path(".ensemble"), [Path("submissions")]
 

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from conftest import ensemble
 
-from ensemble import api, ledger
-from ensemble.config import Recipe
-from ensemble.decision import Decision
+from ensemble.api import predict as api
 from ensemble.errors import UsageError
-from ensemble.files import sha256_file
-from ensemble.ledger import Published, note, record_public
-from ensemble.runs import claim
-from ensemble.spec import Voting
-from ensemble.weights import Weights
+from ensemble.files.atomic import sha256_file
+from ensemble.recipe.settings import Recipe
+from ensemble.records import Voting
+from ensemble.submission import ledger
+from ensemble.submission.folder import claim
+from ensemble.submission.ledger import Published, note, record_public
+from ensemble.voting.decision import Decision
+from ensemble.voting.weights import Weights
 
 SEEN = {"nested": 0.93, "apparent": 0.95, "uniform": 0.92, "verdict": "gain"}
 

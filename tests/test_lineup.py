@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from conftest import MakeMember
 
-from ensemble import lineup, views
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, OutOfMemoryError, ScoreError
-from ensemble.members import open_member
-from ensemble.providers import CPU
-from ensemble.session import OnnxScorer
+from ensemble.inference import start as lineup
+from ensemble.members.member import open_member
+from ensemble.runtime.devices import CPU
+from ensemble.runtime.session import OnnxScorer
+from ensemble.views import policy as views
 
 Begin = Callable[..., lineup.Player]
 

@@ -13,12 +13,13 @@ from conftest import MakeMember, save_member, toy_card, toy_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
-from ensemble import lineup, views
-from ensemble.card import from_json, to_json
 from ensemble.errors import EnsembleError, MemberError, UsageError
-from ensemble.members import check_together, open_member, write_sidecar
-from ensemble.providers import why_no_cuda
-from ensemble.spec import Activation, Merge, Size
+from ensemble.inference import start as lineup
+from ensemble.members.card import from_json, to_json
+from ensemble.members.member import check_together, open_member, write_sidecar
+from ensemble.records import Activation, Merge, Size
+from ensemble.runtime.devices import why_no_cuda
+from ensemble.views import policy as views
 
 
 def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> lineup.Player:

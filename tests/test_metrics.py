@@ -8,8 +8,8 @@ import sklearn.metrics as sk
 from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
-from ensemble.metrics import METRICS, TOP, check_defined, metric_of
-from ensemble.spec import Task
+from ensemble.evaluation.metrics import METRICS, TOP, check_defined, metric_of
+from ensemble.records import Task
 
 Oracle = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 

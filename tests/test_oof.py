@@ -10,10 +10,10 @@ import pytest
 from conftest import ensemble
 from numpy.typing import NDArray
 
-from ensemble.columns import text_column
 from ensemble.errors import UsageError
-from ensemble.oof import Elsewhere, Oof, folds_from, join, read, write
-from ensemble.submission import write_predictions
+from ensemble.files.parquet import text_column
+from ensemble.predictions.table import Elsewhere, Oof, folds_from, join, read, write
+from ensemble.submission.sample import write_predictions
 
 CLASSES = ("cat", "dog", "eel")
 IDS = ("007", "NA", "1e5", "b")

@@ -10,7 +10,7 @@ from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, write_train
 from conftest import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.outoffold import predict_oof
+from ensemble.pipeline.oof import predict_oof
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ensemble.exits.budget import Budget, mean_cost
-from ensemble.exits.course import Cap, Course, run
-from ensemble.exits.ledgers import Outlook
-from ensemble.exits.pace import Deadline, Spending, Steady, cost_of
+from ensemble.early_exit.stopping.accumulators import Outlook
+from ensemble.early_exit.stopping.budget import Budget, mean_cost
+from ensemble.early_exit.stopping.pace import Deadline, Spending, Steady, cost_of
+from ensemble.early_exit.stopping.trajectory import Cap, Course, run
 
 K = 10
 ONES = np.ones(K)

@@ -7,8 +7,8 @@ import pytest
 
 from ensemble.cli.options import classes_of, named_files
 from ensemble.errors import UsageError
-from ensemble.paths import check_utf8, expand, is_file_name, split_named
-from ensemble.weights import Weights, from_text
+from ensemble.files.paths import check_utf8, expand, is_file_name, split_named
+from ensemble.voting.weights import Weights, from_text
 
 LATIN = os.fsdecode(b"gr\xfc\xdfe")
 

@@ -14,12 +14,17 @@ from conftest import CLASSES, MakeMember, ensemble, save_images, save_member, to
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from ensemble import Submission, api, config, pipeline, preprocess, submission
+from ensemble import Submission
+from ensemble.api import predict as api
 from ensemble.cli import main
 from ensemble.errors import ContractError, MemberError, ScoreError, StoreError, UsageError
-from ensemble.fingerprints import shard_size_of
-from ensemble.members import open_member
-from ensemble.spec import Activation, DecodePolicy, Task
+from ensemble.images import resize as preprocess
+from ensemble.inference.fingerprint import shard_size_of
+from ensemble.members.member import open_member
+from ensemble.pipeline import run as pipeline
+from ensemble.recipe import settings as config
+from ensemble.records import Activation, DecodePolicy, Task
+from ensemble.submission import sample as submission
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
 
-from ensemble import pools
+from ensemble.voting import pools
 
 
 @settings(deadline=None, max_examples=25)

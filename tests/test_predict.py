@@ -17,17 +17,17 @@ from conftest import save_images
 from PIL import Image
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.batches import Job, Rows, score
 from ensemble.errors import OutOfMemoryError, ScoreError, StoreError
-from ensemble.images import Hashed, hash_sources, scan
-from ensemble.predict import Duty, predict
-from ensemble.preprocess import resize
-from ensemble.providers import CPU, CUDA
-from ensemble.scoring import Quiet
-from ensemble.session import FakeScorer, Scorer
-from ensemble.shards import Shard, _Loaded
-from ensemble.spec import DecodePolicy, Geometry, Size
-from ensemble.store import open_partition
+from ensemble.images.loader import Shard, _Loaded
+from ensemble.images.resize import resize
+from ensemble.images.sources import Hashed, hash_sources, scan
+from ensemble.inference.batches import Job, Rows, score
+from ensemble.inference.loop import Duty, predict
+from ensemble.inference.score import Quiet
+from ensemble.predictions.store import open_partition
+from ensemble.records import DecodePolicy, Geometry, Size
+from ensemble.runtime.devices import CPU, CUDA
+from ensemble.runtime.session import FakeScorer, Scorer
 
 COLUMNS = {"label": 3}
 SMALL = Geometry(Size(8, 8), "squash", 1.0, "bilinear", 3, ())
@@ -229,10 +229,10 @@ def test_of_batches_that_fail_together_the_first_in_order_is_told(tmp_path: Path
 FORK = """
 import os, signal
 import numpy as np
-from ensemble.batches import Job, Rows, score
-from ensemble.scoring import Quiet
-from ensemble.session import FakeScorer
-from ensemble.spec import Geometry, Size
+from ensemble.inference.batches import Job, Rows, score
+from ensemble.inference.score import Quiet
+from ensemble.runtime.session import FakeScorer
+from ensemble.records import Geometry, Size
 
 pixels = np.zeros((8, 1, 1, 3), np.uint8)
 images = Rows(pixels, [str(n) for n in range(8)], lambda rows: [True] * len(pixels[rows]))

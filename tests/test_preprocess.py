@@ -12,8 +12,8 @@ from timm.data.transforms_factory import transforms_imagenet_eval
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
-from ensemble.preprocess import resize
-from ensemble.spec import Fit, Interpolation, Preprocess, Size
+from ensemble.images.resize import resize
+from ensemble.records import Fit, Interpolation, Preprocess, Size
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensemble.proofread import Print, misprints
+from ensemble.submission.proofread import Print, misprints
 
 CLASSES = ("cat", "dog", "owl")
 LABELS = np.array([[0], [2]])

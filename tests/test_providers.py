@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ensemble import driver, providers
 from ensemble.errors import UsageError
-from ensemble.providers import CPU, CUDA, TENSORRT, check_device, provider_of
+from ensemble.runtime import devices as providers
+from ensemble.runtime import nvidia as driver
+from ensemble.runtime.devices import CPU, CUDA, TENSORRT, check_device, provider_of
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "tensorrt", "tensorrt:0"])

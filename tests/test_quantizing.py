@@ -15,14 +15,16 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 from scipy.stats import binomtest
 
 import ensemble as library
-from ensemble import graph, lineup, quantize
-from ensemble.card import Card, Head
 from ensemble.errors import MemberError, StoreError, UsageError
-from ensemble.images import hash_sources, scan
-from ensemble.lineup import probe_images
-from ensemble.members import open_member, write_sidecar
-from ensemble.quantizing import Agreement, compare, divide
-from ensemble.session import OnnxScorer
+from ensemble.export import int8 as quantize
+from ensemble.images.sources import hash_sources, scan
+from ensemble.inference import start as lineup
+from ensemble.inference.start import probe_images
+from ensemble.members.card import Card, Head
+from ensemble.members.member import open_member, write_sidecar
+from ensemble.pipeline.quantize import Agreement, compare, divide
+from ensemble.runtime import graph
+from ensemble.runtime.session import OnnxScorer
 
 
 def conv_model(card: Card, *, batch: int | str = "N", opset: int = 18) -> onnx.ModelProto:
@@ -181,7 +183,7 @@ def test_over_the_bound_nothing_is_written(
         matrix.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(matrix), "matrix"))
         return model
 
-    monkeypatch.setattr("ensemble.quantizing.quantized", spoilt)
+    monkeypatch.setattr("ensemble.pipeline.quantize.quantized", spoilt)
     out = tmp_path / "int8"
     assert ensemble("quantize", member, "--images", photographs, "--out", out) == 4
     assert "labels change" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from conftest import MakeMember, ensemble
 
 import ensemble as public
 from ensemble.errors import MemberError, UsageError
-from ensemble.tables import column_of
+from ensemble.files.csv_tables import column_of
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ensemble import resample
-from ensemble.metrics import Metric, Truth, metric_of
-from ensemble.resample import LEAST_UNITS, spread
+from ensemble.evaluation import bootstrap as resample
+from ensemble.evaluation.bootstrap import LEAST_UNITS, spread
+from ensemble.evaluation.metrics import Metric, Truth, metric_of
 
 RNG = np.random.default_rng(0)
 

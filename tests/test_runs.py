@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from ensemble import api, pipeline, runs
-from ensemble.config import Recipe
+from ensemble.api import predict as api
 from ensemble.errors import ContractError, StoreError, UsageError
+from ensemble.pipeline import run as pipeline
+from ensemble.recipe.settings import Recipe
+from ensemble.submission import folder as runs
 
 
 @pytest.fixture(autouse=True)

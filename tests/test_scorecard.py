@@ -9,8 +9,8 @@ import sklearn.metrics as sk
 from conftest import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.picture import draw_scores
-from ensemble.scorecard import Line, Scorecard, score_submission, score_values
+from ensemble.reports.figures import draw_scores
+from ensemble.reports.scorecard import Line, Scorecard, score_submission, score_values
 
 CLASSES = ("cat", "dog", "eel", "fox")
 ROWS = 200

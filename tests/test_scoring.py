@@ -4,9 +4,9 @@ from pathlib import Path
 
 from conftest import MakeMember
 
-from ensemble.config import Recipe
-from ensemble.scoring import Quiet, find_images, line_up, score
-from ensemble.views import IDENTITY
+from ensemble.inference.score import Quiet, find_images, line_up, score
+from ensemble.recipe.settings import Recipe
+from ensemble.views.policy import IDENTITY
 
 
 def test_predictions_are_kept_under_the_views_of_their_graph(

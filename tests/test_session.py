@@ -10,16 +10,19 @@ from conftest import MakeMember, toy_card, toy_model
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime import SessionOptions
 
-from ensemble import driver, graph, lineup, providers, session
-from ensemble.binding import IN_FLIGHT
-from ensemble.config import Recipe
 from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError
-from ensemble.members import open_member, write_sidecar
-from ensemble.providers import CPU, CUDA, TENSORRT
-from ensemble.scoring import Quiet, line_up
-from ensemble.session import OnnxScorer
-from ensemble.spec import Precision, View
-from ensemble.views import IDENTITY
+from ensemble.inference import start as lineup
+from ensemble.inference.score import Quiet, line_up
+from ensemble.members.member import open_member, write_sidecar
+from ensemble.recipe.settings import Recipe
+from ensemble.records import Precision, View
+from ensemble.runtime import devices as providers
+from ensemble.runtime import graph, session
+from ensemble.runtime import nvidia as driver
+from ensemble.runtime.binding import IN_FLIGHT
+from ensemble.runtime.devices import CPU, CUDA, TENSORRT
+from ensemble.runtime.session import OnnxScorer
+from ensemble.views.policy import IDENTITY
 
 
 def scorer_that_raises(error: Exception) -> OnnxScorer:

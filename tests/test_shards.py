@@ -4,8 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ensemble.images import Hashed, Source
-from ensemble.shards import decoders
+from ensemble.images.loader import decoders
+from ensemble.images.sources import Hashed, Source
 
 
 def images(size: int) -> list[Hashed]:

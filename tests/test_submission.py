@@ -7,7 +7,7 @@ import pytest
 from conftest import CLASSES
 
 from ensemble.errors import ContractError, UsageError
-from ensemble.submission import (
+from ensemble.submission.sample import (
     Row,
     Sample,
     check_ids_match,

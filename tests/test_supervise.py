@@ -15,11 +15,11 @@ from conftest import save_images, save_member, toy_card, toy_model
 
 from ensemble.cli import supervise
 from ensemble.cli.supervise import is_supervised, resume_line, say
-from ensemble.watch import WATCH, Watch
+from ensemble.worker import WATCH, Watch
 
 DEATH = """
 import os, pathlib, signal, threading, time
-from ensemble.session import OnnxScorer
+from ensemble.runtime.session import OnnxScorer
 score, seen, one_lane = OnnxScorer.score, [], threading.Lock()
 def dying(self, images):
     with one_lane:
@@ -34,7 +34,7 @@ def dying(self, images):
 OnnxScorer.score = dying
 """
 POISON = """
-import os, ensemble.decode as d
+import os, ensemble.images.decode as d
 decode = d.Image.open
 def poisoned(stream, **more):
     if b"POISON" in stream.getvalue():
@@ -44,7 +44,7 @@ d.Image.open = poisoned
 """
 SLOW = """
 import time, pathlib
-from ensemble.session import OnnxScorer
+from ensemble.runtime.session import OnnxScorer
 score = OnnxScorer.score
 def slow(self, images):
     pathlib.Path("scoring").touch()
@@ -78,7 +78,7 @@ def popen(*_, **__):
 subprocess.Popen.__init__ = popen
 """
 IMPATIENT = """
-import functools, ensemble.store as store
+import functools, ensemble.predictions.store as store
 store.locked = functools.partial(store.locked, patience=0.1)
 """
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import UsageError
-from ensemble.submission import read_sample
-from ensemble.tables import column_of, csv_bytes, read_table
+from ensemble.files.csv_tables import column_of, csv_bytes, read_table
+from ensemble.submission.sample import read_sample
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 TABLES = st.integers(2, 4).flatmap(

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from conftest import ensemble
 
-from ensemble import api
+from ensemble.api import predict as api
 from ensemble.errors import UsageError
-from ensemble.oof import Oof
-from ensemble.spec import Task
-from ensemble.truth import given_truth, read_truth
+from ensemble.evaluation.labels import given_truth, read_truth
+from ensemble.predictions.table import Oof
+from ensemble.records import Task
 
 IDS = ("a", "b")
 

@@ -6,9 +6,8 @@ from blends import golden, many
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from ensemble import metrics, pools
 from ensemble.arrays import Indices
-from ensemble.pools import Stack
+from ensemble.evaluation import metrics
 from ensemble.tuning.convex import (
     least_squares_pool,
     linear_pool,
@@ -17,6 +16,8 @@ from ensemble.tuning.convex import (
     temperature_of,
     tempered_pool,
 )
+from ensemble.voting import pools
+from ensemble.voting.pools import Stack
 
 FIXTURES = {"golden": golden(), "many": many(6, 800, 5), "few rows": many(8, 40, 3, seed=2)}
 Fixture = tuple[Stack, Indices]

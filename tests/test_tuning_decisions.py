@@ -9,10 +9,11 @@ from blends import golden, many, tied
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble import metrics, pools
-from ensemble.metrics import metric_of
+from ensemble.evaluation import metrics
+from ensemble.evaluation.metrics import metric_of
 from ensemble.tuning import decisions
 from ensemble.tuning.search import bagged_climb, coordinate_ascent
+from ensemble.voting import pools
 
 seeds = st.integers(0, 10**6)
 

@@ -8,12 +8,12 @@ from blends import binary, golden, many, noise
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from ensemble import pools
-from ensemble.metrics import metric_of
+from ensemble.evaluation.metrics import metric_of
 from ensemble.tuning import evidence
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit, uniform
-from ensemble.weights import Polish
+from ensemble.voting import pools
+from ensemble.voting.weights import Polish
 
 
 def folds_of(rows: int, folds: int = 5) -> NDArray[np.int64]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble import metrics
 from ensemble.arrays import Indices, Pooled
+from ensemble.evaluation import metrics
 from ensemble.tuning import lines
 
 METRICS = [*lines.PATHS, "auc"]

@@ -11,16 +11,16 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 
 import ensemble
-from ensemble import pools
-from ensemble.decision import Decision
 from ensemble.errors import UsageError
-from ensemble.files import publish_json
-from ensemble.metrics import metric_of
+from ensemble.evaluation.metrics import metric_of
+from ensemble.files.atomic import publish_json
 from ensemble.tuning import lines
 from ensemble.tuning.evidence import paired, tune
 from ensemble.tuning.fit import fit
-from ensemble.voting import Ballot, fuse
-from ensemble.weights import Weights, to_json
+from ensemble.voting import pools
+from ensemble.voting.decision import Decision
+from ensemble.voting.vote import Ballot, fuse
+from ensemble.voting.weights import Weights, to_json
 
 FOLDS = np.arange(600) % 4
 

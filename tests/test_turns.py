@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import MakeMember
 
-from ensemble import lineup
-from ensemble.members import open_member
-from ensemble.spec import Op, Size, View
-from ensemble.turns import Turned, apart
-from ensemble.views import IDENTITY, preset
+from ensemble.inference import start as lineup
+from ensemble.members.member import open_member
+from ensemble.records import Op, Size, View
+from ensemble.views.host import Turned, apart
+from ensemble.views.policy import IDENTITY, preset
 
 SQUARE, WIDE = Size(8, 8), Size(8, 12)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ensemble.twins import NEAR, looks_of, near_pairs
+from ensemble.evaluation.lookalikes import NEAR, looks_of, near_pairs
 
 IMAGES = sorted((Path(__file__).parents[1] / "models_zoo/fashion/images").glob("*"))
 

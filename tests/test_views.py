@@ -8,10 +8,10 @@ import torch
 import ttach
 from numpy.typing import NDArray
 
-from ensemble import views
 from ensemble.errors import UsageError
-from ensemble.ops import output_size, pixel_map
-from ensemble.spec import Op, Size, View
+from ensemble.records import Op, Size, View
+from ensemble.views import policy as views
+from ensemble.views.pixels import output_size, pixel_map
 
 TTACH: dict[str, Callable[[], ttach.Compose]] = {
     "none": lambda: ttach.Compose([]),

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import CLASSES, ensemble
 
-from ensemble import api, oof
+from ensemble.api import predict as api
 from ensemble.errors import ContractError, UsageError
-from ensemble.oof import Elsewhere, Oof
-from ensemble.votes import votes_from
-from ensemble.weights import Weights, to_json
+from ensemble.predictions import table as oof
+from ensemble.predictions.stored import votes_from
+from ensemble.predictions.table import Elsewhere, Oof
+from ensemble.voting.weights import Weights, to_json
 
 IDS = ("007", "NA", "1e5", "img10", "img9")
 PROBS = np.random.default_rng(4).dirichlet(np.ones(3), (2, 5))

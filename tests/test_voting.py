@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sklearn.ensemble import VotingClassifier
 from sklearn.preprocessing import LabelEncoder
 
-from ensemble import pools
-from ensemble.decision import Decision
 from ensemble.errors import UsageError
-from ensemble.spec import Task, Voting
-from ensemble.voting import Ballot, family_means, fuse
-from ensemble.weights import Weights
+from ensemble.records import Task, Voting
+from ensemble.voting import pools
+from ensemble.voting.decision import Decision
+from ensemble.voting.vote import Ballot, family_means, fuse
+from ensemble.voting.weights import Weights
 
 VOTINGS: tuple[Voting, ...] = ("soft", "hard", "geometric")
 

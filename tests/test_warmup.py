@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from conftest import MakeMember
 
-from ensemble import lineup, views
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.members import open_member
-from ensemble.providers import CPU
-from ensemble.session import OnnxScorer
-from ensemble.spec import Size
-from ensemble.warmup import batch_size
+from ensemble.inference import start as lineup
+from ensemble.inference.batch_size import batch_size
+from ensemble.members.member import open_member
+from ensemble.records import Size
+from ensemble.runtime.devices import CPU
+from ensemble.runtime.session import OnnxScorer
+from ensemble.views import policy as views
 
 MANY = 10**7
 DECIDES = {"member": "a"}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.decision import Decision
 from ensemble.errors import UsageError
-from ensemble.weights import Weights, check_fits, from_text, read, to_json
+from ensemble.voting.decision import Decision
+from ensemble.voting.weights import Weights, check_fits, from_text, read, to_json
 
 TUNED = Weights(
     {"ant": 0.41, "bee": 0.59},

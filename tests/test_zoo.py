@@ -21,11 +21,13 @@ from timm.data import create_transform
 from torch import nn
 
 import ensemble
-from ensemble import gate, lineup, oof
-from ensemble.card import Card
-from ensemble.members import open_member
-from ensemble.spec import Preprocess
-from ensemble.tables import column_of
+from ensemble.files.csv_tables import column_of
+from ensemble.inference import start as lineup
+from ensemble.members.card import Card
+from ensemble.members.member import open_member
+from ensemble.predictions import table as oof
+from ensemble.records import Preprocess
+from ensemble.tuning import checks as gate
 
 ZOO = Path(__file__).parents[1] / "models_zoo"
 FASHION = ZOO / "fashion"

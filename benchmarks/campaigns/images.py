@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from campaigns.trials import WORK, Outcome, print_tally, run_trials
 
-from ensemble.decode import decode
 from ensemble.errors import ImageError
-from ensemble.preprocess import resize
-from ensemble.spec import DecodePolicy, Geometry, Size
+from ensemble.images.decode import decode
+from ensemble.images.resize import resize
+from ensemble.records import DecodePolicy, Geometry, Size
 
 POLICIES = (
     DecodePolicy(),

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 ZOO = Path(__file__).parents[2] / "models_zoo" / "fashion"
 STEPS = """
-import os, signal, pathlib, ensemble.files as files
+import os, signal, pathlib, ensemble.files.atomic as files
 at, kind, seen = int(os.environ["KILL_AT"]), os.environ["KILL_KIND"], []
 def step(call):
     def broken(*args, **more):

@@ -28,11 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from campaigns.trials import Outcome, print_tally, run_trials
 
-from ensemble import lineup, views
-from ensemble.card import Card, Head, to_json
 from ensemble.errors import MemberError
-from ensemble.members import embed_card, open_member
-from ensemble.spec import Preprocess, Size
+from ensemble.inference import start as lineup
+from ensemble.members.card import Card, Head, to_json
+from ensemble.members.member import embed_card, open_member
+from ensemble.records import Preprocess, Size
+from ensemble.views import policy as views
 
 MEMORY = 8 * 2**30
 """The address space of a child, in bytes."""

@@ -25,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from campaigns.trials import Outcome, print_tally, run_trials
 
-from ensemble import oof
 from ensemble.errors import UsageError
-from ensemble.folds import make_folds
-from ensemble.scorecard import score_submission
-from ensemble.submission import Row, read_sample, render
-from ensemble.tables import column_of
+from ensemble.evaluation.folds import make_folds
+from ensemble.files.csv_tables import column_of
+from ensemble.predictions import table as oof
+from ensemble.reports.scorecard import score_submission
+from ensemble.submission.sample import Row, read_sample, render
 
 CLASSES = ("cat", "dog", "eel")
 HOSTILE = (

@@ -19,9 +19,9 @@ from ensemble.cli.supervise import (
     leave,
     resume_line,
 )
-from ensemble.config import check_environment
-from ensemble.paths import check_utf8
-from ensemble.watch import WATCH
+from ensemble.files.paths import check_utf8
+from ensemble.recipe.settings import check_environment
+from ensemble.worker import WATCH
 
 EXIT_CODES: Final = {
     errors.UsageError: 2,
@@ -48,19 +48,19 @@ _EXTRAS: Final = {
 """The extra that brings a package that is not there."""
 
 _COMMANDS: Final = {
-    "export": "ensemble.cli.members",
-    "inspect": "ensemble.cli.members",
-    "quantize": "ensemble.cli.quantizing",
-    "folds": "ensemble.cli.folding",
-    "oof": "ensemble.cli.blends",
-    "tune-weights": "ensemble.cli.blends",
-    "run": "ensemble.cli.runs",
-    "vote": "ensemble.cli.runs",
-    "score": "ensemble.cli.scores",
-    "diff": "ensemble.cli.scores",
-    "verify-exit": "ensemble.cli.keeping",
-    "store": "ensemble.cli.keeping",
-    "doctor": "ensemble.cli.health",
+    "export": "ensemble.cli.commands.members",
+    "inspect": "ensemble.cli.commands.members",
+    "quantize": "ensemble.cli.commands.quantize",
+    "folds": "ensemble.cli.commands.folds",
+    "oof": "ensemble.cli.commands.tune",
+    "tune-weights": "ensemble.cli.commands.tune",
+    "run": "ensemble.cli.commands.run",
+    "vote": "ensemble.cli.commands.run",
+    "score": "ensemble.cli.commands.scores",
+    "diff": "ensemble.cli.commands.scores",
+    "verify-exit": "ensemble.cli.commands.store",
+    "store": "ensemble.cli.commands.store",
+    "doctor": "ensemble.cli.commands.doctor",
 }
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
-from ensemble.config import FILE, Recipe, read_toml
 from ensemble.errors import UsageError
-from ensemble.paths import is_file, split_named
-from ensemble.spec import (
+from ensemble.files.paths import is_file, split_named
+from ensemble.recipe.settings import FILE, Recipe, read_toml
+from ensemble.records import (
     Alpha,
     DecodePolicy,
     Exif,
@@ -24,10 +24,10 @@ from ensemble.spec import (
     Task,
     Voting,
 )
-from ensemble.weights import from_text
+from ensemble.voting.weights import from_text
 
 if TYPE_CHECKING:
-    from ensemble.oof import Elsewhere
+    from ensemble.predictions.table import Elsewhere
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -294,7 +294,7 @@ def elsewhere_of(flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
     Raises:
         UsageError: --rows-of without a .npy.
     """
-    from ensemble.oof import Elsewhere
+    from ensemble.predictions.table import Elsewhere
 
     rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
     if rows_of and not any(path.suffix == ".npy" for _, path in files):

@@ -23,7 +23,7 @@ from typing import Final, NoReturn
 import click
 
 from ensemble.cli.terminal import FRESH_LINE
-from ensemble.watch import CRASHES, WATCH, read_watch
+from ensemble.worker import CRASHES, WATCH, read_watch
 
 UNSUPERVISED: Final = "ENSEMBLE_SUPERVISE"
 """Set it to 0 and the command does its work itself, for a debugger."""

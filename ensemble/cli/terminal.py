@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
-from ensemble.amounts import counted
-from ensemble.weights import CONFIDENCE, NO_EVIDENCE
+from ensemble.recipe.units import counted
+from ensemble.voting.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ensemble.publish import Submission
-    from ensemble.weights import Weights
+    from ensemble.submission.publish import Submission
+    from ensemble.voting.weights import Weights
 
 FRESH_LINE: Final = "\r\x1b[K"
 """What wipes the line of a terminal that a bar may stand in."""

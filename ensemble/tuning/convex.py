@@ -10,7 +10,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize, nnls
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.pools import LOG_FLOOR, Stack, clipped_logs
+from ensemble.voting.pools import LOG_FLOOR, Stack, clipped_logs
 
 Loss: TypeAlias = Callable[[Vector], float]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.pools import clipped_logs
 from ensemble.tuning import lines
+from ensemble.voting.pools import clipped_logs
 
 _ROUNDS: Final = 50
 _SAME: Final = 1e-12

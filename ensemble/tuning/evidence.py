@@ -13,12 +13,12 @@ import numpy as np
 from scipy.special import bdtr
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.metrics import Metric, Truth
-from ensemble.pools import Stack
-from ensemble.resample import Spread, spread
-from ensemble.spec import Task
+from ensemble.evaluation.bootstrap import Spread, spread
+from ensemble.evaluation.metrics import Metric, Truth
+from ensemble.records import Task
 from ensemble.tuning.fit import Blend, can_polish, fit, uniform
-from ensemble.weights import NO_EVIDENCE, Polish, Pool
+from ensemble.voting.pools import Stack
+from ensemble.voting.weights import NO_EVIDENCE, Polish, Pool
 
 Tick = Callable[[int], None]
 Verdict = Literal["gain", "weak", "no evidence"]

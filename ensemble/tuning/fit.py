@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.metrics import METRICS, Metric, Truth
-from ensemble.pools import (
+from ensemble.evaluation.metrics import METRICS, Metric, Truth
+from ensemble.records import Task
+from ensemble.tuning import decisions
+from ensemble.tuning.convex import (
+    least_squares_pool,
+    linear_pool,
+    log_linear_pool,
+    tempered_pool,
+)
+from ensemble.tuning.search import bagged_climb, coordinate_ascent
+from ensemble.voting.pools import (
     Knots,
     Stack,
     by_cuts,
@@ -28,16 +37,7 @@ from ensemble.pools import (
     two_class,
     with_prior,
 )
-from ensemble.spec import Task
-from ensemble.tuning import decisions
-from ensemble.tuning.convex import (
-    least_squares_pool,
-    linear_pool,
-    log_linear_pool,
-    tempered_pool,
-)
-from ensemble.tuning.search import bagged_climb, coordinate_ascent
-from ensemble.weights import Pool
+from ensemble.voting.weights import Pool
 
 SPREAD: Final = 0.5
 """How far the weight of a family is expected to lie from the mean: the prior of the ridge."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.metrics import Truth, auc
+from ensemble.evaluation.metrics import Truth, auc
 
 MAX_PAIRS: Final = 10_000_000
 """Above so many pairs, the area under the ROC curve is searched on a grid."""

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from ensemble.arrays import Vector
-from ensemble.metrics import Metric, Truth
-from ensemble.pools import Stack, linear
+from ensemble.evaluation.metrics import Metric, Truth
 from ensemble.tuning import lines
+from ensemble.voting.pools import Stack, linear
 
 PICKS: Final = 25
 BAGS: Final = 5

@@ -21,8 +21,8 @@ from families import FAMILIES, Family, checkpoint_of, load_net, pixels, predict
 from PIL import Image
 
 import ensemble
-from ensemble import oof
-from ensemble.members import open_member
+from ensemble.members.member import open_member
+from ensemble.predictions import table as oof
 
 HERE = Path(__file__).parent
 SHIPPED = {name: family for name, family in FAMILIES.items() if family.shipped}

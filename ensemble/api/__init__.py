@@ -1,0 +1,1 @@
+"""The Python functions, which the commands call too."""

@@ -1,0 +1,1 @@
+"""The commands: each is parse, one call of the library, echo."""

@@ -1,0 +1,236 @@
+"""`ensemble export` and `ensemble inspect`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import click
+
+from ensemble.cli.options import Whole, classes_of, stacked, typed_flags
+from ensemble.cli.terminal import open_console
+from ensemble.errors import UsageError, few
+from ensemble.files.paths import split_named
+from ensemble.records import Activation, Fit, Interpolation, Task
+
+if TYPE_CHECKING:
+    from ensemble.export.nets import ExportSpec
+    from ensemble.export.to_onnx import Exported
+    from ensemble.members.card import Card
+
+_DESCRIBE: Final = (
+    click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
+                 "HEAD=… for each head of several."),
+    click.option("--head", help="The name of the one head.  [default: label]"),
+    click.option("--task", default="classification", show_default=True,
+                 type=click.Choice(get_args(Task))),
+    click.option("--activation", type=click.Choice(get_args(Activation)),
+                 help="What turns outputs into probabilities.  [default: by task]"),
+    click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
+    click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
+                 "fold0, fold_0]"),
+    click.option("--height", type=Whole(1), help="Input height in pixels."),
+    click.option("--width", type=Whole(1), help="Input width in pixels."),
+    click.option("--fit", type=click.Choice(get_args(Fit)),
+                 help="How an image meets the input: timm's crop_mode center, squash, border."),
+    click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
+                 "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
+    click.option("--interpolation",
+                 type=click.Choice(get_args(Interpolation))),
+    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
+    click.option("--std", help="A number a channel, with commas."),
+    click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
+)  # fmt: skip
+
+
+@click.command(epilog="Example: ensemble export folds/*.ckpt --arch resnet50 --classes "
+               "classes.txt --out members")  # fmt: skip
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--arch", required=True, help="A timm name, or pkg.mod:factory, called with "
+              "num_classes (also found in the working directory).")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@stacked(_DESCRIBE)
+@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]))
+@click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
+@click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
+              help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace members that are there.")
+def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **flags: Any) -> None:
+    """Turn fold checkpoints into ONNX members that describe themselves.
+
+    Each member is compared with torch at batches of 1, 2 and 5 before it is written. Without
+    --height, --mean and the like, a timm net's own data config is taken; a factory needs
+    --height, --width, --mean and --std, and defaults to crop_pct 1.0 and bilinear.
+    """
+    from ensemble.export.to_onnx import export_members
+
+    for exported in export_members(checkpoints, _export_spec(flags), out, force=force):
+        _say_export(exported)
+
+
+@click.command(epilog="Example: ensemble inspect folds/*.onnx")
+@click.argument("members", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the cards on stdout as JSON.")
+@click.option("--write-card", is_flag=True, help="Write a sidecar card for each foreign .onnx, "
+              "from the flags below.")  # fmt: skip
+@stacked(_DESCRIBE)
+@click.option("--output-name", help="The output of the .onnx that the head reads.")
+def inspect_command(
+    members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
+) -> None:
+    """Show members' cards, and whether the members can vote together."""
+    from ensemble.files.paths import expand
+    from ensemble.members import member as opening
+
+    if not write_card and (beside := typed_flags(list(flags))):
+        raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
+    paths = expand(members, ".onnx", "member")
+    if write_card:
+        for path in paths:
+            click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
+    opened = [opening.open_member(path) for path in paths]
+    _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
+    opening.check_every_head(opened)
+    click.echo("these members can vote together", err=True)
+
+
+def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
+    from ensemble.export.nets import ExportSpec, HeadSpec, PreprocessFlags
+
+    heads = tuple(HeadSpec(name, classes) for name, classes in _heads(flags).items())
+    return ExportSpec(
+        arch=flags["arch"],
+        heads=heads,
+        task=flags["task"],
+        activation=flags["activation"],
+        preprocess=PreprocessFlags(
+            height=flags["height"],
+            width=flags["width"],
+            fit=flags["fit"],
+            crop_pct=flags["crop_pct"],
+            interpolation=flags["interpolation"],
+            mean=_numbers("--mean", flags["mean"]),
+            std=_numbers("--std", flags["std"]),
+        ),
+        in_chans=flags["in_chans"],
+        dynamic_size=flags["dynamic_size"],
+        ema=flags["ema"],
+        trust_pickle=frozenset(flags["trust_pickle"]),
+        family=flags["family"],
+        fold=flags["fold"],
+    )
+
+
+def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
+    from ensemble.files.paths import family_and_fold
+    from ensemble.members.card import ACTIVATIONS, make_card
+
+    missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
+    if missing:
+        raise UsageError(f"--write-card needs {', '.join(missing)}")
+    heads = _heads(flags)
+    if len(heads) > 1 and flags["output_name"]:
+        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+    family, fold = family_and_fold(path)
+    family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
+
+    preprocess = {
+        "height": flags["height"],
+        "width": flags["width"],
+        "fit": flags["fit"] or "crop",
+        "crop_pct": 1.0 if flags["crop_pct"] is None else flags["crop_pct"],
+        "interpolation": flags["interpolation"] or "bilinear",
+        "mean": _numbers("--mean", flags["mean"]),
+        "std": _numbers("--std", flags["std"]),
+    }
+    described = [
+        {
+            "name": name,
+            "output": flags["output_name"] or name,
+            "task": flags["task"],
+            "activation": flags["activation"] or ACTIVATIONS[flags["task"]],
+            "classes": classes,
+        }
+        for name, classes in heads.items()
+    ]
+    record = {
+        "name": family if fold is None else f"{family}-f{fold}",
+        "family": family,
+        "fold": fold,
+        "arch": "foreign",
+        "preprocess": preprocess,
+        "heads": described,
+        "dynamic_size": flags["dynamic_size"],
+    }
+    return make_card(record, str(path))
+
+
+def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Read --classes: one list, or HEAD=list for each of several heads."""
+    given: tuple[str, ...] = flags["classes"]
+    if not given:
+        raise UsageError("--classes is needed: a,b,c or a file with a class a line")
+    heads: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        name, listed = split_named(text)
+        if len(given) > 1 and not name:
+            raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
+        if name and flags["head"]:
+            raise UsageError(f"--head {flags['head']}: --classes names the head {name!r} already")
+        name = name or flags["head"] or "label"
+        if name in heads:
+            raise UsageError(f"--classes: head {name!r} stands there twice")
+        heads[name] = classes_of(listed)
+    return heads
+
+
+def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
+    if not text:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
+
+
+def _say_export(exported: "Exported") -> None:
+    """Print the member that was written, and how far it differs from torch."""
+    card = exported.card
+    stripped = f", prefix {exported.stripped!r} stripped" if exported.stripped else ""
+    click.echo(
+        f"{card.name}: family {card.family}, {_fold(card)}, {_pixels(card)}, "
+        f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
+        err=True,
+    )
+    click.echo(str(exported.path))
+
+
+def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
+    """Print cards as a table, or as JSON."""
+    from ensemble.members.card import to_json
+
+    if as_json:
+        click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
+        return
+    from rich.table import Table
+
+    table = Table("member", "family, fold, arch", "pixels", "heads", show_lines=True)
+    for _, card in members:
+        heads = "\n".join(f"{h.name} ({h.activation}): {few(h.classes)}" for h in card.heads)
+        about = f"{card.family}, {_fold(card)}\n{card.arch}"
+        about += f", {card.source['quantized']}" if "quantized" in card.source else ""
+        table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
+    open_console().print(table)
+
+
+def _fold(card: "Card") -> str:
+    return "no fold" if card.fold is None else f"fold {card.fold}"
+
+
+def _pixels(card: "Card") -> str:
+    """Say what the member wants to see: size, fit, and normalisation."""
+    pre = card.preprocess
+    colours = "grey" if len(pre.mean) == 1 else "RGB"
+    size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
+    mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
+    return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"

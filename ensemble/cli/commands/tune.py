@@ -1,0 +1,203 @@
+"""`ensemble oof` and `ensemble tune-weights`."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import click
+
+from ensemble.cli.options import (
+    elsewhere_of,
+    elsewhere_options,
+    engine_options,
+    input_options,
+    label_option,
+    named_files,
+    preflight_options,
+    recipe_of,
+    settings_with_origin,
+)
+from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
+from ensemble.errors import UsageError
+from ensemble.files.atomic import free_bytes
+from ensemble.voting.weights import Polish, Pool
+
+if TYPE_CHECKING:
+    from ensemble.tuning.weigh import TuneOrder
+    from ensemble.voting.weights import Weights
+
+_QUARANTINED: Final = 3
+
+
+@click.command(epilog="Example: ensemble oof --members folds/*.onnx --images train --folds "
+               "folds.csv --out oof.parquet")  # fmt: skip
+@input_options
+@engine_options
+@click.option(
+    "--folds",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A CSV with the columns id and fold: which fold held out which image.",
+)
+@click.option("--out", default="oof.parquet", show_default=True, type=click.Path(path_type=Path),
+              help="The file to write.")  # fmt: skip
+@preflight_options
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run or --show-config: as JSON.")
+def oof_command(
+    *,
+    folds: Path,
+    out: Path,
+    as_json: bool,
+    dry_run: bool,
+    show_config: bool,
+    **settings: Any,
+) -> int:
+    """Predict each training image by the members that did not see it.
+
+    Each member scores the rows of its own fold only; the folds of a family are put together. What
+    was computed is kept in the store.
+    """
+    from ensemble.files.atomic import check_writable, remove, remove_temporaries
+    from ensemble.pipeline import oof as outoffold
+    from ensemble.predictions import table as oof
+    from ensemble.submission.sample import write_quarantine
+
+    if show_config:
+        say_config(settings_with_origin(), as_json=as_json)
+        return 0
+    check_writable(out.parent, "--out")
+    with Bar(sys.stderr) as bar:
+        if dry_run:
+            planned = outoffold.plan_oof(recipe_of(settings), folds, bar)
+            members = [asdict(entry) for entry in planned]
+            free = free_bytes(settings["store"])
+            say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
+            return 0
+        remove_temporaries(out.parent, f"{out.stem}.")
+        found = outoffold.predict_oof(recipe_of(settings), folds, bar)
+    oof.write(out, found)
+    click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
+    beside = out.with_suffix(".quarantine.csv")
+    if not found.quarantined:
+        remove(beside)
+    else:
+        write_quarantine(beside, found.quarantined)
+        click.echo(
+            f"{len(found.quarantined)} images have no prediction and no row; see {beside}", err=True
+        )
+    click.echo(str(out))
+    return _QUARANTINED if found.quarantined else 0
+
+
+@click.command("tune-weights", epilog="Example: ensemble tune-weights --oof oof.parquet --labels "
+               "train.csv --metric f1_macro")  # fmt: skip
+@click.option(
+    "--oof",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]FILE...",
+    help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz, npy).",
+)
+@elsewhere_options
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A CSV with an id column and the labels.",
+)
+@label_option
+@click.option(
+    "--metric",
+    default="log_loss",
+    show_default=True,
+    help="What the blend is for: accuracy, balanced_accuracy, f1_macro, f1_micro, "
+    "log_loss, brier, auc, qwk, top_k; f1, map, auc of a multilabel task; rmse, mae of a "
+    "regression; or pkg.mod:fn(y, probs), greater being better.",
+)
+@click.option(
+    "--folds",
+    type=click.Path(path_type=Path),
+    help="A CSV with id and fold.  [default: the fold column of the OOF files]",
+)
+@click.option("--group", help="A column of the labels: rows that belong together.")
+@click.option(
+    "--pool",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", *get_args(Pool)]),
+    help="How families are pooled; rank pools ranks among the OOF rows, for an AUC.",
+)
+@click.option(
+    "--polish",
+    default="auto",
+    show_default=True,
+    type=click.Choice(get_args(Polish)),
+    help="Whether to chase the metric "
+    "itself: only if that proves itself out of fold, always, or never.",
+)
+@click.option(
+    "--holdout",
+    multiple=True,
+    metavar="[NAME=]FILE...",
+    help="Predictions of rows outside all folds, each family the mean of its folds, such as a "
+    "run's predictions.parquet: the temperature is fitted on them.",
+)
+@click.option(
+    "--holdout-labels",
+    type=click.Path(path_type=Path),
+    help="A CSV with the labels of these rows.  [default: --labels]",
+)
+@click.option(
+    "--out",
+    default="weights.json",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The file to write; a picture of it goes beside it, as a .png.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print weights.json on stdout.")  # fmt: skip
+def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
+    """Find blend weights by out-of-fold predictions, and say what they are worth.
+
+    The gain is nested: each fold is predicted by weights that did not see it. Where it is not
+    above one standard error, the plain mean is written.
+    """
+    from ensemble.files.atomic import check_writable, publish_json
+    from ensemble.tuning import weigh as blending
+    from ensemble.voting.weights import to_json
+
+    picture = out.with_suffix(".png")
+    if picture == out:
+        raise UsageError(f"--out {out}: its picture would replace it; name it .json")
+    check_writable(out.parent, "--out")
+    with Bar(sys.stderr) as bar:
+        weights = blending.tune_weights(_order(flags), bar)
+    publish_json(out, to_json(weights))
+    _draw(weights, picture)
+    if as_json:
+        click.echo(json.dumps(to_json(weights), allow_nan=False))
+    else:
+        say_weights(weights, out)
+
+
+def _order(flags: dict[str, Any]) -> "TuneOrder":
+    from ensemble.tuning.weigh import TuneOrder
+
+    files = named_files(flags.pop("files"))
+    pool = None if flags["pool"] == "auto" else flags["pool"]
+    holdout = named_files(flags.pop("holdout"))
+    elsewhere = elsewhere_of(flags, files)
+    return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})
+
+
+def _draw(weights: "Weights", path: Path) -> None:
+    """Draw the picture, where matplotlib is there; the numbers do without it."""
+    try:
+        from ensemble.reports.figures import draw
+    except ModuleNotFoundError:
+        click.echo("no picture: matplotlib comes with the extra `tune`", err=True)
+        return
+    draw(weights, path)
+    click.echo(str(path), err=True)

@@ -1,0 +1,231 @@
+"""How early images may end: the calibration, what it certifies, and the pace that follows."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ensemble.arrays import Indices, Vector
+from ensemble.early_exit.evaluate import Engine, Known, calibrate
+from ensemble.early_exit.plan import Plan, column_of
+from ensemble.early_exit.record import changes_told, spent_told
+from ensemble.early_exit.setup import Cast, Way
+from ensemble.early_exit.stopping.budget import Budget
+from ensemble.early_exit.stopping.certificate import Certificate, least_size
+from ensemble.early_exit.stopping.pace import Deadline, Pace, Spending, Steady
+from ensemble.early_exit.stopping.trajectory import Course, Ends, follow
+from ensemble.errors import UsageError
+from ensemble.inference.fingerprint import SHARD, shard_size_of
+from ensemble.predictions.store import Partition
+from ensemble.recipe.settings import Saving
+
+_HORIZON: Final = 4
+"""Shards over which a budget of evaluations makes up for what was overspent."""
+
+_SHARDS: Final = 2
+"""How much larger than a plain shard one is here: the fuller a batch of what is left of it."""
+
+_SMALLEST: Final = 64
+_CORRECTIONS: Final = 24
+
+_RESERVE: Final = 0.02
+_RESERVE_SECONDS: Final = 1.0
+_NONE: Final = np.empty(0, np.int64)
+_MARGIN: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: who takes part, and how evaluations are to be saved.
+
+    `began` is when the command began, by `time.monotonic`: a time budget counts from there.
+    """
+
+    cast: Cast
+    saving: Saving
+    began: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """The calibrated images: how they ended, how they went, and what that took now.
+
+    `made` evaluations of `fresh` images, in `seconds`.
+    """
+
+    known: Known
+    course: Course
+    made: int
+    fresh: int
+    seconds: float
+
+
+def check_calibration(saving: Saving, images: int) -> None:
+    """Refuse a calibration that can certify nothing, whatever it finds.
+
+    Raises:
+        UsageError: says how many it takes.
+    """
+    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
+        return
+    least = least_size(images, saving.epsilon, saving.confidence)
+    if saving.calibration < least:
+        raise UsageError(
+            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
+            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
+        )
+
+
+def check_budget(saving: Saving, plan: Plan, images: int) -> None:
+    """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
+
+    Raises:
+        UsageError: says how many it takes.
+    """
+    if saving.evaluations is None:
+        return
+    paid = [float(e.member not in plan.stored) for e in plan.evaluations]
+    each, calibrated = sum(paid), plan.calibrated
+    least = (each * calibrated + paid[0] * (images - calibrated)) / images
+    if saving.evaluations < least:
+        raise UsageError(
+            f"a budget of {saving.evaluations:g} evaluations an image is too small: {calibrated} "
+            f"of {images} images are calibrated with all {each:g}, and the others take "
+            f"{paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
+            f"--calibration"
+        )
+
+
+def take_sample(
+    engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition
+) -> Sampled:
+    """Give the drawn images every evaluation."""
+    began = time.monotonic()
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    rows = [partition.rows(shard) for shard in todo]
+    fresh = sum(row.stop - row.start for row in rows)
+    names = [column_of(evaluation) for evaluation in plan.evaluations]
+    calibrate(engine, way, names, drawn, partition)
+    seconds = time.monotonic() - began
+    held = partition.read_heads(names)
+    stack = np.stack([scores.probs for scores in held])
+    course = follow(way.ledger, stack)
+    sums = np.zeros((way.ledger.depth, *stack.shape[1:]))
+    for stage, probs in enumerate(stack):
+        way.ledger.add(sums, stage, probs)
+    place = {engine.images[row].source.id: row for row in drawn.tolist()}
+    good = np.array([place[name] for name in held[0].ids], np.int64)
+    ends = Ends(course.labels[-1], np.full(len(good), len(stack)), sums)
+    known = Known(drawn, good, ends, held[0].quarantined)
+    return Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
+
+
+def shard_size_for(work: Work) -> int:
+    """Return how many images a new shard has."""
+    most, cast = _SHARDS * SHARD, work.cast
+    if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
+        most = min(most, max(_SMALLEST, -(-len(cast.images) // _CORRECTIONS)))
+    return shard_size_of(cast.recipe, [player.member for player in cast.players], most)
+
+
+def left_of(partition: Partition, drawn: Indices = _NONE) -> int:
+    """Return how many images the shards have that are not done yet, without the drawn ones."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    rows = [np.arange(partition.images)[partition.rows(shard)] for shard in todo]
+    return sum(len(np.setdiff1d(each, drawn, assume_unique=True)) for each in rows)
+
+
+def pace_of(
+    work: Work,
+    way: Way,
+    sampled: Sampled | None,
+    certificate: Certificate | None,
+    *,
+    rest: int,
+    shard_size: int,
+) -> Pace:
+    """Return what decides the thresholds: what is certified, and what a budget pays for.
+
+    `rest` images are still to be done, in shards of `shard_size`. A budget of evaluations is told
+    of those that are done, and a clock is not: it pays for the rest alone.
+    """
+    saving, images = work.saving, len(work.cast.images)
+    limit = certificate.bound if certificate else math.inf
+    if saving.seconds is not None:
+        check_clock(work, way, sampled, rest)
+    if saving.rule != "budget" or sampled is None:
+        return Steady(limit)
+    if saving.evaluations is None:
+        until, ratio = _until(work, saving.seconds or 0.0), _ratio(way, sampled)
+        return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
+    drawn = len(sampled.known.drawn)
+    budget = Budget(saving.evaluations * images - way.paid.sum() * drawn, images - drawn)
+    return Spending(sampled.course, way.paid, budget, limit, horizon=_HORIZON * shard_size)
+
+
+def _until(work: Work, seconds: float) -> float:
+    """Return when the last shard is to be done; a little is kept for the vote and the files."""
+    return work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
+
+
+def _ratio(way: Way, sampled: Sampled | None) -> float:
+    """Return how many seconds of the clock a unit of cost took."""
+    done = float(way.costs.sum()) * sampled.fresh if sampled else 0.0
+    return sampled.seconds / done if sampled and done else 1.0
+
+
+def check_clock(work: Work, way: Way, sampled: Sampled | None, rest: int) -> None:
+    """Refuse a time budget that one evaluation of each image that is left exceeds.
+
+    Raises:
+        UsageError: says how long it takes, and how long where the calibration is done already.
+    """
+    seconds, now = work.saving.seconds or 0.0, time.monotonic()
+    least = float(way.costs[0]) * _ratio(way, sampled) * rest
+    if not rest or _until(work, seconds) - now >= least:
+        return
+    spent = sampled.seconds if sampled and sampled.fresh else 0.0
+    anew, again = (_enough(now - work.began + least - saved) for saved in (0.0, spent))
+    advice = f"give {anew}s or more; what is done is kept"
+    if again < anew:
+        advice = (
+            f"{_told(spent)} went on the calibration, which is kept: run again with {again}s or "
+            f"more, or give {anew}s from the start"
+        )
+    raise UsageError(
+        f"a time budget of {seconds:g} s is too small: {_told(now - work.began)} are over, one "
+        f"evaluation of each of the {rest} images that are left takes {_told(least)}, and "
+        f"{_told(seconds * _RESERVE + _RESERVE_SECONDS)} are kept for the files; {advice}"
+    )
+
+
+def _enough(seconds: float) -> int:
+    """Return a time budget, in whole seconds, that leaves so many for the work."""
+    return math.ceil(_MARGIN * (seconds + _RESERVE_SECONDS) / (1 - _RESERVE))
+
+
+def _told(seconds: float) -> str:
+    """Return seconds as one says them: two digits or more."""
+    digits = 0 if seconds >= 10 else 1 if seconds >= 1 else 2
+    return "less than 0.01 s" if seconds < 0.005 else f"{seconds:.{digits}f} s"
+
+
+def expected(sampled: Sampled, pace: Pace, rest: int, paid: Vector) -> str:
+    """Say beforehand what the run expects."""
+    course, threshold = sampled.course, pace.threshold()
+    seen, drawn = course.z.shape[1], len(sampled.known.drawn)
+    if not seen and rest and not isinstance(pace, Steady):
+        return (
+            f"none of the {drawn} calibrated images can be decoded, so what other thresholds "
+            f"cost is unknown: images get one evaluation, or all where the budget pays for all; "
+            f"another --calibration draws others"
+        )
+    if not seen or not rest:
+        return f"{drawn} images got every evaluation, and {rest} are left"
+    took = spent_told(course.evaluations(threshold), paid)
+    changed = int(course.disagree(threshold).sum())
+    what = "threshold" if isinstance(pace, Steady) else "budget"
+    told = changes_told(changed, seen, what)
+    return f"expecting {took} for each of {rest} images; {told}"

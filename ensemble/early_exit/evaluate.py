@@ -1,0 +1,255 @@
+"""The loop of early exit: shards, then evaluations over the images that have not ended.
+
+An evaluation is a member under one view, made by turning the pixels on the host, or a member with
+all its views. A shard is decoded once; its images go through the evaluations together, and those
+that end leave the batches. What is committed of an image are its sums, by which its exit can be
+checked again.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Probs, Vector
+from ensemble.early_exit.plan import ENDS, SUMS
+from ensemble.early_exit.setup import Stage, Way
+from ensemble.early_exit.stopping.pace import Pace, cost_of
+from ensemble.early_exit.stopping.replay import replay
+from ensemble.early_exit.stopping.trajectory import Cap, Ends, run
+from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
+from ensemble.images.sources import Hashed
+from ensemble.inference.batches import Progress, Rows, score, warn_if_torn
+from ensemble.predictions.store import Partition
+from ensemble.records import DecodePolicy, Quarantined
+from ensemble.views.host import Turned
+from ensemble.worker import Watch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The calibrated images, by their places in the image set, ascending.
+
+    `drawn` int64 (n_cal,) are all of them; `rows` (n,) those that have pixels, and `ends` how they
+    ended; `lost` are the others.
+    """
+
+    drawn: Indices
+    rows: Indices
+    ends: Ends
+    lost: Sequence[Quarantined] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a loop over shards needs: the image set, how it is decoded, and who is told.
+
+    `batches` are the members whose batches had to be halved; see `batches.score`. `odd` counts what
+    was odd about files. Both are written to.
+    """
+
+    images: Sequence[Hashed]
+    policy: DecodePolicy
+    threads: int
+    progress: Progress
+    watch: Watch
+    batches: dict[str, int]
+    odd: Counter[str]
+
+
+def calibrate(
+    engine: Engine, way: Way, names: Sequence[str], rows: Indices, partition: Partition
+) -> None:
+    """Give some images every evaluation, and commit each one's scores, shard by shard.
+
+    Args:
+        engine: The image set, and what decodes it.
+        way: The evaluations.
+        names: The head that keeps the scores of each of them.
+        rows: The images that are calibrated, int64 (n,), ascending.
+        partition: Of the calibrated images, with those heads.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN.
+        StoreError: the disk refused a part.
+    """
+    todo = _open(partition, engine)
+    places = [rows[partition.rows(number)] for number in todo]
+    with _decoded(engine, way, places) as shards:
+        for number, drawn, shard in zip(todo, places, shards, strict=True):
+            at, heads = _arrived(engine, way, number, drawn, shard), {}
+            for name, stage in zip(names, way.stages, strict=True):
+                engine.watch.tell("score", stage.job.name, number)
+                heads[name] = _scores(engine, stage, at, np.arange(len(at.places)))
+            ids = [engine.images[place].source.id for place in at.places.tolist()]
+            partition.commit(number, ids, heads, at.lost)
+            engine.odd.update(shard.warnings())
+            engine.watch.tell("commit")
+    partition.finish()
+
+
+def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pace) -> int:
+    """Evaluate images until they may end, and commit how they ended, shard by shard.
+
+    Args:
+        engine: The image set, and what decodes it.
+        way: The evaluations.
+        partition: Of all images, with the heads `SUMS` and `ENDS`.
+        known: The calibrated images, which need nothing more.
+        pace: Decides each shard's threshold.
+
+    Returns:
+        How many evaluations were made; those that the store has do not count.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN.
+        StoreError: the disk refused a part.
+    """
+    todo = set(_open(partition, engine))
+    if done := len(partition.shards) - len(todo):
+        told = f"going on: {done} of {len(partition.shards)} shards are done"
+        engine.progress.warn(told if todo else "every label is in the store already")
+    rows = [np.arange(len(engine.images))[partition.rows(shard)] for shard in partition.shards]
+    fresh = [np.setdiff1d(each, known.drawn, assume_unique=True) for each in rows]
+    made = 0
+    with _decoded(engine, way, [fresh[number] for number in sorted(todo)]) as shards:
+        for number in partition.shards:
+            if number not in todo:
+                pace.skip(len(fresh[number]), _fresh_ends(engine, partition, number, known))
+                continue
+            shard, threshold = next(shards), pace.threshold()
+            at = _arrived(engine, way, number, fresh[number], shard)
+            ends = _ends(engine, way, at, threshold, pace.cap(len(fresh[number])))
+            made += round(cost_of(ends.evaluations, way.paid))
+            pace.note(len(fresh[number]), ends.evaluations)
+            own = np.isin(known.rows, rows[number])
+            parts = [
+                (at.places, ends, _thresholds(way, ends, threshold)),
+                (known.rows[own], _picked(known.ends, own), np.full(own.sum(), np.inf)),
+            ]
+            mine = {engine.images[row].source.id for row in rows[number].tolist()}
+            lost = [*at.lost, *(q for q in known.lost if q.id in mine)]
+            _commit(engine, partition, number, parts, lost)
+            engine.odd.update(shard.warnings())
+            engine.watch.tell("commit")
+    partition.finish()
+    return made
+
+
+def _open(partition: Partition, engine: Engine) -> list[int]:
+    """Return the shards that are to be done; say which of them are torn."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    for shard in todo:
+        warn_if_torn(engine.progress, partition, shard, partition.label.name)
+    return todo
+
+
+@contextmanager
+def _decoded(engine: Engine, way: Way, places: Sequence[Indices]) -> Iterator[Iterator[Shard]]:
+    """Decode the images of each shard, at these places of the image set, ahead of its use."""
+    geometries = list(dict.fromkeys(stage.job.geometry for stage in way.stages))
+    wanted = [Wanted([engine.images[i] for i in rows.tolist()], geometries) for rows in places]
+    pool = decoders(engine.images, engine.threads)
+    try:
+        yield decoded_ahead(pool, wanted, engine.policy, engine.watch)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _At:
+    """A shard at work: its number, its pixels, and which of its images every member can score.
+
+    These are at `rows` of the shard and at `places` of the image set, int64 (n,); `lost` are the
+    others, and why.
+    """
+
+    number: int
+    shard: Shard
+    rows: Indices
+    places: Indices
+    lost: Sequence[Quarantined]
+
+
+def _arrived(engine: Engine, way: Way, number: int, places: Indices, shard: Shard) -> _At:
+    """Wait for a shard; count the evaluations of the images that are lost as done."""
+    names, kept = shard.ids, shard.whole()
+    good = [ok and name not in way.missing for name, ok in zip(names, kept, strict=True)]
+    rows = np.flatnonzero(good)
+    missing = {name: way.missing[name] for name in names if name in way.missing}
+    lost = {each.id: each for each in shard.lost()} | missing
+    engine.progress.advance(len(lost) * len(way.stages))
+    return _At(number, shard, rows, places[rows], list(lost.values()))
+
+
+def _ends(engine: Engine, way: Way, at: _At, threshold: float, cap: Cap | None) -> Ends:
+    """Run the images of a shard through the evaluations; count the evaluations saved as done."""
+    stages, before = len(way.stages), len(at.places)
+
+    def scores(stage: int, rows: Indices) -> Probs:
+        nonlocal before
+        engine.watch.tell("score", way.stages[stage].job.name, at.number)
+        engine.progress.advance((before - len(rows)) * (stages - stage))
+        before = len(rows)
+        return _scores(engine, way.stages[stage], at, rows)
+
+    ends = run(way.ledger, len(at.places), scores, threshold, cap)
+    last = int(ends.evaluations.max(initial=0))
+    engine.progress.advance(before * (stages - last))
+    return ends
+
+
+def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Probs:
+    """Return the scores of some of a shard's images, float32 (m, C)."""
+    if not len(rows):
+        return np.empty((0, stage.job.heads[stage.head]), np.float32)
+    if stage.stored is not None:
+        engine.progress.advance(len(rows))
+        return stage.stored[at.places[rows]]
+    mine = at.rows[rows]
+    pixels = Turned(at.shard.pixels[stage.job.geometry], mine, stage.view)
+    ids = [at.shard.images[row].source.id for row in mine.tolist()]
+    images = Rows(pixels, ids, lambda part: [True] * len(ids[part]))
+    return score(stage.job, images, engine.progress, engine.batches)[stage.head]
+
+
+def _thresholds(way: Way, ends: Ends, threshold: float) -> Vector:
+    """Return the threshold each image ended at, (n,): 0 where it had to end before λ let it."""
+    found = np.full(len(ends.evaluations), threshold)
+    found[replay(way.ledger, ends, threshold, None).early] = 0.0
+    return found
+
+
+def _picked(ends: Ends, rows: NDArray[np.bool_]) -> Ends:
+    return Ends(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
+
+
+def _fresh_ends(engine: Engine, partition: Partition, number: int, known: Known) -> Indices:
+    """Return how many evaluations a committed shard took for the images not calibrated."""
+    calibrated = {engine.images[row].source.id for row in known.drawn.tolist()}
+    scores = partition.read(ENDS, [number])
+    mine = [name not in calibrated for name in scores.ids]
+    return np.asarray(scores.probs[mine, 0], np.int64)
+
+
+def _commit(
+    engine: Engine,
+    partition: Partition,
+    number: int,
+    parts: Sequence[tuple[Indices, Ends, Vector]],
+    lost: Sequence[Quarantined],
+) -> None:
+    """Write a shard: its images in the order of the image set."""
+    rows = np.concatenate([places for places, _, _ in parts])
+    order = np.argsort(rows)
+    sums = np.concatenate([ends.sums for _, ends, _ in parts], axis=1)
+    sheets = [np.column_stack([ends.evaluations, at, ends.labels]) for _, ends, at in parts]
+    heads = {
+        SUMS: sums.transpose(1, 0, 2).reshape(len(rows), sums.shape[0] * sums.shape[2])[order],
+        ENDS: np.concatenate(sheets).astype(np.float64)[order],
+    }
+    ids = [engine.images[row].source.id for row in rows[order].tolist()]
+    partition.commit(number, ids, heads, lost)

@@ -1,0 +1,103 @@
+"""What an early exit will take, as far as it is known before the work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from ensemble.early_exit.calibration import (
+    Work,
+    check_budget,
+    check_calibration,
+    left_of,
+    shard_size_for,
+)
+from ensemble.early_exit.plan import Plan
+from ensemble.early_exit.setup import Cast, foreseen_plan
+from ensemble.early_exit.stopping.certificate import draw
+from ensemble.files.atomic import sha256_json
+from ensemble.images.sources import Hashed
+from ensemble.inference import start as lineup
+from ensemble.inference.score import Planned
+from ensemble.predictions.store import Partition, key_of, load_partition
+
+_OFFSET: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known before the work: evaluations an image at most, and what is done of it.
+
+    `calibrated` images get every evaluation, None where their cost is to decide; `shards` are those
+    of the labels, and `bytes` what the new parts will take.
+    """
+
+    stages: int
+    calibrated: int | None
+    shards: int
+    shards_stored: int
+    bytes: int
+
+
+def foreseen(work: Work) -> tuple[Foreseen, list[Planned]]:
+    """Return what is known before the work, and what each member has to do at most.
+
+    Nothing is written, and only the members' speed is measured. Of a member that the store had when
+    the early exit began, nothing is left to do.
+
+    Raises:
+        UsageError: a calibration that can certify nothing, or a budget that cannot pay for it.
+        StoreError: a key.json of the store was edited.
+    """
+    cast, saving, images = work.cast, work.saving, work.cast.images
+    check_calibration(saving, len(images))
+    fingerprint, size = cast.fingerprint(saving), shard_size_for(work)
+    partition = _found(cast, fingerprint, len(images), size)
+    plan, calibrated = foreseen_plan(partition, cast, saving)
+    check_budget(saving, plan, len(images))
+    drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
+    told = cast.sample(plan, [images[row] for row in drawn.tolist()])
+    sample = _found(cast, told, len(drawn), size)
+    done = sum(partition.committed(shard) for shard in partition.shards)
+    room = _room(partition, images, np.dtype(np.float64))
+    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32))
+    found = Foreseen(len(plan.evaluations), calibrated, len(partition.shards), done, room)
+    left = left_of(partition, drawn) + left_of(sample)
+    return found, [_planned(work, plan, player, found, left) for player in cast.players]
+
+
+def _found(
+    cast: Cast, fingerprint: Mapping[str, object], images: int, shard_size: int
+) -> Partition:
+    """Return what the store has of a fingerprint; it is not written where there is nothing."""
+    store, key = cast.recipe.store, key_of(fingerprint)
+    new = Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
+    return load_partition(store, key) or new
+
+
+def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any]) -> int:
+    """Return how many bytes the parts will take that are still to be written, about."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    rows = [image for shard in todo for image in images[partition.rows(shard)]]
+    columns, lists = sum(partition.heads.values()), len(partition.heads) + 1
+    ids = sum(len(image.source.id.encode()) for image in rows)
+    return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
+
+
+def _planned(work: Work, plan: Plan, player: lineup.Player, exits: Foreseen, left: int) -> Planned:
+    """Return what a member has to do at most, so many images being left."""
+    cast, name = work.cast, player.member.card.name
+    stages = sum(evaluation.member == name for evaluation in plan.evaluations)
+    todo = 0 if name in plan.stored else left * stages
+    return Planned(
+        member=name,
+        provider=player.scorer.provider,
+        key=cast.key(player),
+        shards=exits.shards,
+        shards_stored=exits.shards_stored,
+        evaluations=todo,
+        evaluations_stored=len(cast.images) * stages - todo,
+        bytes=0,
+        seconds=todo * lineup.seconds_per_image(player) if todo else 0.0,
+    )

@@ -1,0 +1,229 @@
+"""Early exit over an image set: calibration, certificate and pace, into the store."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ensemble.arrays import Indices
+from ensemble.early_exit.calibration import (
+    Work,
+    check_budget,
+    check_calibration,
+    expected,
+    left_of,
+    pace_of,
+    shard_size_for,
+    take_sample,
+)
+from ensemble.early_exit.evaluate import Engine, Known, leave
+from ensemble.early_exit.plan import ENDS, Plan
+from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of
+from ensemble.early_exit.setup import Cast, Way, open_plan
+from ensemble.early_exit.stopping.certificate import Certificate, draw
+from ensemble.early_exit.stopping.rules import why_not
+from ensemble.early_exit.stopping.trajectory import Course, Ends
+from ensemble.errors import UsageError
+from ensemble.files.atomic import sha256_json
+from ensemble.files.paths import natural_key
+from ensemble.inference.batch_size import batch_size
+from ensemble.inference.batches import Progress
+from ensemble.members.card import Head
+from ensemble.predictions.store import (
+    Label,
+    Partition,
+    hold,
+    key_of,
+    load_partition,
+    open_partition,
+)
+from ensemble.predictions.stored import Entry, Votes, hashes_of
+from ensemble.recipe.settings import Recipe, Saving, exit_told
+from ensemble.runtime.devices import available_threads
+from ensemble.voting.weights import Weights
+from ensemble.worker import read_watch
+
+_QUARTER: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exited:
+    """What an early exit found.
+
+    `votes` name who is predicted, and hold no ballots; `labels` are int64 (N, D), `evaluations`
+    int64 (N,). `record` is what run.json says, `made` how many evaluations were made now, and
+    `odd` what was odd about files, counted.
+    """
+
+    votes: Votes
+    labels: Indices
+    evaluations: Indices
+    record: Mapping[str, object]
+    made: int
+    odd: Mapping[str, int]
+
+
+def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
+    """Refuse early exit where it has no meaning, before any work; `labels` tells what is wanted.
+
+    Raises:
+        UsageError: says why, and what to do instead.
+    """
+    weights = recipe.weights or Weights({})
+    exact = saving.rule == "lossless"
+    reason = why_not(
+        voting=recipe.voting if exact or recipe.voting != "geometric" else "soft",
+        pool=weights.pool if exact or weights.pool != "log-linear" else "linear",
+        task=head.task,
+        temperature=weights.temperature if exact else 1.0,
+        decision=weights.decision,
+        labels=labels,
+    )
+    if reason:
+        raise UsageError(f"early exit: {reason}")
+    if recipe.on_nan == "drop-member":
+        raise UsageError(
+            "early exit: a member that is dropped half-way would change what was decided before; "
+            "use --on-nan fail, and leave the member out"
+        )
+
+
+def score(work: Work, progress: Progress) -> Exited:
+    """Evaluate images until their labels are certain, or certain enough; keep it in the store.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN.
+        UsageError: a budget too small for one evaluation an image, or another run at work here.
+        StoreError: the disk refused.
+    """
+    cast, saving = work.cast, work.saving
+    recipe, images = cast.recipe, cast.images
+    check_calibration(saving, len(images))
+    fingerprint, size = cast.fingerprint(saving), shard_size_for(work)
+    with ExitStack() as held:
+        partition = _opened(
+            held, cast, fingerprint, images=len(images), shard_size=size,
+            name=f"labels, {exit_told(recipe)}",
+        )  # fmt: skip
+        plan = open_plan(partition, cast, saving)
+        check_budget(saving, plan, len(images))
+        drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
+        sample = _sample(held, cast, plan, drawn, size)
+        threads, watch = recipe.threads or available_threads(), read_watch(os.environ)
+        engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
+        way = cast.way(plan, _batch_sizes(cast))
+        rest = left_of(partition, drawn)
+        fresh = left_of(sample) if sample else 0
+        progress.start(len(way.stages) * (fresh + rest), len(way.stages))
+        sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
+        course = sampled.course if sampled else None
+        certificate = certificate_of(saving, course, len(images), plan.calibrated)
+        pace = pace_of(
+            work, way, sampled, certificate, rest=rest, shard_size=partition.shard_size
+        )  # fmt: skip
+        if sampled is not None:
+            progress.warn(expected(sampled, pace, rest, way.paid))
+        known = sampled.known if sampled else _nobody(way, cast.head)
+        made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
+    left = _Left(partition, sample.key if sample else None, course, certificate, made, engine.odd)
+    return _read(work, plan, left)
+
+
+def _sample(
+    held: ExitStack, cast: Cast, plan: Plan, drawn: Indices, shard_size: int
+) -> Partition | None:
+    """Open the calibration, where some images are drawn for one."""
+    if not len(drawn):
+        return None
+    told = cast.sample(plan, [cast.images[row] for row in drawn.tolist()])
+    return _opened(
+        held, cast, told, images=len(drawn), shard_size=shard_size, name="calibration"
+    )  # fmt: skip
+
+
+def _opened(
+    held: ExitStack,
+    cast: Cast,
+    fingerprint: Mapping[str, object],
+    *,
+    images: int,
+    shard_size: int,
+    name: str,
+) -> Partition:
+    """Open what an early exit keeps, and keep other runs from it as long as `held` lasts."""
+    store, pid = cast.recipe.store, read_watch(os.environ).pid
+    held.enter_context(hold(store, [key_of(fingerprint)], pid))
+    label = Label(name, "early exit")
+    return open_partition(store, fingerprint, images=images, shard_size=shard_size, label=label)
+
+
+def stored_entries(work: Work) -> list[Entry] | None:
+    """Return the members' own predictions where the store has all of them, else None.
+
+    Then every evaluation is there already, and no image need end early; unless an early exit of
+    these settings has begun, which goes on as it began.
+
+    Raises:
+        StoreError: a key.json of the store was edited.
+    """
+    cast = work.cast
+    found = cast.whole()
+    begun = load_partition(cast.recipe.store, key_of(cast.fingerprint(work.saving)))
+    if begun is not None or len(found) < len(cast.names):
+        return None
+    members = {player.member.card.name: player.member for player in cast.players}
+    return [
+        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], cast.head)
+        for name, m in members.items()
+    ]
+
+
+def _batch_sizes(cast: Cast) -> dict[str, int]:
+    count, store = len(cast.images) // _QUARTER, cast.recipe.store  # so much each has to do, about
+    return {
+        player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
+        for player in cast.players
+    }
+
+
+def _nobody(way: Way, head: Head) -> Known:
+    """Return the calibrated images of a run without calibration."""
+    classes = len(head.classes)
+    labels = np.empty((0, classes if head.task == "multilabel" else 1), np.int64)
+    none = np.empty(0, np.int64)
+    return Known(none, none, Ends(labels, none, np.empty((way.ledger.depth, 0, classes))))
+
+
+def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
+    """Return what the store now holds of the run, and what run.json is to say."""
+    scores, cast = left.partition.read(ENDS), work.cast
+    votes = Votes(
+        head=cast.head,
+        ids=scores.ids,
+        ballots=(),
+        quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
+        members=tuple(cast.records()),
+        hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in cast.players]),
+    )
+    record = record_of(
+        cast.terms(work.saving), Kept(left.partition.key, left.sample, plan),
+        Seen(left.certificate, left.course), scores.probs,
+    )  # fmt: skip
+    evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))
+    return Exited(votes, labels, evaluations, record, left.made, left.odd)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """What a run leaves: partition, calibration, certificate; and the work done."""
+
+    partition: Partition
+    sample: str | None
+    course: Course | None
+    certificate: Certificate | None
+    made: int
+    odd: Mapping[str, int]

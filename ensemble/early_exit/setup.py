@@ -1,0 +1,334 @@
+"""Who takes part in an early exit: members and views, their evaluations, and their keys."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Probs, Vector
+from ensemble.early_exit.plan import (
+    ENDS,
+    PLAN,
+    SUMS,
+    Plan,
+    Terms,
+    calibrated_of,
+    column_of,
+    ledger_for,
+    read_plan,
+    terms_json,
+)
+from ensemble.early_exit.stopping.accumulators import Ledger
+from ensemble.early_exit.stopping.order import Evaluation
+from ensemble.early_exit.stopping.plan import evaluations_of
+from ensemble.errors import StoreError, UsageError, few
+from ensemble.files.atomic import publish_json, sha256_json
+from ensemble.images.sources import Hashed
+from ensemble.inference import start as lineup
+from ensemble.inference.batches import Job
+from ensemble.inference.fingerprint import ENGINE, fingerprint_of, image_set_of
+from ensemble.members.card import Head
+from ensemble.members.member import Member
+from ensemble.predictions.store import Partition, key_of, load_partition
+from ensemble.recipe.settings import Recipe, Saving
+from ensemble.records import Quarantined, View
+from ensemble.views import policy as views
+from ensemble.views.host import apart
+from ensemble.voting.weights import Weights
+
+_FREE: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One evaluation at work: a member, and the view that the host gives it.
+
+    `stored` float32 (N, C) are its predictions of all images, where the store has them; NaN where
+    an image has none.
+    """
+
+    job: Job
+    head: str
+    view: View
+    stored: Probs | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """The evaluations in order, what is summed over them, and what each costs, (K,).
+
+    `paid` (K,) is 1 for each evaluation that is made, and 0 where the store has it. `missing` are
+    the images that a stored member has no prediction of.
+    """
+
+    stages: Sequence[Stage]
+    ledger: Ledger
+    costs: Vector
+    paid: Vector
+    missing: Mapping[str, Quarantined]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cast:
+    """Who takes part: the members, the policy, the vote and the images.
+
+    `apart` tells that views are evaluated one by one, on the host: the members' graphs have none.
+    """
+
+    recipe: Recipe
+    head: Head
+    weights: Weights
+    players: Sequence[lineup.Player]
+    policy: Sequence[View]
+    apart: bool
+    images: Sequence[Hashed]
+    image_set: str
+
+    @property
+    def names(self) -> list[str]:
+        """The members' names."""
+        return [player.member.card.name for player in self.players]
+
+    def records(self) -> list[dict[str, object]]:
+        """Return what run.json says of each member; its own predictions are not made."""
+        cards = [(p.member.card, p.member.sha256) for p in self.players]
+        return [
+            {"name": c.name, "family": c.family, "fold": c.fold, "sha256": sha256, "key": None}
+            for c, sha256 in cards
+        ]
+
+    def evaluations(
+        self, costs: Mapping[str, float], stored: Collection[str] = ()
+    ) -> list[Evaluation]:
+        """Return the evaluations in order, by what one of each member costs.
+
+        A member that the store knows costs next to nothing, and is one evaluation with all views.
+        """
+        cards = [player.member.card for player in self.players]
+        count = len(self.policy) if self.apart else 1
+        free = dict.fromkeys(stored, min(costs.values()) * _FREE)
+        found = evaluations_of(
+            [(card.name, card.family) for card in cards],
+            self.weights.families,
+            {**costs, **free},
+            count,
+        )
+        return [
+            replace(e, weight=e.weight * count) if e.member in stored else e
+            for e in found
+            if e.member not in stored or not e.view
+        ]
+
+    def ledger(self, plan: Plan) -> Ledger:
+        """Return the ledger of the vote."""
+        head = self.head
+        return ledger_for(
+            self.recipe.voting, self.weights, plan, classes=len(head.classes), task=head.task
+        )
+
+    def terms(self, saving: Saving) -> Terms:
+        """Return what the images end under."""
+        head = self.head
+        return Terms(saving, self.recipe.voting, self.weights, head.classes, head.task)
+
+    def fingerprint(self, saving: Saving) -> dict[str, object]:
+        """Return what decides how images end, but for the plan, which is kept beside it."""
+        bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
+        classes = len(self.head.classes)
+        width = self.ledger(bare).depth * classes
+        labels = classes if self.head.task == "multilabel" else 1
+        ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
+        return {
+            **self._common(),
+            **terms_json(self.terms(saving)),
+            "images": self.image_set,
+            "heads": [
+                {"name": SUMS, "classes": [str(n) for n in range(width)]},
+                {"name": ENDS, "classes": ends},
+            ],
+        }
+
+    def sample(self, plan: Plan, drawn: Sequence[Hashed]) -> dict[str, object]:
+        """Return what decides the scores of the images that are drawn for the calibration."""
+        names = sorted(column_of(e) for e in plan.evaluations)
+        return {
+            **self._common(),
+            "images": image_set_of(drawn),
+            "heads": [{"name": name, "classes": list(self.head.classes)} for name in names],
+        }
+
+    def _common(self) -> dict[str, object]:
+        return {
+            "engine": ENGINE,
+            "member": "early exit",
+            "members": sorted(
+                [p.member.card.family, p.member.card.name, self.key(p)] for p in self.players
+            ),
+            "apart": self.apart,
+            "head": self.head.name,
+            "views": [[asdict(op) for op in view.ops] for view in self.policy],
+        }
+
+    def key(self, player: lineup.Player) -> str:
+        """Return the key of a member's own predictions of the whole image set."""
+        return key_of(self._fingerprint(player, self.policy))
+
+    def in_graph(self, player: lineup.Player) -> dict[str, object]:
+        """Return the fingerprint of what a member's own graph gives: without views if apart."""
+        return self._fingerprint(player, player.policy)
+
+    def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
+        """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
+        players = {p.member.card.name: p for p in self.players}
+        tables = {name: self._table(self._held(key)) for name, key in plan.stored.items()}
+        stages = [
+            Stage(
+                job_of(players[e.member], sizes[e.member]),
+                self.head.name,
+                self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
+                tables[e.member][0] if e.member in tables else None,
+            )
+            for e in plan.evaluations
+        ]
+        return Way(
+            stages=stages,
+            ledger=self.ledger(plan),
+            costs=np.array([e.cost for e in plan.evaluations]),
+            paid=np.array([float(stage.stored is None) for stage in stages]),
+            missing={name: lost for _, found in tables.values() for name, lost in found.items()},
+        )
+
+    def _fingerprint(self, player: lineup.Player, policy: Sequence[View]) -> dict[str, object]:
+        provider = player.scorer.provider
+        return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
+
+    def whole(self) -> dict[str, Partition]:
+        """Return the members whose own predictions the store has, all of them, by name."""
+        found = {}
+        for player in self.players:
+            partition = load_partition(self.recipe.store, self.key(player))
+            if partition is not None and all(partition.committed(s) for s in partition.shards):
+                found[player.member.card.name] = partition
+        return found
+
+    def _held(self, key: str) -> Partition:
+        partition = load_partition(self.recipe.store, key)
+        if partition is None or not partition.complete():
+            raise StoreError(
+                f"the store no longer holds the predictions {key}, which this early exit began "
+                f"with; make them again without early exit, or name another --store"
+            )
+        return partition
+
+    def _table(self, partition: Partition) -> tuple[Probs, Mapping[str, Quarantined]]:
+        """Return stored predictions in the order of the image set, and which images lack one."""
+        scores = partition.read(self.head.name)
+        place = {image.source.id: row for row, image in enumerate(self.images)}
+        shape = (len(self.images), len(self.head.classes))
+        table: NDArray[np.float32] = np.full(shape, np.nan, np.float32)
+        table[[place[name] for name in scores.ids]] = scores.probs
+        return table, {lost.id: lost for lost in scores.quarantined}
+
+
+def cast_of(
+    recipe: Recipe, head: Head, players: Sequence[lineup.Player], images: Sequence[Hashed]
+) -> Cast:
+    """Gather who takes part.
+
+    Raises:
+        UsageError: the members were lined up with other views in their graphs.
+    """
+    policy = lineup.read_policy(recipe.tta)
+    families = {p.member.card.family for p in players}
+    weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
+    image_set = image_set_of(images)
+    separate = host_views(recipe, policy, [p.member for p in players])
+    inside = graph_views(recipe, policy, [p.member for p in players])
+    odd = [p.member.card.name for p in players if p.policy != tuple(inside)]
+    if odd:
+        raise UsageError(
+            f"{few(odd)}: the views in the graph are not those of an early exit; line the members "
+            f"up for one"
+        )
+    return Cast(recipe, head, weights, players, policy, separate, images, image_set)
+
+
+def job_of(player: lineup.Player, batch: int) -> Job:
+    """Return a member at work, in batches of so many images."""
+    card = player.member.card
+    return Job(
+        name=card.name,
+        scorer=player.scorer,
+        geometry=card.preprocess.geometry,
+        batch=batch,
+        fixed_batch=player.fixed_batch,
+        heads={head.name: len(head.classes) for head in card.heads},
+        lanes=player.scorer.lanes,
+    )
+
+
+def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
+    """Tell whether the members' views are evaluated one by one, on the host."""
+    return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
+
+
+def graph_views(
+    recipe: Recipe, policy: Sequence[View], members: Sequence[Member]
+) -> Sequence[View]:
+    """Return the views that the members' graphs have in an early exit: none that the host makes."""
+    return (views.IDENTITY,) if host_views(recipe, policy, members) else policy
+
+
+def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
+    """Return the plan of a key; make it where the key is new.
+
+    Raises:
+        StoreError: the plan was edited, or is gone and parts are there; or the disk refused.
+    """
+    path = partition.folder / PLAN
+    if path.exists() or any(partition.begun(shard) for shard in partition.shards):
+        return read_plan(partition)
+    noise = max(lineup.batch_noise(player) for player in cast.players)
+    plan = _plan(cast, saving, _costs(cast.players), noise)
+    record = asdict(plan)
+    publish_json(path, {**record, "check": sha256_json(record)})
+    return plan
+
+
+def foreseen_plan(partition: Partition, cast: Cast, saving: Saving) -> tuple[Plan, int | None]:
+    """Return the plan of a key, and how many images it calibrates; write nothing.
+
+    Of a new key it is what is known without measuring: costs are alike, and with a time budget the
+    calibration is None, and empty in the plan.
+
+    Raises:
+        StoreError: the plan was edited.
+    """
+    if (partition.folder / PLAN).exists():
+        plan = read_plan(partition)
+        return plan, plan.calibrated
+    plan = _plan(cast, saving, dict.fromkeys(cast.names, 1.0), 0.0)
+    if saving.seconds is not None and not saving.calibration:
+        return replace(plan, calibrated=0), None
+    return plan, plan.calibrated
+
+
+def _plan(cast: Cast, saving: Saving, costs: Mapping[str, float], noise: float) -> Plan:
+    stored = {name: held.key for name, held in cast.whole().items()}
+    evaluations = cast.evaluations(costs, stored)
+    calibrated = calibrated_of(saving, len(cast.images), evaluations)
+    return Plan(tuple(evaluations), noise, calibrated, stored)
+
+
+def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
+    """Measure what an evaluation of each member costs, in seconds; a family has one cost.
+
+    The folds of a family are one net, so what they differ by is noise of the clock.
+    """
+    least: dict[str, float] = {}
+    for player in players:
+        family, seconds = player.member.card.family, lineup.seconds_per_image(player)
+        least[family] = min(seconds, least.get(family, seconds))
+    return {p.member.card.name: least[p.member.card.family] for p in players}

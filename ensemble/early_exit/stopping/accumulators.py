@@ -1,0 +1,158 @@
+"""What is summed over the evaluations, and what it means after each.
+
+A ledger keeps sums float64 (L, n, C) of n images. `add` books one evaluation; `outlook` tells the
+label of the pool over what is done, and the statistic z = m_k / b_k: the margin over the bridge
+(`order.bridges`), and infinite where the lossless rule fires or all is done. So the images with
+z ≥ λ end: λ = ∞ is the lossless rule alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ensemble.arrays import Indices, Pooled, Probs, Vector
+from ensemble.early_exit.stopping.order import bridges, spent
+from ensemble.early_exit.stopping.rules import Argmax, Flags, Rule, leads
+from ensemble.voting.pools import Stack, winners
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of n images: labels int64 (n, D), z float64 (n,)."""
+
+    labels: Indices
+    z: Vector
+
+
+class Ledger(Protocol):
+    """Sums over evaluations, and what they mean."""
+
+    @property
+    def weights(self) -> Vector:
+        """The shares (K,) of the evaluations, in their order."""
+
+    @property
+    def depth(self) -> int:
+        """How many sums an image has: L."""
+
+    def add(self, sums: Stack, stage: int, probs: Probs | Pooled) -> None:
+        """Add the scores (n, C) of evaluation `stage`, from 0, to sums (L, n, C), in place."""
+
+    def outlook(self, sums: Stack, done: int) -> Outlook:
+        """Return what sums mean after the first `done` evaluations, 1 to K."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Soft:
+    """A linear pool: one sum, Σ w p. The margin is that of its mean so far.
+
+    `eta` is the least lead that counts; see `rules.slack`.
+    """
+
+    weights: Vector
+    rule: Rule
+    eta: float
+
+    @property
+    def depth(self) -> int:
+        """One sum."""
+        return 1
+
+    def add(self, sums: Stack, stage: int, probs: Probs | Pooled) -> None:
+        """Add w p."""
+        sums[0] += self.weights[stage] * probs.astype(np.float64)
+
+    def outlook(self, sums: Stack, done: int) -> Outlook:
+        """Return labels and z; the lossless rule is that of `rule`."""
+        spend = spent(self.weights)[done]
+        mean = sums[0] / spend
+        certain = self.rule.certain(sums[0], 1 - spend, self.eta)
+        z = _statistic(self.weights, done, self.rule.margins(mean), certain)
+        return Outlook(self.rule.labels(mean), z)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Families:
+    """Any pool of family means: log-linear, geometric. There is no lossless rule.
+
+    `family` int64 (K,) is the family of each evaluation, 0 to F - 1, and `exponents` (F,) what
+    `pool` takes beside a stack of means. After k evaluations each family stands for the weighted
+    mean of its own so far. A family without any is left out, and the exponents of the others are
+    raised in proportion to the same sum. The margin is that of the pooled probabilities.
+    """
+
+    weights: Vector
+    family: Indices
+    exponents: Vector
+    pool: Callable[[Stack, Vector], Pooled]
+    rule: Rule
+
+    @property
+    def depth(self) -> int:
+        """A sum a family."""
+        return len(self.exponents)
+
+    def add(self, sums: Stack, stage: int, probs: Probs | Pooled) -> None:
+        """Add w p to the sum of the family."""
+        sums[self.family[stage]] += self.weights[stage] * probs.astype(np.float64)
+
+    def outlook(self, sums: Stack, done: int) -> Outlook:
+        """Return the labels of the pool so far, and z."""
+        spend = np.bincount(self.family[:done], self.weights[:done], len(self.exponents))
+        there = spend > 0
+        raised = self.exponents[there] * self.exponents.sum() / self.exponents[there].sum()
+        probs = self.pool(sums[there] / spend[there, None, None], raised)
+        z = _statistic(self.weights, done, self.rule.margins(probs), np.zeros(len(probs), bool))
+        return Outlook(self.rule.labels(probs), z)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hard:
+    """A hard vote: a member votes for the argmax of its mean over the views, with its weight.
+
+    `member` int64 (K,) is the member of each evaluation, 0 to M - 1. A vote is frozen once no
+    remaining view can change it; the frozen votes then decide by the same rule, always by more
+    than what is open. Ties go to the largest summed probability, then to the lowest class. The
+    margin is that of the votes of the members that have begun.
+    """
+
+    weights: Vector
+    member: Indices
+    eta: float
+
+    @property
+    def depth(self) -> int:
+        """A sum a member."""
+        return int(self.member.max()) + 1
+
+    def add(self, sums: Stack, stage: int, probs: Probs | Pooled) -> None:
+        """Add w p to the sum of the member."""
+        sums[self.member[stage]] += self.weights[stage] * probs.astype(np.float64)
+
+    def outlook(self, sums: Stack, done: int) -> Outlook:
+        """Return the labels of the votes so far, and z."""
+        total = np.bincount(self.member, self.weights, self.depth)
+        spend = np.bincount(self.member[:done], self.weights[:done], self.depth)
+        begun = np.flatnonzero(spend > 0)
+        votes = np.zeros_like(sums[0])
+        firm = np.zeros_like(sums[0])
+        for m in begun:
+            ballot = np.eye(sums.shape[2])[sums[m].argmax(1)] * total[m]
+            rest = max(total[m] - spend[m], 0.0)
+            frozen = leads(sums[m], sums[m] + rest, self.eta * total[m])
+            votes += ballot
+            firm += ballot * frozen[:, None]
+        shares = votes / total[begun].sum()
+        open_weight = 1 - firm.sum(1, keepdims=True)
+        certain = leads(firm, firm + open_weight, self.eta)
+        margins = Argmax(np.ones(sums.shape[2])).margins(shares)
+        labels = winners(shares, sums.sum(0))[:, None]
+        return Outlook(labels, _statistic(self.weights, done, margins, certain))
+
+
+def _statistic(weights: Vector, done: int, margins: Vector, certain: Flags) -> Vector:
+    if done == len(weights):
+        return np.full(len(margins), np.inf)
+    return np.where(certain, np.inf, margins / bridges(weights)[done])

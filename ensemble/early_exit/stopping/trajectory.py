@@ -1,0 +1,128 @@
+"""Images on their way through the evaluations."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled, Probs, Vector
+from ensemble.early_exit.stopping.accumulators import Ledger
+from ensemble.early_exit.stopping.rules import Flags
+from ensemble.voting.pools import Stack
+
+_ROUNDING: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What n images look like after each of K evaluations: labels int64 (K, n, D), z (K, n)."""
+
+    labels: NDArray[np.int64]
+    z: NDArray[np.float64]
+
+    def evaluations(self, threshold: float) -> Indices:
+        """Return how many evaluations each image takes, int64 (n,): until z ≥ threshold."""
+        return np.asarray((self.z >= threshold).argmax(0) + 1, np.int64)
+
+    def labels_at(self, threshold: float) -> Indices:
+        """Return the labels with which the images end, int64 (n, D)."""
+        stages = self.evaluations(threshold) - 1
+        return np.asarray(self.labels[stages, np.arange(len(stages))], np.int64)
+
+    def disagree(self, threshold: float) -> Flags:
+        """Tell, bool (n,), which images end with other labels than every evaluation gives."""
+        return np.asarray((self.labels_at(threshold) != self.labels[-1]).any(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How images ended: labels int64 (n, D), evaluations int64 (n,), sums float64 (L, n, C)."""
+
+    labels: Indices
+    evaluations: Indices
+    sums: Stack
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cap:
+    """What images may cost in all: `most`, their evaluations in order costing `costs` (K,)."""
+
+    costs: Vector
+    most: float
+
+    def onward(self, stage: int, alive: int, spent: float) -> int:
+        """Return how many of the images alive this pays evaluation `stage` for."""
+        cost = float(self.costs[stage]) if stage < len(self.costs) else 0.0
+        if not cost or spent + cost * alive <= self.most:
+            return alive
+        return max(math.floor((self.most - spent) / cost + _ROUNDING), 0)
+
+
+def follow(ledger: Ledger, scores: Iterable[Probs | Pooled]) -> Course:
+    """Follow images through all K evaluations: (K, n, C), or its stages one by one."""
+    labels, z, sums = [], [], np.empty(0)
+    for stage, probs in enumerate(scores):
+        if not stage:
+            sums = np.zeros((ledger.depth, *probs.shape))
+        ledger.add(sums, stage, probs)
+        outlook = ledger.outlook(sums, stage + 1)
+        labels.append(outlook.labels)
+        z.append(outlook.z)
+    return Course(np.stack(labels), np.stack(z))
+
+
+def run(
+    ledger: Ledger,
+    images: int,
+    score: Callable[[int, Indices], Probs | Pooled],
+    threshold: float = np.inf,
+    cap: Cap | None = None,
+) -> Ends:
+    """Evaluate images until each has z ≥ threshold; those that are done leave the batches.
+
+    Where a cap pays for no more, the images with the largest z end too, though it is below the
+    threshold; of equal ones the later.
+
+    Args:
+        ledger: What is summed.
+        images: How many images: n.
+        score: Gives (m, C) of evaluation `stage`, from 0, for rows int64 (m,).
+        threshold: λ; infinite for the lossless rule.
+        cap: What the images may cost in all, which pays for one evaluation of each; None for any.
+    """
+    alive = np.arange(images)
+    sums = np.empty(0)
+    rows, ends, spent = [], [], 0.0
+    for stage in range(len(ledger.weights)):
+        probs = score(stage, alive)
+        if not stage:
+            sums = np.zeros((ledger.depth, *probs.shape))
+        ledger.add(sums, stage, probs)
+        outlook = ledger.outlook(sums, stage + 1)
+        onward = outlook.z < threshold
+        if cap is not None:
+            spent += float(cap.costs[stage]) * len(alive)
+            onward = _neediest(outlook.z, onward, cap.onward(stage + 1, int(onward.sum()), spent))
+        ended = ~onward
+        rows.append(alive[ended])
+        count = np.full(len(rows[-1]), stage + 1)
+        ends.append(Ends(outlook.labels[ended], count, sums[:, ended]))
+        alive, sums = alive[onward], sums[:, onward]
+        if not len(alive):
+            break
+    order = np.argsort(np.concatenate(rows))
+    return Ends(
+        np.concatenate([e.labels for e in ends])[order],
+        np.concatenate([e.evaluations for e in ends])[order],
+        np.concatenate([e.sums for e in ends], axis=1)[:, order],
+    )
+
+
+def _neediest(z: Vector, onward: Flags, most: int) -> Flags:
+    """Return `onward`, bool (n,), with at most so many left: those with the smallest z."""
+    kept = np.zeros(len(onward), bool)
+    kept[np.argsort(np.where(onward, z, np.inf), kind="stable")[:most]] = True
+    return np.asarray(onward & kept)

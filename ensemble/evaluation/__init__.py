@@ -1,0 +1,1 @@
+"""What predictions are held against: labels, folds, metrics, and how sure a score is."""

@@ -1,0 +1,96 @@
+"""The truth that predictions are held against, for each task: read, checked, joined by id."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ensemble.errors import UsageError, few
+from ensemble.evaluation.metrics import Truth
+from ensemble.files.csv_tables import column_of, read_table, rows_of
+from ensemble.predictions.table import Oof
+from ensemble.tuning.checks import truth_of
+
+_BESIDE: Final = ("id", "fold")
+
+
+def read_truth(
+    path: Path, oof: Oof, label_column: str = "label", group: str | None = None
+) -> Truth:
+    """Read the truth of predictions from a CSV.
+
+    Args:
+        path: For classes an id column and `label_column`; for multilabel a column of 0 and 1 for
+            each class, and none else but `fold` and `group`; for a regression a column for each
+            target (of a single target, `label_column` where there is no column of its name).
+        oof: The predictions.
+        label_column: The column of the labels.
+        group: Another column that the table may have.
+
+    Raises:
+        UsageError: columns or ids that are missing, or a value that is none; names its line.
+    """
+    if oof.task == "classification":
+        return truth_of(oof.ids, column_of(path, label_column), oof.classes)
+    header, _ = read_table(path)
+    columns = list(oof.classes)
+    if oof.task == "regression" and len(columns) == 1 and columns[0] not in header:
+        columns = [label_column]
+    key = "id" if "id" in header else header[0]
+    if oof.task == "multilabel":
+        beyond = sorted(set(header) - {*columns, *_BESIDE, key, group})
+        if beyond:
+            raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")
+    rows = rows_of(path, columns)
+    cells = {name: row.cells for name, row in rows.items()}
+
+    def place(name: str, column: int) -> str:
+        return f"{path}, line {rows[name].line}, column {columns[column]!r}"
+
+    return _numbers(oof, cells, place)
+
+
+def given_truth(rows: Mapping[str, Sequence[object]], oof: Oof) -> Truth:
+    """Return the truth of predictions from what Python was given: by id a label, or its values.
+
+    Raises:
+        UsageError: an id without a row, another number of columns, or a value that is none.
+    """
+    width = 1 if oof.task == "classification" else len(oof.classes)
+    odd = next((n for n, row in rows.items() if len(row) != width), None)
+    if oof.task == "classification" and odd is None:
+        return truth_of(oof.ids, {name: str(row[0]) for name, row in rows.items()}, oof.classes)
+    if oof.task == "classification":
+        raise UsageError("labels: classes need one label an id, and no column a class")
+    if odd is not None:
+        raise UsageError(
+            f"labels: {len(rows[odd])} columns; {oof.task} needs one for each of {few(oof.classes)}"
+        )
+    return _numbers(oof, rows, lambda name, column: f"labels, {name!r}, {oof.classes[column]!r}")
+
+
+def _numbers(
+    oof: Oof, rows: Mapping[str, Sequence[object]], place: Callable[[str, int], str]
+) -> Truth:
+    lacking = [name for name in oof.ids if name not in rows]
+    if lacking:
+        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
+    binary = oof.task == "multilabel"
+    found = np.empty((len(oof.ids), len(oof.classes)))
+    for row, name in enumerate(oof.ids):
+        for column, cell in enumerate(rows[name]):
+            value = _number(cell)
+            if not math.isfinite(value) or (binary and value not in (0, 1)):
+                expected = "0 or 1" if binary else "a finite number"
+                raise UsageError(f"{place(name, column)}: expected {expected}, found {str(cell)!r}")
+            found[row, column] = value
+    return found.astype(np.int64) if binary else found
+
+
+def _number(cell: object) -> float:
+    try:
+        return float(str(cell))
+    except ValueError:
+        return math.nan

@@ -1,0 +1,1 @@
+"""The disk: written whole or not at all, locked, hashed; paths, CSV and Parquet."""

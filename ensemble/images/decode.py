@@ -1,0 +1,281 @@
+"""Decoding image files to RGB: strictly, or not at all.
+
+JPEG is decoded by simplejpeg, whose strict mode refuses most damage that Pillow paints over; the
+pixels are the same. The rest is decoded by Pillow, out of a short list of formats. Whatever a
+decoder raises leaves this module as an `ImageError`.
+"""
+
+import io
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError, features
+
+from ensemble.arrays import Pixels
+from ensemble.errors import ImageError
+from ensemble.records import EXTENSIONS, DecodePolicy
+
+_Noted: TypeAlias = tuple[Image.Image, list[str]]
+_Decoder: TypeAlias = Callable[[bytes, str, DecodePolicy], _Noted]
+
+# Pillow's own limit warns or raises in the midst of a decode, and cannot be set per call. Here
+# `DecodePolicy.max_pixels` is checked before each decode, so Pillow's is switched off.
+Image.MAX_IMAGE_PIXELS = None
+
+# Pillow warns of odd metadata, which decides no pixel; whether an image is refused must not depend
+# on the warning filters of whoever runs this.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An RGB image; `warnings` has any of "extension", "exif", "frames" and "truncated"."""
+
+    image: Image.Image
+    warnings: tuple[str, ...]
+
+
+def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
+    """Decode the first frame of an image file to RGB; safe to call from several threads.
+
+    Alpha and EXIF orientation are treated as the policy says. 16-bit grey is scaled by 65535;
+    16-bit colour keeps its high byte. `suffix` is the file's extension; it decides nothing, but a
+    wrong one is reported.
+
+    Raises:
+        ImageError: the file is not an image, not supported, too large, truncated or corrupt.
+    """
+    kind = _format(data)
+    odd = []
+    if suffix and suffix.lower().lstrip(".") not in EXTENSIONS[kind]:
+        odd.append("extension")
+    try:
+        image, noted = _DECODERS.get(kind, _decode_other)(data, kind, policy)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("decode", "too large", f"{kind}: not enough memory") from error
+    except _FOREIGN as error:
+        text = str(error)
+        if isinstance(error, UnidentifiedImageError):
+            text = "the header is damaged"
+        cut = re.search("truncat|premature", text, re.IGNORECASE)
+        fault = "truncated" if cut else "corrupt"
+        raise ImageError("decode", fault, f"{fault} {kind} file: {text}") from error
+    return Decoded(image, (*odd, *noted))
+
+
+_FOREIGN: Final = (
+    OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
+    EOFError, AssertionError, RuntimeError, Warning, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow and simplejpeg raise for files that are damaged."""
+
+_MAGIC: Final = (
+    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"), (b"BM", "BMP"), (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+)  # fmt: skip
+_EOI: Final = b"\xff\xd9"
+_SOS: Final = b"\xff\xda"
+_TURNS: Final[Mapping[object, Image.Transpose]] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_BACK: Final[Mapping[object, int]] = {6: 8, 8: 6}
+"""The orientation that undoes another; the rest undo themselves."""
+
+
+def _format(data: bytes) -> str:
+    """Tell the format by the first bytes; refuse what cannot be decoded."""
+    head = data[:64]
+    kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        kind = "WEBP"
+    elif head[4:8] == b"ftyp":
+        heic = re.search(b"hei|hev|mif|msf", head)
+        kind = "AVIF" if b"avi" in head[8:] else "HEIC" if heic else ""
+    if not data:
+        raise ImageError("decode", "empty", "the file is empty")
+    if not kind:
+        start = data[:16].decode("ascii", "backslashreplace")
+        known = ", ".join(EXTENSIONS)
+        raise ImageError("decode", "not an image", f"not an image: starts with {start!r} ({known})")
+    if kind in ("HEIC", "JPEG XL") or not _built_in(kind):
+        raise ImageError(
+            "decode", "unsupported",
+            f"{kind} is not supported: convert the file to JPEG or PNG first (with pillow-heif, "
+            f"libheif or djxl), or install a Pillow that reads it",
+        )  # fmt: skip
+    return kind
+
+
+def _built_in(kind: str) -> bool:
+    return kind not in ("AVIF", "WEBP") or bool(features.check(kind.lower()))
+
+
+def _check_size(width: int, height: int, policy: DecodePolicy) -> None:
+    if width * height > policy.max_pixels:
+        raise ImageError(
+            "decode", "too large",
+            f"{height}x{width} pixels, over the limit of {policy.max_pixels} (--max-pixels)",
+        )  # fmt: skip
+
+
+def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    _check_size(width, height, policy)
+    if not policy.allow_truncated:
+        _check_length(data, width, height)
+    space = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
+    notes = []
+    try:
+        pixels = simplejpeg.decode_jpeg(data, space, strict=True)
+    except ValueError:
+        # Entropy-coded bytes hold no marker: without an EOI past the last SOS, the end is missing.
+        if not policy.allow_truncated or data.find(_EOI, max(data.rfind(_SOS), 0)) >= 0:
+            raise
+        pixels = simplejpeg.decode_jpeg(data, space, strict=False)
+        notes.append("truncated")
+    if space == "CMYK":  # Adobe's inks are inverted; Pillow inverts them all, and so does this
+        image = Image.frombuffer("CMYK", (width, height), 255 - pixels, "raw", "CMYK", 0, 1)
+        image = image.convert("RGB")
+    else:
+        image = Image.fromarray(pixels)
+    return _turned(image, _jpeg_exif(data), policy, notes), notes
+
+
+def _check_length(data: bytes, width: int, height: int) -> None:
+    """Refuse a JPEG too short for its pixels before memory is taken for them.
+
+    Huffman codes have a bit or more for each block of 8x8 pixels; arithmetic ones may have less.
+    """
+    arithmetic = b"\xff\xc9" in data or b"\xff\xca" in data
+    if not arithmetic and len(data) * 8 < (width // 8) * (height // 8):
+        raise ImageError(
+            "decode", "truncated",
+            f"truncated JPEG file: {len(data)} bytes cannot hold {height}x{width} pixels",
+        )  # fmt: skip
+
+
+def _decode_png(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+    cut = _check_chunks(data)
+    if cut and not policy.allow_truncated:
+        raise ImageError("decode", "truncated", "truncated PNG file: its last chunk is missing")
+    image, notes = _decode_other(data, kind, policy, cut=cut)
+    return image, notes + ["truncated"] * cut
+
+
+def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = False) -> _Noted:
+    image = Image.open(io.BytesIO(data), formats=[kind])
+    _check_size(image.width, image.height, policy)
+    _check_depth(image)
+    # Pillow turns a TIFF as it loads it; the same tag tells how to turn it back.
+    stored = getattr(image, "tag_v2", {}).get(0x0112)
+    turned = _TURNS.get(_BACK.get(stored, stored))
+    try:
+        image.load()
+    except OSError:
+        if not cut:
+            raise
+        image.tile = []  # what was decoded before the end stands, the rest is black
+    notes = ["frames"] * bool(getattr(image, "is_animated", False))
+    if turned is not None and policy.exif == "ignore":
+        return _rgb(image, policy).transpose(turned), notes
+    exif = image.info.get("exif", b"")
+    return _turned(_rgb(image, policy), exif, policy, notes), notes
+
+
+def _check_chunks(data: bytes) -> bool:
+    """Check each CRC of a PNG file (Pillow skips those of pixels); True if its end is missing."""
+    view, at = memoryview(data), 8
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(view[at : at + 4], "big")
+        if end > len(data):
+            return True
+        name = bytes(view[at + 4 : at + 8])
+        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+            raise ImageError("decode", "corrupt", f"corrupt PNG file: bad CRC in chunk {name!r}")
+        if name == b"IEND":
+            return False
+        at = end
+    return True
+
+
+def _check_depth(image: ImageFile.ImageFile) -> None:
+    twelve = "I;12" in str(image.tile)
+    if twelve or image.mode in ("I", "F"):
+        depth = "12-bit grey" if twelve else "32-bit" if image.mode == "I" else "float"
+        raise ImageError(
+            "decode", "unsupported",
+            f"{depth} pixels have no fixed range: convert the image to 8 or 16 bits",
+        )  # fmt: skip
+
+
+def _rgb(image: Image.Image, policy: DecodePolicy) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        if policy.alpha != "drop":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, policy.alpha), image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(grey: NDArray[np.uint16]) -> Pixels:
+    """Scale 0..65535 to 0..255, rounded: 65535 / 255 is 257, so no value lies half-way."""
+    return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _turned(image: Image.Image, exif: bytes, policy: DecodePolicy, notes: list[str]) -> Image.Image:
+    if not exif or policy.exif == "ignore":
+        return image
+    try:
+        turn = _TURNS.get(_orientation(exif.removeprefix(b"Exif\0\0")))
+    except (struct.error, KeyError):
+        notes.append("exif")
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(exif: bytes) -> int:
+    """Read the tag 0x0112 of a TIFF structure's first directory; 1 (upright) if it has none."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}[exif[:4]]
+    (start,) = struct.unpack_from(f"{order}I", exif, 4)
+    (count,) = struct.unpack_from(f"{order}H", exif, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
+        if tag == 0x0112:
+            return int(struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, entry + 8)[0])
+    return 1
+
+
+def _jpeg_exif(data: bytes) -> bytes:
+    """Return the EXIF segment of a JPEG file, found by its markers, or nothing."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at : at + 2] != _SOS:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == 0xFF:  # a fill byte
+            end = at + 1
+        elif data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            return data[at + 10 : end]
+        at = end
+    return b""
+
+
+_DECODERS: Final[Mapping[str, _Decoder]] = {"JPEG": _decode_jpeg, "PNG": _decode_png}

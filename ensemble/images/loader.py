@@ -1,0 +1,208 @@
+"""Shards of images: decoded once, in threads, ahead of the scoring, and resized once a geometry."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from ensemble.arrays import Pixels
+from ensemble.errors import ImageError
+from ensemble.images.decode import decode
+from ensemble.images.resize import resize
+from ensemble.images.sources import Hashed, read
+from ensemble.records import DecodePolicy, Geometry, Quarantined
+from ensemble.worker import Watch, crashes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The images of a shard, and the geometries that its members take."""
+
+    images: Sequence[Hashed]
+    geometries: Sequence[Geometry]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The pixels of a shard as they arrive, with one future a run of so many images."""
+
+    images: Sequence[Hashed]
+    pixels: Mapping[Geometry, Pixels]
+    futures: list[Future[list["_Loaded"]]]
+    each: int
+
+    def loaded(self, rows: slice = slice(None)) -> list["_Loaded"]:
+        """Wait for the rows, and tell what became of each."""
+        start, stop, _ = rows.indices(len(self.images))
+        first = start // self.each
+        found = [each for f in self.futures[first : -(-stop // self.each)] for each in f.result()]
+        return found[start - first * self.each : stop - first * self.each]
+
+    def good(self, rows: slice, geometry: Geometry) -> list[bool]:
+        """Wait for the rows, and tell which have pixels."""
+        return [geometry not in each.lost for each in self.loaded(rows)]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the images, in order."""
+        return [image.source.id for image in self.images]
+
+    def whole(self) -> list[bool]:
+        """Wait for all rows, and tell which have pixels in every geometry."""
+        return [not each.lost for each in self.loaded()]
+
+    def lost(self) -> list[Quarantined]:
+        """Return the images that lack pixels in some geometry, and why."""
+        return [next(iter(each.lost.values())) for each in self.loaded() if each.lost]
+
+    def predicted(self, geometry: Geometry) -> list[str]:
+        """Return the ids of the images that have pixels."""
+        good = self.good(slice(None), geometry)
+        return [name for name, ok in zip(self.ids, good, strict=True) if ok]
+
+    def quarantined(self, geometry: Geometry) -> list[Quarantined]:
+        """Return the images that have none, and why."""
+        lost = [each.lost for each in self.loaded()]
+        return [found[geometry] for found in lost if geometry in found]
+
+    def warnings(self) -> Counter[str]:
+        """Count what was odd about the files."""
+        return Counter(w for each in self.loaded() for w in each.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What became of one image: the geometries that lost it and why, and what was odd."""
+
+    lost: Mapping[Geometry, Quarantined]
+    warnings: tuple[str, ...] = ()
+
+
+_SMALL: Final = 2400
+"""Bytes of a file, on average, below which one thread decodes faster than several: most of the time
+is then Python's, whose lock takes long to pass from one to the other. See bench_files.py."""
+
+
+def decoders(images: Sequence[Hashed], threads: int) -> ThreadPoolExecutor:
+    """Return the threads that decode images: so many, or one where the files are tiny."""
+    tiny = sum(image.bytes for image in images) < _SMALL * len(images)
+    return ThreadPoolExecutor(1 if tiny else threads, thread_name_prefix="decode")
+
+
+def decoded_ahead(
+    pool: ThreadPoolExecutor, wanted: Sequence[Wanted], policy: DecodePolicy, watch: Watch
+) -> Iterator[Shard]:
+    """Yield each shard that is wanted, while the next one is being decoded.
+
+    Args:
+        pool: Where the decoding is done.
+        wanted: The shards, in order.
+        policy: How files become pixels.
+        watch: Told of each image as its decoding begins and ends.
+    """
+    load = partial(_load_run, policy, watch)
+    ahead = _begin(pool, wanted[0], load) if wanted else None
+    for following in (*wanted[1:], None):
+        current, ahead = ahead, None
+        if following is not None:
+            ahead = _begin(pool, following, load)
+        if current is not None:
+            yield current
+
+
+def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
+    count = len(wanted.images)
+    pixels = {g: _blank(g, count) for g in wanted.geometries}
+    each = min(_TOGETHER, max(1, count // _RUNS))
+
+    futures = [
+        pool.submit(load, wanted.images, pixels, range(start, min(start + each, count)))
+        for start in range(0, count, each)
+    ]
+    return Shard(wanted.images, pixels, futures, each)
+
+
+_TOGETHER: Final = 8
+_RUNS: Final = 64
+"""A shard is cut into so many runs of images at least, that all threads have work."""
+
+_Load: TypeAlias = Callable[[Sequence[Hashed], Mapping[Geometry, Pixels], range], list[_Loaded]]
+
+
+def _load_run(
+    policy: DecodePolicy,
+    watch: Watch,
+    images: Sequence[Hashed],
+    pixels: Mapping[Geometry, Pixels],
+    rows: range,
+) -> list[_Loaded]:
+    """Decode a run of images into their rows, and tell which one is being decoded."""
+    loaded, told = [], ""
+    for row in rows:
+        name = images[row].source.id
+        watch.tell("next", told, name)
+        told = name
+        loaded.append(_load(images[row], policy, pixels, row, watch))
+    watch.tell("next", told, "")
+    return loaded
+
+
+def _check_harmless(
+    watch: Watch, image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> None:
+    """Refuse an image on which a worker died, if it also ends a process of its own."""
+    name = image.source.id
+    suspect = name in watch.suspects
+    if name in watch.poison or (suspect and crashes(_load_alone, image, policy, geometries)):
+        watch.tell("poison", name)
+        raise ImageError("decode", "crash", "the decoder crashes on it, in a process of its own")
+
+
+def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:
+    with suppress(ImageError):
+        decoded = decode(read(image), policy, image.source.path.suffix)
+        for geometry in geometries:
+            resize(decoded.image, geometry)
+
+
+def _load(
+    image: Hashed,
+    policy: DecodePolicy,
+    pixels: Mapping[Geometry, Pixels],
+    row: int,
+    watch: Watch,
+) -> _Loaded:
+    try:
+        data = read(image)
+        _check_harmless(watch, image, policy, tuple(pixels))
+        decoded = decode(data, policy, image.source.path.suffix)
+    except ImageError as error:
+        for array in pixels.values():
+            array[row] = 0
+        return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
+    lost, grey = {}, decoded.image
+    if any(geometry.channels == 1 for geometry in pixels):
+        grey = grey.convert("L")
+    for geometry, array in pixels.items():
+        try:
+            array[row] = resize(grey if geometry.channels == 1 else decoded.image, geometry)
+        except ImageError as error:
+            array[row] = 0
+            lost[geometry] = _quarantined(image, error)
+    return _Loaded(lost, decoded.warnings)
+
+
+def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
+    source = image.source
+    path, sha256 = str(source.path), image.sha256
+    return Quarantined(source.id, path, error.stage, error.kind, str(error), sha256, image.bytes)
+
+
+def _blank(geometry: Geometry, count: int) -> Pixels:
+    size = geometry.size
+    return np.empty((count, size.height, size.width, geometry.channels), np.uint8)

@@ -1,0 +1,269 @@
+"""Finding images, hashing them, and reading their bytes."""
+
+import errno
+import fnmatch
+import os
+import re
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ensemble.errors import ImageError, UsageError
+from ensemble.files.atomic import sha256_bytes
+from ensemble.files.csv_tables import read_table
+from ensemble.files.paths import check_utf8, natural_key
+from ensemble.records import EXTENSIONS, IdFrom
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image to predict: its id, byte-exact, and its file."""
+
+    id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The images that were found, in natural order of their ids, and what was skipped, and why."""
+
+    images: tuple[Source, ...]
+    skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A source with the hash and size of its bytes: "" and -1 if it could not be read."""
+
+    source: Source
+    sha256: str
+    bytes: int
+
+
+def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
+    """Find the images of folders (with their subfolders), files, glob patterns and CSV lists.
+
+    A CSV file has a column `path`, relative to its folder, or `id`, or both; without a path, the
+    id (or the first column) names a file beside the CSV, with or without its extension. Links are
+    followed only where they are named themselves.
+
+    Raises:
+        UsageError: an input without images, an id twice, or a name that is not UTF-8.
+    """
+    skipped: Counter[str] = Counter()
+    images: list[Source] = []
+    for given in inputs:
+        try:
+            found = list(_sources(str(given), id_from, skipped))
+        except OSError as error:
+            why = f"cannot look for images in {str(given)!r}: {error.strerror}"
+            raise UsageError(why) from error
+        if not found:
+            reasons = ", ".join(f"{n} skipped: {reason}" for reason, n in skipped.items())
+            raise UsageError(f"no images in {str(given)!r}{f' ({reasons})' if reasons else ''}")
+        images += found
+    if not images:
+        raise UsageError("no images: name a folder, files, a glob pattern, or a CSV file")
+    _check_ids(images)
+    return Scan(tuple(sorted(images, key=lambda source: natural_key(source.id))), dict(skipped))
+
+
+def hash_sources(sources: Sequence[Source], threads: int) -> list[Hashed]:
+    """Hash the files on that many threads, in the order given.
+
+    A file that cannot be read gets no hash; `read` will say why.
+    """
+    runs = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return [hashed for run in pool.map(_all_hashed, runs) for hashed in run]
+
+
+def read(source: Hashed) -> bytes:
+    """Read the bytes that were hashed; transient faults of the disk are tried again.
+
+    Raises:
+        ImageError: the file cannot be read, or it has changed.
+    """
+    path = source.source.path
+    try:
+        data = _read_patiently(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError("read", "unreadable", f"cannot read the file: {reason}") from error
+    if sha256_bytes(data) != source.sha256:
+        was = f"had {source.bytes} bytes" if source.sha256 else "could not be read"
+        raise ImageError(
+            "read", "changed", f"changed since the scan: it {was} then, {len(data)} bytes now"
+        )
+    return data
+
+
+# ---- finding
+
+
+def _sources(given: str, id_from: IdFrom, skipped: Counter[str]) -> Iterator[Source]:
+    path = Path(given)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given):
+        raise UsageError(f"{given!r} is a URL; images are read from paths only: download it first")
+    if path.is_dir():
+        files, base = _walk(path), path
+    elif path.is_file() and path.suffix.lower() == ".csv":
+        yield from _listed(path, id_from)
+        return
+    elif path.is_file():
+        files, base = iter([(path, _unwanted(path.name))]), path.parent
+    elif any(c in given for c in "*?["):
+        files, base = _glob(path)
+    else:
+        raise UsageError(f"no such file or folder: {given!r}")
+    for file, reason in files:
+        if reason:
+            skipped[reason] += 1
+        else:
+            yield Source(_id(file.relative_to(base) if id_from == "path" else file, id_from), file)
+
+
+def _walk(folder: Path, depth: int | None = None) -> Iterator[tuple[Path, str]]:
+    """Yield each file below a folder with the reason to skip it, or ""."""
+    try:
+        with os.scandir(folder) as stream:
+            entries = sorted(stream, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UsageError(f"cannot list the folder {str(folder)!r}: {error.strerror}") from error
+    for entry in entries:
+        path, reason = Path(entry.path), _unwanted(entry.name)
+        if entry.is_symlink():
+            yield path, "symbolic link"
+        elif not entry.is_dir():
+            yield path, reason or ("" if entry.is_file() else "not a regular file")
+        elif reason != "other extension":
+            yield path, reason or "folder named like an image"
+        elif depth is None or depth > 1:
+            yield from _walk(path, None if depth is None else depth - 1)
+
+
+def _unwanted(name: str) -> str:
+    if name.lower() in ("thumbs.db", "desktop.ini", ".ds_store", "__macosx"):
+        return "system file"
+    if name.startswith("."):
+        return "hidden"
+    extension = name.rpartition(".")[2].lower() if "." in name else ""  # a Path is slow
+    return "" if any(extension in known for known in EXTENSIONS.values()) else "other extension"
+
+
+def _glob(pattern: Path) -> tuple[Iterator[tuple[Path, str]], Path]:
+    """Expand a pattern; unlike the standard glob, `**` follows no links, so loops are harmless."""
+    fixed = next(i for i, part in enumerate(pattern.parts) if any(c in part for c in "*?["))
+    base, wanted = Path(*pattern.parts[:fixed]), pattern.parts[fixed:]
+    if not base.is_dir():
+        raise UsageError(f"no such folder: {str(base)!r}, of the pattern {str(pattern)!r}")
+    found = _walk(base, None if "**" in wanted else len(wanted))
+    return (f for f in found if _matches(f[0].relative_to(base).parts, wanted)), base
+
+
+def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_matches(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
+    first = bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0])
+    return first and _matches(parts[1:], wanted[1:])
+
+
+def _listed(table: Path, id_from: IdFrom) -> Iterator[Source]:
+    header, body = read_table(table)
+    rows = [dict(zip(header, row, strict=True)) for row in body]
+    if not rows:
+        raise UsageError(f"{str(table)!r}: expected a row an image")
+    columns: list[str] = [c for c in ("id", "path") if c in header]
+    columns = columns or header[:1]
+    key = columns[0]
+    beside = {} if "path" in columns else _by_name(table.parent)
+    for number, row in enumerate(rows, 1):
+        bad = [c for c in columns if not row[c] or "\0" in row[c] or "://" in row[c]]
+        if bad:
+            raise UsageError(f"{str(table)!r}, row {number}, {bad[0]}: found {row[bad[0]]!r}")
+        if "path" in columns:
+            name = row["id"] if "id" in columns else _id(Path(row["path"]), id_from)
+            yield Source(name, table.parent / row["path"])
+        elif len(files := beside.get(row[key], [])) == 1:
+            yield Source(row[key], files[0])
+        else:
+            raise UsageError(
+                f"{str(table)!r}, row {number}: {len(files)} images beside the file are named "
+                f"{row[key]!r}; expected one. Or add a column `path`, relative to the CSV"
+            )
+
+
+def _by_name(folder: Path) -> dict[str, list[Path]]:
+    names: dict[str, list[Path]] = {}
+    for file, reason in _walk(folder, depth=1):
+        if not reason:
+            names.setdefault(file.name, []).append(file)
+            names.setdefault(file.stem, []).append(file)
+    return names
+
+
+def _id(path: Path, id_from: IdFrom) -> str:
+    return {"stem": path.stem, "name": path.name, "path": path.as_posix()}[id_from]
+
+
+def _check_ids(images: Sequence[Source]) -> None:
+    seen: dict[str, Source] = {}
+    twins = []
+    for image in images:
+        for text in (image.id, str(image.path)):
+            check_utf8(text, "the name")
+        other = seen.setdefault(unicodedata.normalize("NFC", image.id), image)
+        if other.id != image.id:
+            raise UsageError(
+                f"{str(other.path)!r} and {str(image.path)!r} have ids that differ only in their "
+                f"Unicode form ({other.id!a}, {image.id!a}); rename one"
+            )
+        if other is not image:
+            twins.append(f"  {image.id!r}: {other.path} and {image.path}")
+    if twins:
+        more = f"\n  and {len(twins) - 10} more" if len(twins) > 10 else ""
+        raise UsageError(
+            f"{len(twins)} ids are given twice; tell them apart with --id-from path (or name), and "
+            f"name the folder above them where several were named:\n"
+            + "\n".join(twins[:10]) + more
+        )  # fmt: skip
+
+
+# ---- reading
+
+_TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
+_PAUSES: Final = (0.05, 0.2)
+
+
+_TOGETHER: Final = 32
+"""Files that one task of a thread hashes: a task costs as much as a small file."""
+
+
+def _all_hashed(sources: Sequence[Source]) -> list[Hashed]:
+    return [_hashed(source) for source in sources]
+
+
+def _hashed(source: Source) -> Hashed:
+    try:
+        data = _read_patiently(source.path)
+        return Hashed(source, sha256_bytes(data), len(data))
+    except (OSError, ValueError):
+        return Hashed(source, "", -1)
+
+
+def _read_patiently(path: Path) -> bytes:
+    for pause in _PAUSES:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno not in _TRANSIENT:
+                raise
+            time.sleep(pause)
+    return path.read_bytes()

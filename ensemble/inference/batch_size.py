@@ -1,0 +1,119 @@
+"""The batch size of a member, found by a short warm-up before its first shard, and remembered.
+
+The best size depends on the net, the views and the processor's cache: one image where the
+activations of a net fill the cache, dozens where a net is small. Sizes are tried in turns, as
+many batches at once as a run has, for at most a hundredth of the time that the run will take; a
+run that is too short for that keeps the size that the number of pixels suggests.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ensemble.arrays import Pixels, Probs
+from ensemble.errors import OutOfMemoryError
+from ensemble.files.atomic import publish_json, sha256_json
+from ensemble.inference.start import Player, probe_images
+
+_DECIDES: Final = ("member", "views", "merge", "precision", "provider")
+_SHARE: Final = 0.01
+_ROUNDS: Final = 5
+_GAIN: Final = 0.97
+"""A size replaces the one that was guessed if it needs less than this share of its time."""
+
+
+def batch_size(player: Player, images: int, store: Path, fingerprint: Mapping[str, object]) -> int:
+    """Return the batch size to score so many images with.
+
+    It is what was asked for; else what the store remembers; else what a warm-up finds, which the
+    store then remembers; else, for few images, the size that `lineup.start` guessed. A size with
+    which an output changes by a bit is never found.
+
+    Args:
+        player: The member, with the sizes that are worth a try.
+        images: How many images will be scored.
+        store: Where it is remembered, in `batch-sizes`.
+        fingerprint: Of the predictions that the player's graph makes.
+
+    Raises:
+        ScoreError: the member failed.
+        StoreError: the disk refused.
+    """
+    if len(player.sizes) < 2:
+        return player.batch
+    decides = [fingerprint.get(name) for name in _DECIDES]
+    key = sha256_json([decides, player.scorer.lanes])[:16]
+    path = store / "batch-sizes" / f"{key}.json"
+    if (known := _remembered(path)) in player.sizes:
+        return known
+    seconds: dict[int, float] = {}
+    with suppress(OutOfMemoryError):  # the run will halve the batch, and say so
+        seconds = _tried(player, images)
+    if player.batch not in seconds:  # it has nothing to be compared with
+        return player.batch
+    best = min(seconds, key=lambda size: seconds[size])
+    if seconds[best] > _GAIN * seconds[player.batch]:
+        best = player.batch
+    rates = {str(size): round(1 / each, 2) for size, each in seconds.items()}
+    publish_json(path, {"batch": best, "images_per_second": rates})
+    return best
+
+
+def _remembered(path: Path) -> int:
+    """Return the size of an earlier warm-up; 0 where there is none that can be read."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return int(json.loads(path.read_text("utf-8"))["batch"])
+    return 0
+
+
+def _tried(player: Player, images: int) -> dict[int, float]:
+    """Return the seconds an image of each size, all lanes busy; none where time is too short."""
+    if images * _SHARE < player.batch:
+        return {}
+    pre = player.member.card.preprocess
+    pixels = probe_images((player.sizes[-1], pre.size.height, pre.size.width, len(pre.mean)))
+    player.score(pixels[: player.batch])
+    began = time.perf_counter()
+    outputs = player.score(pixels[: player.batch])
+    each = (time.perf_counter() - began) / player.batch
+    left = _SHARE * images * each / player.scorer.lanes
+    if left < 3 * sum(player.sizes) * each:
+        return {}
+    sizes = [size for size in player.sizes if _same(player, pixels[:size], outputs)]
+    best = dict.fromkeys(sizes, np.inf)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(player.scorer.lanes) as pool:
+        for _ in range(_ROUNDS):
+            for size in sizes:
+                best[size] = min(best[size], _seconds(pool, player, pixels[:size]))
+            if time.perf_counter() - began > left:
+                break
+    return best
+
+
+def _same(player: Player, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
+    """Tell whether a size fits into memory, and gives the very outputs of the size guessed."""
+    try:
+        found = player.score(pixels)
+    except OutOfMemoryError:
+        return False
+    rows = min(player.batch, len(pixels))
+    return all(
+        np.array_equal(found[name][:rows], outputs[name][:rows], equal_nan=True) for name in outputs
+    )
+
+
+def _seconds(pool: ThreadPoolExecutor, player: Player, pixels: Pixels) -> float:
+    lanes = player.scorer.lanes
+    began = time.perf_counter()
+    try:
+        list(pool.map(player.score, [pixels] * lanes))
+    except OutOfMemoryError:
+        return np.inf
+    return (time.perf_counter() - began) / (lanes * len(pixels))

@@ -1,0 +1,202 @@
+"""One member over images that are decoded: in batches, some at once, padded, halved, checked."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from ensemble.arrays import Pixels, Probs
+from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.predictions.store import Partition
+from ensemble.records import Geometry
+from ensemble.runtime.devices import GPU
+from ensemble.runtime.session import Scorer, score_as
+
+
+class Progress(Protocol):
+    """Told how far a run is, in evaluations: one image through one member, or one fit."""
+
+    def start(self, total: int, members: int, unit: str = "images") -> None:
+        """Begin: evaluations in all, of so many members, which make `unit` when they are one."""
+
+    def advance(self, evaluations: int) -> None:
+        """So many more are done."""
+
+    def warn(self, message: str) -> None:
+        """Something that the user should know, and that does not stop the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One member at work: its scorer, its geometry, its batch, and the columns of each head.
+
+    `lanes` is how many batches are scored at once.
+    """
+
+    name: str
+    scorer: Scorer
+    geometry: Geometry
+    batch: int
+    fixed_batch: bool
+    heads: Mapping[str, int]
+    lanes: int = 1
+
+
+class NonFiniteError(ScoreError):
+    """A member gave NaN or infinity."""
+
+    def __init__(self, member: str, image: str) -> None:
+        super().__init__(
+            f"member {member} gave NaN or infinity for image {image!r}. Export it again in "
+            f"float32, or leave it out with --on-nan drop-member"
+        )
+        self.member = member
+
+
+def warn_if_torn(progress: Progress, partition: Partition, shard: int, name: str) -> None:
+    """Say that a shard of what is called `name` is torn, where it is."""
+    if partition.torn(shard):
+        progress.warn(
+            f"shard {shard} of {name} in the store is torn or was edited: it is computed again "
+            f"({partition.folder})"
+        )
+
+
+class Sliced(Protocol):
+    """Images that can be cut out by rows."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, part: slice, /) -> Pixels:
+        """Return some images, uint8 (n, H, W, C)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Images to score: uint8 (N, H, W, C) of the member's geometry, and their ids.
+
+    `pixels` need only be an array as far as slices go. `good` waits for the pixels of some rows,
+    and tells which of them there are.
+    """
+
+    pixels: "Sliced"
+    ids: Sequence[str]
+    good: Callable[[slice], list[bool]]
+
+
+def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -> dict[str, Probs]:
+    """Score images batch by batch; return each head's float32 rows of the good ones, in order.
+
+    Several batches are under way at once, one a lane. They are looked at in order, so that the
+    first that fails is the one that is told of. Without memory the batch is halved, and there is
+    one lane, for the rest of the run.
+
+    Args:
+        job: The member.
+        images: The images; the last batch is padded with black.
+        progress: Told of every batch.
+        batches: The members whose batches had to be halved, and what fits; written to.
+
+    Raises:
+        NonFiniteError: the member gave NaN or infinity.
+        ScoreError: the member failed.
+    """
+    parts: dict[str, list[Probs]] = {name: [] for name in job.heads}
+    done, count = 0, len(images.pixels)
+    while done < count:
+        size = batches.get(job.name, job.batch)
+        lanes = 1 if job.name in batches else job.lanes
+        padded = job.fixed_batch or job.scorer.provider in GPU
+        batch = size if padded else min(size, -(-count // lanes))
+        try:
+            for flight in _flown(job, images, range(done, count, batch), lanes):
+                _keep(job, flight, images.ids, parts)
+                progress.advance(flight.rows.stop - flight.rows.start)
+                done = flight.rows.stop
+        except OutOfMemoryError:
+            if lanes == 1 and (job.fixed_batch or batch == 1):
+                raise
+            if job.name not in batches:
+                progress.warn(
+                    f"member {job.name} ran out of memory at a batch of {batch}: smaller ones, "
+                    f"one at a time, for the rest of the run"
+                )
+            batches[job.name] = batch if job.fixed_batch else max(1, batch // 2)
+    return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch that is back: its rows, which of them have pixels, and its scores, padding too."""
+
+    rows: slice
+    kept: list[bool]
+    scores: Mapping[str, Probs]
+
+
+@cache
+def _pool(lanes: int) -> ThreadPoolExecutor:
+    """Return the threads that score; they are kept, for a shard may come in a hundred pieces."""
+    return ThreadPoolExecutor(lanes, thread_name_prefix="score")
+
+
+if hasattr(os, "register_at_fork"):  # a child has the pools, and none of their threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Flight]:
+    """Yield the batches in order, with so many at work, and as many waiting, where there are lanes.
+
+    When one fails, the others are waited for: they hold memory.
+    """
+    pool, room = _pool(lanes), 2 * lanes if lanes > 1 else 1
+    flying: deque[tuple[slice, list[bool], Future[Mapping[str, Probs]]]] = deque()
+    try:
+        for start in starts:
+            rows = slice(start, min(start + starts.step, starts.stop))
+            kept = images.good(rows)
+            flying.append((rows, kept, pool.submit(_scored, job, images.pixels[rows], starts.step)))
+            if len(flying) == room:
+                rows, kept, scores = flying.popleft()
+                yield _Flight(rows, kept, scores.result())
+        while flying:
+            rows, kept, scores = flying.popleft()
+            yield _Flight(rows, kept, scores.result())
+    finally:
+        wait([scores for _, _, scores in flying if not scores.cancel()])
+
+
+def _keep(job: Job, flight: _Flight, ids: Sequence[str], parts: dict[str, list[Probs]]) -> None:
+    """Append the scores of the images that have pixels, all of them finite."""
+    names = [i for i, ok in zip(ids[flight.rows], flight.kept, strict=True) if ok]
+    for name, part in parts.items():
+        found = flight.scores[name][: len(flight.kept)][flight.kept]
+        _check_finite(job, found, names)
+        part.append(found)
+
+
+def _scored(job: Job, images: Pixels, batch: int) -> Mapping[str, Probs]:
+    missing = batch - len(images)
+    if missing:
+        padding = np.zeros((missing, *images.shape[1:]), np.uint8)
+        images = np.concatenate([images, padding])
+    scores = score_as(job.name, job.scorer, images)
+    for name, columns in job.heads.items():
+        if scores[name].shape != (batch, columns):
+            raise ScoreError(
+                f"member {job.name}, head {name!r}: expected {(batch, columns)} scores, found "
+                f"{scores[name].shape}"
+            )
+    return scores
+
+
+def _check_finite(job: Job, scores: Probs, ids: Sequence[str]) -> None:
+    finite = np.isfinite(scores).all(1)
+    if not finite.all():
+        raise NonFiniteError(job.name, ids[int(finite.argmin())])

@@ -1,0 +1,57 @@
+"""What decides predictions: the fingerprint by which the store finds them; see docs/store.md."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from ensemble.files.atomic import sha256_json
+from ensemble.images.sources import Hashed
+from ensemble.members.member import Member
+from ensemble.recipe.settings import Recipe
+from ensemble.recipe.units import bytes_of
+from ensemble.records import View
+
+ENGINE: Final = 3
+"""The schema of the fingerprint: raised when the engine's predictions change."""
+
+SHARD: Final = 1024
+"""Images of a shard, unless memory or the user says otherwise."""
+
+_AT_ONCE: Final = 2
+"""Shards whose pixels are there at once: one is scored while the next is decoded."""
+
+
+def fingerprint_of(
+    recipe: Recipe, member: Member, policy: Sequence[View], provider: str, images: str
+) -> dict[str, object]:
+    """Return what decides a member's predictions; see docs/store.md."""
+    return {
+        "engine": ENGINE,
+        "member": member.sha256,
+        "preprocess": asdict(member.card.preprocess),
+        "heads": [asdict(head) for head in member.card.heads],
+        "views": [[asdict(op) for op in view.ops] for view in policy],
+        "merge": recipe.merge,
+        "decode": asdict(recipe.decode),
+        "precision": recipe.precision,
+        "provider": provider,
+        "images": images,
+    }
+
+
+def image_set_of(images: Sequence[Hashed]) -> str:
+    """Return the hash of the image set: ids, sizes and hashes."""
+    return sha256_json([[image.source.id, image.bytes, image.sha256] for image in images])
+
+
+def shard_size_of(recipe: Recipe, members: Sequence[Member], most: int = SHARD) -> int:
+    """Return the images of a new shard, `most` at most, as far as `--memory` goes.
+
+    A power of two, so that line-ups that differ share shards.
+    """
+    if recipe.shard_size:
+        return recipe.shard_size
+    geometries = {member.card.preprocess.geometry for member in members}
+    bytes_per_image = sum(g.size.height * g.size.width * g.channels for g in geometries)
+    room = bytes_of(recipe.memory, "memory") // (_AT_ONCE * bytes_per_image)
+    return min(most, 1 << max(0, room.bit_length() - 1))

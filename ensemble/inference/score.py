@@ -1,0 +1,279 @@
+"""Members over images: lined up, found, scored shard by shard into the store."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from ensemble.early_exit.setup import graph_views, job_of
+from ensemble.errors import MemberError, few
+from ensemble.files.atomic import check_writable
+from ensemble.files.paths import expand
+from ensemble.images.sources import Hashed, hash_sources, scan
+from ensemble.inference import start as lineup
+from ensemble.inference.batch_size import batch_size
+from ensemble.inference.batches import Progress
+from ensemble.inference.fingerprint import fingerprint_of, image_set_of, shard_size_of
+from ensemble.inference.loop import Duty, Tally, predict
+from ensemble.members.card import Head
+from ensemble.members.member import Member
+from ensemble.predictions.store import (
+    Label,
+    Partition,
+    hold,
+    key_of,
+    load_partition,
+    open_partition,
+)
+from ensemble.predictions.stored import Entry, hashes_of
+from ensemble.recipe.settings import Recipe
+from ensemble.runtime.devices import CPU, available_threads
+from ensemble.runtime.doctor import check_wheels, installed
+from ensemble.submission import sample as submission
+from ensemble.voting import vote as voting
+from ensemble.voting import weights
+from ensemble.worker import Watch, read_watch
+
+
+class Quiet:
+    """A progress that says nothing."""
+
+    def start(self, total: int, members: int, unit: str = "images") -> None:
+        """Say nothing."""
+
+    def advance(self, evaluations: int) -> None:
+        """Say nothing."""
+
+    def warn(self, message: str) -> None:
+        """Say nothing."""
+
+
+def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[lineup.Player]:
+    """Open the members and start their sessions, each proven on a probe batch.
+
+    With `exits` their graphs have no views where the host can make them; see `turns.apart`.
+
+    Raises:
+        UsageError: members, weights or views that do not go together, or a store that cannot be
+            written to.
+        MemberError: a member is not usable.
+        ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
+    """
+    check_wheels(installed())
+    check_writable(recipe.store, "--store")
+    members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
+    hashes = hashes_of([(m.card.family, m.sha256) for m in members])
+    check_weights(recipe, members[0].card.head(recipe.head), hashes)
+    policy = lineup.read_policy(recipe.tta)
+    for member in members:
+        lineup.shape_views(member, policy)
+    start = partial(
+        lineup.start,
+        policy=graph_views(recipe, policy, members) if exits else policy,
+        merge=recipe.merge,
+        device=recipe.device,
+        threads=recipe.threads,
+        batch=recipe.batch_size,
+        precision=recipe.precision,
+        cache=recipe.store / "engines",
+    )
+    with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
+        players = list(pool.map(start, members))
+    _warn_of_cpu(recipe, [p for p in players if p.scorer.provider == CPU], len(players), progress)
+    return players
+
+
+def _warn_of_cpu(
+    recipe: Recipe, there: Sequence[lineup.Player], members: int, progress: Progress
+) -> None:
+    """Say what runs on the CPU that might not, and why."""
+    if not there:
+        return
+    if recipe.device == "auto":
+        names = few([player.member.card.name for player in there])
+        who = "" if len(there) == members else f"{names}: "
+        progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
+    if recipe.precision == "fp16":
+        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
+
+
+def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str]]) -> None:
+    """Check weights against the head and each family's member hashes, before any work.
+
+    Raises:
+        UsageError: they are for something else.
+    """
+    voting.check_vote(recipe.voting, recipe.weights, head.task)
+    if recipe.weights is not None:
+        weights.check_fits(recipe.weights, head.classes, members)
+
+
+def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mapping[str, int]]:
+    """Find and hash the images; return them in the order of their ids, and what was skipped.
+
+    Raises:
+        UsageError: no images, or ids that are not unique.
+    """
+    found = scan(recipe.images, recipe.id_from)
+    for reason, count in found.skipped.items():
+        progress.warn(f"skipped {count} of the files: {reason}")
+    threads = recipe.threads or available_threads()
+    odd = submission.formula_like([source.id for source in found.images])
+    if odd:
+        progress.warn(f"{len(odd)} ids start with = + - or @, such as {odd[0]!r}: a spreadsheet "
+                      f"would run them as formulas")  # fmt: skip
+    return hash_sources(found.images, threads), found.skipped
+
+
+def _duty(
+    recipe: Recipe,
+    player: lineup.Player,
+    fingerprint: Mapping[str, object],
+    images: int,
+    shard_size: int,
+) -> Duty:
+    member = player.member
+    partition = open_partition(
+        recipe.store,
+        fingerprint,
+        images=images,
+        shard_size=shard_size,
+        label=Label(member.card.name, member.card.family, member.card.fold),
+    )
+    batch = player.batch
+    if not all(partition.begun(shard) for shard in partition.shards):
+        batch = batch_size(player, images, recipe.store, fingerprint)
+    return Duty(job_of(player, batch), partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one member has to do: shards and evaluations, those that the store has, and the cost.
+
+    `bytes` is what its new parts will take, `seconds` what its forwards will, by the speed of a
+    small batch; decoding is not in it.
+    """
+
+    member: str
+    provider: str
+    key: str
+    shards: int
+    shards_stored: int
+    evaluations: int
+    evaluations_stored: int
+    bytes: int
+    seconds: float
+
+
+def plan(
+    recipe: Recipe, players: Sequence[lineup.Player], images: Sequence[Hashed]
+) -> list[Planned]:
+    """Return what `score` would do with the same arguments; nothing is written.
+
+    Raises:
+        StoreError: a key.json of the store was edited.
+    """
+    policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
+    size = shard_size_of(recipe, [player.member for player in players])
+    planned = []
+    for player in players:
+        provider = player.scorer.provider
+        fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
+        key = key_of(fingerprint)
+        folder = recipe.store / "predictions" / key
+        partition = load_partition(recipe.store, key)
+        partition = partition or Partition(folder, key, fingerprint, len(images), size)
+        planned.append(_planned(player, partition, images))
+    return planned
+
+
+def _planned(player: lineup.Player, partition: Partition, images: Sequence[Hashed]) -> Planned:
+    todo = [s for s in partition.shards if not partition.committed(s)]
+    rows = [image for s in todo for image in images[partition.rows(s)]]
+    columns = sum(partition.heads.values())
+    return Planned(
+        member=player.member.card.name,
+        provider=player.scorer.provider,
+        key=partition.key,
+        shards=len(partition.shards),
+        shards_stored=len(partition.shards) - len(todo),
+        evaluations=len(rows),
+        evaluations_stored=len(images) - len(rows),
+        bytes=sum(4 * (columns + 1) + len(image.source.id.encode()) for image in rows),
+        seconds=len(rows) * lineup.seconds_per_image(player) if rows else 0.0,
+    )
+
+
+def score(
+    recipe: Recipe, players: Sequence[lineup.Player], images: Sequence[Hashed], progress: Progress
+) -> tuple[list[Entry], Tally]:
+    """Score images with members, shard by shard, into the store.
+
+    Members whose shards are cut alike share their pixels.
+
+    Raises:
+        ScoreError: a member failed, or gave NaN and is not to be dropped.
+        MemberError: every member was dropped.
+        UsageError: another run is making these predictions now.
+        StoreError: the disk refused.
+    """
+    image_set = image_set_of(images)
+    fingerprints = [
+        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, image_set) for p in players
+    ]
+    watch, shard_size = (
+        read_watch(os.environ),
+        shard_size_of(recipe, [player.member for player in players]),
+    )
+    with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
+        duties = [
+            _duty(recipe, player, fingerprint, len(images), shard_size)
+            for player, fingerprint in zip(players, fingerprints, strict=True)
+        ]
+        tallies = _predict(recipe, duties, images, progress, watch)
+    warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
+    dropped = tuple(name for t in tallies for name in t.dropped)
+    if len(dropped) == len(duties):
+        raise MemberError(f"every member gave NaN: {', '.join(dropped)}")
+    for name in dropped:
+        progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
+    entries = [
+        entry_of(player.member, recipe.head, duty.partition)
+        for player, duty in zip(players, duties, strict=True)
+        if duty.job.name not in dropped
+    ]
+    sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
+    return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
+
+
+def _predict(
+    recipe: Recipe,
+    duties: Sequence[Duty],
+    images: Sequence[Hashed],
+    progress: Progress,
+    watch: Watch,
+) -> list[Tally]:
+    """Score the members whose shards are cut alike together."""
+    tallies = []
+    for size in dict.fromkeys(duty.partition.shard_size for duty in duties):
+        group = [duty for duty in duties if duty.partition.shard_size == size]
+        tallies.append(
+            predict(
+                images,
+                group,
+                recipe.decode,
+                progress,
+                threads=recipe.threads or available_threads(),
+                drop_nan=recipe.on_nan == "drop-member",
+                watch=watch,
+            )
+        )
+    return tallies
+
+
+def entry_of(member: Member, head: str | None, partition: Partition) -> Entry:
+    """Return a member's entry for the vote on a head."""
+    card = member.card
+    return Entry(card.name, card.family, card.fold, member.sha256, partition, card.head(head))

@@ -1,0 +1,43 @@
+"""The doctor's round: what is installed, what starts, what the store holds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ensemble.errors import ProviderError, StoreError, UsageError
+from ensemble.predictions import inventory
+from ensemble.runtime import doctor
+from ensemble.runtime import nvidia as driver
+from ensemble.runtime.doctor import Finding, Probe
+
+
+def examine(store: Path) -> list[Finding]:
+    """Look at packages, providers, CUDA's libraries, the machine, and the store."""
+    found = doctor.installed()
+    return [*doctor.examine(found, probe(found)), *doctor.machine(store), _store(store)]
+
+
+def probe(found: Mapping[str, str]) -> Probe:
+    """Start a session on each provider of ONNX Runtime, if it can be imported at all."""
+    try:
+        from ensemble.runtime import devices as providers
+    except ProviderError as error:
+        return Probe(fault=str(error))
+    wheel = found.get(doctor.GPU_WHEEL, "")
+    missing = providers.missing_libraries(doctor.libraries(wheel)) if wheel else ()
+    return Probe("", providers.start_providers(), missing, driver.version())
+
+
+def _store(store: Path) -> Finding:
+    if not store.exists():
+        return Finding("store", "ok", f"the store {store} is not there yet: the first run makes it")
+    try:
+        held = inventory.inventory(store, [])
+    except (UsageError, StoreError) as error:
+        return Finding("store", "problem", str(error), "--store with another folder")
+    odd = [entry for entry in held if entry.fault]
+    text = f"the store {store} holds {len(held)} keys"
+    unfinished = sum(entry.shards < entry.total for entry in held)
+    text += f", {unfinished} of them unfinished" if unfinished else ""
+    if not odd:
+        return Finding("store", "ok", text)
+    return Finding("store", "problem", f"{text}; {odd[0].fault}", "ensemble store verify")

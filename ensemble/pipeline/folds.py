@@ -1,0 +1,149 @@
+"""Composing the folds: labels and groups from tables, hashes from images."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.errors import ImageError, UsageError, few
+from ensemble.evaluation.folds import FoldReport, make_folds, report_folds
+from ensemble.evaluation.lookalikes import looks_of, near_pairs
+from ensemble.files.atomic import publish_bytes, refused
+from ensemble.files.csv_tables import column_of, csv_bytes
+from ensemble.images.decode import decode
+from ensemble.images.sources import Hashed, Scan, hash_sources, read, scan
+from ensemble.inference.batches import Progress
+from ensemble.inference.score import Quiet
+from ensemble.predictions.table import folds_of
+from ensemble.records import DecodePolicy, IdFrom
+from ensemble.runtime.devices import available_threads
+
+
+def split(
+    labels: Path,
+    label_column: str,
+    *,
+    k: int,
+    group: str | None,
+    seed: int,
+    check: Path | None,
+    images: Sequence[str],
+    out: Path,
+    force: bool = False,
+    id_from: IdFrom = "stem",
+    progress: Progress | None = None,
+) -> FoldReport:
+    """Make folds and write them to `out`, or look at those in `check`.
+
+    A file that is there and differs is replaced with `force` only: members were trained on it.
+
+    Raises:
+        UsageError: tables that do not fit together, folds that cannot be made, or another file in
+            `out`; then nothing is written.
+        StoreError: the disk refused.
+    """
+    truth = column_of(labels, label_column)
+    groups = None if group is None else column_of(labels, group)
+    progress = progress or Quiet()
+    found = scan(images, id_from) if images else None
+    if check is None:
+        folds = make_folds(truth, k, groups=groups, seed=seed)
+        data = csv_bytes([("id", "fold"), *folds.items()])
+        if not force:
+            _check_own(out, data)
+        report = _report(truth, folds, groups, found, progress)
+        refuse_leaks(report)
+        publish_bytes(out, data)
+        return report
+    listed = column_of(check, "fold")
+    numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
+    return _report(truth, numbers, groups, found, progress)
+
+
+def _check_own(out: Path, data: bytes) -> None:
+    """Refuse a file that holds anything but these bytes."""
+    try:
+        same = out.read_bytes() == data
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused("read", out, error) from error
+    if not same:
+        raise UsageError(
+            f"--out {out} holds other folds, or something else, and members may be trained on "
+            f"them; name another file, or say --force"
+        )
+
+
+def _report(
+    truth: Mapping[str, str],
+    folds: Mapping[str, int],
+    groups: Mapping[str, str] | None,
+    images: Scan | None,
+    progress: Progress,
+) -> FoldReport:
+    digests, near = _looked_at(images, folds, progress)
+    report = report_folds(truth, folds, groups=groups, digests=digests)
+    return replace(report, near=tuple(near))
+
+
+def _looked_at(
+    images: Scan | None, folds: Mapping[str, int], progress: Progress
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the hash of each image, and the pairs that look alike across folds, and warn."""
+    if images is None:
+        return {}, []
+    found = [
+        each
+        for each in hash_sources(images.images, available_threads())
+        if each.sha256 and each.source.id in folds
+    ]
+    if len(found) < len(folds):
+        progress.warn(f"{len(folds) - len(found)} ids of the folds have no readable image")
+    digests = {each.source.id: each.sha256 for each in found}
+    progress.start(len(found), 1)
+    with ThreadPoolExecutor(available_threads()) as pool:
+        looks = {}
+        for each, look in zip(found, pool.map(_look, found), strict=True):
+            progress.advance(1)
+            if look is not None:
+                looks[each.source.id] = look
+    if len(looks) < len(found):
+        progress.warn(
+            f"{len(found) - len(looks)} images cannot be decoded: what they show is unknown"
+        )
+    if not looks:
+        return digests, []
+    names = list(looks)
+    pairs = near_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
+    near = [(names[a], names[b]) for a, b in pairs if digests[names[a]] != digests[names[b]]]
+    if near:
+        shown = few([f"({a}, {b})" for a, b in near])
+        progress.warn(f"images that look alike lie in several folds: {shown} (all: --json)")
+    return digests, near
+
+
+def _look(image: Hashed) -> NDArray[np.bool_] | None:
+    try:
+        return looks_of(decode(read(image), DecodePolicy()).image)
+    except ImageError:
+        return None
+
+
+def refuse_leaks(report: FoldReport) -> None:
+    """Raise where a fold knows rows of another.
+
+    Raises:
+        UsageError: names groups and images.
+    """
+    faults = []
+    if report.straddling:
+        faults.append(f"groups in several folds: {few(report.straddling)}")
+    if report.twins:
+        shown = [f"({', '.join(ids)})" for ids in report.twins]
+        faults.append(f"the same image in several folds: {few(shown)}")
+    if faults:
+        raise UsageError(f"these folds leak: {'; '.join(faults)}. Split anew with --group")

@@ -1,0 +1,139 @@
+"""Out-of-fold predictions: each training image by the members that did not see it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ensemble.errors import ContractError, UsageError, few
+from ensemble.files.csv_tables import column_of
+from ensemble.images.sources import Hashed
+from ensemble.inference.batches import Progress
+from ensemble.inference.score import Planned, Quiet, find_images, line_up, plan, score
+from ensemble.inference.start import Player
+from ensemble.predictions.stored import Entry, hashes_of
+from ensemble.predictions.table import Oof, folds_of
+from ensemble.recipe.settings import Recipe, check_recipe
+from ensemble.records import Quarantined
+from ensemble.runtime.devices import check_device
+
+
+def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
+    """Predict each training image by the members that did not see it.
+
+    Args:
+        recipe: Members, images, views, and how to run them.
+        folds: A CSV with the columns `id` and `fold`.
+        progress: Told how far it is.
+
+    Returns:
+        The predictions in the order of the images; `quarantined` has the images without one.
+
+    Raises:
+        UsageError: images without a fold, or the reverse; a family without a member of a fold.
+        EnsembleError: as for a run.
+    """
+    progress = progress or Quiet()
+    shares, fold_of = _shares(recipe, folds, progress)
+    entries: list[Entry] = []
+    for blind, rows in shares:
+        entries += score(recipe, blind, rows, progress)[0]
+    return _stitched(entries, list(fold_of), fold_of)
+
+
+def plan_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> list[Planned]:
+    """Return what `predict_oof` would do, for each member; nothing is written.
+
+    Raises:
+        UsageError: as for `predict_oof`.
+        EnsembleError: as for a run.
+    """
+    shares, _ = _shares(recipe, folds, progress or Quiet())
+    return [planned for blind, rows in shares for planned in plan(recipe, blind, rows)]
+
+
+def _shares(
+    recipe: Recipe, folds: Path, progress: Progress
+) -> tuple[list[tuple[list[Player], list[Hashed]]], dict[str, int]]:
+    """Return for each fold the members that did not see it with its images; and every id's fold."""
+    check_recipe(recipe)
+    if recipe.on_nan != "fail":
+        raise UsageError(
+            f"on_nan {recipe.on_nan!r}: out of fold each row has one member of a family, so none "
+            f"can be dropped; leave it out, and mend the member that gives NaN"
+        )
+    check_device(recipe.device)
+    players = line_up(replace(recipe, weights=None), progress)
+    images, _ = find_images(recipe, progress)
+    fold_of = _folds_of(folds, images)
+    _check_coverage(players, fold_of)
+    shares = []
+    for fold in sorted(set(fold_of.values())):
+        rows = [image for image in images if fold_of[image.source.id] == fold]
+        shares.append(([p for p in players if p.member.card.fold == fold], rows))
+    return shares, {image.source.id: fold_of[image.source.id] for image in images}
+
+
+def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
+    listed = column_of(table, "fold")
+    ids = [image.source.id for image in images]
+    beyond = sorted(set(listed) - set(ids))
+    if beyond:
+        raise UsageError(f"{table}: {len(beyond)} ids have no image: {few(beyond)}")
+    return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
+
+
+def _check_coverage(players: Sequence[Player], fold_of: Mapping[str, int]) -> None:
+    """Check that each family has a member for each fold, and none for another."""
+    held: dict[str, set[int]] = {}
+    for card in (player.member.card for player in players):
+        if card.fold is None:
+            raise UsageError(
+                f"member {card.name} has no fold in its card: it may have seen every row, so it "
+                f"cannot predict out of fold. Export it with --fold"
+            )
+        held.setdefault(card.family, set()).add(card.fold)
+    examples = {fold: name for name, fold in fold_of.items()}
+    for family, folds in held.items():
+        lacking, beyond = sorted(set(examples) - folds), sorted(folds - set(examples))
+        if lacking:
+            raise UsageError(
+                f"family {family} has no member of fold {lacking[0]}: nobody can predict "
+                f"{examples[lacking[0]]!r}, for one"
+            )
+        if beyond:
+            raise UsageError(
+                f"family {family} has a member of fold {beyond[0]}; the folds are "
+                f"{few(sorted(examples))}"
+            )
+
+
+def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str, int]) -> Oof:
+    """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
+    lost: dict[str, Quarantined] = {}
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    for entry in entries:
+        held = entry.partition.read(entry.head.name)
+        lost |= {q.id: q for q in held.quarantined}
+        column = rows.setdefault(entry.family, {})
+        if twice := column.keys() & set(held.ids):
+            raise ContractError(f"family {entry.family} predicts {few(sorted(twice))} twice")
+        column |= dict(zip(held.ids, held.probs, strict=True))
+    kept = [name for name in ids if name not in lost]
+    hashes = hashes_of([(entry.family, entry.sha256) for entry in entries])
+    head = entries[0].head
+    return Oof(
+        ids=tuple(kept),
+        classes=head.classes,
+        families={
+            family: np.array([rows[family][name] for name in kept], np.float64).reshape(
+                len(kept), len(head.classes)
+            )
+            for family in sorted(rows)
+        },
+        folds=np.array([fold_of[name] for name in kept], np.int64),
+        members={family: tuple(hashes[family]) for family in sorted(hashes)},
+        task=head.task,
+        quarantined=tuple(lost.values()),
+    )

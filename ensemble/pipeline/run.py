@@ -1,0 +1,303 @@
+"""The whole path: images and members in, a submission out. No maths and no terminal here."""
+
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.early_exit import forecast as foresight
+from ensemble.early_exit import run as exiting
+from ensemble.early_exit.calibration import Work
+from ensemble.early_exit.setup import cast_of
+from ensemble.errors import UsageError, few
+from ensemble.files.atomic import free_bytes
+from ensemble.files.paths import expand
+from ensemble.images.sources import Hashed
+from ensemble.inference import score as scoring
+from ensemble.inference import start as lineup
+from ensemble.inference.batches import Progress
+from ensemble.inference.fingerprint import fingerprint_of, image_set_of
+from ensemble.inference.score import (
+    Planned,
+    Quiet,
+    check_weights,
+    entry_of,
+    find_images,
+    line_up,
+    score,
+)
+from ensemble.inference.start import Player
+from ensemble.predictions import table as files
+from ensemble.predictions.store import key_of, load_partition
+from ensemble.predictions.stored import (
+    Entry,
+    Votes,
+    entries_of_run,
+    hashes_of,
+    votes_from,
+    votes_of,
+)
+from ensemble.predictions.table import Oof
+from ensemble.recipe.settings import Recipe, check_recipe, saving_of
+from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
+from ensemble.submission import folder as runs
+from ensemble.submission import publish
+from ensemble.submission.publish import Submission
+from ensemble.submission.rows import Decided, Poll, sample_for
+from ensemble.submission.sample import Sample
+from ensemble.worker import read_watch
+
+
+def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
+    """Score images with members, and write the submission.
+
+    Raises:
+        EnsembleError: see `ensemble.errors`; a leaf for each exit code.
+    """
+    progress = progress or Quiet()
+    scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
+    votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
+    poll = Poll(votes, scored.sample, scored.facts, scored.decided)
+    return publish.publish(recipe, scored.claimed, poll, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What scoring leaves: where to write, the sample, facts for run.json, and what to vote on.
+
+    `decided` are the labels where images ended early; there is no vote then.
+    """
+
+    claimed: runs.Claim
+    sample: Sample
+    facts: Mapping[str, object]
+    found: Sequence[Entry] | Votes
+    decided: Decided | None = None
+
+
+def _scored(recipe: Recipe, progress: Progress) -> _Scored:
+    began, clock = time.time(), read_watch(os.environ).began
+    ready, saving = _preflight(recipe, progress), saving_of(recipe)
+    if saving is not None:
+        head = ready.players[0].member.card.head(recipe.head)
+        work = Work(cast_of(recipe, head, ready.players, ready.images), saving, clock)
+        return _exited(work, ready, progress, began)
+    entries, tally = score(recipe, ready.players, ready.images, progress)
+    facts = {
+        **_facts(ready, began),
+        "evaluations": tally.evaluations,
+        "batch_sizes": dict(tally.batch_sizes),
+        "dropped_members": list(tally.dropped),
+        "odd_files": dict(tally.warnings),
+    }
+    return _Scored(ready.claimed, ready.sample, facts, entries)
+
+
+def _exited(work: Work, ready: "_Ready", progress: Progress, began: float) -> _Scored:
+    """Score with early exit, unless the store has every prediction."""
+    if (entries := exiting.stored_entries(work)) is not None:
+        progress.warn("every prediction is in the store already, so no image ends early")
+        facts = {**_facts(ready, began), "evaluations": 0}
+        return _Scored(ready.claimed, ready.sample, facts, entries)
+    exited = exiting.score(work, progress)
+    facts = {
+        **_facts(ready, began),
+        "evaluations": exited.made,
+        "odd_files": dict(exited.odd),
+        "early_exit": exited.record,
+    }
+    decided = Decided(exited.labels, exited.evaluations)
+    return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
+
+
+def _facts(ready: "_Ready", began: float) -> dict[str, object]:
+    return {
+        "provider": ready.players[0].scorer.provider,
+        "seconds": round(time.time() - began, 3),
+        "skipped_files": dict(ready.skipped),
+        "image_set": image_set_of(ready.images),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do: where it would write, over how many images, and each member's work.
+
+    `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
+    beforehand; None where every image gets every evaluation.
+    """
+
+    out: Path
+    images: int
+    unreadable: int
+    skipped: Mapping[str, int]
+    members: tuple[Planned, ...]
+    free: int
+    early_exit: foresight.Foreseen | None
+
+
+def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
+    """Do all that comes before a run's first evaluation, and write nothing.
+
+    Members are opened and proven, images found and hashed, the sample and the ids matched.
+
+    Raises:
+        EnsembleError: as for `run`.
+    """
+    ready = _preflight(recipe, progress or Quiet())
+    exits, planned = _foreseen(recipe, ready)
+    return Plan(
+        out=ready.claimed.fresh,
+        images=len(ready.images),
+        unreadable=sum(not image.sha256 for image in ready.images),
+        skipped=dict(ready.skipped),
+        members=tuple(planned),
+        free=free_bytes(recipe.store),
+        early_exit=exits,
+    )
+
+
+def _foreseen(recipe: Recipe, ready: "_Ready") -> tuple[foresight.Foreseen | None, list[Planned]]:
+    """Return what is known of an early exit, if there is to be one, and each member's work."""
+    saving = saving_of(recipe)
+    if saving is not None:
+        head = ready.players[0].member.card.head(recipe.head)
+        work = Work(cast_of(recipe, head, ready.players, ready.images), saving, 0.0)
+        if exiting.stored_entries(work) is None:
+            return foresight.foreseen(work)
+    return None, scoring.plan(recipe, ready.players, ready.images)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A run that has passed its preflight."""
+
+    claimed: runs.Claim
+    players: Sequence[Player]
+    images: Sequence[Hashed]
+    skipped: Mapping[str, int]
+    sample: Sample
+
+
+def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
+    check_recipe(recipe)
+    check_device(recipe.device)
+    claimed = runs.claim(recipe)
+    saving = saving_of(recipe)
+    players = line_up(recipe, progress, exits=saving is not None)
+    head = players[0].member.card.head(recipe.head)
+    images, skipped = find_images(recipe, progress)
+    sample = sample_for(recipe, head, [image.source.id for image in images])
+    if saving is not None:
+        exiting.check(recipe, saving, head, labels=sample.kind != "probs")
+    return _Ready(claimed, players, images, skipped, sample)
+
+
+def vote(
+    recipe: Recipe,
+    run_folder: Path | None = None,
+    progress: Progress | None = None,
+    given: Collection[str] = (),
+) -> Submission:
+    """Make a submission from what the store holds, with no model run.
+
+    Args:
+        recipe: How to vote and what to write; its members, images and views name the
+            predictions unless `run_folder` does.
+        run_folder: The folder of an earlier run, whose predictions are voted on again.
+        progress: Told of warnings.
+        given: The settings of `runs.KEPT` that the recipe decides; the earlier run's own
+            (sample, weights, voting and so on) stand for the rest.
+
+    Raises:
+        UsageError: the store does not hold all predictions; says which are missing.
+        EnsembleError: as for `run`.
+    """
+    progress = progress or Quiet()
+    check_recipe(recipe)
+    check_device(recipe.device)
+    facts: dict[str, object] = {"provider": None, "evaluations": 0}
+    keys: list[str] = []
+    if run_folder is None:
+        entries = _entries_of_members(recipe, progress)
+    else:
+        earlier = runs.read_run(run_folder)
+        recipe = runs.carried(recipe, earlier, given)
+        keys = [voter.key for voter in earlier.members]
+        facts["run"] = str(run_folder)
+        entries = entries_of_run(earlier, recipe.store, recipe.head)
+    check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
+    votes = votes_of(entries)
+    claimed = runs.claim(recipe, keys)
+    sample = sample_for(recipe, votes.head, votes.inputs())
+    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
+
+
+def vote_predictions(
+    recipe: Recipe, predictions: Oof, progress: Progress | None = None
+) -> Submission:
+    """Make a submission from predictions made elsewhere, one family each.
+
+    Args:
+        recipe: How to vote and what to write; it names no members and no images.
+        predictions: The families' predictions of the same rows; see `oof.read_all`.
+        progress: Told of warnings.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    progress = progress or Quiet()
+    check_recipe(recipe)
+    if predictions.rescaled:
+        progress.warn(files.told_of_rescaling(predictions.rescaled))
+    tuned_for = recipe.weights.classes if recipe.weights else ()
+    votes = votes_from(predictions, tuned_for)
+    check_weights(recipe, votes.head, votes.hashes)
+    tuned_on = recipe.weights.members if recipe.weights else {}
+    if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
+        progress.warn(
+            f"the predictions of {few(unknown)} do not say which members made them: that they are "
+            f"those that the weights were tuned for is taken on trust"
+        )
+    keys = [str(member["sha256"]) for member in votes.members]
+    claimed = runs.claim(recipe, keys)
+    facts = {"provider": None, "evaluations": 0}
+    sample = sample_for(recipe, votes.head, votes.inputs())
+    if sample.index_labels and not (tuned_for or predictions.ordered):
+        raise UsageError(
+            "the files name the classes in different orders, so a label's number is not known: "
+            "write labels by name, or give a weights.json, which has the order"
+        )
+    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
+
+
+def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
+    members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
+    policy = lineup.read_policy(recipe.tta)
+    for member in members:
+        lineup.shape_views(member, policy)
+    images, _ = find_images(recipe, progress)
+    image_set = image_set_of(images)
+    missing: list[str] = []
+    for provider in _providers(recipe.device):
+        entries, missing = [], []
+        for m in members:
+            fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
+            partition = load_partition(recipe.store, key_of(fingerprint))
+            if partition is None or not partition.complete():
+                missing.append(m.card.name)
+                continue
+            entries.append(entry_of(m, recipe.head, partition))
+        if not missing:
+            return entries
+    raise UsageError(
+        f"the store {recipe.store} lacks predictions of {', '.join(missing)} for these images "
+        f"and --tta {recipe.tta}; make them with `ensemble run`"
+    )
+
+
+def _providers(device: str) -> tuple[str, ...]:
+    if device == "auto":
+        return (CUDA, CPU)
+    return (provider_of(device),)

@@ -1,0 +1,167 @@
+"""What is voted on: each member's predictions, from the store or from elsewhere, joined by id."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ensemble.arrays import Pooled
+from ensemble.errors import ContractError, MemberError, UsageError, few
+from ensemble.files.atomic import sha256_bytes, sha256_json
+from ensemble.files.paths import natural_key
+from ensemble.members import card as cards
+from ensemble.members.card import Head
+from ensemble.members.member import check_agree
+from ensemble.predictions.store import Partition, load_partition
+from ensemble.predictions.table import Oof
+from ensemble.records import Quarantined
+from ensemble.submission import folder as runs
+from ensemble.voting import vote as voting
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member's stored predictions, and its head that is voted on."""
+
+    name: str
+    family: str
+    fold: int | None
+    sha256: str
+    partition: Partition
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The members' predictions of the same rows, joined by id.
+
+    `ids` are the N rows that every ballot has, `quarantined` the images that some member lacks.
+    `members` are what run.json says of each, and `hashes` those of each family's member files,
+    where they are known.
+    """
+
+    head: Head
+    ids: tuple[str, ...]
+    ballots: tuple[voting.Ballot, ...]
+    quarantined: tuple[Quarantined, ...]
+    members: tuple[Mapping[str, object], ...]
+    hashes: Mapping[str, Sequence[str]]
+
+    def inputs(self) -> list[str]:
+        """Return every id, predicted or quarantined, in its natural order."""
+        return sorted([*self.ids, *(q.id for q in self.quarantined)], key=natural_key)
+
+
+def entries_of_run(earlier: runs.Earlier, store: Path, head: str | None) -> list[Entry]:
+    """Return the stored predictions that an earlier run was made of.
+
+    Args:
+        earlier: What the run recorded.
+        store: Where the predictions are kept.
+        head: The head to vote on; None for the one that was run.
+
+    Raises:
+        UsageError: the store no longer holds the predictions.
+        MemberError: the members cannot vote together on the head.
+    """
+    name = head or earlier.head
+    entries = []
+    for voter in earlier.members:
+        partition = load_partition(store, voter.key)
+        if partition is None or not partition.complete():
+            raise UsageError(
+                f"{earlier.folder}: the store {store} no longer holds the predictions of "
+                f"{voter.name} ({voter.key}); run again"
+            )
+        heads = cards.read_heads(partition.fingerprint["heads"], voter.name)
+        found = next((h for h in heads if h.name == name), None)
+        if found is None:
+            known = [h.name for h in heads]
+            raise MemberError(f"member {voter.name} has no head {name!r}; its heads: {known}")
+        entries.append(Entry(voter.name, voter.family, voter.fold, voter.sha256, partition, found))
+    check_agree([(e.name, e.head) for e in entries])
+    return entries
+
+
+def votes_of(entries: Sequence[Entry]) -> Votes:
+    """Read stored predictions, join them by id, and leave out what any member has quarantined.
+
+    Raises:
+        ContractError: a member lacks a row that the others have.
+        StoreError: a shard is missing or torn.
+    """
+    scores = [entry.partition.read(entry.head.name) for entry in entries]
+    lost = {q.id: q for s in scores for q in s.quarantined}
+    ids = tuple(i for i in scores[0].ids if i not in lost)
+    ballots = []
+    for entry, held in zip(entries, scores, strict=True):
+        probs = held.probs
+        if held.ids != ids:
+            place = {name: row for row, name in enumerate(held.ids)}
+            absent = [i for i in ids if i not in place]
+            if absent:
+                raise ContractError(f"{entry.name} has no prediction for {few(absent)}")
+            probs = probs[[place[i] for i in ids]]
+        ballots.append(voting.Ballot(entry.name, entry.family, probs))
+    quarantined = tuple(lost[name] for name in sorted(lost, key=natural_key))
+    members = tuple(_record_of(entry) for entry in entries)
+    hashes = hashes_of([(entry.family, entry.sha256) for entry in entries])
+    return Votes(entries[0].head, ids, tuple(ballots), quarantined, members, hashes)
+
+
+def hashes_of(members: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return each family's member hashes, of pairs of a family and a hash."""
+    families: dict[str, list[str]] = {}
+    for family, sha256 in members:
+        families.setdefault(family, []).append(sha256)
+    return families
+
+
+def votes_from(predictions: Oof, classes: Sequence[str] = ()) -> Votes:
+    """Return predictions made elsewhere as votes, one a family.
+
+    Args:
+        predictions: The families, joined by id.
+        classes: The order that the classes are to have; empty for that of the predictions.
+
+    Raises:
+        UsageError: the predictions have other classes.
+    """
+    order = tuple(classes) or predictions.classes
+    if sorted(order) != sorted(predictions.classes):
+        raise UsageError(
+            f"the predictions have the classes {few(predictions.classes)}; the weights were tuned "
+            f"for {few(order)}"
+        )
+    columns = [predictions.classes.index(name) for name in order]
+    families = {name: probs[:, columns] for name, probs in predictions.families.items()}
+    head = Head("label", "probs", predictions.task, "none", order)
+    return Votes(
+        head=head,
+        ids=predictions.ids,
+        ballots=tuple(voting.Ballot(name, name, probs) for name, probs in families.items()),
+        quarantined=predictions.quarantined,
+        members=tuple(
+            {"name": name, "family": name, "fold": None, "key": None,
+             "sha256": _digest(name, head, predictions.ids, probs)}
+            for name, probs in families.items()
+        ),
+        hashes={name: predictions.members.get(name, ()) for name in families},
+    )  # fmt: skip
+
+
+def _digest(family: str, head: Head, ids: Sequence[str], probs: Pooled) -> str:
+    """Return the SHA-256 of predictions: of their family, task, classes, ids and numbers."""
+    numbers = np.ascontiguousarray(probs, np.float64).tobytes()
+    return sha256_json([family, head.task, list(head.classes), list(ids), sha256_bytes(numbers)])
+
+
+def _record_of(entry: Entry) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "family": entry.family,
+        "fold": entry.fold,
+        "sha256": entry.sha256,
+        "key": entry.partition.key,
+    }

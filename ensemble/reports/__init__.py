@@ -1,0 +1,1 @@
+"""What only looks: scores of a submission, where two differ, figures."""

@@ -1,0 +1,193 @@
+"""What a submission scores against labels: every metric that it allows, with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.errors import UsageError, few
+from ensemble.evaluation.bootstrap import Interval, spread
+from ensemble.evaluation.labels import read_truth
+from ensemble.evaluation.metrics import (
+    CLASSIFICATION,
+    METRICS,
+    NEEDS_EVERY_CLASS,
+    TOP,
+    Metric,
+    Truth,
+    confusion,
+)
+from ensemble.files.csv_tables import column_of, read_table
+from ensemble.predictions.table import Elsewhere, read
+from ensemble.records import Task
+from ensemble.voting.decision import order_of
+
+_ROUNDING: Final = 1e-6
+_SCORED: Final = "submission"
+_HANDFUL: Final = 5
+_ODD_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric's score, and its 95 % interval by a bootstrap of the rows; see `resample`.
+
+    The interval is None where a class has too few rows for one.
+    """
+
+    metric: str
+    score: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
+
+    Labels and values have no such matrix: then `counts` is (0, 0). `rescaled` rows of
+    probabilities did not sum to 1, and were divided by their sum to be scored.
+    """
+
+    rows: int
+    rescaled: int
+    classes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    counts: NDArray[np.float64]
+
+
+def score_submission(submission: Path, labels: Path, label_column: str = "label") -> Scorecard:
+    """Score a submission of labels, or of a probability a class, joined by id.
+
+    Args:
+        submission: A CSV: the id, then a label column or a column a class.
+        labels: A CSV with an id column and the labels; it may name more rows.
+        label_column: The column of the labels.
+
+    Raises:
+        UsageError: ids without a label, labels that are no class, or a column of what seems to be
+            no labels: none of them is in `labels`, or more than a handful and a tenth of them are
+            not.
+    """
+    header, body = read_table(submission)
+    if not body or len(header) < 2:
+        raise UsageError(f"{submission}: expected an id column, a label or more, and rows")
+    truth = column_of(labels, label_column)
+    ids = [row[0] for row in body]
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"{submission}: ids stand there twice")
+    lacking = [name for name in ids if name not in truth]
+    if lacking:
+        raise UsageError(f"{labels}: no label for {few(lacking)}")
+    if len(header) == 2:
+        _check_said(submission, {row[1] for row in body}, labels, set(truth.values()))
+    known = {truth[name] for name in ids}
+    given, classes = _in_order(*_predicted(submission, header, body, known))
+    sums = given.sum(1, keepdims=True)
+    probs = given / sums
+    place = {name: number for number, name in enumerate(classes)}
+    odd = sorted(known - set(place))
+    if odd:
+        raise UsageError(f"{labels}: labels without a column in {submission}: {few(odd)}")
+    y = np.array([place[truth[name]] for name in ids], np.int64)
+    metrics = _allowed(y, classes, labels_only=len(header) == 2)
+    return Scorecard(
+        rows=len(ids),
+        rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
+        classes=classes,
+        lines=tuple(_line(metric, y, probs) for metric in metrics),
+        counts=confusion(y, probs.argmax(1), len(classes)),
+    )
+
+
+def score_values(
+    submission: Path, labels: Path, task: Task, label_column: str = "label"
+) -> Scorecard:
+    """Score a submission of a multilabel task or a regression, joined by id.
+
+    Args:
+        submission: A CSV: the id, then a column a class: probabilities, 0 and 1, or values.
+        labels: A CSV as `truth.read_truth` takes it.
+        task: "multilabel" or "regression".
+        label_column: The column of a single target.
+
+    Raises:
+        UsageError: ids without a label, columns that differ, or values that are none.
+    """
+    found = read(submission, _SCORED, Elsewhere(task=task))
+    y, values = read_truth(labels, found, label_column), found.families[_SCORED]
+    labels_only = task == "multilabel" and bool(np.isin(values, (0, 1)).all())
+    mixed = task == "regression" or bool(((y == 0).any(0) & (y == 1).any(0)).all())
+    lines = [
+        _line(metric, y, values)
+        for metric in METRICS[task].values()
+        if (metric.by_label or not labels_only) and (mixed or metric.by_label)
+    ]
+    return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
+
+
+def _check_said(submission: Path, said: set[str], labels: Path, known: set[str]) -> None:
+    """Check that a column holds labels: a few may be classes that no row of the truth shows."""
+    unknown = sorted(said - known)
+    if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):
+        return
+    raise UsageError(
+        f"{submission}: {len(unknown)} of its {len(said)} labels are none of {labels}: "
+        f"{few(unknown)}; the labels there are {few(sorted(known))}. Numbers of classes? Write "
+        f"names, by --labels-as name. Probabilities or values? Say --task multilabel or regression"
+    )
+
+
+def _predicted(
+    path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
+) -> tuple[Pooled, tuple[str, ...]]:
+    """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
+    if len(header) == 2:
+        said = [row[1] for row in body]
+        classes = tuple(sorted(known | set(said)))
+        place = {name: number for number, name in enumerate(classes)}
+        return np.eye(len(classes))[[place[name] for name in said]], classes
+    try:
+        probs = np.array([row[1:] for row in body], np.float64)
+    except ValueError as error:
+        raise UsageError(f"{path}: probabilities are numbers: {error}") from error
+    if not np.isfinite(probs).all() or (probs < 0).any() or (probs.sum(1) <= 0).any():
+        raise UsageError(f"{path}: probabilities are finite, at least 0, and not all 0 in a row")
+    return probs, tuple(header[1:])
+
+
+def _in_order(given: Pooled, classes: tuple[str, ...]) -> tuple[Pooled, tuple[str, ...]]:
+    """Put classes that are numbers in their order, which a kappa goes by; others stay."""
+    order = order_of(classes)
+    return (given[:, order], tuple(classes[c] for c in order)) if order else (given, classes)
+
+
+def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[Metric]:
+    """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
+
+    The classes of a kappa are equally spaced, so they must be whole numbers.
+    """
+    everywhere = bool((np.bincount(y, minlength=len(classes)) > 0).all()) and len(classes) > 1
+    ordered = bool(order_of(classes)) and len(classes) > 1
+    return [
+        metric
+        for name, metric in CLASSIFICATION.items()
+        if (metric.by_label or not labels_only)
+        and (everywhere or name not in NEEDS_EVERY_CLASS)
+        and (ordered or name != "qwk")
+        and (len(classes) > TOP or name != "top_k")
+    ]
+
+
+def _line(metric: Metric, y: Truth, probs: Pooled) -> Line:
+    found = spread(metric, y, [probs])
+    return Line(metric.name, found.value, found.interval and _within(metric, found.interval))
+
+
+def _within(metric: Metric, interval: Interval) -> Interval:
+    """Cut an interval at the ends of a metric's scale, over which its bias may have carried it."""
+    lowest, highest = -1.0 if metric.name == "qwk" else 0.0, 1.0 if metric.greater else np.inf
+    return max(interval[0], lowest), min(interval[1], highest)

@@ -1,0 +1,1 @@
+"""What runs a member: the devices there are, its graph with the views inside, its session."""

@@ -1,0 +1,1 @@
+"""What is published: the sample followed, the rows, the record of the run, the ledger."""

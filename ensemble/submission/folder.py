@@ -1,0 +1,292 @@
+"""The folder of a run: claiming it, and reading what an earlier run left there."""
+
+import itertools
+import json
+import os
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from ensemble.errors import UsageError
+from ensemble.files.atomic import (
+    TEMPORARY,
+    check_writable,
+    publish_json,
+    refused,
+    remove_temporaries,
+    sha256_bytes,
+    sha256_json,
+)
+from ensemble.files.paths import check_utf8
+from ensemble.recipe.settings import Recipe, exit_told, settings_of
+from ensemble.records import DecodePolicy
+from ensemble.voting import weights
+
+RUN: Final = "run.json"
+_NOTES: Final = "runs"
+"""The folder of a store with a note for each run that refers to it."""
+
+PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
+"""The settings that a vote on an earlier run takes from it: they made its predictions."""
+
+KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")
+"""The settings that a vote takes from the run where it is not told otherwise."""
+
+_BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "memory",
+           "store")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run recorded: its settings, its head, and its members' keys in the store."""
+
+    folder: Path
+    settings: Mapping[str, Any]
+    head: str
+    members: tuple["Voter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """A member of an earlier run."""
+
+    name: str
+    family: str
+    fold: int | None
+    sha256: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The folder that a run is to write to, and the hash of what makes it this run.
+
+    `named` is False where `folder` is a default name, which gets a number where it is taken.
+    """
+
+    folder: Path
+    recipe_sha256: str
+    named: bool
+
+    @property
+    def fresh(self) -> Path:
+        """The folder; of a default name, the first number of it that is not there yet."""
+        return self.folder if self.named else next(p for p in self.numbered() if not p.exists())
+
+    def numbered(self) -> Iterator[Path]:
+        """Yield the folder, and then its name with 2, 3, … after it."""
+        yield self.folder
+        yield from (self.folder.with_name(f"{self.folder.name}-{n}") for n in itertools.count(2))
+
+
+def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
+    """Say which folder is to be written to, and refuse one that holds something else.
+
+    Nothing is written, so a run that fails leaves no folder: `take` makes it, when all is known.
+
+    Raises:
+        UsageError: `--out` holds another run, or a vote on other predictions than `keys`, or
+            cannot be written to.
+        StoreError: `--out` cannot be listed.
+    """
+    folder, named = recipe.out or _default(recipe), recipe.out is not None
+    check_writable(folder, "--out")
+    claimed = Claim(folder, recipe_hash(recipe, keys), named)
+    if named and not recipe.force:
+        _check_own(claimed)
+        if recorded(folder) is None and _holds_files(folder, recipe.store):
+            raise _taken(folder, "holds other files")
+    return claimed
+
+
+def take(recipe: Recipe, claimed: Claim) -> Path:
+    """Return the claimed folder, to be written to now. Another run may have come first.
+
+    A folder of a default name is made here, under a number that no other run has.
+
+    Raises:
+        UsageError: `--out` holds another run by now.
+        StoreError: the disk refused.
+    """
+    if claimed.named:
+        if not recipe.force:
+            _check_own(claimed)
+        return claimed.folder
+    try:
+        claimed.folder.parent.mkdir(parents=True, exist_ok=True)
+        return next(path for path in claimed.numbered() if _made(path))
+    except OSError as error:
+        raise refused("make", claimed.folder, error) from error
+
+
+def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
+    """Return the SHA-256 of what makes a run this run, in hex.
+
+    A vote on an earlier run is told by the store's `keys` of its predictions too.
+    """
+    settings = {k: v for k, v in settings_of(recipe).items() if k not in _BESIDE}
+    return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
+
+
+def recorded(out: Path, name: str = "recipe_sha256") -> str | None:
+    """Return an entry of a folder's run.json, by default the recipe's hash; None without one."""
+    try:
+        record = json.loads((out / RUN).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record.get(name) if isinstance(record, dict) else None
+
+
+def remember(store: Path, folder: Path) -> None:
+    """Note in a store that the run in a folder refers to it, for `remembered`.
+
+    The way from the store is noted, so that both may move together.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    way = _way(folder.resolve(), store.resolve())
+    note = store / _NOTES / f"{sha256_bytes(os.fsencode(way))[:16]}.json"
+    remove_temporaries(note.parent, note.name)  # nobody else writes it: the folder is claimed
+    publish_json(note, {"run": way})
+
+
+def remembered(store: Path) -> list[Path]:
+    """Return the folders of the runs that a store was told of, from the working folder.
+
+    Raises:
+        UsageError: a note cannot be read, so it is not known of which run.
+    """
+    notes = sorted((store / _NOTES).glob("*.json"))
+    return [Path(_way(store.resolve() / _noted(path), Path.cwd())) for path in notes]
+
+
+def _way(path: Path, start: Path) -> str:
+    """Return the way to a path from a folder; on another drive it is the whole path."""
+    try:
+        return os.path.relpath(path, start)
+    except ValueError:
+        return os.path.normpath(path)
+
+
+def _noted(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["run"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: damaged, so it is not known which run it tells of; delete it, and name "
+            f"that run's folder with --runs"
+        ) from error
+
+
+def read_run(folder: Path) -> Earlier:
+    """Read what an earlier run recorded; a setting that it did not know yet has its default.
+
+    Raises:
+        UsageError: the folder holds no run, or one that this version cannot read.
+    """
+    check_utf8(str(folder), "the run")
+    try:
+        record = json.loads((folder / RUN).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}: not the folder of a run (no readable {RUN})") from error
+    try:
+        if record["schema"] != 1:
+            raise UsageError(f"{folder / RUN}: of another version of ensemble")
+        names = [f.name for f in fields(Voter)]
+        voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
+        recipe = _DEFAULTS | record["recipe"]
+        settings = {k: recipe[k] for k in (*PREDICTED, *KEPT, *_DECODE)}
+        if record.get("early_exit"):
+            raise UsageError(
+                f"{folder}: its images ended early, so it holds labels and no probabilities to "
+                f"vote on; run again without --early-exit"
+            )
+        if voters and all(v.key is None for v in voters):
+            raise UsageError(
+                f"{folder}: its predictions were made elsewhere; name them again with --predictions"
+            )
+        if not voters or not all(is_key(v.key) for v in voters):
+            raise UsageError(f"{folder / RUN}: it names no predictions")
+        return Earlier(folder, settings, str(record["head"]), voters)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
+
+
+def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
+    """Return the recipe with the earlier run's settings, but for those of `KEPT` in `given`.
+
+    Raises:
+        UsageError: the run's weights are damaged.
+    """
+    settings = {k: v for k, v in earlier.settings.items() if k not in given}
+    decode = DecodePolicy(**{name: settings.pop(name) for name in _DECODE})
+    settings |= {name: tuple(settings[name]) for name in ("members", "images")}
+    for name in ("store", "sample"):
+        if settings.get(name) is not None:
+            settings[name] = Path(settings[name])
+    if settings.get("weights") is not None:
+        settings["weights"] = weights.from_record(settings["weights"], str(earlier.folder / RUN))
+    return replace(recipe, **settings, decode=decode)
+
+
+_DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
+_DEFAULTS: Final = {
+    name: value
+    for name, value in settings_of(Recipe(members=(), images=())).items()
+    if name not in ("members", "images")
+}
+
+
+def is_key(key: object) -> bool:
+    """Tell whether something is a key of the store: 16 hex digits."""
+    return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")
+
+
+def _check_own(claimed: Claim) -> None:
+    """Refuse a folder that holds another run; the same run may write there again."""
+    if recorded(claimed.folder) not in (None, claimed.recipe_sha256):
+        raise _taken(claimed.folder, "holds a run with other settings")
+
+
+def _holds_files(out: Path, store: Path) -> bool:
+    """Tell whether something lies there that is no folder, or holds more than a run leaves there.
+
+    That is temporary files, and the store, where it is to lie there.
+    """
+    if not out.is_dir():
+        return out.exists()
+    try:
+        found = [path for path in out.iterdir() if not path.name.startswith(TEMPORARY)]
+    except OSError as error:
+        raise refused("list", out, error) from error
+    return not all(store.resolve().is_relative_to(path.resolve()) for path in found)
+
+
+def _taken(out: Path, what: str) -> UsageError:
+    return UsageError(f"--out {out} {what}; name a new folder, or say --force")
+
+
+def _made(path: Path) -> bool:
+    """Make a folder; False where there is something of that name already."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _default(recipe: Recipe) -> Path:
+    """Name a folder after the time and the recipe."""
+    words = [time.strftime("%Y%m%d-%H%M%S"), recipe.tta, recipe.voting]
+    if told := exit_told(recipe):
+        words.append(f"exit {told.replace('%', 'percent')}")
+    return Path("submissions") / "-".join(_plain(word) for word in words)
+
+
+def _plain(text: str) -> str:
+    """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
+    return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")

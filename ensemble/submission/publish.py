@@ -1,0 +1,244 @@
+"""From a vote to a submission: what is written, in which order, and what is given back."""
+
+import contextlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.errors import StoreError, UsageError
+from ensemble.files.atomic import (
+    SUCCESS,
+    publish_bytes,
+    publish_json,
+    remove,
+    remove_temporaries,
+    sha256_bytes,
+)
+from ensemble.files.parquet import FAMILY
+from ensemble.recipe.settings import Recipe, settings_of
+from ensemble.records import Quarantined
+from ensemble.submission import folder as runs
+from ensemble.submission import ledger
+from ensemble.submission import sample as submission
+from ensemble.submission.rows import Outcome, Poll, outcome_of, render
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_QUARANTINE: Final = "quarantine.csv"
+_PROOF: Final = ("counts", "submission_sha256", "versions")
+"""What _SUCCESS repeats of run.json."""
+
+
+class Listener(Protocol):
+    """Told of what the user should know, and that does not stop the run."""
+
+    def warn(self, message: str) -> None:
+        """One line, for a person."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Submission:
+    """What a run gives.
+
+    `ids` are in the order of the sample, or of the images; `labels` has a class name for each
+    (none for a head without a single class); `probs` is float64 (N, C) in the order of
+    `classes`, and `families` the same for each family. Where images ended early there are no
+    probabilities: `probs` is (N, 0), or for a multilabel head 0 and 1 for each label;
+    `evaluations` int64 (N,) then tells how many evaluations each image took. `path` is None where
+    images were quarantined and nothing was filled in.
+    """
+
+    folder: Path
+    path: Path | None
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: tuple[str, ...]
+    probs: Pooled
+    families: Mapping[str, Pooled]
+    quarantined: tuple[Quarantined, ...]
+    record: Mapping[str, object]
+    evaluations: Indices | None = None
+
+    def __repr__(self) -> str:
+        where = self.path or f"none in {self.folder}"
+        return f"<Submission {where}: {len(self.ids)} rows, {len(self.quarantined)} quarantined>"
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """The predictions as a DataFrame: id, the label's name if there is one, a column a class.
+
+        Quarantined images have no prediction, and so no row, also where `fill` gave the
+        submission one.
+        """
+        import pandas as pd
+
+        columns = list(self.classes)[: self.probs.shape[1]]
+        frame = pd.DataFrame(self.probs, columns=columns)
+        if self.evaluations is not None:
+            frame.insert(0, "n_evals", self.evaluations)
+        if self.labels:
+            frame.insert(0, "label", list(self.labels))
+        frame.insert(0, "id", list(self.ids))
+        return frame
+
+
+def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener) -> Submission:
+    """Vote and write: the predictions, the submission, run.json, _SUCCESS, and the ledger's line.
+
+    Raises:
+        ContractError: the submission would not be what the sample asks for; nothing is written.
+        UsageError: weights that do not fit the families, or another run has written to the folder.
+        StoreError: the disk refused.
+    """
+    outcome = outcome_of(recipe, poll)
+    csv_bytes = render(recipe, poll, outcome)
+    record = {**_record(recipe, poll, outcome), "recipe_sha256": claimed.recipe_sha256}
+    out = runs.take(recipe, claimed)
+    if csv_bytes is None and (out / SUCCESS).exists() and not recipe.force:
+        submission.write_quarantine(out / _QUARANTINE, outcome.quarantined)
+        listener.warn(f"the finished submission in {out} is left as it was")
+        return _result(poll, outcome, out, None, record)
+    record |= {"submission_sha256": None if csv_bytes is None else sha256_bytes(csv_bytes)}
+    _tell_of_images(out, record, listener)
+    _clear(out)
+    _remember(out, recipe, poll, listener)
+    publish_json(out / runs.RUN, record)
+    _write_predictions(out / "predictions.parquet", poll, outcome)
+    _write_quarantine(out / _QUARANTINE, outcome, listener)
+    path = out / "submission.csv"
+    if csv_bytes is None:
+        remove(path)
+        return _result(poll, outcome, out, None, record)
+    publish_bytes(path, csv_bytes)
+    publish_json(out / SUCCESS, {name: record[name] for name in _PROOF})
+    _note(out, recipe, _published(poll, outcome, csv_bytes), listener)
+    return _result(poll, outcome, out, path, record)
+
+
+def _clear(out: Path) -> None:
+    """Take the old mark away before anything changes: no mixture looks finished."""
+    remove(out / SUCCESS)
+    remove_temporaries(out)
+
+
+def _tell_of_images(out: Path, record: Mapping[str, object], listener: Listener) -> None:
+    """Say so where the same run wrote there already, over other images: no flag tells."""
+    before = runs.recorded(out, "image_set")
+    same = runs.recorded(out) == record["recipe_sha256"]
+    if same and before is not None and before != record.get("image_set"):
+        listener.warn(f"the images are others than when {out} was written: it is replaced")
+
+
+def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None:
+    """Tell the store of the run, if it refers to it; a vote needs no store that can be written."""
+    if not (poll.decided or any(member["key"] for member in poll.votes.members)):
+        return
+    try:
+        runs.remember(recipe.store, out)
+    except StoreError as error:
+        listener.warn(
+            f"the store does not know of this run, so say --runs {out} to `ensemble store gc`: "
+            f"{error}"
+        )
+
+
+def _write_predictions(path: Path, poll: Poll, outcome: Outcome) -> None:
+    """Write what a team mate needs: ids, labels, the fused probabilities and each family's."""
+    fused, head = outcome.fused, poll.votes.head
+    columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
+    if poll.decided:
+        columns = {} if head.task == "classification" else {"labels": fused.probs}
+    metadata = {
+        "classes": list(head.classes),
+        "head": head.name,
+        "task": head.task,
+        "members": {name: list(hashes) for name, hashes in poll.votes.hashes.items()},
+        "quarantined": [asdict(lost) for lost in outcome.quarantined],
+    }
+    evaluations = poll.decided.evaluations if poll.decided else None
+    submission.write_predictions(
+        path, outcome.ids, outcome.labels, columns, metadata, evaluations=evaluations
+    )
+
+
+def _write_quarantine(path: Path, outcome: Outcome, listener: Listener) -> None:
+    """Write the images without a prediction, or remove what an earlier run wrote of them."""
+    if not outcome.quarantined:
+        remove(path)
+        return
+    submission.write_quarantine(path, outcome.quarantined)
+    listener.warn(f"{len(outcome.quarantined)} images are quarantined; see {path}")
+
+
+def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listener) -> None:
+    """Write the ledger's line; the submission is whole without it, so a fault is a warning."""
+    try:
+        ledger.note(out, recipe, written)
+    except (UsageError, StoreError) as error:
+        listener.warn(f"the submission is whole, but the ledger has no line of it: {error}")
+
+
+def _published(poll: Poll, outcome: Outcome, csv_bytes: bytes) -> ledger.Published:
+    families = [str(member["family"]) for member in poll.votes.members]
+    rows, lost = len(poll.sample.ids), len(outcome.quarantined)
+    return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes))
+
+
+def _result(
+    poll: Poll, outcome: Outcome, out: Path, path: Path | None, record: Mapping[str, object]
+) -> Submission:
+    order = _order(poll.sample.ids, outcome.ids)
+    return Submission(
+        folder=out,
+        path=path,
+        ids=tuple(outcome.ids[i] for i in order),
+        classes=poll.votes.head.classes,
+        labels=tuple(outcome.labels[i] for i in order) if outcome.labels else (),
+        probs=outcome.fused.probs[order],
+        families={n: p[order] for n, p in outcome.fused.families.items()},
+        quarantined=outcome.quarantined,
+        record=record,
+        evaluations=poll.decided.evaluations[order] if poll.decided else None,
+    )
+
+
+def _record(recipe: Recipe, poll: Poll, outcome: Outcome) -> dict[str, object]:
+    counts = {
+        "inputs": len(poll.sample.ids),
+        "predicted": len(outcome.ids),
+        "quarantined": len(outcome.quarantined),
+    }
+    return {
+        "schema": 1,
+        "recipe": settings_of(recipe),
+        "head": poll.votes.head.name,
+        "classes": list(poll.votes.head.classes),
+        "members": list(poll.votes.members),
+        "counts": counts,
+        "versions": _versions(),
+        **poll.facts,
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Return what the predictions were made with; ONNX Runtime goes by two names."""
+    names = ("ensemble-vote", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow",
+             "pyarrow", "simplejpeg")  # fmt: skip
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _order(wanted: Sequence[str], ids: Sequence[str]) -> Indices:
+    """Return the rows of `ids` in the order of `wanted`, leaving out those without a row."""
+    place = {name: row for row, name in enumerate(ids)}
+    return np.array([place[i] for i in wanted if i in place], np.int64)

@@ -1,0 +1,283 @@
+"""The sample, and the submission: ids, order, columns and dtypes exactly as asked.
+
+Ids are text, byte for byte: `007`, `NA` and `1e5` stay what they are. Rows are joined by id.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.errors import ContractError, UsageError, few
+from ensemble.files.atomic import publish, publish_bytes
+from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
+from ensemble.files.parquet import (
+    EVALUATIONS,
+    PREDICTIONS,
+    count_column,
+    list_column,
+    read_lists,
+    text_column,
+)
+from ensemble.records import LabelsAs, Quarantined
+
+_FORMULA: Final = ("=", "+", "-", "@")
+_INTEGER: Final = re.compile(r"[+-]?\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample submission: the header, the ids in order, and what the other columns ask for.
+
+    `kind` is "label" (one column), "probs" (one column a class, in `columns`' order) or "binary"
+    (such columns, of 0 and 1).
+    `index_labels` tells whether labels are written as class indices.
+    """
+
+    id_column: str
+    ids: tuple[str, ...]
+    kind: Literal["label", "probs", "binary"]
+    columns: tuple[str, ...]
+    index_labels: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The filling of a submission for one id: a label, or a probability for each class."""
+
+    label: str
+    probs: Sequence[float]
+
+
+def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
+    """Read a sample submission, and what it asks for.
+
+    The first column is the id. One more column is the label; columns that are one-to-one with
+    the classes are probabilities.
+
+    Raises:
+        UsageError: anything else; names the line or column.
+    """
+    header, body = read_lines(path)
+    if not body:
+        raise UsageError(f"{path}: the sample has a header and no rows")
+    ids = list(by_id(path, body, 0))
+    columns = header[1:]
+    if len(columns) == 1 and columns[0] not in classes:
+        values = [row.cells[1] for row in body]
+        index = _index_labels(path, columns[0], values, classes, labels_as)
+        return Sample(header[0], tuple(ids), "label", tuple(columns), index)
+    missing, unknown = sorted(set(classes) - set(columns)), sorted(set(columns) - set(classes))
+    if missing or unknown or not columns:
+        told = [f"no column for {few(missing)}"] * bool(missing)
+        told += [f"no class for {few(unknown)}"] * bool(unknown)
+        raise UsageError(
+            f"{path}: after the id, expected one label column or one column a class; "
+            f"{', '.join(told)}"
+        )
+    return Sample(header[0], tuple(ids), "probs", tuple(columns), False)
+
+
+def plain_sample(
+    ids: Sequence[str], classes: Sequence[str], output: str, labels_as: LabelsAs
+) -> Sample:
+    """Return the sample that stands in where none is given: every image in order, `id,label`."""
+    if output == "probs":
+        return Sample("id", tuple(ids), "probs", tuple(classes), False)
+    return Sample("id", tuple(ids), "label", ("label",), labels_as == "index")
+
+
+def check_output(path: Path, sample: Sample, output: str) -> None:
+    """Check that a sample asks for the output that was asked for.
+
+    `output` is "auto", "labels", "probs", or "binary" in the columns of probabilities.
+
+    Raises:
+        UsageError: it asks for the other one.
+    """
+    asked = "labels" if sample.kind == "label" else "probs"
+    if output not in ("auto", asked) and (output, asked) != ("binary", "probs"):
+        raise UsageError(
+            f"--output {output}: the sample {path} asks for {asked}, by its columns "
+            f"{few(sample.columns)}; leave out --output, or give another sample"
+        )
+
+
+def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
+    """Check that the sample and the images name the same ids.
+
+    Raises:
+        ContractError: with both difference lists.
+    """
+    wanted, found = set(sample.ids), set(ids)
+    if wanted == found:
+        return
+    lacking = _listed("ids of the sample have no image", [i for i in sample.ids if i not in found])
+    beyond = _listed("images are not in the sample", [i for i in ids if i not in wanted])
+    told = "; ".join(filter(None, (lacking, beyond)))
+    raise ContractError(f"the sample and the images differ: {told}. {_hint(wanted, found)}")
+
+
+def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> bytes:
+    """Write a submission as CSV bytes, in the sample's order and columns.
+
+    Args:
+        sample: What is asked for.
+        rows: A row for every id of the sample; more are an error.
+        classes: The classes, in the order of `Row.probs`.
+
+    Raises:
+        ContractError: rows missing or left over, or a value that is not finite.
+    """
+    missing = [i for i in sample.ids if i not in rows]
+    if missing or len(rows) != len(sample.ids):
+        raise ContractError(
+            f"{len(sample.ids)} ids are asked for and {len(rows)} have a prediction; missing: "
+            f"{few(missing) or 'none'}. Nothing was published"
+        )
+    order = [list(classes).index(c) for c in sample.columns] if sample.kind != "label" else []
+    indices = {name: str(i) for i, name in enumerate(classes)}
+    lines = [[sample.id_column, *sample.columns]]
+    for name in sample.ids:
+        row = rows[name]
+        if sample.kind == "label":
+            lines.append([name, indices[row.label] if sample.index_labels else row.label])
+        elif sample.kind == "binary":
+            lines.append([name, *(str(int(row.probs[c])) for c in order)])
+        else:
+            lines.append([name, *_numbers(np.asarray(row.probs, np.float64)[order], name)])
+    return csv_bytes(lines)
+
+
+def formula_like(ids: Sequence[str]) -> list[str]:
+    """Return the ids that a spreadsheet would run as a formula."""
+    return [i for i in ids if i.startswith(_FORMULA)]
+
+
+def write_predictions(
+    path: Path,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    probs: Mapping[str, Pooled],
+    metadata: Mapping[str, object],
+    *,
+    evaluations: Indices | None = None,
+) -> None:
+    """Write predictions.parquet: `id`, `label` where there is one, and float32 lists.
+
+    Args:
+        path: The file.
+        ids: The ids, N of them.
+        labels: The class of each, or nothing where the head has no single class.
+        probs: Float (N, C) for each column: the fused "probs", and one a family.
+        metadata: Written as JSON under the key `PREDICTIONS`.
+        evaluations: int64 (N,): the column `n_evals`, where images ended early.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    columns: dict[str, pa.Array] = {"id": text_column(ids)}
+    if labels:
+        columns["label"] = text_column(labels)
+    columns |= {name: list_column(values) for name, values in probs.items()}
+    if evaluations is not None:
+        columns[EVALUATIONS] = count_column(evaluations)
+    table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
+    plain = ["label"] if "label" in columns else False  # of numbers a dictionary is a waste
+    publish(path, lambda temporary: pq.write_table(table, temporary, use_dictionary=plain))
+
+
+def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices, Indices]:
+    """Read what an early exit wrote: ids, labels int64 (N, D), and evaluations int64 (N,).
+
+    Raises:
+        UsageError: the file cannot be read, or has other columns or classes.
+    """
+    try:
+        with pq.ParquetFile(path) as file:  # read_table would import pandas
+            table = file.read()
+        names = table.column_names
+        if not table.num_rows:
+            return [], np.empty((0, 1), np.int64), np.empty(0, np.int64)
+        if "label" in names:
+            number = {name: row for row, name in enumerate(classes)}
+            texts = table.column("label").to_pylist()
+            labels = np.array([[number[text]] for text in texts], np.int64).reshape(-1, 1)
+        else:
+            labels = read_lists(table.column("labels"), len(classes)).astype(np.int64)
+        evaluations = np.array(table.column(EVALUATIONS).to_pylist(), np.int64)
+        return table.column("id").to_pylist(), labels, evaluations
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
+
+
+def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
+    """Write quarantine.csv: a row for each image without a prediction."""
+    header = [f.name for f in fields(Quarantined)]
+    rows = [list(asdict(q).values()) for q in quarantined]
+    publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
+
+
+def _index_labels(
+    path: Path, column: str, values: Sequence[str], classes: Sequence[str], labels_as: LabelsAs
+) -> bool:
+    """Decide whether labels are written as indices, from what the sample holds."""
+    if labels_as != "auto":
+        return labels_as == "index"
+    filled = [v for v in values if v.strip()]
+    if filled and not set(filled) <= set(classes) and all(map(_is_fraction, filled)):
+        raise UsageError(
+            f"{path}, column {column!r}: the sample holds numbers such as {filled[0]!r}. For "
+            f"probabilities it needs a column for each class: {few(classes)}; if labels "
+            f"are meant, say --labels-as index or --labels-as name"
+        )
+    integers = bool(filled) and all(_INTEGER.fullmatch(v.strip()) for v in filled)
+    classes_are_integers = all(_INTEGER.fullmatch(c) for c in classes)
+    if filled and integers != classes_are_integers:
+        found = "integers" if integers else f"text such as {filled[0]!r}"
+        raise UsageError(
+            f"{path}, column {column!r}: the sample holds {found}, and the classes are "
+            f"{few(classes)}. Say --labels-as index (their numbers, from 0) or "
+            f"--labels-as name"
+        )
+    return False
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return not _INTEGER.fullmatch(text.strip())
+
+
+def _numbers(values: NDArray[np.float64], name: str) -> list[str]:
+    """Write the values of a row; nine significant digits tell every float32 from its neighbours."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        odd = values[~finite][0]
+        raise ContractError(f"id {name!r}: the prediction is {odd}. Nothing was published")
+    return [f"{value:.9g}" for value in values.tolist()]
+
+
+def _hint(wanted: set[str], found: set[str]) -> str:
+    """Guess why no id fits: an extension, or zeros that a spreadsheet took away."""
+    if wanted & found:
+        return "Check --images"
+    if {Path(name).stem for name in wanted} & found:
+        return "The sample's ids have an extension: say --id-from name"
+    if {name.lstrip("0") for name in wanted} & {name.lstrip("0") for name in found}:
+        return "Leading zeros differ: a spreadsheet may have taken them from the sample"
+    return "Check --images and --id-from"
+
+
+def _listed(what: str, odd: Sequence[str]) -> str:
+    return f"{len(odd)} {what} ({few(odd)})" if odd else ""

@@ -1,0 +1,305 @@
+"""Weights tuned on out-of-fold predictions, and what they are worth."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.errors import UsageError, few
+from ensemble.evaluation import metrics
+from ensemble.evaluation.bootstrap import Spread
+from ensemble.evaluation.labels import read_truth
+from ensemble.evaluation.metrics import Metric, Score, Truth
+from ensemble.files.csv_tables import column_of
+from ensemble.files.paths import load_object
+from ensemble.inference.batches import Progress
+from ensemble.inference.score import Quiet
+from ensemble.predictions import table as files
+from ensemble.predictions.stored import votes_from
+from ensemble.predictions.table import Elsewhere, Oof
+from ensemble.records import Task, check_choice
+from ensemble.tuning import checks as gate
+from ensemble.tuning.convex import temperature_of
+from ensemble.tuning.evidence import (
+    Tuned,
+    error_correlations,
+    fits_of,
+    leave_one_out,
+    tune,
+)
+from ensemble.tuning.fit import can_polish
+from ensemble.voting.decision import Decision, order_of
+from ensemble.voting.pools import Stack, tempered
+from ensemble.voting.vote import fuse
+from ensemble.voting.weights import Polish, Pool, Weights, check_fits
+
+_NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOrder:
+    """What weights are to be tuned on, and for what.
+
+    `files` are OOF files with the name of their family, or None for those that the file names.
+    `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
+    of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
+    outside all folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is
+    what the files do not say.
+    """
+
+    files: Sequence[tuple[str | None, Path]]
+    labels: Path
+    metric: str
+    label_column: str = "label"
+    folds: Path | None = None
+    group: str | None = None
+    pool: Pool | None = None
+    polish: Polish = "auto"
+    holdout: Sequence[tuple[str | None, Path]] = ()
+    holdout_labels: Path | None = None
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+
+
+def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
+    """Find the weights of families by their out-of-fold predictions, and what they are worth.
+
+    Raises:
+        UsageError: the files do not fit together, or the metric is not defined on them.
+    """
+    progress = progress or Quiet()
+    if order.holdout_labels is not None and not order.holdout:
+        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
+    joined = files.read_all(order.files, order.elsewhere)
+    if order.folds is not None:
+        joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
+    y = read_truth(order.labels, joined, order.label_column, order.group)
+    groups = None
+    if order.group is not None:
+        named = column_of(order.labels, order.group)
+        groups = gate.groups_of(joined.ids, named, joined.folds)
+    weights = weigh(joined, y, order, groups, progress)
+    if not order.holdout:
+        return weights
+    held = files.read_all(order.holdout, order.elsewhere)
+    truth = read_truth(order.holdout_labels or order.labels, held, order.label_column, order.group)
+    return calibrate(weights, held, truth, joined.ids)
+
+
+def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str]) -> Weights:
+    """Fit the temperature on rows that no fold saw, predicted as the test images will be.
+
+    Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
+    better and less confident. So its temperature is another, which only such rows tell.
+
+    Args:
+        weights: What `weigh` gave.
+        holdout: The families' predictions of the hold-out rows, each the mean of its folds.
+        y: The truth of these rows, int64 (N,), in the order of the predictions' classes.
+        tuned_on: The ids that the weights were tuned on.
+
+    Raises:
+        UsageError: rows that the weights were tuned on, or other families, members or classes.
+    """
+    rule = weights.decision
+    if weights.pool == "rank" or holdout.task != "classification" or rule.cut_points:
+        raise UsageError(
+            "--holdout: ranks, labels and values have no temperature, and cut points belong to "
+            "theirs; leave it out"
+        )
+    if seen := sorted(set(holdout.ids) & set(tuned_on)):
+        raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
+    votes = votes_from(holdout, weights.classes)
+    check_fits(weights, votes.head.classes, votes.hashes)
+    places = np.array([votes.head.classes.index(name) for name in holdout.classes])
+    found = places[y.astype(np.int64)]
+    plain = replace(weights, temperature=1.0)
+    probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
+    temperature = temperature_of(probs, found)
+    before, after = (
+        metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
+    )
+    record = {"n": len(found), "log_loss_before": before, "log_loss": after}
+    evidence = {**weights.evidence, "holdout": record}
+    # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
+    tau = rule.prior_tau * weights.temperature / temperature
+    rule = replace(rule, prior_tau=tau)
+    return replace(weights, temperature=temperature, decision=rule, evidence=evidence)
+
+
+def weigh(
+    oof: Oof,
+    y: Truth,
+    order: TuneOrder,
+    groups: Indices | None,
+    progress: Progress,
+) -> Weights:
+    """Tune weights on predictions that are in memory; see `tune_weights`."""
+    if oof.deployed:
+        raise UsageError(
+            "--oof: these are a run's predictions, made with every fold of a family. Weights are "
+            "tuned on rows that a member did not see: make them with `ensemble oof`"
+        )
+    metric = metric_named(order.metric, oof.task)
+    _check_order(order, metric)
+    if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
+        raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
+    if oof.rescaled:
+        progress.warn(files.told_of_rescaling(oof.rescaled))
+    gate.check_rows(y, oof.classes, metric, oof.folds)
+    names, stack = list(oof.families), np.stack(list(oof.families.values()))
+    steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
+    if steps:
+        stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
+    _check_finite(metric, stack, y)
+    for note in gate.notes_of(names, stack, oof.folds):
+        progress.warn(note)
+    progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
+    found = tune(
+        stack,
+        y,
+        metric,
+        folds=oof.folds,
+        groups=groups,
+        pool=order.pool,
+        polish=order.polish,
+        tick=progress.advance,
+    )
+    blend = found.blend
+    return Weights(
+        families={name: float(w) for name, w in zip(names, blend.weights, strict=True)},
+        pool=blend.pool,
+        temperature=blend.temperature,
+        decision=Decision(
+            prior_tau=blend.prior_tau,
+            prior=() if blend.prior is None else tuple(blend.prior.tolist()),
+            cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
+            thresholds=() if blend.thresholds is None else tuple(blend.thresholds.tolist()),
+            order=() if blend.cut_points is None else steps,
+        ),
+        ranks=_ranks_of(found, names),
+        classes=oof.classes,
+        members=oof.members,
+        metric=metric.name,
+        task=oof.task,
+        evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
+    )
+
+
+def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
+    """Return the order of the classes by their numbers; without numbers they are taken as given."""
+    steps = order_of(classes)
+    if not steps:
+        progress.warn(f"qwk: classes without numbers are taken in their order: {few(classes)}")
+    return steps
+
+
+def _nulled(table: Pooled) -> list[list[float | None]]:
+    return [[None if math.isnan(cell) else cell for cell in row] for row in table.tolist()]
+
+
+def _check_finite(metric: Metric, stack: Stack, y: Truth) -> None:
+    """Check, before any fit, that each family and their mean have a score."""
+    scores = [metric.score(y, probs) for probs in (*stack, stack.mean(0))]
+    if not np.isfinite(scores).all():
+        raise UsageError(
+            f"--metric {metric.name}: expected a finite number for each family and their mean, "
+            f"found {few(scores)}"
+        )
+
+
+def _listed(gain: Spread | None) -> list[float] | None:
+    return None if gain is None or gain.interval is None else list(gain.interval)
+
+
+def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Return the quantiles of a pool of ranks, also where the plain mean was better."""
+    if found.fitted.ranks is None:
+        return {}
+    rows = found.fitted.ranks.tolist()
+    return {name: tuple(map(tuple, knots)) for name, knots in zip(names, rows, strict=True)}
+
+
+def _check_order(order: TuneOrder, metric: Metric) -> None:
+    check_choice("polish", order.polish, Polish)
+    if order.pool is not None:
+        check_choice("pool", order.pool, Pool)
+    if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
+        raise UsageError(
+            f"a pool of ranks gives scores of classes that are no probabilities, which "
+            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
+        )
+    if order.pool == "log-linear" and metric.name == "brier":
+        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
+    if metric.task == "regression" and order.pool == "log-linear":
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+    if order.polish == "always" and not can_polish(metric):
+        raise UsageError(
+            f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
+        )
+
+
+def metric_named(name: str, task: Task) -> Metric:
+    """Return a metric of the package, or the callable that pkg.mod:fn names; greater is better.
+
+    Raises:
+        UsageError: there is no such metric, or it is no function; and when it scores: the callable
+            raised, or gave no finite number.
+    """
+    if ":" not in name:
+        return metrics.metric_of(name, task)
+    function = load_object(name, "--metric")
+    if not callable(function):
+        raise UsageError(f"--metric {name!r}: it is no function of (y, probs)")
+    return Metric(name, _answering(name, cast(Score, function)), True, task)
+
+
+def _answering(name: str, function: Score) -> Score:
+    """Return a metric of the user's own, whose faults are told as its own."""
+
+    def score(y: Truth, probs: Pooled) -> float:
+        try:
+            value = float(function(y, probs))
+        except Exception as error:
+            raise UsageError(f"--metric {name!r} raised {type(error).__name__}: {error}") from error
+        if not math.isfinite(value):
+            raise UsageError(f"--metric {name!r} gave {value}; expected a finite number")
+        return value
+
+    return score
+
+
+def _evidence(
+    found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
+) -> dict[str, object]:
+    """Return the report as JSON-ready values; what is not defined is None."""
+    seen, fitted = found.evidence, found.fitted
+    singles = dict(zip(names, seen.singles.tolist(), strict=True))
+    best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
+    record: dict[str, object] = {
+        "n": seen.rows,
+        "folds": seen.folds,
+        "singles": singles,
+        "best_single": {"family": best, "score": singles[best]},
+        "uniform": seen.uniform,
+        "apparent": seen.apparent,
+        "apparent_gain": seen.apparent_gain,
+        "nested": seen.nested,
+        "gain": None if seen.gain is None else seen.gain.value,
+        "gain_ci95": _listed(seen.gain),
+        "p": None if seen.gain is None else seen.gain.p,
+        "verdict": seen.verdict,
+        "fitted": {
+            "pool": fitted.pool,
+            "weights": dict(zip(names, fitted.weights.tolist(), strict=True)),
+            "temperature": fitted.temperature,
+        },
+        "error_correlations": _nulled(error_correlations(stack, y, metric.task)),
+    }
+    if len(names) > 1:
+        losses = leave_one_out(stack, y, metric, fitted)
+        record["loss_without"] = dict(zip(names, losses.tolist(), strict=True))
+    return record

@@ -1,0 +1,96 @@
+"""What each operation of a view does to an image's size and pixels.
+
+The graph and the check for duplicate views both read it here. The geometry is ttach's.
+"""
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.errors import UsageError
+from ensemble.records import MAX_SIDE, Op, Size, View
+
+
+def output_size(view: View, size: Size) -> Size:
+    """Return the size of the view of an image of that size.
+
+    Raises:
+        UsageError: a crop larger than the image, or an image scaled to nothing.
+    """
+    for op in view.ops:
+        size = _size_after(op, size, view)
+    return size
+
+
+def pixel_map(view: View, size: Size) -> NDArray[np.int64]:
+    """Return the source pixel (row-major index) of each pixel of the view, int64 (H, W)."""
+    grid = np.arange(size.height * size.width).reshape(size.height, size.width)
+    for op in view.ops:
+        grid = _moved(op, grid)
+    return grid
+
+
+def axis_indices(op: Op, size: Size) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the source rows (h,) and columns (w,), int64, that a crop, scale or resize reads."""
+    after = _size_after(op, size, View(op.name))
+    if op.name == "crop":
+        place = cast(str, op.args[0])
+        return (
+            _start(place, "t", size.height, after.height) + np.arange(after.height),
+            _start(place, "l", size.width, after.width) + np.arange(after.width),
+        )
+    return nearest_indices(size.height, after.height), nearest_indices(size.width, after.width)
+
+
+def nearest_indices(source: int, target: int) -> NDArray[np.int64]:
+    """Return the source index of each target index, int64 (target,), as torch's "nearest".
+
+    torch computes floor(i * source / target) with the ratio in float32; so does this.
+    """
+    ratio = np.float32(source) / np.float32(target)
+    indices = np.floor(np.arange(target, dtype=np.float32) * ratio).astype(np.int64)
+    return cast(NDArray[np.int64], np.minimum(indices, source - 1))
+
+
+def _start(place: str, near: str, side: int, crop: int) -> int:
+    """Return the first row or column of ttach's crop of that name."""
+    if place == "center":
+        return side // 2 - crop // 2
+    return 0 if near in place else side - crop
+
+
+def _size_after(op: Op, size: Size, view: View) -> Size:
+    match op.name:
+        case "rot90" if cast(int, op.args[0]) % 2:
+            size = Size(size.width, size.height)
+        case "scale":
+            factor = cast(float, op.args[0])
+            size = Size(int(size.height * factor), int(size.width * factor))
+        case "resize":
+            size = Size(cast(int, op.args[0]), cast(int, op.args[1]))
+        case "crop":
+            crop = Size(cast(int, op.args[1]), cast(int, op.args[2]))
+            if crop.height > size.height or crop.width > size.width:
+                raise UsageError(f"view {view.name}: a crop of {crop} from an image of {size}")
+            size = crop
+    if size.height < 1 or size.width < 1:
+        raise UsageError(f"view {view.name} leaves no pixels: {size}")
+    if max(size.height, size.width) > MAX_SIDE:
+        raise UsageError(f"view {view.name} is {size}; a side has at most {MAX_SIDE} pixels")
+    return size
+
+
+def _moved(op: Op, grid: NDArray[np.int64]) -> NDArray[np.int64]:
+    size = Size(*grid.shape)
+    match op.name:
+        case "hflip":
+            return grid[:, ::-1]
+        case "vflip":
+            return grid[::-1]
+        case "rot90":
+            return np.rot90(grid, cast(int, op.args[0]))
+        case "crop" | "scale" | "resize":
+            rows, columns = axis_indices(op, size)
+            return grid[rows][:, columns]
+    return grid

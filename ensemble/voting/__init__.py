@@ -1,0 +1,1 @@
+"""From the predictions of families to one label: pools, decisions, weights, votes."""

@@ -1,0 +1,175 @@
+"""Voting: fold members to families, families to one prediction.
+
+The folds of a family are averaged arithmetically first; weights belong to families and bind by
+name. Everything is float64, in the order of the names, so that neither the order of the
+arguments nor of the files changes a bit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.arrays import Indices, Pooled, Probs
+from ensemble.errors import UsageError
+from ensemble.records import Task, Voting
+from ensemble.voting import pools
+from ensemble.voting.decision import Decision
+from ensemble.voting.weights import Weights, check_families
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One member's predictions: its family, and floats (N, C) in the order of the rows."""
+
+    name: str
+    family: str
+    probs: Probs | Pooled
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """What a vote gives: probabilities float64 (N, C), classes int64 (N,), families (N, C) each.
+
+    For a hard vote the probabilities are the shares of the votes. For multilabel and regression
+    heads `labels` is empty: there is no single class.
+    """
+
+    probs: Pooled
+    labels: Indices
+    families: Mapping[str, Pooled]
+
+
+def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, task: Task) -> Fused:
+    """Fuse the members' predictions of the same rows.
+
+    Args:
+        ballots: The members, in any order; their rows and classes are the same.
+        voting: "soft" (weighted mean), "geometric" (weighted mean of logarithms, then
+            renormalised for classification; where the families exclude every class between
+            them, as soft), "rank" (weighted mean of ranks among the OOF predictions that the
+            weights were tuned on: scores in 0 to 1 that do not sum to 1) or "hard" (each member
+            votes for its argmax with its family's weight divided by the family's members; ties go
+            to the largest summed probability, then to the lowest class index).
+        weights: A weight for each family, by name; None weighs families alike. A pool other than
+            the linear one, a temperature and a decision rule go with a soft vote only.
+        task: What the head predicts.
+
+    Raises:
+        UsageError: weights that do not name the families exactly, or a vote without a meaning
+            for the task or the weights.
+    """
+    check_vote(voting, weights, task)
+    ordered = sorted(ballots, key=lambda b: (b.family, b.name))
+    families = family_means(ordered)
+    weights = weights or Weights(dict.fromkeys(families, 1.0))
+    check_families(weights, families)
+    share = weights.families
+    stack = np.stack([families[name] for name in families])
+    vector = np.array([share[name] for name in families])
+    if voting == "hard":
+        probs, labels = _hard(ordered, share)
+        return Fused(probs, labels, families)
+    probs = pools.linear(stack, vector)
+    if voting == "geometric" and task == "classification":
+        probs = pools.geometric_or_linear(stack, vector)
+    elif voting == "geometric":
+        probs = pools.geometric(stack, vector)
+    elif "rank" in (voting, weights.pool):
+        knots = np.array([weights.ranks[name] for name in families])
+        probs = pools.linear(pools.ranked(stack, knots), vector)
+    elif weights.pool == "log-linear":
+        pool = pools.log_linear_labels if task == "multilabel" else pools.log_linear
+        probs = pool(stack, vector)
+    probs = pools.tempered(probs, weights.temperature)
+    labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
+    return Fused(probs, labels, families)
+
+
+def decide(probs: Pooled, decision: Decision) -> Indices:
+    """Return the label of each row, int64 (N,), of probabilities (N, C)."""
+    if decision.cut_points:
+        return pools.by_cuts(probs, np.array(decision.cut_points), decision.order)
+    if decision.prior_tau:
+        probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
+    return np.asarray(probs.argmax(1), np.int64)
+
+
+def labels_given(probs: Pooled, decision: Decision) -> Pooled:
+    """Return 1.0 where a label is given, else 0.0, of multilabel probabilities (N, C).
+
+    A label is given from its threshold on, from 0.5 where the decision has none.
+    """
+    cuts = np.array(decision.thresholds or (0.5,))
+    return np.asarray(probs >= cuts, np.float64)
+
+
+def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:
+    """Return each family's mean over its members, float64 (N, C), by name in sorted order."""
+    names = sorted({b.family for b in ballots})
+    return {
+        name: np.mean([b.probs.astype(np.float64) for b in ballots if b.family == name], axis=0)
+        for name in names
+    }
+
+
+def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled, Indices]:
+    sizes = {f: sum(b.family == f for b in ballots) for f in share}
+    vector: NDArray[np.float64] = np.array([share[b.family] / sizes[b.family] for b in ballots])
+    stack = np.stack([b.probs.astype(np.float64) for b in ballots])
+    votes = pools.vote_shares(stack, vector)
+    return votes, pools.winners(votes, pools.linear(stack, vector))
+
+
+def _check_rank(voting: Voting, weights: Weights | None, task: Task) -> None:
+    if task != "classification":
+        raise UsageError(f"a rank vote gives ranks of classes; this head is {task}")
+    if weights is None or weights.ranks.keys() != weights.families.keys():
+        raise UsageError(
+            "a rank vote ranks among out-of-fold predictions: it needs a weights.json that holds "
+            "them, by `ensemble tune-weights --pool rank`"
+        )
+    if voting not in ("soft", "rank") or weights.pool == "log-linear" or weights.ruled:
+        raise UsageError(
+            f"these weights belong to a {weights.pool} pool with its own temperature or rule: they "
+            f"do not go with --voting {voting}. Tune them with --pool rank"
+        )
+    _check_task(weights, task)
+
+
+def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
+    """Check that a vote has a meaning for the task and the weights.
+
+    Raises:
+        UsageError: it has none.
+    """
+    plain = weights is None or weights.plain
+    if voting == "rank" or (weights is not None and weights.pool == "rank"):
+        _check_rank(voting, weights, task)
+        return
+    if voting != "soft" and not plain:
+        raise UsageError(
+            f"these weights carry a pool, temperature or decision rule of a soft vote: they do not "
+            f"go with --voting {voting}"
+        )
+    if weights is not None:
+        _check_task(weights, task)
+    if voting == "hard" and task != "classification":
+        raise UsageError(f"a hard vote needs classes; this head is {task}. Use --voting soft")
+    if voting == "geometric" and task == "regression":
+        raise UsageError("a geometric vote needs probabilities; use --voting soft for regression")
+
+
+def _check_task(weights: Weights, task: Task) -> None:
+    """Check that what the weights carry has a meaning for the task."""
+    tuned = weights.task or task
+    rule = weights.decision
+    classes = bool(weights.temperature != 1 or rule.prior_tau or rule.cut_points)
+    if tuned != task or (classes and task != "classification"):
+        what = weights.task or "classification"
+        raise UsageError(f"these weights were tuned for {what}; this head is {task}")
+    if rule.thresholds and task != "multilabel":
+        raise UsageError(f"thresholds decide the labels of a multilabel head; this head is {task}")
+    if weights.pool == "log-linear" and task == "regression":
+        raise UsageError("a log-linear pool needs probabilities; this head is regression")

@@ -1,0 +1,197 @@
+"""The house as a table: rooms and their levels, doors to packages; and what an import may load."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ensemble
+
+PACKAGE = Path(ensemble.__file__).parent
+
+LEVELS = {
+    1: {"errors", "arrays", "records", "worker", "files"},
+    2: {"images", "views", "members", "voting", "evaluation"},
+    3: {"runtime", "predictions", "recipe", "stopping"},
+    4: {"inference", "tuning", "submission", "export"},
+    5: {"early_exit", "reports"},
+    6: {"pipeline"},
+    7: {"api", "cli"},
+}
+"""Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
+
+EXCEPTIONS = {
+    ("inference.score", "early_exit.setup"),
+    ("inference.score", "submission.sample"),
+    ("predictions.inventory", "submission.folder"),
+    ("predictions.stored", "submission.folder"),
+    ("evaluation.labels", "predictions.table"),
+    ("evaluation.labels", "tuning.checks"),
+    ("tuning.weigh", "inference.batches"),
+    ("tuning.weigh", "inference.score"),
+}
+"""Imports that still go upward."""
+
+PACKAGES = {
+    "PIL": {"images.decode", "images.resize", "evaluation.lookalikes"},
+    "imagehash": {"evaluation.lookalikes"},
+    "simplejpeg": {"images.decode"},
+    "onnx": {"members.member", "members.onnx_checks", "runtime.graph", "runtime.float16",
+             "inference.start", "export.to_onnx", "export.int8"},
+    "onnxruntime": {"runtime.devices", "runtime.session", "runtime.float16", "export.int8"},
+    "torch": {"export.checkpoints", "export.nets", "export.to_onnx"},
+    "timm": {"export.nets"},
+    "safetensors": {"export.checkpoints"},
+    "ttach": {"views.policy"},
+    "sklearn": {"evaluation.folds"},
+    "matplotlib": {"reports.figures"},
+    "pyarrow": {"files.parquet", "predictions.store", "predictions.table", "predictions.foreign",
+                "submission.sample"},
+    "pandas": {"submission.publish", "api.predict"},
+    "click": {"cli"},
+    "rich": {"cli"},
+}  # fmt: skip
+"""The only modules, or rooms, that may import a package."""
+
+HEAVY = ("numpy", "pandas", "scipy", "onnx", "pyarrow", "torch", "timm", "ttach", "onnxruntime",
+         "ray")  # fmt: skip
+
+SLOW = ("pandas", "scipy", "rich", "sklearn", "matplotlib")
+TORCH = ("torch", "torchvision", "timm", "ttach")
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """Every module of a package by its dotted name in it; the package's own `__init__` apart."""
+    named = {path.relative_to(package).with_suffix(""): path for path in package.rglob("*.py")}
+    dotted = {".".join(name.parts).removesuffix("__init__"): path for name, path in named.items()}
+    return {name.strip("."): path for name, path in sorted(dotted.items()) if name}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield what a module imports while it runs, wherever in it, as `package.module.name`."""
+    tree = ast.parse(path.read_text())
+    typed = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typed:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def inside(package: Path) -> Iterator[tuple[str, str]]:
+    """Yield each import of one module of a package by another, as two dotted names in it."""
+    known = modules(package)
+    for name, path in known.items():
+        for full in imported(path):
+            if full.split(".")[0] == package.name:
+                here = full.removeprefix(f"{package.name}.")
+                yield name, here if here in known else here.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    """The room of a module: its folder, or itself where it stands at the root."""
+    return (
+        "stopping" if module.startswith("early_exit.stopping") else module.split(".", maxsplit=1)[0]
+    )
+
+
+def upward(package: Path) -> set[tuple[str, str]]:
+    """The imports that leave a room and do not go down."""
+    level = {name: number for number, names in LEVELS.items() for name in names}
+    ground = {(name, other) for name in LEVELS[1] for other in LEVELS[1]}
+    pairs = {(a, b) for a, b in inside(package) if room(a) != room(b)}
+    return {
+        (a, b)
+        for a, b in pairs
+        if level[room(a)] <= level[room(b)] and (room(a), room(b)) not in ground
+    }
+
+
+def test_every_room_has_a_level() -> None:
+    rooms = {room(name) for name in modules(PACKAGE)}
+    assert rooms == set().union(*LEVELS.values())
+
+
+def test_imports_go_downward() -> None:
+    assert upward(PACKAGE) == EXCEPTIONS
+
+
+def test_a_room_begins_with_a_docstring_and_imports_nothing() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        if path.parent not in (PACKAGE, PACKAGE / "cli"):
+            assert len(ast.parse(path.read_text()).body) == 1, path
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_imported_behind_its_door_only(package: str) -> None:
+    users = {
+        name
+        for name, path in modules(PACKAGE).items()
+        if any(full.split(".")[0] == package for full in imported(path))
+    }
+    assert {u for u in users if not {u, room(u)} & PACKAGES[package]} == set()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys, ensemble\nfrom ensemble.cli import cli\n"
+        "cli.main(['--help'], standalone_mode=False)\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_loads_no_torch_and_defers_what_is_slow(members: list[Path], images: Path) -> None:
+    script = (
+        "import sys\n"
+        "from ensemble.cli import main\n"
+        "from ensemble.runtime.session import OnnxScorer\n"
+        "seen, score = set(), OnnxScorer.score\n"
+        "def watched(self, images):\n"
+        "    seen.update(sys.modules)\n"
+        "    return score(self, images)\n"
+        "OnnxScorer.score = watched\n"
+        "try:\n"
+        f"    main(['run', '--members', {str(members[0].parent)!r}, "
+        f"'--images', {str(images)!r}, '--tta', 'flip'])\n"
+        "except SystemExit as end:\n"
+        "    code = end.code\n"
+        f"print(code, len(seen) > 0, [m for m in {SLOW + TORCH!r} if m in seen], "
+        f"[m for m in {TORCH!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        cwd=images.parent,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "0 True [] []"
+
+
+def test_public_names_are_listed_sorted_and_there() -> None:
+    assert ensemble.__all__ == sorted(ensemble.__all__)
+    for name in ensemble.__all__:
+        assert getattr(ensemble, name).__name__ == name
+
+
+def test_the_library_has_no_assert_print_or_exit() -> None:
+    for name, path in modules(PACKAGE).items():
+        tree = ast.parse(path.read_text())
+        called = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"print", "exit"}, name
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), name
