@@ -33,6 +33,7 @@ from ensemble.early_exit.stopping.plan import evaluations_of, ledger_of
 from ensemble.early_exit.stopping.trajectory import Course, follow
 from ensemble.images.resize import resize
 from ensemble.inference import start as lineup
+from ensemble.views import parse
 from ensemble.views.host import Turned
 from ensemble.views.policy import preset
 from ensemble.voting.weights import Pool, Weights
@@ -67,7 +68,7 @@ def score_all(images: np.ndarray) -> dict[str, np.ndarray]:
         geometry = card.preprocess.geometry
         if geometry not in pixels:
             pixels[geometry] = np.stack([resize(Image.fromarray(i), geometry) for i in images])
-        player = lineup.start(member, lineup.read_policy("none"), "mean",
+        player = lineup.start(member, parse.read_policy("none"), "mean",
                               device="cpu", threads=0, batch=BATCH)  # fmt: skip
         for view in preset("flip"):
             turned = Turned(pixels[geometry], np.arange(len(images)), view)

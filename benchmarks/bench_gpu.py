@@ -91,8 +91,9 @@ def export(net: str, folder: Path) -> Path:
 
 def ours(member: Path, device: str, precision: str, batch: int, cache: Path) -> Contestant:
     """Start a member as a run does."""
-    from ensemble.inference.start import read_policy, start
+    from ensemble.inference.start import start
     from ensemble.members.member import open_member
+    from ensemble.views.parse import read_policy
 
     player = start(
         open_member(member), read_policy("none"), "mean", device=device, threads=0, batch=batch,

@@ -60,8 +60,9 @@ def pixels_of(paths: list[Path], geometry: object) -> np.ndarray:
 
 def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarray | None) -> str:
     """Compare two members on images; return a row of the table."""
-    from ensemble.inference.start import read_policy, start
+    from ensemble.inference.start import start
     from ensemble.members.member import open_member
+    from ensemble.views.parse import read_policy
 
     players = [
         start(

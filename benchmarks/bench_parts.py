@@ -30,6 +30,7 @@ from ensemble.members.member import Member, open_member
 from ensemble.records import DecodePolicy
 from ensemble.runtime import graph
 from ensemble.runtime.session import OnnxScorer
+from ensemble.views import parse
 from ensemble.views.host import Turned
 
 RESULTS = Path(__file__).parent / "results"
@@ -61,7 +62,7 @@ def normalised(pixels: np.ndarray, member: Member) -> np.ndarray:
 
 def parts_of(path: Path, tta: str) -> list[str]:
     """Return a row for each way of running a member; milliseconds of processors an image."""
-    member, policy = open_member(path), lineup.read_policy(tta)
+    member, policy = open_member(path), parse.read_policy(tta)
     shaped = lineup.shape_views(member, policy)
     size = member.card.preprocess.size
     pixels = lineup.probe_images((IMAGES, size.height, size.width, 3))
@@ -126,7 +127,7 @@ def main() -> None:
     paths = sorted((LITE / "members").glob("*.onnx"))
     members = [open_member(path) for path in paths]
     start = min(
-        spent(lambda: [lineup.start(m, lineup.read_policy("hflip"), "mean", device="cpu",
+        spent(lambda: [lineup.start(m, parse.read_policy("hflip"), "mean", device="cpu",
                                     threads=0, batch="auto") for m in members])
         for _ in range(TURNS)
     )  # fmt: skip

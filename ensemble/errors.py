@@ -65,3 +65,8 @@ def few(names: Collection[object]) -> str:
     """Name the first five in a message, and say how many more there are."""
     shown = ", ".join(str(name) for name in list(names)[:5])
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def counted(count: int, thing: str) -> str:
+    """Write a count of things: "1 key", "2 keys"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ensemble.errors import UsageError
-from ensemble.recipe.units import bytes_of, counted, percent_of, seconds_of, share_of
+from ensemble.errors import UsageError, counted
+from ensemble.recipe.units import bytes_of, percent_of, seconds_of, share_of
 
 
 @pytest.mark.parametrize(

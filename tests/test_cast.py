@@ -8,7 +8,8 @@ from conftest import MakeMember
 
 from ensemble.early_exit.setup import cast_of
 from ensemble.errors import UsageError
-from ensemble.inference.score import Quiet, line_up
+from ensemble.inference.score import line_up
+from ensemble.progress import Quiet
 from ensemble.recipe.settings import Recipe
 from ensemble.views import policy as views
 

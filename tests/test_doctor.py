@@ -13,9 +13,10 @@ from conftest import ensemble
 
 from ensemble.errors import ProviderError
 from ensemble.pipeline import doctor as checkup
-from ensemble.runtime import doctor
+from ensemble.runtime import wheels
 from ensemble.runtime.devices import CPU, CUDA, why_no_cuda
-from ensemble.runtime.doctor import Finding, Probe, check_wheels, examine, libraries, machine
+from ensemble.runtime.diagnosis import Probe, examine, libraries, machine
+from ensemble.runtime.wheels import Finding, check_wheels
 
 CORE = {"numpy": "2.0"}
 GPU = {**CORE, "onnxruntime-gpu": "1.31.1"}
@@ -89,12 +90,12 @@ def test_a_run_with_both_wheels_exits_4(
 
 
 def test_cuda_that_cannot_start_is_told_with_the_reason() -> None:
-    found = checkup.probe(doctor.installed())
+    found = checkup.probe(wheels.installed())
     assert found.providers[CPU] == ""
     reason = why_no_cuda()
     if reason and CUDA in found.providers:
         assert found.providers[CUDA] == reason
-        told = [finding.text for finding in examine(doctor.installed(), found)]
+        told = [finding.text for finding in examine(wheels.installed(), found)]
         assert f"{CUDA} does not start: {reason}" in told
 
 
@@ -149,7 +150,7 @@ def test_a_store_that_cannot_be_listed_is_a_finding(
 
 def test_the_extras_are_those_of_the_project() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    for extra, names in doctor.EXTRAS.items():
+    for extra, names in wheels.EXTRAS.items():
         wanted = project["optional-dependencies"][extra]
         assert sorted(names) == sorted(line.partition(">")[0] for line in wanted)
 

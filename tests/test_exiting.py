@@ -28,10 +28,10 @@ from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
 from ensemble.inference import start as lineup
 from ensemble.inference.batches import Job, Rows, score
-from ensemble.inference.score import Quiet
 from ensemble.pipeline import run as pipeline
-from ensemble.predictions import inventory
+from ensemble.predictions import garbage, inventory
 from ensemble.predictions.store import load_partition
+from ensemble.progress import Quiet
 from ensemble.recipe.settings import Recipe, saving_of
 from ensemble.records import Quarantined
 from ensemble.submission.publish import Submission
@@ -735,8 +735,8 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
     held = inventory.inventory(Path(".ensemble"), [Path("runs")])
     assert len(held) == 2
     assert all(entry.runs == ("runs/early",) for entry in held)
-    assert not inventory.garbage(Path(".ensemble"), [Path("runs")]).keys
-    assert not inventory.garbage(Path(".ensemble")).keys
+    assert not garbage.garbage(Path(".ensemble"), [Path("runs")]).keys
+    assert not garbage.garbage(Path(".ensemble")).keys
 
 
 @pytest.mark.parametrize(

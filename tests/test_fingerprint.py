@@ -16,13 +16,13 @@ from PIL import Image
 
 from ensemble.api import predict as api
 from ensemble.inference import fingerprint as fingerprints
-from ensemble.inference import start as lineup
 from ensemble.members.card import Card
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.predictions.store import key_of
 from ensemble.recipe.settings import Recipe
 from ensemble.records import DecodePolicy, Preprocess, Size
 from ensemble.runtime.devices import CPU, CUDA
+from ensemble.views import parse
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 IMAGES = 5
@@ -166,7 +166,7 @@ def test_every_field_of_preprocessing_is_in_the_table() -> None:
 def fingerprint(folder: Path, provider: str = CPU, images: str = "set") -> dict[str, object]:
     recipe = Recipe(members=(), images=())
     member = open_member(folder / "folds" / "toy-f0.onnx")
-    return fingerprints.fingerprint_of(recipe, member, lineup.read_policy("none"), provider, images)
+    return fingerprints.fingerprint_of(recipe, member, parse.read_policy("none"), provider, images)
 
 
 def test_the_size_of_the_input_changes_the_key(tmp_path: Path) -> None:

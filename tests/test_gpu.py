@@ -13,6 +13,7 @@ from ensemble.records import Precision
 from ensemble.runtime.devices import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
 from ensemble.runtime.float16 import BOUND
 from ensemble.submission.publish import Submission
+from ensemble.views import parse
 
 FASHION = Path(__file__).parents[1] / "models_zoo" / "fashion"
 MEMBERS = [FASHION / f"{family}-f0.onnx" for family in ("resnet", "vgg")]
@@ -31,7 +32,7 @@ def fashion(folder: Path, device: str, precision: Precision = "fp32") -> Submiss
 def begin(device: str) -> Player:
     """Start a member on a device."""
     return lineup.start(
-        open_member(MEMBERS[0]), lineup.read_policy("hflip"), "mean", device=device, threads=0,
+        open_member(MEMBERS[0]), parse.read_policy("hflip"), "mean", device=device, threads=0,
         batch=16,
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from ensemble.members.card import Card
 from ensemble.records import Activation, Merge, Size, Task
 from ensemble.runtime import graph
 from ensemble.runtime.session import OnnxScorer
+from ensemble.views import policy
 from ensemble.views import policy as views
 from ensemble.views.pixels import output_size
 
@@ -41,7 +42,7 @@ class Toy(nn.Module):
 def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: bool) -> OnnxScorer:
     """A scorer over the composed graph."""
     size = card.preprocess.size
-    shaped = [graph.Shaped(v, output_size(v, size)) for v in views.preset(tta)]
+    shaped = [policy.Shaped(v, output_size(v, size)) for v in views.preset(tta)]
     whole = graph.compose_graph(model, card, shaped, merge, **how)
     names = {h.name: graph.probs_name(h) for h in card.heads}
     return OnnxScorer(whole.SerializeToString(), names, device="cpu")

@@ -17,7 +17,8 @@ from conftest import ensemble
 from ensemble.api import predict as api
 from ensemble.errors import StoreError, UsageError
 from ensemble.predictions import store
-from ensemble.predictions.inventory import collect, garbage, inventory, verify
+from ensemble.predictions.garbage import collect, garbage
+from ensemble.predictions.inventory import inventory, verify
 from ensemble.predictions.store import LOCK, hold, load_partition
 
 STORE, RUNS = Path(".ensemble"), [Path("submissions")]

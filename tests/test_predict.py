@@ -23,8 +23,8 @@ from ensemble.images.resize import resize
 from ensemble.images.sources import Hashed, hash_sources, scan
 from ensemble.inference.batches import Job, Rows, score
 from ensemble.inference.loop import Duty, predict
-from ensemble.inference.score import Quiet
 from ensemble.predictions.store import open_partition
+from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy, Geometry, Size
 from ensemble.runtime.devices import CPU, CUDA
 from ensemble.runtime.session import FakeScorer, Scorer
@@ -230,7 +230,7 @@ FORK = """
 import os, signal
 import numpy as np
 from ensemble.inference.batches import Job, Rows, score
-from ensemble.inference.score import Quiet
+from ensemble.progress import Quiet
 from ensemble.runtime.session import FakeScorer
 from ensemble.records import Geometry, Size
 

@@ -25,6 +25,7 @@ from ensemble.members.member import open_member, write_sidecar
 from ensemble.pipeline.quantize import Agreement, compare, divide
 from ensemble.runtime import graph
 from ensemble.runtime.session import OnnxScorer
+from ensemble.views import parse
 
 
 def conv_model(card: Card, *, batch: int | str = "N", opset: int = 18) -> onnx.ModelProto:
@@ -163,7 +164,7 @@ def test_the_calibration_sees_what_the_composed_graph_feeds_the_member(member: P
     opened = open_member(member)
     images = probe_images((11, 8, 8, 3))
     composed = graph.compose_graph(
-        opened.model, opened.card, lineup.shape_views(opened, lineup.read_policy("none")), "mean"
+        opened.model, opened.card, lineup.shape_views(opened, parse.read_policy("none")), "mean"
     )
     composed.graph.output.append(
         helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])

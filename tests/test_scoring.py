@@ -4,7 +4,8 @@ from pathlib import Path
 
 from conftest import MakeMember
 
-from ensemble.inference.score import Quiet, find_images, line_up, score
+from ensemble.inference.score import find_images, line_up, score
+from ensemble.progress import Quiet
 from ensemble.recipe.settings import Recipe
 from ensemble.views.policy import IDENTITY
 

@@ -12,8 +12,9 @@ from onnxruntime import SessionOptions
 
 from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError
 from ensemble.inference import start as lineup
-from ensemble.inference.score import Quiet, line_up
+from ensemble.inference.score import line_up
 from ensemble.members.member import open_member, write_sidecar
+from ensemble.progress import Quiet
 from ensemble.recipe.settings import Recipe
 from ensemble.records import Precision, View
 from ensemble.runtime import devices as providers
@@ -22,6 +23,7 @@ from ensemble.runtime import nvidia as driver
 from ensemble.runtime.binding import IN_FLIGHT
 from ensemble.runtime.devices import CPU, CUDA, TENSORRT
 from ensemble.runtime.session import OnnxScorer
+from ensemble.views import policy
 from ensemble.views.policy import IDENTITY
 
 
@@ -95,7 +97,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
 
 def composed() -> onnx.ModelProto:
     card = toy_card()
-    shaped = [graph.Shaped(View("none", ()), card.preprocess.size)]
+    shaped = [policy.Shaped(View("none", ()), card.preprocess.size)]
     return graph.compose_graph(toy_model(card), card, shaped, "mean")
 
 

@@ -7,12 +7,12 @@ import pytest
 from conftest import CLASSES
 
 from ensemble.errors import ContractError, UsageError
+from ensemble.files.csv_tables import formula_like
 from ensemble.submission.sample import (
     Row,
     Sample,
     check_ids_match,
     check_output,
-    formula_like,
     plain_sample,
     read_sample,
     render,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, Size, View
+from ensemble.views import parse
 from ensemble.views import policy as views
 from ensemble.views.pixels import output_size, pixel_map
 
@@ -57,20 +58,20 @@ def test_a_compose_is_read_into_the_same_views() -> None:
     compose = ttach.Compose(
         [ttach.HorizontalFlip(), ttach.Rotate90([0, 90]), ttach.Scale([1, 1.5]), ttach.Add([0, 1])]
     )
-    ours = [shown(v, Size(10, 8)) for v in views.from_ttach(compose, "mine:tta")]
+    ours = [shown(v, Size(10, 8)) for v in parse.from_ttach(compose, "mine:tta")]
     without_add = ttach.Compose(compose.aug_transforms[:-1])
     theirs = [p for p in shown_by_ttach(without_add, Size(10, 8)) for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_a_compose_of_a_preset_is_that_preset() -> None:
-    assert views.from_ttach(ttach.aliases.d4_transform(), "d4") == views.preset("d4")
+    assert parse.from_ttach(ttach.aliases.d4_transform(), "d4") == views.preset("d4")
 
 
 def test_an_interpolation_without_a_counterpart_is_refused() -> None:
     compose = ttach.Compose([ttach.Scale([2], interpolation="bilinear")])
     with pytest.raises(UsageError, match="bilinear"):
-        views.from_ttach(compose, "mine:tta")
+        parse.from_ttach(compose, "mine:tta")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 28, 224])

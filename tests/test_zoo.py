@@ -21,13 +21,14 @@ from timm.data import create_transform
 from torch import nn
 
 import ensemble
+from ensemble.evaluation.labels import truth_of
 from ensemble.files.csv_tables import column_of
 from ensemble.inference import start as lineup
 from ensemble.members.card import Card
 from ensemble.members.member import open_member
 from ensemble.predictions import table as oof
 from ensemble.records import Preprocess
-from ensemble.tuning import checks as gate
+from ensemble.views import parse
 
 ZOO = Path(__file__).parents[1] / "models_zoo"
 FASHION = ZOO / "fashion"
@@ -131,7 +132,7 @@ def check_batches(path: Path, tta: str, count: int) -> None:
     """Check that no batch that an image lies in changes a bit of its score."""
     member = open_member(path)
     player = lineup.start(
-        member, lineup.read_policy(tta), "mean", device="cpu", threads=1, batch=1
+        member, parse.read_policy(tta), "mean", device="cpu", threads=1, batch=1
     )  # fmt: skip
     pre = member.card.preprocess
     images = lineup.probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
@@ -175,7 +176,7 @@ def test_the_shipped_oof_has_the_accuracy_of_nets_that_did_not_see_the_row(
 ) -> None:
     found = oof.read(FASHION / f"{file}.parquet")
     labels = column_of(FASHION / "train.csv", "label")
-    truth = gate.truth_of(found.ids, labels, found.classes)
+    truth = truth_of(found.ids, labels, found.classes)
     np.testing.assert_array_equal(found.folds, oof.folds_from(FASHION / "train.csv", found.ids))
     assert len(found.ids) == len(labels) == 60_000
     for probs in found.families.values():

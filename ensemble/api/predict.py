@@ -11,10 +11,9 @@ from ensemble.early_exit import verify as audit
 from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.labels import given_truth
-from ensemble.inference.batches import Progress
-from ensemble.inference.score import Quiet
 from ensemble.pipeline import run as pipeline
 from ensemble.predictions.table import Oof, checked, folds_of, join
+from ensemble.progress import Progress, Quiet
 from ensemble.recipe.settings import Recipe
 from ensemble.records import (
     DecodePolicy,

@@ -5,15 +5,16 @@ from pathlib import Path
 
 from ensemble.errors import UsageError
 from ensemble.evaluation.folds import FoldReport
-from ensemble.files.paths import expand, submission_at
-from ensemble.inference.batches import Progress
+from ensemble.files.paths import expand
 from ensemble.members.card import Card
 from ensemble.members.member import check_every_head, open_member
 from ensemble.pipeline import folds as folding
+from ensemble.progress import Progress
 from ensemble.records import IdFrom, Task, check_choice
 from ensemble.reports import compare, scorecard
 from ensemble.reports.compare import Difference
 from ensemble.reports.scorecard import Scorecard
+from ensemble.submission.folder import submission_at
 
 
 def split_folds(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
-from ensemble.recipe.units import counted
+from ensemble.errors import counted
 from ensemble.voting.weights import CONFIDENCE, NO_EVIDENCE
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from ensemble.early_exit.stopping.replay import replay
 from ensemble.early_exit.stopping.trajectory import Cap, Ends, run
 from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
 from ensemble.images.sources import Hashed
-from ensemble.inference.batches import Progress, Rows, score, warn_if_torn
+from ensemble.inference.batches import Rows, score, warn_if_torn
 from ensemble.predictions.store import Partition
+from ensemble.progress import Progress
 from ensemble.records import DecodePolicy, Quarantined
 from ensemble.views.host import Turned
 from ensemble.worker import Watch

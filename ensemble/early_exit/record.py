@@ -18,8 +18,8 @@ from ensemble.early_exit.stopping.certificate import (
 )
 from ensemble.early_exit.stopping.pace import cost_of
 from ensemble.early_exit.stopping.trajectory import Course
+from ensemble.errors import counted
 from ensemble.recipe.settings import Saving
-from ensemble.recipe.units import counted
 
 _SHARES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 _ROUNDING: Final = 1e-6

@@ -31,7 +31,6 @@ from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_json
 from ensemble.files.paths import natural_key
 from ensemble.inference.batch_size import batch_size
-from ensemble.inference.batches import Progress
 from ensemble.members.card import Head
 from ensemble.predictions.store import (
     Label,
@@ -42,6 +41,7 @@ from ensemble.predictions.store import (
     open_partition,
 )
 from ensemble.predictions.stored import Entry, Votes, hashes_of
+from ensemble.progress import Progress
 from ensemble.recipe.settings import Recipe, Saving, exit_told
 from ensemble.runtime.devices import available_threads
 from ensemble.voting.weights import Weights

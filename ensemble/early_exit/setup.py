@@ -29,13 +29,13 @@ from ensemble.images.sources import Hashed
 from ensemble.inference import start as lineup
 from ensemble.inference.batches import Job
 from ensemble.inference.fingerprint import ENGINE, fingerprint_of, image_set_of
+from ensemble.inference.start import graph_views, host_views, job_of
 from ensemble.members.card import Head
-from ensemble.members.member import Member
 from ensemble.predictions.store import Partition, key_of, load_partition
 from ensemble.recipe.settings import Recipe, Saving
 from ensemble.records import Quarantined, View
+from ensemble.views import parse
 from ensemble.views import policy as views
-from ensemble.views.host import apart
 from ensemble.voting.weights import Weights
 
 _FREE: Final = 1e-9
@@ -240,7 +240,7 @@ def cast_of(
     Raises:
         UsageError: the members were lined up with other views in their graphs.
     """
-    policy = lineup.read_policy(recipe.tta)
+    policy = parse.read_policy(recipe.tta)
     families = {p.member.card.family for p in players}
     weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
     image_set = image_set_of(images)
@@ -253,32 +253,6 @@ def cast_of(
             f"up for one"
         )
     return Cast(recipe, head, weights, players, policy, separate, images, image_set)
-
-
-def job_of(player: lineup.Player, batch: int) -> Job:
-    """Return a member at work, in batches of so many images."""
-    card = player.member.card
-    return Job(
-        name=card.name,
-        scorer=player.scorer,
-        geometry=card.preprocess.geometry,
-        batch=batch,
-        fixed_batch=player.fixed_batch,
-        heads={head.name: len(head.classes) for head in card.heads},
-        lanes=player.scorer.lanes,
-    )
-
-
-def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
-    """Tell whether the members' views are evaluated one by one, on the host."""
-    return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
-
-
-def graph_views(
-    recipe: Recipe, policy: Sequence[View], members: Sequence[Member]
-) -> Sequence[View]:
-    """Return the views that the members' graphs have in an early exit: none that the host makes."""
-    return (views.IDENTITY,) if host_views(recipe, policy, members) else policy
 
 
 def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:

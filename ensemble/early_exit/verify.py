@@ -29,9 +29,9 @@ from ensemble.early_exit.stopping.trajectory import Course, Ends, follow
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
 from ensemble.files.paths import natural_key
-from ensemble.predictions.store import Partition, Scores, load_partition
+from ensemble.predictions import references
+from ensemble.predictions.store import Partition, Scores, is_key, load_partition
 from ensemble.recipe.settings import Recipe, saving_of
-from ensemble.submission import folder as runs
 from ensemble.submission.proofread import Print, misprints
 from ensemble.submission.sample import read_labels
 from ensemble.voting import weights
@@ -117,9 +117,9 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
 
 def _read(folder: Path, store: Path | None) -> _Record:
     try:
-        if not (folder / runs.RUN).exists():
-            raise UsageError(f"{folder}: not the folder of a run (no {runs.RUN})")
-        record = json.loads((folder / runs.RUN).read_bytes())
+        if not (folder / references.RUN).exists():
+            raise UsageError(f"{folder}: not the folder of a run (no {references.RUN})")
+        record = json.loads((folder / references.RUN).read_bytes())
         exits = record.get("early_exit")
         if exits is None:
             raise UsageError(f"{folder}: every image got every evaluation; there is nothing to do")
@@ -129,7 +129,7 @@ def _read(folder: Path, store: Path | None) -> _Record:
         return _Record(
             folder=folder,
             told=exits,
-            settings=_terms_told(record, terms, str(folder / runs.RUN)),
+            settings=_terms_told(record, terms, str(folder / references.RUN)),
             sha256=record["submission_sha256"],
             terms=terms,
             printed=Print(
@@ -146,12 +146,12 @@ def _read(folder: Path, store: Path | None) -> _Record:
         if isinstance(error, (UsageError, StoreError)):
             raise
         raise UsageError(
-            f"{folder / runs.RUN}: damaged, or not the record of such a run"
+            f"{folder / references.RUN}: damaged, or not the record of such a run"
         ) from error
 
 
 def _held(folder: Path, store: Path, key: str) -> Partition:
-    partition = load_partition(store, key) if runs.is_key(key) else None
+    partition = load_partition(store, key) if is_key(key) else None
     if partition is None or not partition.complete():
         raise UsageError(
             f"{folder}: the store {store} does not hold what the run kept ({key}), or it is torn; "

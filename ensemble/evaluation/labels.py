@@ -3,21 +3,37 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
+from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of, read_table, rows_of
-from ensemble.predictions.table import Oof
-from ensemble.tuning.checks import truth_of
+from ensemble.records import Task
 
 _BESIDE: Final = ("id", "fold")
 
 
+class Predicted(Protocol):
+    """What predictions say of themselves: their N ids, their C classes or targets, their task."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the rows."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, the labels or the targets, in the order of the columns."""
+
+    @property
+    def task(self) -> Task:
+        """What the columns are."""
+
+
 def read_truth(
-    path: Path, oof: Oof, label_column: str = "label", group: str | None = None
+    path: Path, of: Predicted, label_column: str = "label", group: str | None = None
 ) -> Truth:
     """Read the truth of predictions from a CSV.
 
@@ -25,21 +41,21 @@ def read_truth(
         path: For classes an id column and `label_column`; for multilabel a column of 0 and 1 for
             each class, and none else but `fold` and `group`; for a regression a column for each
             target (of a single target, `label_column` where there is no column of its name).
-        oof: The predictions.
+        of: The predictions that are held against it.
         label_column: The column of the labels.
         group: Another column that the table may have.
 
     Raises:
         UsageError: columns or ids that are missing, or a value that is none; names its line.
     """
-    if oof.task == "classification":
-        return truth_of(oof.ids, column_of(path, label_column), oof.classes)
+    if of.task == "classification":
+        return truth_of(of.ids, column_of(path, label_column), of.classes)
     header, _ = read_table(path)
-    columns = list(oof.classes)
-    if oof.task == "regression" and len(columns) == 1 and columns[0] not in header:
+    columns = list(of.classes)
+    if of.task == "regression" and len(columns) == 1 and columns[0] not in header:
         columns = [label_column]
     key = "id" if "id" in header else header[0]
-    if oof.task == "multilabel":
+    if of.task == "multilabel":
         beyond = sorted(set(header) - {*columns, *_BESIDE, key, group})
         if beyond:
             raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")
@@ -49,37 +65,53 @@ def read_truth(
     def place(name: str, column: int) -> str:
         return f"{path}, line {rows[name].line}, column {columns[column]!r}"
 
-    return _numbers(oof, cells, place)
+    return _numbers(of, cells, place)
 
 
-def given_truth(rows: Mapping[str, Sequence[object]], oof: Oof) -> Truth:
+def given_truth(rows: Mapping[str, Sequence[object]], of: Predicted) -> Truth:
     """Return the truth of predictions from what Python was given: by id a label, or its values.
 
     Raises:
         UsageError: an id without a row, another number of columns, or a value that is none.
     """
-    width = 1 if oof.task == "classification" else len(oof.classes)
+    width = 1 if of.task == "classification" else len(of.classes)
     odd = next((n for n, row in rows.items() if len(row) != width), None)
-    if oof.task == "classification" and odd is None:
-        return truth_of(oof.ids, {name: str(row[0]) for name, row in rows.items()}, oof.classes)
-    if oof.task == "classification":
+    if of.task == "classification" and odd is None:
+        return truth_of(of.ids, {name: str(row[0]) for name, row in rows.items()}, of.classes)
+    if of.task == "classification":
         raise UsageError("labels: classes need one label an id, and no column a class")
     if odd is not None:
         raise UsageError(
-            f"labels: {len(rows[odd])} columns; {oof.task} needs one for each of {few(oof.classes)}"
+            f"labels: {len(rows[odd])} columns; {of.task} needs one for each of {few(of.classes)}"
         )
-    return _numbers(oof, rows, lambda name, column: f"labels, {name!r}, {oof.classes[column]!r}")
+    return _numbers(of, rows, lambda name, column: f"labels, {name!r}, {of.classes[column]!r}")
+
+
+def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[str]) -> Indices:
+    """Return the class of each id, int64 (N,).
+
+    Raises:
+        UsageError: an id without a label, or a label that is no class; names them.
+    """
+    lacking = [i for i in ids if i not in labels]
+    if lacking:
+        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
+    place = {name: number for number, name in enumerate(classes)}
+    odd = sorted({labels[i] for i in ids} - set(place))
+    if odd:
+        raise UsageError(f"labels that are no class: {few(odd)}; the classes are {few(classes)}")
+    return np.array([place[labels[i]] for i in ids], np.int64)
 
 
 def _numbers(
-    oof: Oof, rows: Mapping[str, Sequence[object]], place: Callable[[str, int], str]
+    of: Predicted, rows: Mapping[str, Sequence[object]], place: Callable[[str, int], str]
 ) -> Truth:
-    lacking = [name for name in oof.ids if name not in rows]
+    lacking = [name for name in of.ids if name not in rows]
     if lacking:
         raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
-    binary = oof.task == "multilabel"
-    found = np.empty((len(oof.ids), len(oof.classes)))
-    for row, name in enumerate(oof.ids):
+    binary = of.task == "multilabel"
+    found = np.empty((len(of.ids), len(of.classes)))
+    for row, name in enumerate(of.ids):
         for column, cell in enumerate(rows[name]):
             value = _number(cell)
             if not math.isfinite(value) or (binary and value not in (0, 1)):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ensemble.errors import MemberError, UsageError, few
-from ensemble.files.paths import importable, load_object
 from ensemble.records import Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.user_code import importable, load_object
 
 NET_ERRORS: Final = (
     RuntimeError,

@@ -5,8 +5,11 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ensemble.errors import UsageError, few
+
+_FORMULA: Final = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,11 @@ class _Lines(list[str]):
     def write(self, line: str) -> None:
         """Keep a line."""
         self.append(line)
+
+
+def formula_like(ids: Sequence[str]) -> list[str]:
+    """Return the ids that a spreadsheet would run as a formula."""
+    return [i for i in ids if i.startswith(_FORMULA)]
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

@@ -1,13 +1,9 @@
 """Names: natural order, lists of files, and objects named `pkg.mod:name`."""
 
-import difflib
 import glob
-import importlib
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -108,11 +104,6 @@ def split_named(text: str) -> tuple[str, str]:
     return (name, rest) if marked and not is_file(text) else ("", text)
 
 
-def submission_at(path: Path) -> Path:
-    """Return the submission that a path names: the file itself, or that of a run's folder."""
-    return path / "submission.csv" if path.is_dir() else path
-
-
 def family_and_fold(path: Path) -> tuple[str, int | None]:
     """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
 
@@ -134,40 +125,6 @@ def family_and_fold(path: Path) -> tuple[str, int | None]:
     start, end = found[0].span()
     family = stem[:start].rstrip(_SEPARATORS) + stem[end:].rstrip(_SEPARATORS)
     return family.lstrip(_SEPARATORS), int(found[0][1])
-
-
-@contextmanager
-def importable(folder: Path) -> Iterator[None]:
-    """Put a folder first on the import path for a while."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-def load_object(text: str, what: str) -> object:
-    """Import `pkg.mod:name`, looking in the working directory too.
-
-    Only for names from the command line or the user's own recipe: importing runs code.
-
-    Raises:
-        UsageError: it is not of that form, or cannot be imported; says why.
-    """
-    module_name, _, name = text.partition(":")
-    if not module_name or not name.isidentifier():
-        raise UsageError(f"{what} {text!r}: expected pkg.mod:name")
-    try:
-        with importable(Path.cwd()):
-            module = importlib.import_module(module_name)
-    except Exception as error:  # a module of the user's own may raise anything
-        raised = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{what} {text!r}: cannot import {module_name}: {raised}") from error
-    if not hasattr(module, name):
-        near = difflib.get_close_matches(name, dir(module), n=1)
-        hint = f". Did you mean {near[0]}?" if near else ""
-        raise UsageError(f"{what} {text!r}: {module_name} has no {name!r}{hint}")
-    return getattr(module, name)
 
 
 def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[Path]:

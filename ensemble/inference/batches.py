@@ -13,22 +13,10 @@ import numpy as np
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.predictions.store import Partition
+from ensemble.progress import Progress
 from ensemble.records import Geometry
 from ensemble.runtime.devices import GPU
 from ensemble.runtime.session import Scorer, score_as
-
-
-class Progress(Protocol):
-    """Told how far a run is, in evaluations: one image through one member, or one fit."""
-
-    def start(self, total: int, members: int, unit: str = "images") -> None:
-        """Begin: evaluations in all, of so many members, which make `unit` when they are one."""
-
-    def advance(self, evaluations: int) -> None:
-        """So many more are done."""
-
-    def warn(self, message: str) -> None:
-        """Something that the user should know, and that does not stop the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from ensemble.early_exit.setup import graph_views, job_of
 from ensemble.errors import MemberError, few
+from ensemble.files import csv_tables
 from ensemble.files.atomic import check_writable
 from ensemble.files.paths import expand
 from ensemble.images.sources import Hashed, hash_sources, scan
 from ensemble.inference import start as lineup
 from ensemble.inference.batch_size import batch_size
-from ensemble.inference.batches import Progress
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of, shard_size_of
 from ensemble.inference.loop import Duty, Tally, predict
+from ensemble.inference.start import graph_views, job_of
 from ensemble.members.card import Head
 from ensemble.members.member import Member
 from ensemble.predictions.store import (
@@ -28,26 +28,14 @@ from ensemble.predictions.store import (
     open_partition,
 )
 from ensemble.predictions.stored import Entry, hashes_of
+from ensemble.progress import Progress
 from ensemble.recipe.settings import Recipe
 from ensemble.runtime.devices import CPU, available_threads
-from ensemble.runtime.doctor import check_wheels, installed
-from ensemble.submission import sample as submission
+from ensemble.runtime.wheels import check_wheels, installed
+from ensemble.views import parse
 from ensemble.voting import vote as voting
 from ensemble.voting import weights
 from ensemble.worker import Watch, read_watch
-
-
-class Quiet:
-    """A progress that says nothing."""
-
-    def start(self, total: int, members: int, unit: str = "images") -> None:
-        """Say nothing."""
-
-    def advance(self, evaluations: int) -> None:
-        """Say nothing."""
-
-    def warn(self, message: str) -> None:
-        """Say nothing."""
 
 
 def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[lineup.Player]:
@@ -66,7 +54,7 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     hashes = hashes_of([(m.card.family, m.sha256) for m in members])
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
-    policy = lineup.read_policy(recipe.tta)
+    policy = parse.read_policy(recipe.tta)
     for member in members:
         lineup.shape_views(member, policy)
     start = partial(
@@ -120,7 +108,7 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
     for reason, count in found.skipped.items():
         progress.warn(f"skipped {count} of the files: {reason}")
     threads = recipe.threads or available_threads()
-    odd = submission.formula_like([source.id for source in found.images])
+    odd = csv_tables.formula_like([source.id for source in found.images])
     if odd:
         progress.warn(f"{len(odd)} ids start with = + - or @, such as {odd[0]!r}: a spreadsheet "
                       f"would run them as formulas")  # fmt: skip
@@ -175,7 +163,7 @@ def plan(
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    policy, image_set = lineup.read_policy(recipe.tta), image_set_of(images)
+    policy, image_set = parse.read_policy(recipe.tta), image_set_of(images)
     size = shard_size_of(recipe, [player.member for player in players])
     planned = []
     for player in players:

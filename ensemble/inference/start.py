@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import MemberError, ScoreError, UsageError
+from ensemble.errors import MemberError, ScoreError
 from ensemble.files.atomic import sha256_bytes, sha256_json
-from ensemble.files.paths import load_object
+from ensemble.inference.batches import Job
 from ensemble.members.card import Head
 from ensemble.members.member import Member, check_together, input_of, open_member, whole
+from ensemble.recipe.settings import Recipe
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
 from ensemble.runtime.float16 import check_agreement, halve
 from ensemble.runtime.session import OnnxScorer, run_once, score_as
 from ensemble.views import policy as views
+from ensemble.views.host import apart
 from ensemble.views.pixels import output_size
+from ensemble.views.policy import Shaped
 
 _PROBE: Final = 4
 _REPEATS: Final = 3
@@ -72,21 +75,7 @@ def open_members(paths: Sequence[Path], head: str | None) -> list[Member]:
     return members
 
 
-def read_policy(text: str) -> tuple[View, ...]:
-    """Return the views of a preset, or of a `ttach.Compose` named as pkg.mod:name.
-
-    Raises:
-        UsageError: no such preset or object, or one that is not a ttach.Compose.
-    """
-    if ":" not in text:
-        return views.preset(text)
-    compose = load_object(text, "--tta")
-    if not hasattr(compose, "aug_transforms"):
-        raise UsageError(f"--tta {text!r} is a {type(compose).__name__}, not a ttach.Compose")
-    return views.from_ttach(compose, text)
-
-
-def shape_views(member: Member, policy: Sequence[View]) -> list[graph.Shaped]:
+def shape_views(member: Member, policy: Sequence[View]) -> list[Shaped]:
     """Give each view its size for a member, and refuse what the member cannot take.
 
     Raises:
@@ -96,7 +85,7 @@ def shape_views(member: Member, policy: Sequence[View]) -> list[graph.Shaped]:
     card = member.card
     size = card.preprocess.size
     views.check_distinct(policy, size)
-    shaped = [graph.Shaped(view, output_size(view, size)) for view in policy]
+    shaped = [Shaped(view, output_size(view, size)) for view in policy]
     for entry in shaped:
         if entry.size != size and not card.dynamic_size:
             raise MemberError(
@@ -212,6 +201,32 @@ def batch_noise(player: Player) -> float:
     return max(moved)
 
 
+def job_of(player: Player, batch: int) -> Job:
+    """Return a member at work, in batches of so many images."""
+    card = player.member.card
+    return Job(
+        name=card.name,
+        scorer=player.scorer,
+        geometry=card.preprocess.geometry,
+        batch=batch,
+        fixed_batch=player.fixed_batch,
+        heads={head.name: len(head.classes) for head in card.heads},
+        lanes=player.scorer.lanes,
+    )
+
+
+def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
+    """Tell whether the members' views are evaluated one by one, on the host."""
+    return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
+
+
+def graph_views(
+    recipe: Recipe, policy: Sequence[View], members: Sequence[Member]
+) -> Sequence[View]:
+    """Return the views that the members' graphs have in an early exit: none that the host makes."""
+    return (views.IDENTITY,) if host_views(recipe, policy, members) else policy
+
+
 def _engine_name(member: Member, model: bytes, precision: Precision) -> str:
     """Name a folder by all that an engine holds, weights too: ONNX Runtime goes by node names."""
     return sha256_json([member.sha256, sha256_bytes(model), precision])[:16]
@@ -222,7 +237,7 @@ def _outputs(member: Member) -> dict[str, str]:
 
 
 def _with_batch(
-    member: Member, scorer: OnnxScorer, shaped: Sequence[graph.Shaped], batch: BatchSize
+    member: Member, scorer: OnnxScorer, shaped: Sequence[Shaped], batch: BatchSize
 ) -> Player:
     policy = tuple(entry.view for entry in shaped)
     if member.batch is not None:
@@ -234,7 +249,7 @@ def _with_batch(
     return Player(member, scorer, policy, guess, fixed_batch=False, sizes=tuple(sizes))
 
 
-def _pixels(shaped: Sequence[graph.Shaped]) -> int:
+def _pixels(shaped: Sequence[Shaped]) -> int:
     """Return how many pixels an image has in all views."""
     return sum(entry.size.height * entry.size.width for entry in shaped)
 
@@ -244,7 +259,7 @@ def _guessed(pixels: int) -> int:
     return int(2 ** min(max(1, _CACHED // pixels).bit_length() - 1, _LARGEST.bit_length() - 1))
 
 
-def _check_batch(member: Member, shaped: Sequence[graph.Shaped]) -> None:
+def _check_batch(member: Member, shaped: Sequence[Shaped]) -> None:
     """Check that the views divide a batch axis that is fixed."""
     if member.batch is None:
         return

@@ -5,15 +5,16 @@ from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
 from ensemble.predictions import inventory
-from ensemble.runtime import doctor
+from ensemble.runtime import diagnosis, wheels
 from ensemble.runtime import nvidia as driver
-from ensemble.runtime.doctor import Finding, Probe
+from ensemble.runtime.diagnosis import Probe
+from ensemble.runtime.wheels import Finding
 
 
 def examine(store: Path) -> list[Finding]:
     """Look at packages, providers, CUDA's libraries, the machine, and the store."""
-    found = doctor.installed()
-    return [*doctor.examine(found, probe(found)), *doctor.machine(store), _store(store)]
+    found = wheels.installed()
+    return [*diagnosis.examine(found, probe(found)), *diagnosis.machine(store), _store(store)]
 
 
 def probe(found: Mapping[str, str]) -> Probe:
@@ -22,8 +23,8 @@ def probe(found: Mapping[str, str]) -> Probe:
         from ensemble.runtime import devices as providers
     except ProviderError as error:
         return Probe(fault=str(error))
-    wheel = found.get(doctor.GPU_WHEEL, "")
-    missing = providers.missing_libraries(doctor.libraries(wheel)) if wheel else ()
+    wheel = found.get(wheels.GPU_WHEEL, "")
+    missing = providers.missing_libraries(diagnosis.libraries(wheel)) if wheel else ()
     return Probe("", providers.start_providers(), missing, driver.version())
 
 

@@ -15,9 +15,8 @@ from ensemble.files.atomic import publish_bytes, refused
 from ensemble.files.csv_tables import column_of, csv_bytes
 from ensemble.images.decode import decode
 from ensemble.images.sources import Hashed, Scan, hash_sources, read, scan
-from ensemble.inference.batches import Progress
-from ensemble.inference.score import Quiet
 from ensemble.predictions.table import folds_of
+from ensemble.progress import Progress, Quiet
 from ensemble.records import DecodePolicy, IdFrom
 from ensemble.runtime.devices import available_threads
 

@@ -15,6 +15,7 @@ from scipy.special import betaincinv
 
 from ensemble.arrays import Pixels, Pooled
 from ensemble.errors import ImageError, MemberError, UsageError, few
+from ensemble.evaluation import labels
 from ensemble.export.int8 import check_quantizable, quantized
 from ensemble.files.atomic import publish_bytes
 from ensemble.files.csv_tables import column_of
@@ -23,15 +24,15 @@ from ensemble.images.decode import decode
 from ensemble.images.resize import resize
 from ensemble.images.sources import Hashed, read
 from ensemble.inference import start as lineup
-from ensemble.inference.batches import Progress
-from ensemble.inference.score import Quiet, find_images, score
+from ensemble.inference.score import find_images, score
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
 from ensemble.predictions.stored import Entry, votes_of
+from ensemble.progress import Progress, Quiet
 from ensemble.recipe.settings import Recipe
 from ensemble.records import DecodePolicy, Geometry, IdFrom
 from ensemble.runtime.devices import available_threads
-from ensemble.tuning import checks as gate
+from ensemble.views import parse
 
 _SURE: Final = 0.95
 
@@ -247,13 +248,13 @@ class _Job:
             )
         truth = None
         if self.truth is not None and self.order.head in (None, head.name):
-            truth = gate.truth_of(votes.ids, self.truth, head.classes)
+            truth = labels.truth_of(votes.ids, self.truth, head.classes)
         before, after = (ballot.probs.astype(np.float64) for ballot in votes.ballots)
         return compare(head, before, after, truth)
 
 
 def _start(member: Member, recipe: Recipe) -> lineup.Player:
-    views = lineup.read_policy("none")
+    views = parse.read_policy("none")
     return lineup.start(member, views, "mean", device="cpu", threads=0, batch=recipe.batch_size)
 
 

@@ -16,17 +16,8 @@ from ensemble.files.paths import expand
 from ensemble.images.sources import Hashed
 from ensemble.inference import score as scoring
 from ensemble.inference import start as lineup
-from ensemble.inference.batches import Progress
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
-from ensemble.inference.score import (
-    Planned,
-    Quiet,
-    check_weights,
-    entry_of,
-    find_images,
-    line_up,
-    score,
-)
+from ensemble.inference.score import Planned, check_weights, entry_of, find_images, line_up, score
 from ensemble.inference.start import Player
 from ensemble.predictions import table as files
 from ensemble.predictions.store import key_of, load_partition
@@ -39,6 +30,7 @@ from ensemble.predictions.stored import (
     votes_of,
 )
 from ensemble.predictions.table import Oof
+from ensemble.progress import Progress, Quiet
 from ensemble.recipe.settings import Recipe, check_recipe, saving_of
 from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
 from ensemble.submission import folder as runs
@@ -46,6 +38,7 @@ from ensemble.submission import publish
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import Decided, Poll, sample_for
 from ensemble.submission.sample import Sample
+from ensemble.views import parse
 from ensemble.worker import read_watch
 
 
@@ -226,7 +219,9 @@ def vote(
         recipe = runs.carried(recipe, earlier, given)
         keys = [voter.key for voter in earlier.members]
         facts["run"] = str(run_folder)
-        entries = entries_of_run(earlier, recipe.store, recipe.head)
+        entries = entries_of_run(
+            earlier.members, recipe.store, recipe.head or earlier.head, earlier.folder
+        )
     check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
     votes = votes_of(entries)
     claimed = runs.claim(recipe, keys)
@@ -274,7 +269,7 @@ def vote_predictions(
 
 def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
-    policy = lineup.read_policy(recipe.tta)
+    policy = parse.read_policy(recipe.tta)
     for member in members:
         lineup.shape_views(member, policy)
     images, _ = find_images(recipe, progress)

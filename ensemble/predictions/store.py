@@ -289,3 +289,8 @@ def _label(record: Mapping[str, object]) -> Label:
 
 def _edited(folder: Path) -> StoreError:
     return StoreError(f"{folder / 'key.json'} was edited; delete {folder}")
+
+
+def is_key(key: object) -> bool:
+    """Tell whether something is a key of the store: 16 hex digits."""
+    return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")

@@ -16,8 +16,18 @@ from ensemble.members.member import check_agree
 from ensemble.predictions.store import Partition, load_partition
 from ensemble.predictions.table import Oof
 from ensemble.records import Quarantined
-from ensemble.submission import folder as runs
 from ensemble.voting import vote as voting
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMember:
+    """A member of an earlier run."""
+
+    name: str
+    family: str
+    fold: int | None
+    sha256: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +63,34 @@ class Votes:
         return sorted([*self.ids, *(q.id for q in self.quarantined)], key=natural_key)
 
 
-def entries_of_run(earlier: runs.Earlier, store: Path, head: str | None) -> list[Entry]:
+def entries_of_run(
+    members: Sequence[RecordedMember], store: Path, head: str, where: Path
+) -> list[Entry]:
     """Return the stored predictions that an earlier run was made of.
 
     Args:
-        earlier: What the run recorded.
+        members: What the run recorded of each.
         store: Where the predictions are kept.
-        head: The head to vote on; None for the one that was run.
+        head: The head to vote on.
+        where: The folder of the run.
 
     Raises:
         UsageError: the store no longer holds the predictions.
         MemberError: the members cannot vote together on the head.
     """
-    name = head or earlier.head
     entries = []
-    for voter in earlier.members:
+    for voter in members:
         partition = load_partition(store, voter.key)
         if partition is None or not partition.complete():
             raise UsageError(
-                f"{earlier.folder}: the store {store} no longer holds the predictions of "
+                f"{where}: the store {store} no longer holds the predictions of "
                 f"{voter.name} ({voter.key}); run again"
             )
         heads = cards.read_heads(partition.fingerprint["heads"], voter.name)
-        found = next((h for h in heads if h.name == name), None)
+        found = next((h for h in heads if h.name == head), None)
         if found is None:
             known = [h.name for h in heads]
-            raise MemberError(f"member {voter.name} has no head {name!r}; its heads: {known}")
+            raise MemberError(f"member {voter.name} has no head {head!r}; its heads: {known}")
         entries.append(Entry(voter.name, voter.family, voter.fold, voter.sha256, partition, found))
     check_agree([(e.name, e.head) for e in entries])
     return entries

@@ -46,6 +46,13 @@ _KEYS: Final = (
     "early_exit", "confidence", "calibration", "time_budget", "evals_per_image",
 )  # fmt: skip
 
+PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
+"""The settings that a vote on an earlier run takes from it: they made its predictions."""
+KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")
+"""The settings that a vote takes from the run where it is not told otherwise."""
+BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "memory",
+           "store")  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

@@ -85,8 +85,3 @@ def bytes_of(text: str, what: str) -> int:
     if not amount:
         raise UsageError(f"{what} {text!r}: expected bytes, or a number of M or G such as 2G")
     return amount
-
-
-def counted(count: int, thing: str) -> str:
-    """Write a count of things: "1 key", "2 keys"."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import read_table
-from ensemble.files.paths import submission_at
+from ensemble.submission.folder import submission_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ensemble.errors import MemberError
 from ensemble.members.card import Card, Head
 from ensemble.records import Merge, Op, Preprocess, Size, View
 from ensemble.views.pixels import axis_indices
+from ensemble.views.policy import Shaped
 
 INPUT: Final = "ensemble/images"
 NORMALISED: Final = "ensemble/normalised"
@@ -24,14 +25,6 @@ _OPSET: Final = 13
 _IR: Final = 8
 _TINY: Final = 1e-38
 _END: Final = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True, slots=True)
-class Shaped:
-    """A view, and the size of its image."""
-
-    view: View
-    size: Size
 
 
 def compose_graph(

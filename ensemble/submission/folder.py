@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,29 +13,16 @@ from ensemble.errors import UsageError
 from ensemble.files.atomic import (
     TEMPORARY,
     check_writable,
-    publish_json,
     refused,
-    remove_temporaries,
-    sha256_bytes,
     sha256_json,
 )
 from ensemble.files.paths import check_utf8
-from ensemble.recipe.settings import Recipe, exit_told, settings_of
+from ensemble.predictions.references import RUN
+from ensemble.predictions.store import is_key
+from ensemble.predictions.stored import RecordedMember
+from ensemble.recipe.settings import BESIDE, KEPT, PREDICTED, Recipe, exit_told, settings_of
 from ensemble.records import DecodePolicy
 from ensemble.voting import weights
-
-RUN: Final = "run.json"
-_NOTES: Final = "runs"
-"""The folder of a store with a note for each run that refers to it."""
-
-PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
-"""The settings that a vote on an earlier run takes from it: they made its predictions."""
-
-KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")
-"""The settings that a vote takes from the run where it is not told otherwise."""
-
-_BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "memory",
-           "store")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +32,7 @@ class Earlier:
     folder: Path
     settings: Mapping[str, Any]
     head: str
-    members: tuple["Voter", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Voter:
-    """A member of an earlier run."""
-
-    name: str
-    family: str
-    fold: int | None
-    sha256: str
-    key: str
+    members: tuple["RecordedMember", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +102,7 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
 
     A vote on an earlier run is told by the store's `keys` of its predictions too.
     """
-    settings = {k: v for k, v in settings_of(recipe).items() if k not in _BESIDE}
+    settings = {k: v for k, v in settings_of(recipe).items() if k not in BESIDE}
     return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
 
 
@@ -138,48 +113,6 @@ def recorded(out: Path, name: str = "recipe_sha256") -> str | None:
     except (OSError, ValueError):
         return None
     return record.get(name) if isinstance(record, dict) else None
-
-
-def remember(store: Path, folder: Path) -> None:
-    """Note in a store that the run in a folder refers to it, for `remembered`.
-
-    The way from the store is noted, so that both may move together.
-
-    Raises:
-        StoreError: the disk refused.
-    """
-    way = _way(folder.resolve(), store.resolve())
-    note = store / _NOTES / f"{sha256_bytes(os.fsencode(way))[:16]}.json"
-    remove_temporaries(note.parent, note.name)  # nobody else writes it: the folder is claimed
-    publish_json(note, {"run": way})
-
-
-def remembered(store: Path) -> list[Path]:
-    """Return the folders of the runs that a store was told of, from the working folder.
-
-    Raises:
-        UsageError: a note cannot be read, so it is not known of which run.
-    """
-    notes = sorted((store / _NOTES).glob("*.json"))
-    return [Path(_way(store.resolve() / _noted(path), Path.cwd())) for path in notes]
-
-
-def _way(path: Path, start: Path) -> str:
-    """Return the way to a path from a folder; on another drive it is the whole path."""
-    try:
-        return os.path.relpath(path, start)
-    except ValueError:
-        return os.path.normpath(path)
-
-
-def _noted(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_bytes())["run"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path}: damaged, so it is not known which run it tells of; delete it, and name "
-            f"that run's folder with --runs"
-        ) from error
 
 
 def read_run(folder: Path) -> Earlier:
@@ -196,8 +129,10 @@ def read_run(folder: Path) -> Earlier:
     try:
         if record["schema"] != 1:
             raise UsageError(f"{folder / RUN}: of another version of ensemble")
-        names = [f.name for f in fields(Voter)]
-        voters = tuple(Voter(**{name: m[name] for name in names}) for m in record["members"])
+        names = [f.name for f in fields(RecordedMember)]
+        voters = tuple(
+            RecordedMember(**{name: m[name] for name in names}) for m in record["members"]
+        )
         recipe = _DEFAULTS | record["recipe"]
         settings = {k: recipe[k] for k in (*PREDICTED, *KEPT, *_DECODE)}
         if record.get("early_exit"):
@@ -239,11 +174,6 @@ _DEFAULTS: Final = {
     for name, value in settings_of(Recipe(members=(), images=())).items()
     if name not in ("members", "images")
 }
-
-
-def is_key(key: object) -> bool:
-    """Tell whether something is a key of the store: 16 hex digits."""
-    return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")
 
 
 def _check_own(claimed: Claim) -> None:
@@ -290,3 +220,8 @@ def _default(recipe: Recipe) -> Path:
 def _plain(text: str) -> str:
     """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
     return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
+
+
+def submission_at(path: Path) -> Path:
+    """Return the submission that a path names: the file itself, or that of a run's folder."""
+    return path / "submission.csv" if path.is_dir() else path

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from ensemble.files.atomic import (
     sha256_bytes,
 )
 from ensemble.files.parquet import FAMILY
+from ensemble.predictions import references
+from ensemble.progress import Listener
 from ensemble.recipe.settings import Recipe, settings_of
 from ensemble.records import Quarantined
 from ensemble.submission import folder as runs
@@ -34,13 +36,6 @@ if TYPE_CHECKING:
 _QUARANTINE: Final = "quarantine.csv"
 _PROOF: Final = ("counts", "submission_sha256", "versions")
 """What _SUCCESS repeats of run.json."""
-
-
-class Listener(Protocol):
-    """Told of what the user should know, and that does not stop the run."""
-
-    def warn(self, message: str) -> None:
-        """One line, for a person."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -109,7 +104,7 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
     _tell_of_images(out, record, listener)
     _clear(out)
     _remember(out, recipe, poll, listener)
-    publish_json(out / runs.RUN, record)
+    publish_json(out / references.RUN, record)
     _write_predictions(out / "predictions.parquet", poll, outcome)
     _write_quarantine(out / _QUARANTINE, outcome, listener)
     path = out / "submission.csv"
@@ -141,7 +136,7 @@ def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None
     if not (poll.decided or any(member["key"] for member in poll.votes.members)):
         return
     try:
-        runs.remember(recipe.store, out)
+        references.remember(recipe.store, out)
     except StoreError as error:
         listener.warn(
             f"the store does not know of this run, so say --runs {out} to `ensemble store gc`: "

@@ -29,7 +29,6 @@ from ensemble.files.parquet import (
 )
 from ensemble.records import LabelsAs, Quarantined
 
-_FORMULA: Final = ("=", "+", "-", "@")
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 
 
@@ -155,11 +154,6 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
         else:
             lines.append([name, *_numbers(np.asarray(row.probs, np.float64)[order], name)])
     return csv_bytes(lines)
-
-
-def formula_like(ids: Sequence[str]) -> list[str]:
-    """Return the ids that a spreadsheet would run as a formula."""
-    return [i for i in ids if i.startswith(_FORMULA)]
 
 
 def write_predictions(

@@ -16,22 +16,6 @@ COPY: Final = 0.999
 """Families whose probabilities correlate more are near copies."""
 
 
-def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[str]) -> Indices:
-    """Return the class of each id, int64 (N,).
-
-    Raises:
-        UsageError: an id without a label, or a label that is no class; names them.
-    """
-    lacking = [i for i in ids if i not in labels]
-    if lacking:
-        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
-    place = {name: number for number, name in enumerate(classes)}
-    odd = sorted({labels[i] for i in ids} - set(place))
-    if odd:
-        raise UsageError(f"labels that are no class: {few(odd)}; the classes are {few(classes)}")
-    return np.array([place[labels[i]] for i in ids], np.int64)
-
-
 def groups_of(ids: Sequence[str], groups: Mapping[str, str], folds: Indices | None) -> Indices:
     """Return the group of each id as a number, int64 (N,), having checked that none leaks.
 

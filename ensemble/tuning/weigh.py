@@ -15,12 +15,10 @@ from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.labels import read_truth
 from ensemble.evaluation.metrics import Metric, Score, Truth
 from ensemble.files.csv_tables import column_of
-from ensemble.files.paths import load_object
-from ensemble.inference.batches import Progress
-from ensemble.inference.score import Quiet
 from ensemble.predictions import table as files
 from ensemble.predictions.stored import votes_from
 from ensemble.predictions.table import Elsewhere, Oof
+from ensemble.progress import Progress, Quiet
 from ensemble.records import Task, check_choice
 from ensemble.tuning import checks as gate
 from ensemble.tuning.convex import temperature_of
@@ -32,6 +30,7 @@ from ensemble.tuning.evidence import (
     tune,
 )
 from ensemble.tuning.fit import can_polish
+from ensemble.user_code import load_object
 from ensemble.voting.decision import Decision, order_of
 from ensemble.voting.pools import Stack, tempered
 from ensemble.voting.vote import fuse

@@ -7,16 +7,17 @@ parameters and order (in a product, the last transform varies fastest).
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import numpy as np
 
 from ensemble.errors import UsageError
-from ensemble.records import Op, OpName, Size, View
+from ensemble.records import Op, Size, View
 from ensemble.views.pixels import pixel_map
 
 if TYPE_CHECKING:
-    import ttach
+    pass
 
 Views: TypeAlias = tuple[View, ...]
 Parameters: TypeAlias = tuple[float, ...]
@@ -55,16 +56,6 @@ def preset(text: str) -> Views:
     except ValueError as error:
         raise UsageError(f"preset {text!r}: its parameters are numbers") from error
     return _PRESETS[match[1]](parameters)
-
-
-def from_ttach(compose: "ttach.Compose", name: str) -> Views:
-    """Read a `ttach.Compose` into views, in ttach's order; `name` is for messages.
-
-    Raises:
-        UsageError: a transform or an interpolation that has no counterpart here.
-    """
-    axes = [_ttach_axis(transform, name) for transform in compose.aug_transforms]
-    return product(*axes)
 
 
 def check_distinct(views: Sequence[View], size: Size) -> None:
@@ -113,10 +104,10 @@ def _parameterless(views: Views) -> Callable[[Parameters], Views]:
 
 def _multiscale(parameters: Parameters) -> Views:
     factors = parameters or (1.0, 0.8, 1.2)
-    return _scales(factors)
+    return scales(factors)
 
 
-def _scales(factors: Sequence[float]) -> Views:
+def scales(factors: Sequence[float]) -> Views:
     if not all(np.isfinite(f) and f > 0 for f in factors):
         raise UsageError(f"multiscale: factors must be above 0, found {tuple(factors)}")
     factors = factors if 1 in factors else (1, *factors)
@@ -129,14 +120,14 @@ def _five_crop(parameters: Parameters) -> Views:
     if len(parameters) != 2 or not all(p >= 1 and float(p).is_integer() for p in parameters):
         raise UsageError("a crop preset needs its size in whole pixels, as in five_crop(28,28)")
     height, width = (int(p) for p in parameters)
-    return tuple(_crop(place, height, width) for place in _CORNERS)
+    return tuple(crop(place, height, width) for place in _CORNERS)
 
 
 def _ten_crop(parameters: Parameters) -> Views:
     return product(_HFLIP, _five_crop(parameters))
 
 
-def _crop(place: str, height: int, width: int) -> View:
+def crop(place: str, height: int, width: int) -> View:
     return View(f"crop_{place}", (Op("crop", (place, height, width)),))
 
 
@@ -151,56 +142,10 @@ _PRESETS: Final[dict[str, Callable[[Parameters], Views]]] = {
     "ten_crop": _ten_crop,
 }
 
-_TTACH_CROPS: Final = {
-    "crop_lt": "lt", "crop_lb": "lb", "crop_rb": "rb", "crop_rt": "rt", "center_crop": "center",
-}  # fmt: skip
 
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A view, and the size of its image."""
 
-def _ttach_axis(transform: "ttach.base.BaseTransform", name: str) -> Views:
-    kind = type(transform).__name__
-    if getattr(transform, "interpolation", "nearest") != "nearest":
-        raise UsageError(
-            f"{name}: {kind} with interpolation {transform.interpolation!r}; only nearest "
-            f"(ttach's default) has a counterpart in the graph"
-        )
-    match kind:
-        case "HorizontalFlip":
-            return _switch("hflip", transform.params)
-        case "VerticalFlip":
-            return _switch("vflip", transform.params)
-        case "Rotate90":
-            return tuple(_turn(int(angle), name) for angle in transform.params)
-        case "Scale":
-            return _scales([float(f) for f in transform.params])
-        case "Resize":
-            return tuple(_resize(size, transform.original_size) for size in transform.params)
-        case "Add":
-            return tuple(_arithmetic("add", float(v), 0) for v in transform.params)
-        case "Multiply":
-            return tuple(_arithmetic("multiply", float(f), 1) for f in transform.params)
-        case "FiveCrops":
-            crops = [(_TTACH_CROPS[f.func.__name__], f.keywords) for f in transform.params]
-            return tuple(_crop(place, k["crop_h"], k["crop_w"]) for place, k in crops)
-    raise UsageError(f"{name}: ttach's {kind} has no counterpart in the graph")
-
-
-def _switch(op: OpName, params: Sequence[bool]) -> Views:
-    return tuple(View(op, (Op(op),)) if apply else IDENTITY for apply in params)
-
-
-def _turn(angle: int, name: str) -> View:
-    if angle % 90:
-        raise UsageError(f"{name}: Rotate90 by {angle} degrees is not a quarter turn")
-    turns = angle // 90 % 4
-    return View(f"rot{90 * turns}", (Op("rot90", (turns,)),)) if turns else IDENTITY
-
-
-def _resize(size: Sequence[int], original: Sequence[int] | None) -> View:
-    height, width = (int(side) for side in size)
-    if original is not None and (height, width) == tuple(original):
-        return IDENTITY
-    return View(f"resize{height}x{width}", (Op("resize", (height, width)),))
-
-
-def _arithmetic(op: OpName, value: float, neutral: float) -> View:
-    return IDENTITY if value == neutral else View(f"{op}{value:g}", (Op(op, (value,)),))
+    view: View
+    size: Size

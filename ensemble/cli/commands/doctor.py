@@ -11,7 +11,7 @@ import click
 from ensemble.cli.options import store_option
 
 if TYPE_CHECKING:
-    from ensemble.runtime.doctor import Finding
+    from ensemble.runtime.wheels import Finding
 
 
 @click.command(epilog="Example: ensemble doctor")

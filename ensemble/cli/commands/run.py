@@ -22,7 +22,7 @@ from ensemble.cli.options import (
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
 from ensemble.errors import UsageError
-from ensemble.submission.folder import KEPT
+from ensemble.recipe.settings import KEPT
 
 _QUARANTINED: Final = 3
 _DECIDED: Final = ("members", "images", "tta", "merge", "id_from", "exif", "alpha", "max_pixels",

@@ -9,7 +9,6 @@ import click
 from ensemble.cli.options import label_option, typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.files.paths import submission_at
 from ensemble.records import Task
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ def score_command(
     score of a run's folder in the ledger.
     """
     from ensemble.reports.scorecard import score_submission, score_values
+    from ensemble.submission.folder import submission_at
 
     if public is not None:
         _record_public(submission, public)

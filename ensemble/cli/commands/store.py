@@ -12,14 +12,14 @@ import click
 
 from ensemble.cli.options import runs_option, store_option
 from ensemble.cli.terminal import open_console, size_told
-from ensemble.errors import few
-from ensemble.recipe.units import counted
+from ensemble.errors import counted, few
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ensemble.early_exit.verify import Audit
-    from ensemble.predictions.inventory import Garbage, Held, Torn
+    from ensemble.predictions.garbage import Garbage
+    from ensemble.predictions.inventory import Held, Torn
 
 _BROKEN: Final = 5
 _WIDE: Final = 140
@@ -102,12 +102,12 @@ def gc_command(store: Path, runs: tuple[Path, ...], *, yes: bool, as_json: bool)
     Runs are looked for in --runs, and where the store was told of them when they were written.
     Predictions made by `ensemble oof` belong to no run, and are listed too.
     """
-    from ensemble.predictions import inventory
+    from ensemble.predictions.garbage import collect, garbage
 
-    found = inventory.garbage(store, runs)
+    found = garbage(store, runs)
     if not as_json:
         _say_places(found)
-    freed = inventory.collect(store, found) if yes else 0
+    freed = collect(store, found) if yes else 0
     if as_json:
         keys = [asdict(entry) for entry in found.keys]
         left = [str(path) for path in found.temporaries]

@@ -4,44 +4,25 @@ Everything is told by arguments: what is installed, and what a probe of ONNX Run
 each conflict can be told apart without having it.
 """
 
-import contextlib
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from ensemble.errors import ProviderError, UsageError
+from ensemble.errors import UsageError
 from ensemble.files.atomic import check_writable, free_bytes
+from ensemble.runtime.wheels import (
+    CORE,
+    CPU_WHEEL,
+    EXTRAS,
+    GPU_WHEEL,
+    Finding,
+    both_installed,
+    usual_wheel,
+)
 
-CPU_WHEEL: Final = "onnxruntime"
-GPU_WHEEL: Final = "onnxruntime-gpu"
-EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
-    "export": ("torch", "torchvision", "timm", "ttach", "onnxscript", "safetensors"),
-    "tune": ("ImageHash", "matplotlib", "scikit-learn"),
-}
-"""The packages of each extra, as in pyproject.toml."""
-
-_CORE: Final = ("ensemble-vote", "numpy", "onnx", "pyarrow", "pillow", "simplejpeg", "scipy")
-_CUDA13: Final = (1, 27)
-"""The first wheel of onnxruntime-gpu for CUDA 13; 1.26 is the last for CUDA 12."""
-
-_DRIVER_13: Final = 13_000
 _LITTLE: Final = 1_000_000_000
-
-Level = Literal["ok", "note", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `remedy` is a line to type, where there is one."""
-
-    topic: str
-    level: Level
-    text: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +41,10 @@ class Probe:
     driver: int = 0
 
 
-def installed() -> dict[str, str]:
-    """Return the version of each package that matters and is installed, by its name."""
-    names = (*_CORE, CPU_WHEEL, GPU_WHEEL, *(name for extra in EXTRAS.values() for name in extra))
-    found = {}
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def check_wheels(found: Mapping[str, str]) -> None:
-    """Check that one wheel of ONNX Runtime is installed, before a run trusts it.
-
-    Raises:
-        ProviderError: both are: they share one folder, and which of them runs is chance.
-    """
-    if CPU_WHEEL in found and GPU_WHEEL in found:
-        finding = _both(found)
-        raise ProviderError(f"{finding.text}. Mend it with: {finding.remedy}")
-
-
 def examine(found: Mapping[str, str], probe: Probe) -> list[Finding]:
     """Return what there is to say of packages, providers, CUDA's libraries and extras."""
     wheels = _wheels(found, probe)
-    listed = ", ".join(f"{name} {found[name]}" for name in _CORE if name in found)
+    listed = ", ".join(f"{name} {found[name]}" for name in CORE if name in found)
     return [
         *wheels,
         Finding("packages", "ok", listed),
@@ -122,30 +82,15 @@ def libraries(wheel: str) -> tuple[str, ...]:
 def _wheels(found: Mapping[str, str], probe: Probe) -> list[Finding]:
     present = [name for name in (CPU_WHEEL, GPU_WHEEL) if name in found]
     if len(present) == 2:
-        return [_both(found)]
+        return [both_installed(found)]
     if not present:
         return [Finding("onnxruntime", "problem", "no wheel of ONNX Runtime is installed",
-                        f"pip install {_usual()}")]  # fmt: skip
+                        f"pip install {usual_wheel()}")]  # fmt: skip
     name = f"{present[0]} {found[present[0]]}"
     if probe.fault:
         again = f"pip install --force-reinstall --no-deps {present[0]}=={found[present[0]]}"
         return [Finding("onnxruntime", "problem", f"{name} is installed, and {probe.fault}", again)]
     return [Finding("onnxruntime", "ok", name)]
-
-
-def _both(found: Mapping[str, str]) -> Finding:
-    text = (
-        f"{CPU_WHEEL} {found[CPU_WHEEL]} and {GPU_WHEEL} {found[GPU_WHEEL]} are both installed: "
-        f"they overwrite each other's files"
-    )
-    line = f"pip uninstall -y {CPU_WHEEL} {GPU_WHEEL} && pip install {_usual()}"
-    return Finding("onnxruntime", "problem", text, line)
-
-
-def _usual() -> str:
-    """Name the wheel that the package asks for on this machine, as in pyproject.toml."""
-    usual = platform.system() in ("Linux", "Windows")
-    return GPU_WHEEL if usual and platform.machine() in ("x86_64", "AMD64") else CPU_WHEEL
 
 
 def _providers(probe: Probe) -> list[Finding]:
@@ -156,7 +101,7 @@ def _providers(probe: Probe) -> list[Finding]:
     ]  # fmt: skip
     if not probe.fault and all(probe.providers.values()):
         findings.append(Finding("provider", "problem", "no provider starts",
-                                f"pip install --force-reinstall {_usual()}"))  # fmt: skip
+                                f"pip install --force-reinstall {usual_wheel()}"))  # fmt: skip
     return findings
 
 
@@ -225,3 +170,9 @@ def _text(path: str) -> str:
         return Path(path).read_text("ascii")
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+_CUDA13: Final = (1, 27)
+"""The first wheel of onnxruntime-gpu for CUDA 13; 1.26 is the last for CUDA 12."""
+
+_DRIVER_13: Final = 13_000
