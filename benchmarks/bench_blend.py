@@ -29,6 +29,7 @@ from ensemble.evaluation import labels, metrics
 from ensemble.evaluation.metrics import Metric
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as oof
+from ensemble.predictions.formats import read
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import uniform
 
@@ -57,9 +58,9 @@ def heading(*columns: str) -> str:
 def load() -> tuple[list[str], Rows, tuple[np.ndarray, np.ndarray]]:
     """Return the families' names, the OOF (stack, truth, folds), and the test (stack, truth)."""
     files = [FASHION / "oof.parquet", FASHION / "oof_more.parquet"]
-    found = oof.join([oof.read(path) for path in files])
+    found = oof.join([read(path) for path in files])
     y = labels.truth_of(found.ids, column_of(FASHION / "train.csv", "label"), found.classes)
-    test = oof.read(FASHION / "test_predictions.parquet")
+    test = read(FASHION / "test_predictions.parquet")
     truth = labels.truth_of(test.ids, column_of(FASHION / "test_labels.csv", "label"), test.classes)
     names = list(found.families)
     first, second = (np.stack([each.families[n] for n in names]) for each in (found, test))

@@ -25,16 +25,15 @@ import numpy as np
 from exit_race import race
 from PIL import Image
 
-from ensemble.early_exit.stopping.accumulators import Ledger, Soft
-from ensemble.early_exit.stopping.budget import mean_cost, threshold_for
+from ensemble.early_exit.stopping.accumulators import Ledger, Soft, ledger_of
 from ensemble.early_exit.stopping.certificate import GRID, calibration_size, certify, draw, p_value
-from ensemble.early_exit.stopping.order import Evaluation
-from ensemble.early_exit.stopping.plan import evaluations_of, ledger_of
+from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
+from ensemble.early_exit.stopping.thresholds import mean_cost, threshold_for
 from ensemble.early_exit.stopping.trajectory import Course, follow
 from ensemble.images.resize import resize
 from ensemble.inference import start as lineup
 from ensemble.views import parse
-from ensemble.views.host import Turned
+from ensemble.views.pixels import Turned
 from ensemble.views.policy import preset
 from ensemble.voting.weights import Pool, Weights
 

@@ -22,7 +22,8 @@ from PIL import Image
 from racers import CORES
 
 from ensemble.images.loader import Wanted, decoded_ahead, decoders
-from ensemble.images.sources import Hashed, hash_sources, scan
+from ensemble.images.reading import Hashed, hash_sources
+from ensemble.images.sources import scan
 from ensemble.records import DecodePolicy, Geometry, Size
 from ensemble.worker import Watch
 

@@ -78,8 +78,8 @@ def export(net: str, folder: Path) -> Path:
     import timm
     import torch
 
-    from ensemble.api.predict import export_members
-    from ensemble.export.nets import ExportSpec, HeadSpec
+    from ensemble.api.members import export_members
+    from ensemble.export.spec import ExportSpec, HeadSpec
 
     torch.manual_seed(0)
     model = timm.create_model(net, num_classes=CLASSES).eval()
@@ -174,7 +174,7 @@ def contestants(net: str, member: Path, folder: Path, batch: int) -> list[Callab
 
 def rows(net: str, folder: Path, batches: list[int], seconds: float) -> list[str]:
     """Measure everything; return the rows of the table."""
-    from ensemble.inference.start import probe_images
+    from ensemble.inference.probe import probe_images
     from ensemble.members.member import open_member
 
     member = export(net, folder)

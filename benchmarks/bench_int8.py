@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from ensemble.inference.start import Player
+    from ensemble.inference.ready import Player
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

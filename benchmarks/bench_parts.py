@@ -26,12 +26,13 @@ from racers import CORES, LITE
 from ensemble.images.decode import decode
 from ensemble.images.resize import resize
 from ensemble.inference import start as lineup
+from ensemble.inference.probe import probe_images
 from ensemble.members.member import Member, open_member
 from ensemble.records import DecodePolicy
 from ensemble.runtime import graph
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import parse
-from ensemble.views.host import Turned
+from ensemble.views.pixels import Turned
 
 RESULTS = Path(__file__).parent / "results"
 SIZES, IMAGES, TURNS = (1, 2, 4), 32, 4
@@ -65,7 +66,7 @@ def parts_of(path: Path, tta: str) -> list[str]:
     member, policy = open_member(path), parse.read_policy(tta)
     shaped = lineup.shape_views(member, policy)
     size = member.card.preprocess.size
-    pixels = lineup.probe_images((IMAGES, size.height, size.width, 3))
+    pixels = probe_images((IMAGES, size.height, size.width, 3))
     views = [normalised(Turned(pixels, np.arange(IMAGES), v)[0:IMAGES], member) for v in policy]
     one, all_cores = session(path, 1), session(path, CORES)
     names = {head.name: graph.probs_name(head) for head in member.card.heads}

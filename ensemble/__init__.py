@@ -9,18 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ensemble.api.predict import export_members as export_members
+    from ensemble.api.members import export_members as export_members
+    from ensemble.api.members import inspect_members as inspect_members
+    from ensemble.api.members import quantize_members as quantize_members
     from ensemble.api.predict import predict_oof as predict_oof
-    from ensemble.api.predict import quantize_members as quantize_members
-    from ensemble.api.predict import record_public as record_public
     from ensemble.api.predict import run as run
-    from ensemble.api.predict import tune_weights as tune_weights
-    from ensemble.api.predict import verify_exit as verify_exit
     from ensemble.api.predict import vote as vote
     from ensemble.api.results import diff_submissions as diff_submissions
-    from ensemble.api.results import inspect_members as inspect_members
+    from ensemble.api.results import record_public as record_public
     from ensemble.api.results import score_submission as score_submission
     from ensemble.api.results import split_folds as split_folds
+    from ensemble.api.results import verify_exit as verify_exit
+    from ensemble.api.weights import tune_weights as tune_weights
     from ensemble.errors import ContractError as ContractError
     from ensemble.errors import EnsembleError as EnsembleError
     from ensemble.errors import ImageError as ImageError
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ensemble.errors import ScoreError as ScoreError
     from ensemble.errors import StoreError as StoreError
     from ensemble.errors import UsageError as UsageError
-    from ensemble.export.nets import ExportSpec as ExportSpec
-    from ensemble.export.nets import HeadSpec as HeadSpec
-    from ensemble.export.nets import PreprocessFlags as PreprocessFlags
+    from ensemble.export.spec import ExportSpec as ExportSpec
+    from ensemble.export.spec import HeadSpec as HeadSpec
+    from ensemble.export.spec import PreprocessFlags as PreprocessFlags
     from ensemble.members.card import Card as Card
     from ensemble.members.card import Head as Head
     from ensemble.predictions.table import Oof as Oof
@@ -50,16 +50,16 @@ _HOMES = {
     "ContractError": "errors",
     "DecodePolicy": "records",
     "EnsembleError": "errors",
-    "ExportSpec": "export.nets",
+    "ExportSpec": "export.spec",
     "FakeScorer": "runtime.session",
     "Head": "members.card",
-    "HeadSpec": "export.nets",
+    "HeadSpec": "export.spec",
     "ImageError": "errors",
     "MemberError": "errors",
     "OnnxScorer": "runtime.session",
     "Oof": "predictions.table",
     "Preprocess": "records",
-    "PreprocessFlags": "export.nets",
+    "PreprocessFlags": "export.spec",
     "ProviderError": "errors",
     "ScoreError": "errors",
     "Scorer": "runtime.session",
@@ -70,16 +70,16 @@ _HOMES = {
     "View": "records",
     "Weights": "voting.weights",
     "diff_submissions": "api.results",
-    "export_members": "api.predict",
-    "inspect_members": "api.results",
+    "export_members": "api.members",
+    "inspect_members": "api.members",
     "predict_oof": "api.predict",
-    "quantize_members": "api.predict",
-    "record_public": "api.predict",
+    "quantize_members": "api.members",
+    "record_public": "api.results",
     "run": "api.predict",
     "score_submission": "api.results",
     "split_folds": "api.results",
-    "tune_weights": "api.predict",
-    "verify_exit": "api.predict",
+    "tune_weights": "api.weights",
+    "verify_exit": "api.results",
     "vote": "api.predict",
 }
 

@@ -24,11 +24,12 @@ LEVELS = {
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
 PACKAGES = {
-    "PIL": {"images.decode", "images.resize", "evaluation.lookalikes"},
+    "PIL": {"images.decode", "images.exif", "images.resize", "evaluation.lookalikes"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode"},
-    "onnx": {"members.member", "members.onnx_checks", "runtime.graph", "runtime.float16",
-             "inference.start", "export.to_onnx", "export.int8"},
+    "onnx": {"members.member", "members.onnx_checks", "runtime.graph", "runtime.merges",
+             "runtime.float16", "inference.start", "inference.probe", "export.to_onnx",
+             "export.int8"},
     "onnxruntime": {"runtime.devices", "runtime.session", "runtime.float16", "export.int8"},
     "torch": {"export.checkpoints", "export.nets", "export.to_onnx"},
     "timm": {"export.nets"},
@@ -36,9 +37,9 @@ PACKAGES = {
     "ttach": {"views.parse"},
     "sklearn": {"evaluation.folds"},
     "matplotlib": {"reports.figures"},
-    "pyarrow": {"files.parquet", "predictions.store", "predictions.table", "predictions.foreign",
-                "submission.sample"},
-    "pandas": {"submission.publish", "api.predict"},
+    "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
+                "predictions.foreign"},
+    "pandas": {"submission.publish", "api.arguments"},
     "click": {"cli"},
     "rich": {"cli"},
 }  # fmt: skip

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ensemble.inference import start as lineup
+from ensemble.inference.probe import probe_images
 from ensemble.members.member import open_member
 from ensemble.runtime import graph
 from ensemble.runtime.binding import IN_FLIGHT, Bound, Ports
@@ -164,7 +165,7 @@ def test_a_real_session_gives_the_same_through_bound_memory() -> None:
     model = graph.compose_graph(member.model, member.card, shaped, "mean").SerializeToString()
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     pre = member.card.preprocess
-    images = lineup.probe_images((4, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((4, pre.size.height, pre.size.width, len(pre.mean)))
     output = graph.probs_name(member.card.heads[0])
     scorer = bind(session, {"label": output}, "cuda")
     for part in (images, images[::-1].copy(), images[1:3]):

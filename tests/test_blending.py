@@ -14,16 +14,18 @@ from conftest import CLASSES, ensemble
 from numpy.typing import NDArray
 from PIL import Image
 
-from ensemble.api import predict as api
+import ensemble as package
 from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
 from ensemble.files.csv_tables import column_of
 from ensemble.pipeline.oof import predict_oof
 from ensemble.predictions import table as oof
+from ensemble.predictions.formats import read, write
 from ensemble.predictions.stored import votes_from
+from ensemble.progress import Quiet
 from ensemble.reports.figures import draw
-from ensemble.tuning import weigh as blending
-from ensemble.tuning.weigh import TuneOrder, tune_weights
+from ensemble.tuning.tune import calibrate, tune_weights
+from ensemble.tuning.weigh import TuneOrder
 from ensemble.voting.decision import Decision, order_of
 from ensemble.voting.vote import fuse
 from ensemble.voting.weights import Weights
@@ -43,7 +45,7 @@ def tuned_on(files: dict[str, float], **more: object) -> TuneOrder:
         scores = rng.normal(0, 1, (ROWS, 3)) + strength * np.eye(3)[TRUTH]
         probs = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
         ids = tuple(f"img{row}" for row in range(ROWS))
-        oof.write(Path(f"{name}.parquet"), oof.Oof(ids, CLASSES, {name: probs}, SPLIT))
+        write(Path(f"{name}.parquet"), oof.Oof(ids, CLASSES, {name: probs}, SPLIT))
     named = [(None, Path(f"{name}.parquet")) for name in files]
     values = {"files": named, "labels": Path("train.csv"), "metric": "log_loss", **more}
     return TuneOrder(**values)  # type: ignore[arg-type]
@@ -98,14 +100,14 @@ def test_one_fold_is_no_evidence_and_is_refused() -> None:
 def test_near_copies_and_lone_families_are_told() -> None:
     told: list[str] = []
 
-    class Listener(blending.Quiet):
+    class Listener(Quiet):
         def warn(self, message: str) -> None:
             told.append(message)
 
     order = tuned_on({"ant": 2.0})
     tune_weights(order, Listener())
     copy = [*order.files, ("bee", Path("bee.npz"))]
-    table = oof.read(Path("ant.parquet"))
+    table = read(Path("ant.parquet"))
     np.savez("bee.npz", ids=np.array(table.ids), probs=table.families["ant"], classes=CLASSES)
     tune_weights(TuneOrder(copy, order.labels, "log_loss"), Listener())
     assert any("one family" in line for line in told)
@@ -154,16 +156,16 @@ def test_python_gives_what_the_command_gives() -> None:
         memory(f, fold, noise=n) for f, n in (("ant", 0.3), ("bee", 2.0)) for fold in range(3)
     ]
     found = predict_oof(recipe(members), Path("train.csv"))
-    assert api.predict_oof(members, "train", "train.csv", device="cpu").families.keys() == {
+    assert package.predict_oof(members, "train", "train.csv", device="cpu").families.keys() == {
         "ant",
         "bee",
     }
     labels = pd.read_csv("train.csv", index_col="id")["label"]
-    weights = api.tune_weights(found, labels, metric="log_loss")
-    oof.write(Path("oof.parquet"), found)
+    weights = package.tune_weights(found, labels, metric="log_loss")
+    write(Path("oof.parquet"), found)
     order = TuneOrder([(None, Path("oof.parquet"))], Path("train.csv"), "log_loss")
     assert weights.families == pytest.approx(tune_weights(order).families, abs=1e-5)
-    assert api.run(members, "train", weights=weights, out="out").path is not None
+    assert package.run(members, "train", weights=weights, out="out").path is not None
 
 
 def test_python_names_images_for_out_of_fold_predictions_too() -> None:
@@ -171,7 +173,9 @@ def test_python_names_images_for_out_of_fold_predictions_too() -> None:
     Path("names.csv").write_text(
         "\n".join(["id,fold", *(f"img{row}.png,{SPLIT[row]}" for row in range(ROWS))])
     )
-    found = api.predict_oof(members, "train", "names.csv", id_from="name", batch_size=7, threads=1)
+    found = package.predict_oof(
+        members, "train", "names.csv", id_from="name", batch_size=7, threads=1
+    )
     assert found.ids[0] == "img0.png"
 
 
@@ -179,20 +183,20 @@ def test_frames_of_families_are_joined_by_their_index() -> None:
     tuned_on({"ant": 2.0, "bee": 1.0})
     frames, folds = {}, pd.read_csv("train.csv", index_col="id")["fold"]
     for name in ("ant", "bee"):
-        table = oof.read(Path(f"{name}.parquet"))
+        table = read(Path(f"{name}.parquet"))
         frame = pd.DataFrame(table.families[name], table.ids, list(CLASSES))
         frames[name] = frame if name == "ant" else frame.iloc[::-1]
     labels = pd.read_csv("train.csv", index_col="id")["label"]
-    found = api.tune_weights(frames, labels, metric="log_loss", folds=folds)
+    found = package.tune_weights(frames, labels, metric="log_loss", folds=folds)
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     assert found.families == pytest.approx(tune_weights(order).families, abs=1e-5)
 
 
 def test_weights_without_folds_are_drawn_too() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
-    found = [oof.read(path) for _, path in order.files]
+    found = [read(path) for _, path in order.files]
     labels = column_of(Path("train.csv"), "label")
-    weights = api.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
+    weights = package.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
     draw(weights, Path("apparent.png"))
     assert Path("apparent.png").stat().st_size > 5000
 
@@ -231,7 +235,7 @@ def test_weights_that_cannot_be_written_are_refused_before_anything_is_read(
 def test_names_are_no_truth_of_a_regression() -> None:
     ids = tuple(f"img{row}" for row in range(ROWS))
     made = oof.Oof(ids, ("age",), {"ant": np.ones((ROWS, 1))}, SPLIT, task="regression")
-    oof.write(Path("age.parquet"), made)
+    write(Path("age.parquet"), made)
     order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
     with pytest.raises(UsageError, match="line 2, column 'label': expected a finite number, found"):
         tune_weights(order)
@@ -239,10 +243,10 @@ def test_names_are_no_truth_of_a_regression() -> None:
 
 def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
     tuned_on({"ant": 2.0})
-    table = oof.read(Path("ant.parquet"))
+    table = read(Path("ant.parquet"))
     labels = column_of(Path("train.csv"), "label")
     with pytest.raises(UsageError, match="folds: no fold for img1"):
-        api.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
+        package.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
 
 
 def held_out(temperature: float, rows: int = 400) -> tuple[oof.Oof, NDArray[np.int64]]:
@@ -262,7 +266,7 @@ def test_the_temperature_comes_from_rows_outside_all_folds() -> None:
     labels = column_of(Path("train.csv"), "label")
     tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="accuracy", pool="linear"))
     holdout, truth = held_out(0.5)
-    found = blending.calibrate(tuned, holdout, truth, tuple(labels))
+    found = calibrate(tuned, holdout, truth, tuple(labels))
     assert found.families == tuned.families
     assert found.temperature == pytest.approx(0.5, rel=0.2)
     assert found.evidence["holdout"]["n"] == 400
@@ -272,7 +276,7 @@ def test_the_temperature_comes_from_rows_outside_all_folds() -> None:
 def test_hold_out_files_are_read_by_the_command() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     holdout, truth = held_out(0.5)
-    oof.write(Path("holdout.parquet"), holdout)
+    write(Path("holdout.parquet"), holdout)
     lines = "".join(f"{n},{CLASSES[c]}\n" for n, c in zip(holdout.ids, truth, strict=True))
     Path("held.csv").write_text("id,label\n" + lines)
     files = ["--oof", *(str(path) for _, path in order.files), "--labels", "train.csv"]
@@ -291,8 +295,8 @@ def test_a_hold_out_whose_classes_come_in_another_order_is_the_same() -> None:
         classes=CLASSES[::-1],
         families={name: probs[:, ::-1] for name, probs in holdout.families.items()},
     )
-    found = blending.calibrate(tuned, holdout, truth, ())
-    again = blending.calibrate(tuned, turned, 2 - truth, ())
+    found = calibrate(tuned, holdout, truth, ())
+    again = calibrate(tuned, turned, 2 - truth, ())
     assert again.temperature == pytest.approx(found.temperature, rel=1e-9)
 
 
@@ -301,15 +305,15 @@ def test_labels_without_a_hold_out_are_refused() -> None:
         tune_weights(tuned_on({"ant": 2.0}, holdout_labels=Path("train.csv")))
     frames = {"ant": pd.DataFrame([[0.4, 0.6]], ["a"], ["cat", "dog"])}
     with pytest.raises(UsageError, match="holdout_labels are of the rows of holdout"):
-        api.tune_weights(frames, {"a": "cat"}, metric="log_loss", holdout_labels={"b": "cat"})
+        package.tune_weights(frames, {"a": "cat"}, metric="log_loss", holdout_labels={"b": "cat"})
 
 
 def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     tuned = tune_weights(order)
-    same = oof.join([oof.read(path) for _, path in order.files])
+    same = oof.join([read(path) for _, path in order.files])
     with pytest.raises(UsageError, match=r"tuned on img0.*take other rows"):
-        blending.calibrate(tuned, same, TRUTH, same.ids)
+        calibrate(tuned, same, TRUTH, same.ids)
 
 
 def test_a_hold_out_of_other_families_is_refused() -> None:
@@ -317,15 +321,17 @@ def test_a_hold_out_of_other_families_is_refused() -> None:
     holdout, truth = held_out(0.5)
     other = replace(holdout, families={"ant": holdout.families["ant"]})
     with pytest.raises(UsageError, match="no family for bee"):
-        blending.calibrate(tuned, other, truth, ())
+        calibrate(tuned, other, truth, ())
 
 
 def test_python_takes_a_hold_out_too() -> None:
-    table = oof.join([oof.read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
+    table = oof.join([read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
     holdout, truth = held_out(0.5)
     labels = column_of(Path("train.csv"), "label")
     said = {name: CLASSES[c] for name, c in zip(holdout.ids, truth, strict=True)}
-    found = api.tune_weights(table, labels, metric="log_loss", holdout=holdout, holdout_labels=said)
+    found = package.tune_weights(
+        table, labels, metric="log_loss", holdout=holdout, holdout_labels=said
+    )
     assert "holdout" in found.evidence
 
 
@@ -337,7 +343,7 @@ def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:
     assert ensemble("vote", "--predictions", *files, "--voting", "rank", "--weights",
                     "weights.json", "--output", "probs", "--out", "out") == 0  # fmt: skip
     table = pd.read_csv("out/submission.csv", index_col="id")
-    one, two = (oof.read(path) for _, path in order.files)
+    one, two = (read(path) for _, path in order.files)
     for c, name in enumerate(CLASSES):
         ranks = sum(pd.Series(f.families[n][:, c], f.ids).rank(pct=True)
                     for n, f in (("ant", one), ("bee", two))) / 2  # fmt: skip
@@ -361,7 +367,7 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
         assert list(other.families) == list(joined[0].families)
         np.testing.assert_array_equal(list(other.families.values()), stack)
     found = [
-        api.tune_weights(each, labels, metric="accuracy", polish="always").families
+        package.tune_weights(each, labels, metric="accuracy", polish="always").families
         for each in joined[::30]
     ]
     assert found == [found[0]] * 4
@@ -371,7 +377,7 @@ def test_a_new_temperature_changes_no_label_of_a_prior_rule() -> None:
     holdout, truth = held_out(0.5)
     rule = Decision(0.6, (0.5, 0.3, 0.2))
     tuned = Weights({"ant": 0.7, "bee": 0.3}, temperature=2.0, decision=rule, classes=CLASSES)
-    found = blending.calibrate(tuned, holdout, truth, ())
+    found = calibrate(tuned, holdout, truth, ())
     assert found.temperature != tuned.temperature
     ballots = votes_from(holdout).ballots
     before, after = (fuse(ballots, "soft", w, "classification").labels for w in (tuned, found))
@@ -382,14 +388,14 @@ def test_cut_points_do_not_go_with_a_hold_out() -> None:
     holdout, truth = held_out(0.5)
     tuned = Weights({"ant": 1, "bee": 1}, decision=Decision(cut_points=(0.5, 1.5)))
     with pytest.raises(UsageError, match="cut points"):
-        blending.calibrate(tuned, holdout, truth, ())
+        calibrate(tuned, holdout, truth, ())
 
 
 def test_labels_of_classes_are_no_frame_of_columns() -> None:
-    table = oof.read(tuned_on({"ant": 2.0}).files[0][1])
+    table = read(tuned_on({"ant": 2.0}).files[0][1])
     hot = pd.DataFrame(np.eye(3, dtype=int)[TRUTH], list(table.ids), list(CLASSES))
     with pytest.raises(UsageError, match="one label an id"):
-        api.tune_weights(table, hot, metric="log_loss")
+        package.tune_weights(table, hot, metric="log_loss")
 
 
 @pytest.mark.parametrize(
@@ -422,23 +428,23 @@ def test_a_way_to_tune_that_there_is_not_is_refused(name: str, value: str) -> No
     frames = {"ant": pd.DataFrame([[0.4, 0.6], [0.6, 0.4]], ["a", "b"], ["cat", "dog"])}
     labels, more = {"a": "cat", "b": "dog"}, {name: value}
     with pytest.raises(UsageError, match=f"{name} '{value}': expected one of"):
-        api.tune_weights(frames, labels, metric="log_loss", **more)  # type: ignore[arg-type]
+        package.tune_weights(frames, labels, metric="log_loss", **more)  # type: ignore[arg-type]
 
 
 def test_a_frame_with_a_column_twice_is_refused() -> None:
     frame = pd.DataFrame([[0.2, 0.3, 0.5]], ["a"], ["cat", "cat", "dog"])
     with pytest.raises(UsageError, match="family 'ant': classes stand there twice: cat"):
-        api.vote(predictions={"ant": frame})
+        package.vote(predictions={"ant": frame})
 
 
 @pytest.mark.parametrize("what", ["labels", "folds", "groups"])
 def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
-    table = oof.read(tuned_on({"ant": 2.0}).files[0][1])
+    table = read(tuned_on({"ant": 2.0}).files[0][1])
     frame = pd.read_csv("train.csv", index_col="id")
     given = {"labels": frame["label"], "folds": frame["fold"], "groups": frame["patient"]}
     given[what] = pd.concat([given[what], given[what].iloc[:1]])
     with pytest.raises(UsageError, match=f"{what}: id 'img0' stands there twice"):
-        api.tune_weights(table, metric="log_loss", **given)
+        package.tune_weights(table, metric="log_loss", **given)
 
 
 def test_brier_is_of_a_linear_pool() -> None:
@@ -461,7 +467,7 @@ def test_kappa_is_tuned_and_decided_by_the_numbers_of_the_classes() -> None:
                 strict=True)), np.arange(rows) // 66)
         for order in orders
     ]  # fmt: skip
-    plain, textual = (api.tune_weights(part, labels, metric="qwk") for part in parts)
+    plain, textual = (package.tune_weights(part, labels, metric="qwk") for part in parts)
     assert textual.families == pytest.approx(plain.families)
     assert textual.evidence["nested"] == pytest.approx(plain.evidence["nested"])
     assert textual.decision.cut_points == pytest.approx(plain.decision.cut_points)
@@ -477,7 +483,7 @@ def test_kappa_is_tuned_and_decided_by_the_numbers_of_the_classes() -> None:
 def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
     told: list[str] = []
 
-    class Listener(blending.Quiet):
+    class Listener(Quiet):
         def warn(self, message: str) -> None:
             told.append(message)
 
@@ -489,7 +495,7 @@ def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
     holdout, truth = held_out(6.0)  # so sure of itself that some probabilities are below any floor
     assert min(probs.min() for probs in holdout.families.values()) < 1e-9
     tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
-    found = blending.calibrate(tuned, holdout, truth, ())
+    found = calibrate(tuned, holdout, truth, ())
     ballots = votes_from(holdout).ballots
     for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
         probs = fuse(ballots, "soft", weights, "classification").probs
@@ -498,7 +504,7 @@ def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
 
 def test_a_family_whose_errors_are_all_alike_correlates_with_nothing() -> None:
     tuned_on({"ant": 2.0})
-    table = oof.read(Path("ant.parquet"))
+    table = read(Path("ant.parquet"))
     np.savez("flat.npz", ids=np.array(table.ids), probs=np.full((ROWS, 3), 1 / 3), classes=CLASSES)
     files = ["--oof", "ant.parquet", "flat.npz", "--labels", "train.csv"]
     assert ensemble("tune-weights", *files) == 0

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.recipe.settings import Recipe, check_recipe
+from ensemble.recipe.resolve import check_recipe
+from ensemble.recipe.settings import Recipe
 from ensemble.records import DecodePolicy
 
 RECIPE = Recipe(("a.onnx",), ("images",))

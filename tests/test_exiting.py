@@ -18,21 +18,23 @@ from conftest import ensemble, save_images, save_member, toy_card, toy_model
 from onnx import numpy_helper
 
 from ensemble.api import predict as api
+from ensemble.api.results import verify_exit
 from ensemble.early_exit import evaluate as early
+from ensemble.early_exit import forecast, setup
 from ensemble.early_exit import run as exiting
 from ensemble.early_exit.plan import calibrated_of
 from ensemble.early_exit.stopping.certificate import draw
 from ensemble.early_exit.stopping.order import Evaluation
-from ensemble.early_exit.stopping.pace import Steady
+from ensemble.early_exit.stopping.thresholds import Steady
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
-from ensemble.inference import start as lineup
 from ensemble.inference.batches import Job, Rows, score
 from ensemble.pipeline import run as pipeline
 from ensemble.predictions import garbage, inventory
 from ensemble.predictions.store import load_partition
 from ensemble.progress import Quiet
-from ensemble.recipe.settings import Recipe, saving_of
+from ensemble.recipe.resolve import saving_of
+from ensemble.recipe.settings import Recipe
 from ensemble.records import Quarantined
 from ensemble.submission.publish import Submission
 from ensemble.voting.decision import Decision
@@ -45,7 +47,8 @@ COUNT = 60
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 0.001)  # so that orders are alike
+    for module in (setup, forecast):  # so that orders are alike
+        monkeypatch.setattr(module, "seconds_per_image", lambda _: 0.001)
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_lossless_gives_every_label_with_fewer_evaluations(
     assert (early.folder / "submission.csv").read_bytes() == (
         full.folder / "submission.csv"
     ).read_bytes()
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 def test_a_multilabel_head_ends_when_each_label_is_decided(tmp_path: Path, many: Path) -> None:
@@ -120,7 +123,7 @@ def test_a_multilabel_head_ends_when_each_label_is_decided(tmp_path: Path, many:
         full.folder / "submission.csv"
     ).read_bytes()
     assert record(early)["evaluations_per_image"] < 8
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 @pytest.mark.parametrize("pool", ["linear", "log-linear"])
@@ -139,7 +142,7 @@ def test_a_certificate_stands_in_run_json_and_holds(
     differ = sum(a != b for a, b in zip(early.labels, full.labels, strict=True))
     assert differ <= 15
     assert "with 95 % confidence" in record(early)["words"]
-    assert not api.verify_exit(early).faults
+    assert not verify_exit(early).faults
 
 
 def test_where_nothing_certifies_only_the_lossless_rule_ends_images(
@@ -177,7 +180,7 @@ def test_a_budget_of_evaluations_is_kept(
         in (record(early)["words"])
     )
     assert "nothing is certified" in record(early)["words"]
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,7 @@ def test_a_time_budget_that_is_long_costs_no_label(sharp: list[Path], many: Path
     full = submit(sharp, many, "full", store="plain")
     early = submit(sharp, many, "early", time_budget="1h")
     assert early.labels == full.labels
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 def test_a_time_budget_counts_from_the_start_of_the_supervisor(
@@ -233,7 +236,8 @@ def test_a_time_budget_too_short_is_refused_with_what_it_takes(
 def test_a_time_budget_pays_only_for_what_an_earlier_run_left(
     sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 1.0)
+    for module in (setup, forecast):
+        monkeypatch.setattr(module, "seconds_per_image", lambda _: 1.0)
     how: dict[str, Any] = {"time_budget": "30s", "shard_size": 10}
     labels = Path(".ensemble/predictions", record(submit(sharp, many, "early", **how))["key"])
     (labels / "part-00002.json").unlink()
@@ -307,7 +311,7 @@ def test_broken_images_are_quarantined_also_in_the_calibration(
     early = submit(sharp, many, "early", fill="cat", early_exit="30%", calibration=15)
     assert [q.id for q in early.quarantined] == [q.id for q in full.quarantined]
     assert early.ids == full.ids
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
@@ -392,7 +396,7 @@ def test_a_shard_of_broken_images_is_quarantined(
     early = submit(sharp[:3], many, "early", shard_size=10, **how)
     assert len(early.quarantined) == len(numbers)
     assert len(early.ids) == COUNT - len(numbers)
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 def test_an_image_without_pixels_is_sent_through_no_member(
@@ -450,7 +454,7 @@ def test_an_image_that_a_stored_member_lacks_is_quarantined(sharp: list[Path], m
         mark.write_text(json.dumps({**kept, "check": sha256_json(kept)}))
     early = submit(sharp, many, "early", early_exit="lossless")
     assert [q.id for q in early.quarantined] == ["img7"]
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 def test_a_broken_calibrated_image_voids_no_certificate(sharp: list[Path], tmp_path: Path) -> None:
@@ -459,7 +463,7 @@ def test_a_broken_calibrated_image_voids_no_certificate(sharp: list[Path], tmp_p
     early = submit(sharp, images, "early", early_exit="5%")
     assert record(early)["certificate"]["calibrated"] == 50
     assert record(early)["certificate"]["threshold"] is not None
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
@@ -511,7 +515,7 @@ def test_where_nothing_is_certified_the_reason_is_told(
 ) -> None:
     early = submit(sharp, save_images(tmp_path / "lots", 300, seed=4), "early", **how)
     assert words in record(early)["words"]
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 @pytest.mark.parametrize(
@@ -540,7 +544,8 @@ def test_stored_evaluations_are_told_apart(sharp: list[Path], many: Path) -> Non
 def test_a_time_that_the_calibration_used_up_is_told_and_what_it_takes_to_go_on(
     sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lineup, "seconds_per_image", lambda _: 1.0)
+    for module in (setup, forecast):
+        monkeypatch.setattr(module, "seconds_per_image", lambda _: 1.0)
     take = exiting.take_sample
     monkeypatch.setattr(
         exiting, "take_sample", lambda *how: replace(take(*how), seconds=50.0, fresh=4)
@@ -582,8 +587,8 @@ def test_a_member_that_gives_nan_fails_the_run(sharp: list[Path], many: Path) ->
 
 
 KILLED = (
-    "import os, ensemble.files.atomic as files, ensemble.inference.start as lineup\n"
-    "lineup.seconds_per_image = lambda _: 0.001\n"
+    "import os, ensemble.files.atomic as files, ensemble.early_exit.setup as setup\n"
+    "setup.seconds_per_image = lambda _: 0.001\n"
     "publish = files.publish\n"
     "def cut(path, write):\n"
     "    if path.name == 'part-00003.json': os.kill(os.getpid(), 9)\n"
@@ -614,7 +619,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_labels(
         json.loads(Path(out, "run.json").read_text())["evaluations"] for out in ("broken", "whole")
     ]
     assert made[0] < made[1], "what was committed was not made again"
-    assert not api.verify_exit("broken").faults
+    assert not verify_exit("broken").faults
 
 
 def test_a_budget_goes_on_by_the_shards_it_began_with_whatever_size_is_asked_for(
@@ -794,7 +799,7 @@ def test_a_label_that_was_changed_is_found(
 ) -> None:
     submit(sharp, many, "early", early_exit="lossless")
     tampered("early", column)
-    found = api.verify_exit("early")
+    found = verify_exit("early")
     assert len(found.faults) == 1
     assert words in found.faults[0]
     assert ensemble("verify-exit", "early") == 5
@@ -806,7 +811,7 @@ def test_exits_that_were_too_early_for_the_rule_are_found(
 ) -> None:
     monkeypatch.setattr(exiting, "pace_of", lambda *_, **__: Steady(0.5))
     submit(sharp, many, "bold", early_exit="lossless")
-    assert "which is all that lossless allows" in api.verify_exit("bold").faults[0]
+    assert "which is all that lossless allows" in verify_exit("bold").faults[0]
 
 
 def forged(folder: str, change: Callable[[dict[str, Any]], None]) -> None:
@@ -841,7 +846,7 @@ def test_what_run_json_was_changed_to_say_is_found(
 ) -> None:
     early = submit(sharp, many, "early", early_exit="20%")
     forged("early", change)
-    found = api.verify_exit("early")
+    found = verify_exit("early")
     assert any(words in fault for fault in found.faults), found.faults
     if "calibrated" not in words:
         assert len(found.faults) == 1
@@ -854,7 +859,7 @@ def test_a_p_value_may_be_off_by_the_rounding_of_another_machine(
     submit(sharp, many, "early", early_exit="20%")
     forged("early", lambda r: r["early_exit"]["certificate"].update(
         p_value=r["early_exit"]["certificate"]["p_value"] * (1 + 1e-12)))  # fmt: skip
-    assert not api.verify_exit("early").faults
+    assert not verify_exit("early").faults
 
 
 @pytest.mark.parametrize(
@@ -874,14 +879,14 @@ def test_a_damaged_run_json_is_named(
     submit(sharp[:2], many, "early", early_exit="lossless")
     forged("early", change)
     with pytest.raises(UsageError, match="early"):
-        api.verify_exit("early")
+        verify_exit("early")
 
 
 def test_a_submission_that_was_changed_is_found(sharp: list[Path], many: Path) -> None:
     submit(sharp, many, "early", early_exit="lossless")
     with Path("early/submission.csv").open("a") as stream:
         stream.write("more,cat\n")
-    assert "submission.csv" in api.verify_exit("early").faults[0]
+    assert "submission.csv" in verify_exit("early").faults[0]
 
 
 def test_a_label_that_was_changed_in_the_submission_and_its_hash_is_found(
@@ -905,10 +910,10 @@ def test_a_run_whose_store_is_gone_cannot_be_checked(sharp: list[Path], many: Pa
     submit(sharp, many, "early", early_exit="lossless")
     shutil.rmtree(".ensemble")
     with pytest.raises(UsageError, match="does not hold"):
-        api.verify_exit("early")
+        verify_exit("early")
 
 
 def test_a_run_without_early_exit_has_nothing_to_check(sharp: list[Path], many: Path) -> None:
     submit(sharp, many, "full")
     with pytest.raises(UsageError, match="every image got every evaluation"):
-        api.verify_exit("full")
+        verify_exit("full")

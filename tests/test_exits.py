@@ -9,10 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Families, Hard, Ledger, Soft
-from ensemble.early_exit.stopping.order import Evaluation, bridges, ordered, shares, spent
-from ensemble.early_exit.stopping.plan import evaluations_of, ledger_of
-from ensemble.early_exit.stopping.replay import replay
+from ensemble.early_exit.stopping.accumulators import Families, Hard, Ledger, Soft, ledger_of
+from ensemble.early_exit.stopping.order import (
+    Evaluation,
+    bridges,
+    evaluations_of,
+    ordered,
+    shares,
+    spent,
+)
 from ensemble.early_exit.stopping.rules import (
     Argmax,
     Cuts,
@@ -22,7 +27,7 @@ from ensemble.early_exit.stopping.rules import (
     slack,
     why_not,
 )
-from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, run
+from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, replay, run
 from ensemble.errors import UsageError
 from ensemble.records import Voting
 from ensemble.voting import pools

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from ensemble.early_exit.stopping.accumulators import Soft
-from ensemble.early_exit.stopping.budget import Budget, changed, mean_cost, threshold_for
 from ensemble.early_exit.stopping.certificate import (
     GRID,
     allowed,
@@ -21,6 +20,7 @@ from ensemble.early_exit.stopping.certificate import (
     p_value,
 )
 from ensemble.early_exit.stopping.rules import Argmax, slack
+from ensemble.early_exit.stopping.thresholds import Budget, changed, mean_cost, threshold_for
 from ensemble.early_exit.stopping.trajectory import Course, follow
 from ensemble.errors import UsageError
 

@@ -17,9 +17,8 @@ from torch import nn
 from ensemble.errors import MemberError, UsageError
 from ensemble.export import nets
 from ensemble.export import to_onnx as export
-from ensemble.export.nets import ExportSpec, HeadSpec, PreprocessFlags
+from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, family_and_fold
 from ensemble.export.to_onnx import Exported, export_member
-from ensemble.files.paths import family_and_fold
 from ensemble.members.member import open_member
 from ensemble.records import Preprocess, Size
 from ensemble.runtime.session import run_once

@@ -7,7 +7,8 @@ import pytest
 
 from ensemble.api import predict as api
 from ensemble.inference import start as lineup
-from ensemble.inference.start import Player
+from ensemble.inference.probe import probe_images
+from ensemble.inference.ready import Player
 from ensemble.members.member import open_member
 from ensemble.records import Precision
 from ensemble.runtime.devices import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
@@ -57,7 +58,7 @@ def test_cuda_gives_the_labels_of_the_cpu(tmp_path: Path, precision: Precision) 
 def test_bound_memory_gives_what_a_plain_run_gives() -> None:
     player = begin("cuda")
     pre = player.member.card.preprocess
-    images = lineup.probe_images((16, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((16, pre.size.height, pre.size.width, len(pre.mean)))
     names = player.scorer.outputs(images, player.scorer._outputs)
     for _ in range(4):
         np.testing.assert_allclose(player.scorer.score(images)["label"], names["label"], atol=1e-6)

@@ -12,10 +12,11 @@ from onnx import ModelProto, numpy_helper
 from torch import nn
 
 from ensemble.errors import MemberError
-from ensemble.inference.start import probe_images
+from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
 from ensemble.records import Activation, Merge, Size, Task
 from ensemble.runtime import graph
+from ensemble.runtime.merges import check_merge
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy
 from ensemble.views import policy as views
@@ -160,7 +161,7 @@ def test_a_merge_without_a_meaning_is_refused(
 ) -> None:
     head = toy_card(task=task, activation=activation).heads[0]
     with pytest.raises(MemberError):
-        graph.check_merge(head, merge)
+        check_merge(head, merge)
 
 
 def test_every_merge_is_tested() -> None:

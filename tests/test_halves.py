@@ -15,7 +15,8 @@ from onnx.external_data_helper import convert_model_to_external_data
 from ensemble.api import predict as api
 from ensemble.errors import MemberError
 from ensemble.inference import start as lineup
-from ensemble.inference.start import Player
+from ensemble.inference.probe import probe_images
+from ensemble.inference.ready import Player
 from ensemble.members import member as members
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.runtime.float16 import BOUND, check_agreement, halve
@@ -64,7 +65,7 @@ def test_a_real_member_in_float16_gives_the_same_labels(
 
 
 def test_probabilities_stay_float32(make_member: MakeMember) -> None:
-    rows = begin(make_member()).scorer.score(lineup.probe_images((9, 8, 8, 3)))["label"]
+    rows = begin(make_member()).scorer.score(probe_images((9, 8, 8, 3)))["label"]
     assert rows.dtype == np.float32
     assert abs(rows.sum(1) - 1).max() < 1e-6
 
@@ -99,7 +100,7 @@ def spread(tmp_path: Path) -> Path:
 
 
 def test_a_member_with_external_data_is_converted_too(spread: Path) -> None:
-    assert begin(spread).scorer.score(lineup.probe_images((2, 8, 8, 3)))
+    assert begin(spread).scorer.score(probe_images((2, 8, 8, 3)))
 
 
 def test_a_member_that_is_too_large_in_one_piece_is_refused_before_it_is_read(
@@ -109,7 +110,7 @@ def test_a_member_that_is_too_large_in_one_piece_is_refused_before_it_is_read(
     monkeypatch.setattr(members, "MAX_PROTOBUF", room)
     with pytest.raises(MemberError, match=rf"toy-f0.onnx: .* has {room + 1} bytes.*at most {room}"):
         begin(spread)
-    assert begin(spread, "fp32").scorer.score(lineup.probe_images((2, 8, 8, 3)))
+    assert begin(spread, "fp32").scorer.score(probe_images((2, 8, 8, 3)))
 
 
 def test_a_quantised_graph_is_refused() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ImageError, UsageError
+from ensemble.images import reading
 from ensemble.images import sources as images
-from ensemble.images.sources import Hashed, Source, hash_sources, read, scan
+from ensemble.images.reading import Hashed, hash_sources, read
+from ensemble.images.sources import Source, scan
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -249,7 +251,7 @@ def faulty(error: OSError, times: int) -> Callable[[Path], bytes]:
 
 def read_with(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, times: int) -> bytes:
     (hashed,) = hash_sources(scan([tree(folder, "a.jpg")]).images, threads=1)
-    monkeypatch.setattr(images, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(reading, "_PAUSES", (0.0, 0.0))
     monkeypatch.setattr(Path, "read_bytes", faulty(OSError(code, os.strerror(code)), times))
     return read(hashed)
 

@@ -12,19 +12,21 @@ from conftest import MakeMember
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, OutOfMemoryError, ScoreError
 from ensemble.inference import start as lineup
+from ensemble.inference.probe import batch_noise, seconds_per_image
+from ensemble.inference.ready import Player
 from ensemble.members.member import open_member
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy as views
 
-Begin = Callable[..., lineup.Player]
+Begin = Callable[..., Player]
 
 
 @pytest.fixture
 def begin(make_member: MakeMember) -> Begin:
     """Start a member on the CPU."""
 
-    def start(precision: str = "fp32") -> lineup.Player:
+    def start(precision: str = "fp32") -> Player:
         return lineup.start(
             open_member(make_member()), views.preset("none"), "mean", device="cpu", threads=1,
             batch=2, precision=precision,
@@ -33,7 +35,7 @@ def begin(make_member: MakeMember) -> Begin:
     return start
 
 
-def failing(player: lineup.Player, rows: int, error: Exception) -> lineup.Player:
+def failing(player: Player, rows: int, error: Exception) -> Player:
     """Let a player fail on batches of so many images."""
 
     def score(images: Pixels) -> Mapping[str, Probs]:
@@ -48,10 +50,10 @@ def failing(player: lineup.Player, rows: int, error: Exception) -> lineup.Player
 @pytest.mark.parametrize("kind", [ScoreError, OutOfMemoryError])
 @pytest.mark.parametrize(
     ("measure", "rows"),
-    [(lineup.seconds_per_image, 4), (lineup.batch_noise, 4), (lineup.batch_noise, 1)],
+    [(seconds_per_image, 4), (batch_noise, 4), (batch_noise, 1)],
 )
 def test_a_member_that_fails_while_it_is_measured_is_named_with_its_batch(
-    begin: Begin, measure: Callable[[lineup.Player], float], rows: int, kind: type[ScoreError]
+    begin: Begin, measure: Callable[[Player], float], rows: int, kind: type[ScoreError]
 ) -> None:
     with pytest.raises(ScoreError, match=f"member toy-f0, batch of {rows}: odd") as found:
         measure(failing(begin(), rows, kind("odd")))

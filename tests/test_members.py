@@ -14,15 +14,19 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from ensemble.errors import EnsembleError, MemberError, UsageError
+from ensemble.inference import probe
 from ensemble.inference import start as lineup
+from ensemble.inference.probe import probe_images
+from ensemble.inference.ready import Player
 from ensemble.members.card import from_json, to_json
-from ensemble.members.member import check_together, open_member, write_sidecar
+from ensemble.members.member import open_member, write_sidecar
+from ensemble.members.together import check_together
 from ensemble.records import Activation, Merge, Size
 from ensemble.runtime.devices import why_no_cuda
 from ensemble.views import policy as views
 
 
-def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> lineup.Player:
+def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> Player:
     """Open a member and start it on the CPU."""
     return lineup.start(
         open_member(path), views.preset(tta), merge, device="cpu", threads=1, batch=batch
@@ -234,7 +238,7 @@ def test_a_member_of_an_old_opset_is_converted_and_compared(tmp_path: Path) -> N
     card = toy_card()
     new = begin(save_member(tmp_path / "new", card, toy_model(card)), tta="flip")
     old = begin(save_member(tmp_path / "old", card, toy_model(card, opset=9)), tta="flip")
-    images = lineup.probe_images((4, 8, 8, 3))
+    images = probe_images((4, 8, 8, 3))
     assert old.member.converted
     np.testing.assert_allclose(
         old.scorer.score(images)["label"], new.scorer.score(images)["label"], atol=1e-6
@@ -495,7 +499,7 @@ def test_an_old_member_that_cannot_be_converted_is_refused(tmp_path: Path) -> No
 def test_an_input_too_large_to_probe_is_refused_before_it_is_made(
     make_member: MakeMember, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lineup, "_PROBE_PIXELS", 4 * 8 * 8 - 1)
+    monkeypatch.setattr(probe, "_PROBE_PIXELS", 4 * 8 * 8 - 1)
     with pytest.raises(MemberError, match="4 images of 8x8 pixels are more than a probe takes"):
         begin(make_member())
 

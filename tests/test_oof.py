@@ -11,9 +11,10 @@ from conftest import ensemble
 from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
+from ensemble.evaluation.folds import folds_from
 from ensemble.files.parquet import text_column
-from ensemble.predictions.table import Elsewhere, Oof, folds_from, join, read, write
-from ensemble.submission.sample import write_predictions
+from ensemble.predictions.formats import Elsewhere, read, write, write_predictions
+from ensemble.predictions.table import Oof, join
 
 CLASSES = ("cat", "dog", "eel")
 IDS = ("007", "NA", "1e5", "b")

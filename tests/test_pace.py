@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from ensemble.early_exit.stopping.accumulators import Outlook
-from ensemble.early_exit.stopping.budget import Budget, mean_cost
-from ensemble.early_exit.stopping.pace import Deadline, Spending, Steady, cost_of
+from ensemble.early_exit.stopping.thresholds import (
+    Budget,
+    Deadline,
+    Spending,
+    Steady,
+    cost_of,
+    mean_cost,
+)
 from ensemble.early_exit.stopping.trajectory import Cap, Course, run
 
 K = 10

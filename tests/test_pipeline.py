@@ -21,10 +21,10 @@ from ensemble.errors import ContractError, MemberError, ScoreError, StoreError, 
 from ensemble.images import resize as preprocess
 from ensemble.inference.fingerprint import shard_size_of
 from ensemble.members.member import open_member
-from ensemble.pipeline import run as pipeline
+from ensemble.pipeline.vote import vote
 from ensemble.recipe import settings as config
 from ensemble.records import Activation, DecodePolicy, Task
-from ensemble.submission import sample as submission
+from ensemble.submission import publish
 
 
 @pytest.fixture(autouse=True)
@@ -471,7 +471,7 @@ def test_a_run_that_was_cut_off_while_it_wrote_goes_on(
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(submission, "write_predictions", cut)
+        patch.setattr(publish, "write_predictions", cut)
         with pytest.raises(StoreError):
             submit(members, images)
     assert not Path("out/_SUCCESS").exists()
@@ -535,7 +535,7 @@ def test_a_fill_that_is_not_finite_is_refused_before_any_work(
 def test_a_device_that_is_none_is_refused_by_a_vote_too(members: list[Path], images: Path) -> None:
     recipe = config.Recipe((str(members[0].parent),), (str(images),), device="gpu")
     with pytest.raises(UsageError, match="device 'gpu'"):
-        pipeline.vote(recipe)
+        vote(recipe)
 
 
 def test_a_vote_keeps_the_sample_weights_and_voting_of_its_run(

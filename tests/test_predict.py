@@ -19,8 +19,9 @@ from PIL import Image
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError, StoreError
 from ensemble.images.loader import Shard, _Loaded
+from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.resize import resize
-from ensemble.images.sources import Hashed, hash_sources, scan
+from ensemble.images.sources import scan
 from ensemble.inference.batches import Job, Rows, score
 from ensemble.inference.loop import Duty, predict
 from ensemble.predictions.store import open_partition

@@ -17,9 +17,10 @@ from scipy.stats import binomtest
 import ensemble as library
 from ensemble.errors import MemberError, StoreError, UsageError
 from ensemble.export import int8 as quantize
-from ensemble.images.sources import hash_sources, scan
+from ensemble.images.reading import hash_sources
+from ensemble.images.sources import scan
 from ensemble.inference import start as lineup
-from ensemble.inference.start import probe_images
+from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card, Head
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.pipeline.quantize import Agreement, compare, divide

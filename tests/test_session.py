@@ -144,7 +144,7 @@ def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
     gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
 ) -> None:
     monkeypatch.setattr(Recorded, "active", TENSORRT)
-    monkeypatch.setattr(lineup, "_prove_halves", lambda *_: None)
+    monkeypatch.setattr(lineup, "prove_float16", lambda *_: None)
     folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
 
     def folder(path: Path, precision: Precision = "fp32") -> str:

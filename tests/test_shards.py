@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ensemble.images.loader import decoders
-from ensemble.images.sources import Hashed, Source
+from ensemble.images.reading import Hashed
+from ensemble.images.sources import Source
 
 
 def images(size: int) -> list[Hashed]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import ensemble
 
-from ensemble.api import predict as api
+from ensemble.api.weights import tune_weights
 from ensemble.errors import UsageError
 from ensemble.evaluation.labels import given_truth, read_truth
 from ensemble.predictions.table import Oof
@@ -74,11 +74,11 @@ def test_frames_of_labels_tune_in_python() -> None:
     }
     labels = pd.DataFrame(y, ids).iloc[::-1][[1, 0]]
     folds = pd.Series(np.arange(300) % 3, ids)
-    found = api.tune_weights(frames, labels, metric="f1", folds=folds, task="multilabel")
+    found = tune_weights(frames, labels, metric="f1", folds=folds, task="multilabel")
     assert found.task == "multilabel"
     assert set(found.evidence) >= {"gain_ci95", "loss_without", "error_correlations"}
     with pytest.raises(UsageError, match="labels have the columns 0"):
-        api.tune_weights(frames, labels[[0]], metric="f1", folds=folds, task="multilabel")
+        tune_weights(frames, labels[[0]], metric="f1", folds=folds, task="multilabel")
 
 
 def test_the_command_tunes_files_of_a_regression(

@@ -9,7 +9,7 @@ from conftest import MakeMember
 from ensemble.inference import start as lineup
 from ensemble.members.member import open_member
 from ensemble.records import Op, Size, View
-from ensemble.views.host import Turned, apart
+from ensemble.views.pixels import Turned, apart
 from ensemble.views.policy import IDENTITY, preset
 
 SQUARE, WIDE = Size(8, 8), Size(8, 12)

@@ -12,10 +12,13 @@ import pytest
 from conftest import CLASSES, ensemble
 
 from ensemble.api import predict as api
+from ensemble.api.weights import tune_weights
 from ensemble.errors import ContractError, UsageError
+from ensemble.predictions import formats
 from ensemble.predictions import table as oof
+from ensemble.predictions.formats import Elsewhere
 from ensemble.predictions.stored import votes_from
-from ensemble.predictions.table import Elsewhere, Oof
+from ensemble.predictions.table import Oof
 from ensemble.voting.weights import Weights, to_json
 
 IDS = ("007", "NA", "1e5", "img10", "img9")
@@ -51,7 +54,7 @@ def test_a_family_is_named_on_the_command_line() -> None:
 
 def test_a_runs_predictions_are_read_with_its_members(members: list[Path], images: Path) -> None:
     first = api.run(members, images, out="first", device="cpu", weights={"ant": 0.3, "bee": 0.7})
-    read = oof.read(Path("first/predictions.parquet"))
+    read = formats.read(Path("first/predictions.parquet"))
     assert read.deployed
     assert {len(hashes) for hashes in read.members.values()} == {2}
     again = api.vote(predictions=read, weights={"ant": 0.3, "bee": 0.7}, out="again")
@@ -63,7 +66,7 @@ def test_weights_of_other_members_are_refused_for_a_runs_predictions(
     members: list[Path], images: Path
 ) -> None:
     api.run(members, images, out="first", device="cpu")
-    read = oof.read(Path("first/predictions.parquet"))
+    read = formats.read(Path("first/predictions.parquet"))
     tuned = Weights({"ant": 1, "bee": 2}, classes=CLASSES, members={"ant": ("0" * 64,)})
     with pytest.raises(UsageError, match="tuned for other members of ant"):
         api.vote(predictions=read, weights=tuned)
@@ -78,7 +81,7 @@ def test_weights_of_members_that_nobody_knows_are_told(capsys: pytest.CaptureFix
 
 
 def test_classes_take_the_order_that_the_weights_were_tuned_for() -> None:
-    read = oof.read(Path("bee.csv"))
+    read = formats.read(Path("bee.csv"))
     assert read.classes != CLASSES
     votes = votes_from(read, CLASSES)
     assert votes.head.classes == CLASSES
@@ -88,13 +91,13 @@ def test_classes_take_the_order_that_the_weights_were_tuned_for() -> None:
 
 def test_other_classes_than_the_weights_were_tuned_for_are_refused() -> None:
     with pytest.raises(UsageError, match="tuned for cat, cow"):
-        votes_from(oof.read(Path("ant.csv")), ("cat", "cow"))
+        votes_from(formats.read(Path("ant.csv")), ("cat", "cow"))
 
 
 def test_a_sample_with_an_id_without_a_prediction_publishes_nothing() -> None:
     Path("sample.csv").write_text("id,label\n" + "".join(f"{i},cat\n" for i in (*IDS, "img11")))
     with pytest.raises(ContractError, match="img11"):
-        api.vote(predictions=oof.read(Path("ant.csv")), sample="sample.csv", out="out")
+        api.vote(predictions=formats.read(Path("ant.csv")), sample="sample.csv", out="out")
     assert not Path("out/submission.csv").exists()
 
 
@@ -109,14 +112,14 @@ def test_frames_are_voted_on_from_python() -> None:
 
 
 def test_other_predictions_do_not_replace_a_vote() -> None:
-    api.vote(predictions=oof.read(Path("ant.csv")), out="out")
-    api.vote(predictions=oof.read(Path("ant.csv")), out="out")
+    api.vote(predictions=formats.read(Path("ant.csv")), out="out")
+    api.vote(predictions=formats.read(Path("ant.csv")), out="out")
     with pytest.raises(UsageError, match="other settings"):
-        api.vote(predictions=oof.read(Path("bee.csv"), "ant"), out="out")
+        api.vote(predictions=formats.read(Path("bee.csv"), "ant"), out="out")
 
 
 def test_a_vote_on_predictions_of_elsewhere_cannot_be_voted_on_by_its_folder() -> None:
-    api.vote(predictions=oof.read(Path("ant.csv")), out="out")
+    api.vote(predictions=formats.read(Path("ant.csv")), out="out")
     with pytest.raises(UsageError, match="name them again with --predictions"):
         api.vote("out")
 
@@ -162,14 +165,14 @@ def test_predictions_beside_members_or_a_run_are_refused(
 
 
 def test_a_runs_predictions_are_no_oof() -> None:
-    found = replace(oof.read(Path("ant.csv")), deployed=True)
+    found = replace(formats.read(Path("ant.csv")), deployed=True)
     labels = dict.fromkeys(IDS, "cat")
     with pytest.raises(UsageError, match="make them with `ensemble oof`"):
-        api.tune_weights(found, labels, metric="log_loss")
+        tune_weights(found, labels, metric="log_loss")
 
 
 def test_rows_are_joined_whatever_their_order() -> None:
-    joined = oof.join([oof.read(Path("bee.csv")), oof.read(Path("ant.csv"))])
+    joined = oof.join([formats.read(Path("bee.csv")), formats.read(Path("ant.csv"))])
     assert isinstance(joined, Oof)
     rows = [joined.ids.index(name) for name in IDS]
     columns = [joined.classes.index(name) for name in CLASSES]
@@ -181,7 +184,7 @@ def test_a_quarantined_image_stays_quarantined_in_a_runs_predictions(
 ) -> None:
     (images / "img3.png").write_bytes(b"")
     api.run(members, images, out="first", device="cpu")
-    read = oof.read(Path("first/predictions.parquet"))
+    read = formats.read(Path("first/predictions.parquet"))
     assert [q.id for q in read.quarantined] == ["img3"]
     flags = ["--predictions", "first/predictions.parquet", "--out", "again"]
     assert ensemble("vote", *flags) == 3
@@ -195,9 +198,9 @@ def test_numbers_of_classes_need_one_order(capsys: pytest.CaptureFixture[str]) -
     assert ensemble("vote", *flags) == 2
     assert "different orders" in capsys.readouterr().err
     assert ensemble("vote", "--predictions", "ant.csv", "--labels-as", "index") == 0
-    joined = oof.join([oof.read(Path("ant.csv")), oof.read(Path("bee.csv"))])
+    joined = oof.join([formats.read(Path("ant.csv")), formats.read(Path("bee.csv"))])
     with pytest.raises(UsageError, match="different orders"):
-        api.tune_weights(joined, dict.fromkeys(IDS, "cat"), metric="qwk")
+        tune_weights(joined, dict.fromkeys(IDS, "cat"), metric="qwk")
 
 
 def test_a_file_that_says_its_task_is_not_taken_for_another(
@@ -205,12 +208,12 @@ def test_a_file_that_says_its_task_is_not_taken_for_another(
 ) -> None:
     api.run(members, images, out="first", device="cpu")
     with pytest.raises(UsageError, match="are classification, not multilabel"):
-        oof.read(Path("first/predictions.parquet"), elsewhere=Elsewhere(task="multilabel"))
+        formats.read(Path("first/predictions.parquet"), elsewhere=Elsewhere(task="multilabel"))
 
 
 def test_swapped_families_are_another_vote() -> None:
-    one = oof.join([oof.read(Path("ant.csv"), "a"), oof.read(Path("bee.csv"), "b")])
-    two = oof.join([oof.read(Path("ant.csv"), "b"), oof.read(Path("bee.csv"), "a")])
+    one = oof.join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
+    two = oof.join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
     api.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
     with pytest.raises(UsageError, match="other settings"):
         api.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
@@ -231,5 +234,5 @@ def test_what_goes_with_predictions_is_refused_without(
 def test_a_list_column_takes_the_classes_that_are_given() -> None:
     column = pa.FixedSizeListArray.from_arrays(pa.array(PROBS[0].ravel()), 3)
     pq.write_table(pa.table({"id": list(IDS), "p": column}), "mate.parquet")
-    found = oof.read(Path("mate.parquet"), elsewhere=Elsewhere(classes=CLASSES))
+    found = formats.read(Path("mate.parquet"), elsewhere=Elsewhere(classes=CLASSES))
     assert found.classes == CLASSES

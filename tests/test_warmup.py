@@ -15,6 +15,7 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.inference import start as lineup
 from ensemble.inference.batch_size import batch_size
+from ensemble.inference.ready import Player
 from ensemble.members.member import open_member
 from ensemble.records import Size
 from ensemble.runtime.devices import CPU
@@ -65,7 +66,7 @@ QUICK_BY_TWO = {1: 0.004, 2: 0.002, 4: 0.024}
 
 
 @pytest.fixture
-def player(make_member: MakeMember) -> lineup.Player:
+def player(make_member: MakeMember) -> Player:
     """A member whose sizes 1, 2 and 4 are worth a try; 1 was guessed."""
     started = lineup.start(
         open_member(make_member()), views.preset("none"), "mean", device="cpu", threads=1, batch=1
@@ -73,15 +74,15 @@ def player(make_member: MakeMember) -> lineup.Player:
     return replace(started, sizes=(1, 2, 4))
 
 
-def paced(player: lineup.Player, scorer: Paced) -> lineup.Player:
+def paced(player: Player, scorer: Paced) -> Player:
     return replace(player, scorer=cast(OnnxScorer, scorer))
 
 
-def test_the_quickest_size_is_found(player: lineup.Player, tmp_path: Path) -> None:
+def test_the_quickest_size_is_found(player: Player, tmp_path: Path) -> None:
     assert batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES) == 2
 
 
-def test_what_was_found_is_remembered(player: lineup.Player, tmp_path: Path) -> None:
+def test_what_was_found_is_remembered(player: Player, tmp_path: Path) -> None:
     batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     again = Paced(QUICK_BY_TWO)
     assert batch_size(paced(player, again), MANY, tmp_path, DECIDES) == 2
@@ -90,7 +91,7 @@ def test_what_was_found_is_remembered(player: lineup.Player, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_another_member_or_number_of_lanes_is_tried_anew(
-    player: lineup.Player, tmp_path: Path, lanes: int
+    player: Player, tmp_path: Path, lanes: int
 ) -> None:
     batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     other = Paced(QUICK_BY_TWO, lanes=lanes)
@@ -98,37 +99,33 @@ def test_another_member_or_number_of_lanes_is_tried_anew(
     assert other.calls
 
 
-def test_few_images_are_scored_by_the_size_that_was_guessed(
-    player: lineup.Player, tmp_path: Path
-) -> None:
+def test_few_images_are_scored_by_the_size_that_was_guessed(player: Player, tmp_path: Path) -> None:
     scorer = Paced(QUICK_BY_TWO)
     assert batch_size(paced(player, scorer), 40, tmp_path, DECIDES) == 1
     assert scorer.calls == []
     assert not list(tmp_path.glob("batch-sizes/*"))
 
 
-def test_a_size_that_was_asked_for_is_not_questioned(player: lineup.Player, tmp_path: Path) -> None:
+def test_a_size_that_was_asked_for_is_not_questioned(player: Player, tmp_path: Path) -> None:
     asked = replace(paced(player, Paced(QUICK_BY_TWO)), sizes=())
     assert batch_size(asked, MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_size_that_changes_an_output_is_not_taken(player: lineup.Player, tmp_path: Path) -> None:
+def test_a_size_that_changes_an_output_is_not_taken(player: Player, tmp_path: Path) -> None:
     scorer = Paced(QUICK_BY_TWO, odd=2)
     assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_size_without_memory_is_not_taken(player: lineup.Player, tmp_path: Path) -> None:
+def test_a_size_without_memory_is_not_taken(player: Player, tmp_path: Path) -> None:
     scorer = Paced({1: 0.004, 2: 0.002}, room=2)
     assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 2
 
 
-def test_a_guess_without_memory_is_left_to_the_run(player: lineup.Player, tmp_path: Path) -> None:
+def test_a_guess_without_memory_is_left_to_the_run(player: Player, tmp_path: Path) -> None:
     assert batch_size(paced(player, Paced({}, room=0)), MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_member_that_fails_at_a_size_is_named_with_it(
-    player: lineup.Player, tmp_path: Path
-) -> None:
+def test_a_member_that_fails_at_a_size_is_named_with_it(player: Player, tmp_path: Path) -> None:
     scorer = Paced(QUICK_BY_TWO, fails=4)
     with pytest.raises(ScoreError, match="member toy-f0, batch of 4: a shape is wrong"):
         batch_size(paced(player, scorer), MANY, tmp_path, DECIDES)
@@ -136,14 +133,14 @@ def test_a_member_that_fails_at_a_size_is_named_with_it(
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_guess_that_is_not_among_the_sizes_tried_is_kept(
-    player: lineup.Player, tmp_path: Path, full: bool
+    player: Player, tmp_path: Path, full: bool
 ) -> None:
     scorer = Forgetful(QUICK_BY_TWO, full=full)
     assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
     assert not list(tmp_path.glob("batch-sizes/*"))
 
 
-def test_a_memory_that_cannot_be_read_is_made_anew(player: lineup.Player, tmp_path: Path) -> None:
+def test_a_memory_that_cannot_be_read_is_made_anew(player: Player, tmp_path: Path) -> None:
     batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     (path,) = tmp_path.glob("batch-sizes/*.json")
     path.write_text("{")

@@ -21,12 +21,14 @@ from timm.data import create_transform
 from torch import nn
 
 import ensemble
+from ensemble.evaluation.folds import folds_from
 from ensemble.evaluation.labels import truth_of
 from ensemble.files.csv_tables import column_of
 from ensemble.inference import start as lineup
+from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
 from ensemble.members.member import open_member
-from ensemble.predictions import table as oof
+from ensemble.predictions.formats import read
 from ensemble.records import Preprocess
 from ensemble.views import parse
 
@@ -135,7 +137,7 @@ def check_batches(path: Path, tta: str, count: int) -> None:
         member, parse.read_policy(tta), "mean", device="cpu", threads=1, batch=1
     )  # fmt: skip
     pre = member.card.preprocess
-    images = lineup.probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
 
     def scores(batch: int) -> NDArray[np.float32]:
         parts = [images[at : at + batch] for at in range(0, count, batch)]
@@ -174,10 +176,10 @@ def test_a_recipe_file_alone_gives_the_same_submission(
 def test_the_shipped_oof_has_the_accuracy_of_nets_that_did_not_see_the_row(
     file: str, accuracy: tuple[float, float]
 ) -> None:
-    found = oof.read(FASHION / f"{file}.parquet")
+    found = read(FASHION / f"{file}.parquet")
     labels = column_of(FASHION / "train.csv", "label")
     truth = truth_of(found.ids, labels, found.classes)
-    np.testing.assert_array_equal(found.folds, oof.folds_from(FASHION / "train.csv", found.ids))
+    np.testing.assert_array_equal(found.folds, folds_from(FASHION / "train.csv", found.ids))
     assert len(found.ids) == len(labels) == 60_000
     for probs in found.families.values():
         # a net that had seen its rows would be right about 95 of 100
@@ -190,7 +192,7 @@ def test_oof_over_the_fashion_members_gives_the_shipped_oof(
     monkeypatch.chdir(tmp_path)
     inputs = ["--members", *fashion_members, "--images", FASHION / "train"]
     assert command("oof", *inputs, "--folds", FASHION / "train_few.csv") == 0
-    found, shipped = oof.read(Path("oof.parquet")), oof.read(FASHION / "oof.parquet")
+    found, shipped = read(Path("oof.parquet")), read(FASHION / "oof.parquet")
     place = {name: row for row, name in enumerate(shipped.ids)}
     rows = [place[name] for name in found.ids]
     assert len(rows) == 100

@@ -30,6 +30,7 @@ from campaigns.trials import Outcome, print_tally, run_trials
 
 from ensemble.errors import MemberError
 from ensemble.inference import start as lineup
+from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card, Head, to_json
 from ensemble.members.member import embed_card, open_member
 from ensemble.records import Preprocess, Size
@@ -115,7 +116,7 @@ def started(group: str, folder: Path) -> Outcome:
             player = lineup.start(
                 open_member(path), views.preset("hflip"), "mean", device="cpu", threads=1, batch=4
             )
-            scores = player.scorer.score(lineup.probe_images((4, 8, 8, 3)))
+            scores = player.scorer.score(probe_images((4, 8, 8, 3)))
             shapes = [probs.shape for probs in scores.values()]
             result = "clean load" if shapes == [(4, 3)] else f"shapes {shapes}"
             detail = ""

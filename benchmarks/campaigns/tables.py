@@ -26,9 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaigns.trials import Outcome, print_tally, run_trials
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.folds import make_folds
+from ensemble.evaluation.folds import folds_from, make_folds
 from ensemble.files.csv_tables import column_of
+from ensemble.predictions import formats
 from ensemble.predictions import table as oof
+from ensemble.predictions.formats import write
 from ensemble.reports.scorecard import score_submission
 from ensemble.submission.sample import Row, read_sample, render
 
@@ -125,15 +127,15 @@ def label_ids(path: Path) -> list[str]:
 def fold_ids(path: Path) -> list[str]:
     """Read folds."""
     ids = list(column_of(path, "fold"))
-    return ids if len(oof.folds_from(path, ids)) == len(ids) else []
+    return ids if len(folds_from(path, ids)) == len(ids) else []
 
 
 def oof_ids(path: Path) -> list[str]:
     """Read predictions of elsewhere, and write and read them as our own."""
-    found = oof.read(path)
+    found = formats.read(path)
     again = path.with_suffix(".parquet")
-    oof.write(again, found)
-    return list(oof.read(again).ids)
+    write(again, found)
+    return list(formats.read(again).ids)
 
 
 def scored_ids(path: Path) -> list[str]:
@@ -213,7 +215,7 @@ def packed_trial(seed: int, number: int) -> Outcome:
         path = Path(folder) / f"table.{kind}"
         path.write_bytes(bytes_damaged(packed(kind), rng))
         try:
-            oof.read(path)
+            formats.read(path)
         except UsageError as error:
             return Outcome(kind, "usage error", "table" in str(error), detail=str(error)[:200])
         except Exception as error:
@@ -232,7 +234,7 @@ def packed(kind: str) -> bytes:
             np.savez(path, ids=ids, probs=probs, classes=CLASSES, fold=np.arange(40) % 5)
         else:
             folds = np.arange(40) % 5
-            oof.write(path, oof.Oof(tuple(ids), CLASSES, {"a": probs, "b": probs}, folds))
+            write(path, oof.Oof(tuple(ids), CLASSES, {"a": probs, "b": probs}, folds))
         return path.read_bytes()
 
 

@@ -1,19 +1,16 @@
 """The Python API of what computes: the commands' work, with arguments named as their flags."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from ensemble.early_exit import verify as audit
-from ensemble.early_exit.verify import Audit
-from ensemble.errors import UsageError, few
-from ensemble.evaluation.labels import given_truth
+from ensemble.api.arguments import Given, Paths, oof_of, path_of, texts_of, weights_of
+from ensemble.errors import UsageError
 from ensemble.pipeline import run as pipeline
-from ensemble.predictions.table import Oof, checked, folds_of, join
-from ensemble.progress import Progress, Quiet
+from ensemble.pipeline.vote import vote as vote_run
+from ensemble.pipeline.vote import vote_predictions
+from ensemble.predictions.table import Oof
+from ensemble.progress import Progress
 from ensemble.recipe.settings import Recipe
 from ensemble.records import (
     DecodePolicy,
@@ -23,24 +20,12 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
-    Task,
     Voting,
 )
-from ensemble.submission import ledger
 from ensemble.submission.publish import Submission
-from ensemble.voting import weights as weighing
-from ensemble.voting.weights import Polish, Pool, Weights
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ensemble.export.nets import ExportSpec
-    from ensemble.export.to_onnx import Exported
-    from ensemble.pipeline.quantize import Quantized
-
-Value = TypeVar("Value")
-Given = Weights | Mapping[str, float] | str | Path | None
-Paths = str | Path | Iterable[str | Path]
 
 
 def run(
@@ -116,15 +101,15 @@ def run(
         EnsembleError: see `ensemble.errors`.
     """
     recipe = Recipe(
-        members=_texts(members),
-        images=_texts(images),
+        members=texts_of(members),
+        images=texts_of(images),
         tta=tta,
         merge=merge,
         voting=voting,
-        weights=_weights(weights),
-        sample=_path(sample),
+        weights=weights_of(weights),
+        sample=path_of(sample),
         output=output,
-        out=_path(out),
+        out=path_of(out),
         head=head,
         id_from=id_from,
         labels_as=labels_as,
@@ -190,8 +175,8 @@ def vote(
     if members is None and beside:
         raise UsageError(f"{', '.join(beside)}: only members leave it open; leave it out")
     recipe = Recipe(
-        members=_texts(members or ()),
-        images=_texts(images or "images"),
+        members=texts_of(members or ()),
+        images=texts_of(images or "images"),
         tta=tta or "none",
         merge=merge or "mean",
         id_from=id_from or "stem",
@@ -199,10 +184,10 @@ def vote(
         device=device or "auto",
         precision=precision or "fp32",
         voting=voting or "soft",
-        weights=_weights(weights),
-        sample=_path(sample),
+        weights=weights_of(weights),
+        sample=path_of(sample),
         output=output or "auto",
-        out=_path(out),
+        out=path_of(out),
         head=head,
         labels_as=labels_as or "auto",
         fill=None if fill is None else str(fill),
@@ -210,38 +195,11 @@ def vote(
         force=force,
     )
     if predictions is not None:
-        return pipeline.vote_predictions(recipe, _oof(predictions))
+        return vote_predictions(recipe, oof_of(predictions))
     told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
             "labels_as": labels_as, "store": store}  # fmt: skip
     given = [name for name, value in told.items() if value is not None]
-    return pipeline.vote(recipe, _path(run_folder), given=given)
-
-
-def verify_exit(run: str | Path | Submission, store: str | Path | None = None) -> Audit:
-    """Replay the exits of a run, or of its folder, from what it stored; `ensemble verify-exit`.
-
-    Raises:
-        EnsembleError: see `ensemble.errors`.
-    """
-    folder = run.folder if isinstance(run, Submission) else Path(run)
-    return audit.verify_exit(folder, _path(store))
-
-
-def record_public(run_folder: str | Path, public: float) -> dict[str, str]:
-    """Record what the leaderboard said of a run; `ensemble score --public` in Python.
-
-    Args:
-        run_folder: Where the run wrote; its line stands in the `ledger.csv` beside that folder.
-        public: The score.
-
-    Returns:
-        The line as it was before.
-
-    Raises:
-        UsageError: the number is not finite, or the ledger has no line of this submission.
-        StoreError: the disk refused.
-    """
-    return ledger.record_public(Path(run_folder), public)
+    return vote_run(recipe, path_of(run_folder), given=given)
 
 
 def predict_oof(
@@ -293,8 +251,8 @@ def predict_oof(
     from ensemble.pipeline import oof as outoffold
 
     recipe = Recipe(
-        members=_texts(members),
-        images=_texts(images),
+        members=texts_of(members),
+        images=texts_of(images),
         tta=tta,
         merge=merge,
         head=head,
@@ -309,207 +267,3 @@ def predict_oof(
         store=Path(store),
     )
     return outoffold.predict_oof(recipe, Path(folds), progress)
-
-
-def tune_weights(
-    oof: "Oof | Mapping[str, pd.DataFrame]",
-    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame",
-    *,
-    metric: str,
-    folds: "Mapping[str, int] | pd.Series[Any] | None" = None,
-    groups: "Mapping[str, str] | pd.Series[Any] | None" = None,
-    pool: Pool | None = None,
-    polish: Polish = "auto",
-    holdout: "Oof | Mapping[str, pd.DataFrame] | None" = None,
-    holdout_labels: "Mapping[str, str] | pd.Series[Any] | None" = None,
-    task: Task | None = None,
-    progress: Progress | None = None,
-) -> Weights:
-    """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
-
-    Args:
-        oof: What `predict_oof` or `oof.read` gave, or a frame for each family: ids in the index,
-            a column a class, as `task` has it.
-        labels: The class of each id, or the value of a single target; or a frame with ids in the
-            index and a column a class, 0 or 1 (multilabel) or values (regression).
-        metric: A metric by name, or "pkg.mod:fn".
-        folds: The fold of each id, where `oof` does not say.
-        groups: The group of each id: rows that belong together.
-        pool: "linear", "log-linear" or "rank"; None for the metric's default.
-        polish: Whether to chase the metric itself: "auto", "always" or "off".
-        holdout: As `oof`, of rows outside all folds, each family the mean of its folds: the
-            temperature is fitted on them.
-        holdout_labels: The class of each of these rows; None takes it from `labels`.
-        task: What the frames hold: "classification" (rows that sum to 1), "multilabel" or
-            "regression"; None for what `oof` says, and for classification.
-        progress: Told of what makes the answer weak.
-
-    Returns:
-        The weights, ready for `run` and `vote`; `evidence` holds the report.
-
-    Raises:
-        UsageError: predictions, labels, folds or groups do not fit together.
-    """
-    from ensemble.tuning import checks as gate
-    from ensemble.tuning import weigh as blending
-
-    if holdout is None and holdout_labels is not None:
-        raise UsageError("holdout_labels are of the rows of holdout; give both")
-    joined = _oof(oof, task or "classification")
-    if task not in (None, joined.task):
-        raise UsageError(f"the predictions are {joined.task}, not {task}")
-    if folds is not None:
-        placed = _by_id(folds, "folds")
-        joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
-    y = given_truth(_rows(labels, joined.classes), joined)
-    order = blending.TuneOrder((), Path(), metric, pool=pool, polish=polish)
-    numbers = None
-    if groups is not None:
-        texts = {name: str(group) for name, group in _by_id(groups, "groups").items()}
-        numbers = gate.groups_of(joined.ids, texts, joined.folds)
-    weights = blending.weigh(joined, y, order, numbers, progress or Quiet())
-    if holdout is None:
-        return weights
-    held = _oof(holdout, joined.task)
-    given = labels if holdout_labels is None else holdout_labels
-    truth = given_truth(_rows(given, held.classes), held)
-    return blending.calibrate(weights, held, truth, joined.ids)
-
-
-def export_members(
-    checkpoints: Paths, spec: "ExportSpec", out: str | Path, *, force: bool = False
-) -> list["Exported"]:
-    """Export checkpoints to members; `ensemble export` in Python. Needs the extra `export`.
-
-    Args:
-        checkpoints: The checkpoint files.
-        spec: The architecture, the heads, and what is not to be taken from timm's data config.
-        out: The folder to write to.
-        force: Replace members that are there.
-
-    Returns:
-        For each checkpoint its member's path and card, and how far it differs from torch.
-
-    Raises:
-        EnsembleError: see `ensemble.errors`.
-    """
-    from ensemble.export import to_onnx as export
-
-    paths = [Path(p) for p in _texts(checkpoints)]
-    return list(export.export_members(paths, spec, Path(out), force=force))
-
-
-def quantize_members(
-    members: Paths,
-    images: Paths,
-    out: str | Path,
-    *,
-    labels: str | Path | None = None,
-    label_column: str = "label",
-    head: str | None = None,
-    calibration: int = 256,
-    max_disagreement: float = 0.005,
-    id_from: IdFrom = "stem",
-    decode: DecodePolicy | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> "list[Quantized]":
-    """Make int8 members for the CPU; `ensemble quantize` in Python.
-
-    Args:
-        members: As for `run`; float32 members of classes or labels.
-        images: Images like those that will be predicted: some calibrate, the others judge.
-        out: The folder to write to.
-        labels: A CSV with an id column and the labels of the images, to state accuracies.
-        label_column: The column of the labels.
-        head: The head that the labels are of, where members carry several.
-        calibration: Images that calibrate, at most half of them.
-        max_disagreement: The share of the judging images, 0 to 1, whose label may change.
-        id_from: As for `run`.
-        decode: As for `run`.
-        force: Replace members that are there.
-        progress: Told how far it is.
-
-    Returns:
-        For each member the path and card of the int8 member, and how the two compare.
-
-    Raises:
-        MemberError: a member cannot be quantised, or too many labels change; nothing is written.
-        EnsembleError: see `ensemble.errors`.
-    """
-    from ensemble.pipeline import quantize as quantizing
-
-    order = quantizing.QuantizeOrder(
-        members=_texts(members),
-        images=_texts(images),
-        labels=_path(labels),
-        label_column=label_column,
-        head=head,
-        calibration=calibration,
-        max_disagreement=max_disagreement,
-        id_from=id_from,
-        decode=decode or DecodePolicy(),
-        force=force,
-    )
-    return quantizing.quantize_members(order, Path(out), progress)
-
-
-def _rows(
-    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame", classes: tuple[str, ...]
-) -> dict[str, tuple[object, ...]]:
-    """Return labels by id, the columns of a frame in the order of the classes."""
-    import pandas as pd
-
-    if not isinstance(labels, pd.DataFrame):
-        return {name: (label,) for name, label in _by_id(labels, "labels").items()}
-    frame = labels.rename(columns=str)
-    if sorted(frame.columns) != sorted(classes):
-        raise UsageError(
-            f"labels have the columns {few(list(frame.columns))}; the classes are {few(classes)}"
-        )
-    rows = frame[list(classes)].itertuples(index=False, name=None)
-    return _without_twins(zip(map(str, frame.index), rows, strict=True), "labels")
-
-
-def _by_id(given: "Mapping[str, Value] | pd.Series[Any]", what: str) -> dict[str, Value]:
-    return _without_twins(((str(name), value) for name, value in given.items()), what)
-
-
-def _without_twins(pairs: Iterable[tuple[str, Value]], what: str) -> dict[str, Value]:
-    """Return values by id, and refuse an id that stands there twice."""
-    found: dict[str, Value] = {}
-    for name, value in pairs:
-        if name in found:
-            raise UsageError(f"{what}: id {name!r} stands there twice")
-        found[name] = value
-    return found
-
-
-def _oof(given: "Oof | Mapping[str, pd.DataFrame]", task: Task = "classification") -> Oof:
-    """Return predictions as they are, or join frames, having checked each."""
-    if isinstance(given, Oof):
-        return given
-    frames, parts = given, []
-    for name, frame in frames.items():
-        ids, classes = map(str, frame.index), map(str, frame.columns)
-        probs = frame.to_numpy(np.float64)
-        parts.append(
-            checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs}, task=task))
-        )
-    return join(parts)
-
-
-def _texts(paths: Paths) -> tuple[str, ...]:
-    return (str(paths),) if isinstance(paths, str | Path) else tuple(str(p) for p in paths)
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
-
-
-def _weights(given: Given) -> Weights | None:
-    if given is None or given == "uniform":
-        return None
-    if isinstance(given, Weights):
-        return given
-    return Weights(dict(given)) if isinstance(given, Mapping) else weighing.from_text(str(given))

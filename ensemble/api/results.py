@@ -2,15 +2,25 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ensemble.early_exit import verify as audit
+from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError
-from ensemble.evaluation.folds import FoldReport
-from ensemble.files.paths import expand
-from ensemble.members.card import Card
-from ensemble.members.member import check_every_head, open_member
-from ensemble.pipeline import folds as folding
 from ensemble.progress import Progress
-from ensemble.records import IdFrom, Task, check_choice
+from ensemble.records import (
+    IdFrom,
+    Task,
+)
+from ensemble.submission import ledger
+from ensemble.submission.publish import Submission
+
+if TYPE_CHECKING:
+    pass
+from ensemble.api.arguments import path_of
+from ensemble.evaluation.folds import FoldReport
+from ensemble.pipeline import folds as folding
+from ensemble.records import check_choice
 from ensemble.reports import compare, scorecard
 from ensemble.reports.compare import Difference
 from ensemble.reports.scorecard import Scorecard
@@ -106,16 +116,28 @@ def diff_submissions(first: str | Path, second: str | Path) -> Difference:
     return compare.compare(Path(first), Path(second))
 
 
-def inspect_members(members: str | Path | Iterable[str | Path]) -> dict[Path, Card]:
-    """Return the card of each member, having checked that they can vote together.
-
-    `ensemble inspect` in Python; members are named as for `run`.
+def verify_exit(run: str | Path | Submission, store: str | Path | None = None) -> Audit:
+    """Replay the exits of a run, or of its folder, from what it stored; `ensemble verify-exit`.
 
     Raises:
-        MemberError: a member cannot be opened, or members cannot vote together.
-        UsageError: nothing is named, or what is not there.
+        EnsembleError: see `ensemble.errors`.
     """
-    given = [members] if isinstance(members, str | Path) else list(members)
-    opened = [open_member(path) for path in expand(given, ".onnx", "member")]
-    check_every_head(opened)
-    return {member.path: member.card for member in opened}
+    folder = run.folder if isinstance(run, Submission) else Path(run)
+    return audit.verify_exit(folder, path_of(store))
+
+
+def record_public(run_folder: str | Path, public: float) -> dict[str, str]:
+    """Record what the leaderboard said of a run; `ensemble score --public` in Python.
+
+    Args:
+        run_folder: Where the run wrote; its line stands in the `ledger.csv` beside that folder.
+        public: The score.
+
+    Returns:
+        The line as it was before.
+
+    Raises:
+        UsageError: the number is not finite, or the ledger has no line of this submission.
+        StoreError: the disk refused.
+    """
+    return ledger.record_public(Path(run_folder), public)

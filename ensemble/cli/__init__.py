@@ -20,7 +20,7 @@ from ensemble.cli.supervise import (
     resume_line,
 )
 from ensemble.files.paths import check_utf8
-from ensemble.recipe.settings import check_environment
+from ensemble.recipe.sources import check_environment
 from ensemble.worker import WATCH
 
 EXIT_CODES: Final = {

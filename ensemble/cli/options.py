@@ -10,7 +10,8 @@ from click.core import ParameterSource
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import is_file, split_named
-from ensemble.recipe.settings import FILE, Recipe, read_toml
+from ensemble.recipe.settings import Recipe
+from ensemble.recipe.sources import FILE, read_toml
 from ensemble.records import (
     Alpha,
     DecodePolicy,
@@ -27,7 +28,7 @@ from ensemble.records import (
 from ensemble.voting.weights import from_text
 
 if TYPE_CHECKING:
-    from ensemble.predictions.table import Elsewhere
+    from ensemble.predictions.formats import Elsewhere
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -294,7 +295,7 @@ def elsewhere_of(flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
     Raises:
         UsageError: --rows-of without a .npy.
     """
-    from ensemble.predictions.table import Elsewhere
+    from ensemble.predictions.formats import Elsewhere
 
     rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
     if rows_of and not any(path.suffix == ".npy" for _, path in files):

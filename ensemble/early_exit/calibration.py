@@ -12,14 +12,13 @@ from ensemble.early_exit.evaluate import Engine, Known, calibrate
 from ensemble.early_exit.plan import Plan, column_of
 from ensemble.early_exit.record import changes_told, spent_told
 from ensemble.early_exit.setup import Cast, Way
-from ensemble.early_exit.stopping.budget import Budget
 from ensemble.early_exit.stopping.certificate import Certificate, least_size
-from ensemble.early_exit.stopping.pace import Deadline, Pace, Spending, Steady
+from ensemble.early_exit.stopping.thresholds import Budget, Deadline, Pace, Spending, Steady
 from ensemble.early_exit.stopping.trajectory import Course, Ends, follow
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import SHARD, shard_size_of
 from ensemble.predictions.store import Partition
-from ensemble.recipe.settings import Saving
+from ensemble.recipe.resolve import Saving
 
 _HORIZON: Final = 4
 """Shards over which a budget of evaluations makes up for what was overspent."""

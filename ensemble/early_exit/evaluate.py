@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Probs, Vector
 from ensemble.early_exit.plan import ENDS, SUMS
 from ensemble.early_exit.setup import Stage, Way
-from ensemble.early_exit.stopping.pace import Pace, cost_of
-from ensemble.early_exit.stopping.replay import replay
-from ensemble.early_exit.stopping.trajectory import Cap, Ends, run
+from ensemble.early_exit.stopping.thresholds import Pace, cost_of
+from ensemble.early_exit.stopping.trajectory import Cap, Ends, replay, run
 from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
-from ensemble.images.sources import Hashed
+from ensemble.images.reading import Hashed
 from ensemble.inference.batches import Rows, score, warn_if_torn
 from ensemble.predictions.store import Partition
 from ensemble.progress import Progress
 from ensemble.records import DecodePolicy, Quarantined
-from ensemble.views.host import Turned
+from ensemble.views.pixels import Turned
 from ensemble.worker import Watch
 
 

@@ -17,8 +17,9 @@ from ensemble.early_exit.plan import Plan
 from ensemble.early_exit.setup import Cast, foreseen_plan
 from ensemble.early_exit.stopping.certificate import draw
 from ensemble.files.atomic import sha256_json
-from ensemble.images.sources import Hashed
-from ensemble.inference import start as lineup
+from ensemble.images.reading import Hashed
+from ensemble.inference.probe import seconds_per_image
+from ensemble.inference.ready import Player
 from ensemble.inference.score import Planned
 from ensemble.predictions.store import Partition, key_of, load_partition
 
@@ -85,7 +86,7 @@ def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any])
     return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
 
 
-def _planned(work: Work, plan: Plan, player: lineup.Player, exits: Foreseen, left: int) -> Planned:
+def _planned(work: Work, plan: Plan, player: Player, exits: Foreseen, left: int) -> Planned:
     """Return what a member has to do at most, so many images being left."""
     cast, name = work.cast, player.member.card.name
     stages = sum(evaluation.member == name for evaluation in plan.evaluations)
@@ -99,5 +100,5 @@ def _planned(work: Work, plan: Plan, player: lineup.Player, exits: Foreseen, lef
         evaluations=todo,
         evaluations_stored=len(cast.images) * stages - todo,
         bytes=0,
-        seconds=todo * lineup.seconds_per_image(player) if todo else 0.0,
+        seconds=todo * seconds_per_image(player) if todo else 0.0,
     )

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ensemble.early_exit.stopping.accumulators import Ledger
+from ensemble.early_exit.stopping.accumulators import Ledger, ledger_of
 from ensemble.early_exit.stopping.certificate import calibration_size
 from ensemble.early_exit.stopping.order import Evaluation
-from ensemble.early_exit.stopping.plan import ledger_of
 from ensemble.errors import StoreError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.store import Partition
-from ensemble.recipe.settings import Saving
+from ensemble.recipe.resolve import Saving
 from ensemble.records import Task, Voting
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights

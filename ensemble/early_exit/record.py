@@ -9,17 +9,16 @@ import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Probs, Vector
 from ensemble.early_exit.plan import Plan, Terms
-from ensemble.early_exit.stopping.budget import changed
 from ensemble.early_exit.stopping.certificate import (
     Certificate,
     calibration_size,
     certify,
     least_size,
 )
-from ensemble.early_exit.stopping.pace import cost_of
+from ensemble.early_exit.stopping.thresholds import changed, cost_of
 from ensemble.early_exit.stopping.trajectory import Course
 from ensemble.errors import counted
-from ensemble.recipe.settings import Saving
+from ensemble.recipe.resolve import Saving
 
 _SHARES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 _ROUNDING: Final = 1e-6

@@ -42,7 +42,8 @@ from ensemble.predictions.store import (
 )
 from ensemble.predictions.stored import Entry, Votes, hashes_of
 from ensemble.progress import Progress
-from ensemble.recipe.settings import Recipe, Saving, exit_told
+from ensemble.recipe.resolve import Saving, exit_told
+from ensemble.recipe.settings import Recipe
 from ensemble.runtime.devices import available_threads
 from ensemble.voting.weights import Weights
 from ensemble.worker import read_watch

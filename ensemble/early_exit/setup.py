@@ -21,18 +21,19 @@ from ensemble.early_exit.plan import (
     terms_json,
 )
 from ensemble.early_exit.stopping.accumulators import Ledger
-from ensemble.early_exit.stopping.order import Evaluation
-from ensemble.early_exit.stopping.plan import evaluations_of
+from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.files.atomic import publish_json, sha256_json
-from ensemble.images.sources import Hashed
-from ensemble.inference import start as lineup
+from ensemble.images.reading import Hashed
 from ensemble.inference.batches import Job
 from ensemble.inference.fingerprint import ENGINE, fingerprint_of, image_set_of
-from ensemble.inference.start import graph_views, host_views, job_of
+from ensemble.inference.probe import batch_noise, seconds_per_image
+from ensemble.inference.ready import Player, job_of
+from ensemble.inference.start import graph_views, host_views
 from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
-from ensemble.recipe.settings import Recipe, Saving
+from ensemble.recipe.resolve import Saving
+from ensemble.recipe.settings import Recipe
 from ensemble.records import Quarantined, View
 from ensemble.views import parse
 from ensemble.views import policy as views
@@ -80,7 +81,7 @@ class Cast:
     recipe: Recipe
     head: Head
     weights: Weights
-    players: Sequence[lineup.Player]
+    players: Sequence[Player]
     policy: Sequence[View]
     apart: bool
     images: Sequence[Hashed]
@@ -171,11 +172,11 @@ class Cast:
             "views": [[asdict(op) for op in view.ops] for view in self.policy],
         }
 
-    def key(self, player: lineup.Player) -> str:
+    def key(self, player: Player) -> str:
         """Return the key of a member's own predictions of the whole image set."""
         return key_of(self._fingerprint(player, self.policy))
 
-    def in_graph(self, player: lineup.Player) -> dict[str, object]:
+    def in_graph(self, player: Player) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
         return self._fingerprint(player, player.policy)
 
@@ -200,7 +201,7 @@ class Cast:
             missing={name: lost for _, found in tables.values() for name, lost in found.items()},
         )
 
-    def _fingerprint(self, player: lineup.Player, policy: Sequence[View]) -> dict[str, object]:
+    def _fingerprint(self, player: Player, policy: Sequence[View]) -> dict[str, object]:
         provider = player.scorer.provider
         return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
 
@@ -233,7 +234,7 @@ class Cast:
 
 
 def cast_of(
-    recipe: Recipe, head: Head, players: Sequence[lineup.Player], images: Sequence[Hashed]
+    recipe: Recipe, head: Head, players: Sequence[Player], images: Sequence[Hashed]
 ) -> Cast:
     """Gather who takes part.
 
@@ -264,7 +265,7 @@ def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
     path = partition.folder / PLAN
     if path.exists() or any(partition.begun(shard) for shard in partition.shards):
         return read_plan(partition)
-    noise = max(lineup.batch_noise(player) for player in cast.players)
+    noise = max(batch_noise(player) for player in cast.players)
     plan = _plan(cast, saving, _costs(cast.players), noise)
     record = asdict(plan)
     publish_json(path, {**record, "check": sha256_json(record)})
@@ -296,13 +297,13 @@ def _plan(cast: Cast, saving: Saving, costs: Mapping[str, float], noise: float) 
     return Plan(tuple(evaluations), noise, calibrated, stored)
 
 
-def _costs(players: Sequence[lineup.Player]) -> dict[str, float]:
+def _costs(players: Sequence[Player]) -> dict[str, float]:
     """Measure what an evaluation of each member costs, in seconds; a family has one cost.
 
     The folds of a family are one net, so what they differ by is noise of the clock.
     """
     least: dict[str, float] = {}
     for player in players:
-        family, seconds = player.member.card.family, lineup.seconds_per_image(player)
+        family, seconds = player.member.card.family, seconds_per_image(player)
         least[family] = min(seconds, least.get(family, seconds))
     return {p.member.card.name: least[p.member.card.family] for p in players}

@@ -24,16 +24,16 @@ from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of, un
 from ensemble.early_exit.stopping.accumulators import Ledger
 from ensemble.early_exit.stopping.certificate import Certificate, draw
 from ensemble.early_exit.stopping.order import ordered
-from ensemble.early_exit.stopping.replay import replay
-from ensemble.early_exit.stopping.trajectory import Course, Ends, follow
+from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, replay
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
 from ensemble.files.paths import natural_key
 from ensemble.predictions import references
+from ensemble.predictions.formats import read_labels
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
-from ensemble.recipe.settings import Recipe, saving_of
+from ensemble.recipe.resolve import saving_of
+from ensemble.recipe.settings import Recipe
 from ensemble.submission.proofread import Print, misprints
-from ensemble.submission.sample import read_labels
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
+from ensemble.files.csv_tables import as_folds, column_of
+from ensemble.files.parquet import FOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,46 @@ def report_folds(
         straddling=tuple(_apart(groups or {}, folds)),
         twins=tuple(tuple(ids) for ids in _apart(digests or {}, folds).values()),
     )
+
+
+def folds_from(path: Path, ids: Sequence[str]) -> Indices:
+    """Read the fold of each id from a CSV with the columns `id` and `fold`.
+
+    Raises:
+        UsageError: an id without a fold, or a fold that is no whole number.
+    """
+    return folds_of(ids, column_of(path, FOLD), path)
+
+
+def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> Indices:
+    """Return the fold of each id, int64 (N,); `where` names the folds in messages.
+
+    Raises:
+        UsageError: an id without a fold, or a fold that is no whole number.
+    """
+    lacking = [i for i in ids if i not in folds]
+    if lacking:
+        raise UsageError(f"{where}: no fold for {few(lacking)}")
+    try:
+        return as_folds([folds[i] for i in ids])
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def refuse_leaks(report: FoldReport) -> None:
+    """Raise where a fold knows rows of another.
+
+    Raises:
+        UsageError: names groups and images.
+    """
+    faults = []
+    if report.straddling:
+        faults.append(f"groups in several folds: {few(report.straddling)}")
+    if report.twins:
+        shown = [f"({', '.join(ids)})" for ids in report.twins]
+        faults.append(f"the same image in several folds: {few(shown)}")
+    if faults:
+        raise UsageError(f"these folds leak: {'; '.join(faults)}. Split anew with --group")
 
 
 def _apart(keys: Mapping[str, str], folds: Mapping[str, int]) -> dict[str, Sequence[str]]:

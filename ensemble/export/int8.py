@@ -23,7 +23,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
 from ensemble.files.atomic import refused
-from ensemble.members.member import Member, input_of, whole
+from ensemble.members.member import Member, input_of, with_external_data
 from ensemble.members.onnx_checks import TOOL_ERRORS
 from ensemble.runtime import graph
 from ensemble.runtime.devices import RUNTIME_ERRORS
@@ -56,7 +56,7 @@ def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
             f"images calibrate. Give more images, or export it again with a dynamic batch"
         )
     feeds = _Feeds(name, normalised(member, images[:rows]), member.batch or BATCH)
-    full = whole(member)
+    full = with_external_data(member)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging, _quietly():
         ready, target = Path(staging) / "ready.onnx", Path(staging) / "int8.onnx"
         try:

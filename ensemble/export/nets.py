@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ensemble.errors import MemberError, UsageError, few
-from ensemble.records import Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.export.spec import ExportSpec, PreprocessFlags
+from ensemble.records import Fit, Interpolation, Preprocess, Size
 from ensemble.user_code import importable, load_object
 
 NET_ERRORS: Final = (
@@ -24,50 +25,6 @@ NET_ERRORS: Final = (
 """What a net may raise of its own accord while it is built, run or traced."""
 
 _FITS: Final[Mapping[str, Fit]] = {"center": "crop", "squash": "squash", "border": "pad"}
-
-
-@dataclass(frozen=True, slots=True)
-class HeadSpec:
-    """One output of the net: its name, and the names of its columns in order."""
-
-    name: str
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PreprocessFlags:
-    """What the user says of the preprocessing; None takes timm's data config, or the default."""
-
-    height: int | None = None
-    width: int | None = None
-    fit: Fit | None = None
-    crop_pct: float | None = None
-    interpolation: Interpolation | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSpec:
-    """What the user says of the checkpoints.
-
-    `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes` and
-    returns a torch module. `num_classes` is the number of classes of all heads together. A net
-    with several heads returns a dict by head name, or a tuple in the order of `heads`.
-    `family` and `fold` are None where the file's name tells them; see `family_and_fold`.
-    """
-
-    arch: str
-    heads: tuple[HeadSpec, ...]
-    task: Task = "classification"
-    activation: Activation | None = None
-    preprocess: PreprocessFlags = PreprocessFlags()
-    in_chans: int = 3
-    dynamic_size: bool = False
-    ema: bool = False
-    trust_pickle: frozenset[Path] = frozenset()
-    family: str | None = None
-    fold: int | None = None
 
 
 def build(spec: ExportSpec) -> tuple[nn.Module, Preprocess, dict[str, str | float]]:

@@ -2,14 +2,20 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 
 _FORMULA: Final = ("=", "+", "-", "@")
+
+_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,18 @@ class _Lines(list[str]):
 def formula_like(ids: Sequence[str]) -> list[str]:
     """Return the ids that a spreadsheet would run as a formula."""
     return [i for i in ids if i.startswith(_FORMULA)]
+
+
+def as_folds(values: Sequence[object]) -> Indices:
+    """Read folds, int64 (N,).
+
+    Raises:
+        ValueError: one is no whole number.
+    """
+    odd = [v for v in values if not _WHOLE.fullmatch(str(v))]
+    if odd:
+        raise ValueError(f"a fold is a whole number; found {few([repr(v)[:40] for v in odd])}")
+    return np.array([int(str(v)) for v in values], np.int64)
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

@@ -23,6 +23,9 @@ EVALUATIONS: Final = "n_evals"
 Floats: TypeAlias = NDArray[np.floating]
 """float16, float32 or float64 (N, C)."""
 
+ID: Final = "id"
+FOLD: Final = "fold"
+
 
 def text_column(texts: Sequence[str]) -> pa.StringArray:
     """Return a string column."""

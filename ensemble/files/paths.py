@@ -18,12 +18,7 @@ _LONGEST: Final = 200
 CHECKPOINTS: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """What checkpoint files end with."""
 
-_SUFFIXES: Final = (*CHECKPOINTS, ".onnx")
-_SEPARATORS: Final = "-_. "
-_FOLDS: Final = tuple(
-    re.compile(rf"(?:^|(?<=[-_. ])){word}([0-9]+)(?=$|[-_. ])", re.IGNORECASE)
-    for word in ("fold[-_=]?", "f")
-)
+SUFFIXES: Final = (*CHECKPOINTS, ".onnx")
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, str]], str]:
@@ -102,29 +97,6 @@ def split_named(text: str) -> tuple[str, str]:
     """
     name, marked, rest = text.partition("=")
     return (name, rest) if marked and not is_file(text) else ("", text)
-
-
-def family_and_fold(path: Path) -> tuple[str, int | None]:
-    """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
-
-    The fold is a part of its own between separators: f0, fold0, fold_0, fold-0 or fold=0. The
-    family is the rest of the name, and empty for a name such as "fold0.ckpt".
-
-    Raises:
-        UsageError: the name holds several folds.
-    """
-    stem = path.name
-    while (suffix := Path(stem).suffix).lower() in _SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    found = next((f for f in (list(p.finditer(stem)) for p in _FOLDS) if f), [])
-    if not found:
-        return stem, None
-    if len(found) > 1:
-        names = ", ".join(match[0] for match in found)
-        raise UsageError(f"{path}: its name holds several folds: {names}. Give --family and --fold")
-    start, end = found[0].span()
-    family = stem[:start].rstrip(_SEPARATORS) + stem[end:].rstrip(_SEPARATORS)
-    return family.lstrip(_SEPARATORS), int(found[0][1])
 
 
 def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[Path]:

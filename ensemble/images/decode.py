@@ -21,6 +21,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
+from ensemble.images.exif import BACK, SOS, TURNS, jpeg_exif, turned
 from ensemble.records import EXTENSIONS, DecodePolicy
 
 _Noted: TypeAlias = tuple[Image.Image, list[str]]
@@ -86,19 +87,6 @@ _MAGIC: Final = (
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
 )  # fmt: skip
 _EOI: Final = b"\xff\xd9"
-_SOS: Final = b"\xff\xda"
-_TURNS: Final[Mapping[object, Image.Transpose]] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-_BACK: Final[Mapping[object, int]] = {6: 8, 8: 6}
-"""The orientation that undoes another; the rest undo themselves."""
 
 
 def _format(data: bytes) -> str:
@@ -148,7 +136,7 @@ def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
         pixels = simplejpeg.decode_jpeg(data, space, strict=True)
     except ValueError:
         # Entropy-coded bytes hold no marker: without an EOI past the last SOS, the end is missing.
-        if not policy.allow_truncated or data.find(_EOI, max(data.rfind(_SOS), 0)) >= 0:
+        if not policy.allow_truncated or data.find(_EOI, max(data.rfind(SOS), 0)) >= 0:
             raise
         pixels = simplejpeg.decode_jpeg(data, space, strict=False)
         notes.append("truncated")
@@ -157,7 +145,7 @@ def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
         image = image.convert("RGB")
     else:
         image = Image.fromarray(pixels)
-    return _turned(image, _jpeg_exif(data), policy, notes), notes
+    return turned(image, jpeg_exif(data), policy, notes), notes
 
 
 def _check_length(data: bytes, width: int, height: int) -> None:
@@ -187,7 +175,7 @@ def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = F
     _check_depth(image)
     # Pillow turns a TIFF as it loads it; the same tag tells how to turn it back.
     stored = getattr(image, "tag_v2", {}).get(0x0112)
-    turned = _TURNS.get(_BACK.get(stored, stored))
+    turn = TURNS.get(BACK.get(stored, stored))
     try:
         image.load()
     except OSError:
@@ -195,10 +183,10 @@ def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = F
             raise
         image.tile = []  # what was decoded before the end stands, the rest is black
     notes = ["frames"] * bool(getattr(image, "is_animated", False))
-    if turned is not None and policy.exif == "ignore":
-        return _rgb(image, policy).transpose(turned), notes
+    if turn is not None and policy.exif == "ignore":
+        return _rgb(image, policy).transpose(turn), notes
     exif = image.info.get("exif", b"")
-    return _turned(_rgb(image, policy), exif, policy, notes), notes
+    return turned(_rgb(image, policy), exif, policy, notes), notes
 
 
 def _check_chunks(data: bytes) -> bool:
@@ -240,42 +228,6 @@ def _rgb(image: Image.Image, policy: DecodePolicy) -> Image.Image:
 def _eight_bits(grey: NDArray[np.uint16]) -> Pixels:
     """Scale 0..65535 to 0..255, rounded: 65535 / 255 is 257, so no value lies half-way."""
     return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _turned(image: Image.Image, exif: bytes, policy: DecodePolicy, notes: list[str]) -> Image.Image:
-    if not exif or policy.exif == "ignore":
-        return image
-    try:
-        turn = _TURNS.get(_orientation(exif.removeprefix(b"Exif\0\0")))
-    except (struct.error, KeyError):
-        notes.append("exif")
-        return image
-    return image if turn is None else image.transpose(turn)
-
-
-def _orientation(exif: bytes) -> int:
-    """Read the tag 0x0112 of a TIFF structure's first directory; 1 (upright) if it has none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}[exif[:4]]
-    (start,) = struct.unpack_from(f"{order}I", exif, 4)
-    (count,) = struct.unpack_from(f"{order}H", exif, start)
-    for entry in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
-        if tag == 0x0112:
-            return int(struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, entry + 8)[0])
-    return 1
-
-
-def _jpeg_exif(data: bytes) -> bytes:
-    """Return the EXIF segment of a JPEG file, found by its markers, or nothing."""
-    at = 2
-    while data[at : at + 1] == b"\xff" and data[at : at + 2] != _SOS:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] == 0xFF:  # a fill byte
-            end = at + 1
-        elif data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            return data[at + 10 : end]
-        at = end
-    return b""
 
 
 _DECODERS: Final[Mapping[str, _Decoder]] = {"JPEG": _decode_jpeg, "PNG": _decode_png}

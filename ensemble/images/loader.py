@@ -13,8 +13,8 @@ import numpy as np
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
 from ensemble.images.decode import decode
+from ensemble.images.reading import Hashed, read
 from ensemble.images.resize import resize
-from ensemble.images.sources import Hashed, read
 from ensemble.records import DecodePolicy, Geometry, Quarantined
 from ensemble.worker import Watch, crashes
 

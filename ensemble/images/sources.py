@@ -1,20 +1,15 @@
 """Finding images, hashing them, and reading their bytes."""
 
-import errno
 import fnmatch
 import os
 import re
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from ensemble.errors import ImageError, UsageError
-from ensemble.files.atomic import sha256_bytes
+from ensemble.errors import UsageError
 from ensemble.files.csv_tables import read_table
 from ensemble.files.paths import check_utf8, natural_key
 from ensemble.records import EXTENSIONS, IdFrom
@@ -34,15 +29,6 @@ class Scan:
 
     images: tuple[Source, ...]
     skipped: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Hashed:
-    """A source with the hash and size of its bytes: "" and -1 if it could not be read."""
-
-    source: Source
-    sha256: str
-    bytes: int
 
 
 def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
@@ -71,36 +57,6 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
         raise UsageError("no images: name a folder, files, a glob pattern, or a CSV file")
     _check_ids(images)
     return Scan(tuple(sorted(images, key=lambda source: natural_key(source.id))), dict(skipped))
-
-
-def hash_sources(sources: Sequence[Source], threads: int) -> list[Hashed]:
-    """Hash the files on that many threads, in the order given.
-
-    A file that cannot be read gets no hash; `read` will say why.
-    """
-    runs = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        return [hashed for run in pool.map(_all_hashed, runs) for hashed in run]
-
-
-def read(source: Hashed) -> bytes:
-    """Read the bytes that were hashed; transient faults of the disk are tried again.
-
-    Raises:
-        ImageError: the file cannot be read, or it has changed.
-    """
-    path = source.source.path
-    try:
-        data = _read_patiently(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError("read", "unreadable", f"cannot read the file: {reason}") from error
-    if sha256_bytes(data) != source.sha256:
-        was = f"had {source.bytes} bytes" if source.sha256 else "could not be read"
-        raise ImageError(
-            "read", "changed", f"changed since the scan: it {was} then, {len(data)} bytes now"
-        )
-    return data
 
 
 # ---- finding
@@ -237,33 +193,3 @@ def _check_ids(images: Sequence[Source]) -> None:
 
 
 # ---- reading
-
-_TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
-_PAUSES: Final = (0.05, 0.2)
-
-
-_TOGETHER: Final = 32
-"""Files that one task of a thread hashes: a task costs as much as a small file."""
-
-
-def _all_hashed(sources: Sequence[Source]) -> list[Hashed]:
-    return [_hashed(source) for source in sources]
-
-
-def _hashed(source: Source) -> Hashed:
-    try:
-        data = _read_patiently(source.path)
-        return Hashed(source, sha256_bytes(data), len(data))
-    except (OSError, ValueError):
-        return Hashed(source, "", -1)
-
-
-def _read_patiently(path: Path) -> bytes:
-    for pause in _PAUSES:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            if error.errno not in _TRANSIENT:
-                raise
-            time.sleep(pause)
-    return path.read_bytes()

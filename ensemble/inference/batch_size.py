@@ -19,7 +19,8 @@ import numpy as np
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError
 from ensemble.files.atomic import publish_json, sha256_json
-from ensemble.inference.start import Player, probe_images
+from ensemble.inference.probe import probe_images
+from ensemble.inference.ready import Player
 
 _DECIDES: Final = ("member", "views", "merge", "precision", "provider")
 _SHARE: Final = 0.01

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Final
 
 from ensemble.files.atomic import sha256_json
-from ensemble.images.sources import Hashed
+from ensemble.images.reading import Hashed
 from ensemble.members.member import Member
 from ensemble.recipe.settings import Recipe
 from ensemble.recipe.units import bytes_of

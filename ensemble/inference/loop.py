@@ -15,7 +15,7 @@ from functools import partial
 
 from ensemble.arrays import Probs
 from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
-from ensemble.images.sources import Hashed
+from ensemble.images.reading import Hashed
 from ensemble.inference.batches import Job, NonFiniteError, Rows, score, warn_if_torn
 from ensemble.predictions.store import Partition
 from ensemble.progress import Progress

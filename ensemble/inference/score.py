@@ -11,12 +11,15 @@ from ensemble.errors import MemberError, few
 from ensemble.files import csv_tables
 from ensemble.files.atomic import check_writable
 from ensemble.files.paths import expand
-from ensemble.images.sources import Hashed, hash_sources, scan
+from ensemble.images.reading import Hashed, hash_sources
+from ensemble.images.sources import scan
 from ensemble.inference import start as lineup
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of, shard_size_of
 from ensemble.inference.loop import Duty, Tally, predict
-from ensemble.inference.start import graph_views, job_of
+from ensemble.inference.probe import seconds_per_image
+from ensemble.inference.ready import Player, job_of
+from ensemble.inference.start import graph_views
 from ensemble.members.card import Head
 from ensemble.members.member import Member
 from ensemble.predictions.store import (
@@ -38,7 +41,7 @@ from ensemble.voting import weights
 from ensemble.worker import Watch, read_watch
 
 
-def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[lineup.Player]:
+def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[Player]:
     """Open the members and start their sessions, each proven on a probe batch.
 
     With `exits` their graphs have no views where the host can make them; see `turns.apart`.
@@ -73,9 +76,7 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     return players
 
 
-def _warn_of_cpu(
-    recipe: Recipe, there: Sequence[lineup.Player], members: int, progress: Progress
-) -> None:
+def _warn_of_cpu(recipe: Recipe, there: Sequence[Player], members: int, progress: Progress) -> None:
     """Say what runs on the CPU that might not, and why."""
     if not there:
         return
@@ -117,7 +118,7 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
 
 def _duty(
     recipe: Recipe,
-    player: lineup.Player,
+    player: Player,
     fingerprint: Mapping[str, object],
     images: int,
     shard_size: int,
@@ -155,9 +156,7 @@ class Planned:
     seconds: float
 
 
-def plan(
-    recipe: Recipe, players: Sequence[lineup.Player], images: Sequence[Hashed]
-) -> list[Planned]:
+def plan(recipe: Recipe, players: Sequence[Player], images: Sequence[Hashed]) -> list[Planned]:
     """Return what `score` would do with the same arguments; nothing is written.
 
     Raises:
@@ -177,7 +176,7 @@ def plan(
     return planned
 
 
-def _planned(player: lineup.Player, partition: Partition, images: Sequence[Hashed]) -> Planned:
+def _planned(player: Player, partition: Partition, images: Sequence[Hashed]) -> Planned:
     todo = [s for s in partition.shards if not partition.committed(s)]
     rows = [image for s in todo for image in images[partition.rows(s)]]
     columns = sum(partition.heads.values())
@@ -190,12 +189,12 @@ def _planned(player: lineup.Player, partition: Partition, images: Sequence[Hashe
         evaluations=len(rows),
         evaluations_stored=len(images) - len(rows),
         bytes=sum(4 * (columns + 1) + len(image.source.id.encode()) for image in rows),
-        seconds=len(rows) * lineup.seconds_per_image(player) if rows else 0.0,
+        seconds=len(rows) * seconds_per_image(player) if rows else 0.0,
     )
 
 
 def score(
-    recipe: Recipe, players: Sequence[lineup.Player], images: Sequence[Hashed], progress: Progress
+    recipe: Recipe, players: Sequence[Player], images: Sequence[Hashed], progress: Progress
 ) -> tuple[list[Entry], Tally]:
     """Score images with members, shard by shard, into the store.
 

@@ -1,71 +1,31 @@
 """The line-up: members opened, given their views, and shown to run, before any image is read."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from onnx import ModelProto
-
-from ensemble.arrays import Pixels, Probs
-from ensemble.errors import MemberError, ScoreError
+from ensemble.errors import MemberError
 from ensemble.files.atomic import sha256_bytes, sha256_json
-from ensemble.inference.batches import Job
-from ensemble.members.card import Head
-from ensemble.members.member import Member, check_together, input_of, open_member, whole
+from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion, prove_float16
+from ensemble.inference.ready import BatchSize, Player
+from ensemble.members.member import Member, open_member, with_external_data
+from ensemble.members.together import check_together
 from ensemble.recipe.settings import Recipe
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
-from ensemble.runtime.float16 import check_agreement, halve
-from ensemble.runtime.session import OnnxScorer, run_once, score_as
+from ensemble.runtime.float16 import halve
+from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy as views
-from ensemble.views.host import apart
-from ensemble.views.pixels import output_size
+from ensemble.views.pixels import apart, output_size
 from ensemble.views.policy import Shaped
 
-_PROBE: Final = 4
-_REPEATS: Final = 3
-_PROBE_SEED: Final = 20
-_HALVES: Final = 16
-_PROBE_PIXELS: Final = 2**26
-_ROW_SUM: Final = 2e-3
-_CONVERTED: Final = 1e-4
 _CACHED: Final = 2 * 224 * 224
 _SPILLED: Final = 2 * _CACHED
 """Pixels of an image in all views, from which on each view is a forward of its own on the CPU."""
 
 _LARGEST: Final = 32
 _STEPS: Final = (0.25, 0.5, 1, 2, 4)
-_CONCLUSIVE: Final = 8
-"""Labels of a multilabel head from which outputs in [0, 1] show that they are probabilities."""
-
-
-BatchSize: TypeAlias = int | Literal["auto"]
-
-
-@dataclass(frozen=True, slots=True)
-class Player:
-    """A member with its views, ready to score; `batch` is fixed where the export froze it.
-
-    `policy` are the views that its graph makes and merges. `sizes` are batch sizes that are worth
-    a try, in order, `batch` among them; none where it was given.
-    """
-
-    member: Member
-    scorer: OnnxScorer
-    policy: tuple[View, ...]
-    batch: int
-    fixed_batch: bool
-    sizes: tuple[int, ...] = ()
-
-    def score(self, images: Pixels) -> Mapping[str, Probs]:
-        """Return each head's float32 (N, C) of uint8 images (N, H, W, C); see `score_as`."""
-        return score_as(self.member.card.name, self.scorer, images)
 
 
 def open_members(paths: Sequence[Path], head: str | None) -> list[Member]:
@@ -126,14 +86,14 @@ def start(
     card = member.card
     shaped = shape_views(member, policy)
     _check_batch(member, shaped)
-    full = whole(member) if precision == "fp16" else member.model
-    with _blamed(member):
+    full = with_external_data(member) if precision == "fp16" else member.model
+    with blamed(member):
         inner = halve(full) if precision == "fp16" else full
         split = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
         scorer = OnnxScorer(
             model,
-            _outputs(member),
+            outputs_of(member),
             device=device,
             threads=threads,
             folder=member.folder,
@@ -141,78 +101,13 @@ def start(
             cache=cache and cache / _engine_name(member, model, precision),
         )
     player = _with_batch(member, scorer, shaped, batch)
-    _prove(player, len(shaped))
+    prove(player, len(shaped))
     if member.converted:
-        _prove_conversion(member)
+        prove_conversion(member)
     if precision == "fp16":
-        with _blamed(member):
-            _prove_halves(player, graph.compose_graph(member.model, card, shaped, merge))
+        with blamed(member):
+            prove_float16(player, graph.compose_graph(member.model, card, shaped, merge))
     return player
-
-
-def probe_images(shape: Sequence[int]) -> Pixels:
-    """Return uint8 images (N, H, W, C) for probing: noise of several contrasts, the same always."""
-    rng = np.random.default_rng(_PROBE_SEED)
-    images = rng.integers(0, 256, shape).astype(np.float64)
-    contrast = np.linspace(0.1, 1, shape[0]).reshape(-1, 1, 1, 1)
-    level = np.linspace(40, 215, shape[0]).reshape(-1, 1, 1, 1)
-    return cast(Pixels, np.clip(level + contrast * (images - 128), 0, 255).astype(np.uint8))
-
-
-def seconds_per_image(player: Player) -> float:
-    """Return what an image costs in all views with all lanes busy: the least of some batches.
-
-    Raises:
-        ScoreError: the member failed.
-    """
-    pre = player.member.card.preprocess
-    rows = player.batch if player.fixed_batch else _PROBE
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
-    seconds = []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        player.score(images)
-        seconds.append(time.perf_counter() - began)
-    return min(seconds) / (rows * player.scorer.lanes)
-
-
-def batch_noise(player: Player) -> float:
-    """Return how far a score of the probe batch moves when its image is scored alone.
-
-    Raises:
-        ScoreError: the member failed, or gives NaN or infinity for the probe.
-    """
-    pre = player.member.card.preprocess
-    if player.fixed_batch:
-        return 0.0
-    images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
-    together = player.score(images)
-    alone = [player.score(images[row : row + 1]) for row in range(_PROBE)]
-    with np.errstate(invalid="ignore"):  # infinity less infinity
-        moved = [
-            float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
-            for name in together
-        ]
-    if not np.isfinite(moved).all():
-        raise ScoreError(
-            f"member {player.member.card.name} gave NaN or infinity for images of noise. Export it "
-            f"again, or leave it out"
-        )
-    return max(moved)
-
-
-def job_of(player: Player, batch: int) -> Job:
-    """Return a member at work, in batches of so many images."""
-    card = player.member.card
-    return Job(
-        name=card.name,
-        scorer=player.scorer,
-        geometry=card.preprocess.geometry,
-        batch=batch,
-        fixed_batch=player.fixed_batch,
-        heads={head.name: len(head.classes) for head in card.heads},
-        lanes=player.scorer.lanes,
-    )
 
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
@@ -230,10 +125,6 @@ def graph_views(
 def _engine_name(member: Member, model: bytes, precision: Precision) -> str:
     """Name a folder by all that an engine holds, weights too: ONNX Runtime goes by node names."""
     return sha256_json([member.sha256, sha256_bytes(model), precision])[:16]
-
-
-def _outputs(member: Member) -> dict[str, str]:
-    return {head.name: graph.probs_name(head) for head in member.card.heads}
 
 
 def _with_batch(
@@ -270,118 +161,3 @@ def _check_batch(member: Member, shaped: Sequence[Shaped]) -> None:
             f"do not divide. Export it again with a dynamic batch (dynamic_shapes, or "
             f"`ensemble export`)"
         )
-
-
-@contextmanager
-def _blamed(member: Member) -> Iterator[None]:
-    """Name a member's file in what its graph raises."""
-    try:
-        yield
-    except (MemberError, ScoreError) as error:
-        raise MemberError(f"{member.path}: {error}") from error
-
-
-def _prove(player: Player, n_views: int) -> None:
-    """Run a probe batch; check the shapes, and that the card's activation is the right one.
-
-    An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
-    batch is padded to one size, and another would be tuned for.
-    """
-    card = player.member.card
-    pre = card.preprocess
-    rows = player.batch if player.fixed_batch else _PROBE
-    if rows * pre.size.height * pre.size.width > _PROBE_PIXELS:
-        raise MemberError(
-            f"{player.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
-            f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
-        )
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
-    values = _probed(player, images, n_views)
-    if not player.fixed_batch and player.scorer.provider == CPU:
-        _probed(player, images[:1], n_views)
-    for head in card.heads:
-        _check_activation(player.member, head, values[f"{head.name}/raw"])
-
-
-def _probed(player: Player, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
-    """Return the outputs of a probe batch, and `<head>/raw` (V, N, C), what the member gave."""
-    card, rows = player.member.card, len(images)
-    names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
-    names |= {h.name: graph.probs_name(h) for h in card.heads}
-    try:
-        values = player.scorer.outputs(images, names)
-    except ScoreError as error:
-        raise MemberError(
-            f"{player.member.path}: it fails on {rows} images in {n_views} views: {error}. Perhaps "
-            f"its batch axis is fixed inside: export it again with dynamic shapes, or by "
-            f"`ensemble export`"
-        ) from error
-    for head in card.heads:
-        raw = values[f"{head.name}/raw"]
-        expected = (n_views, rows, len(head.classes))
-        if raw.shape != expected:
-            raise MemberError(
-                f"{player.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
-                f"images in {n_views} views; its card says {expected}"
-            )
-    return values
-
-
-def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
-    if not np.isfinite(raw).all() or head.task == "regression":
-        return  # a member that gives NaN is dealt with where it is scored, by --on-nan
-    inside = bool((raw >= 0).all() and (raw <= 1).all())
-    sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
-    many = len(head.classes) >= _CONCLUSIVE
-    if head.task == "multilabel" and inside and not many:
-        return  # the logits of a few labels may well lie there
-    looks_done = inside and (sums or head.task == "multilabel")
-    if looks_done == (head.activation == "none"):
-        return
-    found = "probabilities already" if looks_done else "no probabilities"
-    right = "none" if looks_done else ("sigmoid" if head.task == "multilabel" else "softmax")
-    raise MemberError(
-        f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
-        f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "
-        f"{raw.max():.3g}). The activation is probably {right!r}: export it "
-        f"again with --activation {right}, or write the card beside it anew"
-    )
-
-
-def _prove_halves(player: Player, full: ModelProto) -> None:
-    """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
-    member, pre = player.member, player.member.card.preprocess
-    rows = player.batch if player.fixed_batch else _PROBE
-    count = rows if player.fixed_batch else _HALVES
-    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
-    scorer = OnnxScorer(
-        full.SerializeToString(), _outputs(member), device="cpu", folder=member.folder
-    )
-    parts = [images[at : at + rows] for at in range(0, count, rows)]
-    before, after = ([s.score(part) for part in parts] for s in (scorer, player.scorer))
-    for head in member.card.heads:
-        full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
-        check_agreement(head, full_rows, half_rows)
-
-
-def _prove_conversion(member: Member) -> None:
-    """Compare a member brought up from an old opset with its original, on a probe batch."""
-    original = ModelProto()
-    original.ParseFromString(member.path.read_bytes())
-    name = input_of(original).name
-    pre = member.card.preprocess
-    shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
-    pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
-    feeds = {name: np.ascontiguousarray(pixels, np.float32)}
-    with _blamed(member):
-        before = run_once(original.SerializeToString(), feeds, member.folder)
-        after = run_once(member.model.SerializeToString(), feeds, member.folder)
-    for output, values in before.items():
-        bound = _CONVERTED * max(1.0, float(abs(values).max()))
-        with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused
-            difference = float(abs(values - after[output]).max())
-        if not difference <= bound:
-            raise MemberError(
-                f"{member.path}: brought to a newer opset, its output {output!r} changes by "
-                f"{difference:.3g}. Export it again at opset 18"
-            )

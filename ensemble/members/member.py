@@ -3,7 +3,7 @@
 The file is untrusted: see `protos` for what it may hold. Every file of a member is hashed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
@@ -17,7 +17,7 @@ from ensemble.errors import MemberError
 from ensemble.files.atomic import publish_bytes, sha256_bytes, sha256_file
 from ensemble.files.paths import CHECKPOINTS, is_url
 from ensemble.members import card as cards
-from ensemble.members.card import Card, Head
+from ensemble.members.card import Card
 from ensemble.members.onnx_checks import TOOL_ERRORS, check_opsets, check_text, external_files
 from ensemble.records import Size
 
@@ -79,7 +79,7 @@ def open_member(path: Path) -> Member:
     return replace(member, model=_convert(model, path), converted=True)
 
 
-def whole(member: Member) -> onnx.ModelProto:
+def with_external_data(member: Member) -> onnx.ModelProto:
     """Return a member's graph with its external data inside, and local functions written out.
 
     Raises:
@@ -126,56 +126,6 @@ def write_sidecar(path: Path, card: Card) -> Path:
     target = path.with_name(path.name + SIDECAR)
     publish_bytes(target, (cards.to_json(card) + "\n").encode())
     return target
-
-
-def check_every_head(members: Sequence[Member]) -> None:
-    """Check that members can vote together on every head that any of them has.
-
-    Raises:
-        MemberError: as `check_together`, or a member lacks a head of another.
-    """
-    for name in dict.fromkeys(head.name for member in members for head in member.card.heads):
-        check_together(members, name)
-
-
-def check_together(members: Sequence[Member], head: str | None) -> None:
-    """Check that members can vote together on a head: one task, one list of classes.
-
-    Raises:
-        MemberError: two members share a name, a family holds a fold twice, or they disagree.
-    """
-    names: dict[str, Member] = {}
-    folds: dict[tuple[str, int | None], Member] = {}
-    for member in members:
-        card = member.card
-        twin = names.setdefault(card.name, member)
-        if twin is not member:
-            raise MemberError(f"{twin.path} and {member.path} are both called {card.name}")
-        twin = folds.setdefault((card.family, card.fold), member)
-        if twin is not member and card.fold is not None:
-            raise MemberError(
-                f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
-            )
-    check_agree([(member.card.name, member.card.head(head)) for member in members])
-
-
-def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
-    """Check that the heads of members, given with the members' names, mean the same.
-
-    Raises:
-        MemberError: they have different names, tasks or classes, or other orders of classes.
-    """
-    first, expected = voters[0]
-    for name, found in voters:
-        if (found.name, found.task, found.classes) != (
-            expected.name,
-            expected.task,
-            expected.classes,
-        ):
-            raise MemberError(
-                f"members {first} and {name} cannot vote together on head {expected.name!r}: "
-                f"{_difference(expected, found)}"
-            )
 
 
 def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
@@ -307,18 +257,3 @@ def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 def _shown(size: Size, card: Card) -> str:
     return "HxW" if card.dynamic_size else str(size)
-
-
-def _difference(expected: Head, found: Head) -> str:
-    if expected.name != found.name:
-        return f"the other's is called {found.name!r}"
-    if expected.task != found.task:
-        return f"the task is {expected.task} for one and {found.task} for the other"
-    if sorted(expected.classes) == sorted(found.classes):
-        return "the same classes in another order"
-    only_first = sorted(set(expected.classes) - set(found.classes))[:5]
-    only_second = sorted(set(found.classes) - set(expected.classes))[:5]
-    return (
-        f"{len(expected.classes)} and {len(found.classes)} classes; only in the first: "
-        f"{only_first}, only in the second: {only_second}"
-    )

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import ImageError, UsageError, few
-from ensemble.evaluation.folds import FoldReport, make_folds, report_folds
+from ensemble.evaluation.folds import FoldReport, folds_of, make_folds, refuse_leaks, report_folds
 from ensemble.evaluation.lookalikes import looks_of, near_pairs
 from ensemble.files.atomic import publish_bytes, refused
 from ensemble.files.csv_tables import column_of, csv_bytes
 from ensemble.images.decode import decode
-from ensemble.images.sources import Hashed, Scan, hash_sources, read, scan
-from ensemble.predictions.table import folds_of
+from ensemble.images.reading import Hashed, hash_sources, read
+from ensemble.images.sources import Scan, scan
 from ensemble.progress import Progress, Quiet
 from ensemble.records import DecodePolicy, IdFrom
 from ensemble.runtime.devices import available_threads
@@ -130,19 +130,3 @@ def _look(image: Hashed) -> NDArray[np.bool_] | None:
         return looks_of(decode(read(image), DecodePolicy()).image)
     except ImageError:
         return None
-
-
-def refuse_leaks(report: FoldReport) -> None:
-    """Raise where a fold knows rows of another.
-
-    Raises:
-        UsageError: names groups and images.
-    """
-    faults = []
-    if report.straddling:
-        faults.append(f"groups in several folds: {few(report.straddling)}")
-    if report.twins:
-        shown = [f"({', '.join(ids)})" for ids in report.twins]
-        faults.append(f"the same image in several folds: {few(shown)}")
-    if faults:
-        raise UsageError(f"these folds leak: {'; '.join(faults)}. Split anew with --group")

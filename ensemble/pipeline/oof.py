@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from ensemble.errors import ContractError, UsageError, few
+from ensemble.evaluation.folds import folds_of
 from ensemble.files.csv_tables import column_of
-from ensemble.images.sources import Hashed
+from ensemble.images.reading import Hashed
+from ensemble.inference.ready import Player
 from ensemble.inference.score import Planned, find_images, line_up, plan, score
-from ensemble.inference.start import Player
 from ensemble.predictions.stored import Entry, hashes_of
-from ensemble.predictions.table import Oof, folds_of
+from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.settings import Recipe, check_recipe
+from ensemble.recipe.resolve import check_recipe
+from ensemble.recipe.settings import Recipe
 from ensemble.records import Quarantined
 from ensemble.runtime.devices import check_device
 

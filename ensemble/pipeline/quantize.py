@@ -21,9 +21,10 @@ from ensemble.files.atomic import publish_bytes
 from ensemble.files.csv_tables import column_of
 from ensemble.files.paths import expand
 from ensemble.images.decode import decode
+from ensemble.images.reading import Hashed, read
 from ensemble.images.resize import resize
-from ensemble.images.sources import Hashed, read
 from ensemble.inference import start as lineup
+from ensemble.inference.ready import Player
 from ensemble.inference.score import find_images, score
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
@@ -205,9 +206,7 @@ class _Job:
     folder: Path
     progress: Progress
 
-    def quantize(
-        self, before: lineup.Player, calibrating: Sequence[Hashed]
-    ) -> tuple[Path, Quantized]:
+    def quantize(self, before: Player, calibrating: Sequence[Hashed]) -> tuple[Path, Quantized]:
         """Write an int8 member into the folder, and judge it by the float32 member."""
         member = before.member
         pixels = _pixels(calibrating, member.card.preprocess.geometry, self.order, self.progress)
@@ -231,7 +230,7 @@ class _Job:
         publish_bytes(target, model.SerializeToString())
         return target, Quantized(target, card, agreements, _speed(players, pixels))
 
-    def judge(self, players: Sequence[lineup.Player]) -> tuple[Agreement, ...]:
+    def judge(self, players: Sequence[Player]) -> tuple[Agreement, ...]:
         """Score the judging images with both, as a run does, and compare every head."""
         store = self.folder / f"store-{players[0].member.card.name}"
         heads = players[0].member.card.heads
@@ -253,7 +252,7 @@ class _Job:
         return compare(head, before, after, truth)
 
 
-def _start(member: Member, recipe: Recipe) -> lineup.Player:
+def _start(member: Member, recipe: Recipe) -> Player:
     views = parse.read_policy("none")
     return lineup.start(member, views, "mean", device="cpu", threads=0, batch=recipe.batch_size)
 
@@ -320,14 +319,14 @@ def _carded(member: Member, calibrated: int) -> Card:
     return replace(member.card, source={**kept, **told})
 
 
-def _speed(players: Sequence[lineup.Player], pixels: Pixels) -> float:
+def _speed(players: Sequence[Player], pixels: Pixels) -> float:
     """Return how many times the images/s of the first the second has, measured in turns."""
     batch = np.resize(pixels, (players[0].batch, *pixels.shape[1:]))
     times = [[_seconds(player, batch) for player in players] for _ in range(ROUNDS)]
     return statistics.median(before / after for before, after in times)
 
 
-def _seconds(player: lineup.Player, batch: Pixels) -> float:
+def _seconds(player: Player, batch: Pixels) -> float:
     player.score(batch)  # the other session has filled the cache
     begun = time.perf_counter()
     player.score(batch)

@@ -3,21 +3,18 @@
 Nothing is checked here but what reading needs; `oof.read` checks what was read.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.files.csv_tables import ids_of, read_table
+from ensemble.files.csv_tables import as_folds, ids_of, read_table
 from ensemble.files.parquet import read_lists
 
-_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 _ID, _FOLD = "id", "fold"
 
 
@@ -93,19 +90,7 @@ def folds_in(table: pa.Table) -> Indices | None:
     Raises:
         ValueError: a fold is no whole number.
     """
-    return whole(table.column(_FOLD).to_pylist()) if _FOLD in table.column_names else None
-
-
-def whole(values: Sequence[object]) -> Indices:
-    """Read folds, int64 (N,).
-
-    Raises:
-        ValueError: one is no whole number.
-    """
-    odd = [v for v in values if not _WHOLE.fullmatch(str(v))]
-    if odd:
-        raise ValueError(f"a fold is a whole number; found {few([repr(v)[:40] for v in odd])}")
-    return np.array([int(str(v)) for v in values], np.int64)
+    return as_folds(table.column(_FOLD).to_pylist()) if _FOLD in table.column_names else None
 
 
 def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:
@@ -134,7 +119,7 @@ def _read_csv(path: Path) -> Foreign:
     classes = [c for c in header if c not in (id_column, _FOLD)]
     cells = np.array(body, dtype=object).reshape(len(body), len(header))
     probs = cells[:, [header.index(c) for c in classes]].astype(np.float64)
-    folds = whole(cells[:, header.index(_FOLD)].tolist()) if _FOLD in header else None
+    folds = as_folds(cells[:, header.index(_FOLD)].tolist()) if _FOLD in header else None
     ids = tuple(cells[:, header.index(id_column)].tolist())
     return Foreign(ids, tuple(classes), probs, folds)
 
@@ -146,7 +131,7 @@ def _read_npz(path: Path, classes: Sequence[str]) -> Foreign:
             classes = arrays["classes"].tolist()
         classes = classes or [str(c) for c in range(probs.shape[1])]
         ids = tuple(str(i) for i in arrays["ids"])
-        folds = whole(arrays[_FOLD].tolist()) if _FOLD in arrays else None
+        folds = as_folds(arrays[_FOLD].tolist()) if _FOLD in arrays else None
     return Foreign(ids, tuple(str(c) for c in classes), probs, folds)
 
 

@@ -12,7 +12,7 @@ from ensemble.files.atomic import sha256_bytes, sha256_json
 from ensemble.files.paths import natural_key
 from ensemble.members import card as cards
 from ensemble.members.card import Head
-from ensemble.members.member import check_agree
+from ensemble.members.together import check_agree
 from ensemble.predictions.store import Partition, load_partition
 from ensemble.predictions.table import Oof
 from ensemble.records import Quarantined

@@ -22,7 +22,7 @@ from ensemble.evaluation.metrics import (
     confusion,
 )
 from ensemble.files.csv_tables import column_of, read_table
-from ensemble.predictions.table import Elsewhere, read
+from ensemble.predictions.formats import Elsewhere, read
 from ensemble.records import Task
 from ensemble.voting.decision import order_of
 

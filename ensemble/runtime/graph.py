@@ -5,17 +5,15 @@ alike in all of them; so no ReduceMean, whose axes moved, and no Split.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, cast
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, compose, helper
 
-from ensemble.errors import MemberError
 from ensemble.members.card import Card, Head
 from ensemble.records import Merge, Op, Preprocess, Size, View
+from ensemble.runtime.merges import Builder, activated, check_merge, guarded, in_order, merged
 from ensemble.views.pixels import axis_indices
 from ensemble.views.policy import Shaped
 
@@ -23,7 +21,6 @@ INPUT: Final = "ensemble/images"
 NORMALISED: Final = "ensemble/normalised"
 _OPSET: Final = 13
 _IR: Final = 8
-_TINY: Final = 1e-38
 _END: Final = np.iinfo(np.int64).max
 
 
@@ -58,19 +55,19 @@ def compose_graph(
     """
     for head in card.heads:
         check_merge(head, merge)
-    build = _Builder(prefix="ensemble")
+    build = Builder(prefix="ensemble")
     raw = _member_outputs(build, model, card, views, split=split)
     outputs: list[onnx.ValueInfoProto] = []
     for head in card.heads:
-        merged = _merged(build, raw[head.name], head, merge, len(views))
-        probs = _guarded(build, merged, raw[head.name])
+        together = merged(build, raw[head.name], head, merge, len(views))
+        probs = guarded(build, together, raw[head.name])
         build.name(probs, probs_name(head))
         build.name(raw[head.name], raw_name(head))
         columns = len(head.classes)
         outputs.append(_float_info(probs_name(head), ["N", columns]))
         outputs.append(_float_info(raw_name(head), [len(views), "N", columns]))
         if keep_views:
-            build.name(_activated(build, raw[head.name], head), views_name(head))
+            build.name(activated(build, raw[head.name], head), views_name(head))
             outputs.append(_float_info(views_name(head), [len(views), "N", columns]))
     pre = card.preprocess
     shape: list[int | str] = ["N", pre.size.height, pre.size.width, len(pre.mean)]
@@ -92,7 +89,7 @@ def compose_normalisation(pre: Preprocess) -> ModelProto:
 
     Its input is `INPUT`, uint8 (N, H, W, C); its output `NORMALISED`, float32 (N, C, H, W).
     """
-    build = _Builder(prefix="ensemble")
+    build = Builder(prefix="ensemble")
     build.name(_normalised(build, pre), NORMALISED)
     size, channels = pre.size, len(pre.mean)
     shape: list[int | str] = ["N", size.height, size.width, channels]
@@ -123,63 +120,8 @@ def views_name(head: Head) -> str:
     return f"ensemble/views/{head.name}"
 
 
-def check_merge(head: Head, merge: Merge) -> None:
-    """Check that a merge has a meaning for a head.
-
-    Raises:
-        MemberError: a regression merged by anything but the mean, or `logits` asked of a head
-            whose outputs are probabilities already.
-    """
-    if head.task == "regression" and merge != "mean":
-        raise MemberError(f"head {head.name!r} is a regression: its views merge by mean only")
-    if merge == "logits" and head.activation == "none":
-        raise MemberError(
-            f"head {head.name!r} gives probabilities, not logits: it cannot merge by logits"
-        )
-
-
-@dataclass(slots=True)
-class _Builder:
-    """Collects nodes and constants under names that no member uses."""
-
-    prefix: str
-    nodes: list[NodeProto] = field(default_factory=list)
-    constants: list[TensorProto] = field(default_factory=list)
-
-    def op(self, kind: str, *inputs: str, **attributes: int) -> str:
-        output = f"{self.prefix}/{kind}_{len(self.nodes)}"
-        node = helper.make_node(kind, list(inputs), [output], name=output)
-        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
-        self.nodes.append(node)
-        return output
-
-    def transpose(self, tensor: str, axes: Sequence[int]) -> str:
-        output = f"{self.prefix}/Transpose_{len(self.nodes)}"
-        node = helper.make_node("Transpose", [tensor], [output], name=output, perm=list(axes))
-        self.nodes.append(node)
-        return output
-
-    def name(self, tensor: str, output: str) -> None:
-        self.nodes.append(helper.make_node("Identity", [tensor], [output], name=output))
-
-    def constant(self, array: NDArray[np.float32] | NDArray[np.int64]) -> str:
-        name = f"{self.prefix}/constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
-
-    def number(self, value: float) -> str:
-        return self.constant(np.array(value, np.float32))
-
-    def integers(self, *values: int) -> str:
-        return self.constant(np.array(values, np.int64))
-
-    def cut(self, tensor: str, axis: int, start: int, stop: int, step: int = 1) -> str:
-        bounds = [self.integers(v) for v in (start, stop, axis, step)]
-        return self.op("Slice", tensor, *bounds)
-
-
 def _member_outputs(
-    build: _Builder, model: ModelProto, card: Card, views: Sequence[Shaped], *, split: bool
+    build: Builder, model: ModelProto, card: Card, views: Sequence[Shaped], *, split: bool
 ) -> dict[str, str]:
     """Run the member once for each view or shape of one; name each head's (V, N, C) tensor."""
     base = _normalised(build, card.preprocess)
@@ -199,10 +141,10 @@ def _member_outputs(
             shape = build.integers(len(rows), -1, len(head.classes))
             parts[head.name].append(build.op("Reshape", output, shape))
     order = [v for rows in groups.values() for v in rows]
-    return {name: _in_order(build, tensors, order) for name, tensors in parts.items()}
+    return {name: in_order(build, tensors, order) for name, tensors in parts.items()}
 
 
-def _normalised(build: _Builder, pre: Preprocess) -> str:
+def _normalised(build: Builder, pre: Preprocess) -> str:
     """uint8 NHWC to normalised float32 NCHW, in the steps of torchvision's ToTensor, Normalize.
 
     In (N, C, H * W): ONNX Runtime cannot move the Transpose below, as it would for an int8 member,
@@ -218,13 +160,13 @@ def _normalised(build: _Builder, pre: Preprocess) -> str:
     return build.op("Reshape", normal, build.integers(0, channels, size.height, size.width))
 
 
-def _viewed(build: _Builder, tensor: str, view: View, size: Size) -> str:
+def _viewed(build: Builder, tensor: str, view: View, size: Size) -> str:
     for op in view.ops:
         tensor, size = _applied(build, tensor, op, size)
     return tensor
 
 
-def _applied(build: _Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size]:
+def _applied(build: Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size]:
     match op.name:
         case "hflip":
             return build.cut(tensor, 3, -1, -_END, -1), size
@@ -240,7 +182,7 @@ def _applied(build: _Builder, tensor: str, op: Op, size: Size) -> tuple[str, Siz
             return _indexed(build, tensor, op, size)
 
 
-def _turned(build: _Builder, tensor: str, turns: int, size: Size) -> tuple[str, Size]:
+def _turned(build: Builder, tensor: str, turns: int, size: Size) -> tuple[str, Size]:
     if turns == 2:
         flipped = build.cut(tensor, 2, -1, -_END, -1)
         return build.cut(flipped, 3, -1, -_END, -1), size
@@ -249,7 +191,7 @@ def _turned(build: _Builder, tensor: str, turns: int, size: Size) -> tuple[str, 
     return build.cut(turned, flipped_axis, -1, -_END, -1), Size(size.width, size.height)
 
 
-def _indexed(build: _Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size]:
+def _indexed(build: Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size]:
     rows, columns = axis_indices(op, size)
     tensor = build.op("Gather", tensor, build.constant(rows), axis=2)
     tensor = build.op("Gather", tensor, build.constant(columns), axis=3)
@@ -267,79 +209,10 @@ def _copy_of(model: ModelProto, prefix: str) -> GraphProto:
     return compose.add_prefix_graph(copy, prefix, rename_initializers=False)
 
 
-def _feed(build: _Builder, batch: str, copy: GraphProto) -> None:
+def _feed(build: Builder, batch: str, copy: GraphProto) -> None:
     kind = copy.input[0].type.tensor_type.elem_type
     batch = batch if kind == TensorProto.FLOAT else build.op("Cast", batch, to=kind)
     build.name(batch, copy.input[0].name)
-
-
-def _in_order(build: _Builder, tensors: Sequence[str], order: Sequence[int]) -> str:
-    joined = build.op("Concat", *tensors, axis=0) if len(tensors) > 1 else tensors[0]
-    if list(order) == sorted(order):
-        return joined
-    return build.op("Gather", joined, build.integers(*np.argsort(order).tolist()), axis=0)
-
-
-def _activated(build: _Builder, tensor: str, head: Head) -> str:
-    match head.activation:
-        case "softmax":
-            return build.op("Softmax", tensor, axis=-1)
-        case "sigmoid":
-            return build.op("Sigmoid", tensor)
-    return tensor
-
-
-def _merged(build: _Builder, raw: str, head: Head, merge: Merge, n_views: int) -> str:
-    """Merge (V, N, C) to (N, C). One view merges to itself, whatever the merge."""
-    if n_views == 1:
-        return _activated(build, _flat(build, raw), head)
-    if merge == "logits":
-        return _activated(build, _mean(build, raw, n_views), head)
-    if merge == "gmean":
-        return _geometric(build, raw, head, n_views)
-    probs = _activated(build, raw, head)
-    if merge == "mean":
-        return _mean(build, probs, n_views)
-    if merge == "tsharpen":
-        merged = _mean(build, build.op("Sqrt", probs), n_views)
-    else:
-        rows = [_flat(build, build.cut(probs, 0, v, v + 1)) for v in range(n_views)]
-        merged = build.op("Max" if merge == "max" else "Min", *rows)
-    return _renormalised(build, merged) if head.task == "classification" else merged
-
-
-def _guarded(build: _Builder, probs: str, raw: str) -> str:
-    """Make a row NaN where the member gave NaN or infinity, which an activation may hide."""
-    nothing = build.op("Mul", raw, build.number(0))  # 0, or NaN
-    rows = build.op("ReduceSum", nothing, build.integers(0, 2), keepdims=0)
-    return build.op("Add", probs, build.op("Unsqueeze", rows, build.integers(1)))
-
-
-def _geometric(build: _Builder, raw: str, head: Head, n_views: int) -> str:
-    """The geometric mean in log space; over classes its renormalisation is a softmax."""
-    if head.activation == "softmax":
-        logs = build.op("LogSoftmax", raw, axis=-1)
-    else:
-        probs = _activated(build, raw, head)
-        logs = build.op("Log", build.op("Max", probs, build.number(_TINY)))
-    mean = _mean(build, logs, n_views)
-    if head.task == "classification":
-        return build.op("Softmax", mean, axis=-1)
-    return build.op("Exp", mean)
-
-
-def _mean(build: _Builder, tensor: str, n_views: int) -> str:
-    total = build.op("ReduceSum", tensor, build.integers(0), keepdims=0)
-    return build.op("Div", total, build.number(n_views))
-
-
-def _renormalised(build: _Builder, tensor: str) -> str:
-    total = build.op("ReduceSum", tensor, build.integers(-1), keepdims=1)
-    return build.op("Div", tensor, build.op("Max", total, build.number(_TINY)))
-
-
-def _flat(build: _Builder, tensor: str) -> str:
-    return build.op("Squeeze", tensor, build.integers(0))
 
 
 def _float_info(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:

@@ -20,7 +20,8 @@ from ensemble.files.paths import check_utf8
 from ensemble.predictions.references import RUN
 from ensemble.predictions.store import is_key
 from ensemble.predictions.stored import RecordedMember
-from ensemble.recipe.settings import BESIDE, KEPT, PREDICTED, Recipe, exit_told, settings_of
+from ensemble.recipe.resolve import exit_told
+from ensemble.recipe.settings import BESIDE, KEPT, PREDICTED, Recipe, settings_of
 from ensemble.records import DecodePolicy
 from ensemble.voting import weights
 

@@ -17,7 +17,8 @@ from typing import Final
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import locked, publish_bytes, remove_temporaries, sha256_file
 from ensemble.files.csv_tables import csv_bytes, read_table
-from ensemble.recipe.settings import Recipe, exit_told
+from ensemble.recipe.resolve import exit_told
+from ensemble.recipe.settings import Recipe
 from ensemble.voting.weights import CONFIDENCE, NO_EVIDENCE, Weights
 
 LEDGER: Final = "ledger.csv"

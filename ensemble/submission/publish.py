@@ -22,12 +22,12 @@ from ensemble.files.atomic import (
 )
 from ensemble.files.parquet import FAMILY
 from ensemble.predictions import references
+from ensemble.predictions.formats import write_predictions, write_quarantine
 from ensemble.progress import Listener
 from ensemble.recipe.settings import Recipe, settings_of
 from ensemble.records import Quarantined
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
-from ensemble.submission import sample as submission
 from ensemble.submission.rows import Outcome, Poll, outcome_of, render
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
     record = {**_record(recipe, poll, outcome), "recipe_sha256": claimed.recipe_sha256}
     out = runs.take(recipe, claimed)
     if csv_bytes is None and (out / SUCCESS).exists() and not recipe.force:
-        submission.write_quarantine(out / _QUARANTINE, outcome.quarantined)
+        write_quarantine(out / _QUARANTINE, outcome.quarantined)
         listener.warn(f"the finished submission in {out} is left as it was")
         return _result(poll, outcome, out, None, record)
     record |= {"submission_sha256": None if csv_bytes is None else sha256_bytes(csv_bytes)}
@@ -158,9 +158,7 @@ def _write_predictions(path: Path, poll: Poll, outcome: Outcome) -> None:
         "quarantined": [asdict(lost) for lost in outcome.quarantined],
     }
     evaluations = poll.decided.evaluations if poll.decided else None
-    submission.write_predictions(
-        path, outcome.ids, outcome.labels, columns, metadata, evaluations=evaluations
-    )
+    write_predictions(path, outcome.ids, outcome.labels, columns, metadata, evaluations=evaluations)
 
 
 def _write_quarantine(path: Path, outcome: Outcome, listener: Listener) -> None:
@@ -168,7 +166,7 @@ def _write_quarantine(path: Path, outcome: Outcome, listener: Listener) -> None:
     if not outcome.quarantined:
         remove(path)
         return
-    submission.write_quarantine(path, outcome.quarantined)
+    write_quarantine(path, outcome.quarantined)
     listener.warn(f"{len(outcome.quarantined)} images are quarantined; see {path}")
 
 

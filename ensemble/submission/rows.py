@@ -1,18 +1,17 @@
 """What a vote comes to: labels and probabilities, checked, and the submission that they make."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ensemble.arrays import Indices
-from ensemble.errors import ContractError, UsageError
-from ensemble.members.card import Head
+from ensemble.errors import ContractError
 from ensemble.predictions.stored import Votes
 from ensemble.recipe.settings import Recipe
 from ensemble.records import Quarantined
 from ensemble.submission import sample as submission
+from ensemble.submission.sample import Row, Sample, fill_row
 from ensemble.voting import vote as voting
 from ensemble.voting.decision import Decision
 
@@ -25,7 +24,7 @@ class Poll:
     """
 
     votes: Votes
-    sample: submission.Sample
+    sample: Sample
     facts: Mapping[str, object]
     decided: "Decided | None" = None
 
@@ -39,37 +38,6 @@ class Decided:
 
     labels: Indices
     evaluations: Indices
-
-
-def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> submission.Sample:
-    """Return what the submission is to look like: the sample's ids and columns, or plain ones.
-
-    Raises:
-        UsageError: the sample is wrong, or does not suit the head or `--fill`.
-        ContractError: the sample and the images name different ids.
-    """
-    if recipe.sample is None:
-        labels = head.task == "classification" and recipe.output != "probs"
-        output = "labels" if labels or recipe.output == "labels" else "probs"
-        sample = submission.plain_sample(ids, head.classes, output, recipe.labels_as)
-    else:
-        sample = submission.read_sample(recipe.sample, head.classes, recipe.labels_as)
-        submission.check_output(recipe.sample, sample, recipe.output)
-        submission.check_ids_match(sample, ids)
-    if sample.kind == "label" and head.task != "classification":
-        raise UsageError(
-            f"head {head.name!r} is {head.task} and has no labels: the sample needs one column "
-            f"for each of {list(head.classes)[:5]}, and --output is probs"
-        )
-    if recipe.output == "binary":
-        if head.task != "multilabel":
-            raise UsageError(
-                f"--output binary is for multilabel heads; {head.name!r} is {head.task}"
-            )
-        sample = replace(sample, kind="binary")
-    if recipe.fill is not None:
-        _fill_row(recipe.fill, sample, head)
-    return sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +78,10 @@ def render(recipe: Recipe, poll: Poll, outcome: Outcome) -> bytes | None:
         rule = recipe.weights.decision if recipe.weights else Decision()
         probs = voting.labels_given(probs, rule)
     rows = {
-        name: submission.Row(label, row)
-        for name, label, row in zip(outcome.ids, texts, probs, strict=True)
+        name: Row(label, row) for name, label, row in zip(outcome.ids, texts, probs, strict=True)
     }
     if recipe.fill is not None:
-        filling = _fill_row(recipe.fill, poll.sample, poll.votes.head)
+        filling = fill_row(recipe.fill, poll.sample, poll.votes.head)
         rows |= {q.id: filling for q in outcome.quarantined}
     return submission.render(poll.sample, rows, poll.votes.head.classes)
 
@@ -129,9 +96,7 @@ def _fused(recipe: Recipe, poll: Poll) -> voting.Fused:
     return voting.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
 
 
-def _check_counts(
-    sample: submission.Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]
-) -> None:
+def _check_counts(sample: Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]) -> None:
     """The invariant: inputs = predicted + quarantined, disjoint, without duplicates."""
     both = set(ids) | {q.id for q in quarantined}
     if len(both) != len(ids) + len(quarantined) or both != set(sample.ids):
@@ -139,23 +104,3 @@ def _check_counts(
             f"{len(sample.ids)} inputs are not {len(ids)} predicted and {len(quarantined)} "
             f"quarantined ones. Nothing was published"
         )
-
-
-def _fill_row(fill: str, sample: submission.Sample, head: Head) -> submission.Row:
-    if sample.kind == "label":
-        names = {str(i): c for i, c in enumerate(head.classes)} if sample.index_labels else {}
-        label = names.get(fill, fill)
-        if label not in head.classes:
-            raise UsageError(f"--fill {fill!r} is not one of {list(head.classes)[:10]}")
-        return submission.Row(label, ())
-    try:
-        value = float(fill)
-    except ValueError as error:
-        raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
-    if not math.isfinite(value):
-        raise UsageError(f"--fill {fill!r}: expected a finite number")
-    if head.task != "regression" and not 0 <= value <= 1:
-        raise UsageError(f"--fill {fill!r}: a probability lies between 0 and 1")
-    if sample.kind == "binary" and value not in (0, 1):
-        raise UsageError(f"--fill {fill!r}: --output binary needs 0 or 1")
-    return submission.Row("", [value] * len(head.classes))

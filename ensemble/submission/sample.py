@@ -3,31 +3,21 @@
 Ids are text, byte for byte: `007`, `NA` and `1e5` stay what they are. Rows are joined by id.
 """
 
-import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError, UsageError, few
-from ensemble.files.atomic import publish, publish_bytes
 from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
-from ensemble.files.parquet import (
-    EVALUATIONS,
-    PREDICTIONS,
-    count_column,
-    list_column,
-    read_lists,
-    text_column,
-)
-from ensemble.records import LabelsAs, Quarantined
+from ensemble.members.card import Head
+from ensemble.recipe.settings import Recipe
+from ensemble.records import LabelsAs
 
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 
@@ -156,68 +146,55 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
     return csv_bytes(lines)
 
 
-def write_predictions(
-    path: Path,
-    ids: Sequence[str],
-    labels: Sequence[str],
-    probs: Mapping[str, Pooled],
-    metadata: Mapping[str, object],
-    *,
-    evaluations: Indices | None = None,
-) -> None:
-    """Write predictions.parquet: `id`, `label` where there is one, and float32 lists.
-
-    Args:
-        path: The file.
-        ids: The ids, N of them.
-        labels: The class of each, or nothing where the head has no single class.
-        probs: Float (N, C) for each column: the fused "probs", and one a family.
-        metadata: Written as JSON under the key `PREDICTIONS`.
-        evaluations: int64 (N,): the column `n_evals`, where images ended early.
+def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> Sample:
+    """Return what the submission is to look like: the sample's ids and columns, or plain ones.
 
     Raises:
-        StoreError: the disk refused.
+        UsageError: the sample is wrong, or does not suit the head or `--fill`.
+        ContractError: the sample and the images name different ids.
     """
-    columns: dict[str, pa.Array] = {"id": text_column(ids)}
-    if labels:
-        columns["label"] = text_column(labels)
-    columns |= {name: list_column(values) for name, values in probs.items()}
-    if evaluations is not None:
-        columns[EVALUATIONS] = count_column(evaluations)
-    table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
-    plain = ["label"] if "label" in columns else False  # of numbers a dictionary is a waste
-    publish(path, lambda temporary: pq.write_table(table, temporary, use_dictionary=plain))
+    if recipe.sample is None:
+        labels = head.task == "classification" and recipe.output != "probs"
+        output = "labels" if labels or recipe.output == "labels" else "probs"
+        sample = plain_sample(ids, head.classes, output, recipe.labels_as)
+    else:
+        sample = read_sample(recipe.sample, head.classes, recipe.labels_as)
+        check_output(recipe.sample, sample, recipe.output)
+        check_ids_match(sample, ids)
+    if sample.kind == "label" and head.task != "classification":
+        raise UsageError(
+            f"head {head.name!r} is {head.task} and has no labels: the sample needs one column "
+            f"for each of {list(head.classes)[:5]}, and --output is probs"
+        )
+    if recipe.output == "binary":
+        if head.task != "multilabel":
+            raise UsageError(
+                f"--output binary is for multilabel heads; {head.name!r} is {head.task}"
+            )
+        sample = replace(sample, kind="binary")
+    if recipe.fill is not None:
+        fill_row(recipe.fill, sample, head)
+    return sample
 
 
-def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices, Indices]:
-    """Read what an early exit wrote: ids, labels int64 (N, D), and evaluations int64 (N,).
-
-    Raises:
-        UsageError: the file cannot be read, or has other columns or classes.
-    """
+def fill_row(fill: str, sample: Sample, head: Head) -> Row:
+    if sample.kind == "label":
+        names = {str(i): c for i, c in enumerate(head.classes)} if sample.index_labels else {}
+        label = names.get(fill, fill)
+        if label not in head.classes:
+            raise UsageError(f"--fill {fill!r} is not one of {list(head.classes)[:10]}")
+        return Row(label, ())
     try:
-        with pq.ParquetFile(path) as file:  # read_table would import pandas
-            table = file.read()
-        names = table.column_names
-        if not table.num_rows:
-            return [], np.empty((0, 1), np.int64), np.empty(0, np.int64)
-        if "label" in names:
-            number = {name: row for row, name in enumerate(classes)}
-            texts = table.column("label").to_pylist()
-            labels = np.array([[number[text]] for text in texts], np.int64).reshape(-1, 1)
-        else:
-            labels = read_lists(table.column("labels"), len(classes)).astype(np.int64)
-        evaluations = np.array(table.column(EVALUATIONS).to_pylist(), np.int64)
-        return table.column("id").to_pylist(), labels, evaluations
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
-
-
-def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
-    """Write quarantine.csv: a row for each image without a prediction."""
-    header = [f.name for f in fields(Quarantined)]
-    rows = [list(asdict(q).values()) for q in quarantined]
-    publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
+        value = float(fill)
+    except ValueError as error:
+        raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
+    if not math.isfinite(value):
+        raise UsageError(f"--fill {fill!r}: expected a finite number")
+    if head.task != "regression" and not 0 <= value <= 1:
+        raise UsageError(f"--fill {fill!r}: a probability lies between 0 and 1")
+    if sample.kind == "binary" and value not in (0, 1):
+        raise UsageError(f"--fill {fill!r}: --output binary needs 0 or 1")
+    return Row("", [value] * len(head.classes))
 
 
 def _index_labels(

@@ -1,8 +1,8 @@
 """Weights tuned on out-of-fold predictions, and what they are worth."""
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
@@ -12,16 +12,13 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.evaluation import metrics
 from ensemble.evaluation.bootstrap import Spread
-from ensemble.evaluation.labels import read_truth
 from ensemble.evaluation.metrics import Metric, Score, Truth
-from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as files
-from ensemble.predictions.stored import votes_from
-from ensemble.predictions.table import Elsewhere, Oof
-from ensemble.progress import Progress, Quiet
+from ensemble.predictions.formats import Elsewhere
+from ensemble.predictions.table import Oof
+from ensemble.progress import Progress
 from ensemble.records import Task, check_choice
 from ensemble.tuning import checks as gate
-from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.evidence import (
     Tuned,
     error_correlations,
@@ -32,9 +29,8 @@ from ensemble.tuning.evidence import (
 from ensemble.tuning.fit import can_polish
 from ensemble.user_code import load_object
 from ensemble.voting.decision import Decision, order_of
-from ensemble.voting.pools import Stack, tempered
-from ensemble.voting.vote import fuse
-from ensemble.voting.weights import Polish, Pool, Weights, check_fits
+from ensemble.voting.pools import Stack
+from ensemble.voting.weights import Polish, Pool, Weights
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -61,72 +57,6 @@ class TuneOrder:
     holdout: Sequence[tuple[str | None, Path]] = ()
     holdout_labels: Path | None = None
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
-
-
-def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
-    """Find the weights of families by their out-of-fold predictions, and what they are worth.
-
-    Raises:
-        UsageError: the files do not fit together, or the metric is not defined on them.
-    """
-    progress = progress or Quiet()
-    if order.holdout_labels is not None and not order.holdout:
-        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
-    joined = files.read_all(order.files, order.elsewhere)
-    if order.folds is not None:
-        joined = replace(joined, folds=files.folds_from(order.folds, joined.ids))
-    y = read_truth(order.labels, joined, order.label_column, order.group)
-    groups = None
-    if order.group is not None:
-        named = column_of(order.labels, order.group)
-        groups = gate.groups_of(joined.ids, named, joined.folds)
-    weights = weigh(joined, y, order, groups, progress)
-    if not order.holdout:
-        return weights
-    held = files.read_all(order.holdout, order.elsewhere)
-    truth = read_truth(order.holdout_labels or order.labels, held, order.label_column, order.group)
-    return calibrate(weights, held, truth, joined.ids)
-
-
-def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str]) -> Weights:
-    """Fit the temperature on rows that no fold saw, predicted as the test images will be.
-
-    Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
-    better and less confident. So its temperature is another, which only such rows tell.
-
-    Args:
-        weights: What `weigh` gave.
-        holdout: The families' predictions of the hold-out rows, each the mean of its folds.
-        y: The truth of these rows, int64 (N,), in the order of the predictions' classes.
-        tuned_on: The ids that the weights were tuned on.
-
-    Raises:
-        UsageError: rows that the weights were tuned on, or other families, members or classes.
-    """
-    rule = weights.decision
-    if weights.pool == "rank" or holdout.task != "classification" or rule.cut_points:
-        raise UsageError(
-            "--holdout: ranks, labels and values have no temperature, and cut points belong to "
-            "theirs; leave it out"
-        )
-    if seen := sorted(set(holdout.ids) & set(tuned_on)):
-        raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
-    votes = votes_from(holdout, weights.classes)
-    check_fits(weights, votes.head.classes, votes.hashes)
-    places = np.array([votes.head.classes.index(name) for name in holdout.classes])
-    found = places[y.astype(np.int64)]
-    plain = replace(weights, temperature=1.0)
-    probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
-    temperature = temperature_of(probs, found)
-    before, after = (
-        metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
-    )
-    record = {"n": len(found), "log_loss_before": before, "log_loss": after}
-    evidence = {**weights.evidence, "holdout": record}
-    # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
-    tau = rule.prior_tau * weights.temperature / temperature
-    rule = replace(rule, prior_tau=tau)
-    return replace(weights, temperature=temperature, decision=rule, evidence=evidence)
 
 
 def weigh(
@@ -188,6 +118,21 @@ def weigh(
     )
 
 
+def metric_named(name: str, task: Task) -> Metric:
+    """Return a metric of the package, or the callable that pkg.mod:fn names; greater is better.
+
+    Raises:
+        UsageError: there is no such metric, or it is no function; and when it scores: the callable
+            raised, or gave no finite number.
+    """
+    if ":" not in name:
+        return metrics.metric_of(name, task)
+    function = load_object(name, "--metric")
+    if not callable(function):
+        raise UsageError(f"--metric {name!r}: it is no function of (y, probs)")
+    return Metric(name, _answering(name, cast(Score, function)), True, task)
+
+
 def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
     """Return the order of the classes by their numbers; without numbers they are taken as given."""
     steps = order_of(classes)
@@ -220,40 +165,6 @@ def _ranks_of(found: Tuned, names: Sequence[str]) -> dict[str, tuple[tuple[float
         return {}
     rows = found.fitted.ranks.tolist()
     return {name: tuple(map(tuple, knots)) for name, knots in zip(names, rows, strict=True)}
-
-
-def _check_order(order: TuneOrder, metric: Metric) -> None:
-    check_choice("polish", order.polish, Polish)
-    if order.pool is not None:
-        check_choice("pool", order.pool, Pool)
-    if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
-        raise UsageError(
-            f"a pool of ranks gives scores of classes that are no probabilities, which "
-            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
-        )
-    if order.pool == "log-linear" and metric.name == "brier":
-        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
-    if metric.task == "regression" and order.pool == "log-linear":
-        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
-    if order.polish == "always" and not can_polish(metric):
-        raise UsageError(
-            f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
-        )
-
-
-def metric_named(name: str, task: Task) -> Metric:
-    """Return a metric of the package, or the callable that pkg.mod:fn names; greater is better.
-
-    Raises:
-        UsageError: there is no such metric, or it is no function; and when it scores: the callable
-            raised, or gave no finite number.
-    """
-    if ":" not in name:
-        return metrics.metric_of(name, task)
-    function = load_object(name, "--metric")
-    if not callable(function):
-        raise UsageError(f"--metric {name!r}: it is no function of (y, probs)")
-    return Metric(name, _answering(name, cast(Score, function)), True, task)
 
 
 def _answering(name: str, function: Score) -> Score:
@@ -302,3 +213,22 @@ def _evidence(
         losses = leave_one_out(stack, y, metric, fitted)
         record["loss_without"] = dict(zip(names, losses.tolist(), strict=True))
     return record
+
+
+def _check_order(order: TuneOrder, metric: Metric) -> None:
+    check_choice("polish", order.polish, Polish)
+    if order.pool is not None:
+        check_choice("pool", order.pool, Pool)
+    if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
+        raise UsageError(
+            f"a pool of ranks gives scores of classes that are no probabilities, which "
+            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
+        )
+    if order.pool == "log-linear" and metric.name == "brier":
+        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
+    if metric.task == "regression" and order.pool == "log-linear":
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+    if order.polish == "always" and not can_polish(metric):
+        raise UsageError(
+            f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
+        )

@@ -3,13 +3,18 @@
 The graph and the check for duplicate views both read it here. The geometry is ttach's.
 """
 
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.arrays import Indices, Pixels
 from ensemble.errors import UsageError
-from ensemble.records import MAX_SIDE, Op, Size, View
+from ensemble.records import MAX_SIDE, Merge, Op, Size, View
+
+_MOVES: Final = {"hflip", "vflip", "rot90"}
 
 
 def output_size(view: View, size: Size) -> Size:
@@ -51,6 +56,41 @@ def nearest_indices(source: int, target: int) -> NDArray[np.int64]:
     ratio = np.float32(source) / np.float32(target)
     indices = np.floor(np.arange(target, dtype=np.float32) * ratio).astype(np.int64)
     return cast(NDArray[np.int64], np.minimum(indices, source - 1))
+
+
+def apart(views: Sequence[View], merge: Merge, sizes: Sequence[Size]) -> bool:
+    """Tell whether views can be evaluated one by one: the mean of flips and quarter turns.
+
+    Args:
+        views: The views of a policy.
+        merge: How they become one.
+        sizes: The members' input sizes; a quarter turn must not change one.
+    """
+    moves = all(op.name in _MOVES for view in views for op in view.ops)
+    return merge == "mean" and moves and all(output_size(v, s) == s for v in views for s in sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turned:
+    """Some rows of uint8 images (N, H, W, C) under a view of `apart`, made as they are sliced."""
+
+    pixels: Pixels
+    rows: Indices
+    view: View
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> Pixels:
+        """Return the pixels of a slice of the rows, uint8 (n, H, W, C), contiguous."""
+        chosen = self.pixels[self.rows[part]]
+        if not self.view.ops:
+            return chosen
+        n, height, width, channels = chosen.shape
+        grid = pixel_map(self.view, Size(height, width)).ravel()
+        flat = chosen.reshape(n, height * width, channels)
+        return np.ascontiguousarray(flat.take(grid, 1).reshape(chosen.shape))
 
 
 def _start(place: str, near: str, side: int, crop: int) -> int:

@@ -23,6 +23,7 @@ from PIL import Image
 import ensemble
 from ensemble.members.member import open_member
 from ensemble.predictions import table as oof
+from ensemble.predictions.formats import write
 
 HERE = Path(__file__).parent
 SHIPPED = {name: family for name, family in FAMILIES.items() if family.shipped}
@@ -103,7 +104,7 @@ def write_test(data: Path) -> None:
 
 def write_half(path: Path, predictions: oof.Oof) -> None:
     """Write an OOF file with float16 lists: half the size, and three digits are enough."""
-    oof.write(path, predictions)
+    write(path, predictions)
     table = pq.read_table(path)
     for name in predictions.families:
         half = pa.list_(pa.float16(), len(CLASSES))

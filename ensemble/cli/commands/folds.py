@@ -61,6 +61,7 @@ def folds_command(
 
     Exits with 2 where a group or an image lies in several of the folds that are checked.
     """
+    from ensemble.evaluation.folds import refuse_leaks
     from ensemble.pipeline import folds as folding
 
     if check is not None and (beside := typed_flags(["k", "seed", "out"])):
@@ -71,7 +72,7 @@ def folds_command(
             id_from=id_from, out=out, force=force, progress=bar,
         )  # fmt: skip
     _say_folds(report, as_json=as_json)
-    folding.refuse_leaks(report)
+    refuse_leaks(report)
     if check is None and not as_json:
         click.echo(str(out))
 

@@ -14,7 +14,7 @@ from ensemble.files.paths import split_named
 from ensemble.records import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
-    from ensemble.export.nets import ExportSpec
+    from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
     from ensemble.members.card import Card
 
@@ -81,6 +81,7 @@ def inspect_command(
     """Show members' cards, and whether the members can vote together."""
     from ensemble.files.paths import expand
     from ensemble.members import member as opening
+    from ensemble.members.together import check_every_head
 
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
@@ -90,12 +91,12 @@ def inspect_command(
             click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
     opened = [opening.open_member(path) for path in paths]
     _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
-    opening.check_every_head(opened)
+    check_every_head(opened)
     click.echo("these members can vote together", err=True)
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
-    from ensemble.export.nets import ExportSpec, HeadSpec, PreprocessFlags
+    from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 
     heads = tuple(HeadSpec(name, classes) for name, classes in _heads(flags).items())
     return ExportSpec(
@@ -122,7 +123,7 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
 
 
 def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
-    from ensemble.files.paths import family_and_fold
+    from ensemble.export.spec import family_and_fold
     from ensemble.members.card import ACTIVATIONS, make_card
 
     missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]

@@ -74,8 +74,8 @@ def vote_command(
     What is not said beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was
     in RUN; `--weights uniform` weighs families alike.
     """
-    from ensemble.pipeline import run as pipeline
-    from ensemble.predictions import table as oof
+    from ensemble.pipeline.vote import vote, vote_predictions
+    from ensemble.predictions.formats import read_all
 
     decided = "--predictions" if predictions else run
     if decided is not None:
@@ -88,10 +88,10 @@ def vote_command(
     given = [name for name in KEPT if is_typed(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
-            joined = oof.read_all(files, elsewhere)
-            result = pipeline.vote_predictions(recipe, joined, bar)
+            joined = read_all(files, elsewhere)
+            result = vote_predictions(recipe, joined, bar)
         else:
-            result = pipeline.vote(recipe, run, bar, given)
+            result = vote(recipe, run, bar, given)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 

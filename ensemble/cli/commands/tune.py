@@ -61,8 +61,7 @@ def oof_command(
     """
     from ensemble.files.atomic import check_writable, remove, remove_temporaries
     from ensemble.pipeline import oof as outoffold
-    from ensemble.predictions import table as oof
-    from ensemble.submission.sample import write_quarantine
+    from ensemble.predictions.formats import write, write_quarantine
 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
@@ -77,7 +76,7 @@ def oof_command(
             return 0
         remove_temporaries(out.parent, f"{out.stem}.")
         found = outoffold.predict_oof(recipe_of(settings), folds, bar)
-    oof.write(out, found)
+    write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
     beside = out.with_suffix(".quarantine.csv")
     if not found.quarantined:
@@ -165,7 +164,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     above one standard error, the plain mean is written.
     """
     from ensemble.files.atomic import check_writable, publish_json
-    from ensemble.tuning import weigh as blending
+    from ensemble.tuning.tune import tune_weights
     from ensemble.voting.weights import to_json
 
     picture = out.with_suffix(".png")
@@ -173,7 +172,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
         raise UsageError(f"--out {out}: its picture would replace it; name it .json")
     check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
-        weights = blending.tune_weights(_order(flags), bar)
+        weights = tune_weights(_order(flags), bar)
     publish_json(out, to_json(weights))
     _draw(weights, picture)
     if as_json:

@@ -6,16 +6,28 @@ label of the pool over what is done, and the statistic z = m_k / b_k: the margin
 z ≥ λ end: λ = ∞ is the lossless rule alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Probs, Vector
-from ensemble.early_exit.stopping.order import bridges, spent
-from ensemble.early_exit.stopping.rules import Argmax, Flags, Rule, leads
+from ensemble.early_exit.stopping.order import Evaluation, bridges, shares, spent
+from ensemble.early_exit.stopping.rules import (
+    Argmax,
+    Flags,
+    Rule,
+    Thresholds,
+    leads,
+    rule_of,
+    slack,
+)
+from ensemble.errors import UsageError
+from ensemble.records import Task, Voting
+from ensemble.voting import pools
 from ensemble.voting.pools import Stack, winners
+from ensemble.voting.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,65 @@ class Hard:
         return Outlook(labels, _statistic(self.weights, done, margins, certain))
 
 
+def ledger_of(
+    evaluations: Sequence[Evaluation],
+    voting: Voting,
+    weights: Weights,
+    classes: int,
+    *,
+    noise: float = 0.0,
+    task: Task = "classification",
+) -> Ledger:
+    """Return the ledger of a head: after all evaluations, labels as of `voting.fuse`.
+
+    Args:
+        evaluations: In the order to make them, none of weight 0.
+        voting: The vote.
+        weights: Family weights, with their pool, temperature and decision.
+        classes: The number of classes.
+        noise: How far a score may differ from one forward to another; see `rules.slack`.
+        task: "classification" or "multilabel"; a label is given from its threshold on, from 0.5
+            where the decision has none.
+
+    Raises:
+        UsageError: a vote of ranks, which needs every family, or a head without labels.
+    """
+    if task == "regression":
+        raise UsageError("a regression has no labels, so none of it is known early")
+    if "rank" in (voting, weights.pool):
+        raise UsageError("a vote of ranks cannot end early; use the soft vote of another pool")
+    share = shares([e.weight for e in evaluations])
+    if voting == "hard":
+        return Hard(share, _places([e.member for e in evaluations]), slack(noise))
+    linear = voting == "soft" and weights.pool == "linear"
+    rule: Rule = rule_of(weights.decision, weights.temperature if linear else 1.0, classes)
+    if task == "multilabel":
+        rule = Thresholds(np.array(weights.decision.thresholds or (0.5,) * classes))
+    on_sums = weights.temperature == 1 or not weights.decision.cut_points
+    if linear and on_sums:
+        return Soft(share, rule, slack(noise))
+    names = sorted({e.family for e in evaluations})
+    exponents = np.array([weights.families[name] for name in names])
+    family = _places([e.family for e in evaluations])
+    return Families(share, family, exponents, _pool_of(voting, weights, task), rule)
+
+
 def _statistic(weights: Vector, done: int, margins: Vector, certain: Flags) -> Vector:
     if done == len(weights):
         return np.full(len(margins), np.inf)
     return np.where(certain, np.inf, margins / bridges(weights)[done])
+
+
+def _places(names: Sequence[str]) -> Indices:
+    """Number names in their sorted order, int64 (K,)."""
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _pool_of(voting: Voting, weights: Weights, task: Task) -> Callable[[Stack, Vector], Pooled]:
+    """Return what pools the families as `voting.fuse` does."""
+    if task == "multilabel":
+        return pools.geometric if voting == "geometric" else pools.log_linear_labels
+    if voting == "geometric":
+        return pools.geometric_or_linear
+    pool = pools.log_linear if weights.pool == "log-linear" else pools.linear
+    return lambda stack, vector: pools.tempered(pool(stack, vector), weights.temperature)

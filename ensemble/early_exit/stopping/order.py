@@ -1,7 +1,7 @@
 """The order of the evaluations, and what is left after each."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,11 +60,6 @@ def ordered(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return found
 
 
-def _relative(cost: float) -> float:
-    """Return what a cost, as a multiple of the least, counts for."""
-    return max(cost / _ALIKE, 1.0) if cost > _KNOWN else cost
-
-
 def shares(weights: Sequence[float]) -> Vector:
     """Return weights (K,) divided by their sum.
 
@@ -99,6 +94,39 @@ def bridges(weights: Vector) -> Vector:
     rest = np.maximum(squares[-1] - squares[:-1], 0)
     inner = np.sqrt(rest + ((1 - done) / done) ** 2 * squares[:-1])
     return np.concatenate([[np.inf], inner, [0.0]])
+
+
+def evaluations_of(
+    voters: Sequence[tuple[str, str]],
+    weights: Mapping[str, float],
+    costs: Mapping[str, float],
+    views: int = 1,
+) -> list[Evaluation]:
+    """Return the evaluations of members in the order to make them.
+
+    Args:
+        voters: Name and family of each member.
+        weights: Each family's weight, by name; its members and views share it evenly.
+        costs: What one evaluation of each member costs, by name, in any unit.
+        views: How many views are evaluated one by one; 1 where a member takes all its views.
+
+    Raises:
+        UsageError: a weight or a cost that cannot be.
+    """
+    families = [family for _, family in voters]
+    parts = {family: families.count(family) * views for family in families}
+    return ordered(
+        [
+            Evaluation(name, family, view, weights[family] / parts[family], costs[name])
+            for name, family in voters
+            for view in range(views)
+        ]
+    )
+
+
+def _relative(cost: float) -> float:
+    """Return what a cost, as a multiple of the least, counts for."""
+    return max(cost / _ALIKE, 1.0) if cost > _KNOWN else cost
 
 
 def _interleaved(tied: Sequence[Evaluation]) -> list[Evaluation]:

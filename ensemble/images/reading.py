@@ -1,0 +1,80 @@
+"""The bytes of images: hashed at the scan, read and hashed again for decoding."""
+
+import errno
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ensemble.errors import ImageError
+from ensemble.files.atomic import sha256_bytes
+from ensemble.images.sources import Source
+
+_TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
+_PAUSES: Final = (0.05, 0.2)
+_TOGETHER: Final = 32
+"""Files that one task of a thread hashes: a task costs as much as a small file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A source with the hash and size of its bytes: "" and -1 if it could not be read."""
+
+    source: Source
+    sha256: str
+    bytes: int
+
+
+def hash_sources(sources: Sequence[Source], threads: int) -> list[Hashed]:
+    """Hash the files on that many threads, in the order given.
+
+    A file that cannot be read gets no hash; `read` will say why.
+    """
+    runs = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return [hashed for run in pool.map(_all_hashed, runs) for hashed in run]
+
+
+def read(source: Hashed) -> bytes:
+    """Read the bytes that were hashed; transient faults of the disk are tried again.
+
+    Raises:
+        ImageError: the file cannot be read, or it has changed.
+    """
+    path = source.source.path
+    try:
+        data = _read_patiently(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError("read", "unreadable", f"cannot read the file: {reason}") from error
+    if sha256_bytes(data) != source.sha256:
+        was = f"had {source.bytes} bytes" if source.sha256 else "could not be read"
+        raise ImageError(
+            "read", "changed", f"changed since the scan: it {was} then, {len(data)} bytes now"
+        )
+    return data
+
+
+def _all_hashed(sources: Sequence[Source]) -> list[Hashed]:
+    return [_hashed(source) for source in sources]
+
+
+def _hashed(source: Source) -> Hashed:
+    try:
+        data = _read_patiently(source.path)
+        return Hashed(source, sha256_bytes(data), len(data))
+    except (OSError, ValueError):
+        return Hashed(source, "", -1)
+
+
+def _read_patiently(path: Path) -> bytes:
+    for pause in _PAUSES:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno not in _TRANSIENT:
+                raise
+            time.sleep(pause)
+    return path.read_bytes()

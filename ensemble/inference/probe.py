@@ -1,0 +1,207 @@
+"""Images of noise that prove a member before any image is read, and measure it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from ensemble.arrays import Pixels
+from ensemble.errors import MemberError, ScoreError
+from ensemble.inference.ready import Player
+from ensemble.members.card import Head
+from ensemble.members.member import Member, input_of
+from ensemble.runtime import graph
+from ensemble.runtime.devices import CPU
+from ensemble.runtime.float16 import check_agreement
+from ensemble.runtime.session import OnnxScorer, run_once
+
+_PROBE: Final = 4
+
+_REPEATS: Final = 3
+
+_PROBE_SEED: Final = 20
+
+_HALVES: Final = 16
+
+_PROBE_PIXELS: Final = 2**26
+
+_ROW_SUM: Final = 2e-3
+
+_CONVERTED: Final = 1e-4
+
+_CONCLUSIVE: Final = 8
+"""Labels of a multilabel head from which outputs in [0, 1] show that they are probabilities."""
+
+
+def probe_images(shape: Sequence[int]) -> Pixels:
+    """Return uint8 images (N, H, W, C) for probing: noise of several contrasts, the same always."""
+    rng = np.random.default_rng(_PROBE_SEED)
+    images = rng.integers(0, 256, shape).astype(np.float64)
+    contrast = np.linspace(0.1, 1, shape[0]).reshape(-1, 1, 1, 1)
+    level = np.linspace(40, 215, shape[0]).reshape(-1, 1, 1, 1)
+    return cast(Pixels, np.clip(level + contrast * (images - 128), 0, 255).astype(np.uint8))
+
+
+def seconds_per_image(player: Player) -> float:
+    """Return what an image costs in all views with all lanes busy: the least of some batches.
+
+    Raises:
+        ScoreError: the member failed.
+    """
+    pre = player.member.card.preprocess
+    rows = player.batch if player.fixed_batch else _PROBE
+    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    seconds = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        player.score(images)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds) / (rows * player.scorer.lanes)
+
+
+def batch_noise(player: Player) -> float:
+    """Return how far a score of the probe batch moves when its image is scored alone.
+
+    Raises:
+        ScoreError: the member failed, or gives NaN or infinity for the probe.
+    """
+    pre = player.member.card.preprocess
+    if player.fixed_batch:
+        return 0.0
+    images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
+    together = player.score(images)
+    alone = [player.score(images[row : row + 1]) for row in range(_PROBE)]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        moved = [
+            float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
+            for name in together
+        ]
+    if not np.isfinite(moved).all():
+        raise ScoreError(
+            f"member {player.member.card.name} gave NaN or infinity for images of noise. Export it "
+            f"again, or leave it out"
+        )
+    return max(moved)
+
+
+def outputs_of(member: Member) -> dict[str, str]:
+    return {head.name: graph.probs_name(head) for head in member.card.heads}
+
+
+@contextmanager
+def blamed(member: Member) -> Iterator[None]:
+    """Name a member's file in what its graph raises."""
+    try:
+        yield
+    except (MemberError, ScoreError) as error:
+        raise MemberError(f"{member.path}: {error}") from error
+
+
+def prove(player: Player, n_views: int) -> None:
+    """Run a probe batch; check the shapes, and that the card's activation is the right one.
+
+    An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
+    batch is padded to one size, and another would be tuned for.
+    """
+    card = player.member.card
+    pre = card.preprocess
+    rows = player.batch if player.fixed_batch else _PROBE
+    if rows * pre.size.height * pre.size.width > _PROBE_PIXELS:
+        raise MemberError(
+            f"{player.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
+            f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
+        )
+    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    values = _probed(player, images, n_views)
+    if not player.fixed_batch and player.scorer.provider == CPU:
+        _probed(player, images[:1], n_views)
+    for head in card.heads:
+        _check_activation(player.member, head, values[f"{head.name}/raw"])
+
+
+def prove_float16(player: Player, full: ModelProto) -> None:
+    """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
+    member, pre = player.member, player.member.card.preprocess
+    rows = player.batch if player.fixed_batch else _PROBE
+    count = rows if player.fixed_batch else _HALVES
+    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
+    scorer = OnnxScorer(
+        full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
+    )
+    parts = [images[at : at + rows] for at in range(0, count, rows)]
+    before, after = ([s.score(part) for part in parts] for s in (scorer, player.scorer))
+    for head in member.card.heads:
+        full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
+        check_agreement(head, full_rows, half_rows)
+
+
+def prove_conversion(member: Member) -> None:
+    """Compare a member brought up from an old opset with its original, on a probe batch."""
+    original = ModelProto()
+    original.ParseFromString(member.path.read_bytes())
+    name = input_of(original).name
+    pre = member.card.preprocess
+    shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
+    pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
+    feeds = {name: np.ascontiguousarray(pixels, np.float32)}
+    with blamed(member):
+        before = run_once(original.SerializeToString(), feeds, member.folder)
+        after = run_once(member.model.SerializeToString(), feeds, member.folder)
+    for output, values in before.items():
+        bound = _CONVERTED * max(1.0, float(abs(values).max()))
+        with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused
+            difference = float(abs(values - after[output]).max())
+        if not difference <= bound:
+            raise MemberError(
+                f"{member.path}: brought to a newer opset, its output {output!r} changes by "
+                f"{difference:.3g}. Export it again at opset 18"
+            )
+
+
+def _probed(player: Player, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
+    """Return the outputs of a probe batch, and `<head>/raw` (V, N, C), what the member gave."""
+    card, rows = player.member.card, len(images)
+    names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
+    names |= {h.name: graph.probs_name(h) for h in card.heads}
+    try:
+        values = player.scorer.outputs(images, names)
+    except ScoreError as error:
+        raise MemberError(
+            f"{player.member.path}: it fails on {rows} images in {n_views} views: {error}. Perhaps "
+            f"its batch axis is fixed inside: export it again with dynamic shapes, or by "
+            f"`ensemble export`"
+        ) from error
+    for head in card.heads:
+        raw = values[f"{head.name}/raw"]
+        expected = (n_views, rows, len(head.classes))
+        if raw.shape != expected:
+            raise MemberError(
+                f"{player.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
+                f"images in {n_views} views; its card says {expected}"
+            )
+    return values
+
+
+def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+    if not np.isfinite(raw).all() or head.task == "regression":
+        return  # a member that gives NaN is dealt with where it is scored, by --on-nan
+    inside = bool((raw >= 0).all() and (raw <= 1).all())
+    sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
+    many = len(head.classes) >= _CONCLUSIVE
+    if head.task == "multilabel" and inside and not many:
+        return  # the logits of a few labels may well lie there
+    looks_done = inside and (sums or head.task == "multilabel")
+    if looks_done == (head.activation == "none"):
+        return
+    found = "probabilities already" if looks_done else "no probabilities"
+    right = "none" if looks_done else ("sigmoid" if head.task == "multilabel" else "softmax")
+    raise MemberError(
+        f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
+        f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "
+        f"{raw.max():.3g}). The activation is probably {right!r}: export it "
+        f"again with --activation {right}, or write the card beside it anew"
+    )

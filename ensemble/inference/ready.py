@@ -1,0 +1,47 @@
+"""A member that has started and is proven: ready to score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ensemble.arrays import Pixels, Probs
+from ensemble.inference.batches import Job
+from ensemble.members.member import Member
+from ensemble.records import View
+from ensemble.runtime.session import OnnxScorer, score_as
+
+BatchSize: TypeAlias = int | Literal["auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A member with its views, ready to score; `batch` is fixed where the export froze it.
+
+    `policy` are the views that its graph makes and merges. `sizes` are batch sizes that are worth
+    a try, in order, `batch` among them; none where it was given.
+    """
+
+    member: Member
+    scorer: OnnxScorer
+    policy: tuple[View, ...]
+    batch: int
+    fixed_batch: bool
+    sizes: tuple[int, ...] = ()
+
+    def score(self, images: Pixels) -> Mapping[str, Probs]:
+        """Return each head's float32 (N, C) of uint8 images (N, H, W, C); see `score_as`."""
+        return score_as(self.member.card.name, self.scorer, images)
+
+
+def job_of(player: Player, batch: int) -> Job:
+    """Return a member at work, in batches of so many images."""
+    card = player.member.card
+    return Job(
+        name=card.name,
+        scorer=player.scorer,
+        geometry=card.preprocess.geometry,
+        batch=batch,
+        fixed_batch=player.fixed_batch,
+        heads={head.name: len(head.classes) for head in card.heads},
+        lanes=player.scorer.lanes,
+    )

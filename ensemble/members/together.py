@@ -1,0 +1,72 @@
+"""Whether members may vote together: the same heads, classes in the same order."""
+
+from collections.abc import Sequence
+
+from ensemble.errors import MemberError
+from ensemble.members.card import Head
+from ensemble.members.member import Member
+
+
+def check_every_head(members: Sequence[Member]) -> None:
+    """Check that members can vote together on every head that any of them has.
+
+    Raises:
+        MemberError: as `check_together`, or a member lacks a head of another.
+    """
+    for name in dict.fromkeys(head.name for member in members for head in member.card.heads):
+        check_together(members, name)
+
+
+def check_together(members: Sequence[Member], head: str | None) -> None:
+    """Check that members can vote together on a head: one task, one list of classes.
+
+    Raises:
+        MemberError: two members share a name, a family holds a fold twice, or they disagree.
+    """
+    names: dict[str, Member] = {}
+    folds: dict[tuple[str, int | None], Member] = {}
+    for member in members:
+        card = member.card
+        twin = names.setdefault(card.name, member)
+        if twin is not member:
+            raise MemberError(f"{twin.path} and {member.path} are both called {card.name}")
+        twin = folds.setdefault((card.family, card.fold), member)
+        if twin is not member and card.fold is not None:
+            raise MemberError(
+                f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
+            )
+    check_agree([(member.card.name, member.card.head(head)) for member in members])
+
+
+def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
+    """Check that the heads of members, given with the members' names, mean the same.
+
+    Raises:
+        MemberError: they have different names, tasks or classes, or other orders of classes.
+    """
+    first, expected = voters[0]
+    for name, found in voters:
+        if (found.name, found.task, found.classes) != (
+            expected.name,
+            expected.task,
+            expected.classes,
+        ):
+            raise MemberError(
+                f"members {first} and {name} cannot vote together on head {expected.name!r}: "
+                f"{_difference(expected, found)}"
+            )
+
+
+def _difference(expected: Head, found: Head) -> str:
+    if expected.name != found.name:
+        return f"the other's is called {found.name!r}"
+    if expected.task != found.task:
+        return f"the task is {expected.task} for one and {found.task} for the other"
+    if sorted(expected.classes) == sorted(found.classes):
+        return "the same classes in another order"
+    only_first = sorted(set(expected.classes) - set(found.classes))[:5]
+    only_second = sorted(set(found.classes) - set(expected.classes))[:5]
+    return (
+        f"{len(expected.classes)} and {len(found.classes)} classes; only in the first: "
+        f"{only_first}, only in the second: {only_second}"
+    )

@@ -1,0 +1,135 @@
+"""A submission from what the store or files hold, with no model run."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ensemble.errors import UsageError, few
+from ensemble.files.paths import expand
+from ensemble.inference import start as lineup
+from ensemble.inference.fingerprint import fingerprint_of, image_set_of
+from ensemble.inference.score import check_weights, entry_of, find_images
+from ensemble.predictions import table as files
+from ensemble.predictions.store import key_of, load_partition
+from ensemble.predictions.stored import Entry, entries_of_run, hashes_of, votes_from, votes_of
+from ensemble.predictions.table import Oof
+from ensemble.progress import Progress, Quiet
+from ensemble.recipe.resolve import check_recipe
+from ensemble.recipe.settings import Recipe
+from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
+from ensemble.submission import folder as runs
+from ensemble.submission import publish
+from ensemble.submission.publish import Submission
+from ensemble.submission.rows import Poll
+from ensemble.submission.sample import sample_for
+from ensemble.views import parse
+
+
+def vote(
+    recipe: Recipe,
+    run_folder: Path | None = None,
+    progress: Progress | None = None,
+    given: Collection[str] = (),
+) -> Submission:
+    """Make a submission from what the store holds, with no model run.
+
+    Args:
+        recipe: How to vote and what to write; its members, images and views name the
+            predictions unless `run_folder` does.
+        run_folder: The folder of an earlier run, whose predictions are voted on again.
+        progress: Told of warnings.
+        given: The settings of `runs.KEPT` that the recipe decides; the earlier run's own
+            (sample, weights, voting and so on) stand for the rest.
+
+    Raises:
+        UsageError: the store does not hold all predictions; says which are missing.
+        EnsembleError: as for `run`.
+    """
+    progress = progress or Quiet()
+    check_recipe(recipe)
+    check_device(recipe.device)
+    facts: dict[str, object] = {"provider": None, "evaluations": 0}
+    keys: list[str] = []
+    if run_folder is None:
+        entries = _entries_of_members(recipe, progress)
+    else:
+        earlier = runs.read_run(run_folder)
+        recipe = runs.carried(recipe, earlier, given)
+        keys = [voter.key for voter in earlier.members]
+        facts["run"] = str(run_folder)
+        entries = entries_of_run(
+            earlier.members, recipe.store, recipe.head or earlier.head, earlier.folder
+        )
+    check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
+    votes = votes_of(entries)
+    claimed = runs.claim(recipe, keys)
+    sample = sample_for(recipe, votes.head, votes.inputs())
+    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
+
+
+def vote_predictions(
+    recipe: Recipe, predictions: Oof, progress: Progress | None = None
+) -> Submission:
+    """Make a submission from predictions made elsewhere, one family each.
+
+    Args:
+        recipe: How to vote and what to write; it names no members and no images.
+        predictions: The families' predictions of the same rows; see `oof.read_all`.
+        progress: Told of warnings.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    progress = progress or Quiet()
+    check_recipe(recipe)
+    if predictions.rescaled:
+        progress.warn(files.told_of_rescaling(predictions.rescaled))
+    tuned_for = recipe.weights.classes if recipe.weights else ()
+    votes = votes_from(predictions, tuned_for)
+    check_weights(recipe, votes.head, votes.hashes)
+    tuned_on = recipe.weights.members if recipe.weights else {}
+    if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
+        progress.warn(
+            f"the predictions of {few(unknown)} do not say which members made them: that they are "
+            f"those that the weights were tuned for is taken on trust"
+        )
+    keys = [str(member["sha256"]) for member in votes.members]
+    claimed = runs.claim(recipe, keys)
+    facts = {"provider": None, "evaluations": 0}
+    sample = sample_for(recipe, votes.head, votes.inputs())
+    if sample.index_labels and not (tuned_for or predictions.ordered):
+        raise UsageError(
+            "the files name the classes in different orders, so a label's number is not known: "
+            "write labels by name, or give a weights.json, which has the order"
+        )
+    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
+
+
+def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
+    members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
+    policy = parse.read_policy(recipe.tta)
+    for member in members:
+        lineup.shape_views(member, policy)
+    images, _ = find_images(recipe, progress)
+    image_set = image_set_of(images)
+    missing: list[str] = []
+    for provider in _providers(recipe.device):
+        entries, missing = [], []
+        for m in members:
+            fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
+            partition = load_partition(recipe.store, key_of(fingerprint))
+            if partition is None or not partition.complete():
+                missing.append(m.card.name)
+                continue
+            entries.append(entry_of(m, recipe.head, partition))
+        if not missing:
+            return entries
+    raise UsageError(
+        f"the store {recipe.store} lacks predictions of {', '.join(missing)} for these images "
+        f"and --tta {recipe.tta}; make them with `ensemble run`"
+    )
+
+
+def _providers(device: str) -> tuple[str, ...]:
+    if device == "auto":
+        return (CUDA, CPU)
+    return (provider_of(device),)

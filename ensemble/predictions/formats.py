@@ -1,0 +1,246 @@
+"""Our own Parquet files: predictions of a run, out-of-fold predictions, quarantine."""
+
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensemble.arrays import Indices, Pooled
+from ensemble.errors import UsageError, few
+from ensemble.files.atomic import publish, publish_bytes
+from ensemble.files.csv_tables import csv_bytes
+from ensemble.files.parquet import (
+    EVALUATIONS,
+    FAMILY,
+    FOLD,
+    ID,
+    PREDICTIONS,
+    count_column,
+    list_column,
+    read_lists,
+    text_column,
+)
+from ensemble.predictions.foreign import Foreign, folds_in, ids_in, of_table, read_foreign
+from ensemble.predictions.table import Oof, checked, join
+from ensemble.records import Quarantined, Task
+
+METADATA: Final = "ensemble.oof"
+
+_DAMAGED: Final = (
+    OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+    SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
+)  # fmt: skip
+"""What NumPy and pyarrow raise for files that are damaged."""
+
+
+def write(path: Path, oof: Oof) -> None:
+    """Write the OOF Parquet: `id`, `fold`, a list of float32 a family, and metadata.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    columns: dict[str, pa.Array] = {ID: text_column(oof.ids)}
+    if oof.folds is not None:
+        columns[FOLD] = pa.array(oof.folds)
+    columns |= {name: list_column(probs) for name, probs in oof.families.items()}
+    about = {
+        "schema": 1,
+        "task": oof.task,
+        "classes": list(oof.classes),
+        "members": {name: list(hashes) for name, hashes in oof.members.items()},
+        "quarantined": [asdict(lost) for lost in oof.quarantined],
+    }
+    table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
+    options = {"compression": "zstd", "write_page_checksum": True}
+    publish(path, lambda temporary: pq.write_table(table, temporary, **options))
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What files from elsewhere do not say themselves.
+
+    `rows_of` is the CSV whose rows a .npy (N, C) follows, with an id column (`id`, or the first).
+    `classes` name the columns of a .npy, or of an npz that holds none. `task` is what the
+    predictions are; None takes what an OOF Parquet or a run says, and else classification.
+    """
+
+    rows_of: Path | None = None
+    classes: Sequence[str] = ()
+    task: Task | None = None
+
+
+def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None) -> Oof:
+    """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
+
+    Args:
+        path: The file. Elsewhere means a Parquet or CSV with an id column (`id`, or the first) and
+            a column a class, or one column of lists; an npz has `ids`, `probs` and `classes`. A
+            column `fold` is read.
+        name: What to call the one family of a file from elsewhere; without it the file's stem.
+            Of an OOF Parquet or a run's predictions, the family to take.
+        elsewhere: What the file does not say itself.
+
+    Raises:
+        UsageError: the file is none of these, ids stand there twice, or the predictions are not
+            finite or do not sum to 1.
+    """
+    told = elsewhere or Elsewhere()
+    try:
+        found = _read(path, name or path.stem, told)
+    except _DAMAGED as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+    if told.task not in (None, found.task):
+        raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
+    if told.classes and sorted(told.classes) != sorted(found.classes):
+        raise UsageError(
+            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
+            f"{few(told.classes)}"
+        )
+    if name is not None and name not in found.families:
+        raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
+    if name is not None:
+        kept = {name: found.members[name]} if name in found.members else {}
+        found = replace(found, families={name: found.families[name]}, members=kept)
+    return checked(path, found)
+
+
+def read_all(given: Sequence[tuple[str | None, Path]], elsewhere: Elsewhere | None = None) -> Oof:
+    """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
+    return join([read(path, name, elsewhere) for name, path in given])
+
+
+def write_predictions(
+    path: Path,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    probs: Mapping[str, Pooled],
+    metadata: Mapping[str, object],
+    *,
+    evaluations: Indices | None = None,
+) -> None:
+    """Write predictions.parquet: `id`, `label` where there is one, and float32 lists.
+
+    Args:
+        path: The file.
+        ids: The ids, N of them.
+        labels: The class of each, or nothing where the head has no single class.
+        probs: Float (N, C) for each column: the fused "probs", and one a family.
+        metadata: Written as JSON under the key `PREDICTIONS`.
+        evaluations: int64 (N,): the column `n_evals`, where images ended early.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    columns: dict[str, pa.Array] = {"id": text_column(ids)}
+    if labels:
+        columns["label"] = text_column(labels)
+    columns |= {name: list_column(values) for name, values in probs.items()}
+    if evaluations is not None:
+        columns[EVALUATIONS] = count_column(evaluations)
+    table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
+    plain = ["label"] if "label" in columns else False  # of numbers a dictionary is a waste
+    publish(path, lambda temporary: pq.write_table(table, temporary, use_dictionary=plain))
+
+
+def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices, Indices]:
+    """Read what an early exit wrote: ids, labels int64 (N, D), and evaluations int64 (N,).
+
+    Raises:
+        UsageError: the file cannot be read, or has other columns or classes.
+    """
+    try:
+        with pq.ParquetFile(path) as file:  # read_table would import pandas
+            table = file.read()
+        names = table.column_names
+        if not table.num_rows:
+            return [], np.empty((0, 1), np.int64), np.empty(0, np.int64)
+        if "label" in names:
+            number = {name: row for row, name in enumerate(classes)}
+            texts = table.column("label").to_pylist()
+            labels = np.array([[number[text]] for text in texts], np.int64).reshape(-1, 1)
+        else:
+            labels = read_lists(table.column("labels"), len(classes)).astype(np.int64)
+        evaluations = np.array(table.column(EVALUATIONS).to_pylist(), np.int64)
+        return table.column("id").to_pylist(), labels, evaluations
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
+
+
+def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
+    """Write quarantine.csv: a row for each image without a prediction."""
+    header = [f.name for f in fields(Quarantined)]
+    rows = [list(asdict(q).values()) for q in quarantined]
+    publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
+
+
+def _read(path: Path, name: str, told: Elsewhere) -> Oof:
+    """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
+    if path.suffix.lower() != ".parquet":
+        return _named(name, read_foreign(path, told.classes, told.rows_of), told)
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        table = file.read()
+    metadata = table.schema.metadata or {}
+    if PREDICTIONS.encode() in metadata:
+        return _of_run(path, table, json.loads(metadata[PREDICTIONS.encode()]))
+    if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
+        return _of_oof(table, about)
+    return _named(name, of_table(table, told.classes), told)
+
+
+def _named(name: str, found: Foreign, told: Elsewhere) -> Oof:
+    families = {name: found.probs}
+    task = told.task or "classification"
+    return Oof(found.ids, found.classes, families, found.folds, task=task)
+
+
+def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Oof:
+    """Take the families out of what `write` wrote."""
+    classes = tuple(about["classes"])
+    lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
+    return Oof(
+        ids=ids_in(table)[1],
+        classes=classes,
+        families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
+        folds=folds_in(table),
+        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
+        task=about.get("task", "classification"),
+        quarantined=_lost(about),
+    )
+
+
+def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
+    return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
+
+
+def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Oof:
+    """Take the families out of a run's predictions.parquet."""
+    if EVALUATIONS in table.column_names:
+        raise UsageError(
+            f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
+            f"labels and no probabilities; run again without --early-exit and budgets"
+        )
+    classes = tuple(about["classes"])
+    families = {
+        column.removeprefix(FAMILY): read_lists(table.column(column), len(classes))
+        for column in table.column_names
+        if column.startswith(FAMILY)
+    }
+    return Oof(
+        ids=ids_in(table)[1],
+        classes=classes,
+        families={name: probs.astype(np.float64) for name, probs in families.items()},
+        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
+        task=about["task"],
+        quarantined=_lost(about),
+        deployed=True,
+    )

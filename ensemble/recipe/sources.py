@@ -1,0 +1,61 @@
+"""Where settings come from: ensemble.toml and the environment."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ensemble.errors import UsageError
+
+FILE: Final = "ensemble.toml"
+
+PREFIX: Final = "ENSEMBLE_"
+
+VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
+"""The environment variables that are read and are no setting of a recipe: the one list of them."""
+
+_KEYS: Final = (
+    "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
+    "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
+    "device", "precision", "batch_size", "shard_size", "memory", "threads", "store", "force",
+    "early_exit", "confidence", "calibration", "time_budget", "evals_per_image",
+)  # fmt: skip
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Read a recipe file: settings by the names of the flags, with underscores.
+
+    `[weights]` is a table of families. Relative paths are relative to the working directory, as
+    on the command line.
+
+    Raises:
+        UsageError: the file is not TOML, or has an unknown key; suggests the nearest.
+    """
+    try:
+        settings = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the recipe: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a TOML file: {error}") from error
+    for key in settings:
+        if key not in _KEYS:
+            raise UsageError(f"{path}: unknown setting {key!r}; {_hint(key, _KEYS)}")
+    return settings
+
+
+def check_environment(names: Iterable[str]) -> None:
+    """Check that every variable `ENSEMBLE_…` is one that is read.
+
+    Raises:
+        UsageError: one is not; suggests the nearest.
+    """
+    known = (*(f"{PREFIX}{key.upper()}" for key in _KEYS), *VARIABLES)
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in known:
+            raise UsageError(f"unknown environment variable {name}; {_hint(name, known)}")
+
+
+def _hint(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

@@ -1,0 +1,89 @@
+"""Weights from files of out-of-fold predictions and labels: `ensemble tune-weights`."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from ensemble.errors import UsageError, few
+from ensemble.evaluation import metrics
+from ensemble.evaluation.folds import folds_from
+from ensemble.evaluation.labels import read_truth
+from ensemble.evaluation.metrics import Truth
+from ensemble.files.csv_tables import column_of
+from ensemble.predictions.formats import read_all
+from ensemble.predictions.stored import votes_from
+from ensemble.predictions.table import Oof
+from ensemble.progress import Progress, Quiet
+from ensemble.tuning import checks as gate
+from ensemble.tuning.convex import temperature_of
+from ensemble.tuning.weigh import TuneOrder, weigh
+from ensemble.voting.pools import tempered
+from ensemble.voting.vote import fuse
+from ensemble.voting.weights import Weights, check_fits
+
+
+def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
+    """Find the weights of families by their out-of-fold predictions, and what they are worth.
+
+    Raises:
+        UsageError: the files do not fit together, or the metric is not defined on them.
+    """
+    progress = progress or Quiet()
+    if order.holdout_labels is not None and not order.holdout:
+        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
+    joined = read_all(order.files, order.elsewhere)
+    if order.folds is not None:
+        joined = replace(joined, folds=folds_from(order.folds, joined.ids))
+    y = read_truth(order.labels, joined, order.label_column, order.group)
+    groups = None
+    if order.group is not None:
+        named = column_of(order.labels, order.group)
+        groups = gate.groups_of(joined.ids, named, joined.folds)
+    weights = weigh(joined, y, order, groups, progress)
+    if not order.holdout:
+        return weights
+    held = read_all(order.holdout, order.elsewhere)
+    truth = read_truth(order.holdout_labels or order.labels, held, order.label_column, order.group)
+    return calibrate(weights, held, truth, joined.ids)
+
+
+def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str]) -> Weights:
+    """Fit the temperature on rows that no fold saw, predicted as the test images will be.
+
+    Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
+    better and less confident. So its temperature is another, which only such rows tell.
+
+    Args:
+        weights: What `weigh` gave.
+        holdout: The families' predictions of the hold-out rows, each the mean of its folds.
+        y: The truth of these rows, int64 (N,), in the order of the predictions' classes.
+        tuned_on: The ids that the weights were tuned on.
+
+    Raises:
+        UsageError: rows that the weights were tuned on, or other families, members or classes.
+    """
+    rule = weights.decision
+    if weights.pool == "rank" or holdout.task != "classification" or rule.cut_points:
+        raise UsageError(
+            "--holdout: ranks, labels and values have no temperature, and cut points belong to "
+            "theirs; leave it out"
+        )
+    if seen := sorted(set(holdout.ids) & set(tuned_on)):
+        raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
+    votes = votes_from(holdout, weights.classes)
+    check_fits(weights, votes.head.classes, votes.hashes)
+    places = np.array([votes.head.classes.index(name) for name in holdout.classes])
+    found = places[y.astype(np.int64)]
+    plain = replace(weights, temperature=1.0)
+    probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
+    temperature = temperature_of(probs, found)
+    before, after = (
+        metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
+    )
+    record = {"n": len(found), "log_loss_before": before, "log_loss": after}
+    evidence = {**weights.evidence, "holdout": record}
+    # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
+    tau = rule.prior_tau * weights.temperature / temperature
+    rule = replace(rule, prior_tau=tau)
+    return replace(weights, temperature=temperature, decision=rule, evidence=evidence)
