@@ -82,7 +82,7 @@ docs: .venv/dev build ## Write the command reference anew
 	$(BIN)/python docs/make_cli.py
 
 golden: .venv/dev build ## Write the golden files anew; on one machine nothing may change
-	$(BIN)/python tests/make_golden.py
+	$(BIN)/python tests/whole/make_golden.py
 
 clean: ## Remove what the other verbs made
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from conftest import CLASSES, save_member, toy_card, toy_model
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
+from toys import CLASSES, save_member, toy_card, toy_model
 
 from ensemble.arrays import Indices
 from ensemble.recipe.settings import Recipe

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 NEAR: Final = 24
-"""Of 256 bits, near pictures differ in so many at most: see tests/test_twins.py for what is."""
+"""Of 256 bits, near pictures differ in so many at most; its tests show what is near."""
 
 _SIDE: Final = 16
 _BLOCK: Final = 2048

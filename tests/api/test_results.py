@@ -1,0 +1,67 @@
+"""What only looks does in Python what the commands do."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toys import MakeMember, ensemble
+
+import ensemble as public
+from ensemble.errors import MemberError, UsageError
+from ensemble.files.csv_tables import column_of
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels of twelve rows, a submission that errs once, and one that never does, in a run."""
+    monkeypatch.chdir(tmp_path)
+    truth = ["cat", "dog"] * 6
+    said = [*truth[:-1], "cat"]
+    Path("run").mkdir()
+    for path, labels in (("t.csv", truth), ("said.csv", said), ("run/submission.csv", truth)):
+        rows = [f"{number},{label}" for number, label in enumerate(labels)]
+        Path(path).write_text("\n".join(["id,label", *rows]))
+
+
+def test_folds_are_those_of_the_command() -> None:
+    report = public.split_folds("t.csv", "mine.csv", k=3, seed=7)
+    assert ensemble("folds", "t.csv", "--k", "3", "--seed", "7", "--out", "folds.csv") == 0
+    assert column_of(Path("mine.csv"), "fold") == column_of(Path("folds.csv"), "fold")
+    assert public.split_folds("t.csv", check="mine.csv").counts.tolist() == report.counts.tolist()
+
+
+def test_folds_that_are_checked_are_not_made() -> None:
+    with pytest.raises(UsageError, match="check makes no folds"):
+        public.split_folds("t.csv", check="mine.csv", k=3)
+
+
+def test_scores_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    card = public.score_submission("said.csv", "t.csv")
+    assert ensemble("score", "said.csv", "t.csv", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert {line.metric: line.score for line in card.lines} == {
+        metric: found["score"] for metric, found in scores.items()
+    }
+
+
+def test_a_task_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UsageError, match="task 'multi': expected one of classification"):
+        public.score_submission("said.csv", "t.csv", task="multi")  # type: ignore[arg-type]
+
+
+def test_a_run_and_a_file_are_compared() -> None:
+    assert public.diff_submissions("run", "said.csv").moves == {("dog", "cat"): 1}
+
+
+def test_cards_are_shown_by_file(members: list[Path]) -> None:
+    cards = public.inspect_members(members[0].parent)
+    assert {path.name: card.name for path, card in cards.items()} == {
+        path.name: path.stem for path in members
+    }
+
+
+def test_members_that_cannot_vote_together_are_refused(
+    members: list[Path], make_member: MakeMember
+) -> None:
+    with pytest.raises(MemberError):
+        public.inspect_members([*members, make_member("cow-f0", classes=("x", "y"))])

@@ -1,0 +1,88 @@
+"""Two submissions are compared by id and column name."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toys import ensemble
+
+from ensemble.errors import UsageError
+from ensemble.reports.compare import compare
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("id,label\n1,cat\n2,dog\n3,cat\n4,eel\n")
+    Path("b.csv").write_text("id,label\n4,eel\n3,dog\n2,dog\n1,dog\n")
+    Path("p.csv").write_text("id,cat,dog\n1,0.9,0.1\n2,0.4,0.6\n")
+    Path("q.csv").write_text("id,dog,cat\n2,0.4,0.6\n1,0.15,0.85\n")
+
+
+def test_labels_that_changed_are_listed_and_counted() -> None:
+    found = compare(Path("a.csv"), Path("b.csv"))
+    assert (found.rows, found.changed, found.largest) == (4, ("1", "3"), None)
+    assert found.moves == {("cat", "dog"): 2}
+
+
+def test_probabilities_are_compared_by_column_name() -> None:
+    found = compare(Path("p.csv"), Path("q.csv"))
+    assert found.changed == ("2",)
+    assert found.moves == {("dog", "cat"): 1}
+    assert found.largest == pytest.approx(0.2)
+
+
+def test_a_tie_goes_to_one_column_however_the_columns_stand() -> None:
+    Path("t.csv").write_text("id,cat,dog\n1,0.5,0.5\n")
+    Path("u.csv").write_text("id,dog,cat\n1,0.5,0.5\n")
+    assert compare(Path("t.csv"), Path("u.csv")).changed == ()
+
+
+@pytest.mark.parametrize("cell", ["nan", "-inf"])
+def test_numbers_that_are_not_finite_are_refused(cell: str) -> None:
+    Path("n.csv").write_text(f"id,cat,dog\n1,0.9,0.1\n2,0.4,{cell}\n")
+    with pytest.raises(UsageError, match="n.csv: probabilities are finite; those of 2 are not"):
+        compare(Path("p.csv"), Path("n.csv"))
+
+
+def test_the_folder_of_a_run_stands_for_its_submission() -> None:
+    for run, file in (("one", "a.csv"), ("two", "b.csv")):
+        Path(run).mkdir()
+        Path(run, "submission.csv").write_bytes(Path(file).read_bytes())
+    assert compare(Path("one"), Path("two")) == compare(Path("a.csv"), Path("b.csv"))
+
+
+def test_a_submission_does_not_differ_from_itself() -> None:
+    found = compare(Path("p.csv"), Path("p.csv"))
+    assert (found.changed, found.largest) == ((), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\n1,cat\n", "other ids: 2, 3, 4"),
+        ("id,target\n1,cat\n", "other columns"),
+        ("id,label\n1,cat\n1,cat\n", "different ids"),
+        ("id,label\n", "expected an id column"),
+    ],
+)
+def test_submissions_that_do_not_fit_are_refused(text: str, message: str) -> None:
+    Path("bad.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        compare(Path("a.csv"), Path("bad.csv"))
+
+
+def test_the_command_shows_the_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("diff", "a.csv", "b.csv") == 0
+    said = capsys.readouterr().out
+    assert "2 of 4 rows" in said
+    assert "cat" in said
+    assert ensemble("diff", "a.csv", "b.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["changed"] == ["1", "3"]
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "much"])
+def test_probabilities_that_are_no_finite_numbers_are_refused(cell: str) -> None:
+    Path("odd.csv").write_text(f"id,cat,dog\n1,{cell},0.1\n2,0.4,0.6\n")
+    with pytest.raises(UsageError, match=r"odd\.csv: probabilities are"):
+        compare(Path("p.csv"), Path("odd.csv"))

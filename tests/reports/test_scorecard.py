@@ -1,0 +1,248 @@
+"""A submission's scores are those of scikit-learn, joined by id."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from toys import ensemble
+
+from ensemble.errors import UsageError
+from ensemble.reports.figures import draw_scores
+from ensemble.reports.scorecard import Line, Scorecard, score_submission, score_values
+
+CLASSES = ("cat", "dog", "eel", "fox")
+ROWS = 200
+RNG = np.random.default_rng(0)
+TRUTH = RNG.integers(0, 4, ROWS)
+PROBS = RNG.dirichlet(np.ones(4), ROWS) * 0.6 + 0.4 * np.eye(4)[TRUTH]
+SAID = PROBS.argmax(1)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """labels.csv, and a submission of labels and one of probabilities in another order."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"r{n},{CLASSES[t]}" for n, t in enumerate(TRUTH)]
+    Path("labels.csv").write_text("\n".join(["id,label", *rows, "more,cat"]))
+    said = [f"r{n},{CLASSES[c]}" for n, c in enumerate(SAID)][::-1]
+    Path("said.csv").write_text("\n".join(["image,target", *said]))
+    order = [2, 0, 3, 1]
+    header = ",".join(["id", *(CLASSES[c] for c in order)])
+    lines = [
+        f"r{n}," + ",".join(repr(p) for p in row[order].tolist()) for n, row in enumerate(PROBS)
+    ]
+    Path("probs.csv").write_text("\n".join([header, *lines]))
+
+
+def test_the_command_scores_the_submission_of_a_runs_folder(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("run").mkdir()
+    Path("run/submission.csv").write_bytes(Path("said.csv").read_bytes())
+    assert ensemble("score", "run", "labels.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == ROWS
+    assert ensemble("score", ".", "labels.csv") == 2
+    assert "submission.csv: cannot read the table" in capsys.readouterr().err
+
+
+def test_labels_are_scored_by_the_metrics_of_labels() -> None:
+    card = score_submission(Path("said.csv"), Path("labels.csv"))
+    found = {line.metric: line.score for line in card.lines}
+    assert found == pytest.approx(
+        {
+            "accuracy": sk.accuracy_score(TRUTH, SAID),
+            "balanced_accuracy": sk.balanced_accuracy_score(TRUTH, SAID),
+            "f1_macro": sk.f1_score(TRUTH, SAID, average="macro"),
+            "f1_micro": sk.accuracy_score(TRUTH, SAID),
+        }
+    )
+    np.testing.assert_array_equal(card.counts, sk.confusion_matrix(TRUTH, SAID))
+
+
+def test_probabilities_are_scored_by_all_metrics_by_class_name() -> None:
+    card = score_submission(Path("probs.csv"), Path("labels.csv"))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS))
+    assert found["auc"] == pytest.approx(sk.roc_auc_score(TRUTH, PROBS, multi_class="ovr"))
+    assert set(found) >= {"brier", "top_k", "accuracy"}
+    assert "qwk" not in found
+
+
+def test_the_interval_holds_the_score_and_is_about_two_errors_wide() -> None:
+    line = score_submission(Path("said.csv"), Path("labels.csv")).lines[0]
+    error = np.sqrt(line.score * (1 - line.score) / ROWS)
+    assert line.interval is not None
+    low, high = line.interval
+    assert low < line.score < high
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+def test_kappa_needs_classes_that_are_numbers() -> None:
+    for name in ("labels.csv", "said.csv"):
+        text = Path(name).read_text()
+        for number, label in enumerate(CLASSES):
+            text = text.replace(f",{label}", f",{number}")
+        Path(name).write_text(text)
+    card = score_submission(Path("said.csv"), Path("labels.csv"))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(TRUTH, SAID, weights="quadratic"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\nr0,cat\nzzz,cat\n", "no label for zzz"),
+        ("id,label\nr0,cat\nr0,cat\n", "twice"),
+        ("id\nr0\n", "expected an id column"),
+        ("id,cat,dog\n" + "\n".join(f"r{n},0.5,0.5" for n in range(ROWS)), "without a column"),
+        ("id,cat,dog,eel,fox\nr0,a,0,0,0\n", "are numbers"),
+        ("id,cat,dog,eel,fox\nr0,0,0,0,0\n", "not all 0"),
+    ],
+)
+def test_a_submission_that_cannot_be_scored_is_refused(text: str, message: str) -> None:
+    Path("bad.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        score_submission(Path("bad.csv"), Path("labels.csv"))
+
+
+def test_the_command_prints_scores_and_the_confusion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("score", "said.csv", "labels.csv") == 0
+    said = capsys.readouterr().out
+    assert "balanced_accuracy" in said
+    assert "eel" in said
+    assert ensemble("score", "said.csv", "labels.csv", "--json") == 0
+    assert '"accuracy"' in capsys.readouterr().out
+
+
+def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
+    lines = Path("probs.csv").read_text().splitlines()
+    lines[1] = "r0,0.5,0.5,0.5,0.5"
+    Path("probs.csv").write_text("\n".join(lines))
+    assert score_submission(Path("probs.csv"), Path("labels.csv")).rescaled == 1
+
+
+@pytest.mark.parametrize("classes", [1, 10, 200])
+def test_a_picture_is_drawn_of_few_and_of_many_classes(classes: int) -> None:
+    counts = np.random.default_rng(0).integers(0, 3, (classes, classes)).astype(np.float64)
+    names = tuple(f"{n} costs $1_{n}$" for n in range(classes))
+    draw_scores(
+        Scorecard(9, 0, names, (Line("accuracy", 0.9, (0.8, 1.0)), Line("auc", 0.9, None)), counts),
+        Path("x.png"),
+    )
+    assert Path("x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_draws_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("score", "probs.csv", "labels.csv", "--png", "scores.png", "--json") == 0
+    assert Path("scores.png").exists()
+    assert capsys.readouterr().out.startswith("{")
+
+
+def tables(folder: Path, submission: str, labels: str) -> tuple[Path, Path]:
+    (folder / "s.csv").write_text(submission)
+    (folder / "l.csv").write_text(labels)
+    return folder / "s.csv", folder / "l.csv"
+
+
+RAIN = "id,fog,rain\nc,0,0\na,0,1\nb,1,0\n"
+
+
+def test_labels_are_scored_as_scikit_learn_does(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,fog\na,0.9,0.2\nb,0.4,0.6\nc,0.7,0.1\n", RAIN)
+    card = score_values(*given, "multilabel")
+    y, p = np.array([[1, 0], [0, 1], [0, 0]]), np.array([[0.9, 0.2], [0.4, 0.6], [0.7, 0.1]])
+    scores = {line.metric: line.score for line in card.lines}
+    assert scores["auc"] == pytest.approx(sk.roc_auc_score(y, p), abs=1e-12)
+    assert scores["map"] == pytest.approx(sk.average_precision_score(y, p), abs=1e-12)
+    assert scores["f1"] == pytest.approx(sk.f1_score(y, p >= 0.5, average="macro"), abs=1e-12)
+    assert card.counts.size == 0
+
+
+def test_labels_that_are_given_have_no_ranking(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,fog\na,1,0\nb,0,1\nc,1,0\n", RAIN)
+    assert [line.metric for line in score_values(*given, "multilabel").lines] == ["f1"]
+
+
+def test_values_are_scored_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tables(tmp_path, "id,age\na,30\nb,50\n", "id,age\nb,47\na,31\n")
+    assert ensemble("score", *given, "--task", "regression", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["mae"]["score"] == pytest.approx(2)
+    assert scores["rmse"]["score"] == pytest.approx(np.sqrt(5))
+    assert ensemble("score", *given, "--task", "regression", "--png", "x.png") == 2
+
+
+def test_columns_that_differ_from_the_labels_are_refused(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,snow\na,1,0\nb,0,1\nc,1,0\n", RAIN)
+    with pytest.raises(UsageError, match="fog"):
+        score_values(*given, "multilabel")
+
+
+def test_many_small_classes_have_scores_but_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"r{n}", f"c{n // 2}") for n in range(60)]
+    text = "\n".join(["id,label", *(",".join(row) for row in rows)])
+    Path("few.csv").write_text(text)
+    assert ensemble("score", "few.csv", "few.csv", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["f1_macro"] == {"score": 1.0, "ci95": None}
+    assert scores["accuracy"]["ci95"] == [1.0, 1.0]
+    assert ensemble("score", "few.csv", "few.csv", "--png", "few.png") == 0
+    assert "too few rows of a class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_kappa_goes_by_the_numbers_of_the_classes_not_by_their_text(
+    tmp_path: Path, *, columns: bool
+) -> None:
+    truth = np.arange(110) % 11
+    said = np.clip(truth + RNG.integers(-2, 3, 110), 0, 10)
+    names = sorted(map(str, range(11)))  # 0, 1, 10, 2, …
+    rows = [f"r{n},{t}" for n, t in enumerate(truth)]
+    given = ["id,label", *(f"r{n},{c}" for n, c in enumerate(said))]
+    if columns:
+        hot = [",".join(str(int(name == str(c))) for name in names) for c in said]
+        given = [",".join(["id", *names]), *(f"r{n},{row}" for n, row in enumerate(hot))]
+    card = score_submission(*tables(tmp_path, "\n".join(given), "\n".join(["id,label", *rows])))
+    found = {line.metric: line.score for line in card.lines}
+    assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(truth, said, weights="quadratic"))
+    assert card.classes == tuple(map(str, range(11)))
+    np.testing.assert_array_equal(card.counts, sk.confusion_matrix(truth, said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [str(c) for c in SAID],  # the classes' indices
+        [repr(p) for p in PROBS[:, 1].tolist()],  # a probability
+        [CLASSES[0], *(f"{CLASSES[0]} {n % 6}" for n in range(1, ROWS))],  # six odd ones
+    ],
+)
+def test_a_column_of_what_are_no_labels_is_refused(said: list[str]) -> None:
+    lines = [f"r{n},{text}" for n, text in enumerate(said)]
+    Path("odd.csv").write_text("\n".join(["id,label", *lines]))
+    with pytest.raises(UsageError, match=r"none of labels\.csv.*--labels-as name.*--task"):
+        score_submission(Path("odd.csv"), Path("labels.csv"))
+
+
+def test_a_class_that_no_row_of_the_truth_shows_is_a_wrong_label() -> None:
+    lines = [f"r{n},{'gnu' if n == 0 else CLASSES[t]}" for n, t in enumerate(TRUTH)]
+    Path("gnu.csv").write_text("\n".join(["id,label", *lines]))
+    card = score_submission(Path("gnu.csv"), Path("labels.csv"))
+    assert card.lines[0].score == pytest.approx(1 - 1 / ROWS)
+
+
+def test_no_interval_leaves_the_scale_of_its_metric(tmp_path: Path) -> None:
+    """Nearly all right, in many small classes: the bias of the draws would carry F1 over 1."""
+    truth = [f"c{n // 5}" for n in range(300)]
+    said = ["c1", *truth[1:]]
+    texts = [
+        "\n".join(["id,label", *(f"r{n},{c}" for n, c in enumerate(t))]) for t in (said, truth)
+    ]
+    card = score_submission(*tables(tmp_path, *texts))
+    for line in card.lines:
+        assert line.interval is not None
+        assert 0 <= line.interval[0] <= line.score <= line.interval[1] <= 1

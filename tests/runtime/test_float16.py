@@ -1,0 +1,166 @@
+"""Float16: the member's own nodes, proven against float32, refused where it does not hold."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
+from toys import MakeMember, ensemble, toy_card, toy_model
+
+from ensemble.api import predict as api
+from ensemble.errors import MemberError
+from ensemble.inference import start as lineup
+from ensemble.inference.probe import probe_images
+from ensemble.inference.ready import Player
+from ensemble.members import member as members
+from ensemble.members.member import open_member, write_sidecar
+from ensemble.runtime.float16 import BOUND, check_agreement, halve
+from ensemble.views import policy as views
+
+FASHION = Path(__file__).parents[2] / "models_zoo" / "fashion"
+LABEL = toy_card().heads[0]
+
+
+def begin(path: Path, precision: str = "fp16") -> Player:
+    """Start a member on the CPU."""
+    return lineup.start(
+        open_member(path), views.preset("hflip"), "mean", device="cpu", threads=1, batch=4,
+        precision=precision,
+    )  # fmt: skip
+
+
+def raised(path: Path, by: float) -> Path:
+    """Add a number to every weight of a toy member: its probabilities stay as they are."""
+    model = onnx.load(path)
+    matrix = numpy_helper.to_array(model.graph.initializer[0]) + np.float32(by)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    onnx.save(model, path)
+    return path
+
+
+def test_every_weight_of_a_converted_graph_is_float16_and_the_original_stays() -> None:
+    model = toy_model(toy_card())
+    kinds = [tensor.data_type for tensor in halve(model).graph.initializer]
+    assert kinds == [TensorProto.FLOAT16]
+    assert model.graph.initializer[0].data_type == TensorProto.FLOAT
+
+
+@pytest.mark.parametrize("family", ["resnet", "vgg"])
+def test_a_real_member_in_float16_gives_the_same_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    member = FASHION / f"{family}-f0.onnx"
+    full, half = (
+        api.run(member, FASHION / "images", device="cpu", out=precision, precision=precision)
+        for precision in ("fp32", "fp16")
+    )
+    assert list(half.labels) == list(full.labels)
+    assert 0 < abs(half.probs - full.probs).max() < BOUND
+
+
+def test_probabilities_stay_float32(make_member: MakeMember) -> None:
+    rows = begin(make_member()).scorer.score(probe_images((9, 8, 8, 3)))["label"]
+    assert rows.dtype == np.float32
+    assert abs(rows.sum(1) - 1).max() < 1e-6
+
+
+def test_a_weight_beyond_float16_is_refused(make_member: MakeMember) -> None:
+    with pytest.raises(MemberError, match=r"toy-f0.onnx: .*'matrix' overflows.*--precision fp32"):
+        begin(raised(make_member(), 1e5))
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf])
+def test_an_activation_beyond_float16_is_refused(nothing: float) -> None:
+    full = np.full((2, 3), 1 / 3, np.float32)
+    with pytest.raises(MemberError, match="'label' overflows float16, which ends at 65504"):
+        check_agreement(LABEL, full, full * np.float32(nothing))
+
+
+def test_a_member_whose_probabilities_change_is_refused_with_both_numbers(
+    make_member: MakeMember,
+) -> None:
+    with pytest.raises(MemberError, match=r"differs by [\d.]+ .* at most 0\.01 .* of 16 labels"):
+        begin(raised(make_member(), 1000))
+
+
+@pytest.fixture
+def spread(tmp_path: Path) -> Path:
+    """A member whose weights lie beside it."""
+    card = toy_card()
+    model = toy_model(card)
+    convert_model_to_external_data(model, location="w.data", size_threshold=0)
+    onnx.save(model, tmp_path / "toy-f0.onnx")
+    return write_sidecar(tmp_path / "toy-f0.onnx", card).with_name("toy-f0.onnx")
+
+
+def test_a_member_with_external_data_is_converted_too(spread: Path) -> None:
+    assert begin(spread).scorer.score(probe_images((2, 8, 8, 3)))
+
+
+def test_a_member_that_is_too_large_in_one_piece_is_refused_before_it_is_read(
+    spread: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = spread.stat().st_size + (spread.parent / "w.data").stat().st_size - 1
+    monkeypatch.setattr(members, "MAX_PROTOBUF", room)
+    with pytest.raises(MemberError, match=rf"toy-f0.onnx: .* has {room + 1} bytes.*at most {room}"):
+        begin(spread)
+    assert begin(spread, "fp32").scorer.score(probe_images((2, 8, 8, 3)))
+
+
+def test_a_quantised_graph_is_refused() -> None:
+    model = toy_model(toy_card())
+    model.graph.node.append(helper.make_node("QuantizeLinear", ["logits", "s", "z"], ["q"]))
+    with pytest.raises(MemberError, match="quantised.*--precision fp32"):
+        halve(model)
+
+
+@given(st.floats(0, 1), st.integers(1, 5))
+def test_what_is_within_the_bound_is_accepted(share: float, rows: int) -> None:
+    full = np.full((rows, 3), 1 / 3, np.float32)
+    check_agreement(LABEL, full, full + np.float32(share * BOUND * 0.99))
+
+
+def test_rows_that_float32_cannot_give_are_not_held_against_float16() -> None:
+    nothing = np.full((2, 3), np.nan, np.float32)
+    check_agreement(LABEL, nothing, nothing)
+
+
+def test_a_regression_is_judged_by_the_size_of_its_values() -> None:
+    head = replace(LABEL, task="regression", activation="none")
+    full = np.array([[500.0, -3.0, 1.0]], np.float32)
+    check_agreement(head, full, full + 4)
+    with pytest.raises(MemberError, match="no labels"):
+        check_agreement(head, full, full + 6)
+
+
+def test_the_labels_of_a_multilabel_head_agree_where_all_of_an_image_do() -> None:
+    head = replace(LABEL, task="multilabel", activation="sigmoid")
+    full = np.array([[0.4, 0.9, 0.1], [0.2, 0.2, 0.2]], np.float32)
+    with pytest.raises(MemberError, match="1 of 2 labels"):
+        check_agreement(head, full, full + np.float32(0.15))
+
+
+def test_predictions_in_float16_are_kept_apart(
+    members: list[Path], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = api.run(members, images, out="one", device="cpu")
+    half = api.run(members, images, out="two", device="cpu", precision="fp16")
+    assert half.record["evaluations"] == first.record["evaluations"]
+    assert half.labels == first.labels
+
+
+def test_float16_on_the_cpu_comes_with_a_note(
+    members: list[Path], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    args = ("--members", members[0], "--images", images, "--device", "cpu", "--precision", "fp16")
+    assert ensemble("run", *args) == 0
+    assert "slower than float32 on the CPU" in " ".join(capsys.readouterr().err.split())

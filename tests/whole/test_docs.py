@@ -1,0 +1,64 @@
+"""The documentation says what the code does."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from toys import ensemble
+
+from ensemble.files.csv_tables import column_of
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+FASHION = ROOT / "models_zoo" / "fashion"
+PAGES = [ROOT / "README.md", *DOCS.glob("*.md"), *ROOT.glob("models_zoo/*/README.md")]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the fashion zoo where a clone has it."""
+    leave = shutil.ignore_patterns("work", "checkpoints")
+    shutil.copytree(FASHION, tmp_path / "models_zoo/fashion", ignore=leave)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_reference_is_fresh() -> None:
+    spec = importlib.util.spec_from_file_location("make_cli", DOCS / "make_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (DOCS / "cli.md").read_text() == module.reference(), "stale: run `make docs`"
+
+
+def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:
+    commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
+                for line in block.splitlines()]  # fmt: skip
+    assert len(commands) == 13
+    for name, *arguments in commands:
+        assert name == "ensemble"
+        assert ensemble(*arguments) == 0
+    for script in blocks(DOCS / "tutorial.md", "python"):
+        exec(compile(script, "tutorial", "exec"), {})
+    written = {path.parent.name for path in (clone / "submissions").glob("*/_SUCCESS")}
+    assert written == {"first", "hard", "weighted", "tuned", "team", "early", "python"}
+    truth = column_of(FASHION / "labels.csv", "label")
+    for name in written:
+        labels = column_of(clone / "submissions" / name / "submission.csv", "label")
+        assert list(labels) == list(truth)
+        assert sum(labels[i] == truth[i] for i in truth) > 0.9 * len(truth), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8"))
+    assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
