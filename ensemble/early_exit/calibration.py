@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from ensemble.arrays import Indices, Vector
-from ensemble.early_exit.evaluate import Engine, Known, calibrate
+from ensemble.early_exit.evaluate import Known, calibrate
 from ensemble.early_exit.plan import Plan, column_of
 from ensemble.early_exit.record import changes_told, spent_told
 from ensemble.early_exit.setup import Cast, Way
@@ -17,6 +17,7 @@ from ensemble.early_exit.stopping.thresholds import Budget, Deadline, Pace, Spen
 from ensemble.early_exit.stopping.trajectory import Course, Ends, follow
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import SHARD, shard_size_of
+from ensemble.inference.loop import Engine
 from ensemble.predictions.store import Partition
 from ensemble.recipe.resolve import Saving
 

@@ -6,9 +6,7 @@ that end leave the batches. What is committed of an image are its sums, by which
 checked again.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +17,12 @@ from ensemble.early_exit.plan import ENDS, SUMS
 from ensemble.early_exit.setup import Stage, Way
 from ensemble.early_exit.stopping.thresholds import Pace, cost_of
 from ensemble.early_exit.stopping.trajectory import Cap, Ends, replay, run
-from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
-from ensemble.images.reading import Hashed
-from ensemble.inference.batches import Rows, score, warn_if_torn
+from ensemble.images.loader import Shard, Wanted
+from ensemble.inference.batches import Rows, score
+from ensemble.inference.loop import Engine, Part, unfinished, work_through
 from ensemble.predictions.store import Partition
-from ensemble.progress import Progress
-from ensemble.records import DecodePolicy, Quarantined
+from ensemble.records import Quarantined
 from ensemble.views.pixels import Turned
-from ensemble.worker import Watch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,23 +37,6 @@ class Known:
     rows: Indices
     ends: Ends
     lost: Sequence[Quarantined] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What a loop over shards needs: the image set, how it is decoded, and who is told.
-
-    `batches` are the members whose batches had to be halved; see `batches.score`. `odd` counts what
-    was odd about files. Both are written to.
-    """
-
-    images: Sequence[Hashed]
-    policy: DecodePolicy
-    threads: int
-    progress: Progress
-    watch: Watch
-    batches: dict[str, int]
-    odd: Counter[str]
 
 
 def calibrate(
@@ -76,18 +55,17 @@ def calibrate(
         ScoreError: a member failed, or gave NaN.
         StoreError: the disk refused a part.
     """
-    todo = _open(partition, engine)
-    places = [rows[partition.rows(number)] for number in todo]
-    with _decoded(engine, way, places) as shards:
-        for number, drawn, shard in zip(todo, places, shards, strict=True):
-            at, heads = _arrived(engine, way, number, drawn, shard), {}
-            for name, stage in zip(names, way.stages, strict=True):
-                engine.watch.tell("score", stage.job.name, number)
-                heads[name] = _scores(engine, stage, at, np.arange(len(at.places)))
-            ids = [engine.images[place].source.id for place in at.places.tolist()]
-            partition.commit(number, ids, heads, at.lost)
-            engine.odd.update(shard.warnings())
-            engine.watch.tell("commit")
+    todo = unfinished(engine, partition, partition.label.name)
+    places = {number: rows[partition.rows(number)] for number in todo}
+
+    def work(number: int, shard: Shard) -> Iterator[Part]:
+        at, heads = _arrived(engine, way, number, places[number], shard), {}
+        for name, stage in zip(names, way.stages, strict=True):
+            engine.watch.tell("score", stage.job.name, number)
+            heads[name] = _scores(engine, stage, at, np.arange(len(at.places)))
+        yield Part(partition, number, _ids(engine, at.places), heads, at.lost)
+
+    work_through(engine, _wanted(engine, way, places), work)
     partition.finish()
 
 
@@ -108,55 +86,48 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
         ScoreError: a member failed, or gave NaN.
         StoreError: the disk refused a part.
     """
-    todo = set(_open(partition, engine))
+    todo = unfinished(engine, partition, partition.label.name)
     if done := len(partition.shards) - len(todo):
         told = f"going on: {done} of {len(partition.shards)} shards are done"
         engine.progress.warn(told if todo else "every label is in the store already")
-    rows = [np.arange(len(engine.images))[partition.rows(shard)] for shard in partition.shards]
-    fresh = [np.setdiff1d(each, known.drawn, assume_unique=True) for each in rows]
+    rows = {n: np.arange(len(engine.images))[partition.rows(n)] for n in partition.shards}
+    fresh = {n: np.setdiff1d(each, known.drawn, assume_unique=True) for n, each in rows.items()}
+    for number in sorted(set(partition.shards) - set(todo)):
+        pace.skip(len(fresh[number]), _fresh_ends(engine, partition, number, known))
     made = 0
-    with _decoded(engine, way, [fresh[number] for number in sorted(todo)]) as shards:
-        for number in partition.shards:
-            if number not in todo:
-                pace.skip(len(fresh[number]), _fresh_ends(engine, partition, number, known))
-                continue
-            shard, threshold = next(shards), pace.threshold()
-            at = _arrived(engine, way, number, fresh[number], shard)
-            ends = _ends(engine, way, at, threshold, pace.cap(len(fresh[number])))
-            made += round(cost_of(ends.evaluations, way.paid))
-            pace.note(len(fresh[number]), ends.evaluations)
-            own = np.isin(known.rows, rows[number])
-            parts = [
-                (at.places, ends, _thresholds(way, ends, threshold)),
-                (known.rows[own], _picked(known.ends, own), np.full(own.sum(), np.inf)),
-            ]
-            mine = {engine.images[row].source.id for row in rows[number].tolist()}
-            lost = [*at.lost, *(q for q in known.lost if q.id in mine)]
-            _commit(engine, partition, number, parts, lost)
-            engine.odd.update(shard.warnings())
-            engine.watch.tell("commit")
+
+    def work(number: int, shard: Shard) -> Iterator[Part]:
+        nonlocal made
+        threshold = pace.threshold()
+        at = _arrived(engine, way, number, fresh[number], shard)
+        ends = _ends(engine, way, at, threshold, pace.cap(len(fresh[number])))
+        made += round(cost_of(ends.evaluations, way.paid))
+        pace.note(len(fresh[number]), ends.evaluations)
+        own = np.isin(known.rows, rows[number])
+        parts = [
+            (at.places, ends, _thresholds(way, ends, threshold)),
+            (known.rows[own], _picked(known.ends, own), np.full(own.sum(), np.inf)),
+        ]
+        mine = set(_ids(engine, rows[number]))
+        lost = [*at.lost, *(q for q in known.lost if q.id in mine)]
+        yield _part(engine, partition, number, parts, lost)
+
+    work_through(engine, _wanted(engine, way, {n: fresh[n] for n in todo}), work)
     partition.finish()
     return made
 
 
-def _open(partition: Partition, engine: Engine) -> list[int]:
-    """Return the shards that are to be done; say which of them are torn."""
-    todo = [shard for shard in partition.shards if not partition.committed(shard)]
-    for shard in todo:
-        warn_if_torn(engine.progress, partition, shard, partition.label.name)
-    return todo
-
-
-@contextmanager
-def _decoded(engine: Engine, way: Way, places: Sequence[Indices]) -> Iterator[Iterator[Shard]]:
-    """Decode the images of each shard, at these places of the image set, ahead of its use."""
+def _wanted(engine: Engine, way: Way, places: Mapping[int, Indices]) -> dict[int, Wanted]:
+    """Return the images of each shard, at these places of the image set."""
     geometries = list(dict.fromkeys(stage.job.geometry for stage in way.stages))
-    wanted = [Wanted([engine.images[i] for i in rows.tolist()], geometries) for rows in places]
-    pool = decoders(engine.images, engine.threads)
-    try:
-        yield decoded_ahead(pool, wanted, engine.policy, engine.watch)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return {
+        number: Wanted([engine.images[i] for i in rows.tolist()], geometries)
+        for number, rows in places.items()
+    }
+
+
+def _ids(engine: Engine, places: Indices) -> list[str]:
+    return [engine.images[place].source.id for place in places.tolist()]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,14 +206,14 @@ def _fresh_ends(engine: Engine, partition: Partition, number: int, known: Known)
     return np.asarray(scores.probs[mine, 0], np.int64)
 
 
-def _commit(
+def _part(
     engine: Engine,
     partition: Partition,
     number: int,
     parts: Sequence[tuple[Indices, Ends, Vector]],
     lost: Sequence[Quarantined],
-) -> None:
-    """Write a shard: its images in the order of the image set."""
+) -> Part:
+    """Return a shard's part: its images in the order of the image set."""
     rows = np.concatenate([places for places, _, _ in parts])
     order = np.argsort(rows)
     sums = np.concatenate([ends.sums for _, ends, _ in parts], axis=1)
@@ -251,5 +222,4 @@ def _commit(
         SUMS: sums.transpose(1, 0, 2).reshape(len(rows), sums.shape[0] * sums.shape[2])[order],
         ENDS: np.concatenate(sheets).astype(np.float64)[order],
     }
-    ids = [engine.images[row].source.id for row in rows[order].tolist()]
-    partition.commit(number, ids, heads, lost)
+    return Part(partition, number, _ids(engine, rows[order]), heads, lost)

@@ -1,7 +1,6 @@
 """Early exit over an image set: calibration, certificate and pace, into the store."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from ensemble.early_exit.calibration import (
     shard_size_for,
     take_sample,
 )
-from ensemble.early_exit.evaluate import Engine, Known, leave
+from ensemble.early_exit.evaluate import Known, leave
 from ensemble.early_exit.plan import ENDS, Plan
 from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of
 from ensemble.early_exit.setup import Cast, Way, open_plan
@@ -31,6 +30,7 @@ from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_json
 from ensemble.files.paths import natural_key
 from ensemble.inference.batch_size import batch_size
+from ensemble.inference.loop import Engine
 from ensemble.members.card import Head
 from ensemble.predictions.store import (
     Label,
@@ -115,7 +115,7 @@ def score(work: Work, progress: Progress) -> Exited:
         drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
         sample = _sample(held, cast, plan, drawn, size)
         threads, watch = recipe.threads or available_threads(), read_watch(os.environ)
-        engine = Engine(images, recipe.decode, threads, progress, watch, {}, Counter())
+        engine = Engine(images, recipe.decode, threads, progress, watch)
         way = cast.way(plan, _batch_sizes(cast))
         rest = left_of(partition, drawn)
         fresh = left_of(sample) if sample else 0

@@ -12,7 +12,6 @@ import numpy as np
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.predictions.store import Partition
 from ensemble.progress import Progress
 from ensemble.records import Geometry
 from ensemble.runtime.devices import GPU
@@ -44,15 +43,6 @@ class NonFiniteError(ScoreError):
             f"float32, or leave it out with --on-nan drop-member"
         )
         self.member = member
-
-
-def warn_if_torn(progress: Progress, partition: Partition, shard: int, name: str) -> None:
-    """Say that a shard of what is called `name` is torn, where it is."""
-    if partition.torn(shard):
-        progress.warn(
-            f"shard {shard} of {name} in the store is torn or was edited: it is computed again "
-            f"({partition.folder})"
-        )
 
 
 class Sliced(Protocol):

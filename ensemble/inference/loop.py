@@ -1,162 +1,105 @@
-"""The loop: shards, members, batches.
+"""The loop over shards: decoded ahead, worked at in turn, committed one part behind.
 
-Each shard's images are decoded once, in threads, ahead of the scoring, and resized once for each
-geometry; the members score them in turn, and each part is committed while the next is scored. A
-batch never crosses a shard, and on a GPU its last one is padded. So neither shards nor batches show
-in the results of a net that scores an image alike in every batch, as those of the zoos do on the
-CPU, to the bit; a net whose kernels round by the size of the batch may differ in its last bits.
+What is done with a shard is handed in: `predict` lets each member score all of it, an early exit
+lets images leave. A part is what a shard gives one partition.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from typing import TypeAlias
 
-from ensemble.arrays import Probs
+from ensemble.arrays import Pooled, Probs
 from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
 from ensemble.images.reading import Hashed
-from ensemble.inference.batches import Job, NonFiniteError, Rows, score, warn_if_torn
 from ensemble.predictions.store import Partition
 from ensemble.progress import Progress
-from ensemble.records import DecodePolicy
+from ensemble.records import DecodePolicy, Quarantined
 from ensemble.worker import Watch
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
-    """A member at work, and the partition that its parts go into."""
+class Engine:
+    """What a loop over shards needs: the image set, how it is decoded, and who is told.
 
-    job: Job
-    partition: Partition
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What happened: members dropped for NaN, evaluations done, and oddities of files, counted.
-
-    `batch_sizes` are those of each member at the end.
+    `batches` are the members whose batches had to be halved; see `batches.score`. `odd` counts what
+    was odd about files. Both are written to.
     """
 
-    dropped: tuple[str, ...]
-    evaluations: int
-    warnings: Mapping[str, int]
-    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    images: Sequence[Hashed]
+    policy: DecodePolicy
+    threads: int
+    progress: Progress
+    watch: Watch = field(default_factory=Watch)
+    batches: dict[str, int] = field(default_factory=dict)
+    odd: Counter[str] = field(default_factory=Counter)
 
 
-def predict(
-    images: Sequence[Hashed],
-    duties: Sequence[Duty],
-    policy: DecodePolicy,
-    progress: Progress,
-    *,
-    threads: int,
-    drop_nan: bool = False,
-    watch: Watch | None = None,
-) -> Tally:
-    """Score what is not committed yet, and say what was odd.
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a shard gives one partition: a row of each head for each id, and what has none."""
 
-    Args:
-        images: The image set, in the order of its ids.
-        duties: The members; all have the same shard size.
-        policy: How files become pixels.
-        progress: Told how far it is.
-        threads: Threads that decode, at most.
-        drop_nan: Leave out a member that gives NaN, instead of raising.
-        watch: Told what is being worked at, and which images to beware of.
+    partition: Partition
+    shard: int
+    ids: Sequence[str]
+    heads: Mapping[str, Probs | Pooled]
+    lost: Sequence[Quarantined]
+
+
+Work: TypeAlias = Callable[[int, Shard], Iterable[Part]]
+
+
+def unfinished(engine: Engine, partition: Partition, name: str) -> list[int]:
+    """Return the shards that are not committed; say which of them are torn."""
+    todo = [shard for shard in partition.shards if not partition.committed(shard)]
+    for shard in todo:
+        if partition.torn(shard):
+            engine.progress.warn(
+                f"shard {shard} of {name} in the store is torn or was edited: it is computed "
+                f"again ({partition.folder})"
+            )
+    return todo
+
+
+def work_through(engine: Engine, wanted: Mapping[int, Wanted], work: Work) -> None:
+    """Decode each shard that is wanted, by its number, work at it, and commit its parts.
 
     Raises:
-        ScoreError: a member failed, or gave NaN and `drop_nan` is off.
         StoreError: the disk refused a part.
+        Exception: what the work raises.
     """
-    plan = [(s, [d for d in duties if not d.partition.committed(s)]) for s in _shards(duties)]
-    plan = [(shard, todo) for shard, todo in plan if todo]
-    for shard, todo in plan:
-        for duty in todo:
-            warn_if_torn(progress, duty.partition, shard, duty.job.name)
-    evaluations_left = sum(len(_rows(duties, s)) * len(todo) for s, todo in plan)
-    images_left = sum(len(_rows(duties, s)) for s, _ in plan)
-    progress.start(evaluations_left, round(evaluations_left / max(images_left, 1)))
-    dropped: list[str] = []
-    warnings: Counter[str] = Counter()
-    evaluations = 0
-    watch = watch or Watch()
-    batches: dict[str, int] = {}
-    pool = decoders(images, threads)
-    writer = _Writer(watch)
+    pool, writer = decoders(engine.images, engine.threads), _Writer(engine.watch)
+    shards = decoded_ahead(pool, list(wanted.values()), engine.policy, engine.watch)
     try:
-        shards = decoded_ahead(pool, _wanted(plan, images), policy, watch)
-        for (shard, todo), pixels in zip(plan, shards, strict=True):
-            for duty in todo:
-                job = duty.job
-                if job.name in dropped:
-                    continue
-                watch.tell("score", job.name, shard)
-                try:
-                    heads = score(job, _rows_for(job, pixels), progress, batches)
-                except NonFiniteError:
-                    if not drop_nan:
-                        raise
-                    dropped.append(job.name)
-                    continue
-                writer.commit(duty, shard, pixels, heads)
-                evaluations += len(pixels.images)
-            warnings += pixels.warnings()
+        for number, shard in zip(wanted, shards, strict=True):
+            for part in work(number, shard):
+                writer.commit(part)
+            engine.odd.update(shard.warnings())
         writer.settle()
     finally:
         pool.shutdown(cancel_futures=True)
         writer.pool.shutdown()
-    for duty in duties:
-        if duty.job.name not in dropped:
-            duty.partition.finish()
-    sizes = {d.job.name: batches.get(d.job.name, d.job.batch) for d in duties}
-    return Tally(tuple(dropped), evaluations, dict(warnings), sizes)
 
 
 @dataclass(slots=True)
 class _Writer:
-    """Commits parts in order, one at most behind the scoring: a disk that syncs stops nobody."""
+    """Commits parts in order, one at most behind the work: a disk that syncs stops nobody."""
 
     watch: Watch
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "commit"))
     writing: Future[None] | None = None
 
-    def commit(self, duty: Duty, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
+    def commit(self, part: Part) -> None:
         """Begin to commit a part, once the one before it is on the disk."""
         self.settle()
-        self.writing = self.pool.submit(self._commit, duty, shard, pixels, heads)
+        self.writing = self.pool.submit(self._commit, part)
 
     def settle(self) -> None:
         """Wait for what is being committed, and raise what it raised."""
         if self.writing is not None:
             self.writing.result()
 
-    def _commit(self, duty: Duty, shard: int, pixels: Shard, heads: Mapping[str, Probs]) -> None:
-        geometry = duty.job.geometry
-        ids, lost = pixels.predicted(geometry), pixels.quarantined(geometry)
-        duty.partition.commit(shard, ids, heads, lost)
+    def _commit(self, part: Part) -> None:
+        part.partition.commit(part.shard, part.ids, part.heads, part.lost)
         self.watch.tell("commit")
-
-
-def _wanted(plan: Sequence[tuple[int, list[Duty]]], images: Sequence[Hashed]) -> list[Wanted]:
-    return [
-        Wanted(
-            images[duties[0].partition.rows(shard)],
-            list(dict.fromkeys(duty.job.geometry for duty in duties)),
-        )
-        for shard, duties in plan
-    ]
-
-
-def _rows_for(job: Job, shard: Shard) -> Rows:
-    good = partial(shard.good, geometry=job.geometry)
-    return Rows(shard.pixels[job.geometry], shard.ids, good)
-
-
-def _shards(duties: Sequence[Duty]) -> range:
-    return duties[0].partition.shards if duties else range(0)
-
-
-def _rows(duties: Sequence[Duty], shard: int) -> range:
-    rows = duties[0].partition.rows(shard)
-    return range(rows.start, rows.stop)

@@ -16,7 +16,8 @@ from ensemble.images.sources import scan
 from ensemble.inference import start as lineup
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of, shard_size_of
-from ensemble.inference.loop import Duty, Tally, predict
+from ensemble.inference.loop import Engine
+from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import Player, job_of
 from ensemble.inference.start import graph_views
@@ -116,13 +117,13 @@ def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mappi
     return hash_sources(found.images, threads), found.skipped
 
 
-def _duty(
+def _assignment(
     recipe: Recipe,
     player: Player,
     fingerprint: Mapping[str, object],
     images: int,
     shard_size: int,
-) -> Duty:
+) -> Assignment:
     member = player.member
     partition = open_partition(
         recipe.store,
@@ -134,7 +135,7 @@ def _duty(
     batch = player.batch
     if not all(partition.begun(shard) for shard in partition.shards):
         batch = batch_size(player, images, recipe.store, fingerprint)
-    return Duty(job_of(player, batch), partition)
+    return Assignment(job_of(player, batch), partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,21 +216,21 @@ def score(
         shard_size_of(recipe, [player.member for player in players]),
     )
     with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
-        duties = [
-            _duty(recipe, player, fingerprint, len(images), shard_size)
+        assignments = [
+            _assignment(recipe, player, fingerprint, len(images), shard_size)
             for player, fingerprint in zip(players, fingerprints, strict=True)
         ]
-        tallies = _predict(recipe, duties, images, progress, watch)
+        tallies = _predict(recipe, assignments, images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
     dropped = tuple(name for t in tallies for name in t.dropped)
-    if len(dropped) == len(duties):
+    if len(dropped) == len(assignments):
         raise MemberError(f"every member gave NaN: {', '.join(dropped)}")
     for name in dropped:
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
     entries = [
-        entry_of(player.member, recipe.head, duty.partition)
-        for player, duty in zip(players, duties, strict=True)
-        if duty.job.name not in dropped
+        entry_of(player.member, recipe.head, assignment.partition)
+        for player, assignment in zip(players, assignments, strict=True)
+        if assignment.job.name not in dropped
     ]
     sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
     return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
@@ -237,24 +238,24 @@ def score(
 
 def _predict(
     recipe: Recipe,
-    duties: Sequence[Duty],
+    assignments: Sequence[Assignment],
     images: Sequence[Hashed],
     progress: Progress,
     watch: Watch,
 ) -> list[Tally]:
     """Score the members whose shards are cut alike together."""
     tallies = []
-    for size in dict.fromkeys(duty.partition.shard_size for duty in duties):
-        group = [duty for duty in duties if duty.partition.shard_size == size]
+    for size in dict.fromkeys(assignment.partition.shard_size for assignment in assignments):
+        group = [
+            assignment for assignment in assignments if assignment.partition.shard_size == size
+        ]
         tallies.append(
             predict(
-                images,
+                Engine(
+                    images, recipe.decode, recipe.threads or available_threads(), progress, watch
+                ),
                 group,
-                recipe.decode,
-                progress,
-                threads=recipe.threads or available_threads(),
                 drop_nan=recipe.on_nan == "drop-member",
-                watch=watch,
             )
         )
     return tallies

@@ -23,7 +23,8 @@ from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.resize import resize
 from ensemble.images.sources import scan
 from ensemble.inference.batches import Job, Rows, score
-from ensemble.inference.loop import Duty, predict
+from ensemble.inference.loop import Engine
+from ensemble.inference.predict import Assignment, predict
 from ensemble.predictions.store import open_partition
 from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy, Geometry, Size
@@ -44,28 +45,28 @@ def hashed(tmp_path: Path) -> list[Hashed]:
     return hash_sources(scan([folder]).images, 1)
 
 
-def duty(
+def assigned(
     tmp_path: Path, scorer: Scorer, *, name: str = "a", geometry: Geometry = SMALL, batch: int = 4,
     shard: int = 6, fixed: bool = False, lanes: int = 1,
-) -> Duty:  # fmt: skip
+) -> Assignment:  # fmt: skip
     heads = [{"name": "label", "classes": ["x", "y", "z"]}]
     fingerprint = {"member": name, "heads": heads}
     partition = open_partition(tmp_path / "store", fingerprint, images=11, shard_size=shard)
-    return Duty(Job(name, scorer, geometry, batch, fixed, COLUMNS, lanes), partition)
+    return Assignment(Job(name, scorer, geometry, batch, fixed, COLUMNS, lanes), partition)
 
 
-def run(hashed: list[Hashed], *duties: Duty, drop_nan: bool = False) -> int:
-    tally = predict(hashed, duties, DecodePolicy(), Quiet(), threads=2, drop_nan=drop_nan)
-    return tally.evaluations
+def run(hashed: list[Hashed], *assignments: Assignment, drop_nan: bool = False) -> int:
+    engine = Engine(hashed, DecodePolicy(), 2, Quiet())
+    return predict(engine, assignments, drop_nan=drop_nan).evaluations
 
 
 def test_each_row_is_the_score_of_its_own_image(tmp_path: Path, hashed: list[Hashed]) -> None:
-    duties = [
-        duty(tmp_path, FakeScorer(COLUMNS), name="a"),
-        duty(tmp_path, FakeScorer(COLUMNS), name="b", geometry=LARGE, batch=3),
+    assignments = [
+        assigned(tmp_path, FakeScorer(COLUMNS), name="a"),
+        assigned(tmp_path, FakeScorer(COLUMNS), name="b", geometry=LARGE, batch=3),
     ]
-    run(hashed, *duties)
-    for each in duties:
+    run(hashed, *assignments)
+    for each in assignments:
         found = each.partition.read("label")
         good = [h for h in hashed if h.source.id != "img5"]
         assert found.ids == tuple(h.source.id for h in good)
@@ -85,8 +86,8 @@ def _pixels(image: Hashed, geometry: Geometry) -> Pixels:
 def test_batches_shards_and_lanes_change_no_bit(
     tmp_path: Path, hashed: list[Hashed], batch: int, shard: int, lanes: int
 ) -> None:
-    plain = duty(tmp_path / "plain", FakeScorer(COLUMNS))
-    other = duty(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard, lanes=lanes)
+    plain = assigned(tmp_path / "plain", FakeScorer(COLUMNS))
+    other = assigned(tmp_path / "other", FakeScorer(COLUMNS), batch=batch, shard=shard, lanes=lanes)
     run(hashed, plain)
     run(hashed, other)
     expected, found = plain.partition.read("label"), other.partition.read("label")
@@ -96,20 +97,20 @@ def test_batches_shards_and_lanes_change_no_bit(
 
 def test_a_fixed_batch_is_always_filled(tmp_path: Path, hashed: list[Hashed]) -> None:
     scorer = FakeScorer(COLUMNS)
-    run(hashed, duty(tmp_path, scorer, batch=4, fixed=True))
+    run(hashed, assigned(tmp_path, scorer, batch=4, fixed=True))
     assert set(scorer.calls) == {4}
 
 
 def test_few_images_are_spread_over_the_lanes(tmp_path: Path, hashed: list[Hashed]) -> None:
     scorer = FakeScorer(COLUMNS)
-    run(hashed, duty(tmp_path, scorer, batch=32, shard=11, lanes=3))
+    run(hashed, assigned(tmp_path, scorer, batch=32, shard=11, lanes=3))
     assert scorer.calls == [4, 4, 4]
 
 
 def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:
-    assert run(hashed, duty(tmp_path, FakeScorer(COLUMNS))) == 11
+    assert run(hashed, assigned(tmp_path, FakeScorer(COLUMNS))) == 11
     again = FakeScorer(COLUMNS)
-    assert run(hashed, duty(tmp_path, again)) == 0
+    assert run(hashed, assigned(tmp_path, again)) == 0
     assert again.calls == []
 
 
@@ -131,7 +132,7 @@ def test_a_scorer_that_fails_names_its_member(
     tmp_path: Path, hashed: list[Hashed], columns: int, message: str
 ) -> None:
     with pytest.raises(ScoreError, match=message):
-        run(hashed, duty(tmp_path, Broken(columns)))
+        run(hashed, assigned(tmp_path, Broken(columns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,8 @@ class Tight:
 def test_a_batch_that_does_not_fit_is_halved_once_for_the_run_and_changes_no_bit(
     tmp_path: Path, hashed: list[Hashed]
 ) -> None:
-    plain, inner = duty(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
-    tight = duty(tmp_path / "tight", Tight(1, inner))
+    plain, inner = assigned(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
+    tight = assigned(tmp_path / "tight", Tight(1, inner))
     run(hashed, plain)
     run(hashed, tight)
     assert inner.calls == [-4, -2] + [1] * 11
@@ -168,14 +169,14 @@ def test_memory_that_holds_no_batch_names_the_member(
 ) -> None:
     scorer = Tight(0, FakeScorer(COLUMNS))
     with pytest.raises(OutOfMemoryError, match=f"member a, batch of {batch}.*allocate"):
-        run(hashed, duty(tmp_path, scorer, fixed=fixed))
+        run(hashed, assigned(tmp_path, scorer, fixed=fixed))
 
 
 def test_a_batch_that_does_not_fit_beside_others_goes_on_alone(
     tmp_path: Path, hashed: list[Hashed]
 ) -> None:
-    plain, inner = duty(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
-    crowded = duty(tmp_path / "crowded", Crowded(inner), batch=1, lanes=3)
+    plain, inner = assigned(tmp_path / "plain", FakeScorer(COLUMNS)), FakeScorer(COLUMNS)
+    crowded = assigned(tmp_path / "crowded", Crowded(inner), batch=1, lanes=3)
     run(hashed, plain)
     run(hashed, crowded)
     np.testing.assert_array_equal(
@@ -224,7 +225,7 @@ def test_of_batches_that_fail_together_the_first_in_order_is_told(tmp_path: Path
     pixels[:, 0, 0, 0] = FIRST + np.arange(9)
     images = Rows(pixels, [str(n) for n in range(9)], lambda rows: [True] * len(pixels[rows]))
     with pytest.raises(ScoreError, match=f"level {FIRST}$"):
-        score(duty(tmp_path, Ill(), batch=1, lanes=4).job, images, Quiet(), {})
+        score(assigned(tmp_path, Ill(), batch=1, lanes=4).job, images, Quiet(), {})
 
 
 FORK = """
@@ -261,7 +262,7 @@ def test_after_a_failure_no_batch_is_begun(tmp_path: Path) -> None:
     images = Rows(pixels, [str(n) for n in range(100)], lambda rows: [True] * len(pixels[rows]))
     scorer = Halting()
     with pytest.raises(ScoreError):
-        score(duty(tmp_path, scorer, batch=1, lanes=2).job, images, Quiet(), {})
+        score(assigned(tmp_path, scorer, batch=1, lanes=2).job, images, Quiet(), {})
     assert len(scorer.calls) <= 4
 
 
@@ -298,7 +299,7 @@ def _done(run: list[_Loaded]) -> Future[list[_Loaded]]:
 
 
 def test_a_part_that_the_disk_refuses_ends_the_run(tmp_path: Path, hashed: list[Hashed]) -> None:
-    refused = duty(tmp_path, FakeScorer(COLUMNS), shard=11)
+    refused = assigned(tmp_path, FakeScorer(COLUMNS), shard=11)
     refused.partition.part(0).with_suffix(".json").mkdir()
     with pytest.raises(StoreError):
         run(hashed, refused)
@@ -309,5 +310,5 @@ def test_a_gpu_sees_batches_of_one_shape(
     tmp_path: Path, hashed: list[Hashed], provider: str, expected: set[int]
 ) -> None:
     scorer = FakeScorer(COLUMNS, provider)
-    run(hashed, duty(tmp_path, scorer, batch=4, shard=9))
+    run(hashed, assigned(tmp_path, scorer, batch=4, shard=9))
     assert set(scorer.calls) == expected
