@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-gpu lint types bench bench-gpu zoo build docs golden clean
+.PHONY: help setup demo test test-slow test-gpu lint types bench bench-gpu figures zoo build docs \
+	golden clean
 
 # Python writes what it compiles: a later import is many times quicker.
 unexport PYTHONDONTWRITEBYTECODE
@@ -72,6 +73,9 @@ bench: .venv/dev build ## Measure speed, memory and blends, for hours; see bench
 
 bench-gpu: .venv/dev build ## Measure CUDA, float16 and TensorRT; needs an NVIDIA GPU
 	$(BIN)/python benchmarks/bench_gpu.py
+
+figures: .venv/uv ## Count the code: sizes, complexity, imports
+	$(BIN)/python benchmarks/figures.py
 
 zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: 40 minutes)
 	$(BIN)/python $(FASHION)/train.py
