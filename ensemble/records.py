@@ -1,6 +1,6 @@
 """The frozen records that cross the stages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -139,6 +139,27 @@ class View:
 
     name: str
     ops: tuple[Op, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberId:
+    """Who a member is: its name, its family, its fold where it has one, the hash of its files.
+
+    `sha256` is empty where nobody knows the files.
+    """
+
+    name: str = ""
+    family: str = ""
+    fold: int | None = None
+    sha256: str = ""
+
+
+def hashes_of(members: Iterable[MemberId]) -> dict[str, list[str]]:
+    """Return the hashes of each family's members."""
+    families: dict[str, list[str]] = {}
+    for member in members:
+        families.setdefault(member.family, []).append(member.sha256)
+    return families
 
 
 @dataclass(frozen=True, slots=True)

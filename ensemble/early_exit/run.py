@@ -32,18 +32,19 @@ from ensemble.files.paths import natural_key
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.loop import Engine
 from ensemble.members.card import Head
+from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import (
-    Label,
     Partition,
     hold,
     key_of,
     load_partition,
     open_partition,
 )
-from ensemble.predictions.stored import Entry, Votes, hashes_of
+from ensemble.predictions.stored import StoredPredictions, Votes
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Saving, exit_told
 from ensemble.recipe.settings import Recipe
+from ensemble.records import MemberId, hashes_of
 from ensemble.runtime.devices import available_threads
 from ensemble.voting.weights import Weights
 from ensemble.worker import read_watch
@@ -158,11 +159,11 @@ def _opened(
     """Open what an early exit keeps, and keep other runs from it as long as `held` lasts."""
     store, pid = cast.recipe.store, read_watch(os.environ).pid
     held.enter_context(hold(store, [key_of(fingerprint)], pid))
-    label = Label(name, "early exit")
+    label = MemberId(name, "early exit")
     return open_partition(store, fingerprint, images=images, shard_size=shard_size, label=label)
 
 
-def stored_entries(work: Work) -> list[Entry] | None:
+def stored_entries(work: Work) -> list[StoredPredictions] | None:
     """Return the members' own predictions where the store has all of them, else None.
 
     Then every evaluation is there already, and no image need end early; unless an early exit of
@@ -176,11 +177,8 @@ def stored_entries(work: Work) -> list[Entry] | None:
     begun = load_partition(cast.recipe.store, key_of(cast.fingerprint(work.saving)))
     if begun is not None or len(found) < len(cast.names):
         return None
-    members = {player.member.card.name: player.member for player in cast.players}
-    return [
-        Entry(m.card.name, m.card.family, m.card.fold, m.sha256, found[name], cast.head)
-        for name, m in members.items()
-    ]
+    members = [player.member.identity for player in cast.players]
+    return [StoredPredictions(m, found[m.name], cast.head) for m in members]
 
 
 def _batch_sizes(cast: Cast) -> dict[str, int]:
@@ -207,8 +205,8 @@ def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
         ids=scores.ids,
         ballots=(),
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
-        members=tuple(cast.records()),
-        hashes=hashes_of([(p.member.card.family, p.member.sha256) for p in cast.players]),
+        members=tuple(RecordedMember(p.member.identity, None) for p in cast.players),
+        hashes=hashes_of(p.member.identity for p in cast.players),
     )
     record = record_of(
         cast.terms(work.saving), Kept(left.partition.key, left.sample, plan),

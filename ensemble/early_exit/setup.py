@@ -92,14 +92,6 @@ class Cast:
         """The members' names."""
         return [player.member.card.name for player in self.players]
 
-    def records(self) -> list[dict[str, object]]:
-        """Return what run.json says of each member; its own predictions are not made."""
-        cards = [(p.member.card, p.member.sha256) for p in self.players]
-        return [
-            {"name": c.name, "family": c.family, "fold": c.fold, "sha256": sha256, "key": None}
-            for c, sha256 in cards
-        ]
-
     def evaluations(
         self, costs: Mapping[str, float], stored: Collection[str] = ()
     ) -> list[Evaluation]:

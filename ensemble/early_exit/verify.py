@@ -1,7 +1,6 @@
 """Checking an early-exit run from what it stored: `ensemble verify-exit`."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -28,8 +27,8 @@ from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, replay
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
 from ensemble.files.paths import natural_key
-from ensemble.predictions import references
 from ensemble.predictions.formats import read_labels
+from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
 from ensemble.recipe.resolve import saving_of
 from ensemble.recipe.settings import Recipe
@@ -65,7 +64,7 @@ class _Record:
     """
 
     folder: Path
-    told: dict[str, Any]
+    told: Mapping[str, Any]
     settings: dict[str, object]
     sha256: str | None
     terms: Terms
@@ -117,37 +116,35 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
 
 def _read(folder: Path, store: Path | None) -> _Record:
     try:
-        if not (folder / references.RUN).exists():
-            raise UsageError(f"{folder}: not the folder of a run (no {references.RUN})")
-        record = json.loads((folder / references.RUN).read_bytes())
-        exits = record.get("early_exit")
+        if not (folder / RUN).exists():
+            raise UsageError(f"{folder}: not the folder of a run (no {RUN})")
+        record = read_record(folder)
+        exits = record.early_exit
         if exits is None:
             raise UsageError(f"{folder}: every image got every evaluation; there is nothing to do")
-        where, sample = store or Path(record["recipe"]["store"]), exits["calibration"]
+        where, sample = store or Path(record.settings["store"]), exits["calibration"]
         partition = _held(folder, where, exits["key"])
         terms = terms_of(partition.fingerprint, str(partition.folder))
         return _Record(
             folder=folder,
             told=exits,
-            settings=_terms_told(record, terms, str(folder / references.RUN)),
-            sha256=record["submission_sha256"],
+            settings=_terms_told(record, terms, str(folder / RUN)),
+            sha256=record.submission_sha256,
             terms=terms,
             printed=Print(
                 terms.classes,
                 single=terms.task == "classification",
-                by_number=record["recipe"]["labels_as"] == "index",
-                fill=record["recipe"]["fill"],
+                by_number=record.settings["labels_as"] == "index",
+                fill=record.settings["fill"],
             ),
             partition=partition,
             calibration=_held(folder, where, sample) if sample else None,
             plan=read_plan(partition),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGED as error:
         if isinstance(error, (UsageError, StoreError)):
             raise
-        raise UsageError(
-            f"{folder / references.RUN}: damaged, or not the record of such a run"
-        ) from error
+        raise UsageError(f"{folder / RUN}: damaged, or not the record of such a run") from error
 
 
 def _held(folder: Path, store: Path, key: str) -> Partition:
@@ -271,9 +268,9 @@ def _calibration_faults(record: _Record, ends: Scores) -> list[str]:
     return faults
 
 
-def _terms_told(record: dict[str, Any], terms: Terms, where: str) -> dict[str, object]:
+def _terms_told(record: RunRecord, terms: Terms, where: str) -> dict[str, object]:
     """Return the terms of a key as the settings in run.json have them."""
-    settings = record["recipe"]
+    settings = record.settings
     alike = Weights(dict.fromkeys(terms.weights.families, 1.0))
     told = settings["weights"]
     saving = saving_of(Recipe((), (), **{name: settings[name] for name in _SAVING}))
@@ -283,7 +280,7 @@ def _terms_told(record: dict[str, Any], terms: Terms, where: str) -> dict[str, o
             saving=saving or terms.saving,
             voting=settings["voting"],
             weights=weights.from_record(told, where) if told else alike,
-            classes=tuple(record["classes"]),
+            classes=record.classes,
         )
     )
 

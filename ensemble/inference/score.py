@@ -24,16 +24,16 @@ from ensemble.inference.start import graph_views
 from ensemble.members.card import Head
 from ensemble.members.member import Member
 from ensemble.predictions.store import (
-    Label,
     Partition,
     hold,
     key_of,
     load_partition,
     open_partition,
 )
-from ensemble.predictions.stored import Entry, hashes_of
+from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
 from ensemble.recipe.settings import Recipe
+from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views import parse
@@ -56,7 +56,7 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
     check_wheels(installed())
     check_writable(recipe.store, "--store")
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
-    hashes = hashes_of([(m.card.family, m.sha256) for m in members])
+    hashes = hashes_of(m.identity for m in members)
     check_weights(recipe, members[0].card.head(recipe.head), hashes)
     policy = parse.read_policy(recipe.tta)
     for member in members:
@@ -130,7 +130,7 @@ def _assignment(
         fingerprint,
         images=images,
         shard_size=shard_size,
-        label=Label(member.card.name, member.card.family, member.card.fold),
+        label=member.identity,
     )
     batch = player.batch
     if not all(partition.begun(shard) for shard in partition.shards):
@@ -196,7 +196,7 @@ def _planned(player: Player, partition: Partition, images: Sequence[Hashed]) -> 
 
 def score(
     recipe: Recipe, players: Sequence[Player], images: Sequence[Hashed], progress: Progress
-) -> tuple[list[Entry], Tally]:
+) -> tuple[list[StoredPredictions], Tally]:
     """Score images with members, shard by shard, into the store.
 
     Members whose shards are cut alike share their pixels.
@@ -261,7 +261,6 @@ def _predict(
     return tallies
 
 
-def entry_of(member: Member, head: str | None, partition: Partition) -> Entry:
+def entry_of(member: Member, head: str | None, partition: Partition) -> StoredPredictions:
     """Return a member's entry for the vote on a head."""
-    card = member.card
-    return Entry(card.name, card.family, card.fold, member.sha256, partition, card.head(head))
+    return StoredPredictions(member.identity, partition, member.card.head(head))

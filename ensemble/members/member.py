@@ -19,7 +19,7 @@ from ensemble.files.paths import CHECKPOINTS, is_url
 from ensemble.members import card as cards
 from ensemble.members.card import Card
 from ensemble.members.onnx_checks import TOOL_ERRORS, check_opsets, check_text, external_files
-from ensemble.records import Size
+from ensemble.records import MemberId, Size
 
 COMPOSED_OPSET: Final = 13
 """Members below this opset are converted to it; the graph around a member needs at least it."""
@@ -49,6 +49,11 @@ class Member:
     model: onnx.ModelProto
     batch: int | None
     converted: bool = False
+
+    @property
+    def identity(self) -> MemberId:
+        """Who it is."""
+        return MemberId(self.card.name, self.card.family, self.card.fold, self.sha256)
 
     @property
     def folder(self) -> Path:

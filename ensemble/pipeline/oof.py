@@ -12,12 +12,12 @@ from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
 from ensemble.inference.ready import Player
 from ensemble.inference.score import Planned, find_images, line_up, plan, score
-from ensemble.predictions.stored import Entry, hashes_of
+from ensemble.predictions.stored import StoredPredictions
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import check_recipe
 from ensemble.recipe.settings import Recipe
-from ensemble.records import Quarantined
+from ensemble.records import Quarantined, hashes_of
 from ensemble.runtime.devices import check_device
 
 
@@ -38,7 +38,7 @@ def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -
     """
     progress = progress or Quiet()
     shares, fold_of = _shares(recipe, folds, progress)
-    entries: list[Entry] = []
+    entries: list[StoredPredictions] = []
     for blind, rows in shares:
         entries += score(recipe, blind, rows, progress)[0]
     return _stitched(entries, list(fold_of), fold_of)
@@ -111,19 +111,21 @@ def _check_coverage(players: Sequence[Player], fold_of: Mapping[str, int]) -> No
             )
 
 
-def _stitched(entries: Sequence[Entry], ids: Sequence[str], fold_of: Mapping[str, int]) -> Oof:
+def _stitched(
+    entries: Sequence[StoredPredictions], ids: Sequence[str], fold_of: Mapping[str, int]
+) -> Oof:
     """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
     lost: dict[str, Quarantined] = {}
     rows: dict[str, dict[str, np.ndarray]] = {}
     for entry in entries:
         held = entry.partition.read(entry.head.name)
         lost |= {q.id: q for q in held.quarantined}
-        column = rows.setdefault(entry.family, {})
+        column = rows.setdefault(entry.member.family, {})
         if twice := column.keys() & set(held.ids):
-            raise ContractError(f"family {entry.family} predicts {few(sorted(twice))} twice")
+            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
         column |= dict(zip(held.ids, held.probs, strict=True))
     kept = [name for name in ids if name not in lost]
-    hashes = hashes_of([(entry.family, entry.sha256) for entry in entries])
+    hashes = hashes_of(entry.member for entry in entries)
     head = entries[0].head
     return Oof(
         ids=tuple(kept),

@@ -28,7 +28,7 @@ from ensemble.inference.ready import Player
 from ensemble.inference.score import find_images, score
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
-from ensemble.predictions.stored import Entry, votes_of
+from ensemble.predictions.stored import StoredPredictions, votes_of
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.settings import Recipe
 from ensemble.records import DecodePolicy, Geometry, IdFrom
@@ -238,7 +238,7 @@ class _Job:
         entries, _ = score(recipe, players, self.judging, self.progress)
         return tuple(self.agreement(head, entries) for head in heads)
 
-    def agreement(self, head: Head, entries: Sequence[Entry]) -> Agreement:
+    def agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Agreement:
         """Compare two members by id, on the images that both predict."""
         votes = votes_of([replace(entry, head=head) for entry in entries])
         if not votes.ids:

@@ -17,7 +17,7 @@ from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import Player
 from ensemble.inference.score import Planned, find_images, line_up, score
 from ensemble.predictions.stored import (
-    Entry,
+    StoredPredictions,
     Votes,
     votes_of,
 )
@@ -56,7 +56,7 @@ class _Scored:
     claimed: runs.Claim
     sample: Sample
     facts: Mapping[str, object]
-    found: Sequence[Entry] | Votes
+    found: Sequence[StoredPredictions] | Votes
     decided: Decided | None = None
 
 

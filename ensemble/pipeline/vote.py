@@ -10,11 +10,17 @@ from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.score import check_weights, entry_of, find_images
 from ensemble.predictions import table as files
 from ensemble.predictions.store import key_of, load_partition
-from ensemble.predictions.stored import Entry, entries_of_run, hashes_of, votes_from, votes_of
+from ensemble.predictions.stored import (
+    StoredPredictions,
+    entries_of_run,
+    votes_from,
+    votes_of,
+)
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import check_recipe
 from ensemble.recipe.settings import Recipe
+from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
 from ensemble.submission import folder as runs
 from ensemble.submission import publish
@@ -53,13 +59,13 @@ def vote(
         entries = _entries_of_members(recipe, progress)
     else:
         earlier = runs.read_run(run_folder)
-        recipe = runs.carried(recipe, earlier, given)
-        keys = [voter.key for voter in earlier.members]
+        recipe = runs.carried(recipe, earlier, run_folder, given)
+        keys = earlier.keys
         facts["run"] = str(run_folder)
         entries = entries_of_run(
-            earlier.members, recipe.store, recipe.head or earlier.head, earlier.folder
+            earlier.members, recipe.store, recipe.head or earlier.head, run_folder
         )
-    check_weights(recipe, entries[0].head, hashes_of([(e.family, e.sha256) for e in entries]))
+    check_weights(recipe, entries[0].head, hashes_of(e.member for e in entries))
     votes = votes_of(entries)
     claimed = runs.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
@@ -92,7 +98,7 @@ def vote_predictions(
             f"the predictions of {few(unknown)} do not say which members made them: that they are "
             f"those that the weights were tuned for is taken on trust"
         )
-    keys = [str(member["sha256"]) for member in votes.members]
+    keys = [each.member.sha256 for each in votes.members]
     claimed = runs.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
     sample = sample_for(recipe, votes.head, votes.inputs())
@@ -104,7 +110,7 @@ def vote_predictions(
     return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
 
 
-def _entries_of_members(recipe: Recipe, progress: Progress) -> list[Entry]:
+def _entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
     members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
     policy = parse.read_policy(recipe.tta)
     for member in members:

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias, cast
 
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import refused
-from ensemble.predictions.references import RUN, references, remembered
+from ensemble.predictions.references import references, remembered
+from ensemble.predictions.run_record import RUN
 from ensemble.predictions.store import Partition, is_key, load_partition
 
 RUNS: Final = Path("submissions")

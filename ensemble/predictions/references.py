@@ -12,8 +12,7 @@ from ensemble.files.atomic import (
     remove_temporaries,
     sha256_bytes,
 )
-
-RUN: Final = "run.json"
+from ensemble.predictions.run_record import DAMAGED, RUN, read_record
 
 _NOTES: Final = "runs"
 """The folder of a store with a note for each run that refers to it."""
@@ -72,20 +71,16 @@ def references(runs: Sequence[Path]) -> dict[str, tuple[str, ...]]:
         if not folder.is_dir():
             raise UsageError(f"--runs {folder}: no such folder; name the folder that runs write to")
         for path in sorted({*folder.glob(RUN), *folder.glob(f"*/{RUN}")}):
-            for key in _keys_of_run(path):
+            for key in _keys_of_run(path.parent):
                 used[key] = (*used.get(key, ()), str(path.parent))
     return used
 
 
-def _keys_of_run(path: Path) -> list[str]:
+def _keys_of_run(folder: Path) -> list[str]:
     try:
-        record = json.loads(path.read_bytes())
-        keys = [str(member["key"]) for member in record["members"] if member["key"]]
-        exits = record.get("early_exit") or {}
-        keys += map(str, exits.get("stored", {}).values())
-        keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
-        return list(dict.fromkeys(keys))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return read_record(folder).keys
+    except DAMAGED as error:
         raise UsageError(
-            f"{path}: damaged, so it is not known which predictions it refers to; mend or delete it"
+            f"{folder / RUN}: damaged, so it is not known which predictions it refers to; mend or "
+            f"delete it"
         ) from error

@@ -26,7 +26,7 @@ from ensemble.files.atomic import (
     sha256_json,
 )
 from ensemble.files.parquet import list_column, read_lists, text_column
-from ensemble.records import Quarantined
+from ensemble.records import MemberId, Quarantined
 
 LOCK: Final = ".lock"
 """The file of a key that a run holds while it writes there; it holds the number of the process."""
@@ -47,13 +47,7 @@ class Scores:
     quarantined: tuple[Quarantined, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a person calls the member of a key. It decides nothing, and is not hashed."""
-
-    name: str = ""
-    family: str = ""
-    fold: int | None = None
+_NOBODY: Final = MemberId()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,7 @@ class Partition:
 
     `shards` is fixed when the key is first opened and read back afterwards, whatever the flags
     then say. `fingerprint` is what decides the predictions; its "heads" are those of the card.
+    `label` is whom a person calls the member: it decides nothing, and is not hashed.
     """
 
     folder: Path
@@ -69,7 +64,7 @@ class Partition:
     fingerprint: Mapping[str, Any]
     images: int
     shard_size: int
-    label: Label = Label()
+    label: MemberId = _NOBODY
 
     @property
     def heads(self) -> dict[str, int]:
@@ -199,7 +194,7 @@ def open_partition(
     *,
     images: int,
     shard_size: int,
-    label: Label = Label(),
+    label: MemberId = _NOBODY,
 ) -> Partition:
     """Open the folder of a fingerprint, making it where it is new.
 
@@ -217,7 +212,8 @@ def open_partition(
     partition = load_partition(store, key)
     if partition is None:
         record = {"fingerprint": fingerprint, "images": images, "shard_size": shard_size}
-        publish_json(store / "predictions" / key / "key.json", {**record, "label": asdict(label)})
+        told = {"name": label.name, "family": label.family, "fold": label.fold}
+        publish_json(store / "predictions" / key / "key.json", {**record, "label": told})
         return Partition(store / "predictions" / key, key, fingerprint, images, shard_size, label)
     if partition.images != images:
         raise _edited(partition.folder)
@@ -275,12 +271,12 @@ def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:
     return [Quarantined(**q) for q in cast(list[dict[str, Any]], record["quarantined"])]
 
 
-def _label(record: Mapping[str, object]) -> Label:
+def _label(record: Mapping[str, object]) -> MemberId:
     """Return the label of a key.json; an empty one where there is none, or none that is right."""
     found = record.get("label")
     label = found if isinstance(found, dict) else {}
     name, family, fold = (label.get(key) for key in ("name", "family", "fold"))
-    return Label(
+    return MemberId(
         name if isinstance(name, str) else "",
         family if isinstance(family, str) else "",
         fold if isinstance(fold, int) else None,

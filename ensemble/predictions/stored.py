@@ -13,31 +13,18 @@ from ensemble.files.paths import natural_key
 from ensemble.members import card as cards
 from ensemble.members.card import Head
 from ensemble.members.together import check_agree
+from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, load_partition
 from ensemble.predictions.table import Oof
-from ensemble.records import Quarantined
+from ensemble.records import MemberId, Quarantined, hashes_of
 from ensemble.voting import vote as voting
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedMember:
-    """A member of an earlier run."""
-
-    name: str
-    family: str
-    fold: int | None
-    sha256: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
+class StoredPredictions:
     """One member's stored predictions, and its head that is voted on."""
 
-    name: str
-    family: str
-    fold: int | None
-    sha256: str
+    member: MemberId
     partition: Partition
     head: Head
 
@@ -47,15 +34,14 @@ class Votes:
     """The members' predictions of the same rows, joined by id.
 
     `ids` are the N rows that every ballot has, `quarantined` the images that some member lacks.
-    `members` are what run.json says of each, and `hashes` those of each family's member files,
-    where they are known.
+    `hashes` are those of each family's member files, where they are known.
     """
 
     head: Head
     ids: tuple[str, ...]
     ballots: tuple[voting.Ballot, ...]
     quarantined: tuple[Quarantined, ...]
-    members: tuple[Mapping[str, object], ...]
+    members: tuple[RecordedMember, ...]
     hashes: Mapping[str, Sequence[str]]
 
     def inputs(self) -> list[str]:
@@ -65,7 +51,7 @@ class Votes:
 
 def entries_of_run(
     members: Sequence[RecordedMember], store: Path, head: str, where: Path
-) -> list[Entry]:
+) -> list[StoredPredictions]:
     """Return the stored predictions that an earlier run was made of.
 
     Args:
@@ -79,24 +65,25 @@ def entries_of_run(
         MemberError: the members cannot vote together on the head.
     """
     entries = []
-    for voter in members:
-        partition = load_partition(store, voter.key)
+    for recorded in members:
+        name, key = recorded.member.name, recorded.key or ""
+        partition = load_partition(store, key)
         if partition is None or not partition.complete():
             raise UsageError(
                 f"{where}: the store {store} no longer holds the predictions of "
-                f"{voter.name} ({voter.key}); run again"
+                f"{name} ({key}); run again"
             )
-        heads = cards.read_heads(partition.fingerprint["heads"], voter.name)
+        heads = cards.read_heads(partition.fingerprint["heads"], name)
         found = next((h for h in heads if h.name == head), None)
         if found is None:
             known = [h.name for h in heads]
-            raise MemberError(f"member {voter.name} has no head {head!r}; its heads: {known}")
-        entries.append(Entry(voter.name, voter.family, voter.fold, voter.sha256, partition, found))
-    check_agree([(e.name, e.head) for e in entries])
+            raise MemberError(f"member {name} has no head {head!r}; its heads: {known}")
+        entries.append(StoredPredictions(recorded.member, partition, found))
+    check_agree([(e.member.name, e.head) for e in entries])
     return entries
 
 
-def votes_of(entries: Sequence[Entry]) -> Votes:
+def votes_of(entries: Sequence[StoredPredictions]) -> Votes:
     """Read stored predictions, join them by id, and leave out what any member has quarantined.
 
     Raises:
@@ -113,21 +100,13 @@ def votes_of(entries: Sequence[Entry]) -> Votes:
             place = {name: row for row, name in enumerate(held.ids)}
             absent = [i for i in ids if i not in place]
             if absent:
-                raise ContractError(f"{entry.name} has no prediction for {few(absent)}")
+                raise ContractError(f"{entry.member.name} has no prediction for {few(absent)}")
             probs = probs[[place[i] for i in ids]]
-        ballots.append(voting.Ballot(entry.name, entry.family, probs))
+        ballots.append(voting.Ballot(entry.member.name, entry.member.family, probs))
     quarantined = tuple(lost[name] for name in sorted(lost, key=natural_key))
-    members = tuple(_record_of(entry) for entry in entries)
-    hashes = hashes_of([(entry.family, entry.sha256) for entry in entries])
+    members = tuple(RecordedMember(entry.member, entry.partition.key) for entry in entries)
+    hashes = hashes_of(entry.member for entry in entries)
     return Votes(entries[0].head, ids, tuple(ballots), quarantined, members, hashes)
-
-
-def hashes_of(members: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return each family's member hashes, of pairs of a family and a hash."""
-    families: dict[str, list[str]] = {}
-    for family, sha256 in members:
-        families.setdefault(family, []).append(sha256)
-    return families
 
 
 def votes_from(predictions: Oof, classes: Sequence[str] = ()) -> Votes:
@@ -155,8 +134,9 @@ def votes_from(predictions: Oof, classes: Sequence[str] = ()) -> Votes:
         ballots=tuple(voting.Ballot(name, name, probs) for name, probs in families.items()),
         quarantined=predictions.quarantined,
         members=tuple(
-            {"name": name, "family": name, "fold": None, "key": None,
-             "sha256": _digest(name, head, predictions.ids, probs)}
+            RecordedMember(
+                MemberId(name, name, None, _digest(name, head, predictions.ids, probs)), None
+            )
             for name, probs in families.items()
         ),
         hashes={name: predictions.members.get(name, ()) for name in families},
@@ -167,13 +147,3 @@ def _digest(family: str, head: Head, ids: Sequence[str], probs: Pooled) -> str:
     """Return the SHA-256 of predictions: of their family, task, classes, ids and numbers."""
     numbers = np.ascontiguousarray(probs, np.float64).tobytes()
     return sha256_json([family, head.task, list(head.classes), list(ids), sha256_bytes(numbers)])
-
-
-def _record_of(entry: Entry) -> dict[str, object]:
-    return {
-        "name": entry.name,
-        "family": entry.family,
-        "fold": entry.fold,
-        "sha256": entry.sha256,
-        "key": entry.partition.key,
-    }

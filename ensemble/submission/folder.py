@@ -1,13 +1,12 @@
 """The folder of a run: claiming it, and reading what an earlier run left there."""
 
 import itertools
-import json
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.atomic import (
@@ -17,23 +16,12 @@ from ensemble.files.atomic import (
     sha256_json,
 )
 from ensemble.files.paths import check_utf8
-from ensemble.predictions.references import RUN
+from ensemble.predictions.run_record import DAMAGED, RUN, SCHEMA, RunRecord, read_record
 from ensemble.predictions.store import is_key
-from ensemble.predictions.stored import RecordedMember
 from ensemble.recipe.resolve import exit_told
 from ensemble.recipe.settings import BESIDE, KEPT, PREDICTED, Recipe, settings_of
 from ensemble.records import DecodePolicy
 from ensemble.voting import weights
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What an earlier run recorded: its settings, its head, and its members' keys in the store."""
-
-    folder: Path
-    settings: Mapping[str, Any]
-    head: str
-    members: tuple["RecordedMember", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,65 +95,63 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
     return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
 
 
-def recorded(out: Path, name: str = "recipe_sha256") -> str | None:
-    """Return an entry of a folder's run.json, by default the recipe's hash; None without one."""
+def recorded(out: Path) -> RunRecord | None:
+    """Return what a folder's run.json says; None without one that can be read."""
     try:
-        record = json.loads((out / RUN).read_bytes())
-    except (OSError, ValueError):
+        return read_record(out)
+    except DAMAGED:
         return None
-    return record.get(name) if isinstance(record, dict) else None
 
 
-def read_run(folder: Path) -> Earlier:
-    """Read what an earlier run recorded; a setting that it did not know yet has its default.
+def read_run(folder: Path) -> RunRecord:
+    """Read what an earlier run recorded, to vote on its predictions again.
 
     Raises:
-        UsageError: the folder holds no run, or one that this version cannot read.
+        UsageError: the folder holds no run, or one that this version cannot vote on.
     """
     check_utf8(str(folder), "the run")
     try:
-        record = json.loads((folder / RUN).read_bytes())
+        record = read_record(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder}: not the folder of a run (no readable {RUN})") from error
-    try:
-        if record["schema"] != 1:
-            raise UsageError(f"{folder / RUN}: of another version of ensemble")
-        names = [f.name for f in fields(RecordedMember)]
-        voters = tuple(
-            RecordedMember(**{name: m[name] for name in names}) for m in record["members"]
-        )
-        recipe = _DEFAULTS | record["recipe"]
-        settings = {k: recipe[k] for k in (*PREDICTED, *KEPT, *_DECODE)}
-        if record.get("early_exit"):
-            raise UsageError(
-                f"{folder}: its images ended early, so it holds labels and no probabilities to "
-                f"vote on; run again without --early-exit"
-            )
-        if voters and all(v.key is None for v in voters):
-            raise UsageError(
-                f"{folder}: its predictions were made elsewhere; name them again with --predictions"
-            )
-        if not voters or not all(is_key(v.key) for v in voters):
-            raise UsageError(f"{folder / RUN}: it names no predictions")
-        return Earlier(folder, settings, str(record["head"]), voters)
-    except (KeyError, TypeError, AttributeError) as error:
+    except DAMAGED as error:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
+    if record.schema != SCHEMA:
+        raise UsageError(f"{folder / RUN}: of another version of ensemble")
+    if record.early_exit:
+        raise UsageError(
+            f"{folder}: its images ended early, so it holds labels and no probabilities to "
+            f"vote on; run again without --early-exit"
+        )
+    if record.members and all(each.key is None for each in record.members):
+        raise UsageError(
+            f"{folder}: its predictions were made elsewhere; name them again with --predictions"
+        )
+    if not record.members or not all(is_key(each.key) for each in record.members):
+        raise UsageError(f"{folder / RUN}: it names no predictions")
+    return record
 
 
-def carried(recipe: Recipe, earlier: Earlier, given: Collection[str]) -> Recipe:
-    """Return the recipe with the earlier run's settings, but for those of `KEPT` in `given`.
+def carried(recipe: Recipe, earlier: RunRecord, folder: Path, given: Collection[str]) -> Recipe:
+    """Return the recipe with the settings of the run in a folder, but for `KEPT` ones in `given`.
+
+    A setting that the run did not know yet has its default.
 
     Raises:
-        UsageError: the run's weights are damaged.
+        UsageError: the run's settings are damaged.
     """
-    settings = {k: v for k, v in earlier.settings.items() if k not in given}
+    try:
+        told = {**_DEFAULTS, **earlier.settings}
+        settings = {k: told[k] for k in (*PREDICTED, *KEPT, *_DECODE) if k not in given}
+        settings |= {name: tuple(settings[name]) for name in ("members", "images")}
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
     decode = DecodePolicy(**{name: settings.pop(name) for name in _DECODE})
-    settings |= {name: tuple(settings[name]) for name in ("members", "images")}
     for name in ("store", "sample"):
         if settings.get(name) is not None:
             settings[name] = Path(settings[name])
     if settings.get("weights") is not None:
-        settings["weights"] = weights.from_record(settings["weights"], str(earlier.folder / RUN))
+        settings["weights"] = weights.from_record(settings["weights"], str(folder / RUN))
     return replace(recipe, **settings, decode=decode)
 
 
@@ -179,7 +165,8 @@ _DEFAULTS: Final = {
 
 def _check_own(claimed: Claim) -> None:
     """Refuse a folder that holds another run; the same run may write there again."""
-    if recorded(claimed.folder) not in (None, claimed.recipe_sha256):
+    record = recorded(claimed.folder)
+    if record and record.recipe_sha256 not in (None, claimed.recipe_sha256):
         raise _taken(claimed.folder, "holds a run with other settings")
 
 

@@ -23,6 +23,7 @@ from ensemble.files.atomic import (
 from ensemble.files.parquet import FAMILY
 from ensemble.predictions import references
 from ensemble.predictions.formats import write_predictions, write_quarantine
+from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
 from ensemble.recipe.settings import Recipe, settings_of
 from ensemble.records import Quarantined
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _QUARANTINE: Final = "quarantine.csv"
-_PROOF: Final = ("counts", "submission_sha256", "versions")
-"""What _SUCCESS repeats of run.json."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -94,17 +93,16 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
     """
     outcome = outcome_of(recipe, poll)
     csv_bytes = render(recipe, poll, outcome)
-    record = {**_record(recipe, poll, outcome), "recipe_sha256": claimed.recipe_sha256}
+    record = _record(recipe, claimed, poll, outcome, csv_bytes)
     out = runs.take(recipe, claimed)
     if csv_bytes is None and (out / SUCCESS).exists() and not recipe.force:
         write_quarantine(out / _QUARANTINE, outcome.quarantined)
         listener.warn(f"the finished submission in {out} is left as it was")
         return _result(poll, outcome, out, None, record)
-    record |= {"submission_sha256": None if csv_bytes is None else sha256_bytes(csv_bytes)}
     _tell_of_images(out, record, listener)
     _clear(out)
     _remember(out, recipe, poll, listener)
-    publish_json(out / references.RUN, record)
+    publish_json(out / RUN, to_json(record))
     _write_predictions(out / "predictions.parquet", poll, outcome)
     _write_quarantine(out / _QUARANTINE, outcome, listener)
     path = out / "submission.csv"
@@ -112,7 +110,14 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
         remove(path)
         return _result(poll, outcome, out, None, record)
     publish_bytes(path, csv_bytes)
-    publish_json(out / SUCCESS, {name: record[name] for name in _PROOF})
+    publish_json(
+        out / SUCCESS,
+        {
+            "counts": record.counts,
+            "submission_sha256": record.submission_sha256,
+            "versions": record.versions,
+        },
+    )
     _note(out, recipe, _published(poll, outcome, csv_bytes), listener)
     return _result(poll, outcome, out, path, record)
 
@@ -123,17 +128,19 @@ def _clear(out: Path) -> None:
     remove_temporaries(out)
 
 
-def _tell_of_images(out: Path, record: Mapping[str, object], listener: Listener) -> None:
+def _tell_of_images(out: Path, record: RunRecord, listener: Listener) -> None:
     """Say so where the same run wrote there already, over other images: no flag tells."""
-    before = runs.recorded(out, "image_set")
-    same = runs.recorded(out) == record["recipe_sha256"]
-    if same and before is not None and before != record.get("image_set"):
+    earlier = runs.recorded(out)
+    if earlier is None or earlier.recipe_sha256 != record.recipe_sha256:
+        return
+    before = earlier.facts.get("image_set")
+    if before is not None and before != record.facts.get("image_set"):
         listener.warn(f"the images are others than when {out} was written: it is replaced")
 
 
 def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None:
     """Tell the store of the run, if it refers to it; a vote needs no store that can be written."""
-    if not (poll.decided or any(member["key"] for member in poll.votes.members)):
+    if not (poll.decided or any(each.key for each in poll.votes.members)):
         return
     try:
         references.remember(recipe.store, out)
@@ -179,13 +186,13 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
 
 
 def _published(poll: Poll, outcome: Outcome, csv_bytes: bytes) -> ledger.Published:
-    families = [str(member["family"]) for member in poll.votes.members]
+    families = [each.member.family for each in poll.votes.members]
     rows, lost = len(poll.sample.ids), len(outcome.quarantined)
     return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes))
 
 
 def _result(
-    poll: Poll, outcome: Outcome, out: Path, path: Path | None, record: Mapping[str, object]
+    poll: Poll, outcome: Outcome, out: Path, path: Path | None, record: RunRecord
 ) -> Submission:
     order = _order(poll.sample.ids, outcome.ids)
     return Submission(
@@ -197,27 +204,30 @@ def _result(
         probs=outcome.fused.probs[order],
         families={n: p[order] for n, p in outcome.fused.families.items()},
         quarantined=outcome.quarantined,
-        record=record,
+        record=to_json(record),
         evaluations=poll.decided.evaluations[order] if poll.decided else None,
     )
 
 
-def _record(recipe: Recipe, poll: Poll, outcome: Outcome) -> dict[str, object]:
+def _record(
+    recipe: Recipe, claimed: runs.Claim, poll: Poll, outcome: Outcome, csv_bytes: bytes | None
+) -> RunRecord:
     counts = {
         "inputs": len(poll.sample.ids),
         "predicted": len(outcome.ids),
         "quarantined": len(outcome.quarantined),
     }
-    return {
-        "schema": 1,
-        "recipe": settings_of(recipe),
-        "head": poll.votes.head.name,
-        "classes": list(poll.votes.head.classes),
-        "members": list(poll.votes.members),
-        "counts": counts,
-        "versions": _versions(),
-        **poll.facts,
-    }
+    return RunRecord(
+        settings=settings_of(recipe),
+        head=poll.votes.head.name,
+        classes=poll.votes.head.classes,
+        members=poll.votes.members,
+        counts=counts,
+        versions=_versions(),
+        facts=poll.facts,
+        recipe_sha256=claimed.recipe_sha256,
+        submission_sha256=None if csv_bytes is None else sha256_bytes(csv_bytes),
+    )
 
 
 def _versions() -> dict[str, str]:

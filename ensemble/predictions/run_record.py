@@ -1,0 +1,104 @@
+"""run.json: what a run says of itself, and of the predictions that it was made of."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ensemble.records import MemberId
+
+RUN: Final = "run.json"
+SCHEMA: Final = 1
+
+DAMAGED: Final = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What `read_record` raises for a file that is missing, or no record of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMember:
+    """A member as run.json has it: `key` is that of its predictions in the store, if it has any."""
+
+    member: MemberId
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run recorded.
+
+    `settings` are those of its recipe, by name. `facts` are what was found out on the way, such as
+    the provider, the seconds and the hash of the image set. `early_exit` is what is said of one;
+    None where every image got every evaluation. The hashes are None where they are not known yet.
+    """
+
+    settings: Mapping[str, Any]
+    head: str
+    classes: tuple[str, ...]
+    members: tuple[RecordedMember, ...]
+    counts: Mapping[str, int]
+    versions: Mapping[str, str]
+    facts: Mapping[str, Any]
+    recipe_sha256: str | None = None
+    submission_sha256: str | None = None
+    schema: int = SCHEMA
+
+    @property
+    def early_exit(self) -> Mapping[str, Any] | None:
+        """What is said of an early exit."""
+        return self.facts.get("early_exit")
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the store that the run refers to, each once."""
+        exits = self.early_exit or {}
+        keys = [each.key for each in self.members if each.key]
+        keys += map(str, exits.get("stored", {}).values())
+        keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
+        return list(dict.fromkeys(keys))
+
+
+def to_json(record: RunRecord) -> dict[str, object]:
+    """Return a record as run.json has it."""
+    return {
+        "schema": record.schema,
+        "recipe": dict(record.settings),
+        "head": record.head,
+        "classes": list(record.classes),
+        "members": [{**asdict(each.member), "key": each.key} for each in record.members],
+        "counts": dict(record.counts),
+        "versions": dict(record.versions),
+        **record.facts,
+        "recipe_sha256": record.recipe_sha256,
+        "submission_sha256": record.submission_sha256,
+    }
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read the run.json of a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON.
+        KeyError: it lacks what every run records.
+        TypeError: something in it is of another kind; or AttributeError. See `DAMAGED`.
+    """
+    found = json.loads((folder / RUN).read_bytes())
+    told = dict(found)
+    return RunRecord(
+        schema=told.pop("schema"),
+        settings=dict(told.pop("recipe")),
+        head=str(told.pop("head")),
+        classes=tuple(told.pop("classes")),
+        members=tuple(_member(each) for each in told.pop("members")),
+        counts=told.pop("counts", {}),
+        versions=told.pop("versions", {}),
+        recipe_sha256=told.pop("recipe_sha256", None),
+        submission_sha256=told.pop("submission_sha256", None),
+        facts=told,
+    )
+
+
+def _member(told: Mapping[str, Any]) -> RecordedMember:
+    who = MemberId(told["name"], told["family"], told["fold"], told["sha256"])
+    return RecordedMember(who, told["key"])
