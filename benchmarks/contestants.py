@@ -11,8 +11,9 @@ from scipy.optimize import minimize
 
 from ensemble.evaluation.metrics import Metric
 from ensemble.tuning.evidence import tune
-from ensemble.tuning.fit import Blend, fit, uniform
+from ensemble.tuning.fit import fit, uniform
 from ensemble.voting import pools
+from ensemble.voting.blend import Blend
 
 Fitter = Callable[[np.ndarray, np.ndarray, np.ndarray, Metric], Blend]
 """Takes a stack (M, N, C), the truth (N,), the folds (N,) and the metric."""

@@ -13,6 +13,7 @@ from ensemble.records import Quarantined
 from ensemble.submission import sample as submission
 from ensemble.submission.sample import Row, Sample, fill_row
 from ensemble.voting import vote as voting
+from ensemble.voting.blend import labels_given
 from ensemble.voting.decision import Decision
 
 
@@ -76,7 +77,7 @@ def render(recipe: Recipe, poll: Poll, outcome: Outcome) -> bytes | None:
     probs = outcome.fused.probs
     if poll.sample.kind == "binary" and not poll.decided:
         rule = recipe.weights.decision if recipe.weights else Decision()
-        probs = voting.labels_given(probs, rule)
+        probs = labels_given(probs, rule)
     rows = {
         name: Row(label, row) for name, label, row in zip(outcome.ids, texts, probs, strict=True)
     }

@@ -16,7 +16,8 @@ from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.bootstrap import Spread, spread
 from ensemble.evaluation.metrics import Metric, Truth
 from ensemble.records import Task
-from ensemble.tuning.fit import Blend, can_polish, fit, uniform
+from ensemble.tuning.fit import can_polish, fit, uniform
+from ensemble.voting.blend import Blend
 from ensemble.voting.pools import Stack
 from ensemble.voting.weights import NO_EVIDENCE, Polish, Pool
 

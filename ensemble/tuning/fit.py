@@ -5,13 +5,13 @@ every row; the metric decides the rule that turns probabilities into labels. Cha
 itself (`polish`) gains most where nothing is real, so it must prove itself out of fold.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices, Pooled, Vector
+from ensemble.arrays import Indices
 from ensemble.evaluation.metrics import METRICS, Metric, Truth
 from ensemble.records import Task
 from ensemble.tuning import decisions
@@ -22,20 +22,15 @@ from ensemble.tuning.convex import (
     tempered_pool,
 )
 from ensemble.tuning.search import bagged_climb, coordinate_ascent
+from ensemble.voting.blend import Blend
+from ensemble.voting.decision import Decision
 from ensemble.voting.pools import (
-    Knots,
     Stack,
-    by_cuts,
     expected_level,
-    linear,
-    log_linear,
-    log_linear_labels,
     normalised,
     quantiles,
     ranked,
-    tempered,
     two_class,
-    with_prior,
 )
 from ensemble.voting.weights import Pool
 
@@ -48,51 +43,6 @@ LEAST: Final = 0.01
 _NOTHING: Final = 1e-6
 _PRIOR_METRICS: Final = ("balanced_accuracy", "f1_macro")
 _SEARCHED: Final = ("accuracy", "f1_micro", "balanced_accuracy", "f1_macro", "qwk", "auc")
-
-
-@dataclass(frozen=True, slots=True)
-class Blend:
-    """How families become one prediction.
-
-    `weights` (M,) sum to 1 in a linear pool and one of ranks, and are the exponents of a
-    log-linear one. `ranks` (M, C, K) are the quantiles among which a pool of ranks ranks. `prior`
-    (C,) and `prior_tau` divide the probabilities before the argmax; `cut_points` (C - 1,) cut the
-    mean class index instead; `thresholds` (C,) decide each label of a multilabel task.
-    """
-
-    pool: Pool
-    weights: Vector
-    temperature: float = 1.0
-    prior_tau: float = 0.0
-    prior: Vector | None = None
-    cut_points: Vector | None = None
-    ranks: Knots | None = None
-    thresholds: Vector | None = None
-    task: Task = "classification"
-
-    def probs(self, stack: Stack) -> Pooled:
-        """Return the probabilities of families (M, N, C), before any decision rule."""
-        if self.ranks is not None:
-            stack = ranked(stack, self.ranks)
-        pooled = linear(stack, self.weights)
-        if self.pool == "log-linear":
-            pool = log_linear_labels if self.task == "multilabel" else log_linear
-            pooled = pool(stack, self.weights)
-        return tempered(pooled, self.temperature)
-
-    def decided(self, probs: Pooled) -> Pooled:
-        """Return what a metric is to see, (N, C), having applied the decision rule."""
-        if self.thresholds is not None:
-            return (probs >= self.thresholds).astype(np.float64)
-        if self.cut_points is not None:
-            return np.eye(probs.shape[1])[by_cuts(probs, self.cut_points)]
-        if self.prior is None or not self.prior_tau:
-            return probs
-        return with_prior(probs, self.prior, self.prior_tau)
-
-    def predicted(self, stack: Stack) -> Pooled:
-        """Return what a metric is to see: probabilities after the decision rule."""
-        return self.decided(self.probs(stack))
 
 
 def uniform(families: int, task: Task = "classification") -> Blend:
@@ -195,7 +145,7 @@ def _polished(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Blend:
 def _ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
     if metric.task == "multilabel" and metric.name == "f1":
         found = decisions.label_thresholds(y.astype(np.int64), blend.probs(stack))
-        return replace(blend, thresholds=found)
+        return replace(blend, decision=Decision(thresholds=tuple(found.tolist())))
     if metric.task != "classification":
         return blend
     return _ruled_classes(blend, stack, y.astype(np.int64), metric)
@@ -206,8 +156,8 @@ def _ruled_classes(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Bl
     if metric.name in _PRIOR_METRICS:
         prior = np.bincount(y, minlength=stack.shape[2]) / len(y)
         tau = decisions.prior_exponent(metric.name, y, probs, prior)
-        return replace(blend, prior=prior, prior_tau=tau)
+        return replace(blend, decision=Decision(tau, tuple(prior.tolist())))
     if metric.name == "qwk":
         cuts = decisions.cut_points(y, expected_level(probs), stack.shape[2])
-        return replace(blend, cut_points=cuts)
+        return replace(blend, decision=Decision(cut_points=tuple(cuts.tolist())))
     return blend

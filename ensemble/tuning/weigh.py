@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -28,7 +28,8 @@ from ensemble.tuning.evidence import (
 )
 from ensemble.tuning.fit import can_polish
 from ensemble.user_code import load_object
-from ensemble.voting.decision import Decision, order_of
+from ensemble.voting.blend import shares_of
+from ensemble.voting.decision import order_of
 from ensemble.voting.pools import Stack
 from ensemble.voting.weights import Polish, Pool, Weights
 
@@ -98,17 +99,12 @@ def weigh(
         tick=progress.advance,
     )
     blend = found.blend
+    rule = blend.decision
     return Weights(
-        families={name: float(w) for name, w in zip(names, blend.weights, strict=True)},
+        families=shares_of(blend, names),
         pool=blend.pool,
         temperature=blend.temperature,
-        decision=Decision(
-            prior_tau=blend.prior_tau,
-            prior=() if blend.prior is None else tuple(blend.prior.tolist()),
-            cut_points=() if blend.cut_points is None else tuple(blend.cut_points.tolist()),
-            thresholds=() if blend.thresholds is None else tuple(blend.thresholds.tolist()),
-            order=() if blend.cut_points is None else steps,
-        ),
+        decision=replace(rule, order=steps) if rule.cut_points else rule,
         ranks=_ranks_of(found, names),
         classes=oof.classes,
         members=oof.members,

@@ -15,7 +15,7 @@ from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import UsageError
 from ensemble.records import Task, Voting
 from ensemble.voting import pools
-from ensemble.voting.decision import Decision
+from ensemble.voting.blend import blend_of
 from ensemble.voting.weights import Weights, check_families
 
 
@@ -65,44 +65,11 @@ def fuse(ballots: Sequence[Ballot], voting: Voting, weights: Weights | None, tas
     families = family_means(ordered)
     weights = weights or Weights(dict.fromkeys(families, 1.0))
     check_families(weights, families)
-    share = weights.families
-    stack = np.stack([families[name] for name in families])
-    vector = np.array([share[name] for name in families])
     if voting == "hard":
-        probs, labels = _hard(ordered, share)
-        return Fused(probs, labels, families)
-    probs = pools.linear(stack, vector)
-    if voting == "geometric" and task == "classification":
-        probs = pools.geometric_or_linear(stack, vector)
-    elif voting == "geometric":
-        probs = pools.geometric(stack, vector)
-    elif "rank" in (voting, weights.pool):
-        knots = np.array([weights.ranks[name] for name in families])
-        probs = pools.linear(pools.ranked(stack, knots), vector)
-    elif weights.pool == "log-linear":
-        pool = pools.log_linear_labels if task == "multilabel" else pools.log_linear
-        probs = pool(stack, vector)
-    probs = pools.tempered(probs, weights.temperature)
-    labels = decide(probs, weights.decision) if task == "classification" else np.empty(0, np.int64)
-    return Fused(probs, labels, families)
-
-
-def decide(probs: Pooled, decision: Decision) -> Indices:
-    """Return the label of each row, int64 (N,), of probabilities (N, C)."""
-    if decision.cut_points:
-        return pools.by_cuts(probs, np.array(decision.cut_points), decision.order)
-    if decision.prior_tau:
-        probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
-    return np.asarray(probs.argmax(1), np.int64)
-
-
-def labels_given(probs: Pooled, decision: Decision) -> Pooled:
-    """Return 1.0 where a label is given, else 0.0, of multilabel probabilities (N, C).
-
-    A label is given from its threshold on, from 0.5 where the decision has none.
-    """
-    cuts = np.array(decision.thresholds or (0.5,))
-    return np.asarray(probs >= cuts, np.float64)
+        return Fused(*_hard(ordered, weights.families), families)
+    blend = blend_of(weights, list(families), task, voting)
+    probs = blend.probs(np.stack(list(families.values())))
+    return Fused(probs, blend.labels(probs), families)
 
 
 def family_means(ballots: Sequence[Ballot]) -> dict[str, Pooled]:

@@ -137,7 +137,7 @@ def test_a_decision_rule_sees_the_prior_of_the_classes() -> None:
     stack = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     metric = metric_of("f1_macro", "classification")
     found = tune(stack, y, metric, folds=folds_of(3000))
-    assert found.blend.prior_tau > 0
+    assert found.blend.decision.prior_tau > 0
     assert found.evidence.verdict == "gain"
 
 

@@ -60,7 +60,7 @@ def test_the_linear_pool_of_labels_has_the_least_mean_log_loss() -> None:
 def test_thresholds_serve_the_f1_of_a_rare_label() -> None:
     stack, y = labels()
     found = tune(stack, y, metric_of("f1", "multilabel"), folds=FOLDS)
-    assert found.fitted.thresholds is not None
+    assert found.fitted.decision.thresholds
     assert found.evidence.verdict == "gain"
     assert found.evidence.gain is not None
 

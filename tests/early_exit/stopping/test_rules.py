@@ -31,7 +31,7 @@ from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, replay
 from ensemble.errors import UsageError
 from ensemble.records import Voting
 from ensemble.voting import pools
-from ensemble.voting import vote as voting
+from ensemble.voting.blend import decide
 from ensemble.voting.decision import Decision
 from ensemble.voting.vote import Ballot, fuse
 from ensemble.voting.weights import Weights
@@ -193,7 +193,7 @@ def test_the_first_family_alone_carries_all_exponents() -> None:
     sums = np.zeros((2, *probs.shape[1:]))
     ledger.add(sums, 0, probs[0])
     expected = pools.log_linear(probs.astype(np.float64), np.array([1.4]))
-    assert (ledger.outlook(sums, 1).labels[:, 0] == voting.decide(expected, PRIOR)).all()
+    assert (ledger.outlook(sums, 1).labels[:, 0] == decide(expected, PRIOR)).all()
 
 
 def test_the_statistic_is_the_margin_over_the_bridge() -> None:
