@@ -9,7 +9,7 @@ from PIL import Image
 from toys import CLASSES, save_member, toy_card, toy_model
 
 from ensemble.arrays import Indices
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.settings import Settings
 from ensemble.voting.pools import Stack
 
 ROWS, FOLDS = 60, 3
@@ -85,5 +85,5 @@ def memory(family: str, fold: int, *, blind: int = 1, noise: float = 0.0) -> Pat
     return save_member(Path("folds"), card, model)
 
 
-def recipe(members: list[Path]) -> Recipe:
-    return Recipe(tuple(map(str, members)), ("train",), device="cpu")
+def recipe(members: list[Path]) -> Settings:
+    return Settings(tuple(map(str, members)), ("train",), device="cpu")

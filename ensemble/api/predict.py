@@ -11,7 +11,7 @@ from ensemble.pipeline.vote import vote as vote_run
 from ensemble.pipeline.vote import vote_predictions
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.settings import Settings
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -100,7 +100,7 @@ def run(
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    recipe = Recipe(
+    settings = Settings(
         members=texts_of(members),
         images=texts_of(images),
         tta=tta,
@@ -130,7 +130,7 @@ def run(
         time_budget=time_budget,
         evals_per_image=evals_per_image,
     )
-    return pipeline.run(recipe, progress)
+    return pipeline.run(settings, progress)
 
 
 def vote(
@@ -174,7 +174,7 @@ def vote(
     beside = [name for name, value in named.items() if value is not None]
     if members is None and beside:
         raise UsageError(f"{', '.join(beside)}: only members leave it open; leave it out")
-    recipe = Recipe(
+    settings = Settings(
         members=texts_of(members or ()),
         images=texts_of(images or "images"),
         tta=tta or "none",
@@ -195,11 +195,11 @@ def vote(
         force=force,
     )
     if predictions is not None:
-        return vote_predictions(recipe, oof_of(predictions))
+        return vote_predictions(settings, oof_of(predictions))
     told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
             "labels_as": labels_as, "store": store}  # fmt: skip
     given = [name for name, value in told.items() if value is not None]
-    return vote_run(recipe, path_of(run_folder), given=given)
+    return vote_run(settings, path_of(run_folder), given=given)
 
 
 def predict_oof(
@@ -250,7 +250,7 @@ def predict_oof(
     """
     from ensemble.pipeline import oof as outoffold
 
-    recipe = Recipe(
+    settings = Settings(
         members=texts_of(members),
         images=texts_of(images),
         tta=tta,
@@ -266,4 +266,4 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    return outoffold.predict_oof(recipe, Path(folds), progress)
+    return outoffold.predict_oof(settings, Path(folds), progress)

@@ -10,20 +10,11 @@ from click.core import ParameterSource
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import is_file, split_named
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
 from ensemble.recipe.sources import FILE, read_toml
 from ensemble.records import (
-    Alpha,
     DecodePolicy,
-    Exif,
-    IdFrom,
-    LabelsAs,
-    Merge,
-    OnNan,
-    Output,
-    Precision,
     Task,
-    Voting,
 )
 from ensemble.voting.weights import from_text
 
@@ -32,8 +23,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_PIXELS: Final = ("exif", "alpha", "max_pixels", "allow_truncated")
-_SCORING: Final = {"members", "tta", "merge", "head", "id_from", *_PIXELS, "device", "precision",
+_SCORING: Final = {"members", "tta", "merge", "head", "id_from", *DECODE, "device", "precision",
                    "store", "batch_size", "memory", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
@@ -86,7 +76,7 @@ def load_recipe_file() -> dict[str, Any] | None:
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
-    judged = {name: settings[name] for name in settings.keys() & {"id_from", *_PIXELS}}
+    judged = {name: settings[name] for name in settings.keys() & {"id_from", *DECODE}}
     kept = {name: settings[name] for name in settings.keys() & {"store"}}
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged, "store": store,
@@ -140,101 +130,57 @@ def off_or_evaluations(value: str | float) -> float | None:
     return number
 
 
-_DEFAULT: Final = Recipe(members=(), images=())
+_READ: Final[Mapping[str, Callable[[Any], object]]] = {
+    "batch_size": auto_or_number,
+    "evals_per_image": off_or_evaluations,
+}
+"""How a value is read where click has no type for it."""
 
-store_option: Final = option(
-    "--store", default=str(_DEFAULT.store), type=click.Path(path_type=Path),
-    help="Where predictions are kept.",
-)  # fmt: skip
-id_from_option: Final = option(
-    "--id-from", default=_DEFAULT.id_from, type=click.Choice(get_args(IdFrom)),
-    help="What the id of an image is.",
-)  # fmt: skip
+
+def setting(name: str) -> Callable[[Command], Command]:
+    """The option of a setting, by its row of the table."""
+    row = TABLE[name]
+    flag = f"--{name.replace('_', '-')}"
+    if row.kind is bool:
+        return option(flag, help=row.about.help, is_flag=True)
+    default = ("images",) if name == "images" else row.default
+    several = isinstance(default, tuple) or name == "members"
+    return option(
+        flag,
+        help=row.about.help,
+        default=str(default) if isinstance(default, Path) else default,
+        type=_type_of(row),
+        multiple=several,
+        metavar=row.about.metavar,
+    )
+
+
+def _type_of(row: Setting) -> Any:
+    """What click reads a setting with."""
+    if row.choices:
+        return click.Choice(row.choices)
+    if row.about.least is not None:
+        return Whole(row.about.least)
+    if row.name in _READ:
+        return _READ[row.name]
+    return click.Path(path_type=Path) if row.kind in (Path, Path | None) else None
+
+
+store_option: Final = setting("store")
+id_from_option: Final = setting("id_from")
 runs_option: Final = click.option(
     "--runs", multiple=True, type=click.Path(path_type=Path),
     help="Folders that runs wrote to.  [default: submissions]",
 )  # fmt: skip
 
-_DECODING: Final = (
-    option("--exif", default="apply", type=click.Choice(get_args(Exif)),
-           help="Whether the EXIF orientation turns an image."),
-    option("--alpha", default="drop", type=click.Choice(get_args(Alpha)),
-           help="What becomes of transparency: dropped, or blended over a colour."),
-    option("--max-pixels", default=DecodePolicy().max_pixels, type=Whole(1),
-           help="Larger images are quarantined before they are decoded."),
-    option("--allow-truncated", is_flag=True, help="Predict images whose files end early."),
-)  # fmt: skip
-
 _INPUTS: Final = (
-    option("--members", multiple=True,
-           help="Members: files, a folder, a quoted glob or @list.txt."),
-    option("--images", multiple=True, default=("images",),
-           help="Images: a folder, files, a quoted glob, or a CSV with an id or path column."),
-    option("--tta", default=_DEFAULT.tta, help="Views: none, hflip, vflip, flip, d4, "
-           "multiscale(0.8,1,1.2), five_crop(H,W), ten_crop(H,W), or pkg.mod:name."),
-    option("--merge", default=_DEFAULT.merge, help="How a member's views become one.",
-           type=click.Choice(get_args(Merge))),
-    option("--head", help="The head to predict, where members carry several."),
-    id_from_option,
-    *_DECODING,
-    option("--device", default=_DEFAULT.device, help="auto, cpu, cuda, tensorrt; a GPU by its "
-           "number: cuda:1, tensorrt:1."),
-    option("--precision", default=_DEFAULT.precision, type=click.Choice(get_args(Precision)),
-           help="What members compute in; fp16 pays on a GPU."),
-    store_option,
+    "members", "images", "tta", "merge", "head", "id_from", *DECODE, "device", "precision", "store",
 )  # fmt: skip
-
 _OUTPUTS: Final = (
-    option("--voting", default=_DEFAULT.voting,
-           type=click.Choice(get_args(Voting)),
-           help="How members become one prediction; rank needs weights of `--pool rank`."),
-    option("--weights", help="By family: a weights.json, family=0.6,other=0.4, or uniform."),
-    option("--sample", type=click.Path(path_type=Path), help="The sample submission: gives ids, "
-           "order, columns and whether labels or probabilities are asked for."),
-    option("--output", default=_DEFAULT.output,
-           type=click.Choice(get_args(Output)),
-           help="What to write; auto: what the sample asks for, else labels; binary: 0 and 1 for "
-           "each label of a multilabel head."),
-    option("--labels-as", default=_DEFAULT.labels_as, help="How labels are written.",
-           type=click.Choice(get_args(LabelsAs))),
-    option("--fill", help="For quarantined images: a label, or a number for every probability."),
-    option("--out", type=click.Path(path_type=Path),
-           help="The folder to write.  [default: submissions/<time and recipe>]"),
-    option("--force", is_flag=True, help="Replace another run in --out."),
+    "voting", "weights", "sample", "output", "labels_as", "fill", "out", "force",
 )  # fmt: skip
-
-_ENGINE: Final = (
-    option("--batch-size", default=_DEFAULT.batch_size, type=auto_or_number,
-           metavar="auto|N",
-           help="Images a forward; auto tries a few sizes first, where that pays."),
-    option("--shard-size", default=_DEFAULT.shard_size, type=Whole(0),
-           help="Images a commit; 0 lets memory decide.", show_default=True),
-    option("--memory", default=_DEFAULT.memory,
-           help="For decoded pixels, such as 2G; a net's own memory is not in it."),
-    option("--threads", default=_DEFAULT.threads, type=Whole(0),
-           help="Threads; 0 takes the processors this process may use.", show_default=True),
-)  # fmt: skip
-
-_FAULTS: Final = (
-    option("--on-nan", default=_DEFAULT.on_nan, type=click.Choice(get_args(OnNan)),
-           help="What to do about a member that gives NaN or infinity."),
-)  # fmt: skip
-"""Not of `oof`: a fold of a dropped member would have no prediction."""
-
-_EXITS: Final = (
-    option("--early-exit", default=_DEFAULT.early_exit, metavar="off|lossless|SHARE",
-           help="End images early: lossless keeps every label; 0.5% lets at most so many labels "
-           "differ from the full ensemble's, by a certificate."),
-    option("--confidence", default=_DEFAULT.confidence, metavar="SHARE",
-           help="How certain the certificate is."),
-    option("--calibration", default=_DEFAULT.calibration, type=Whole(0),
-           show_default=True, help="Random images that get every evaluation, for the certificate "
-           "or the budget; 0: as few as will do."),
-    option("--time-budget", metavar="off|TIME", help="The time that the command may take, such as "
-           "2h30m: images that are clear get fewer evaluations."),
-    option("--evals-per-image", metavar="off|N", type=off_or_evaluations, help="A budget of "
-           "evaluations for an image, on average: one is a member under one view."),
-)  # fmt: skip
+_ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
+_EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 
 
 def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
@@ -248,20 +194,25 @@ def stacked(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Co
     return decorate
 
 
+def settings_named(*names: str) -> Callable[[Command], Command]:
+    """The options of some settings, in the order of the help page."""
+    return stacked(tuple(setting(name) for name in names))
+
+
 def decode_of(flags: dict[str, Any]) -> DecodePolicy:
     """Take the flags of `decode_options` out: how files become pixels."""
-    return DecodePolicy(**{name: flags.pop(name) for name in _PIXELS})
+    return DecodePolicy(**{name: flags.pop(name) for name in DECODE})
 
 
-def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """Make the recipe of the parsed options."""
-    values = {"weights": None, **settings}
+def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
+    """Make the settings of the parsed options."""
+    values = {"weights": None, **flags}
     decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
     if values.get("time_budget") == "off":
         values["time_budget"] = None
-    return Recipe(**values, decode=decode)
+    return Settings(**values, decode=decode)
 
 
 def classes_of(text: str) -> tuple[str, ...]:
@@ -313,12 +264,12 @@ _ELSEWHERE: Final = (
                  "else classification]"),
 )  # fmt: skip
 
-decode_options: Final = stacked(_DECODING)
+decode_options: Final = settings_named(*DECODE)
 elsewhere_options: Final = stacked(_ELSEWHERE)
-input_options: Final = stacked(_INPUTS)
-engine_options: Final = stacked(_ENGINE)
-run_options: Final = stacked(_INPUTS, _OUTPUTS, _EXITS, _ENGINE, _FAULTS)
-vote_options: Final = stacked(_INPUTS, _OUTPUTS)
+input_options: Final = settings_named(*_INPUTS)
+engine_options: Final = settings_named(*_ENGINE)
+run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, "on_nan")
+vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
                  "work is, and write nothing."),

@@ -127,7 +127,7 @@ def shard_size_for(work: Work) -> int:
     most, cast = _SHARDS * SHARD, work.cast
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
         most = min(most, max(_SMALLEST, -(-len(cast.images) // _CORRECTIONS)))
-    return shard_size_of(cast.recipe, [player.member for player in cast.players], most)
+    return shard_size_of(cast.recipe.resources, [player.member for player in cast.players], most)
 
 
 def left_of(partition: Partition, drawn: Indices = _NONE) -> int:

@@ -72,7 +72,7 @@ def _found(
     cast: Cast, fingerprint: Mapping[str, object], images: int, shard_size: int
 ) -> Partition:
     """Return what the store has of a fingerprint; it is not written where there is nothing."""
-    store, key = cast.recipe.store, key_of(fingerprint)
+    store, key = cast.recipe.resources.store, key_of(fingerprint)
     new = Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
     return load_partition(store, key) or new
 

@@ -42,8 +42,7 @@ from ensemble.predictions.store import (
 )
 from ensemble.predictions.stored import StoredPredictions, Votes
 from ensemble.progress import Progress
-from ensemble.recipe.resolve import Saving, exit_told
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, Saving
 from ensemble.records import MemberId, hashes_of
 from ensemble.runtime.devices import available_threads
 from ensemble.voting.weights import Weights
@@ -75,10 +74,10 @@ def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
     Raises:
         UsageError: says why, and what to do instead.
     """
-    weights = recipe.weights or Weights({})
+    weights = recipe.fusion.weights or Weights({})
     exact = saving.rule == "lossless"
     reason = why_not(
-        voting=recipe.voting if exact or recipe.voting != "geometric" else "soft",
+        voting=recipe.fusion.voting if exact or recipe.fusion.voting != "geometric" else "soft",
         pool=weights.pool if exact or weights.pool != "log-linear" else "linear",
         task=head.task,
         temperature=weights.temperature if exact else 1.0,
@@ -87,7 +86,7 @@ def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
     )
     if reason:
         raise UsageError(f"early exit: {reason}")
-    if recipe.on_nan == "drop-member":
+    if recipe.scoring.on_nan == "drop-member":
         raise UsageError(
             "early exit: a member that is dropped half-way would change what was decided before; "
             "use --on-nan fail, and leave the member out"
@@ -109,14 +108,14 @@ def score(work: Work, progress: Progress) -> Exited:
     with ExitStack() as held:
         partition = _opened(
             held, cast, fingerprint, images=len(images), shard_size=size,
-            name=f"labels, {exit_told(recipe)}",
+            name=f"labels, {recipe.saved}",
         )  # fmt: skip
         plan = open_plan(partition, cast, saving)
         check_budget(saving, plan, len(images))
         drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
         sample = _sample(held, cast, plan, drawn, size)
-        threads, watch = recipe.threads or available_threads(), read_watch(os.environ)
-        engine = Engine(images, recipe.decode, threads, progress, watch)
+        threads, watch = recipe.resources.threads or available_threads(), read_watch(os.environ)
+        engine = Engine(images, recipe.inputs.decode, threads, progress, watch)
         way = cast.way(plan, _batch_sizes(cast))
         rest = left_of(partition, drawn)
         fresh = left_of(sample) if sample else 0
@@ -157,7 +156,7 @@ def _opened(
     name: str,
 ) -> Partition:
     """Open what an early exit keeps, and keep other runs from it as long as `held` lasts."""
-    store, pid = cast.recipe.store, read_watch(os.environ).pid
+    store, pid = cast.recipe.resources.store, read_watch(os.environ).pid
     held.enter_context(hold(store, [key_of(fingerprint)], pid))
     label = MemberId(name, "early exit")
     return open_partition(store, fingerprint, images=images, shard_size=shard_size, label=label)
@@ -174,7 +173,7 @@ def stored_entries(work: Work) -> list[StoredPredictions] | None:
     """
     cast = work.cast
     found = cast.whole()
-    begun = load_partition(cast.recipe.store, key_of(cast.fingerprint(work.saving)))
+    begun = load_partition(cast.recipe.resources.store, key_of(cast.fingerprint(work.saving)))
     if begun is not None or len(found) < len(cast.names):
         return None
     members = [player.member.identity for player in cast.players]
@@ -182,7 +181,10 @@ def stored_entries(work: Work) -> list[StoredPredictions] | None:
 
 
 def _batch_sizes(cast: Cast) -> dict[str, int]:
-    count, store = len(cast.images) // _QUARTER, cast.recipe.store  # so much each has to do, about
+    count, store = (
+        len(cast.images) // _QUARTER,
+        cast.recipe.resources.store,
+    )  # so much each has to do, about
     return {
         player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
         for player in cast.players

@@ -26,16 +26,14 @@ from ensemble.errors import StoreError, UsageError, few
 from ensemble.files.atomic import publish_json, sha256_json
 from ensemble.images.reading import Hashed
 from ensemble.inference.batches import Job
-from ensemble.inference.fingerprint import ENGINE, fingerprint_of, image_set_of
+from ensemble.inference.fingerprint import ENGINE, ImageSet, fingerprint_of, image_set_of
 from ensemble.inference.probe import batch_noise, seconds_per_image
 from ensemble.inference.ready import Player, job_of
-from ensemble.inference.start import graph_views, host_views
+from ensemble.inference.start import host_views
 from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
-from ensemble.recipe.resolve import Saving
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, Saving
 from ensemble.records import Quarantined, View
-from ensemble.views import parse
 from ensemble.views import policy as views
 from ensemble.voting.weights import Weights
 
@@ -76,6 +74,7 @@ class Cast:
     """Who takes part: the members, the policy, the vote and the images.
 
     `apart` tells that views are evaluated one by one, on the host: the members' graphs have none.
+    `fingerprints` are those of the members' own predictions of the whole image set, by name.
     """
 
     recipe: Recipe
@@ -84,8 +83,13 @@ class Cast:
     players: Sequence[Player]
     policy: Sequence[View]
     apart: bool
-    images: Sequence[Hashed]
-    image_set: str
+    image_set: ImageSet
+    fingerprints: Mapping[str, Mapping[str, object]]
+
+    @property
+    def images(self) -> Sequence[Hashed]:
+        """The images, in the order of their ids."""
+        return self.image_set.images
 
     @property
     def names(self) -> list[str]:
@@ -118,13 +122,13 @@ class Cast:
         """Return the ledger of the vote."""
         head = self.head
         return ledger_for(
-            self.recipe.voting, self.weights, plan, classes=len(head.classes), task=head.task
+            self.recipe.fusion.voting, self.weights, plan, classes=len(head.classes), task=head.task
         )
 
     def terms(self, saving: Saving) -> Terms:
         """Return what the images end under."""
         head = self.head
-        return Terms(saving, self.recipe.voting, self.weights, head.classes, head.task)
+        return Terms(saving, self.recipe.fusion.voting, self.weights, head.classes, head.task)
 
     def fingerprint(self, saving: Saving) -> dict[str, object]:
         """Return what decides how images end, but for the plan, which is kept beside it."""
@@ -136,7 +140,7 @@ class Cast:
         return {
             **self._common(),
             **terms_json(self.terms(saving)),
-            "images": self.image_set,
+            "images": self.image_set.sha256,
             "heads": [
                 {"name": SUMS, "classes": [str(n) for n in range(width)]},
                 {"name": ENDS, "classes": ends},
@@ -148,7 +152,7 @@ class Cast:
         names = sorted(column_of(e) for e in plan.evaluations)
         return {
             **self._common(),
-            "images": image_set_of(drawn),
+            "images": image_set_of(drawn).sha256,
             "heads": [{"name": name, "classes": list(self.head.classes)} for name in names],
         }
 
@@ -166,11 +170,12 @@ class Cast:
 
     def key(self, player: Player) -> str:
         """Return the key of a member's own predictions of the whole image set."""
-        return key_of(self._fingerprint(player, self.policy))
+        return key_of(self.fingerprints[player.member.card.name])
 
     def in_graph(self, player: Player) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
-        return self._fingerprint(player, player.policy)
+        inside = [[asdict(op) for op in view.ops] for view in player.policy]
+        return {**self.fingerprints[player.member.card.name], "views": inside}
 
     def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
@@ -193,21 +198,17 @@ class Cast:
             missing={name: lost for _, found in tables.values() for name, lost in found.items()},
         )
 
-    def _fingerprint(self, player: Player, policy: Sequence[View]) -> dict[str, object]:
-        provider = player.scorer.provider
-        return fingerprint_of(self.recipe, player.member, policy, provider, self.image_set)
-
     def whole(self) -> dict[str, Partition]:
         """Return the members whose own predictions the store has, all of them, by name."""
         found = {}
         for player in self.players:
-            partition = load_partition(self.recipe.store, self.key(player))
+            partition = load_partition(self.recipe.resources.store, self.key(player))
             if partition is not None and all(partition.committed(s) for s in partition.shards):
                 found[player.member.card.name] = partition
         return found
 
     def _held(self, key: str) -> Partition:
-        partition = load_partition(self.recipe.store, key)
+        partition = load_partition(self.recipe.resources.store, key)
         if partition is None or not partition.complete():
             raise StoreError(
                 f"the store no longer holds the predictions {key}, which this early exit began "
@@ -226,26 +227,32 @@ class Cast:
 
 
 def cast_of(
-    recipe: Recipe, head: Head, players: Sequence[Player], images: Sequence[Hashed]
+    recipe: Recipe,
+    head: Head,
+    players: Sequence[Player],
+    policy: Sequence[View],
+    image_set: ImageSet,
 ) -> Cast:
     """Gather who takes part.
 
     Raises:
         UsageError: the members were lined up with other views in their graphs.
     """
-    policy = parse.read_policy(recipe.tta)
     families = {p.member.card.family for p in players}
-    weights = recipe.weights or Weights(dict.fromkeys(sorted(families), 1.0))
-    image_set = image_set_of(images)
+    weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
     separate = host_views(recipe, policy, [p.member for p in players])
-    inside = graph_views(recipe, policy, [p.member for p in players])
-    odd = [p.member.card.name for p in players if p.policy != tuple(inside)]
+    inside = (views.IDENTITY,) if separate else tuple(policy)
+    odd = [p.member.card.name for p in players if p.policy != inside]
     if odd:
         raise UsageError(
             f"{few(odd)}: the views in the graph are not those of an early exit; line the members "
             f"up for one"
         )
-    return Cast(recipe, head, weights, players, policy, separate, images, image_set)
+    fingerprints = {
+        p.member.card.name: fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set)
+        for p in players
+    }
+    return Cast(recipe, head, weights, players, policy, separate, image_set, fingerprints)
 
 
 def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:

@@ -31,7 +31,6 @@ from ensemble.predictions.formats import read_labels
 from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
 from ensemble.recipe.resolve import saving_of
-from ensemble.recipe.settings import Recipe
 from ensemble.submission.proofread import Print, misprints
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
@@ -273,7 +272,7 @@ def _terms_told(record: RunRecord, terms: Terms, where: str) -> dict[str, object
     settings = record.settings
     alike = Weights(dict.fromkeys(terms.weights.families, 1.0))
     told = settings["weights"]
-    saving = saving_of(Recipe((), (), **{name: settings[name] for name in _SAVING}))
+    saving = saving_of(**{name: settings[name] for name in _SAVING})
     return terms_json(
         replace(
             terms,

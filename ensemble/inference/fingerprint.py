@@ -1,14 +1,13 @@
 """What decides predictions: the fingerprint by which the store finds them; see docs/store.md."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from ensemble.files.atomic import sha256_json
 from ensemble.images.reading import Hashed
 from ensemble.members.member import Member
-from ensemble.recipe.settings import Recipe
-from ensemble.recipe.units import bytes_of
+from ensemble.recipe.resolve import Recipe, Resources
 from ensemble.records import View
 
 ENGINE: Final = 3
@@ -21,8 +20,16 @@ _AT_ONCE: Final = 2
 """Shards whose pixels are there at once: one is scored while the next is decoded."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Images in the order of their ids, and the hash of their ids, sizes and hashes."""
+
+    images: Sequence[Hashed]
+    sha256: str
+
+
 def fingerprint_of(
-    recipe: Recipe, member: Member, policy: Sequence[View], provider: str, images: str
+    recipe: Recipe, member: Member, policy: Sequence[View], provider: str, images: ImageSet
 ) -> dict[str, object]:
     """Return what decides a member's predictions; see docs/store.md."""
     return {
@@ -31,27 +38,28 @@ def fingerprint_of(
         "preprocess": asdict(member.card.preprocess),
         "heads": [asdict(head) for head in member.card.heads],
         "views": [[asdict(op) for op in view.ops] for view in policy],
-        "merge": recipe.merge,
-        "decode": asdict(recipe.decode),
-        "precision": recipe.precision,
+        "merge": recipe.scoring.merge,
+        "decode": asdict(recipe.inputs.decode),
+        "precision": recipe.scoring.precision,
         "provider": provider,
-        "images": images,
+        "images": images.sha256,
     }
 
 
-def image_set_of(images: Sequence[Hashed]) -> str:
-    """Return the hash of the image set: ids, sizes and hashes."""
-    return sha256_json([[image.source.id, image.bytes, image.sha256] for image in images])
+def image_set_of(images: Sequence[Hashed]) -> ImageSet:
+    """Return images with the hash by which predictions of them are found."""
+    told = [[image.source.id, image.bytes, image.sha256] for image in images]
+    return ImageSet(images, sha256_json(told))
 
 
-def shard_size_of(recipe: Recipe, members: Sequence[Member], most: int = SHARD) -> int:
+def shard_size_of(resources: Resources, members: Sequence[Member], most: int = SHARD) -> int:
     """Return the images of a new shard, `most` at most, as far as `--memory` goes.
 
     A power of two, so that line-ups that differ share shards.
     """
-    if recipe.shard_size:
-        return recipe.shard_size
+    if resources.shard_size:
+        return resources.shard_size
     geometries = {member.card.preprocess.geometry for member in members}
     bytes_per_image = sum(g.size.height * g.size.width * g.channels for g in geometries)
-    room = bytes_of(recipe.memory, "memory") // (_AT_ONCE * bytes_per_image)
+    room = resources.memory // (_AT_ONCE * bytes_per_image)
     return min(most, 1 << max(0, room.bit_length() - 1))

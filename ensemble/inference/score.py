@@ -15,7 +15,7 @@ from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import scan
 from ensemble.inference import start as lineup
 from ensemble.inference.batch_size import batch_size
-from ensemble.inference.fingerprint import fingerprint_of, image_set_of, shard_size_of
+from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.probe import seconds_per_image
@@ -32,20 +32,21 @@ from ensemble.predictions.store import (
 )
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
-from ensemble.recipe.settings import Recipe
-from ensemble.records import hashes_of
+from ensemble.recipe.resolve import Inputs, Recipe
+from ensemble.records import View, hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
-from ensemble.views import parse
 from ensemble.voting import vote as voting
 from ensemble.voting import weights
 from ensemble.worker import Watch, read_watch
 
 
-def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[Player]:
+def line_up(
+    recipe: Recipe, policy: Sequence[View], progress: Progress, *, exits: bool = False
+) -> list[Player]:
     """Open the members and start their sessions, each proven on a probe batch.
 
-    With `exits` their graphs have no views where the host can make them; see `turns.apart`.
+    With `exits` their graphs have no views where the host can make them; see `pixels.apart`.
 
     Raises:
         UsageError: members, weights or views that do not go together, or a store that cannot be
@@ -54,25 +55,25 @@ def line_up(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
     check_wheels(installed())
-    check_writable(recipe.store, "--store")
-    members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
-    hashes = hashes_of(m.identity for m in members)
-    check_weights(recipe, members[0].card.head(recipe.head), hashes)
-    policy = parse.read_policy(recipe.tta)
-    for member in members:
-        lineup.shape_views(member, policy)
-    start = partial(
-        lineup.start,
-        policy=graph_views(recipe, policy, members) if exits else policy,
-        merge=recipe.merge,
-        device=recipe.device,
-        threads=recipe.threads,
-        batch=recipe.batch_size,
-        precision=recipe.precision,
-        cache=recipe.store / "engines",
+    check_writable(recipe.resources.store, "--store")
+    members = lineup.open_members(
+        expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head
     )
-    with ThreadPoolExecutor(recipe.threads or available_threads()) as pool:
-        players = list(pool.map(start, members))
+    hashes = hashes_of(m.identity for m in members)
+    check_weights(recipe, members[0].card.head(recipe.inputs.head), hashes)
+    shaped = [lineup.shape_views(member, policy) for member in members]
+    start = partial(
+        lineup.start_shaped,
+        merge=recipe.scoring.merge,
+        device=recipe.scoring.device,
+        threads=recipe.resources.threads,
+        batch=recipe.resources.batch_size,
+        precision=recipe.scoring.precision,
+        cache=recipe.resources.store / "engines",
+    )
+    inside = graph_views(recipe, shaped, members) if exits else shaped
+    with ThreadPoolExecutor(recipe.resources.threads or available_threads()) as pool:
+        players = list(pool.map(start, members, inside))
     _warn_of_cpu(recipe, [p for p in players if p.scorer.provider == CPU], len(players), progress)
     return players
 
@@ -81,11 +82,11 @@ def _warn_of_cpu(recipe: Recipe, there: Sequence[Player], members: int, progress
     """Say what runs on the CPU that might not, and why."""
     if not there:
         return
-    if recipe.device == "auto":
+    if recipe.scoring.device == "auto":
         names = few([player.member.card.name for player in there])
         who = "" if len(there) == members else f"{names}: "
         progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
-    if recipe.precision == "fp16":
+    if recipe.scoring.precision == "fp16":
         progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
 
 
@@ -95,26 +96,27 @@ def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str
     Raises:
         UsageError: they are for something else.
     """
-    voting.check_vote(recipe.voting, recipe.weights, head.task)
-    if recipe.weights is not None:
-        weights.check_fits(recipe.weights, head.classes, members)
+    voting.check_vote(recipe.fusion.voting, recipe.fusion.weights, head.task)
+    if recipe.fusion.weights is not None:
+        weights.check_fits(recipe.fusion.weights, head.classes, members)
 
 
-def find_images(recipe: Recipe, progress: Progress) -> tuple[list[Hashed], Mapping[str, int]]:
+def find_images(
+    inputs: Inputs, threads: int, progress: Progress
+) -> tuple[list[Hashed], Mapping[str, int]]:
     """Find and hash the images; return them in the order of their ids, and what was skipped.
 
     Raises:
         UsageError: no images, or ids that are not unique.
     """
-    found = scan(recipe.images, recipe.id_from)
+    found = scan(inputs.images, inputs.id_from)
     for reason, count in found.skipped.items():
         progress.warn(f"skipped {count} of the files: {reason}")
-    threads = recipe.threads or available_threads()
     odd = csv_tables.formula_like([source.id for source in found.images])
     if odd:
         progress.warn(f"{len(odd)} ids start with = + - or @, such as {odd[0]!r}: a spreadsheet "
                       f"would run them as formulas")  # fmt: skip
-    return hash_sources(found.images, threads), found.skipped
+    return hash_sources(found.images, threads or available_threads()), found.skipped
 
 
 def _assignment(
@@ -126,7 +128,7 @@ def _assignment(
 ) -> Assignment:
     member = player.member
     partition = open_partition(
-        recipe.store,
+        recipe.resources.store,
         fingerprint,
         images=images,
         shard_size=shard_size,
@@ -134,7 +136,7 @@ def _assignment(
     )
     batch = player.batch
     if not all(partition.begun(shard) for shard in partition.shards):
-        batch = batch_size(player, images, recipe.store, fingerprint)
+        batch = batch_size(player, images, recipe.resources.store, fingerprint)
     return Assignment(job_of(player, batch), partition)
 
 
@@ -157,23 +159,24 @@ class Planned:
     seconds: float
 
 
-def plan(recipe: Recipe, players: Sequence[Player], images: Sequence[Hashed]) -> list[Planned]:
-    """Return what `score` would do with the same arguments; nothing is written.
+def plan(
+    recipe: Recipe, policy: Sequence[View], players: Sequence[Player], images: ImageSet
+) -> list[Planned]:
+    """Return what `score` would do with members that make these views; nothing is written.
 
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    policy, image_set = parse.read_policy(recipe.tta), image_set_of(images)
-    size = shard_size_of(recipe, [player.member for player in players])
+    size = shard_size_of(recipe.resources, [player.member for player in players])
     planned = []
     for player in players:
         provider = player.scorer.provider
-        fingerprint = fingerprint_of(recipe, player.member, policy, provider, image_set)
+        fingerprint = fingerprint_of(recipe, player.member, policy, provider, images)
         key = key_of(fingerprint)
-        folder = recipe.store / "predictions" / key
-        partition = load_partition(recipe.store, key)
-        partition = partition or Partition(folder, key, fingerprint, len(images), size)
-        planned.append(_planned(player, partition, images))
+        folder = recipe.resources.store / "predictions" / key
+        partition = load_partition(recipe.resources.store, key)
+        partition = partition or Partition(folder, key, fingerprint, len(images.images), size)
+        planned.append(_planned(player, partition, images.images))
     return planned
 
 
@@ -195,7 +198,7 @@ def _planned(player: Player, partition: Partition, images: Sequence[Hashed]) -> 
 
 
 def score(
-    recipe: Recipe, players: Sequence[Player], images: Sequence[Hashed], progress: Progress
+    recipe: Recipe, players: Sequence[Player], images: ImageSet, progress: Progress
 ) -> tuple[list[StoredPredictions], Tally]:
     """Score images with members, shard by shard, into the store.
 
@@ -207,20 +210,17 @@ def score(
         UsageError: another run is making these predictions now.
         StoreError: the disk refused.
     """
-    image_set = image_set_of(images)
     fingerprints = [
-        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, image_set) for p in players
+        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, images) for p in players
     ]
-    watch, shard_size = (
-        read_watch(os.environ),
-        shard_size_of(recipe, [player.member for player in players]),
-    )
-    with hold(recipe.store, [key_of(f) for f in fingerprints], watch.pid):
+    watch = read_watch(os.environ)
+    shard_size = shard_size_of(recipe.resources, [player.member for player in players])
+    with hold(recipe.resources.store, [key_of(f) for f in fingerprints], watch.pid):
         assignments = [
-            _assignment(recipe, player, fingerprint, len(images), shard_size)
+            _assignment(recipe, player, fingerprint, len(images.images), shard_size)
             for player, fingerprint in zip(players, fingerprints, strict=True)
         ]
-        tallies = _predict(recipe, assignments, images, progress, watch)
+        tallies = _predict(recipe, assignments, images.images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
     dropped = tuple(name for t in tallies for name in t.dropped)
     if len(dropped) == len(assignments):
@@ -228,7 +228,7 @@ def score(
     for name in dropped:
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
     entries = [
-        entry_of(player.member, recipe.head, assignment.partition)
+        entry_of(player.member, recipe.inputs.head, assignment.partition)
         for player, assignment in zip(players, assignments, strict=True)
         if assignment.job.name not in dropped
     ]
@@ -244,20 +244,12 @@ def _predict(
     watch: Watch,
 ) -> list[Tally]:
     """Score the members whose shards are cut alike together."""
+    threads, drop = recipe.resources.threads or available_threads(), recipe.scoring.on_nan != "fail"
     tallies = []
-    for size in dict.fromkeys(assignment.partition.shard_size for assignment in assignments):
-        group = [
-            assignment for assignment in assignments if assignment.partition.shard_size == size
-        ]
-        tallies.append(
-            predict(
-                Engine(
-                    images, recipe.decode, recipe.threads or available_threads(), progress, watch
-                ),
-                group,
-                drop_nan=recipe.on_nan == "drop-member",
-            )
-        )
+    for size in dict.fromkeys(each.partition.shard_size for each in assignments):
+        group = [each for each in assignments if each.partition.shard_size == size]
+        engine = Engine(images, recipe.inputs.decode, threads, progress, watch)
+        tallies.append(predict(engine, group, drop_nan=drop))
     return tallies
 
 

@@ -10,7 +10,7 @@ from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion
 from ensemble.inference.ready import BatchSize, Player
 from ensemble.members.member import Member, open_member, with_external_data
 from ensemble.members.together import check_together
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
@@ -64,13 +64,41 @@ def start(
     threads: int,
     batch: BatchSize,
     precision: Precision = "fp32",
+) -> Player:
+    """Start a member under views; see `start_shaped`.
+
+    Raises:
+        UsageError: the views do not suit the member.
+        EnsembleError: as for `start_shaped`.
+    """
+    shaped = shape_views(member, policy)
+    return start_shaped(
+        member,
+        shaped,
+        merge,
+        device=device,
+        threads=threads,
+        batch=batch,
+        precision=precision,
+    )
+
+
+def start_shaped(
+    member: Member,
+    shaped: Sequence[Shaped],
+    merge: Merge,
+    *,
+    device: str,
+    threads: int,
+    batch: BatchSize,
+    precision: Precision = "fp32",
     cache: Path | None = None,
 ) -> Player:
     """Compose a member's graph, start its session, and prove it on a probe batch.
 
     Args:
         member: The opened member.
-        policy: The views, in order.
+        shaped: The views, in order, with their sizes; see `shape_views`.
         merge: How their outputs become one.
         device: See `OnnxScorer`.
         threads: Threads in all; 0 for every processor.
@@ -81,10 +109,8 @@ def start(
     Raises:
         MemberError: the graph does not run, or its outputs are not what the card says.
         ProviderError: the device does not start.
-        UsageError: the views do not suit the member.
     """
     card = member.card
-    shaped = shape_views(member, policy)
     _check_batch(member, shaped)
     full = with_external_data(member) if precision == "fp16" else member.model
     with blamed(member):
@@ -112,14 +138,17 @@ def start(
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
     """Tell whether the members' views are evaluated one by one, on the host."""
-    return apart(policy, recipe.merge, [member.card.preprocess.size for member in members])
+    return apart(policy, recipe.scoring.merge, [member.card.preprocess.size for member in members])
 
 
 def graph_views(
-    recipe: Recipe, policy: Sequence[View], members: Sequence[Member]
-) -> Sequence[View]:
-    """Return the views that the members' graphs have in an early exit: none that the host makes."""
-    return (views.IDENTITY,) if host_views(recipe, policy, members) else policy
+    recipe: Recipe, shaped: Sequence[Sequence[Shaped]], members: Sequence[Member]
+) -> Sequence[Sequence[Shaped]]:
+    """Return the views of each member's graph in an early exit: none that the host makes."""
+    policy = [entry.view for entry in shaped[0]]
+    if not host_views(recipe, policy, members):
+        return shaped
+    return [[Shaped(views.IDENTITY, member.card.preprocess.size)] for member in members]
 
 
 def _engine_name(member: Member, model: bytes, precision: Precision) -> str:

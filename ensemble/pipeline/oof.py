@@ -10,22 +10,24 @@ from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
 from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
+from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import Player
 from ensemble.inference.score import Planned, find_images, line_up, plan, score
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.resolve import check_recipe
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, hashes_of
 from ensemble.runtime.devices import check_device
+from ensemble.views.parse import read_policy
 
 
-def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> Oof:
+def predict_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> Oof:
     """Predict each training image by the members that did not see it.
 
     Args:
-        recipe: Members, images, views, and how to run them.
+        settings: Members, images, views, and how to run them.
         folds: A CSV with the columns `id` and `fold`.
         progress: Told how far it is.
 
@@ -36,38 +38,43 @@ def predict_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -
         UsageError: images without a fold, or the reverse; a family without a member of a fold.
         EnsembleError: as for a run.
     """
-    progress = progress or Quiet()
+    progress, recipe = progress or Quiet(), resolve(settings)
     shares, fold_of = _shares(recipe, folds, progress)
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
-        entries += score(recipe, blind, rows, progress)[0]
+        entries += score(recipe, blind, image_set_of(rows), progress)[0]
     return _stitched(entries, list(fold_of), fold_of)
 
 
-def plan_oof(recipe: Recipe, folds: Path, progress: Progress | None = None) -> list[Planned]:
+def plan_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> list[Planned]:
     """Return what `predict_oof` would do, for each member; nothing is written.
 
     Raises:
         UsageError: as for `predict_oof`.
         EnsembleError: as for a run.
     """
+    recipe = resolve(settings)
     shares, _ = _shares(recipe, folds, progress or Quiet())
-    return [planned for blind, rows in shares for planned in plan(recipe, blind, rows)]
+    return [
+        planned
+        for blind, rows in shares
+        for planned in plan(recipe, blind[0].policy, blind, image_set_of(rows))
+    ]
 
 
 def _shares(
     recipe: Recipe, folds: Path, progress: Progress
 ) -> tuple[list[tuple[list[Player], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
-    check_recipe(recipe)
-    if recipe.on_nan != "fail":
+    if recipe.scoring.on_nan != "fail":
         raise UsageError(
-            f"on_nan {recipe.on_nan!r}: out of fold each row has one member of a family, so none "
-            f"can be dropped; leave it out, and mend the member that gives NaN"
+            f"on_nan {recipe.scoring.on_nan!r}: out of fold each row has one member of a family, "
+            f"so none can be dropped; leave it out, and mend the member that gives NaN"
         )
-    check_device(recipe.device)
-    players = line_up(replace(recipe, weights=None), progress)
-    images, _ = find_images(recipe, progress)
+    check_device(recipe.scoring.device)
+    unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
+    players = line_up(unweighed, read_policy(recipe.scoring.tta), progress)
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images)
     _check_coverage(players, fold_of)
     shares = []

@@ -24,16 +24,18 @@ from ensemble.images.decode import decode
 from ensemble.images.reading import Hashed, read
 from ensemble.images.resize import resize
 from ensemble.inference import start as lineup
+from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import Player
 from ensemble.inference.score import find_images, score
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
 from ensemble.predictions.stored import StoredPredictions, votes_of
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import DecodePolicy, Geometry, IdFrom
 from ensemble.runtime.devices import available_threads
-from ensemble.views import parse
+from ensemble.views.policy import IDENTITY
 
 _SURE: Final = 0.95
 
@@ -134,11 +136,13 @@ def quantize_members(
         )
     members = [open_member(path) for path in expand(order.members, ".onnx", "member")]
     _check_members(members, order, out)
-    recipe = Recipe(
-        order.members, order.images, id_from=order.id_from, decode=order.decode, device="cpu"
+    recipe = resolve(
+        Settings(
+            order.members, order.images, id_from=order.id_from, decode=order.decode, device="cpu"
+        )
     )
     players = [_start(member, recipe) for member in members]
-    found, _ = find_images(recipe, progress)
+    found, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     calibrating, judging = divide(found, order.calibration)
     if (least := Agreement("", len(judging), 0, 0, 0).most) > order.max_disagreement:
         progress.warn(
@@ -234,8 +238,12 @@ class _Job:
         """Score the judging images with both, as a run does, and compare every head."""
         store = self.folder / f"store-{players[0].member.card.name}"
         heads = players[0].member.card.heads
-        recipe = replace(self.recipe, store=store, head=heads[0].name)
-        entries, _ = score(recipe, players, self.judging, self.progress)
+        recipe = replace(
+            self.recipe,
+            inputs=replace(self.recipe.inputs, head=heads[0].name),
+            resources=replace(self.recipe.resources, store=store),
+        )
+        entries, _ = score(recipe, players, image_set_of(self.judging), self.progress)
         return tuple(self.agreement(head, entries) for head in heads)
 
     def agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Agreement:
@@ -253,8 +261,8 @@ class _Job:
 
 
 def _start(member: Member, recipe: Recipe) -> Player:
-    views = parse.read_policy("none")
-    return lineup.start(member, views, "mean", device="cpu", threads=0, batch=recipe.batch_size)
+    batch = recipe.resources.batch_size
+    return lineup.start(member, (IDENTITY,), "mean", device="cpu", threads=0, batch=batch)
 
 
 def _check_members(members: Sequence[Member], order: QuantizeOrder, out: Path) -> None:

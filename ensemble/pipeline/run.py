@@ -9,37 +9,40 @@ from pathlib import Path
 from ensemble.early_exit import forecast as foresight
 from ensemble.early_exit import run as exiting
 from ensemble.early_exit.calibration import Work
-from ensemble.early_exit.setup import cast_of
+from ensemble.early_exit.setup import Cast, cast_of
 from ensemble.files.atomic import free_bytes
-from ensemble.images.reading import Hashed
 from ensemble.inference import score as scoring
-from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.fingerprint import ImageSet, image_set_of
 from ensemble.inference.ready import Player
 from ensemble.inference.score import Planned, find_images, line_up, score
+from ensemble.members.card import Head
 from ensemble.predictions.stored import (
     StoredPredictions,
     Votes,
     votes_of,
 )
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.resolve import check_recipe, saving_of
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
+from ensemble.records import View
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder as runs
 from ensemble.submission import publish
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import Decided, Poll
 from ensemble.submission.sample import Sample, sample_for
+from ensemble.views.parse import read_policy
 from ensemble.worker import read_watch
 
 
-def run(recipe: Recipe, progress: Progress | None = None) -> Submission:
+def run(settings: Settings, progress: Progress | None = None) -> Submission:
     """Score images with members, and write the submission.
 
     Raises:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
     """
     progress = progress or Quiet()
+    recipe = resolve(settings)
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
     poll = Poll(votes, scored.sample, scored.facts, scored.decided)
@@ -62,10 +65,9 @@ class _Scored:
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
     began, clock = time.time(), read_watch(os.environ).began
-    ready, saving = _preflight(recipe, progress), saving_of(recipe)
+    ready, saving = _preflight(recipe, progress), recipe.saving
     if saving is not None:
-        head = ready.players[0].member.card.head(recipe.head)
-        work = Work(cast_of(recipe, head, ready.players, ready.images), saving, clock)
+        work = Work(_cast(recipe, ready), saving, clock)
         return _exited(work, ready, progress, began)
     entries, tally = score(recipe, ready.players, ready.images, progress)
     facts = {
@@ -95,12 +97,16 @@ def _exited(work: Work, ready: "_Ready", progress: Progress, began: float) -> _S
     return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
 
 
+def _cast(recipe: Recipe, ready: "_Ready") -> Cast:
+    return cast_of(recipe, ready.head, ready.players, ready.policy, ready.images)
+
+
 def _facts(ready: "_Ready", began: float) -> dict[str, object]:
     return {
         "provider": ready.players[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(ready.skipped),
-        "image_set": image_set_of(ready.images),
+        "image_set": ready.images.sha256,
     }
 
 
@@ -121,7 +127,7 @@ class Plan:
     early_exit: foresight.Foreseen | None
 
 
-def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
+def plan(settings: Settings, progress: Progress | None = None) -> Plan:
     """Do all that comes before a run's first evaluation, and write nothing.
 
     Members are opened and proven, images found and hashed, the sample and the ids matched.
@@ -129,28 +135,28 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     Raises:
         EnsembleError: as for `run`.
     """
+    recipe = resolve(settings)
     ready = _preflight(recipe, progress or Quiet())
     exits, planned = _foreseen(recipe, ready)
     return Plan(
         out=ready.claimed.fresh,
-        images=len(ready.images),
-        unreadable=sum(not image.sha256 for image in ready.images),
+        images=len(ready.images.images),
+        unreadable=sum(not image.sha256 for image in ready.images.images),
         skipped=dict(ready.skipped),
         members=tuple(planned),
-        free=free_bytes(recipe.store),
+        free=free_bytes(recipe.resources.store),
         early_exit=exits,
     )
 
 
 def _foreseen(recipe: Recipe, ready: "_Ready") -> tuple[foresight.Foreseen | None, list[Planned]]:
     """Return what is known of an early exit, if there is to be one, and each member's work."""
-    saving = saving_of(recipe)
+    saving = recipe.saving
     if saving is not None:
-        head = ready.players[0].member.card.head(recipe.head)
-        work = Work(cast_of(recipe, head, ready.players, ready.images), saving, 0.0)
+        work = Work(_cast(recipe, ready), saving, 0.0)
         if exiting.stored_entries(work) is None:
             return foresight.foreseen(work)
-    return None, scoring.plan(recipe, ready.players, ready.images)
+    return None, scoring.plan(recipe, ready.policy, ready.players, ready.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +165,21 @@ class _Ready:
 
     claimed: runs.Claim
     players: Sequence[Player]
-    images: Sequence[Hashed]
+    policy: Sequence[View]
+    head: Head
+    images: ImageSet
     skipped: Mapping[str, int]
     sample: Sample
 
 
 def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
-    check_recipe(recipe)
-    check_device(recipe.device)
-    claimed = runs.claim(recipe)
-    saving = saving_of(recipe)
-    players = line_up(recipe, progress, exits=saving is not None)
-    head = players[0].member.card.head(recipe.head)
-    images, skipped = find_images(recipe, progress)
+    check_device(recipe.scoring.device)
+    claimed, saving = runs.claim(recipe), recipe.saving
+    policy = read_policy(recipe.scoring.tta)
+    players = line_up(recipe, policy, progress, exits=saving is not None)
+    head = players[0].member.card.head(recipe.inputs.head)
+    images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images])
     if saving is not None:
         exiting.check(recipe, saving, head, labels=sample.kind != "probs")
-    return _Ready(claimed, players, images, skipped, sample)
+    return _Ready(claimed, players, policy, head, image_set_of(images), skipped, sample)

@@ -18,8 +18,8 @@ from ensemble.predictions.stored import (
 )
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.resolve import check_recipe
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
 from ensemble.submission import folder as runs
@@ -31,7 +31,7 @@ from ensemble.views import parse
 
 
 def vote(
-    recipe: Recipe,
+    settings: Settings,
     run_folder: Path | None = None,
     progress: Progress | None = None,
     given: Collection[str] = (),
@@ -39,32 +39,31 @@ def vote(
     """Make a submission from what the store holds, with no model run.
 
     Args:
-        recipe: How to vote and what to write; its members, images and views name the
+        settings: How to vote and what to write; their members, images and views name the
             predictions unless `run_folder` does.
         run_folder: The folder of an earlier run, whose predictions are voted on again.
         progress: Told of warnings.
-        given: The settings of `runs.KEPT` that the recipe decides; the earlier run's own
-            (sample, weights, voting and so on) stand for the rest.
+        given: The kept settings that are to decide; the earlier run's own (sample, weights,
+            voting and so on) stand for the rest.
 
     Raises:
         UsageError: the store does not hold all predictions; says which are missing.
         EnsembleError: as for `run`.
     """
     progress = progress or Quiet()
-    check_recipe(recipe)
-    check_device(recipe.device)
     facts: dict[str, object] = {"provider": None, "evaluations": 0}
     keys: list[str] = []
     if run_folder is None:
+        recipe = resolve(settings)
+        check_device(recipe.scoring.device)
         entries = _entries_of_members(recipe, progress)
     else:
         earlier = runs.read_run(run_folder)
-        recipe = runs.carried(recipe, earlier, run_folder, given)
+        recipe = resolve(runs.settings_from_run(settings, earlier, run_folder, given))
         keys = earlier.keys
         facts["run"] = str(run_folder)
-        entries = entries_of_run(
-            earlier.members, recipe.store, recipe.head or earlier.head, run_folder
-        )
+        head = recipe.inputs.head or earlier.head
+        entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
     check_weights(recipe, entries[0].head, hashes_of(e.member for e in entries))
     votes = votes_of(entries)
     claimed = runs.claim(recipe, keys)
@@ -73,26 +72,25 @@ def vote(
 
 
 def vote_predictions(
-    recipe: Recipe, predictions: Oof, progress: Progress | None = None
+    settings: Settings, predictions: Oof, progress: Progress | None = None
 ) -> Submission:
     """Make a submission from predictions made elsewhere, one family each.
 
     Args:
-        recipe: How to vote and what to write; it names no members and no images.
+        settings: How to vote and what to write; they name no members and no images.
         predictions: The families' predictions of the same rows; see `oof.read_all`.
         progress: Told of warnings.
 
     Raises:
         EnsembleError: as for `vote`.
     """
-    progress = progress or Quiet()
-    check_recipe(recipe)
+    progress, recipe = progress or Quiet(), resolve(settings)
     if predictions.rescaled:
         progress.warn(files.told_of_rescaling(predictions.rescaled))
-    tuned_for = recipe.weights.classes if recipe.weights else ()
+    tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
     votes = votes_from(predictions, tuned_for)
     check_weights(recipe, votes.head, votes.hashes)
-    tuned_on = recipe.weights.members if recipe.weights else {}
+    tuned_on = recipe.fusion.weights.members if recipe.fusion.weights else {}
     if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
         progress.warn(
             f"the predictions of {few(unknown)} do not say which members made them: that they are "
@@ -111,27 +109,29 @@ def vote_predictions(
 
 
 def _entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
-    members = lineup.open_members(expand(recipe.members, ".onnx", "member"), recipe.head)
-    policy = parse.read_policy(recipe.tta)
+    members = lineup.open_members(
+        expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head
+    )
+    policy = parse.read_policy(recipe.scoring.tta)
     for member in members:
         lineup.shape_views(member, policy)
-    images, _ = find_images(recipe, progress)
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     image_set = image_set_of(images)
     missing: list[str] = []
-    for provider in _providers(recipe.device):
+    for provider in _providers(recipe.scoring.device):
         entries, missing = [], []
         for m in members:
             fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
-            partition = load_partition(recipe.store, key_of(fingerprint))
+            partition = load_partition(recipe.resources.store, key_of(fingerprint))
             if partition is None or not partition.complete():
                 missing.append(m.card.name)
                 continue
-            entries.append(entry_of(m, recipe.head, partition))
+            entries.append(entry_of(m, recipe.inputs.head, partition))
         if not missing:
             return entries
     raise UsageError(
-        f"the store {recipe.store} lacks predictions of {', '.join(missing)} for these images "
-        f"and --tta {recipe.tta}; make them with `ensemble run`"
+        f"the store {recipe.resources.store} lacks predictions of {', '.join(missing)} for these "
+        f"images and --tta {recipe.scoring.tta}; make them with `ensemble run`"
     )
 
 

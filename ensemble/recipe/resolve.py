@@ -1,4 +1,7 @@
-"""A recipe checked, and what its texts say: shares, times and numbers."""
+"""From settings to a recipe, once: checked, and every text read that says a share, time or size.
+
+A recipe has six parts; each stage takes those that it needs.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,11 +10,10 @@ from typing import Final, Literal
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import check_utf8
-from ensemble.recipe.settings import CONFIDENCE, Recipe, settings_of
+from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of, seconds_of, share_of
 from ensemble.records import (
-    Alpha,
-    Exif,
+    DecodePolicy,
     IdFrom,
     LabelsAs,
     Merge,
@@ -21,17 +23,58 @@ from ensemble.records import (
     Voting,
     check_choice,
 )
+from ensemble.voting.weights import Weights
 
 _LEAST_CONFIDENCE: Final = 0.5
-
 _LEAST_MEMORY: Final = 2**20
-
 _RULES: Final = "off, lossless or a share such as 0.5%"
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is read: the members and their head, the images and how they become pixels."""
+
+    members: tuple[str, ...]
+    images: tuple[str, ...]
+    head: str | None
+    id_from: IdFrom
+    decode: DecodePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How a member scores an image: its views and their merge, in what precision and where."""
+
+    tta: str
+    merge: Merge
+    precision: Precision
+    device: str
+    on_nan: OnNan
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How members become one prediction; `weights` None weighs families alike."""
+
+    voting: Voting
+    weights: Weights | None
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What is written, and where to."""
+
+    sample: Path | None
+    output: Output
+    labels_as: LabelsAs
+    fill: str | None
+    out: Path | None
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Saving:
-    """How evaluations are to be saved, read from a recipe.
+    """How evaluations are to be saved, as its texts say.
 
     `rule` is "lossless", "certified" (at most a share `epsilon` of the labels may differ from the
     full ensemble's, with `confidence`) or "budget" (`seconds` for the command, or `evaluations` an
@@ -47,88 +90,159 @@ class Saving:
     evaluations: float | None = None
 
 
-def check_recipe(recipe: Recipe) -> None:
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run may use, which decides no prediction.
+
+    `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
+    the process may use.
+    """
+
+    batch_size: int | Literal["auto"]
+    shard_size: int
+    memory: int
+    threads: int
+    store: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that a run needs to know, in its parts; `settings` are what it was read from.
+
+    `saving` is None where every image gets every evaluation.
+    """
+
+    inputs: Inputs
+    scoring: Scoring
+    fusion: Fusion
+    writing: Writing
+    saving: Saving | None
+    resources: Resources
+    settings: Settings
+
+    @property
+    def saved(self) -> str:
+        """How evaluations are saved, in words, as "0.5%, 2h30m"; "" where none are."""
+        saving, time = self.saving, self.settings.time_budget
+        if saving is None:
+            return ""
+        words = ["lossless"] * (saving.rule == "lossless")
+        words += [f"{100 * saving.epsilon:.6g}%"] if saving.epsilon else []
+        words += [f"{saving.evaluations:.6g} evaluations"] if saving.evaluations else []
+        words += [time.strip()] if time else []
+        return ", ".join(words)
+
+
+def resolve(settings: Settings) -> Recipe:
+    """Check settings and read what their texts say.
+
+    Raises:
+        UsageError: names the setting, what it may be and what it is.
+    """
+    check_settings(settings)
+    s = settings
+    return Recipe(
+        Inputs(s.members, s.images, s.head, s.id_from, s.decode),
+        Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
+        Fusion(s.voting, s.weights),
+        Writing(s.sample, s.output, s.labels_as, s.fill, s.out, s.force),
+        saving_of(
+            early_exit=s.early_exit,
+            confidence=s.confidence,
+            calibration=s.calibration,
+            time_budget=s.time_budget,
+            evals_per_image=s.evals_per_image,
+        ),
+        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store),
+        settings,
+    )
+
+
+def check_settings(settings: Settings) -> None:
     """Check the values that have a list or a range, and that every text can be written down.
 
     Raises:
         UsageError: names the setting, what it may be and what it is.
     """
     check_utf8(str(Path.cwd()), "the working folder")
-    for name, value in settings_of(recipe).items():
+    for name, value in settings_of(settings).items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):
                 check_utf8(text, name)
-    choices = {"merge": Merge, "voting": Voting, "output": Output, "id_from": IdFrom,
-               "labels_as": LabelsAs, "on_nan": OnNan, "precision": Precision}  # fmt: skip
-    for name, known in choices.items():
-        check_choice(name, getattr(recipe, name), known)
-    check_choice("exif", recipe.decode.exif, Exif)
-    check_choice("alpha", recipe.decode.alpha, Alpha)
-    if recipe.batch_size != "auto":
-        _check_whole("batch_size", recipe.batch_size, 1)
-    _check_whole("max_pixels", recipe.decode.max_pixels, 1)
-    for name in ("shard_size", "threads", "calibration"):
-        _check_whole(name, getattr(recipe, name), 0)
-    _check_memory(_text(recipe.memory, "memory", "2G"))
-    saving_of(recipe)
+    for name, row in TABLE.items():
+        value = getattr(settings.decode if name in DECODE else settings, name)
+        if row.choices:
+            check_choice(name, value, row.kind)
+        if row.about.least is not None:
+            _check_whole(name, value, row.about.least)
+    if settings.batch_size != "auto":
+        _check_whole("batch_size", settings.batch_size, 1)
 
 
-def saving_of(recipe: Recipe) -> Saving | None:
-    """Return how a recipe saves evaluations; None where every image gets all of them.
+def saving_of(
+    *,
+    early_exit: str,
+    confidence: str,
+    calibration: int,
+    time_budget: str | None,
+    evals_per_image: float | None,
+) -> Saving | None:
+    """Return how evaluations are saved; None where every image gets all of them.
 
     Raises:
         UsageError: a setting that is no share, time or number, or two that do not go together.
     """
-    confidence = share_of(_text(recipe.confidence, "confidence", "95%"), "confidence")
-    if confidence < _LEAST_CONFIDENCE:
-        raise UsageError(f"confidence {recipe.confidence!r}: expected 50% or more")
-    rule = _text(recipe.early_exit, "early_exit", "off, lossless or 0.5%")
-    epsilon = None if rule in ("off", "lossless") else share_of(rule, "early_exit", _RULES)
-    _text(recipe.time_budget or "", "time_budget", "2h30m")
-    seconds = seconds_of(recipe.time_budget, "time_budget") if recipe.time_budget else None
-    evaluations = recipe.evals_per_image
-    if not isinstance(evaluations, int | float | None):
-        raise UsageError(f"evals_per_image is a number; found {evaluations!r}")
-    budget = seconds is not None or evaluations is not None
-    if seconds is not None and evaluations is not None:
-        raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
-    if evaluations is not None and not 1 <= evaluations < math.inf:
-        raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
-    if recipe.confidence != CONFIDENCE and epsilon is None:
+    sure, epsilon = _confidence(confidence), _epsilon(early_exit)
+    _text(time_budget or "", "time_budget", "2h30m")
+    seconds = seconds_of(time_budget, "time_budget") if time_budget else None
+    _check_budgets(seconds, evals_per_image)
+    budget = seconds is not None or evals_per_image is not None
+    if confidence != TABLE["confidence"].default and epsilon is None:
         raise UsageError("confidence goes with an early exit such as 0.5%: it is a certificate's")
-    if recipe.calibration and epsilon is None and not budget:
+    if calibration and epsilon is None and not budget:
         raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
-    if budget and rule == "lossless":
+    if budget and early_exit == "lossless":
         raise UsageError(
             "early_exit lossless keeps every label, and a budget (time_budget, evals_per_image) "
             "does not: leave the budget out, or give early_exit off, which spends no more than "
             "lossless needs, or a share such as 0.5%, which the budget then limits"
         )
     if budget:
-        return Saving("budget", epsilon, confidence, recipe.calibration, seconds, evaluations)
-    if rule == "off":
+        return Saving("budget", epsilon, sure, calibration, seconds, evals_per_image)
+    if early_exit == "off":
         return None
-    named: Literal["lossless", "certified"] = "certified" if epsilon else "lossless"
-    return Saving(named, epsilon, confidence, recipe.calibration)
+    return Saving("certified" if epsilon else "lossless", epsilon, sure, calibration)
 
 
-def exit_told(recipe: Recipe) -> str:
-    """Say in words how a recipe saves evaluations, as "0.5%, 2h30m"; "" where it saves none."""
-    saving = saving_of(recipe)
-    if saving is None:
-        return ""
-    words = ["lossless"] * (saving.rule == "lossless")
-    words += [f"{100 * saving.epsilon:.6g}%"] if saving.epsilon else []
-    words += [f"{saving.evaluations:.6g} evaluations"] if saving.evaluations else []
-    words += [recipe.time_budget.strip()] if recipe.time_budget else []
-    return ", ".join(words)
+def _confidence(text: str) -> float:
+    confidence = share_of(_text(text, "confidence", "95%"), "confidence")
+    if confidence < _LEAST_CONFIDENCE:
+        raise UsageError(f"confidence {text!r}: expected 50% or more")
+    return confidence
 
 
-def _check_memory(text: str) -> None:
-    """Check that memory holds an image or more: a bare number is bytes, and seldom meant so."""
-    if bytes_of(text, "memory") < _LEAST_MEMORY:
+def _epsilon(text: str) -> float | None:
+    """Return the share of the labels that may differ; None where none, or nobody counts them."""
+    rule = _text(text, "early_exit", "off, lossless or 0.5%")
+    return None if rule in ("off", "lossless") else share_of(rule, "early_exit", _RULES)
+
+
+def _check_budgets(seconds: float | None, evaluations: float | None) -> None:
+    if not isinstance(evaluations, int | float | None):
+        raise UsageError(f"evals_per_image is a number; found {evaluations!r}")
+    if seconds is not None and evaluations is not None:
+        raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
+    if evaluations is not None and not 1 <= evaluations < math.inf:
+        raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
+
+
+def _memory(text: str) -> int:
+    """Read bytes that hold an image or more: a bare number is bytes, and seldom meant so."""
+    found = bytes_of(_text(text, "memory", "2G"), "memory")
+    if found < _LEAST_MEMORY:
         hint = f"; did you mean {text.strip()}G?" if text.strip().isdecimal() else ""
         raise UsageError(f"memory {text!r}: expected 1M or more{hint}")
+    return found
 
 
 def _check_whole(name: str, value: object, least: int) -> None:

@@ -1,12 +1,13 @@
-"""Settings: read from ensemble.toml, checked, and resolved once into a frozen recipe.
+"""The table of settings: what each is called, may be and is for. All else is read from here.
 
-Precedence: flag, environment (`ENSEMBLE_…`), ensemble.toml, default. The command line lets click
-apply it; Python takes what it is given and reads no file that it is not told of.
+The flags of the command line, the keys of ensemble.toml, the variables `ENSEMBLE_…`, the checks and
+docs/recipe.md come from this one table; run.json records these values.
 """
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from ensemble.records import (
     DecodePolicy,
@@ -20,68 +21,217 @@ from ensemble.records import (
 )
 from ensemble.voting.weights import Weights, to_json
 
-PREDICTED: Final = ("members", "images", "tta", "merge", "id_from", "on_nan", "precision")
-"""The settings that a vote on an earlier run takes from it: they made its predictions."""
-KEPT: Final = ("voting", "weights", "sample", "output", "labels_as", "store")
-"""The settings that a vote takes from the run where it is not told otherwise."""
-BESIDE: Final = ("out", "force", "fill", "threads", "batch_size", "shard_size", "memory",
-           "store")  # fmt: skip
-
-CONFIDENCE: Final = "95%"
+Role: TypeAlias = Literal["predicted", "kept", "beside"]
+"""Whether a setting made the predictions, so that a vote on a run takes it from the run; is kept
+from the run where the vote is not told otherwise; or does not make a run another run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that a run needs to know. Complete: what is None means "none", not "ask".
+class About:
+    """What a setting is for, its roles, and the least whole number or the form that it takes."""
+
+    help: str
+    roles: tuple[Role, ...] = ()
+    least: int | None = None
+    metavar: str | None = None
+
+
+_MADE: Final[tuple[Role, ...]] = ("predicted",)
+_KEPT: Final[tuple[Role, ...]] = ("kept",)
+_BESIDE: Final[tuple[Role, ...]] = ("beside",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings as they are written: what is None means "none", not "ask".
 
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
     budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
-    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%"; see
-    `saving_of`.
+    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%". What
+    the texts mean is found by `resolve`.
     """
 
-    members: tuple[str, ...]
-    images: tuple[str, ...]
-    tta: str = "none"
-    merge: Merge = "mean"
-    voting: Voting = "soft"
-    weights: Weights | None = None
-    sample: Path | None = None
-    output: Output = "auto"
-    out: Path | None = None
-    head: str | None = None
-    id_from: IdFrom = "stem"
-    labels_as: LabelsAs = "auto"
+    members: Annotated[
+        tuple[str, ...], About("Members: files, a folder, a quoted glob or @list.txt.", _MADE)
+    ]
+    images: Annotated[
+        tuple[str, ...],
+        About("Images: a folder, files, a quoted glob, or a CSV with an id or path column.", _MADE),
+    ]
+    tta: Annotated[
+        str,
+        About(
+            "Views: none, hflip, vflip, flip, d4, multiscale(0.8,1,1.2), five_crop(H,W), "
+            "ten_crop(H,W), or pkg.mod:name.",
+            _MADE,
+        ),
+    ] = "none"
+    merge: Annotated[Merge, About("How a member's views become one.", _MADE)] = "mean"
+    voting: Annotated[
+        Voting,
+        About("How members become one prediction; rank needs weights of `--pool rank`.", _KEPT),
+    ] = "soft"
+    weights: Annotated[
+        Weights | None,
+        About("By family: a weights.json, family=0.6,other=0.4, or uniform.", _KEPT),
+    ] = None
+    sample: Annotated[
+        Path | None,
+        About(
+            "The sample submission: gives ids, order, columns and whether labels or probabilities "
+            "are asked for.",
+            _KEPT,
+        ),
+    ] = None
+    output: Annotated[
+        Output,
+        About(
+            "What to write; auto: what the sample asks for, else labels; binary: 0 and 1 for each "
+            "label of a multilabel head.",
+            _KEPT,
+        ),
+    ] = "auto"
+    out: Annotated[
+        Path | None,
+        About("The folder to write.  [default: submissions/<time and recipe>]", _BESIDE),
+    ] = None
+    head: Annotated[str | None, About("The head to predict, where members carry several.")] = None
+    id_from: Annotated[IdFrom, About("What the id of an image is.", _MADE)] = "stem"
+    labels_as: Annotated[LabelsAs, About("How labels are written.", _KEPT)] = "auto"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
-    on_nan: OnNan = "fail"
-    fill: str | None = None
-    device: str = "auto"
-    precision: Precision = "fp32"
-    batch_size: int | Literal["auto"] = "auto"
-    shard_size: int = 0
-    memory: str = "1G"
-    threads: int = 0
-    store: Path = Path(".ensemble")
-    force: bool = False
-    early_exit: str = "off"
-    confidence: str = CONFIDENCE
-    calibration: int = 0
-    time_budget: str | None = None
-    evals_per_image: float | None = None
+    on_nan: Annotated[
+        OnNan, About("What to do about a member that gives NaN or infinity.", _MADE)
+    ] = "fail"
+    fill: Annotated[
+        str | None,
+        About("For quarantined images: a label, or a number for every probability.", _BESIDE),
+    ] = None
+    device: Annotated[
+        str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")
+    ] = "auto"
+    precision: Annotated[
+        Precision, About("What members compute in; fp16 pays on a GPU.", _MADE)
+    ] = "fp32"
+    batch_size: Annotated[
+        int | Literal["auto"],
+        About(
+            "Images a forward; auto tries a few sizes first, where that pays.",
+            _BESIDE,
+            metavar="auto|N",
+        ),
+    ] = "auto"
+    shard_size: Annotated[
+        int, About("Images a commit; 0 lets memory decide.", _BESIDE, least=0)
+    ] = 0
+    memory: Annotated[
+        str,
+        About("For decoded pixels, such as 2G; a net's own memory is not in it.", _BESIDE),
+    ] = "1G"
+    threads: Annotated[
+        int, About("Threads; 0 takes the processors this process may use.", _BESIDE, least=0)
+    ] = 0
+    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
+        ".ensemble"
+    )
+    force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
+    early_exit: Annotated[
+        str,
+        About(
+            "End images early: lossless keeps every label; 0.5% lets at most so many labels differ "
+            "from the full ensemble's, by a certificate.",
+            metavar="off|lossless|SHARE",
+        ),
+    ] = "off"
+    confidence: Annotated[str, About("How certain the certificate is.", metavar="SHARE")] = "95%"
+    calibration: Annotated[
+        int,
+        About(
+            "Random images that get every evaluation, for the certificate or the budget; 0: as few "
+            "as will do.",
+            least=0,
+        ),
+    ] = 0
+    time_budget: Annotated[
+        str | None,
+        About(
+            "The time that the command may take, such as 2h30m: images that are clear get fewer "
+            "evaluations.",
+            metavar="off|TIME",
+        ),
+    ] = None
+    evals_per_image: Annotated[
+        float | None,
+        About(
+            "A budget of evaluations for an image, on average: one is a member under one view.",
+            metavar="off|N",
+        ),
+    ] = None
 
 
-def settings_of(recipe: Recipe) -> dict[str, object]:
-    """Return a recipe as JSON-ready values, for run.json."""
+_DECODING: Final = {
+    "exif": About("Whether the EXIF orientation turns an image.", _MADE),
+    "alpha": About("What becomes of transparency: dropped, or blended over a colour.", _MADE),
+    "max_pixels": About("Larger images are quarantined before they are decoded.", _MADE, least=1),
+    "allow_truncated": About("Predict images whose files end early.", _MADE),
+}
+"""The settings that are the fields of a `DecodePolicy`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table: its type, what it is where nobody says, and what there is to choose.
+
+    `default` is None where there is none. `choices` is empty where any value of the type will do.
+    """
+
+    name: str
+    kind: object
+    default: object
+    choices: tuple[str, ...]
+    about: About
+
+
+def _rows() -> Iterator[Setting]:
+    hints = get_type_hints(Settings, include_extras=True)
+    for entry in fields(Settings):
+        if entry.name == "decode":
+            yield from _decoding()
+            continue
+        kind, about = get_args(hints[entry.name])
+        default = None if entry.default is MISSING else entry.default
+        yield Setting(entry.name, kind, default, _choices(kind), about)
+
+
+def _decoding() -> Iterator[Setting]:
+    hints = get_type_hints(DecodePolicy)
+    for entry in fields(DecodePolicy):
+        kind = hints[entry.name]
+        yield Setting(entry.name, kind, entry.default, _choices(kind), _DECODING[entry.name])
+
+
+def _choices(kind: object) -> tuple[str, ...]:
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+TABLE: Final = {row.name: row for row in _rows()}
+"""Every setting by its name, in the order of run.json."""
+
+DECODE: Final = tuple(_DECODING)
+"""The settings that make a `DecodePolicy`."""
+
+
+def named(role: Role) -> tuple[str, ...]:
+    """Return the settings of a role, in the order of the table."""
+    return tuple(name for name, row in TABLE.items() if role in row.about.roles)
+
+
+def settings_of(settings: Settings) -> dict[str, object]:
+    """Return settings as JSON-ready values, for run.json."""
     record: dict[str, object] = {}
-    for entry in fields(recipe):
-        value = getattr(recipe, entry.name)
-        if isinstance(value, DecodePolicy):
-            record |= {f.name: getattr(value, f.name) for f in fields(value)}
-        elif isinstance(value, Weights):
-            record[entry.name] = to_json(value)
-        elif isinstance(value, Path):
-            record[entry.name] = str(value)
-        else:
-            record[entry.name] = value
+    for name in TABLE:
+        value = getattr(settings.decode if name in DECODE else settings, name)
+        if isinstance(value, Weights):
+            value = to_json(value)
+        record[name] = str(value) if isinstance(value, Path) else value
     return record

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ensemble.errors import UsageError
+from ensemble.recipe.settings import TABLE
 
 FILE: Final = "ensemble.toml"
 
@@ -15,12 +16,7 @@ PREFIX: Final = "ENSEMBLE_"
 VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 """The environment variables that are read and are no setting of a recipe: the one list of them."""
 
-_KEYS: Final = (
-    "members", "images", "tta", "merge", "voting", "weights", "sample", "output", "out", "head",
-    "id_from", "labels_as", "exif", "alpha", "max_pixels", "allow_truncated", "on_nan", "fill",
-    "device", "precision", "batch_size", "shard_size", "memory", "threads", "store", "force",
-    "early_exit", "confidence", "calibration", "time_budget", "evals_per_image",
-)  # fmt: skip
+_KEYS: Final = tuple(TABLE)
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -4,9 +4,8 @@ import itertools
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.atomic import (
@@ -18,8 +17,8 @@ from ensemble.files.atomic import (
 from ensemble.files.paths import check_utf8
 from ensemble.predictions.run_record import DAMAGED, RUN, SCHEMA, RunRecord, read_record
 from ensemble.predictions.store import is_key
-from ensemble.recipe.resolve import exit_told
-from ensemble.recipe.settings import BESIDE, KEPT, PREDICTED, Recipe, settings_of
+from ensemble.recipe.resolve import Recipe
+from ensemble.recipe.settings import DECODE, TABLE, Settings, named, settings_of
 from ensemble.records import DecodePolicy
 from ensemble.voting import weights
 
@@ -56,12 +55,12 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
             cannot be written to.
         StoreError: `--out` cannot be listed.
     """
-    folder, named = recipe.out or _default(recipe), recipe.out is not None
+    folder, named = recipe.writing.out or _default(recipe), recipe.writing.out is not None
     check_writable(folder, "--out")
     claimed = Claim(folder, recipe_hash(recipe, keys), named)
-    if named and not recipe.force:
+    if named and not recipe.writing.force:
         _check_own(claimed)
-        if recorded(folder) is None and _holds_files(folder, recipe.store):
+        if recorded(folder) is None and _holds_files(folder, recipe.resources.store):
             raise _taken(folder, "holds other files")
     return claimed
 
@@ -76,7 +75,7 @@ def take(recipe: Recipe, claimed: Claim) -> Path:
         StoreError: the disk refused.
     """
     if claimed.named:
-        if not recipe.force:
+        if not recipe.writing.force:
             _check_own(claimed)
         return claimed.folder
     try:
@@ -91,7 +90,8 @@ def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
 
     A vote on an earlier run is told by the store's `keys` of its predictions too.
     """
-    settings = {k: v for k, v in settings_of(recipe).items() if k not in BESIDE}
+    beside = named("beside")
+    settings = {k: v for k, v in settings_of(recipe.settings).items() if k not in beside}
     return sha256_json({**settings, "keys": sorted(keys)} if keys else settings)
 
 
@@ -132,35 +132,27 @@ def read_run(folder: Path) -> RunRecord:
     return record
 
 
-def carried(recipe: Recipe, earlier: RunRecord, folder: Path, given: Collection[str]) -> Recipe:
-    """Return the recipe with the settings of the run in a folder, but for `KEPT` ones in `given`.
+def settings_from_run(
+    settings: Settings, earlier: RunRecord, folder: Path, given: Collection[str]
+) -> Settings:
+    """Return settings with those of the run in a folder, but for the kept ones in `given`.
 
     A setting that the run did not know yet has its default.
 
     Raises:
         UsageError: the run's settings are damaged.
     """
+    names = [n for n in (*named("predicted"), *named("kept")) if n not in given]
     try:
-        told = {**_DEFAULTS, **earlier.settings}
-        settings = {k: told[k] for k in (*PREDICTED, *KEPT, *_DECODE) if k not in given}
-        settings |= {name: tuple(settings[name]) for name in ("members", "images")}
+        told = {n: earlier.settings.get(n, TABLE[n].default) for n in names}
+        told |= {n: tuple(earlier.settings[n]) for n in ("members", "images")}
     except (KeyError, TypeError) as error:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
-    decode = DecodePolicy(**{name: settings.pop(name) for name in _DECODE})
-    for name in ("store", "sample"):
-        if settings.get(name) is not None:
-            settings[name] = Path(settings[name])
-    if settings.get("weights") is not None:
-        settings["weights"] = weights.from_record(settings["weights"], str(folder / RUN))
-    return replace(recipe, **settings, decode=decode)
-
-
-_DECODE: Final = tuple(f.name for f in fields(DecodePolicy))
-_DEFAULTS: Final = {
-    name: value
-    for name, value in settings_of(Recipe(members=(), images=())).items()
-    if name not in ("members", "images")
-}
+    decode = DecodePolicy(**{n: told.pop(n) for n in DECODE})
+    told |= {n: Path(told[n]) for n in ("store", "sample") if told.get(n) is not None}
+    if told.get("weights") is not None:
+        told["weights"] = weights.from_record(told["weights"], str(folder / RUN))
+    return replace(settings, **told, decode=decode)
 
 
 def _check_own(claimed: Claim) -> None:
@@ -199,8 +191,8 @@ def _made(path: Path) -> bool:
 
 def _default(recipe: Recipe) -> Path:
     """Name a folder after the time and the recipe."""
-    words = [time.strftime("%Y%m%d-%H%M%S"), recipe.tta, recipe.voting]
-    if told := exit_told(recipe):
+    words = [time.strftime("%Y%m%d-%H%M%S"), recipe.scoring.tta, recipe.fusion.voting]
+    if told := recipe.saved:
         words.append(f"exit {told.replace('%', 'percent')}")
     return Path("submissions") / "-".join(_plain(word) for word in words)
 

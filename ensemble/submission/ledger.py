@@ -17,8 +17,7 @@ from typing import Final
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import locked, publish_bytes, remove_temporaries, sha256_file
 from ensemble.files.csv_tables import csv_bytes, read_table
-from ensemble.recipe.resolve import exit_told
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe
 from ensemble.voting.weights import CONFIDENCE, NO_EVIDENCE, Weights
 
 LEDGER: Final = "ledger.csv"
@@ -57,9 +56,9 @@ def note(out: Path, recipe: Recipe, published: Published) -> None:
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": out.absolute().name,
         "families": _counted(published.families),
-        "tta": recipe.tta,
-        "voting": recipe.voting,
-        "early_exit": exit_told(recipe),
+        "tta": recipe.scoring.tta,
+        "voting": recipe.fusion.voting,
+        "early_exit": recipe.saved,
         "rows": str(published.rows),
         "quarantined": str(published.quarantined),
         "submission_sha256": published.sha256,
@@ -123,10 +122,10 @@ def _counted(families: Sequence[str]) -> str:
 
 def _weighed(recipe: Recipe) -> dict[str, str]:
     """Say how families were weighed, and what out-of-fold rows said of just that blend."""
-    weights = recipe.weights
+    weights = recipe.fusion.weights
     if weights is None:
         return {"weights": "uniform", "metric": "", "oof": "", "oof_kind": ""}
-    kind, score = _out_of_fold(weights) if recipe.voting == "soft" else ("", None)
+    kind, score = _out_of_fold(weights) if recipe.fusion.voting == "soft" else ("", None)
     return {
         "weights": _summary(weights),
         "metric": weights.metric,

@@ -25,7 +25,8 @@ from ensemble.predictions import references
 from ensemble.predictions.formats import write_predictions, write_quarantine
 from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
-from ensemble.recipe.settings import Recipe, settings_of
+from ensemble.recipe.resolve import Recipe
+from ensemble.recipe.settings import settings_of
 from ensemble.records import Quarantined
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
@@ -95,7 +96,7 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
     csv_bytes = render(recipe, poll, outcome)
     record = _record(recipe, claimed, poll, outcome, csv_bytes)
     out = runs.take(recipe, claimed)
-    if csv_bytes is None and (out / SUCCESS).exists() and not recipe.force:
+    if csv_bytes is None and (out / SUCCESS).exists() and not recipe.writing.force:
         write_quarantine(out / _QUARANTINE, outcome.quarantined)
         listener.warn(f"the finished submission in {out} is left as it was")
         return _result(poll, outcome, out, None, record)
@@ -143,7 +144,7 @@ def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None
     if not (poll.decided or any(each.key for each in poll.votes.members)):
         return
     try:
-        references.remember(recipe.store, out)
+        references.remember(recipe.resources.store, out)
     except StoreError as error:
         listener.warn(
             f"the store does not know of this run, so say --runs {out} to `ensemble store gc`: "
@@ -218,7 +219,7 @@ def _record(
         "quarantined": len(outcome.quarantined),
     }
     return RunRecord(
-        settings=settings_of(recipe),
+        settings=settings_of(recipe.settings),
         head=poll.votes.head.name,
         classes=poll.votes.head.classes,
         members=poll.votes.members,

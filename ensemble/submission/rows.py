@@ -8,7 +8,7 @@ import numpy as np
 from ensemble.arrays import Indices
 from ensemble.errors import ContractError
 from ensemble.predictions.stored import Votes
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe
 from ensemble.records import Quarantined
 from ensemble.submission import sample as submission
 from ensemble.submission.sample import Row, Sample, fill_row
@@ -71,18 +71,18 @@ def render(recipe: Recipe, poll: Poll, outcome: Outcome) -> bytes | None:
     Raises:
         ContractError: it would not be what the sample asks for.
     """
-    if outcome.quarantined and recipe.fill is None:
+    if outcome.quarantined and recipe.writing.fill is None:
         return None
     texts = outcome.labels or ("",) * len(outcome.ids)
     probs = outcome.fused.probs
     if poll.sample.kind == "binary" and not poll.decided:
-        rule = recipe.weights.decision if recipe.weights else Decision()
+        rule = recipe.fusion.weights.decision if recipe.fusion.weights else Decision()
         probs = labels_given(probs, rule)
     rows = {
         name: Row(label, row) for name, label, row in zip(outcome.ids, texts, probs, strict=True)
     }
-    if recipe.fill is not None:
-        filling = fill_row(recipe.fill, poll.sample, poll.votes.head)
+    if recipe.writing.fill is not None:
+        filling = fill_row(recipe.writing.fill, poll.sample, poll.votes.head)
         rows |= {q.id: filling for q in outcome.quarantined}
     return submission.render(poll.sample, rows, poll.votes.head.classes)
 
@@ -90,7 +90,9 @@ def render(recipe: Recipe, poll: Poll, outcome: Outcome) -> bytes | None:
 def _fused(recipe: Recipe, poll: Poll) -> voting.Fused:
     votes = poll.votes
     if poll.decided is None:
-        return voting.fuse(votes.ballots, recipe.voting, recipe.weights, votes.head.task)
+        return voting.fuse(
+            votes.ballots, recipe.fusion.voting, recipe.fusion.weights, votes.head.task
+        )
     labels = poll.decided.labels
     if votes.head.task == "classification":
         return voting.Fused(np.empty((len(labels), 0)), labels[:, 0], {})

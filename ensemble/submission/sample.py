@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
 from ensemble.members.card import Head
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe
 from ensemble.records import LabelsAs
 
 _INTEGER: Final = re.compile(r"[+-]?\d+")
@@ -153,27 +153,27 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> Sample:
         UsageError: the sample is wrong, or does not suit the head or `--fill`.
         ContractError: the sample and the images name different ids.
     """
-    if recipe.sample is None:
-        labels = head.task == "classification" and recipe.output != "probs"
-        output = "labels" if labels or recipe.output == "labels" else "probs"
-        sample = plain_sample(ids, head.classes, output, recipe.labels_as)
+    if recipe.writing.sample is None:
+        labels = head.task == "classification" and recipe.writing.output != "probs"
+        output = "labels" if labels or recipe.writing.output == "labels" else "probs"
+        sample = plain_sample(ids, head.classes, output, recipe.writing.labels_as)
     else:
-        sample = read_sample(recipe.sample, head.classes, recipe.labels_as)
-        check_output(recipe.sample, sample, recipe.output)
+        sample = read_sample(recipe.writing.sample, head.classes, recipe.writing.labels_as)
+        check_output(recipe.writing.sample, sample, recipe.writing.output)
         check_ids_match(sample, ids)
     if sample.kind == "label" and head.task != "classification":
         raise UsageError(
             f"head {head.name!r} is {head.task} and has no labels: the sample needs one column "
             f"for each of {list(head.classes)[:5]}, and --output is probs"
         )
-    if recipe.output == "binary":
+    if recipe.writing.output == "binary":
         if head.task != "multilabel":
             raise UsageError(
                 f"--output binary is for multilabel heads; {head.name!r} is {head.task}"
             )
         sample = replace(sample, kind="binary")
-    if recipe.fill is not None:
-        fill_row(recipe.fill, sample, head)
+    if recipe.writing.fill is not None:
+        fill_row(recipe.writing.fill, sample, head)
     return sample
 
 

@@ -33,8 +33,8 @@ from ensemble.pipeline import run as pipeline
 from ensemble.predictions import garbage, inventory
 from ensemble.predictions.store import load_partition
 from ensemble.progress import Quiet
-from ensemble.recipe.resolve import saving_of
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
 from ensemble.submission.publish import Submission
 from ensemble.voting.decision import Decision
@@ -664,7 +664,7 @@ def test_a_dry_run_tells_how_many_images_are_calibrated_and_writes_nothing(
 
 def foreseen(**how: Any) -> pipeline.Plan:
     """Plan an early exit over the images of `many`."""
-    recipe = Recipe(("folds",), ("many",), tta="hflip", device="cpu", shard_size=10, **how)
+    recipe = Settings(("folds",), ("many",), tta="hflip", device="cpu", shard_size=10, **how)
     return pipeline.plan(recipe)
 
 
@@ -776,7 +776,7 @@ def test_the_store_keeps_what_an_early_exit_refers_to(sharp: list[Path], many: P
 def test_as_few_images_are_calibrated_as_will_do(
     early_exit: str, budget: dict[str, Any], images: int, stages: int, expected: int
 ) -> None:
-    saving = saving_of(Recipe((), (), early_exit=early_exit, **budget))
+    saving = resolve(Settings((), (), early_exit=early_exit, **budget)).saving
     assert saving is not None
     evaluations = [Evaluation(str(n), "ant", 0, 1.0, 0.001) for n in range(stages)]
     assert calibrated_of(saving, images, evaluations) == expected

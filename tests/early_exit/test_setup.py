@@ -8,17 +8,21 @@ from toys import MakeMember
 
 from ensemble.early_exit.setup import cast_of
 from ensemble.errors import UsageError
+from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.score import line_up
 from ensemble.progress import Quiet
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
 from ensemble.views import policy as views
+
+FLIPS = views.preset("hflip")
 
 
 @pytest.fixture
 def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
     """A member under flips, whose mean the host can make."""
     path = str(make_member())
-    return Recipe((path,), (), tta="hflip", device="cpu", store=tmp_path / "store")
+    return resolve(Settings((path,), (), tta="hflip", device="cpu", store=tmp_path / "store"))
 
 
 @pytest.mark.parametrize(
@@ -28,14 +32,16 @@ def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
 def test_a_view_is_made_on_the_host_or_in_the_graph(
     recipe: Recipe, merge: str, apart: bool, inside: tuple[views.View, ...]
 ) -> None:
-    recipe = replace(recipe, merge=merge)
-    players = line_up(recipe, Quiet(), exits=True)
-    cast = cast_of(recipe, players[0].member.card.heads[0], players, [])
+    recipe = replace(recipe, scoring=replace(recipe.scoring, merge=merge))
+    players = line_up(recipe, FLIPS, Quiet(), exits=True)
+    cast = cast_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))
     assert cast.apart == apart
     assert players[0].policy == inside
 
 
-def test_members_with_views_in_their_graphs_are_not_turned_on_the_host_too(recipe: Recipe) -> None:
-    players = line_up(recipe, Quiet())
+def test_members_with_views_in_their_graphs_are_not_turned_on_the_host_too(
+    recipe: Recipe,
+) -> None:
+    players = line_up(recipe, FLIPS, Quiet())
     with pytest.raises(UsageError, match="toy-f0: the views in the graph are not those"):
-        cast_of(recipe, players[0].member.card.heads[0], players, [])
+        cast_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))

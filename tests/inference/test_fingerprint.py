@@ -16,10 +16,12 @@ from toys import CLASSES, save_images, save_member, toy_card, toy_model
 
 from ensemble.api import predict as api
 from ensemble.inference import fingerprint as fingerprints
+from ensemble.inference.fingerprint import ImageSet
 from ensemble.members.card import Card
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.predictions.store import key_of
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import DecodePolicy, Preprocess, Size
 from ensemble.runtime.devices import CPU, CUDA
 from ensemble.views import parse
@@ -163,8 +165,8 @@ def test_every_field_of_preprocessing_is_in_the_table() -> None:
     assert {f.name for f in fields(Preprocess)} == names
 
 
-def fingerprint(folder: Path, provider: str = CPU, images: str = "set") -> dict[str, object]:
-    recipe = Recipe(members=(), images=())
+def fingerprint(folder: Path, provider: str = CPU, image_hash: str = "set") -> dict[str, object]:
+    recipe, images = resolve(Settings(members=(), images=())), ImageSet((), image_hash)
     member = open_member(folder / "folds" / "toy-f0.onnx")
     return fingerprints.fingerprint_of(recipe, member, parse.read_policy("none"), provider, images)
 

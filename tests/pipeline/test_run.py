@@ -23,6 +23,7 @@ from ensemble.inference.fingerprint import shard_size_of
 from ensemble.members.member import open_member
 from ensemble.pipeline.vote import vote
 from ensemble.recipe import settings as config
+from ensemble.recipe.resolve import Resources
 from ensemble.records import Activation, DecodePolicy, Task
 from ensemble.submission import publish
 
@@ -334,7 +335,7 @@ def test_a_run_from_before_a_setting_is_voted_on_with_its_default(
 ) -> None:
     submit(members, images)
     rewritten(Path("out"), later)
-    default = config.settings_of(config.Recipe(members=(), images=()))[later]
+    default = config.settings_of(config.Settings(members=(), images=()))[later]
     assert recipe_of(api.vote("out", out="again"))[later] == default
 
 
@@ -533,7 +534,7 @@ def test_a_fill_that_is_not_finite_is_refused_before_any_work(
 
 
 def test_a_device_that_is_none_is_refused_by_a_vote_too(members: list[Path], images: Path) -> None:
-    recipe = config.Recipe((str(members[0].parent),), (str(images),), device="gpu")
+    recipe = config.Settings((str(members[0].parent),), (str(images),), device="gpu")
     with pytest.raises(UsageError, match="device 'gpu'"):
         vote(recipe)
 
@@ -623,13 +624,13 @@ def test_ids_that_look_like_formulas_are_warned_of_and_kept(
     assert Path("out/submission.csv").read_text().splitlines()[1].startswith("=1+1,")
 
 
-@pytest.mark.parametrize(("memory", "size"), [("1G", 1024), ("2048", 4), ("1", 1)])
+@pytest.mark.parametrize(("memory", "size"), [(2**30, 1024), (2048, 4), (1, 1)])
 def test_shards_are_as_large_as_the_memory_for_pixels_allows(
-    members: list[Path], memory: str, size: int
+    members: list[Path], memory: int, size: int
 ) -> None:
     """A toy member takes 192 bytes an image, and two shards are there at once."""
-    recipe = config.Recipe((), (), memory=memory)
-    assert shard_size_of(recipe, [open_member(path) for path in members]) == size
+    resources = Resources("auto", 0, memory, 0, Path(".ensemble"))
+    assert shard_size_of(resources, [open_member(path) for path in members]) == size
 
 
 def test_the_same_command_over_other_images_says_that_it_replaces_the_submission(

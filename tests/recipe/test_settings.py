@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.recipe.resolve import check_recipe
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import DecodePolicy
 
-RECIPE = Recipe(("a.onnx",), ("images",))
+WRITTEN = Settings(("a.onnx",), ("images",))
 
 
 @pytest.mark.parametrize(
@@ -28,33 +28,33 @@ RECIPE = Recipe(("a.onnx",), ("images",))
 )
 def test_a_setting_that_there_is_not_is_refused(name: str, value: object, expected: str) -> None:
     with pytest.raises(UsageError, match=rf"{name} {value!r}: expected .*{expected}$"):
-        check_recipe(replace(RECIPE, **{name: value}))  # type: ignore[arg-type]
+        resolve(replace(WRITTEN, **{name: value}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "value"), [("exif", "off"), ("alpha", "grey"), ("max_pixels", 0)])
 def test_a_way_to_decode_that_there_is_not_is_refused(name: str, value: object) -> None:
     policy = DecodePolicy(**{name: value})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=f"{name} {value!r}: expected "):
-        check_recipe(replace(RECIPE, decode=policy))
+        resolve(replace(WRITTEN, decode=policy))
 
 
 @pytest.mark.parametrize(("memory", "hint"), [("1", "; did you mean 1G\\?"), ("512k", "")])
 def test_memory_for_no_image_is_refused(memory: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"memory '{memory}': expected 1M or more{hint}$"):
-        check_recipe(replace(RECIPE, memory=memory))
+        resolve(replace(WRITTEN, memory=memory))
 
 
 @pytest.mark.parametrize("rule", ["off", "lossless"])
 def test_a_confidence_without_a_certificate_is_refused(rule: str) -> None:
     with pytest.raises(UsageError, match="confidence goes with an early exit such as 0.5%"):
-        check_recipe(replace(RECIPE, early_exit=rule, confidence="99%"))
+        resolve(replace(WRITTEN, early_exit=rule, confidence="99%"))
 
 
 def test_a_confidence_without_its_percent_sign_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 95%"):
-        check_recipe(replace(RECIPE, early_exit="1%", confidence="95"))
+        resolve(replace(WRITTEN, early_exit="1%", confidence="95"))
 
 
 def test_no_share_of_labels_is_refused_with_the_rules_that_there_are() -> None:
     with pytest.raises(UsageError, match="expected off, lossless or a share such as 0.5%"):
-        check_recipe(replace(RECIPE, early_exit="0"))
+        resolve(replace(WRITTEN, early_exit="0"))

@@ -15,7 +15,8 @@ from ensemble.inference import start as lineup
 from ensemble.inference.score import line_up
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.progress import Quiet
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import Precision, View
 from ensemble.runtime import devices as providers
 from ensemble.runtime import graph, session
@@ -148,9 +149,10 @@ def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
     folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
 
     def folder(path: Path, precision: Precision = "fp32") -> str:
-        lineup.start(
-            open_member(path), (IDENTITY,), "mean", device="tensorrt", threads=1, batch=1,
-            precision=precision, cache=tmp_path / "engines",
+        member = open_member(path)
+        lineup.start_shaped(
+            member, lineup.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
+            threads=1, batch=1, precision=precision, cache=tmp_path / "engines",
         )  # fmt: skip
         return str(gpu.asked[0][1]["trt_engine_cache_path"])
 
@@ -171,8 +173,9 @@ def test_folds_whose_weights_lie_beside_them_share_no_engine(
         folder.mkdir()
         onnx.save(model, folder / "toy-f0.onnx")
         write_sidecar(folder / "toy-f0.onnx", card)
-        lineup.start(
-            open_member(folder / "toy-f0.onnx"), (IDENTITY,), "mean", device="tensorrt",
+        member = open_member(folder / "toy-f0.onnx")
+        lineup.start_shaped(
+            member, lineup.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
             threads=1, batch=1, cache=tmp_path / "engines",
         )  # fmt: skip
     assert len(list(tmp_path.glob("engines/*"))) == 2
@@ -238,7 +241,7 @@ def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
 ) -> None:
     monkeypatch.setattr(Recorded, "active", CPU)
     told = Told()
-    line_up(Recipe(members=(str(make_member()),), images=()), told)
+    line_up(resolve(Settings(members=(str(make_member()),), images=())), (IDENTITY,), told)
     assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
 
 
@@ -280,5 +283,5 @@ def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
     monkeypatch.setattr(Recorded, "asked", [])
     monkeypatch.setattr(session, "_start_auto", full)
     told = Told()
-    line_up(Recipe(members=tuple(paths), images=(), threads=1), told)
+    line_up(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
     assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]

@@ -9,7 +9,8 @@ import pytest
 from ensemble.api import predict as api
 from ensemble.errors import ContractError, StoreError, UsageError
 from ensemble.pipeline import run as pipeline
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
 from ensemble.submission import folder as runs
 
 
@@ -75,9 +76,9 @@ def test_a_folder_of_other_files_is_left_alone(members: list[Path], images: Path
 
 
 def test_a_claim_makes_no_folder() -> None:
-    claimed = runs.claim(Recipe((), ()))
+    claimed = runs.claim(resolve(Settings((), ())))
     assert not list(Path().iterdir())
-    assert runs.take(Recipe((), ()), claimed).is_dir()
+    assert runs.take(resolve(Settings((), ())), claimed).is_dir()
 
 
 def test_a_run_that_fails_leaves_no_folder(members: list[Path], images: Path) -> None:
@@ -88,7 +89,7 @@ def test_a_run_that_fails_leaves_no_folder(members: list[Path], images: Path) ->
 
 
 def test_a_default_name_that_is_taken_gets_a_number() -> None:
-    recipe = Recipe((), ())
+    recipe = resolve(Settings((), ()))
     for name in ("none-soft", "none-soft-2", "none-soft-3"):
         claimed = runs.claim(recipe)
         foreseen = claimed.fresh
@@ -115,7 +116,7 @@ def test_a_working_folder_that_is_not_utf8_is_refused(
 
 
 def test_a_folder_that_cannot_be_made_is_told() -> None:
-    claimed = runs.claim(Recipe((), ()))
+    claimed = runs.claim(resolve(Settings((), ())))
     Path("submissions").symlink_to("nowhere")
     with pytest.raises(StoreError, match="cannot make submissions/"):
-        runs.take(Recipe((), ()), claimed)
+        runs.take(resolve(Settings((), ())), claimed)

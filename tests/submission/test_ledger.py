@@ -12,7 +12,8 @@ from toys import ensemble
 from ensemble.api import predict as api
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_file
-from ensemble.recipe.settings import Recipe
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
 from ensemble.records import Voting
 from ensemble.submission import ledger
 from ensemble.submission.folder import claim
@@ -34,7 +35,11 @@ def lines(path: str = "ledger.csv") -> list[dict[str, str]]:
 
 
 def noted(folder: str = "first", sha: str = "ab", **recipe: Any) -> None:
-    note(Path(folder), Recipe(members=(), images=(), **recipe), Published(["ant"], 12, 0, sha))
+    note(
+        Path(folder),
+        resolve(Settings(members=(), images=(), **recipe)),
+        Published(["ant"], 12, 0, sha),
+    )
 
 
 def weighed(voting: Voting = "soft", **more: Any) -> dict[str, str]:
@@ -97,7 +102,7 @@ def test_a_line_and_a_folder_say_what_ended_images_early(
 ) -> None:
     noted(**saves)
     assert lines()[0]["early_exit"] == told
-    named = claim(Recipe(members=(), images=(), tta="hflip", **saves)).folder.name
+    named = claim(resolve(Settings(members=(), images=(), tta="hflip", **saves))).folder.name
     assert re.fullmatch(r"\d{8}-\d{6}-hflip-soft" + re.escape(folder), named)
 
 

@@ -14,19 +14,18 @@ from ensemble.cli.options import (
     is_typed,
     named_files,
     preflight_options,
-    recipe_of,
     run_options,
+    settings_of_flags,
     settings_with_origin,
     typed_flags,
     vote_options,
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
 from ensemble.errors import UsageError
-from ensemble.recipe.settings import KEPT
+from ensemble.recipe.settings import named
 
 _QUARANTINED: Final = 3
-_DECIDED: Final = ("members", "images", "tta", "merge", "id_from", "exif", "alpha", "max_pixels",
-                   "allow_truncated", "device", "precision")  # fmt: skip
+_DECIDED: Final = (*named("predicted"), "device")
 
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")
@@ -43,7 +42,7 @@ def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
         return 0
-    recipe = recipe_of(settings)
+    recipe = settings_of_flags(settings)
     with Bar(sys.stderr) as bar:
         if dry_run:
             say_plan(asdict(pipeline.plan(recipe, bar)), as_json=as_json)
@@ -84,8 +83,8 @@ def vote_command(
         raise UsageError(f"{said[0]} goes with --predictions")
     files = named_files(predictions)
     elsewhere = elsewhere_of(settings, files)
-    recipe = recipe_of(settings)
-    given = [name for name in KEPT if is_typed(name)]
+    recipe = settings_of_flags(settings)
+    given = [name for name in named("kept") if is_typed(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
             joined = read_all(files, elsewhere)

@@ -16,7 +16,7 @@ from ensemble.cli.options import (
     label_option,
     named_files,
     preflight_options,
-    recipe_of,
+    settings_of_flags,
     settings_with_origin,
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
@@ -69,13 +69,13 @@ def oof_command(
     check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         if dry_run:
-            planned = outoffold.plan_oof(recipe_of(settings), folds, bar)
+            planned = outoffold.plan_oof(settings_of_flags(settings), folds, bar)
             members = [asdict(entry) for entry in planned]
             free = free_bytes(settings["store"])
             say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
             return 0
         remove_temporaries(out.parent, f"{out.stem}.")
-        found = outoffold.predict_oof(recipe_of(settings), folds, bar)
+        found = outoffold.predict_oof(settings_of_flags(settings), folds, bar)
     write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
     beside = out.with_suffix(".quarantine.csv")
