@@ -180,7 +180,7 @@ class Cast:
     def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
         players = {p.member.card.name: p for p in self.players}
-        tables = {name: self._table(self._held(key)) for name, key in plan.stored.items()}
+        tables = {name: self._table(key) for name, key in plan.stored.items()}
         stages = [
             Stage(
                 job_of(players[e.member], sizes[e.member]),
@@ -207,18 +207,15 @@ class Cast:
                 found[player.member.card.name] = partition
         return found
 
-    def _held(self, key: str) -> Partition:
+    def _table(self, key: str) -> tuple[Probs, Mapping[str, Quarantined]]:
+        """Return stored predictions in the order of the image set, and which images lack one."""
         partition = load_partition(self.recipe.resources.store, key)
-        if partition is None or not partition.complete():
+        scores = None if partition is None else partition.found(self.head.name)
+        if scores is None:
             raise StoreError(
                 f"the store no longer holds the predictions {key}, which this early exit began "
                 f"with; make them again without early exit, or name another --store"
             )
-        return partition
-
-    def _table(self, partition: Partition) -> tuple[Probs, Mapping[str, Quarantined]]:
-        """Return stored predictions in the order of the image set, and which images lack one."""
-        scores = partition.read(self.head.name)
         place = {image.source.id: row for row, image in enumerate(self.images)}
         shape = (len(self.images), len(self.head.classes))
         table: NDArray[np.float32] = np.full(shape, np.nan, np.float32)

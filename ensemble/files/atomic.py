@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -11,9 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ensemble.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 if sys.platform != "win32":
     import fcntl
@@ -68,6 +72,39 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
 def publish_bytes(path: Path, data: bytes) -> None:
     """Publish bytes atomically; see `publish`."""
     publish(path, lambda temporary: _fill(temporary, data))
+
+
+def publish_hashed(path: Path, write: Callable[[BinaryIO], None]) -> str:
+    """Publish what `write` streams, atomically; return its SHA-256, taken while it is written.
+
+    Raises:
+        StoreError: the disk refused; nothing was published.
+    """
+    digest = hashlib.sha256()
+
+    def fill(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            write(cast(BinaryIO, _Hashing(file, digest.update)))
+
+    publish(path, fill)
+    return digest.hexdigest()
+
+
+class _Hashing(io.RawIOBase):
+    """A file to write to that shows each piece to a hash on its way."""
+
+    def __init__(self, file: BinaryIO, update: Callable[["ReadableBuffer"], None]) -> None:
+        self._file, self._update = file, update
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        self._update(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def publish_json(path: Path, record: Mapping[str, object]) -> None:

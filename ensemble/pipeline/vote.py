@@ -7,7 +7,7 @@ from ensemble.errors import UsageError, few
 from ensemble.files.paths import expand
 from ensemble.inference import start as lineup
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
-from ensemble.inference.score import check_weights, entry_of, find_images
+from ensemble.inference.score import check_weights, find_images
 from ensemble.predictions import table as files
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import (
@@ -123,10 +123,12 @@ def _entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredic
         for m in members:
             fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
             partition = load_partition(recipe.resources.store, key_of(fingerprint))
-            if partition is None or not partition.complete():
+            head = m.card.head(recipe.inputs.head)
+            scores = None if partition is None else partition.found(head.name)
+            if partition is None or scores is None:
                 missing.append(m.card.name)
                 continue
-            entries.append(entry_of(m, recipe.inputs.head, partition))
+            entries.append(StoredPredictions(m.identity, partition, head, scores))
         if not missing:
             return entries
     raise UsageError(

@@ -19,7 +19,7 @@ from ensemble.errors import StoreError
 from ensemble.files.atomic import (
     SUCCESS,
     locked,
-    publish,
+    publish_hashed,
     publish_json,
     remove_temporaries,
     sha256_file,
@@ -127,9 +127,9 @@ class Partition:
         columns |= {name: list_column(heads[name], heads[name].dtype.type) for name in self.heads}
         table = pa.table(columns)
         part = self.part(shard)
-        publish(part, lambda temporary: pq.write_table(table, temporary, **_PLAIN))
+        sha256 = publish_hashed(part, lambda file: pq.write_table(table, file, **_PLAIN))
         record = {
-            "sha256": sha256_file(part),
+            "sha256": sha256,
             "rows": len(ids),
             "first_id": ids[0] if ids else None,
             "last_id": ids[-1] if ids else None,
@@ -145,6 +145,13 @@ class Partition:
     def complete(self) -> bool:
         """Tell whether every shard is whole."""
         return all(self.whole(shard) for shard in self.shards)
+
+    def found(self, head: str) -> Scores | None:
+        """Read a head of every shard, in order; None where one is missing or torn."""
+        try:
+            return self.read(head)
+        except StoreError:
+            return None
 
     def read(self, head: str, shards: Sequence[int] | None = None) -> Scores:
         """Read a head of some shards, or of every one, in order; see `read_heads`."""

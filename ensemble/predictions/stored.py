@@ -10,11 +10,10 @@ from ensemble.arrays import Pooled
 from ensemble.errors import ContractError, MemberError, UsageError, few
 from ensemble.files.atomic import sha256_bytes, sha256_json
 from ensemble.files.paths import natural_key
-from ensemble.members import card as cards
-from ensemble.members.card import Head
+from ensemble.members.card import Head, read_heads
 from ensemble.members.together import check_agree
 from ensemble.predictions.run_record import RecordedMember
-from ensemble.predictions.store import Partition, load_partition
+from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Oof
 from ensemble.records import MemberId, Quarantined, hashes_of
 from ensemble.voting import vote as voting
@@ -22,11 +21,15 @@ from ensemble.voting import vote as voting
 
 @dataclass(frozen=True, slots=True)
 class StoredPredictions:
-    """One member's stored predictions, and its head that is voted on."""
+    """One member's stored predictions, and its head that is voted on.
+
+    `scores` are read already where the store was asked whether it has them.
+    """
 
     member: MemberId
     partition: Partition
     head: Head
+    scores: Scores | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,18 @@ def entries_of_run(
     for recorded in members:
         name, key = recorded.member.name, recorded.key or ""
         partition = load_partition(store, key)
-        if partition is None or not partition.complete():
+        held = partition and read_heads(partition.fingerprint["heads"], name)
+        found = next((h for h in held or () if h.name == head), None)
+        if partition is not None and found is None:
+            known = [h.name for h in held or ()]
+            raise MemberError(f"member {name} has no head {head!r}; its heads: {known}")
+        scores = None if partition is None else partition.found(head)
+        if partition is None or found is None or scores is None:
             raise UsageError(
                 f"{where}: the store {store} no longer holds the predictions of "
                 f"{name} ({key}); run again"
             )
-        heads = cards.read_heads(partition.fingerprint["heads"], name)
-        found = next((h for h in heads if h.name == head), None)
-        if found is None:
-            known = [h.name for h in heads]
-            raise MemberError(f"member {name} has no head {head!r}; its heads: {known}")
-        entries.append(StoredPredictions(recorded.member, partition, found))
+        entries.append(StoredPredictions(recorded.member, partition, found, scores))
     check_agree([(e.member.name, e.head) for e in entries])
     return entries
 
@@ -90,7 +94,7 @@ def votes_of(entries: Sequence[StoredPredictions]) -> Votes:
         ContractError: a member lacks a row that the others have.
         StoreError: a shard is missing or torn.
     """
-    scores = [entry.partition.read(entry.head.name) for entry in entries]
+    scores = [entry.scores or entry.partition.read(entry.head.name) for entry in entries]
     lost = {q.id: q for s in scores for q in s.quarantined}
     ids = tuple(i for i in scores[0].ids if i not in lost)
     ballots = []
