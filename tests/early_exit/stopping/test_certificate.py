@@ -5,10 +5,10 @@ from math import comb
 
 import numpy as np
 import pytest
+from exits import simulated
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
-from ensemble.early_exit.stopping.accumulators import Soft
 from ensemble.early_exit.stopping.certificate import (
     GRID,
     allowed,
@@ -19,19 +19,8 @@ from ensemble.early_exit.stopping.certificate import (
     hypergeometric,
     p_value,
 )
-from ensemble.early_exit.stopping.rules import Argmax, slack
-from ensemble.early_exit.stopping.thresholds import Budget, changed, mean_cost, threshold_for
-from ensemble.early_exit.stopping.trajectory import Course, follow
+from ensemble.early_exit.stopping.trajectory import Course
 from ensemble.errors import UsageError
-
-
-def simulated(seed: int, rows: int, k: int = 10, classes: int = 3) -> Course:
-    """Images from clear to doubtful, seen by K evaluations with errors of their own."""
-    rng = np.random.default_rng(seed)
-    level = rng.exponential(2.5, (1, rows, 1)) * np.eye(classes)[rng.integers(classes, size=rows)]
-    powers = np.exp(level + rng.normal(0, 0.7, (k, rows, classes)))
-    ledger = Soft(np.full(k, 1 / k), Argmax(np.ones(classes)), slack())
-    return follow(ledger, powers / powers.sum(2, keepdims=True))
 
 
 def part(course: Course, rows: NDArray[np.int64]) -> Course:
@@ -145,61 +134,3 @@ def test_a_certificate_leaves_fewer_evaluations_than_the_lossless_rule() -> None
     certificate = certify(part(course, draw("y", 2000, 400)), 2000, 0.02, 0.95)
     taken = course.evaluations(certificate.bound).mean()
     assert taken < 0.8 * course.evaluations(np.inf).mean()
-
-
-@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
-def test_a_budget_is_met_and_nearly_spent(share: float) -> None:
-    course, costs = simulated(5, 3000), np.linspace(1, 2, 10)
-    per_image = share * costs.sum()
-    spent = mean_cost(course, costs, threshold_for(course, costs, per_image))
-    assert 0.95 * per_image < spent <= per_image
-
-
-def test_a_budget_above_the_lossless_rule_is_the_lossless_rule() -> None:
-    assert threshold_for(simulated(5, 300), np.ones(10), 10.0) == np.inf
-
-
-@pytest.mark.parametrize(("per_image", "threshold"), [(1.0, 0.0), (9.9, 0.0), (10.0, np.inf)])
-def test_of_a_course_without_images_each_evaluation_counts(
-    per_image: float, threshold: float
-) -> None:
-    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
-    assert threshold_for(course, np.ones(10), per_image) == threshold
-
-
-def test_a_budget_below_one_evaluation_is_refused() -> None:
-    with pytest.raises(UsageError, match="first evaluation"):
-        threshold_for(simulated(5, 300), np.ones(10), 0.5)
-
-
-def test_a_budget_spent_by_need_differs_less_than_the_same_spent_evenly() -> None:
-    course = simulated(6, 3000)
-    by_need = course.disagree(threshold_for(course, np.ones(10), 3.0)).mean()
-    evenly = (course.labels[2] != course.labels[-1]).any(1).mean()
-    assert by_need < 0.5 * evenly
-
-
-def test_what_a_shard_saves_goes_to_the_rest() -> None:
-    budget = Budget(100.0, 50).after(10, 5.0)
-    assert budget == Budget(95.0, 40)
-    assert budget.per_image == pytest.approx(95 / 40)
-
-
-def test_the_labels_a_budget_changes_are_those_that_its_thresholds_change() -> None:
-    course = simulated(7, 400)
-    bold, careful = course.disagree(0.5).mean(), course.disagree(2.0).mean()
-    thresholds = np.repeat([0.5, 2.0, np.inf], [60, 30, 10])
-    found = changed(course, np.full(100, 3), thresholds)
-    assert found == pytest.approx(0.6 * bold + 0.3 * careful)
-
-
-def test_an_image_that_a_spent_budget_ended_counts_as_those_that_get_as_far() -> None:
-    course = simulated(7, 400)
-    there = [n for n, k in enumerate(course.evaluations(np.inf)) if k >= 4]
-    differ = [bool((course.labels[3, n] != course.labels[-1, n]).any()) for n in there]
-    assert changed(course, np.full(5, 4), np.zeros(5)) == pytest.approx(np.mean(differ))
-
-
-def test_without_calibrated_images_no_label_is_known_to_change() -> None:
-    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
-    assert changed(course, np.full(5, 4), np.zeros(5)) == 0

@@ -2,28 +2,20 @@
 
 import numpy as np
 import pytest
+from exits import ONES, K, course, simulated, taken
 
-from ensemble.early_exit.stopping.accumulators import Outlook
 from ensemble.early_exit.stopping.thresholds import (
     Budget,
     Deadline,
     Spending,
     Steady,
+    changed,
     cost_of,
     mean_cost,
+    threshold_for,
 )
-from ensemble.early_exit.stopping.trajectory import Cap, Course, run
-
-K = 10
-ONES = np.ones(K)
-
-
-def course(images: int = 400) -> Course:
-    """Images whose z grows with every evaluation, each at a pace of its own."""
-    rng = np.random.default_rng(1)
-    z = np.cumsum(rng.exponential(1, (K, images)), 0)
-    z[-1] = np.inf
-    return Course(np.zeros((K, images, 1), np.int64), z)
+from ensemble.early_exit.stopping.trajectory import Course
+from ensemble.errors import UsageError
 
 
 def test_the_cost_of_images_is_that_of_their_evaluations() -> None:
@@ -132,24 +124,6 @@ def drawn(rng: np.random.Generator, images: int) -> Course:
     return Course(np.zeros((K, images, 1), np.int64), z)
 
 
-class Steps:
-    """A ledger for which the scores of an evaluation are the images' z after it."""
-
-    depth, weights = 1, ONES
-
-    def add(self, sums: np.ndarray, stage: int, probs: np.ndarray) -> None:
-        sums[0] = probs
-
-    def outlook(self, sums: np.ndarray, done: int) -> Outlook:
-        return Outlook(np.zeros((sums.shape[1], 1), np.int64), sums[0, :, 0])
-
-
-def taken(course: Course, threshold: float, cap: Cap | None) -> np.ndarray:
-    """Run a shard of images, and return how many evaluations each took."""
-    z, n = course.z, course.z.shape[1]
-    return run(Steps(), n, lambda k, rows: z[k, rows, None], threshold, cap).evaluations
-
-
 @pytest.mark.parametrize("images", [3, 60, 230, 900, 2000])
 @pytest.mark.parametrize("per_image", [1.0, 1.5, 3.0, 6.0, 9.5])
 @pytest.mark.parametrize("limit", [2.0, np.inf])
@@ -171,17 +145,59 @@ def test_a_budget_of_evaluations_is_never_overspent(
     assert spent <= per_image * images + 1e-6
 
 
-def test_a_cap_ends_the_images_that_need_the_least() -> None:
-    seen = course(50)
-    free, capped = taken(seen, 4.0, None), taken(seen, 4.0, Cap(ONES, 100.0))
-    assert capped.sum() == 100 < free.sum()
-    assert (capped <= free).all()
-    last = capped.max()
-    early = (capped < free) & (capped == last - 1)
-    assert seen.z[last - 2, early].min() >= seen.z[last - 2, capped == last].max()
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_a_budget_is_met_and_nearly_spent(share: float) -> None:
+    course, costs = simulated(5, 3000), np.linspace(1, 2, 10)
+    per_image = share * costs.sum()
+    spent = mean_cost(course, costs, threshold_for(course, costs, per_image))
+    assert 0.95 * per_image < spent <= per_image
 
 
-def test_a_cap_that_pays_for_all_ends_no_image() -> None:
-    seen = course(50)
-    free = taken(seen, 4.0, None)
-    assert taken(seen, 4.0, Cap(ONES, float(free.sum()))).tolist() == free.tolist()
+def test_a_budget_above_the_lossless_rule_is_the_lossless_rule() -> None:
+    assert threshold_for(simulated(5, 300), np.ones(10), 10.0) == np.inf
+
+
+@pytest.mark.parametrize(("per_image", "threshold"), [(1.0, 0.0), (9.9, 0.0), (10.0, np.inf)])
+def test_of_a_course_without_images_each_evaluation_counts(
+    per_image: float, threshold: float
+) -> None:
+    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert threshold_for(course, np.ones(10), per_image) == threshold
+
+
+def test_a_budget_below_one_evaluation_is_refused() -> None:
+    with pytest.raises(UsageError, match="first evaluation"):
+        threshold_for(simulated(5, 300), np.ones(10), 0.5)
+
+
+def test_a_budget_spent_by_need_differs_less_than_the_same_spent_evenly() -> None:
+    course = simulated(6, 3000)
+    by_need = course.disagree(threshold_for(course, np.ones(10), 3.0)).mean()
+    evenly = (course.labels[2] != course.labels[-1]).any(1).mean()
+    assert by_need < 0.5 * evenly
+
+
+def test_what_a_shard_saves_goes_to_the_rest() -> None:
+    budget = Budget(100.0, 50).after(10, 5.0)
+    assert budget == Budget(95.0, 40)
+    assert budget.per_image == pytest.approx(95 / 40)
+
+
+def test_the_labels_a_budget_changes_are_those_that_its_thresholds_change() -> None:
+    course = simulated(7, 400)
+    bold, careful = course.disagree(0.5).mean(), course.disagree(2.0).mean()
+    thresholds = np.repeat([0.5, 2.0, np.inf], [60, 30, 10])
+    found = changed(course, np.full(100, 3), thresholds)
+    assert found == pytest.approx(0.6 * bold + 0.3 * careful)
+
+
+def test_an_image_that_a_spent_budget_ended_counts_as_those_that_get_as_far() -> None:
+    course = simulated(7, 400)
+    there = [n for n, k in enumerate(course.evaluations(np.inf)) if k >= 4]
+    differ = [bool((course.labels[3, n] != course.labels[-1, n]).any()) for n in there]
+    assert changed(course, np.full(5, 4), np.zeros(5)) == pytest.approx(np.mean(differ))
+
+
+def test_without_calibrated_images_no_label_is_known_to_change() -> None:
+    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert changed(course, np.full(5, 4), np.zeros(5)) == 0
