@@ -1,52 +1,20 @@
 """The composed graph against the plain loop, and its merges against ttach's."""
 
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 import pytest
-import torch
 import ttach
+from composed import TTACH_MERGES, composed, normalised
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
-from torch import nn
+from onnx import ModelProto
 from toys import toy_card, toy_model
 
-from ensemble.errors import MemberError
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
-from ensemble.records import Activation, Merge, Size, Task
+from ensemble.records import Merge, Size
 from ensemble.runtime import graph
-from ensemble.runtime.merges import check_merge
-from ensemble.runtime.session import OnnxScorer
-from ensemble.views import policy
 from ensemble.views import policy as views
-from ensemble.views.pixels import output_size
-
-TTACH_MERGES: tuple[Merge, ...] = ("mean", "gmean", "max", "min", "tsharpen")
-
-
-class Toy(nn.Module):
-    """The toy member in torch: a linear map of every pixel, so sensitive to every view."""
-
-    def __init__(self, model: ModelProto, activation: nn.Module) -> None:
-        super().__init__()
-        matrix = numpy_helper.to_array(model.graph.initializer[0])
-        self.matrix = torch.from_numpy(matrix.copy())
-        self.activation = activation
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out = self.activation(x.flatten(1) @ self.matrix)
-        assert isinstance(out, torch.Tensor)
-        return out
-
-
-def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: bool) -> OnnxScorer:
-    """A scorer over the composed graph."""
-    size = card.preprocess.size
-    shaped = [policy.Shaped(v, output_size(v, size)) for v in views.preset(tta)]
-    whole = graph.compose_graph(model, card, shaped, merge, **how)
-    names = {h.name: graph.probs_name(h) for h in card.heads}
-    return OnnxScorer(whole.SerializeToString(), names, device="cpu")
 
 
 @pytest.mark.parametrize("merge", TTACH_MERGES)
@@ -58,49 +26,6 @@ def test_a_forward_for_each_view_gives_the_same_as_one_for_all(merge: Merge) -> 
         for each in (False, True)
     )
     np.testing.assert_allclose(split, together, atol=1e-6)
-
-
-def normalised(images: NDArray[np.uint8], card: Card) -> torch.Tensor:
-    """What torchvision's ToTensor and Normalize give."""
-    pre = card.preprocess
-    mean, std = (torch.tensor(v).reshape(1, -1, 1, 1) for v in (pre.mean, pre.std))
-    return (torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
-
-
-@pytest.mark.parametrize("merge", TTACH_MERGES)
-@pytest.mark.parametrize("tta", ["hflip", "flip", "d4"])
-def test_a_merge_equals_ttach_divided_by_its_row_sum(tta: str, merge: Merge) -> None:
-    card = toy_card(size=Size(8, 8))
-    model = toy_model(card)
-    images = probe_images((5, 8, 8, 3))
-    ours = composed(card, model, tta, merge).score(images)["label"]
-    compose = {"hflip": ttach.aliases.hflip_transform, "flip": ttach.aliases.flip_transform,
-               "d4": ttach.aliases.d4_transform}[tta]()  # fmt: skip
-    wrapped = ttach.ClassificationTTAWrapper(Toy(model, nn.Softmax(1)), compose, merge)
-    theirs = wrapped(normalised(images, card)).numpy()
-    np.testing.assert_allclose(ours, theirs / theirs.sum(1, keepdims=True), atol=1e-6)
-
-
-@pytest.mark.parametrize("merge", TTACH_MERGES)
-def test_sigmoid_heads_merge_per_label(merge: Merge) -> None:
-    card = toy_card(task="multilabel", activation="sigmoid")
-    model = toy_model(card)
-    images = probe_images((3, 8, 8, 3))
-    ours = composed(card, model, "flip", merge).score(images)["label"]
-    toy = Toy(model, nn.Sigmoid())
-    wrapped = ttach.ClassificationTTAWrapper(toy, ttach.aliases.flip_transform(), merge)
-    np.testing.assert_allclose(ours, wrapped(normalised(images, card)).numpy(), atol=1e-6)
-
-
-def test_logits_are_averaged_before_the_activation() -> None:
-    card = toy_card()
-    model = toy_model(card)
-    images = probe_images((3, 8, 8, 3))
-    ours = composed(card, model, "flip", "logits").score(images)["label"]
-    toy = Toy(model, nn.Identity())
-    wrapped = ttach.ClassificationTTAWrapper(toy, ttach.aliases.flip_transform())
-    theirs = wrapped(normalised(images, card)).softmax(1).numpy()
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_a_dropped_swapped_or_doubled_view_shows() -> None:
@@ -150,22 +75,6 @@ def test_the_wrapper_is_written_at_the_members_own_opset(opset: int) -> None:
     expected = composed(card, toy_model(card, opset=18), "d4", "gmean").score(images)["label"]
     found = composed(card, toy_model(card, opset=opset), "d4", "gmean").score(images)["label"]
     np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize(
-    ("task", "activation", "merge"),
-    [("regression", "none", "max"), ("classification", "none", "logits")],
-)
-def test_a_merge_without_a_meaning_is_refused(
-    task: Task, activation: Activation, merge: Merge
-) -> None:
-    head = toy_card(task=task, activation=activation).heads[0]
-    with pytest.raises(MemberError):
-        check_merge(head, merge)
-
-
-def test_every_merge_is_tested() -> None:
-    assert set(TTACH_MERGES) | {"logits"} == set(get_args(Merge))
 
 
 def _moved(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
