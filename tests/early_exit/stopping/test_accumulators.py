@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Hard, Soft, ledger_of
+from ensemble.early_exit.stopping.accumulators import Families, Hard, Ledger, Soft, ledger_of
 from ensemble.early_exit.stopping.order import evaluations_of, shares
 from ensemble.early_exit.stopping.rules import Argmax, Cuts, Rule, Thresholds, rule_of, slack
 from ensemble.early_exit.stopping.trajectory import Course, follow
@@ -205,3 +205,163 @@ def test_a_vote_of_ranks_has_no_ledger() -> None:
     plan = evaluations_of([("a-f0", "a")], {"a": 1.0}, {"a-f0": 1.0})
     with pytest.raises(UsageError, match="cannot end early"):
         ledger_of(plan, "rank", Weights({"a": 1.0}, ranks=ranks), 4)
+
+
+def summed(ledger: Ledger, probs: NDArray[np.float32], done: int) -> NDArray[np.float64]:
+    """The sums after the first evaluations."""
+    sums = np.zeros((ledger.depth, *probs.shape[1:]))
+    for stage in range(done):
+        ledger.add(sums, stage, probs[stage])
+    return sums
+
+
+def hard(k: int = 8, views: int = 2) -> Hard:
+    return Hard(np.full(k, 1 / k), np.arange(k) // views, slack())
+
+
+LEDGERS = {"soft": Soft(weights_of(2), Argmax(np.ones(4)), slack()), "hard": hard(),
+           "families": log_linear()}  # fmt: skip
+
+
+@pytest.mark.parametrize("ledger", LEDGERS.values(), ids=LEDGERS)
+@pytest.mark.parametrize("done", [1, 3, 8])
+def test_each_image_is_looked_at_by_itself(ledger: Ledger, done: int) -> None:
+    sums = summed(ledger, scores(21), done)
+    whole = ledger.outlook(sums, done)
+    for row in range(0, 60, 7):
+        alone = ledger.outlook(sums[:, row : row + 1], done)
+        assert alone.labels[0].tolist() == whole.labels[row].tolist()
+        assert alone.z[0] == pytest.approx(whole.z[row], rel=1e-9)
+
+
+@pytest.mark.parametrize("ledger", LEDGERS.values(), ids=LEDGERS)
+def test_classes_in_another_order_are_other_labels_of_the_same_statistic(ledger: Ledger) -> None:
+    if isinstance(ledger, Families):
+        ledger = replace(ledger, rule=Argmax(np.ones(4)))  # its prior has an order of its own
+    probs, order = scores(22)[:, 15:], np.array([2, 0, 3, 1])
+    plain, turned = follow(ledger, probs), follow(ledger, probs[..., order])
+    np.testing.assert_array_equal(order[turned.labels[-1]], plain.labels[-1])
+    np.testing.assert_allclose(turned.z, plain.z, rtol=1e-9)
+
+
+@pytest.mark.parametrize("ledger", LEDGERS.values(), ids=LEDGERS)
+def test_after_the_last_evaluation_every_image_ends(ledger: Ledger) -> None:
+    outlook = ledger.outlook(summed(ledger, scores(23), 8), 8)
+    assert np.isinf(outlook.z).all()
+
+
+@pytest.mark.parametrize("ledger", LEDGERS.values(), ids=LEDGERS)
+def test_every_sum_of_an_image_has_the_weight_that_was_added_to_it(ledger: Ledger) -> None:
+    sums = summed(ledger, scores(24), 5)
+    np.testing.assert_allclose(sums.sum((0, 2)), ledger.weights[:5].sum(), atol=1e-6)
+
+
+def test_the_sum_of_a_soft_vote_is_that_of_a_loop() -> None:
+    probs, ledger = scores(25), LEDGERS["soft"]
+    expected = sum(ledger.weights[k] * probs[k].astype(np.float64) for k in range(6))
+    np.testing.assert_allclose(summed(ledger, probs, 6)[0], expected, atol=1e-12)
+
+
+def test_a_member_votes_with_its_whole_weight_from_its_first_view_on() -> None:
+    probs = np.array([[[0.6, 0.4]], [[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]], np.float32)
+    ledger = hard(4)
+    first = ledger.outlook(summed(ledger, probs, 1), 1)
+    assert first.labels.tolist() == [[0]]
+    both = ledger.outlook(summed(ledger, probs, 2), 2)
+    assert both.labels.tolist() == [[1]]  # the mean over its views votes, not each view
+
+
+def test_a_tied_hard_vote_goes_to_the_largest_summed_probability() -> None:
+    probs = np.array([[[0.6, 0.4]], [[0.1, 0.9]]], np.float32)
+    course = follow(Hard(np.full(2, 0.5), np.arange(2), slack()), probs)
+    assert course.labels[-1].tolist() == [[1]]
+
+
+def test_a_member_of_more_than_half_of_the_votes_decides_at_once() -> None:
+    probs = scores(26, k=3)[:, 15:]
+    ledger = Hard(np.array([0.6, 0.2, 0.2]), np.arange(3), slack())
+    assert (follow(ledger, probs).evaluations(np.inf) == 1).all()
+
+
+def test_a_view_that_may_still_turn_a_vote_freezes_nothing() -> None:
+    sure = np.tile(np.array([[0.9, 0.1]], np.float32), (4, 1, 1))
+    one_member = Hard(np.full(4, 0.25), np.zeros(4, np.int64), slack())
+    assert follow(one_member, sure).evaluations(np.inf).tolist() == [3]
+
+
+def test_a_family_without_an_evaluation_is_left_out_of_its_pool() -> None:
+    probs, ledger = scores(27), replace(log_linear(), family=np.arange(8) // 4)
+    mean = np.average(probs[:3].astype(np.float64), axis=0, weights=ledger.weights[:3])
+    expected = pools.log_linear(mean[None], np.array([1.4]))
+    found = ledger.outlook(summed(ledger, probs, 3), 3)
+    np.testing.assert_array_equal(found.labels, ledger.rule.labels(expected))
+
+
+def test_identical_members_leave_one_label_at_every_stage() -> None:
+    probs = np.repeat(scores(28)[:1, 15:], 8, axis=0)
+    for ledger in LEDGERS.values():
+        labels = follow(ledger, probs).labels
+        assert (labels == labels[-1]).all()
+
+
+def test_one_evaluation_is_all() -> None:
+    course = follow(Soft(np.ones(1), Argmax(np.ones(4)), slack()), scores(29)[:1])
+    assert course.evaluations(np.inf).tolist() == [1] * 60
+    np.testing.assert_array_equal(course.labels[0, :, 0], scores(29)[0].argmax(1))
+
+
+def test_a_head_of_one_class_ends_at_once() -> None:
+    course = follow(Soft(np.full(3, 1 / 3), Argmax(np.ones(1)), slack()), np.ones((3, 5, 1)))
+    assert course.evaluations(np.inf).tolist() == [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("vote", "weights", "kind", "depth"),
+    [
+        ("soft", Weights({"a": 1, "b": 1}), Soft, 1),
+        ("soft", Weights({"a": 1, "b": 1}, "log-linear"), Families, 2),
+        ("geometric", Weights({"a": 1, "b": 1}), Families, 2),
+        ("hard", Weights({"a": 1, "b": 1}), Hard, 3),
+    ],
+)
+def test_each_vote_keeps_the_sums_that_it_needs(
+    vote: Voting, weights: Weights, kind: type, depth: int
+) -> None:
+    voters = [("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b")]
+    plan = evaluations_of(voters, weights.families, dict.fromkeys(dict(voters), 1.0), views=2)
+    ledger = ledger_of(plan, vote, weights, 4)
+    assert isinstance(ledger, kind)
+    assert ledger.depth == depth
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected"),
+    [(Decision(), [0.5, 0.5]), (Decision(thresholds=(0.3, 0.7)), [0.3, 0.7])],
+)
+def test_a_multilabel_vote_takes_its_thresholds_or_a_half(
+    decision: Decision, expected: list[float]
+) -> None:
+    plan = evaluations_of([("a-f0", "a")], {"a": 1.0}, {"a-f0": 1.0})
+    ledger = ledger_of(plan, "soft", Weights({"a": 1.0}, decision=decision), 2, task="multilabel")
+    assert isinstance(ledger, Soft)
+    assert isinstance(ledger.rule, Thresholds)
+    assert ledger.rule.thresholds.tolist() == expected
+
+
+def test_a_log_linear_pool_of_labels_ends_with_those_of_the_full_vote() -> None:
+    probs = np.random.default_rng(6).random((4, 30, 3)).astype(np.float32)
+    voters = [("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b"), ("b-f1", "b")]
+    weights = Weights({"a": 0.8, "b": 0.5}, "log-linear")
+    plan = evaluations_of(voters, weights.families, dict.fromkeys(dict(voters), 1.0))
+    ballots = [Ballot(*who, p) for who, p in zip(voters, probs, strict=True)]
+    by_name = {ballot.name: ballot.probs for ballot in ballots}
+    ledger = ledger_of(plan, "soft", weights, 3, task="multilabel")
+    course = follow(ledger, [by_name[e.member] for e in plan])
+    full = fuse(ballots, "soft", weights, "multilabel").probs >= 0.5
+    np.testing.assert_array_equal(course.labels[-1], full)
+
+
+def test_a_regression_has_no_ledger() -> None:
+    plan = evaluations_of([("a-f0", "a")], {"a": 1.0}, {"a-f0": 1.0})
+    with pytest.raises(UsageError, match="a regression has no labels"):
+        ledger_of(plan, "soft", Weights({"a": 1.0}), 1, task="regression")

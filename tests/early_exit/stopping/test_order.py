@@ -1,7 +1,12 @@
 """The order of the evaluations, their shares, and what is left after each."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ensemble.early_exit.stopping.order import (
     Evaluation,
@@ -79,3 +84,87 @@ def test_the_members_and_views_of_a_family_share_its_weight() -> None:
     assert {e.weight for e in plan if e.family == "a"} == {0.25}
     assert {e.weight for e in plan if e.family == "b"} == {1.0}
     assert [e.cost for e in plan if e.family == "b"] == [3, 3]
+
+
+def weighed(seed: int, count: int = 9) -> list[Evaluation]:
+    """Evaluations of three families under random weights and costs, in no order."""
+    rng = np.random.default_rng(seed)
+    return [
+        Evaluation(f"{'abc'[n % 3]}-f{n}", "abc"[n % 3], n % 2, *rng.uniform(0.1, 9, 2).tolist())
+        for n in range(count)
+    ]
+
+
+@given(seed=st.integers(0, 10**6), data=st.data())
+def test_the_order_does_not_depend_on_that_of_the_arguments(seed: int, data: st.DataObject) -> None:
+    plain = weighed(seed)
+    assert ordered(data.draw(st.permutations(plain))) == ordered(plain)
+
+
+@given(seed=st.integers(0, 10**6), weight=st.floats(1e-3, 1e3), cost=st.floats(1e-3, 1e3))
+def test_another_unit_of_weights_or_costs_changes_no_order(
+    seed: int, weight: float, cost: float
+) -> None:
+    plain = weighed(seed)
+    scaled = [replace(e, weight=weight * e.weight, cost=cost * e.cost) for e in plain]
+    assert [e.member for e in ordered(scaled)] == [e.member for e in ordered(plain)]
+
+
+@given(seed=st.integers(0, 10**6))
+def test_each_evaluation_with_a_weight_comes_once(seed: int) -> None:
+    plain = [*weighed(seed), Evaluation("z-f0", "z", 0, 0.0)]
+    assert sorted(e.member for e in ordered(plain)) == sorted(e.member for e in plain[:-1])
+
+
+def test_at_equal_costs_none_comes_before_one_that_is_half_again_as_heavy() -> None:
+    found = [e.weight for e in ordered([replace(e, cost=1.0) for e in weighed(4)])]
+    assert all(later <= 1.5 * earlier for earlier, later in combinations(found, 2))
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=9))
+def test_shares_sum_to_1_and_keep_their_proportions(weights: list[float]) -> None:
+    found = shares(weights)
+    assert found.sum() == pytest.approx(1)
+    np.testing.assert_allclose(found * sum(weights), weights)
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=9))
+def test_the_bridge_falls_from_infinity_to_nothing(weights: list[float]) -> None:
+    found = bridges(np.sort(shares(weights))[::-1])
+    assert (found[0], found[-1]) == (np.inf, 0)
+    assert (np.diff(found[1:]) < 1e-12).all()
+
+
+def test_the_bridge_is_its_formula_in_a_loop() -> None:
+    weights = shares([5, 1, 3, 2])
+    for k in range(1, 4):
+        done, rest = weights[:k].tolist(), weights[k:].tolist()
+        ratio = sum(rest) / sum(done)
+        expected = sum(w * w for w in rest) + ratio**2 * sum(w * w for w in done)
+        assert bridges(weights)[k] == pytest.approx(expected**0.5)
+
+
+def test_one_evaluation_has_the_infinite_bridge_and_none() -> None:
+    assert bridges(np.ones(1)).tolist() == [np.inf, 0]
+    assert spent(np.ones(1)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("cost", [-1.0, np.nan, np.inf])
+def test_a_cost_that_cannot_be_names_its_member(cost: float) -> None:
+    with pytest.raises(UsageError, match=r"must be above 0; it is not for \['a-f1'"):
+        ordered([Evaluation("a-f0", "a", 0, 1.0), Evaluation("a-f1", "a", 0, 1.0, cost)])
+
+
+def test_a_family_without_a_weight_makes_no_evaluation() -> None:
+    plan = evaluations_of([("a-f0", "a"), ("b-f0", "b")], {"a": 0.0, "b": 2.0},
+                          {"a-f0": 1.0, "b-f0": 1.0})  # fmt: skip
+    assert [e.member for e in plan] == ["b-f0"]
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_the_evaluations_of_a_family_weigh_together_what_it_weighs(views: int) -> None:
+    voters = [("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b")]
+    plan = evaluations_of(voters, {"a": 3.0, "b": 2.0}, {name: 1.0 for name, _ in voters}, views)
+    assert len(plan) == 3 * views
+    for family, weight in (("a", 3.0), ("b", 2.0)):
+        assert sum(e.weight for e in plan if e.family == family) == pytest.approx(weight)
