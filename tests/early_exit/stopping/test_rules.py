@@ -224,3 +224,9 @@ def test_the_slack_is_twice_the_noise_and_never_below_that_of_float32(
     noise: float, eta: float
 ) -> None:
     assert slack(noise) == eta
+
+
+def test_a_rule_has_a_floor_where_a_temperature_has_one() -> None:
+    rules = (rule_of(PRIOR, temperature, 4) for temperature in (1.0, 2.0))
+    floors = [rule.floor for rule in rules if isinstance(rule, Argmax)]
+    assert floors == [0.0, pytest.approx(np.exp(pools.LOG_FLOOR))]

@@ -347,3 +347,8 @@ def test_thresholds_of_0_without_a_stage_to_judge_by_change_nothing() -> None:
 def test_images_that_took_every_evaluation_keep_their_labels() -> None:
     assert changed(simulated(7, 400), np.full(5, 10), np.zeros(5)) == 0
     assert changed(simulated(7, 400), np.full(5, 10), np.full(5, np.inf)) == 0
+
+
+def test_images_that_end_at_a_stage_are_among_those_that_get_there() -> None:
+    seen = Course(np.array([[[0], [0]], [[0], [1]]]), np.array([[np.inf, 1.0], [np.inf, np.inf]]))
+    assert changed(seen, np.ones(3, np.int64), np.zeros(3)) == 0.5
