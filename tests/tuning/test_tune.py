@@ -18,11 +18,12 @@ from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read, write
 from ensemble.predictions.stored import votes_from
+from ensemble.records import Task
 from ensemble.tuning.tune import calibrate, tune_weights
 from ensemble.tuning.weigh import TuneOrder
 from ensemble.voting.decision import Decision
 from ensemble.voting.vote import fuse
-from ensemble.voting.weights import Weights
+from ensemble.voting.weights import Pool, Weights
 
 pytestmark = pytest.mark.usefixtures("train")
 
@@ -205,3 +206,85 @@ def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
     for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
         probs = fuse(ballots, "soft", weights, "classification").probs
         assert found.evidence["holdout"][name] == metrics.log_loss(truth, probs)
+
+
+def test_a_family_may_be_named_beside_its_file() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    table = read(Path("bee.parquet"))
+    np.savez("b.npz", ids=np.array(table.ids), probs=table.families["bee"], classes=CLASSES)
+    files = [order.files[0], ("wasp", Path("b.npz"))]
+    assert set(tune_weights(replace(order, files=files)).families) == {"ant", "wasp"}
+
+
+def test_folds_of_a_table_take_the_place_of_those_of_the_files() -> None:
+    lines = ["id,fold", *(f"img{row},{row % 2}" for row in range(ROWS))]
+    Path("two.csv").write_text("\n".join(lines))
+    plain, other = (tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, folds=folds))
+                    for folds in (None, Path("two.csv")))  # fmt: skip
+    assert (plain.evidence["folds"], other.evidence["folds"]) == (3, 2)
+    assert plain.evidence["fitted"] == other.evidence["fitted"]  # of all rows
+
+
+def test_a_hold_out_at_its_own_temperature_keeps_it() -> None:
+    holdout, truth = held_out(1.0)
+    tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
+    once = calibrate(tuned, holdout, truth, ())
+    again = calibrate(once, holdout, truth, ())
+    assert again.temperature == pytest.approx(once.temperature)
+    record = again.evidence["holdout"]
+    assert record["log_loss"] == pytest.approx(record["log_loss_before"])
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
+def test_the_temperature_that_was_tuned_before_does_not_matter(temperature: float) -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 1, "bee": 1}, temperature=temperature, classes=CLASSES)
+    plain = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
+    found = calibrate(tuned, holdout, truth, ())
+    assert found.temperature == calibrate(plain, holdout, truth, ()).temperature
+
+
+def test_no_hold_out_makes_the_log_loss_worse() -> None:
+    holdout, truth = held_out(0.5)
+    for temperature in (0.2, 0.5, 1.0, 4.0):
+        tuned = Weights({"ant": 2, "bee": 1}, temperature=temperature, classes=CLASSES)
+        record = calibrate(tuned, holdout, truth, ()).evidence["holdout"]
+        assert record["log_loss"] <= record["log_loss_before"] + 1e-9
+
+
+def test_the_evidence_that_was_there_stays_beside_a_hold_out() -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES, evidence={"verdict": "gain"})
+    evidence = calibrate(tuned, holdout, truth, ()).evidence
+    assert evidence["verdict"] == "gain"
+    assert set(evidence["holdout"]) == {"n", "log_loss_before", "log_loss"}
+
+
+@pytest.mark.parametrize(("pool", "task"), [("rank", "classification"), ("linear", "multilabel")])
+def test_what_has_no_temperature_takes_no_hold_out(pool: Pool, task: Task) -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 1, "bee": 1}, pool)
+    with pytest.raises(UsageError, match="--holdout: ranks, labels and values have no temperature"):
+        calibrate(tuned, replace(holdout, task=task), truth, ())
+
+
+def test_the_rows_of_a_hold_out_that_were_seen_are_named() -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
+    with pytest.raises(UsageError, match="the weights were tuned on held3, held7; take other rows"):
+        calibrate(tuned, holdout, truth, ("held7", "x", "held3"))
+
+
+def test_a_hold_out_of_other_classes_is_refused() -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 1, "bee": 1}, classes=("cat", "dog", "gnu"))
+    with pytest.raises(UsageError, match="class"):
+        calibrate(tuned, holdout, truth, ())
+
+
+def test_weights_stay_as_they_were_but_for_the_temperature() -> None:
+    holdout, truth = held_out(0.5)
+    tuned = Weights({"ant": 0.9, "bee": 0.4}, "log-linear", classes=CLASSES, metric="log_loss")
+    found = calibrate(tuned, holdout, truth, ())
+    back = replace(found, temperature=1.0, evidence={})
+    assert back == tuned

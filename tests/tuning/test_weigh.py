@@ -15,17 +15,20 @@ from toys import CLASSES, ensemble
 
 import ensemble as package
 from ensemble.errors import UsageError
+from ensemble.evaluation import metrics
 from ensemble.files.csv_tables import column_of
 from ensemble.pipeline.oof import predict_oof
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read, write
 from ensemble.predictions.stored import votes_from
 from ensemble.progress import Quiet
+from ensemble.records import Task
 from ensemble.reports.figures import draw
 from ensemble.tuning.tune import tune_weights
-from ensemble.tuning.weigh import TuneOrder
+from ensemble.tuning.weigh import TuneOrder, metric_named, weigh
 from ensemble.voting.decision import order_of
 from ensemble.voting.vote import fuse
+from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("train")
 
@@ -277,3 +280,114 @@ def test_a_metric_of_ones_own_that_is_no_number_is_refused_before_any_fit() -> N
     Path("odd.py").write_text("def never(y, probs):\n    return float('nan')\n")
     with pytest.raises(UsageError, match="odd:never' gave nan; expected a finite number"):
         tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="odd:never"))
+
+
+def table_of(seed: int = 0, **about: object) -> oof.Oof:
+    """Two families of sixty rows in three folds."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 1, (2, ROWS, 3)) + 2 * np.eye(3)[TRUTH]
+    stack = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    ids = tuple(f"img{row}" for row in range(ROWS))
+    values = {"families": {"ant": stack[0], "bee": stack[1]}, "folds": SPLIT, **about}
+    return oof.Oof(ids, CLASSES, **values)  # type: ignore[arg-type]
+
+
+def weighed(found: oof.Oof, metric: str, **how: object) -> Weights:
+    order = TuneOrder((), Path("labels.csv"), metric, **how)  # type: ignore[arg-type]
+    return weigh(found, TRUTH, order, None, Quiet())
+
+
+def test_predictions_of_a_run_are_no_rows_that_a_member_did_not_see() -> None:
+    with pytest.raises(UsageError, match="made with every fold of a family.*`ensemble oof`"):
+        weighed(table_of(deployed=True), "log_loss")
+
+
+def test_a_metric_that_a_task_lacks_is_told_with_those_it_has() -> None:
+    with pytest.raises(UsageError, match="metric 'rmse': for classification there are accuracy"):
+        metric_named("rmse", "classification")
+
+
+def test_a_metric_of_ones_own_that_is_no_function_is_refused() -> None:
+    Path("seven.py").write_text("seven = 7\n")
+    with pytest.raises(UsageError, match="--metric 'seven:seven': it is no function"):
+        metric_named("seven:seven", "classification")
+
+
+def test_a_metric_of_ones_own_is_named_as_it_was_given_and_greater_is_better() -> None:
+    Path("ones.py").write_text("def best(y, probs):\n    return 1\n")
+    found = metric_named("ones:best", "regression")
+    assert (found.name, found.greater, found.task, found.by_label) == (
+        "ones:best", True, "regression", False,
+    )  # fmt: skip
+    assert found.score(TRUTH, np.ones((ROWS, 3))) == 1.0
+
+
+def test_the_evidence_names_the_best_family_alone() -> None:
+    seen = weighed(table_of(), "log_loss").evidence
+    best = min(seen["singles"], key=seen["singles"].get)  # less is better
+    assert seen["best_single"] == {"family": best, "score": seen["singles"][best]}
+    found = table_of()
+    scores = {name: metrics.log_loss(TRUTH, p) for name, p in found.families.items()}
+    assert seen["singles"] == pytest.approx(scores)
+
+
+def test_the_evidence_is_json_ready() -> None:
+    seen = weighed(table_of(), "accuracy").evidence
+    assert json.loads(json.dumps(seen, allow_nan=False)) == seen
+
+
+def test_a_lone_family_has_no_loss_without_it() -> None:
+    found = table_of()
+    lone = replace(found, families={"ant": found.families["ant"]})
+    assert "loss_without" not in weighed(lone, "log_loss").evidence
+    assert set(weighed(found, "log_loss").evidence["loss_without"]) == {"ant", "bee"}
+
+
+def test_weights_tell_what_they_were_tuned_for() -> None:
+    found = weighed(table_of(members={"ant": ("1" * 64,), "bee": ("2" * 64,)}), "log_loss")
+    assert (found.classes, found.metric, found.task) == (CLASSES, "log_loss", "classification")
+    assert found.members == {"ant": ("1" * 64,), "bee": ("2" * 64,)}
+
+
+def test_rows_that_were_rescaled_are_told_and_recorded() -> None:
+    told: list[str] = []
+
+    class Listener(Quiet):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    order = TuneOrder((), Path("labels.csv"), "log_loss")
+    found = weigh(table_of(rescaled=4), TRUTH, order, None, Listener())
+    assert found.evidence["rescaled"] == 4
+    assert any(line.startswith("4 ") for line in told)
+
+
+def test_progress_is_told_of_each_fit_that_it_was_promised() -> None:
+    counts: list[int] = []
+
+    class Counted(Quiet):
+        def start(self, total: int, *_: object, **__: object) -> None:
+            counts.append(-total)
+
+        def advance(self, count: int, *_: object) -> None:
+            counts.append(count)
+
+    weigh(table_of(), TRUTH, TuneOrder((), Path("labels.csv"), "accuracy"), None, Counted())
+    assert counts[0] < 0
+    assert sum(counts) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "how", "message"),
+    [
+        ("map", "multilabel", {"pool": "rank"}, "map of multilabel needs"),
+        ("rmse", "regression", {"pool": "log-linear"}, "a log-linear pool needs probabilities"),
+        ("f1", "multilabel", {"polish": "always"}, "there is no search for f1 of multilabel"),
+        ("rmse", "regression", {"polish": "always"}, "there is no search for rmse of regression"),
+    ],
+)
+def test_what_a_task_cannot_be_tuned_by_is_refused(
+    metric: str, task: Task, how: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        weighed(table_of(task=task), metric, **how)
