@@ -67,3 +67,32 @@ def test_a_key_that_was_edited_is_a_problem(tmp_path: Path) -> None:
     key.write_text("{}")
     (store,) = [f for f in checkup.examine(tmp_path) if f.topic == "store"]
     assert (store.level, store.remedy) == ("problem", "ensemble store verify")
+
+
+def test_a_store_that_is_not_there_yet_is_well_and_is_not_made(tmp_path: Path) -> None:
+    (store,) = [f for f in checkup.examine(tmp_path / "none") if f.topic == "store"]
+    assert (store.level, store.remedy) == ("ok", "")
+    assert "the first run makes it" in store.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_says_how_many_keys_it_holds(
+    members: list[Path], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ("--members", *members, "--images", images, "--device", "cpu", "--store", "kept")
+    assert ensemble("run", *flags) == 0
+    (store,) = [f for f in checkup.examine(Path("kept")) if f.topic == "store"]
+    assert (store.level, store.text) == ("ok", "the store kept holds 4 keys")
+
+
+def test_a_round_looks_at_everything_once() -> None:
+    found = [finding.topic for finding in checkup.examine(Path.cwd())]
+    assert {"onnxruntime", "packages", "provider", "extras", "threads", "disk"} <= set(found)
+    assert found.count("store") == 1
+
+
+def test_without_the_wheel_of_a_gpu_no_library_of_cuda_is_missed() -> None:
+    found = checkup.probe({"onnxruntime": "1.31.1"})
+    assert found.missing == ()
+    assert found.fault == ""

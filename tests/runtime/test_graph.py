@@ -7,13 +7,16 @@ import pytest
 import ttach
 from composed import TTACH_MERGES, composed, normalised
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 from toys import toy_card, toy_model
 
+from ensemble.errors import MemberError
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
-from ensemble.records import Merge, Size
+from ensemble.records import Merge, Op, Size, View
 from ensemble.runtime import graph
+from ensemble.runtime.session import OnnxScorer
+from ensemble.views import policy
 from ensemble.views import policy as views
 
 
@@ -104,3 +107,100 @@ def _pooling_model(card: Card) -> ModelProto:
     model.ir_version = 8
     assert len(card.heads[0].classes) == 3
     return model
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_are_normalised_as_torchvision_does(channels: int) -> None:
+    card = toy_card(size=Size(5, 7), channels=channels)
+    images = probe_images((4, 5, 7, channels))
+    model = graph.compose_normalisation(card.preprocess).SerializeToString()
+    found = OnnxScorer(model, {"input": graph.NORMALISED}, device="cpu").score(images)["input"]
+    np.testing.assert_allclose(found, normalised(images, card), atol=1e-6)
+
+
+@pytest.mark.parametrize("pixel", [0, 255])
+def test_the_ends_of_the_pixels_are_normalised_exactly(pixel: int) -> None:
+    card = toy_card()
+    model = graph.compose_normalisation(card.preprocess).SerializeToString()
+    scorer = OnnxScorer(model, {"input": graph.NORMALISED}, device="cpu")
+    found = scorer.score(np.full((1, 8, 8, 3), pixel, np.uint8))["input"]
+    assert (found == (pixel / 255 - 0.5) / 0.25).all()
+
+
+def test_the_outputs_of_a_head_are_named_after_it() -> None:
+    card = toy_card()
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("hflip")]
+    whole = graph.compose_graph(toy_model(card), card, shaped, "mean", keep_views=True)
+    assert [output.name for output in whole.graph.output] == [
+        "ensemble/probs/label", "ensemble/raw/label", "ensemble/views/label",
+    ]  # fmt: skip
+    assert [entry.name for entry in whole.graph.input] == [graph.INPUT]
+
+
+def test_what_the_member_itself_gave_comes_out_raw() -> None:
+    card = toy_card()
+    model = toy_model(card)
+    images = probe_images((3, 8, 8, 3))
+    scorer = composed(card, model, "hflip", "mean")
+    raw = scorer.outputs(images, {"raw": graph.raw_name(card.heads[0])})["raw"]
+    matrix = numpy_helper.to_array(model.graph.initializer[0])
+    for view, flipped in zip(raw, (images, images[:, :, ::-1].copy()), strict=True):
+        expected = normalised(flipped, card).flatten(1).numpy() @ matrix
+        np.testing.assert_allclose(view, expected, atol=1e-4)
+
+
+def test_a_regression_comes_out_as_the_mean_of_its_views() -> None:
+    card = toy_card(task="regression", activation="none")
+    scorer = composed(card, toy_model(card), "flip", "mean")
+    images = probe_images((3, 8, 8, 3))
+    raw = scorer.outputs(images, {"raw": graph.raw_name(card.heads[0])})["raw"]
+    np.testing.assert_allclose(scorer.score(images)["label"], raw.mean(0), atol=1e-5)
+
+
+def test_an_image_scores_alike_alone_and_among_others() -> None:
+    card = toy_card()
+    scorer = composed(card, toy_model(card), "d4", "mean")
+    images = probe_images((5, 8, 8, 3))
+    together = scorer.score(images)["label"]
+    for row in range(5):
+        alone = scorer.score(images[row : row + 1])["label"][0]
+        np.testing.assert_allclose(alone, together[row], atol=1e-6)
+
+
+@pytest.mark.parametrize("op", [Op("add", (0.25,)), Op("multiply", (0.5,))])
+def test_arithmetic_is_done_on_normalised_pixels(op: Op) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    images = probe_images((2, 8, 8, 3))
+    shaped = [policy.Shaped(View("v", (op,)), card.preprocess.size)]
+    whole = graph.compose_graph(model, card, shaped, "mean").SerializeToString()
+    scorer = OnnxScorer(whole, {"raw": graph.raw_name(card.heads[0])}, device="cpu")
+    changed = normalised(images, card)
+    changed = changed + 0.25 if op.name == "add" else changed * 0.5
+    expected = changed.flatten(1).numpy() @ numpy_helper.to_array(model.graph.initializer[0])
+    np.testing.assert_allclose(scorer.score(images)["raw"][0], expected, atol=1e-4)
+
+
+def test_composing_leaves_the_member_as_it_is() -> None:
+    card = toy_card()
+    model = toy_model(card)
+    before = model.SerializeToString()
+    composed(card, model, "d4", "mean", split=True)
+    assert model.SerializeToString() == before
+
+
+def test_the_same_graph_is_composed_each_time() -> None:
+    card = toy_card()
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("d4")]
+    one, other = (
+        graph.compose_graph(toy_model(card), card, shaped, "gmean").SerializeToString()
+        for _ in range(2)
+    )
+    assert one == other
+
+
+def test_a_merge_that_does_not_suit_a_head_is_refused_before_anything_is_built() -> None:
+    card = toy_card(task="regression", activation="none")
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("hflip")]
+    with pytest.raises(MemberError, match="merge by mean only"):
+        graph.compose_graph(toy_model(card), card, shaped, "max")
