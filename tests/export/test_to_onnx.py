@@ -292,3 +292,76 @@ def test_a_member_that_is_there_is_replaced_by_force_only(tmp_path: Path) -> Non
 def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would both become"):
         export.export_members([tmp_path / name for name in names], TINY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"family": "vit"}, "vit-f3"), ({"fold": 1}, "tiny-f1"),
+     ({"family": "vit", "fold": 0}, "vit-f0")],
+)  # fmt: skip
+def test_what_is_said_of_family_and_fold_goes_before_the_name_of_the_file(
+    changes: Mapping[str, object], name: str, tmp_path: Path
+) -> None:
+    spec = replace(TINY, **changes)  # type: ignore[arg-type]
+    (tmp_path / f"{name}.onnx").touch()
+    with pytest.raises(UsageError, match=f"{name}.onnx: there already"):
+        export.export_members([tmp_path / "tiny-f3.pt"], spec, tmp_path)
+
+
+def test_a_name_of_a_fold_only_takes_its_family_from_the_architecture(tmp_path: Path) -> None:
+    (tmp_path / "tiny-f2.onnx").touch()
+    with pytest.raises(UsageError, match="tiny-f2.onnx: there already"):
+        export.export_members([tmp_path / "fold2.ckpt"], TINY, tmp_path)
+
+
+def test_two_folds_in_a_name_are_no_fault_where_both_are_said(tmp_path: Path) -> None:
+    spec = replace(TINY, family="vit", fold=0)
+    made = export.export_members([tmp_path / "a-f0-f1.pt"], spec, tmp_path)
+    with pytest.raises(MemberError, match="a-f0-f1.pt: cannot read the checkpoint"):
+        next(made)
+
+
+def test_no_checkpoint_is_no_member(tmp_path: Path) -> None:
+    assert list(export.export_members([], TINY, tmp_path)) == []
+
+
+@pytest.mark.parametrize("heads", [(), (HeadSpec("", ("a",)),)])
+def test_a_head_without_a_name_is_refused(heads: tuple[HeadSpec, ...], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected different names, none of them 'image'"):
+        export_member(tmp_path / "a.pt", replace(TINY, heads=heads), tmp_path)
+
+
+@pytest.mark.usefixtures("again")
+def test_probabilities_that_the_net_gives_itself_need_no_activation(
+    rgb: Made, folder: Path, tmp_path: Path
+) -> None:
+    path = checkpoint(folder, rgb.net.state_dict())
+    made = export_member(path, replace(TINY, activation="none"), tmp_path)
+    assert made.card.heads[0].activation == "none"
+
+
+@pytest.mark.usefixtures("again")
+def test_a_trusted_file_is_told_on_the_card(rgb: Made, tmp_path: Path) -> None:
+    path = tmp_path / "tiny-f0.pt"
+    torch.save(rgb.net.state_dict(), path)
+    spec = replace(TINY, trust_pickle=frozenset({path}))
+    assert export_member(path, spec, tmp_path).card.source["trusted_pickle"] == "yes"
+    assert "trusted_pickle" not in export_member(path, TINY, tmp_path).card.source
+
+
+@pytest.mark.usefixtures("again")
+def test_the_same_checkpoint_gives_the_same_bytes(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(folder, rgb.net.state_dict())
+    one, other = (export_member(path, TINY, tmp_path / n).path.read_bytes() for n in "ab")
+    assert one == other
+
+
+@pytest.mark.usefixtures("again")
+def test_members_are_written_one_by_one_as_they_are_asked_for(rgb: Made, tmp_path: Path) -> None:
+    paths = [tmp_path / f"tiny-f{fold}.pt" for fold in (0, 1)]
+    for path in paths:
+        torch.save(rgb.net.state_dict(), path)
+    made = export.export_members(paths, TINY, tmp_path / "out")
+    assert next(made).path.name == "tiny-f0.onnx"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tiny-f0.onnx"]
+    assert next(made).card.fold == 1
