@@ -189,11 +189,13 @@ def failing() -> None:
         raise KeyError("quantiser")
 
 
-def test_the_level_of_logging_comes_back_though_the_quantiser_fails() -> None:
-    before = logging.root.manager.disable
+def test_the_level_of_logging_comes_back_though_the_quantiser_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)
     with pytest.raises(KeyError, match="quantiser"):
         failing()
-    assert logging.root.manager.disable == before
+    assert logging.root.manager.disable == logging.DEBUG
 
 
 def test_a_toy_of_one_product_is_quantised_whole(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def both(first: str, second: str) -> Difference:
 
 
 def test_moves_come_with_the_most_frequent_first_and_then_by_name() -> None:
-    found = both("id,l\n1,a\n2,a\n3,b\n4,c\n5,c\n", "id,l\n1,b\n2,b\n3,a\n4,a\n5,c\n")
+    found = both("id,l\n1,c\n2,a\n3,b\n4,a\n5,c\n", "id,l\n1,a\n2,b\n3,a\n4,b\n5,c\n")
     assert list(found.moves.items()) == [(("a", "b"), 2), (("b", "a"), 1), (("c", "a"), 1)]
 
 
@@ -148,3 +148,8 @@ def test_as_many_changed_as_moved(labels: list[tuple[str, str]]) -> None:
 def test_the_columns_that_differ_are_named_on_both_sides() -> None:
     with pytest.raises(UsageError, match="have other columns: a, b and a, c"):
         both("id,a,b\n1,1,0\n", "id,a,c\n1,1,0\n")
+
+
+def test_the_largest_difference_is_one_down_as_well_as_one_up() -> None:
+    found = both("id,a,b\n1,0.2,0.1\n2,0.5,0.4\n", "id,a,b\n1,0.9,0.1\n2,0.3,0.4\n")
+    assert found.largest == pytest.approx(0.7)

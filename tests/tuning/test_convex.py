@@ -320,3 +320,20 @@ def test_least_squares_of_two_families_is_the_closed_form(seed: int) -> None:
 def test_families_that_are_all_right_share_alike() -> None:
     target = np.ones((5, 1))
     np.testing.assert_allclose(least_squares_pool(np.ones((3, 5, 1)), target).weights, 1 / 3)
+
+
+@pytest.mark.parametrize("ridge", [0.02, 0.5])
+def test_the_tempered_pool_with_its_ridge_reaches_the_optimum_of_nelder_and_mead(
+    ridge: float,
+) -> None:
+    stack, y = many(2, 150, 3)
+
+    def loss(point: NDArray[np.float64]) -> float:
+        probs = pools.tempered(pools.linear(stack, point[:2]), 1 / point[2])
+        return metrics.log_loss(y, probs) + ridge * float(((point[:2] - 0.5) ** 2).sum())
+
+    best = minimize(loss, [0.6, 0.4, 1.0], method="Nelder-Mead", bounds=[(1e-6, 9)] * 3,
+                    options={"xatol": 1e-7, "fatol": 1e-12}).x  # fmt: skip
+    found = tempered_pool(stack, y, ridge)
+    np.testing.assert_allclose(found.weights, best[:2] / best[:2].sum(), atol=1e-3)
+    assert found.temperature == pytest.approx(1 / best[2], rel=1e-3)

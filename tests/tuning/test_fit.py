@@ -269,3 +269,23 @@ def test_a_regression_of_families_without_an_error_is_their_mean() -> None:
     y = np.arange(5.0)[:, None]
     found = fit(np.stack([y, y]), y, metric_of("rmse", "regression"), "linear")
     np.testing.assert_allclose(found.weights, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("rows", [4, 40])
+def test_a_regression_of_few_rows_is_drawn_to_the_mean_by_its_ridge(rows: int) -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(0, 5, (rows, 1))
+    stack = np.stack([y + rng.normal(0, s, y.shape) for s in (1.0, 1.5)])
+    error, root = stack - y, np.sqrt(np.mean((stack.mean(0) - y) ** 2))
+    ridge, apart = 2 * ridge_of(rows) * root, error[1] - error[0]
+    square, cross = (apart**2).mean() / root, (error[0] * apart).mean() / root
+    share = np.clip((ridge - cross) / (square + 2 * ridge), 0, 1)
+    found = fit(stack, y, metric_of("rmse", "regression"), "linear").weights
+    np.testing.assert_allclose(found, [1 - share, share], atol=1e-5)
+
+
+def test_families_that_are_all_wrong_are_pooled_by_their_plain_mean() -> None:
+    y = np.arange(60) % 3
+    wrong = np.repeat((0.9 * np.eye(3)[(y + 1) % 3] + 0.1 / 3)[None], 2, 0)
+    blend = fit(wrong, y, metric_of("accuracy", "classification"), "log-linear")
+    assert (blend.pool, blend.weights.tolist()) == ("linear", [0.5, 0.5])
