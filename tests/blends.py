@@ -9,7 +9,10 @@ from PIL import Image
 from toys import CLASSES, save_member, toy_card, toy_model
 
 from ensemble.arrays import Indices
+from ensemble.predictions import table as oof
+from ensemble.predictions.formats import write
 from ensemble.recipe.settings import Settings
+from ensemble.tuning.weigh import TuneOrder
 from ensemble.voting.pools import Stack
 
 ROWS, FOLDS = 60, 3
@@ -87,3 +90,16 @@ def memory(family: str, fold: int, *, blind: int = 1, noise: float = 0.0) -> Pat
 
 def recipe(members: list[Path]) -> Settings:
     return Settings(tuple(map(str, members)), ("train",), device="cpu")
+
+
+def tuned_on(files: dict[str, float], **more: object) -> TuneOrder:
+    """Families of some strength, saved; and the order to tune weights on them."""
+    rng = np.random.default_rng(1)
+    for name, strength in files.items():
+        scores = rng.normal(0, 1, (ROWS, 3)) + strength * np.eye(3)[TRUTH]
+        probs = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        ids = tuple(f"img{row}" for row in range(ROWS))
+        write(Path(f"{name}.parquet"), oof.Oof(ids, CLASSES, {name: probs}, SPLIT))
+    named = [(None, Path(f"{name}.parquet")) for name in files]
+    values = {"files": named, "labels": Path("train.csv"), "metric": "log_loss", **more}
+    return TuneOrder(**values)  # type: ignore[arg-type]

@@ -260,3 +260,74 @@ def test_torchscript_is_refused(path: Path, state: Weights) -> None:
         archive.writestr("fold0/constants.pkl", b"")
     with pytest.raises(MemberError, match="TorchScript"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.int64])
+def test_weights_keep_their_kind(kind: torch.dtype, path: Path) -> None:
+    torch.save({"weight": torch.ones(3, dtype=kind)}, path)
+    assert load_checkpoint(path).state["weight"].dtype == kind
+
+
+def test_a_name_that_is_a_prefix_and_no_more_is_stripped_of_what_others_carry_only(
+    path: Path,
+) -> None:
+    torch.save({"model.a": torch.ones(1), "modelb": torch.ones(1)}, path)
+    assert list(load_checkpoint(path).state) == ["model.a", "modelb"]
+
+
+def test_a_counter_beside_plain_weights_stays(state: Weights, path: Path) -> None:
+    torch.save({**state, "n_averaged": torch.ones(1)}, path)
+    assert "n_averaged" in load_checkpoint(path).state
+
+
+@pytest.mark.parametrize("container", ["state_dict_ema", "model_ema", "ema_state_dict"])
+def test_two_averages_are_refused_where_one_is_asked_for(
+    container: str, state: Weights, path: Path
+) -> None:
+    other = "model_ema" if container != "model_ema" else "ema_state_dict"
+    torch.save({container: state, other: state}, path)
+    with pytest.raises(MemberError, match="holds weights under .* and .*; save the one to use"):
+        load_checkpoint(path, ema=True)
+
+
+def test_the_message_of_absent_averages_names_what_is_there_and_the_flag(
+    state: Weights, path: Path
+) -> None:
+    torch.save({"state_dict": state, "epoch": 3}, path)
+    with pytest.raises(MemberError, match="it has state_dict, epoch. Leave out --ema"):
+        load_checkpoint(path, ema=True)
+
+
+def test_a_container_without_weights_is_refused(path: Path) -> None:
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(MemberError, match="it holds no weights"):
+        load_checkpoint(path)
+
+
+def test_a_lightning_file_of_weights_without_a_prefix_loads(state: Weights, path: Path) -> None:
+    torch.save(lightning(state), path)
+    assert_same(load_checkpoint(path).state, state)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "net."])
+def test_the_remedy_of_a_lightning_file_names_its_own_net(
+    prefix: str, state: Weights, path: Path
+) -> None:
+    torch.save(lightning(under(prefix, state) | {"loss": torch.ones(1)}), path)
+    with pytest.raises(MemberError, match=rf"torch\.save\(module\.{prefix}state_dict\(\), FILE\)"):
+        load_checkpoint(path)
+
+
+def test_a_shared_weight_is_there_under_both_names(path: Path) -> None:
+    shared = torch.randn(3)
+    torch.save({"a": shared, "b": shared}, path)
+    found = load_checkpoint(path).state
+    assert torch.equal(found["a"], shared)
+    assert torch.equal(found["b"], shared)
+
+
+@pytest.mark.parametrize("content", [b"\0", b"\0" * 9, b"abcdefgh", b"PK\x03\x04"])
+def test_a_few_bytes_are_no_checkpoint(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(MemberError, match=r"fold0\.pt: truncated or not a PyTorch checkpoint"):
+        load_checkpoint(path)

@@ -1,7 +1,7 @@
 """A checkpoint becomes a member whose outputs agree with torch, or no file at all."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,79 +11,17 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from factories import GREY, LABEL, MODULE, TINY, checkpoint, factory
 from numpy.typing import NDArray
 from torch import nn
 
 from ensemble.errors import MemberError, UsageError
-from ensemble.export import nets
 from ensemble.export import to_onnx as export
-from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, family_and_fold
+from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.export.to_onnx import Exported, export_member
 from ensemble.members.member import open_member
 from ensemble.records import Preprocess, Size
 from ensemble.runtime.session import run_once
-
-FACTORIES = """
-from torch import nn
-
-
-def body(channels, columns):
-    pool = nn.AdaptiveAvgPool2d(1)
-    return nn.Sequential(
-        nn.Conv2d(channels, 4, 3, 2), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, columns)
-    )
-
-
-def tiny(num_classes):
-    return body(3, num_classes)
-
-
-class TwoHeads(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = body(1, 8)
-        self.age = nn.Linear(8, 2)
-        self.mask = nn.Linear(8, 3)
-
-    def forward(self, x):
-        x = self.body(x)
-        return {"age": self.age(x), "mask": self.mask(x)}
-
-
-def two_heads(num_classes):
-    assert num_classes == 5
-    return TwoHeads()
-
-
-class Frozen(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.model = body(3, 3)
-
-    def forward(self, x):
-        return self.model(x.reshape(2, 3, 16, 16))
-
-
-def frozen(num_classes):
-    return Frozen()
-
-
-def no_module(num_classes):
-    return "resnet"
-
-
-def no_argument():
-    return body(3, 3)
-
-
-def broken(num_classes):
-    return {}["depth"]
-"""
-SIZE = PreprocessFlags(height=16, width=16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2))
-GREY = PreprocessFlags(height=16, width=16, mean=(0.5,), std=(0.25,))
-LABEL = HeadSpec("label", ("cat", "dog", "eel"))
-MODULE = "factories_of_the_export_tests"
-TINY = ExportSpec(f"{MODULE}:tiny", (LABEL,), preprocess=SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +41,6 @@ class Made:
             )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The working directory, with the factories in it."""
-    folder = tmp_path_factory.mktemp("export")
-    (folder / f"{MODULE}.py").write_text(FACTORIES)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield folder
-    sys.modules.pop(MODULE, None)
-
-
 def make(folder: Path, net: nn.Module, spec: ExportSpec, name: str) -> Made:
     programs: list[torch.onnx.ONNXProgram] = []
     to_onnx = torch.onnx.export
@@ -127,13 +54,6 @@ def make(folder: Path, net: nn.Module, spec: ExportSpec, name: str) -> Made:
         patch.setattr(torch.onnx, "export", recorded)
         exported = export_member(folder / name, spec, folder / "members")
     return Made(exported, net.eval(), programs[0])
-
-
-def factory(folder: Path, name: str, columns: int) -> nn.Module:
-    names: dict[str, Callable[[int], nn.Module]] = {}
-    exec((folder / f"{MODULE}.py").read_text(), names)
-    torch.manual_seed(1)
-    return names[name](columns)
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +82,6 @@ def small_timm(folder: Path) -> Made:
 def again(rgb: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter gives its earlier answer at once."""
     monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: rgb.program)
-
-
-def checkpoint(folder: Path, state: Mapping[str, torch.Tensor]) -> Path:
-    path = folder / "other-f0.safetensors"
-    safetensors.torch.save_file(dict(state), path)
-    return path
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -328,42 +242,10 @@ def test_a_net_of_a_fixed_batch_is_refused(folder: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_weight_is_named(rgb: Made, folder: Path, tmp_path: Path) -> None:
-    state = {key: value for key, value in rgb.net.state_dict().items() if key != "4.bias"}
-    with pytest.raises(MemberError, match=r"other-f0\.safetensors: .*1 missing: 4\.bias"):
-        export_member(checkpoint(folder, state), TINY, tmp_path)
-
-
-def test_an_unknown_prefix_is_not_guessed(rgb: Made, folder: Path, tmp_path: Path) -> None:
-    state = {f"student.{key}": value for key, value in rgb.net.state_dict().items()}
-    with pytest.raises(MemberError, match=r"4 missing: .*4 unexpected: student\.0\."):
-        export_member(checkpoint(folder, state), TINY, tmp_path)
-
-
-def test_a_wrong_count_of_classes_is_told(folder: Path, tmp_path: Path) -> None:
-    path = checkpoint(folder, factory(folder, "tiny", 12).state_dict())
-    with pytest.raises(MemberError, match="the checkpoint has 12 classes, --classes gives 3"):
-        export_member(path, TINY, tmp_path)
-
-
-def test_a_weight_of_another_shape_is_named(rgb: Made, folder: Path, tmp_path: Path) -> None:
-    state = {**rgb.net.state_dict(), "0.weight": torch.ones(4, 1, 3, 3)}
-    with pytest.raises(MemberError, match=r"0\.weight \(4, 1, 3, 3\) for \(4, 3, 3, 3\)"):
-        export_member(checkpoint(folder, state), TINY, tmp_path)
-
-
 def test_nan_weights_are_refused(rgb: Made, folder: Path, tmp_path: Path) -> None:
     state = {**rgb.net.state_dict(), "4.bias": torch.full((3,), float("nan"))}
     with pytest.raises(MemberError, match="gives NaN or infinity"):
         export_member(checkpoint(folder, state), TINY, tmp_path)
-
-
-def test_heads_that_the_net_lacks_are_refused(two: Made, folder: Path, tmp_path: Path) -> None:
-    heads = (HeadSpec("age", ("young", "old")), HeadSpec("sex", ("a", "b", "c")))
-    arch = f"{MODULE}:two_heads"
-    spec = ExportSpec(arch, heads, preprocess=GREY, in_chans=1)
-    with pytest.raises(MemberError, match="the net returns age, mask; the heads are age, sex"):
-        export_member(checkpoint(folder, two.net.state_dict()), spec, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -396,42 +278,6 @@ def test_what_the_user_can_mend_is_a_usage_error(
         export_member(tmp_path / "a.pt", replace(TINY, **change), tmp_path)  # type: ignore[arg-type]
 
 
-def test_a_grey_timm_net_needs_a_mean(tmp_path: Path) -> None:
-    spec = ExportSpec("test_resnet", (LABEL,), in_chans=1)
-    with pytest.raises(UsageError, match="1 channels: nothing tells --mean, --std"):
-        export_member(tmp_path / "a.pt", spec, tmp_path)
-
-
-def test_a_net_of_fixed_size_is_built_for_the_size_that_was_asked() -> None:
-    flags = PreprocessFlags(height=64, width=96)
-    net, _, _ = nets._from_timm(ExportSpec("test_vit", (LABEL,), preprocess=flags))
-    assert net(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("resnet-f0.safetensors", ("resnet", 0)),
-        ("resnet-fold12.pt", ("resnet", 12)),
-        ("resnet_fold-3.pth.tar", ("resnet", 3)),
-        ("effnet_b0_fold_3_best.ckpt", ("effnet_b0_best", 3)),
-        ("fold0.ckpt", ("", 0)),
-        ("F1_vit.pt", ("vit", 1)),
-        ("vit_f16_fold2.pt", ("vit_f16", 2)),
-        ("resnet50.pt", ("resnet50", None)),
-        ("scaffold0.pt", ("scaffold0", None)),
-        ("v1.5-f0.pt", ("v1.5", 0)),
-    ],
-)
-def test_family_and_fold_come_from_the_name(name: str, expected: tuple[str, int | None]) -> None:
-    assert family_and_fold(Path("folds") / name) == expected
-
-
-def test_two_folds_in_a_name_are_refused() -> None:
-    with pytest.raises(UsageError, match="several folds: f0, f1"):
-        family_and_fold(Path("a-f0-f1.pt"))
-
-
 def test_a_member_that_is_there_is_replaced_by_force_only(tmp_path: Path) -> None:
     (tmp_path / "net-f0.onnx").write_bytes(b"precious")
     with pytest.raises(UsageError, match="net-f0.onnx.*--force"):
@@ -448,10 +294,74 @@ def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_
         export.export_members([tmp_path / name for name in names], TINY, tmp_path)
 
 
-def test_weights_under_a_prefix_beside_others_are_told(
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"family": "vit"}, "vit-f3"), ({"fold": 1}, "tiny-f1"),
+     ({"family": "vit", "fold": 0}, "vit-f0")],
+)  # fmt: skip
+def test_what_is_said_of_family_and_fold_goes_before_the_name_of_the_file(
+    changes: Mapping[str, object], name: str, tmp_path: Path
+) -> None:
+    spec = replace(TINY, **changes)  # type: ignore[arg-type]
+    (tmp_path / f"{name}.onnx").touch()
+    with pytest.raises(UsageError, match=f"{name}.onnx: there already"):
+        export.export_members([tmp_path / "tiny-f3.pt"], spec, tmp_path)
+
+
+def test_a_name_of_a_fold_only_takes_its_family_from_the_architecture(tmp_path: Path) -> None:
+    (tmp_path / "tiny-f2.onnx").touch()
+    with pytest.raises(UsageError, match="tiny-f2.onnx: there already"):
+        export.export_members([tmp_path / "fold2.ckpt"], TINY, tmp_path)
+
+
+def test_two_folds_in_a_name_are_no_fault_where_both_are_said(tmp_path: Path) -> None:
+    spec = replace(TINY, family="vit", fold=0)
+    made = export.export_members([tmp_path / "a-f0-f1.pt"], spec, tmp_path)
+    with pytest.raises(MemberError, match="a-f0-f1.pt: cannot read the checkpoint"):
+        next(made)
+
+
+def test_no_checkpoint_is_no_member(tmp_path: Path) -> None:
+    assert list(export.export_members([], TINY, tmp_path)) == []
+
+
+@pytest.mark.parametrize("heads", [(), (HeadSpec("", ("a",)),)])
+def test_a_head_without_a_name_is_refused(heads: tuple[HeadSpec, ...], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected different names, none of them 'image'"):
+        export_member(tmp_path / "a.pt", replace(TINY, heads=heads), tmp_path)
+
+
+@pytest.mark.usefixtures("again")
+def test_probabilities_that_the_net_gives_itself_need_no_activation(
     rgb: Made, folder: Path, tmp_path: Path
 ) -> None:
-    state = {f"model.{key}": value for key, value in rgb.net.state_dict().items()}
-    path = checkpoint(folder, {**state, "criterion.weight": torch.ones(3)})
-    with pytest.raises(MemberError, match=r"under 'model\.'; beside them are criterion\.weight"):
-        export_member(path, TINY, tmp_path)
+    path = checkpoint(folder, rgb.net.state_dict())
+    made = export_member(path, replace(TINY, activation="none"), tmp_path)
+    assert made.card.heads[0].activation == "none"
+
+
+@pytest.mark.usefixtures("again")
+def test_a_trusted_file_is_told_on_the_card(rgb: Made, tmp_path: Path) -> None:
+    path = tmp_path / "tiny-f0.pt"
+    torch.save(rgb.net.state_dict(), path)
+    spec = replace(TINY, trust_pickle=frozenset({path}))
+    assert export_member(path, spec, tmp_path).card.source["trusted_pickle"] == "yes"
+    assert "trusted_pickle" not in export_member(path, TINY, tmp_path).card.source
+
+
+@pytest.mark.usefixtures("again")
+def test_the_same_checkpoint_gives_the_same_bytes(rgb: Made, folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(folder, rgb.net.state_dict())
+    one, other = (export_member(path, TINY, tmp_path / n).path.read_bytes() for n in "ab")
+    assert one == other
+
+
+@pytest.mark.usefixtures("again")
+def test_members_are_written_one_by_one_as_they_are_asked_for(rgb: Made, tmp_path: Path) -> None:
+    paths = [tmp_path / f"tiny-f{fold}.pt" for fold in (0, 1)]
+    for path in paths:
+        torch.save(rgb.net.state_dict(), path)
+    made = export.export_members(paths, TINY, tmp_path / "out")
+    assert next(made).path.name == "tiny-f0.onnx"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tiny-f0.onnx"]
+    assert next(made).card.fold == 1

@@ -1,13 +1,16 @@
 """Two submissions are compared by id and column name."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from toys import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.reports.compare import compare
+from ensemble.reports.compare import Difference, compare
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +89,67 @@ def test_probabilities_that_are_no_finite_numbers_are_refused(cell: str) -> None
     Path("odd.csv").write_text(f"id,cat,dog\n1,{cell},0.1\n2,0.4,0.6\n")
     with pytest.raises(UsageError, match=r"odd\.csv: probabilities are"):
         compare(Path("p.csv"), Path("odd.csv"))
+
+
+def both(first: str, second: str) -> Difference:
+    Path("x.csv").write_text(first)
+    Path("y.csv").write_text(second)
+    return compare(Path("x.csv"), Path("y.csv"))
+
+
+def test_moves_come_with_the_most_frequent_first_and_then_by_name() -> None:
+    found = both("id,l\n1,c\n2,a\n3,b\n4,a\n5,c\n", "id,l\n1,a\n2,b\n3,a\n4,b\n5,c\n")
+    assert list(found.moves.items()) == [(("a", "b"), 2), (("b", "a"), 1), (("c", "a"), 1)]
+
+
+def test_what_moved_one_way_moves_back_the_other() -> None:
+    forth, back = (compare(*map(Path, pair)) for pair in (("a.csv", "b.csv"), ("b.csv", "a.csv")))
+    assert {(b, a): n for (a, b), n in forth.moves.items()} == back.moves
+    assert sorted(forth.changed) == sorted(back.changed)
+
+
+@pytest.mark.parametrize("ids", [("007", "7"), ("NA", "null"), ("1e5", "100000")])
+def test_ids_are_text_and_never_numbers(ids: tuple[str, str]) -> None:
+    one, other = ids
+    with pytest.raises(UsageError, match=f"name other ids: {min(ids)}, {max(ids)}"):
+        both(f"id,l\n{one},a\n", f"id,l\n{other},a\n")
+
+
+def test_labels_are_text_and_never_numbers() -> None:
+    assert both("id,l\n1,01\n", "id,l\n1,1\n").moves == {("01", "1"): 1}
+
+
+def test_numbers_that_are_written_otherwise_do_not_differ() -> None:
+    found = both("id,a,b\n1,0.50,0.5\n", "id,a,b\n1,5e-1,.5\n")
+    assert (found.changed, found.largest) == ((), 0.0)
+
+
+def test_probabilities_may_differ_without_a_label_that_changes() -> None:
+    found = both("id,a,b\n1,0.9,0.1\n2,0.2,0.8\n", "id,a,b\n1,0.6,0.4\n2,0.1,0.9\n")
+    assert found.changed == ()
+    assert found.largest == pytest.approx(0.3)
+
+
+@given(
+    labels=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1),
+)
+def test_as_many_changed_as_moved(labels: list[tuple[str, str]]) -> None:
+    texts = ["".join(["id,l\n", *(f"{n},{pair[side]}\n" for n, pair in enumerate(labels))])
+             for side in (0, 1)]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("x.csv", "y.csv")]
+        for path, text in zip(paths, texts, strict=True):
+            path.write_text(text)
+        found = compare(*paths)
+    assert len(found.changed) == sum(found.moves.values()) == sum(a != b for a, b in labels)
+    assert found.rows == len(labels)
+
+
+def test_the_columns_that_differ_are_named_on_both_sides() -> None:
+    with pytest.raises(UsageError, match="have other columns: a, b and a, c"):
+        both("id,a,b\n1,1,0\n", "id,a,c\n1,1,0\n")
+
+
+def test_the_largest_difference_is_one_down_as_well_as_one_up() -> None:
+    found = both("id,a,b\n1,0.2,0.1\n2,0.5,0.4\n", "id,a,b\n1,0.9,0.1\n2,0.3,0.4\n")
+    assert found.largest == pytest.approx(0.7)

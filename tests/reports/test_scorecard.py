@@ -9,8 +9,7 @@ import sklearn.metrics as sk
 from toys import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.reports.figures import draw_scores
-from ensemble.reports.scorecard import Line, Scorecard, score_submission, score_values
+from ensemble.reports.scorecard import score_submission, score_values
 
 CLASSES = ("cat", "dog", "eel", "fox")
 ROWS = 200
@@ -121,17 +120,6 @@ def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
     lines[1] = "r0,0.5,0.5,0.5,0.5"
     Path("probs.csv").write_text("\n".join(lines))
     assert score_submission(Path("probs.csv"), Path("labels.csv")).rescaled == 1
-
-
-@pytest.mark.parametrize("classes", [1, 10, 200])
-def test_a_picture_is_drawn_of_few_and_of_many_classes(classes: int) -> None:
-    counts = np.random.default_rng(0).integers(0, 3, (classes, classes)).astype(np.float64)
-    names = tuple(f"{n} costs $1_{n}$" for n in range(classes))
-    draw_scores(
-        Scorecard(9, 0, names, (Line("accuracy", 0.9, (0.8, 1.0)), Line("auc", 0.9, None)), counts),
-        Path("x.png"),
-    )
-    assert Path("x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_command_draws_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,3 +234,85 @@ def test_no_interval_leaves_the_scale_of_its_metric(tmp_path: Path) -> None:
     for line in card.lines:
         assert line.interval is not None
         assert 0 <= line.interval[0] <= line.score <= line.interval[1] <= 1
+
+
+def scored(tmp_path: Path, submission: str, labels: str) -> dict[str, float]:
+    card = score_submission(*tables(tmp_path, submission, labels))
+    return {line.metric: line.score for line in card.lines}
+
+
+def test_the_order_of_the_rows_and_columns_does_not_matter(tmp_path: Path) -> None:
+    labels = "id,label\na,cat\nb,dog\nc,cat\n"
+    one = scored(tmp_path, "id,cat,dog\na,0.7,0.3\nb,0.6,0.4\nc,0.9,0.1\n", labels)
+    other = scored(tmp_path, "id,dog,cat\nc,0.1,0.9\na,0.3,0.7\nb,0.4,0.6\n", labels)
+    assert one == pytest.approx(other)
+    assert one["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_rows_on_another_scale_are_scored_as_their_shares(tmp_path: Path) -> None:
+    labels = "id,label\na,cat\nb,dog\n"
+    shares = scored(tmp_path, "id,cat,dog\na,0.75,0.25\nb,0.5,0.5\n", labels)
+    powers = scored(tmp_path, "id,cat,dog\na,3,1\nb,8,8\n", labels)
+    assert powers == pytest.approx(shares)
+
+
+def test_more_labels_than_rows_are_no_fault(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,label\na,cat\n", "id,label\nb,dog\na,cat\nc,eel\n")
+    card = score_submission(*given)
+    assert (card.rows, card.classes) == (1, ("cat",))
+    assert card.lines[0].score == 1
+
+
+def test_one_class_has_an_accuracy_and_no_metric_of_several(tmp_path: Path) -> None:
+    found = scored(tmp_path, "id,label\na,1\nb,1\n", "id,label\na,1\nb,1\n")
+    assert found.keys() == {"accuracy", "f1_micro"}
+
+
+def test_a_class_that_no_row_shows_leaves_means_over_classes_undefined(tmp_path: Path) -> None:
+    submission = "id,cat,dog,eel\na,0.7,0.2,0.1\nb,0.2,0.7,0.1\n"
+    found = scored(tmp_path, submission, "id,label\na,cat\nb,dog\n")
+    assert found["accuracy"] == 1
+    assert not found.keys() & {"auc", "f1_macro", "balanced_accuracy", "top_k"}
+
+
+def test_the_labels_may_stand_in_another_column(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,label\na,cat\nb,dog\n", "id,kind,label\na,cat,x\nb,cat,y\n")
+    assert score_submission(*given, "kind").lines[0].score == 0.5
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-0.1"])
+def test_probabilities_that_cannot_be_are_refused(cell: str, tmp_path: Path) -> None:
+    given = tables(tmp_path, f"id,cat,dog\na,{cell},0.5\n", "id,label\na,cat\n")
+    with pytest.raises(UsageError, match=r"s\.csv: probabilities are finite, at least 0"):
+        score_submission(*given)
+
+
+def test_the_counts_have_a_row_for_each_that_is_scored() -> None:
+    card = score_submission(Path("probs.csv"), Path("labels.csv"))
+    assert card.counts.sum() == card.rows == ROWS
+    assert np.trace(card.counts) / ROWS == pytest.approx(np.mean(TRUTH == SAID))
+
+
+def test_five_labels_that_are_unknown_are_wrong_and_six_are_another_thing() -> None:
+    def submit(odd: int) -> Path:
+        lines = [f"r{n},{f'odd {n}' if n < odd else CLASSES[t]}" for n, t in enumerate(TRUTH)]
+        Path("odd.csv").write_text("\n".join(["id,label", *lines]))
+        return Path("odd.csv")
+
+    card = score_submission(submit(5), Path("labels.csv"))
+    assert card.lines[0].score == pytest.approx(1 - 5 / ROWS)
+    with pytest.raises(UsageError, match="6 of its 10 labels are none of"):
+        score_submission(submit(6), Path("labels.csv"))
+
+
+def test_values_of_several_columns_are_joined_by_id_and_by_name(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,y,x\nb,4,3\na,2,1\n", "id,x,y\na,1,3\nb,5,4\n")
+    found = {line.metric: line.score for line in score_values(*given, "regression").lines}
+    assert found["mae"] == pytest.approx((0 + 1 + 2 + 0) / 4)
+    assert found["rmse"] == pytest.approx((np.sqrt(4 / 2) + np.sqrt(1 / 2)) / 2)
+
+
+def test_a_label_that_every_row_has_leaves_f1_only(tmp_path: Path) -> None:
+    submission = "id,fog,rain\na,0.9,0.2\nb,0.8,0.7\n"
+    given = tables(tmp_path, submission, "id,fog,rain\na,1,0\nb,1,1\n")
+    assert [line.metric for line in score_values(*given, "multilabel").lines] == ["f1"]

@@ -171,3 +171,26 @@ def test_a_real_session_gives_the_same_through_bound_memory() -> None:
     for part in (images, images[::-1].copy(), images[1:3]):
         (plain,) = session.run([output], {graph.INPUT: part})
         assert (scorer.score(part)["label"] == plain).all()
+
+
+def test_each_head_has_an_output_of_its_own() -> None:
+    ports = Ports("pixels", {"label": ("probs", 2), "age": ("years", 2)})
+    device = Device()
+    found = Bound(device, ports, lambda array: array, lambda _: True).score(batch(1))
+    assert found.keys() == {"label", "age"}
+    assert device.calls.count("bind probs") == device.calls.count("bind years") == 1
+
+
+def test_pages_are_locked_once_for_each_memory_that_is_taken() -> None:
+    locked: list[tuple[int, ...]] = []
+    scorer = bound(Device(), lambda array: locked.append(array.shape) is None)
+    for _ in range(2 * IN_FLIGHT):
+        scorer.score(batch(1))
+    assert locked == [(3, 2, 2, 1)] * IN_FLIGHT
+
+
+def test_the_pixels_of_the_caller_are_not_kept() -> None:
+    scorer, pixels = bound(Device()), batch(7)
+    first = scorer.score(pixels)["label"][0, 0]
+    pixels[:] = 0
+    assert scorer.score(batch(7))["label"][0, 0] == first == 28

@@ -1,22 +1,15 @@
 """What the doctor says: each conflict is told apart, with the line that mends it."""
 
-import json
 import os
-import subprocess
-import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from toys import ensemble
 
-from ensemble.errors import ProviderError
-from ensemble.pipeline import doctor as checkup
-from ensemble.runtime import wheels
-from ensemble.runtime.devices import CPU, CUDA, why_no_cuda
+from ensemble.runtime import diagnosis
+from ensemble.runtime.devices import CPU, CUDA
 from ensemble.runtime.diagnosis import Probe, examine, libraries, machine
-from ensemble.runtime.wheels import Finding, check_wheels
+from ensemble.runtime.wheels import EXTRAS, Finding
 
 CORE = {"numpy": "2.0"}
 GPU = {**CORE, "onnxruntime-gpu": "1.31.1"}
@@ -75,45 +68,6 @@ def test_an_extra_that_is_not_there_comes_with_its_line() -> None:
     ]  # fmt: skip
 
 
-def test_both_wheels_are_refused_before_a_run() -> None:
-    with pytest.raises(ProviderError, match="pip uninstall -y onnxruntime onnxruntime-gpu"):
-        check_wheels(BOTH)
-    check_wheels(GPU)
-
-
-def test_a_run_with_both_wheels_exits_4(
-    members: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ensemble.inference.score.installed", lambda: BOTH)
-    assert ensemble("run", "--members", *members, "--images", "no-such-folder") == 4
-    assert "both installed" in capsys.readouterr().err
-
-
-def test_cuda_that_cannot_start_is_told_with_the_reason() -> None:
-    found = checkup.probe(wheels.installed())
-    assert found.providers[CPU] == ""
-    reason = why_no_cuda()
-    if reason and CUDA in found.providers:
-        assert found.providers[CUDA] == reason
-        told = [finding.text for finding in examine(wheels.installed(), found)]
-        assert f"{CUDA} does not start: {reason}" in told
-
-
-def test_an_emptied_package_is_told_and_is_no_fault_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "onnxruntime").mkdir()
-    (tmp_path / "onnxruntime" / "__init__.py").write_text("")
-    script = "from ensemble.cli import main; main(['doctor', '--json'])"
-    paths = os.pathsep.join([str(tmp_path), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False,
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths},
-    )  # fmt: skip
-    assert done.returncode == 4, done.stderr
-    first = json.loads(done.stdout)[0]
-    assert "empty" in first["text"]
-    assert "--force-reinstall" in first["remedy"]
-
-
 def test_the_machine_is_described_where_the_store_is_not_there_yet(tmp_path: Path) -> None:
     topics = {finding.topic for finding in machine(tmp_path / "not" / "yet")}
     assert {"threads", "disk"} <= topics
@@ -127,37 +81,120 @@ def test_a_store_that_cannot_be_written_to_is_a_problem(tmp_path: Path) -> None:
     assert "--store" in problem.remedy
 
 
-def test_a_store_that_is_a_file_is_a_finding(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def topics(found: Mapping[str, str], probe: Probe) -> dict[str, list[Finding]]:
+    named: dict[str, list[Finding]] = {}
+    for finding in examine(found, probe):
+        named.setdefault(finding.topic, []).append(finding)
+    return named
+
+
+def test_packages_are_listed_with_their_versions() -> None:
+    (packages,) = topics({"numpy": "2.0", "onnx": "1.17", "onnxruntime": "1.30"}, STARTS)[
+        "packages"
+    ]
+    assert (packages.level, packages.text) == ("ok", "numpy 2.0, onnx 1.17")
+
+
+def test_each_provider_is_told_with_what_keeps_it_from_starting() -> None:
+    found = topics(GPU, Probe(providers={CUDA: "no driver", CPU: ""}))["provider"]
+    assert [(f.level, f.text) for f in found] == [
+        ("note", f"{CUDA} does not start: no driver"), ("ok", f"{CPU} starts"),
+    ]  # fmt: skip
+
+
+def test_a_wheel_of_the_cpu_says_nothing_of_cuda() -> None:
+    assert "cuda" not in topics({**CORE, "onnxruntime": "1.31.1"}, STARTS)
+
+
+def test_what_cannot_be_imported_says_nothing_of_cuda_or_of_providers() -> None:
+    found = topics(GPU, EMPTY)
+    assert not found.keys() & {"provider"}
+    assert "cuda" not in found
+
+
+def test_cuda_with_its_driver_and_its_libraries_is_well() -> None:
+    (cuda,) = topics(GPU, Probe("", {CPU: "", CUDA: ""}, (), 13_020))["cuda"]
+    assert (cuda.level, cuda.remedy) == ("ok", "")
+    assert "needs CUDA 13 and cuDNN 9, and its libraries are found" in cuda.text
+
+
+@pytest.mark.parametrize(
+    ("wheel", "driver", "level"),
+    [("1.26.0", 12_080, "ok"), ("1.27.0", 12_080, "problem"), ("1.27.0", 13_000, "ok"),
+     ("2.0", 12_990, "problem"), ("1.27.0", 12_999, "problem")],
+)  # fmt: skip
+def test_a_driver_is_too_old_where_the_wheel_takes_a_newer_cuda(
+    wheel: str, driver: int, level: str
 ) -> None:
-    (tmp_path / "file").touch()
-    assert ensemble("doctor", "--json", "--store", tmp_path / "file") == 4
-    (store,) = [f for f in json.loads(capsys.readouterr().out) if f["topic"] == "store"]
-    assert (store["level"], store["remedy"]) == ("problem", "--store with another folder")
+    (cuda,) = topics({**CORE, "onnxruntime-gpu": wheel}, Probe("", {CPU: ""}, (), driver))["cuda"]
+    assert cuda.level == level
 
 
-def test_a_store_that_cannot_be_listed_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_all_extras_that_are_there_need_no_line() -> None:
+    found = {**GPU, **{name: "1" for names in EXTRAS.values() for name in names}}
+    extras = topics(found, STARTS)["extras"]
+    assert {(f.level, f.remedy) for f in extras} == {("ok", "")}
+    assert [f.text for f in extras] == [f"extra {extra}: installed" for extra in EXTRAS]
+
+
+def test_an_extra_names_what_it_lacks_only() -> None:
+    (_, tune) = topics({**GPU, "matplotlib": "3"}, STARTS)["extras"]
+    assert tune.text == "extra tune: without ImageHash, scikit-learn"
+
+
+@pytest.mark.parametrize("wheel", ["1.27.0.dev20260101", "1.30.0+cu13", "2.0"])
+def test_the_release_of_an_odd_version_is_read(wheel: str) -> None:
+    assert "libcudart.so.13" in libraries(wheel)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("200000 100000", "control group 2 of them: say --threads 2"),
+     ("50000 100000", "control group 0.5 of them: say --threads 1")],
+)  # fmt: skip
+def test_a_control_group_with_fewer_processors_is_told(
+    file: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(folder: Path) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    (tmp_path / "predictions").mkdir()
-    monkeypatch.setattr(os, "scandir", refused)  # root may list anything
-    (store,) = [f for f in checkup.examine(tmp_path) if f.topic == "store"]
-    assert "Permission denied" in store.text
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(diagnosis, "_text", lambda path: file if "cpu.max" in path else "")
+    (threads,) = [f for f in machine(Path.cwd()) if f.topic == "threads"]
+    assert told in threads.text
 
 
-def test_the_extras_are_those_of_the_project() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    for extra, names in wheels.EXTRAS.items():
-        wanted = project["optional-dependencies"][extra]
-        assert sorted(names) == sorted(line.partition(">")[0] for line in wanted)
+@pytest.mark.parametrize("file", ["max 100000", "", "900000 100000", "odd"])
+def test_a_control_group_that_takes_nothing_away_is_not_told(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(diagnosis, "_text", lambda path: file if "cpu.max" in path else "")
+    (threads,) = [f for f in machine(Path.cwd()) if f.topic == "threads"]
+    assert "control group" not in threads.text
 
 
-def test_a_key_that_was_edited_is_a_problem(tmp_path: Path) -> None:
-    key = tmp_path / "predictions" / ("0" * 16) / "key.json"
-    key.parent.mkdir(parents=True)
-    key.write_text("{}")
-    (store,) = [f for f in checkup.examine(tmp_path) if f.topic == "store"]
-    assert (store.level, store.remedy) == ("problem", "ensemble store verify")
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [("max", ["8.0 GB are available"]), ("2000000000", ["8.0 GB are available, the control "
+                                                        "group's limit is 2.0 GB"])],
+)  # fmt: skip
+def test_memory_is_told_with_the_limit_of_a_control_group(
+    limit: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"/proc/meminfo": "MemTotal: 1 kB\nMemAvailable:    8000000 kB\n",
+             "/sys/fs/cgroup/memory.max": limit}  # fmt: skip
+    monkeypatch.setattr(diagnosis, "_text", lambda path: files.get(path, ""))
+    assert [f.text for f in machine(Path.cwd()) if f.topic == "memory"] == told
+
+
+def test_a_system_that_tells_no_memory_has_no_line_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "_text", lambda _: "")
+    assert "memory" not in {f.topic for f in machine(Path.cwd())}
+
+
+@pytest.mark.parametrize(("free", "level"), [(999_999_999, "problem"), (1_000_000_000, "ok")])
+def test_a_disk_with_less_than_a_gigabyte_is_a_problem(
+    free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "free_bytes", lambda _: free)
+    (disk,) = [f for f in machine(tmp_path) if f.topic == "disk"]
+    assert disk.level == level
+    assert bool(disk.remedy) == (level == "problem")

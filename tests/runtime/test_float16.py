@@ -1,5 +1,6 @@
 """Float16: the member's own nodes, proven against float32, refused where it does not hold."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ensemble.inference.ready import Player
 from ensemble.members import member as members
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.runtime.float16 import BOUND, check_agreement, halve
+from ensemble.runtime.session import run_once
 from ensemble.views import policy as views
 
 FASHION = Path(__file__).parents[2] / "models_zoo" / "fashion"
@@ -164,3 +166,52 @@ def test_float16_on_the_cpu_comes_with_a_note(
     args = ("--members", members[0], "--images", images, "--device", "cpu", "--precision", "fp16")
     assert ensemble("run", *args) == 0
     assert "slower than float32 on the CPU" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_converted_graph_differs_by_float16s_rounding_only() -> None:
+    model, pixels = toy_model(toy_card()), probe_images((4, 3, 8, 8)).astype(np.float32) / 255
+    full = run_once(model.SerializeToString(), {"image": pixels})["logits"]
+    half = run_once(halve(model).SerializeToString(), {"image": pixels.astype(np.float16)})
+    assert half["logits"].dtype == np.float16
+    assert 0 < abs(half["logits"] - full).max() < 0.02 * abs(full).max()
+
+
+@pytest.mark.parametrize("weight", [65504.0, -65504.0, np.inf])
+def test_a_weight_at_the_end_of_float16_is_taken(weight: float) -> None:
+    model = toy_model(toy_card())
+    matrix = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    matrix[0, 0] = weight
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
+    assert numpy_helper.to_array(halve(model).graph.initializer[0])[0, 0] == weight
+
+
+def test_whole_numbers_of_a_graph_stay_as_they_are() -> None:
+    model = toy_model(toy_card())
+    axes = np.array([2**40], np.int64)
+    model.graph.initializer.append(numpy_helper.from_array(axes, "axes"))
+    kept = {tensor.name: tensor.data_type for tensor in halve(model).graph.initializer}
+    assert kept["axes"] == TensorProto.INT64
+
+
+def test_the_difference_is_told_with_the_labels_that_agree() -> None:
+    full = np.array([[0.6, 0.4, 0.0], [0.5, 0.4, 0.1]], np.float32)
+    half = np.array([[0.6, 0.4, 0.0], [0.4, 0.5, 0.1]], np.float32)
+    with pytest.raises(MemberError) as told:
+        check_agreement(LABEL, full, half)
+    assert str(told.value) == (
+        "in float16, head 'label' differs by 0.1 on a probe batch, and at most 0.01 is accepted; "
+        "1 of 2 labels agree. Use --precision fp32"
+    )
+
+
+def test_a_row_that_float32_cannot_give_counts_for_no_label() -> None:
+    full = np.array([[np.nan] * 3, [0.5, 0.4, 0.1]], np.float32)
+    half = np.array([[0.0] * 3, [0.4, 0.5, 0.1]], np.float32)
+    with pytest.raises(MemberError, match="0 of 1 labels agree"):
+        check_agreement(LABEL, full, half)
+
+
+def test_the_converter_leaves_the_import_path_as_it_was() -> None:
+    before = list(sys.path)
+    halve(toy_model(toy_card()))
+    assert sys.path == before

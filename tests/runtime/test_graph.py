@@ -1,52 +1,23 @@
 """The composed graph against the plain loop, and its merges against ttach's."""
 
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 import pytest
-import torch
 import ttach
+from composed import TTACH_MERGES, composed, normalised
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
-from torch import nn
 from toys import toy_card, toy_model
 
 from ensemble.errors import MemberError
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
-from ensemble.records import Activation, Merge, Size, Task
+from ensemble.records import Merge, Op, Size, View
 from ensemble.runtime import graph
-from ensemble.runtime.merges import check_merge
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy
 from ensemble.views import policy as views
-from ensemble.views.pixels import output_size
-
-TTACH_MERGES: tuple[Merge, ...] = ("mean", "gmean", "max", "min", "tsharpen")
-
-
-class Toy(nn.Module):
-    """The toy member in torch: a linear map of every pixel, so sensitive to every view."""
-
-    def __init__(self, model: ModelProto, activation: nn.Module) -> None:
-        super().__init__()
-        matrix = numpy_helper.to_array(model.graph.initializer[0])
-        self.matrix = torch.from_numpy(matrix.copy())
-        self.activation = activation
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out = self.activation(x.flatten(1) @ self.matrix)
-        assert isinstance(out, torch.Tensor)
-        return out
-
-
-def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: bool) -> OnnxScorer:
-    """A scorer over the composed graph."""
-    size = card.preprocess.size
-    shaped = [policy.Shaped(v, output_size(v, size)) for v in views.preset(tta)]
-    whole = graph.compose_graph(model, card, shaped, merge, **how)
-    names = {h.name: graph.probs_name(h) for h in card.heads}
-    return OnnxScorer(whole.SerializeToString(), names, device="cpu")
 
 
 @pytest.mark.parametrize("merge", TTACH_MERGES)
@@ -58,49 +29,6 @@ def test_a_forward_for_each_view_gives_the_same_as_one_for_all(merge: Merge) -> 
         for each in (False, True)
     )
     np.testing.assert_allclose(split, together, atol=1e-6)
-
-
-def normalised(images: NDArray[np.uint8], card: Card) -> torch.Tensor:
-    """What torchvision's ToTensor and Normalize give."""
-    pre = card.preprocess
-    mean, std = (torch.tensor(v).reshape(1, -1, 1, 1) for v in (pre.mean, pre.std))
-    return (torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
-
-
-@pytest.mark.parametrize("merge", TTACH_MERGES)
-@pytest.mark.parametrize("tta", ["hflip", "flip", "d4"])
-def test_a_merge_equals_ttach_divided_by_its_row_sum(tta: str, merge: Merge) -> None:
-    card = toy_card(size=Size(8, 8))
-    model = toy_model(card)
-    images = probe_images((5, 8, 8, 3))
-    ours = composed(card, model, tta, merge).score(images)["label"]
-    compose = {"hflip": ttach.aliases.hflip_transform, "flip": ttach.aliases.flip_transform,
-               "d4": ttach.aliases.d4_transform}[tta]()  # fmt: skip
-    wrapped = ttach.ClassificationTTAWrapper(Toy(model, nn.Softmax(1)), compose, merge)
-    theirs = wrapped(normalised(images, card)).numpy()
-    np.testing.assert_allclose(ours, theirs / theirs.sum(1, keepdims=True), atol=1e-6)
-
-
-@pytest.mark.parametrize("merge", TTACH_MERGES)
-def test_sigmoid_heads_merge_per_label(merge: Merge) -> None:
-    card = toy_card(task="multilabel", activation="sigmoid")
-    model = toy_model(card)
-    images = probe_images((3, 8, 8, 3))
-    ours = composed(card, model, "flip", merge).score(images)["label"]
-    toy = Toy(model, nn.Sigmoid())
-    wrapped = ttach.ClassificationTTAWrapper(toy, ttach.aliases.flip_transform(), merge)
-    np.testing.assert_allclose(ours, wrapped(normalised(images, card)).numpy(), atol=1e-6)
-
-
-def test_logits_are_averaged_before_the_activation() -> None:
-    card = toy_card()
-    model = toy_model(card)
-    images = probe_images((3, 8, 8, 3))
-    ours = composed(card, model, "flip", "logits").score(images)["label"]
-    toy = Toy(model, nn.Identity())
-    wrapped = ttach.ClassificationTTAWrapper(toy, ttach.aliases.flip_transform())
-    theirs = wrapped(normalised(images, card)).softmax(1).numpy()
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_a_dropped_swapped_or_doubled_view_shows() -> None:
@@ -152,22 +80,6 @@ def test_the_wrapper_is_written_at_the_members_own_opset(opset: int) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize(
-    ("task", "activation", "merge"),
-    [("regression", "none", "max"), ("classification", "none", "logits")],
-)
-def test_a_merge_without_a_meaning_is_refused(
-    task: Task, activation: Activation, merge: Merge
-) -> None:
-    head = toy_card(task=task, activation=activation).heads[0]
-    with pytest.raises(MemberError):
-        check_merge(head, merge)
-
-
-def test_every_merge_is_tested() -> None:
-    assert set(TTACH_MERGES) | {"logits"} == set(get_args(Merge))
-
-
 def _moved(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     moves = {"hflip": lambda a: a[:, :, ::-1], "vflip": lambda a: a[:, ::-1]}
     for k in (1, 2, 3):
@@ -195,3 +107,100 @@ def _pooling_model(card: Card) -> ModelProto:
     model.ir_version = 8
     assert len(card.heads[0].classes) == 3
     return model
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_are_normalised_as_torchvision_does(channels: int) -> None:
+    card = toy_card(size=Size(5, 7), channels=channels)
+    images = probe_images((4, 5, 7, channels))
+    model = graph.compose_normalisation(card.preprocess).SerializeToString()
+    found = OnnxScorer(model, {"input": graph.NORMALISED}, device="cpu").score(images)["input"]
+    np.testing.assert_allclose(found, normalised(images, card), atol=1e-6)
+
+
+@pytest.mark.parametrize("pixel", [0, 255])
+def test_the_ends_of_the_pixels_are_normalised_exactly(pixel: int) -> None:
+    card = toy_card()
+    model = graph.compose_normalisation(card.preprocess).SerializeToString()
+    scorer = OnnxScorer(model, {"input": graph.NORMALISED}, device="cpu")
+    found = scorer.score(np.full((1, 8, 8, 3), pixel, np.uint8))["input"]
+    assert (found == (pixel / 255 - 0.5) / 0.25).all()
+
+
+def test_the_outputs_of_a_head_are_named_after_it() -> None:
+    card = toy_card()
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("hflip")]
+    whole = graph.compose_graph(toy_model(card), card, shaped, "mean", keep_views=True)
+    assert [output.name for output in whole.graph.output] == [
+        "ensemble/probs/label", "ensemble/raw/label", "ensemble/views/label",
+    ]  # fmt: skip
+    assert [entry.name for entry in whole.graph.input] == [graph.INPUT]
+
+
+def test_what_the_member_itself_gave_comes_out_raw() -> None:
+    card = toy_card()
+    model = toy_model(card)
+    images = probe_images((3, 8, 8, 3))
+    scorer = composed(card, model, "hflip", "mean")
+    raw = scorer.outputs(images, {"raw": graph.raw_name(card.heads[0])})["raw"]
+    matrix = numpy_helper.to_array(model.graph.initializer[0])
+    for view, flipped in zip(raw, (images, images[:, :, ::-1].copy()), strict=True):
+        expected = normalised(flipped, card).flatten(1).numpy() @ matrix
+        np.testing.assert_allclose(view, expected, atol=1e-4)
+
+
+def test_a_regression_comes_out_as_the_mean_of_its_views() -> None:
+    card = toy_card(task="regression", activation="none")
+    scorer = composed(card, toy_model(card), "flip", "mean")
+    images = probe_images((3, 8, 8, 3))
+    raw = scorer.outputs(images, {"raw": graph.raw_name(card.heads[0])})["raw"]
+    np.testing.assert_allclose(scorer.score(images)["label"], raw.mean(0), atol=1e-5)
+
+
+def test_an_image_scores_alike_alone_and_among_others() -> None:
+    card = toy_card()
+    scorer = composed(card, toy_model(card), "d4", "mean")
+    images = probe_images((5, 8, 8, 3))
+    together = scorer.score(images)["label"]
+    for row in range(5):
+        alone = scorer.score(images[row : row + 1])["label"][0]
+        np.testing.assert_allclose(alone, together[row], atol=1e-6)
+
+
+@pytest.mark.parametrize("op", [Op("add", (0.25,)), Op("multiply", (0.5,))])
+def test_arithmetic_is_done_on_normalised_pixels(op: Op) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    images = probe_images((2, 8, 8, 3))
+    shaped = [policy.Shaped(View("v", (op,)), card.preprocess.size)]
+    whole = graph.compose_graph(model, card, shaped, "mean").SerializeToString()
+    scorer = OnnxScorer(whole, {"raw": graph.raw_name(card.heads[0])}, device="cpu")
+    changed = normalised(images, card)
+    changed = changed + 0.25 if op.name == "add" else changed * 0.5
+    expected = changed.flatten(1).numpy() @ numpy_helper.to_array(model.graph.initializer[0])
+    np.testing.assert_allclose(scorer.score(images)["raw"][0], expected, atol=1e-4)
+
+
+def test_composing_leaves_the_member_as_it_is() -> None:
+    card = toy_card()
+    model = toy_model(card)
+    before = model.SerializeToString()
+    composed(card, model, "d4", "mean", split=True)
+    assert model.SerializeToString() == before
+
+
+def test_the_same_graph_is_composed_each_time() -> None:
+    card = toy_card()
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("d4")]
+    one, other = (
+        graph.compose_graph(toy_model(card), card, shaped, "gmean").SerializeToString()
+        for _ in range(2)
+    )
+    assert one == other
+
+
+def test_a_merge_that_does_not_suit_a_head_is_refused_before_anything_is_built() -> None:
+    card = toy_card(task="regression", activation="none")
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("hflip")]
+    with pytest.raises(MemberError, match="merge by mean only"):
+        graph.compose_graph(toy_model(card), card, shaped, "max")

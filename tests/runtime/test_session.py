@@ -1,16 +1,26 @@
 """Devices are what was asked for, and what ONNX Runtime raises is translated at the seam."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime import SessionOptions
 from toys import MakeMember, toy_card, toy_model
 
-from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError
+from ensemble.errors import (
+    MemberError,
+    OutOfMemoryError,
+    ProviderError,
+    ScoreError,
+    StoreError,
+    UsageError,
+)
 from ensemble.inference import start as lineup
 from ensemble.inference.score import line_up
 from ensemble.members.member import open_member, write_sidecar
@@ -23,7 +33,7 @@ from ensemble.runtime import graph, session
 from ensemble.runtime import nvidia as driver
 from ensemble.runtime.binding import IN_FLIGHT
 from ensemble.runtime.devices import CPU, CUDA, TENSORRT
-from ensemble.runtime.session import OnnxScorer
+from ensemble.runtime.session import FakeScorer, OnnxScorer
 from ensemble.views import policy
 from ensemble.views.policy import IDENTITY
 
@@ -285,3 +295,135 @@ def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
     told = Told()
     line_up(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
     assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]
+
+
+@given(seed=st.integers(0, 10**6), rows=st.integers(1, 6))
+def test_a_fake_scorer_answers_each_image_by_itself(seed: int, rows: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (rows, 4, 4, 3), dtype=np.uint8)
+    fake = FakeScorer({"label": 3, "age": 2})
+    together = fake.score(images)
+    for row in range(rows):
+        alone = fake.score(images[row : row + 1])
+        for name, columns in fake.columns.items():
+            assert alone[name].shape == (1, columns)
+            np.testing.assert_allclose(alone[name][0], together[name][row], atol=1e-6)
+    assert fake.calls == [rows, *[1] * rows]
+
+
+@given(seed=st.integers(0, 10**6))
+def test_a_fake_scorer_gives_probabilities(seed: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    probs = FakeScorer({"label": 4}).score(images)["label"]
+    assert probs.dtype == np.float32
+    assert (probs > 0).all()
+    np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
+
+
+def test_a_fake_scorer_tells_a_moved_pixel() -> None:
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    one, other = image.copy(), image.copy()
+    one[0, 0, 0, 0] = other[0, 3, 3, 2] = 255
+    fake = FakeScorer({"label": 3})
+    assert abs(fake.score(one)["label"] - fake.score(other)["label"]).max() > 1e-3
+
+
+@dataclass
+class Failing:
+    """A scorer that fails on every batch."""
+
+    error: Exception
+    provider: str = CPU
+
+    def score(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OutOfMemoryError("no room"), "member ant-f0, batch of 4: no room. Use fewer views"),
+        (ScoreError("odd"), "member ant-f0, batch of 4: odd"),
+    ],
+)
+def test_what_fails_is_named_with_its_member_and_batch(error: ScoreError, said: str) -> None:
+    with pytest.raises(type(error)) as found:
+        session.score_as("ant-f0", Failing(error), np.zeros((4, 2, 2, 3), np.uint8))
+    assert str(found.value).startswith(said)
+    assert type(found.value) is type(error)
+
+
+def test_what_is_no_fault_of_scoring_passes_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        session.score_as("ant-f0", Failing(ZeroDivisionError()), np.zeros((1, 2, 2, 3), np.uint8))
+
+
+def test_a_member_scores_under_its_name_what_it_scores() -> None:
+    fake = FakeScorer({"label": 3})
+    found = session.score_as("ant-f0", fake, IMAGES)
+    np.testing.assert_array_equal(found["label"], fake.score(IMAGES)["label"])
+
+
+def test_a_graph_is_run_once_by_the_names_of_its_inputs_and_outputs() -> None:
+    model, pixels = toy_model(toy_card()), np.ones((2, 3, 8, 8), np.float32)
+    found = session.run_once(model.SerializeToString(), {"image": pixels})
+    matrix = onnx.numpy_helper.to_array(model.graph.initializer[0])
+    assert found.keys() == {"logits"}
+    np.testing.assert_allclose(found["logits"], pixels.reshape(2, -1) @ matrix, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"other": np.ones((1, 3, 8, 8), np.float32)}, {"image": np.ones((1, 3))}]
+)
+def test_inputs_that_do_not_fit_are_a_member_s_fault(inputs: dict[str, np.ndarray]) -> None:
+    model = toy_model(toy_card()).SerializeToString()
+    with pytest.raises(MemberError, match="ONNX Runtime cannot run it: "):
+        session.run_once(model, inputs)
+
+
+def test_bytes_that_are_no_graph_are_a_member_s_fault() -> None:
+    with pytest.raises(MemberError, match="ONNX Runtime refuses the graph: "):
+        session.run_once(b"<html>", {})
+
+
+def test_a_batch_of_another_size_is_a_score_error() -> None:
+    with pytest.raises(ScoreError, match="ONNX Runtime failed: "):
+        scorer("cpu").score(np.zeros((2, 9, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_on_the_cpu_as_many_batches_are_scored_at_once_as_there_are_threads(threads: int) -> None:
+    model, head = composed().SerializeToString(), toy_card().heads[0]
+    found = OnnxScorer(model, {"label": graph.probs_name(head)}, device="cpu", threads=threads)
+    assert (found.lanes, found.provider, found.pinned, found.why_cpu) == (threads, CPU, None, "")
+
+
+def test_other_outputs_come_by_the_names_that_the_caller_gives() -> None:
+    head = toy_card().heads[0]
+    names = {"raw": graph.raw_name(head), "probs": graph.probs_name(head)}
+    found = scorer("cpu").outputs(IMAGES, names)
+    assert {name: values.shape for name, values in found.items()} == {
+        "raw": (1, 5, 3), "probs": (5, 3),
+    }  # fmt: skip
+
+
+def test_a_device_that_there_is_not_is_refused_before_a_session_starts() -> None:
+    with pytest.raises(UsageError, match="device 'gpu': expected auto"):
+        OnnxScorer(b"no graph", {}, device="gpu")
+
+
+def test_a_folder_of_engines_that_cannot_be_made_is_named(
+    gpu: type[Recorded], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file"):
+        scorer("tensorrt", cache=tmp_path / "file" / "engines")
+
+
+def test_tensorrt_that_does_not_start_says_where_its_libraries_are_told(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "fault", "no engine")
+    with pytest.raises(
+        ProviderError, match=r"TensorRT does not start.*docs/gpu\.md.*--device cuda"
+    ):
+        scorer("tensorrt")

@@ -1,18 +1,15 @@
 """Decision rules equal brute force, and searches never lose."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from blends import golden, many, tied
+from blends import golden
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.evaluation import metrics
-from ensemble.evaluation.metrics import metric_of
 from ensemble.tuning import decisions
-from ensemble.tuning.search import bagged_climb, coordinate_ascent
 from ensemble.voting import pools
 
 seeds = st.integers(0, 10**6)
@@ -74,35 +71,87 @@ def test_a_prior_that_is_uniform_needs_no_exponent() -> None:
     assert decisions.prior_exponent("accuracy", y, stack[0], np.full(2, 0.5)) == 0
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "f1_macro", "qwk", "auc"])
-def test_an_ascent_is_never_worse_than_its_start(metric: str) -> None:
-    stack, y = many(5, 300, 4)
-    measured = metric_of(metric, "classification")
-    start = np.full(5, 0.2)
-    found = coordinate_ascent(stack, y, measured, start)
-    before, after = (measured.score(y, pools.linear(stack, w)) for w in (start, found))
-    assert after >= before
-    assert found.min() >= 0
-    assert found.sum() == pytest.approx(1)
+@given(seed=seeds)
+def test_thresholds_take_each_label_by_itself(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y, probs = rng.integers(0, 2, (10, 3)), rng.random((10, 3))
+    together = decisions.label_thresholds(y, probs)
+    alone = [decisions.label_thresholds(y[:, [c]], probs[:, [c]])[0] for c in range(3)]
+    assert together.tolist() == alone
 
 
-def test_an_ascent_reaches_the_golden_accuracy() -> None:
-    stack, y = golden()
-    accuracy = metric_of("accuracy", "classification")
-    found = coordinate_ascent(stack, y, accuracy, np.full(4, 0.25))
-    assert accuracy.score(y, pools.linear(stack, found)) >= 0.877
+def test_a_threshold_lies_halfway_between_the_rows_that_it_parts() -> None:
+    y, probs = np.array([[1], [1], [0]]), np.array([[0.9], [0.8], [0.2]])
+    assert decisions.label_thresholds(y, probs) == pytest.approx([0.5])
 
 
-def test_a_climb_raises_a_metric_that_nobody_knows() -> None:
-    stack, y = golden()
-    strange = replace(metric_of("brier", "classification"), name="strange")
-    found = bagged_climb(stack, y, strange, np.full(4, 0.25))
-    before, after = (strange.score(y, pools.linear(stack, w)) for w in (np.full(4, 0.25), found))
-    assert after < before
+def test_a_label_that_every_row_has_takes_all_rows() -> None:
+    probs = np.array([[0.9], [0.4], [0.2]])
+    (threshold,) = decisions.label_thresholds(np.ones((3, 1), np.int64), probs)
+    assert threshold == pytest.approx(0.1)
 
 
-def test_a_search_gives_the_same_each_time() -> None:
-    stack, y = tied()
-    accuracy = metric_of("accuracy", "classification")
-    results = [coordinate_ascent(stack, y, accuracy, np.full(5, 0.2)) for _ in range(2)]
-    np.testing.assert_array_equal(*results)
+def test_rows_that_tie_are_on_one_side_of_a_threshold() -> None:
+    y, probs = np.array([[1], [0], [0], [0]]), np.array([[0.7], [0.7], [0.7], [0.1]])
+    (threshold,) = decisions.label_thresholds(y, probs)
+    assert 0.1 < threshold < 0.7
+
+
+@given(seed=seeds, classes=st.integers(2, 5))
+def test_cut_points_ascend(seed: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, classes, 15)
+    y[:2] = 0, classes - 1
+    cuts = decisions.cut_points(y, rng.normal(size=15), classes)
+    assert len(cuts) == classes - 1
+    assert (np.diff(cuts) >= 0).all()
+
+
+@given(seed=seeds, shift=st.floats(-9, 9), scale=st.floats(0.5, 4))
+def test_cut_points_move_with_the_levels(seed: int, shift: float, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(12) % 3)
+    levels = rng.permutation(12) + 0.0
+    labels = pools.cut(levels, decisions.cut_points(y, levels, 3))
+    moved = scale * levels + shift
+    np.testing.assert_array_equal(pools.cut(moved, decisions.cut_points(y, moved, 3)), labels)
+
+
+def test_levels_that_are_the_classes_are_cut_into_them() -> None:
+    y = np.array([0, 1, 2, 3, 3, 1])
+    cuts = decisions.cut_points(y, y.astype(np.float64), 4)
+    assert cuts.tolist() == [0.5, 1.5, 2.5]
+
+
+def test_a_class_that_no_row_shows_has_no_room_between_its_cuts() -> None:
+    y = np.array([0, 0, 2, 2])
+    cuts = decisions.cut_points(y, np.array([0.0, 0.1, 1.9, 2.0]), 3)
+    np.testing.assert_array_equal(pools.cut(np.array([0.05, 1.95]), cuts), [0, 2])
+
+
+@given(seed=seeds)
+def test_a_segmentation_costs_no_more_than_any_other(seed: int) -> None:
+    costs = np.random.default_rng(seed).normal(size=(6, 3))
+    sums = np.vstack([np.zeros(3), np.cumsum(costs, 0)])
+
+    def total(first: int, second: int) -> float:
+        ends = [0, first, second, 6]
+        return float(sum(sums[ends[c + 1], c] - sums[ends[c], c] for c in range(3)))
+
+    first, second = decisions._segmented(costs).tolist()
+    pairs = itertools.combinations_with_replacement(range(7), 2)
+    assert total(first, second) == pytest.approx(min(total(*pair) for pair in pairs))
+
+
+def test_a_prior_that_would_only_harm_is_left_out() -> None:
+    y = np.array([0, 0, 0, 1])
+    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.8]])
+    assert decisions.prior_exponent("f1_macro", y, probs, np.array([0.75, 0.25])) == 0.0
+
+
+def test_a_rare_class_is_lifted_where_its_rows_are_missed() -> None:
+    y = np.array([0] * 8 + [1] * 2)
+    probs = np.array([[0.8, 0.2]] * 8 + [[0.6, 0.4]] * 2)
+    tau = decisions.prior_exponent("balanced_accuracy", y, probs, np.array([0.8, 0.2]))
+    assert 0 < tau < 1
+    np.testing.assert_array_equal(pools.with_prior(probs, np.array([0.8, 0.2]), tau).argmax(1), y)

@@ -8,7 +8,7 @@ from blends import binary, golden, many, noise
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from ensemble.evaluation.metrics import metric_of
+from ensemble.evaluation.metrics import Metric, metric_of
 from ensemble.tuning import evidence
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit, uniform
@@ -183,3 +183,125 @@ def test_a_rare_class_leaves_a_gain_without_an_interval_and_no_better_than_weak(
     assert (gain.interval, gain.p) == (None, None)
     assert gain.error is not None
     assert found.evidence.verdict == ("weak" if gain.value > gain.error else "no evidence")
+
+
+LOSS = metric_of("log_loss", "classification")
+ACCURACY = metric_of("accuracy", "classification")
+
+
+def test_each_fold_is_predicted_by_a_blend_of_the_others() -> None:
+    stack, y = many(3, 90, 3)
+    folds = np.arange(90) % 3
+    expected = np.empty((90, 3))
+    for fold in range(3):
+        held = folds == fold
+        blend = fit(stack[:, ~held], y[~held], LOSS, "log-linear")
+        expected[held] = blend.predicted(stack[:, held])
+    found = tune(stack, y, LOSS, folds=folds)
+    assert found.evidence.nested == pytest.approx(LOSS.score(y, expected))
+
+
+@pytest.mark.parametrize("names", [[0, 1, 2], [7, 3, 5]])
+def test_the_numbers_of_the_folds_are_names_only(names: list[int]) -> None:
+    stack, y = many(2, 60, 3)
+    plain, named = (tune(stack, y, LOSS, folds=np.array(n)[np.arange(60) % 3])
+                    for n in ([0, 1, 2], names))  # fmt: skip
+    assert named.evidence.nested == pytest.approx(plain.evidence.nested)
+    assert named.evidence.folds == 3
+
+
+def test_the_order_of_the_families_changes_no_evidence() -> None:
+    stack, y = many(3, 90, 3)
+    folds, order = np.arange(90) % 3, [2, 0, 1]
+    plain, turned = (tune(s, y, LOSS, folds=folds) for s in (stack, stack[order]))
+    np.testing.assert_allclose(turned.fitted.weights, plain.fitted.weights[order], atol=1e-6)
+    assert turned.evidence.nested == pytest.approx(plain.evidence.nested, abs=1e-7)
+    assert turned.evidence.verdict == plain.evidence.verdict
+
+
+@pytest.mark.parametrize("folds", [None, np.zeros(60, np.int64)])
+def test_without_two_folds_all_evidence_is_apparent(folds: NDArray[np.int64] | None) -> None:
+    stack, y = many(2, 60, 3)
+    seen = tune(stack, y, LOSS, folds=folds).evidence
+    assert (seen.folds, seen.nested, seen.gain, seen.verdict) == (0, None, None, "no evidence")
+    assert seen.apparent_gain == pytest.approx(seen.uniform - seen.apparent)
+
+
+def test_copies_of_one_family_gain_nothing_over_their_mean() -> None:
+    stack, y = many(1, 90, 3)
+    found = tune(np.repeat(stack, 3, 0), y, ACCURACY, folds=np.arange(90) % 3)
+    assert found.evidence.verdict == "no evidence"
+    assert found.blend.weights == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "polish", "plans"),
+    [("log_loss", "auto", 1), ("accuracy", "auto", 3), ("accuracy", "off", 2), ("brier", "auto", 1),
+     ("top_k", "auto", 2), ("accuracy", "always", 2)],
+)  # fmt: skip
+def test_every_fit_before_the_last_is_told_of(name: str, polish: Polish, plans: int) -> None:
+    stack, y = many(2, 60, 4)
+    metric, folds = metric_of(name, "classification"), np.arange(60) % 3
+    told: list[int] = []
+    tune(stack, y, metric, folds=folds, polish=polish, tick=told.append)
+    assert sum(told) == evidence.fits_of(metric, folds, None, polish) == 3 * plans
+
+
+def test_without_folds_one_fit_is_all() -> None:
+    assert evidence.fits_of(LOSS, None, None, "auto") == 0
+
+
+def test_a_gain_is_the_difference_of_the_scores_upward() -> None:
+    stack, y = many(2, 60, 3)
+    gain = evidence.paired(stack[0], stack[1], y, LOSS)
+    assert gain.value == pytest.approx(LOSS.score(y, stack[1]) - LOSS.score(y, stack[0]))
+
+
+def test_a_prediction_gains_nothing_over_itself() -> None:
+    stack, y = many(1, 60, 3)
+    gain = evidence.paired(stack[0], stack[0], y, ACCURACY)
+    assert (gain.value, gain.error, gain.p) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("metric", [LOSS, ACCURACY], ids=["log_loss", "accuracy"])
+def test_what_one_gains_the_other_loses(metric: Metric) -> None:
+    stack, y = many(2, 60, 3)
+    forth, back = (evidence.paired(a, b, y, metric) for a, b in (stack, stack[::-1]))
+    assert forth.value == pytest.approx(-back.value)
+    assert forth.p == pytest.approx(back.p)
+
+
+def test_correlations_of_errors_are_numpys_of_what_the_true_class_lacks() -> None:
+    stack, y = many(3, 40, 3)
+    errors = [[1 - stack[m, n, y[n]] for n in range(40)] for m in range(3)]
+    np.testing.assert_allclose(evidence.error_correlations(stack, y), np.corrcoef(errors))
+
+
+def test_correlations_of_values_are_those_of_their_residuals() -> None:
+    rng = np.random.default_rng(0)
+    y, stack = rng.normal(size=(30, 2)), rng.normal(size=(2, 30, 2))
+    found = evidence.error_correlations(stack, y, "regression")
+    np.testing.assert_allclose(found, np.corrcoef((stack - y).reshape(2, -1)))
+
+
+def test_correlations_of_labels_do_not_tell_which_side_an_error_is_on() -> None:
+    y = np.array([[0, 1], [1, 0], [1, 1]])
+    one = np.array([[0.1, 0.7], [0.5, 0.2], [0.8, 0.9]])
+    off = np.abs(one - y)
+    found = evidence.error_correlations(np.stack([one, off]), y, "multilabel")
+    expected = np.corrcoef([off.ravel(), np.abs(off - y).ravel()])
+    np.testing.assert_allclose(found, expected)
+
+
+def test_one_family_correlates_with_itself() -> None:
+    stack, y = many(1, 20, 3)
+    np.testing.assert_allclose(evidence.error_correlations(stack, y), [[1.0]])
+
+
+def test_losing_a_copy_loses_nothing() -> None:
+    stack, y = many(2, 80, 3)
+    doubled = np.concatenate([stack, stack[:1]])
+    blend = fit(doubled, y, LOSS, "linear")
+    losses = evidence.leave_one_out(doubled, y, LOSS, blend)
+    assert losses[[0, 2]] == pytest.approx([0, 0], abs=1e-6)
+    assert losses[1] >= -1e-9

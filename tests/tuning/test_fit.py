@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from blends import many
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
@@ -12,11 +13,13 @@ from toys import MakeMember
 
 import ensemble
 from ensemble.errors import UsageError
-from ensemble.evaluation.metrics import metric_of
+from ensemble.evaluation.metrics import METRICS, Metric, metric_of
 from ensemble.files.atomic import publish_json
+from ensemble.records import Task
 from ensemble.tuning import lines
+from ensemble.tuning.decisions import cut_points
 from ensemble.tuning.evidence import paired, tune
-from ensemble.tuning.fit import fit
+from ensemble.tuning.fit import can_polish, fit, ridge_of, uniform
 from ensemble.voting import pools
 from ensemble.voting.decision import Decision
 from ensemble.voting.vote import Ballot, fuse
@@ -142,3 +145,120 @@ def test_labels_too_rare_to_resample_have_no_interval() -> None:
     first, second = rng.random(y.shape), rng.random(y.shape)
     found = paired(first, second, y, metric_of("auc", "multilabel"))
     assert (found.interval, found.p) == (None, None)
+
+
+CLASSES = [name for name in METRICS["classification"] if name != "qwk"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_blend_of_a_metric_is_no_worse_than_each_family_alone(name: str) -> None:
+    stack, y = many(3, 300, 4)
+    metric = metric_of(name, "classification")
+    blend = fit(stack, y, metric, "linear" if name in ("log_loss", "brier") else "log-linear")
+    best = max(metric.gain(metric.score(y, probs), 0.0) for probs in stack)
+    assert metric.gain(metric.score(y, blend.predicted(stack)), 0.0) >= best - 0.02
+
+
+def test_the_plain_mean_is_what_everything_is_compared_with() -> None:
+    stack, _ = labels()
+    np.testing.assert_allclose(uniform(3, "multilabel").predicted(stack), stack.mean(0))
+
+
+def test_families_that_know_nothing_weigh_alike() -> None:
+    y = np.arange(30) % 3
+    blind = np.full((2, 30, 3), 1 / 3)
+    blend = fit(blind, y, metric_of("accuracy", "classification"), "log-linear")
+    np.testing.assert_allclose(blend.predicted(blind), blind[0])
+    assert blend.weights[0] == pytest.approx(blend.weights[1])
+
+
+def test_a_family_that_is_always_wrong_is_dropped_to_nothing() -> None:
+    stack, y = many(2, 200, 3)
+    wrong = 0.9 * np.eye(3)[(y + 1) % 3] + 0.1 / 3
+    for pool in ("linear", "log-linear"):
+        blend = fit(np.concatenate([stack, wrong[None]]), y,
+                    metric_of("accuracy", "classification"), pool)  # fmt: skip
+        assert blend.weights[2] == 0
+
+
+@pytest.mark.parametrize(("rows", "ridge"), [(1, 2.0), (100, 0.02)])
+def test_the_ridge_is_a_normal_prior_of_half_a_weight_over_the_rows(
+    rows: int, ridge: float
+) -> None:
+    assert ridge_of(rows) == pytest.approx(ridge)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "may"),
+    [("accuracy", "classification", True), ("log_loss", "classification", True),
+     ("f1", "multilabel", False), ("rmse", "regression", False), ("mine:own", "regression", True)],
+)  # fmt: skip
+def test_a_search_has_a_meaning_for_classes_and_for_metrics_of_ones_own(
+    name: str, task: Task, may: bool
+) -> None:
+    assert can_polish(Metric(name, lambda *_: 0.0, True, task)) == may
+
+
+def test_cuts_are_of_the_mean_level_that_the_pool_gives() -> None:
+    stack, y = many(2, 200, 4)
+    blend = fit(stack, y, metric_of("qwk", "classification"), "linear")
+    assert blend.decision.cut_points
+    levels = blend.probs(stack) @ np.arange(4)
+    np.testing.assert_allclose(blend.decision.cut_points, cut_points(y, levels, 4))
+
+
+def test_the_prior_of_a_rule_is_the_share_of_each_class() -> None:
+    stack, y = many(2, 200, 4)
+    blend = fit(stack, y, metric_of("f1_macro", "classification"), "linear")
+    assert blend.decision.prior == pytest.approx(np.bincount(y) / 200)
+
+
+def test_labels_are_thresholded_for_f1_only() -> None:
+    stack, y = labels()
+    found = {name: fit(stack, y, metric_of(name, "multilabel"), "linear").decision.thresholds
+             for name in ("f1", "map", "auc")}  # fmt: skip
+    assert found["f1"] is not None
+    assert (found["map"], found["auc"]) == (None, None)
+
+
+def test_a_column_on_another_scale_changes_no_weight_of_a_regression() -> None:
+    rng = np.random.default_rng(1)
+    y = rng.normal(0, 5, (100, 1))
+    stack = np.stack([y + rng.normal(0, s, y.shape) for s in (1.0, 2.0)])
+    rmse = metric_of("rmse", "regression")
+    one, other = (fit(scale * stack, scale * y, rmse, "linear").weights for scale in (1.0, 50.0))
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_the_least_squares_of_a_regression_weigh_inversely_to_the_variances() -> None:
+    rng = np.random.default_rng(2)
+    y = rng.normal(0, 5, (20_000, 1))
+    stack = np.stack([y + rng.normal(0, s, y.shape) for s in (1.0, 2.0)])
+    found = fit(stack, y, metric_of("rmse", "regression"), "linear").weights
+    np.testing.assert_allclose(found, [0.8, 0.2], atol=0.02)
+
+
+def test_a_regression_of_families_without_an_error_is_their_mean() -> None:
+    y = np.arange(5.0)[:, None]
+    found = fit(np.stack([y, y]), y, metric_of("rmse", "regression"), "linear")
+    np.testing.assert_allclose(found.weights, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("rows", [4, 40])
+def test_a_regression_of_few_rows_is_drawn_to_the_mean_by_its_ridge(rows: int) -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(0, 5, (rows, 1))
+    stack = np.stack([y + rng.normal(0, s, y.shape) for s in (1.0, 1.5)])
+    error, root = stack - y, np.sqrt(np.mean((stack.mean(0) - y) ** 2))
+    ridge, apart = 2 * ridge_of(rows) * root, error[1] - error[0]
+    square, cross = (apart**2).mean() / root, (error[0] * apart).mean() / root
+    share = np.clip((ridge - cross) / (square + 2 * ridge), 0, 1)
+    found = fit(stack, y, metric_of("rmse", "regression"), "linear").weights
+    np.testing.assert_allclose(found, [1 - share, share], atol=1e-5)
+
+
+def test_families_that_are_all_wrong_are_pooled_by_their_plain_mean() -> None:
+    y = np.arange(60) % 3
+    wrong = np.repeat((0.9 * np.eye(3)[(y + 1) % 3] + 0.1 / 3)[None], 2, 0)
+    blend = fit(wrong, y, metric_of("accuracy", "classification"), "log-linear")
+    assert (blend.pool, blend.weights.tolist()) == ("linear", [0.5, 0.5])

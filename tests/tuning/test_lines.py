@@ -77,3 +77,107 @@ def test_many_pairs_are_searched_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> N
     exact = lines.search("auc", y, start, end).best()[1]
     monkeypatch.setattr(lines, "MAX_PAIRS", 100)
     assert lines.search("auc", y, start, end).best()[1] == pytest.approx(exact, abs=0.01)
+
+
+@given(case=cases())
+def test_a_path_is_the_argmax_at_every_place(case: Case) -> None:
+    _, start, end = case
+    path = lines.walk(start, end)
+    for place in np.linspace(0.013, 0.987, 9):
+        labels = path.start.copy()
+        for at, row, new in zip(path.places, path.rows, path.new, strict=True):
+            if at <= place:
+                labels[row] = new
+        values = start + place * (end - start)
+        reached = np.take_along_axis(values, labels[:, None], 1)[:, 0]
+        np.testing.assert_allclose(reached, values.max(1), atol=1e-9)
+
+
+@given(case=cases())
+def test_the_changes_of_a_path_come_in_order_and_each_leaves_where_the_last_arrived(
+    case: Case,
+) -> None:
+    path = lines.walk(*case[1:])
+    assert (np.diff(path.places) >= 0).all()
+    labels = path.start.copy()
+    for row, old, new in zip(path.rows, path.old, path.new, strict=True):
+        assert labels[row] == old != new
+        labels[row] = new
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(case=cases())
+def test_a_line_walked_backwards_has_the_same_best(metric: str, case: Case) -> None:
+    y, start, end = case
+    forth, back = (
+        lines.search(metric, y, *ends).best()[1] for ends in ((start, end), (end, start))
+    )
+    assert forth == pytest.approx(back, abs=1e-12)
+
+
+@given(case=cases(), data=st.data())
+def test_the_order_of_the_rows_does_not_matter(case: Case, data: st.DataObject) -> None:
+    y, start, end = case
+    order = np.array(data.draw(st.permutations(range(len(y)))))
+    one, other = (lines.search("accuracy", *part)
+                  for part in ((y, start, end), (y[order], start[order], end[order])))  # fmt: skip
+    np.testing.assert_allclose(one.ends, other.ends, atol=1e-15)
+    np.testing.assert_allclose(one.scores, other.scores, atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(case=cases())
+def test_the_ends_go_from_0_to_1_with_a_score_between_each_two(metric: str, case: Case) -> None:
+    found = lines.search(metric, *case)
+    assert (found.ends[0], found.ends[-1]) == (0, 1)
+    assert (np.diff(found.ends) >= 0).all()
+    assert len(found.scores) == len(found.ends) - 1
+
+
+def test_of_stretches_that_are_equally_good_the_widest_wins_and_then_the_first() -> None:
+    ends = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+    assert lines.Stretches(ends, np.array([1.0, 3.0, 3.0, 1.0])).best() == (0.375, 3.0)
+    wider = np.array([0.0, 0.2, 0.4, 0.9, 1.0])
+    assert lines.Stretches(wider, np.array([1.0, 3.0, 3.0, 1.0])).best() == (0.65, 3.0)
+
+
+def test_a_stretch_without_a_width_is_never_the_best() -> None:
+    ends = np.array([0.0, 0.5, 0.5, 1.0])
+    assert lines.Stretches(ends, np.array([1.0, 9.0, 2.0])).best() == (0.75, 2.0)
+
+
+def test_of_classes_that_tie_at_the_start_the_steepest_wins() -> None:
+    path = lines.walk(np.array([[0.5, 0.5]]), np.array([[0.2, 0.8]]))
+    assert (path.start.tolist(), path.places.tolist()) == ([1], [])
+
+
+def test_one_class_never_changes() -> None:
+    path = lines.walk(np.ones((3, 1)), np.zeros((3, 1)))
+    assert (path.start.tolist(), path.places.tolist()) == ([0, 0, 0], [])
+
+
+def test_a_class_that_is_passed_for_an_instant_is_no_stop() -> None:
+    """Three lines through one point: the label goes from the first to the steepest."""
+    path = lines.walk(np.array([[0.75, 0.5, 0.25]]), np.array([[0.25, 0.5, 0.75]]))
+    assert (path.old.tolist(), path.new.tolist()) == ([0], [2])
+    assert path.places == pytest.approx([0.5])
+
+
+@given(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(1, 5)), min_size=1, max_size=9),
+)
+def test_a_weighted_median_is_that_of_repeated_values(pairs: list[tuple[int, int]]) -> None:
+    repeated = sorted(v for v, times in pairs for _ in range(times))
+    values, weights = (np.array(part, np.float64) for part in zip(*pairs, strict=True))
+    assert lines._median(values, weights) == repeated[(len(repeated) - 1) // 2]
+
+
+def test_predictions_that_are_alike_leave_the_share_at_0() -> None:
+    same = np.ones((4, 1))
+    assert lines.best_share("mae", np.zeros((4, 1)), same, same) == 0.0
+
+
+@pytest.mark.parametrize(("target", "share"), [(-3.0, 0.0), (0.25, 0.25), (9.0, 1.0)])
+def test_a_share_of_the_absolute_error_is_cut_to_0_and_1(target: float, share: float) -> None:
+    start, end = np.zeros((3, 1)), np.ones((3, 1))
+    assert lines.best_share("mae", np.full((3, 1), target), start, end) == share

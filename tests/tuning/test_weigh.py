@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, tied, write_train
-from numpy.typing import NDArray
+from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, tied, tuned_on
 from PIL import Image
 from toys import CLASSES, ensemble
 
@@ -23,95 +22,15 @@ from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read, write
 from ensemble.predictions.stored import votes_from
 from ensemble.progress import Quiet
+from ensemble.records import Task
 from ensemble.reports.figures import draw
-from ensemble.tuning.tune import calibrate, tune_weights
-from ensemble.tuning.weigh import TuneOrder
-from ensemble.voting.decision import Decision, order_of
+from ensemble.tuning.tune import tune_weights
+from ensemble.tuning.weigh import TuneOrder, metric_named, weigh
+from ensemble.voting.decision import order_of
 from ensemble.voting.vote import fuse
 from ensemble.voting.weights import Weights
 
-
-@pytest.fixture(autouse=True)
-def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixty images, and train.csv, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    write_train()
-
-
-def tuned_on(files: dict[str, float], **more: object) -> TuneOrder:
-    """Families of some strength, saved; and the order to tune weights on them."""
-    rng = np.random.default_rng(1)
-    for name, strength in files.items():
-        scores = rng.normal(0, 1, (ROWS, 3)) + strength * np.eye(3)[TRUTH]
-        probs = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-        ids = tuple(f"img{row}" for row in range(ROWS))
-        write(Path(f"{name}.parquet"), oof.Oof(ids, CLASSES, {name: probs}, SPLIT))
-    named = [(None, Path(f"{name}.parquet")) for name in files]
-    values = {"files": named, "labels": Path("train.csv"), "metric": "log_loss", **more}
-    return TuneOrder(**values)  # type: ignore[arg-type]
-
-
-def test_the_order_of_the_files_changes_no_weight() -> None:
-    order = tuned_on({"ant": 2.0, "bee": 1.0, "cow": 0.1}, metric="accuracy", polish="always")
-    back = tuned_on({"ant": 2.0, "bee": 1.0, "cow": 0.1}, metric="accuracy", polish="always")
-    first = tune_weights(order)
-    again = tune_weights(TuneOrder(list(reversed(back.files)), back.labels, "accuracy",
-                                   polish="always"))  # fmt: skip
-    assert again.families == first.families
-
-
-def test_groups_across_folds_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"groups lie in several folds: .*folds 0, 1, 2"):
-        tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, group="label"))
-    assert tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, group="patient")).evidence["n"] == ROWS
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("id,label\nimg0,cat\n", "no label for img1"),
-        ("id,label\n" + "\n".join(f"img{r},fox" for r in range(ROWS)), "labels that are no class"),
-        ("id,label\n" + "\n".join(f"img{r},cat" for r in range(ROWS)), "f1_macro is not defined"),
-        ("id,label\nimg0,cat\nimg0,cat\n", "stands in line 2 too"),
-    ],
-)
-def test_labels_that_are_wrong_are_refused(text: str, message: str) -> None:
-    Path("labels.csv").write_text(text)
-    order = tuned_on({"ant": 2.0}, labels=Path("labels.csv"), metric="f1_macro")
-    with pytest.raises(UsageError, match=message):
-        tune_weights(order)
-
-
-def test_a_fold_with_every_row_of_a_class_is_refused() -> None:
-    Path("folds.csv").write_text(
-        "\n".join(["id,fold", *(f"img{r},{int(TRUTH[r] == 0)}" for r in range(ROWS))])
-    )
-    with pytest.raises(UsageError, match="fold 0 holds every row of dog, eel"):
-        tune_weights(tuned_on({"ant": 2.0}, folds=Path("folds.csv")))
-
-
-def test_one_fold_is_no_evidence_and_is_refused() -> None:
-    rows = [f"img{r},0" for r in range(ROWS)]
-    Path("folds.csv").write_text("\n".join(["id,fold", *rows]))
-    with pytest.raises(UsageError, match=r"fold 0 holds every row"):
-        tune_weights(tuned_on({"ant": 2.0}, folds=Path("folds.csv")))
-
-
-def test_near_copies_and_lone_families_are_told() -> None:
-    told: list[str] = []
-
-    class Listener(Quiet):
-        def warn(self, message: str) -> None:
-            told.append(message)
-
-    order = tuned_on({"ant": 2.0})
-    tune_weights(order, Listener())
-    copy = [*order.files, ("bee", Path("bee.npz"))]
-    table = read(Path("ant.parquet"))
-    np.savez("bee.npz", ids=np.array(table.ids), probs=table.families["ant"], classes=CLASSES)
-    tune_weights(TuneOrder(copy, order.labels, "log_loss"), Listener())
-    assert any("one family" in line for line in told)
-    assert any("ant and bee are near copies" in line for line in told)
+pytestmark = pytest.mark.usefixtures("train")
 
 
 def test_a_metric_of_ones_own_is_climbed() -> None:
@@ -179,19 +98,6 @@ def test_python_names_images_for_out_of_fold_predictions_too() -> None:
     assert found.ids[0] == "img0.png"
 
 
-def test_frames_of_families_are_joined_by_their_index() -> None:
-    tuned_on({"ant": 2.0, "bee": 1.0})
-    frames, folds = {}, pd.read_csv("train.csv", index_col="id")["fold"]
-    for name in ("ant", "bee"):
-        table = read(Path(f"{name}.parquet"))
-        frame = pd.DataFrame(table.families[name], table.ids, list(CLASSES))
-        frames[name] = frame if name == "ant" else frame.iloc[::-1]
-    labels = pd.read_csv("train.csv", index_col="id")["label"]
-    found = package.tune_weights(frames, labels, metric="log_loss", folds=folds)
-    order = tuned_on({"ant": 2.0, "bee": 1.0})
-    assert found.families == pytest.approx(tune_weights(order).families, abs=1e-5)
-
-
 def test_weights_without_folds_are_drawn_too() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     found = [read(path) for _, path in order.files]
@@ -232,109 +138,6 @@ def test_weights_that_cannot_be_written_are_refused_before_anything_is_read(
     assert said in capsys.readouterr().err
 
 
-def test_names_are_no_truth_of_a_regression() -> None:
-    ids = tuple(f"img{row}" for row in range(ROWS))
-    made = oof.Oof(ids, ("age",), {"ant": np.ones((ROWS, 1))}, SPLIT, task="regression")
-    write(Path("age.parquet"), made)
-    order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
-    with pytest.raises(UsageError, match="line 2, column 'label': expected a finite number, found"):
-        tune_weights(order)
-
-
-def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
-    tuned_on({"ant": 2.0})
-    table = read(Path("ant.parquet"))
-    labels = column_of(Path("train.csv"), "label")
-    with pytest.raises(UsageError, match="folds: no fold for img1"):
-        package.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
-
-
-def held_out(temperature: float, rows: int = 400) -> tuple[oof.Oof, NDArray[np.int64]]:
-    """Rows outside the folds whose probabilities are right at some temperature."""
-    rng = np.random.default_rng(8)
-    scores = rng.normal(0, 2, (rows, 3))
-    right = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    truth = np.array([rng.choice(3, p=p) for p in right])
-    said = np.exp(scores * temperature)
-    said /= said.sum(1, keepdims=True)
-    ids = tuple(f"held{row}" for row in range(rows))
-    found = oof.Oof(ids, CLASSES, {"ant": said, "bee": said}, deployed=True)
-    return found, truth
-
-
-def test_the_temperature_comes_from_rows_outside_all_folds() -> None:
-    labels = column_of(Path("train.csv"), "label")
-    tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="accuracy", pool="linear"))
-    holdout, truth = held_out(0.5)
-    found = calibrate(tuned, holdout, truth, tuple(labels))
-    assert found.families == tuned.families
-    assert found.temperature == pytest.approx(0.5, rel=0.2)
-    assert found.evidence["holdout"]["n"] == 400
-    assert found.evidence["holdout"]["log_loss"] < found.evidence["holdout"]["log_loss_before"]
-
-
-def test_hold_out_files_are_read_by_the_command() -> None:
-    order = tuned_on({"ant": 2.0, "bee": 1.0})
-    holdout, truth = held_out(0.5)
-    write(Path("holdout.parquet"), holdout)
-    lines = "".join(f"{n},{CLASSES[c]}\n" for n, c in zip(holdout.ids, truth, strict=True))
-    Path("held.csv").write_text("id,label\n" + lines)
-    files = ["--oof", *(str(path) for _, path in order.files), "--labels", "train.csv"]
-    assert ensemble("tune-weights", *files, "--holdout", "holdout.parquet", "--holdout-labels",
-                    "held.csv") == 0  # fmt: skip
-    written = json.loads(Path("weights.json").read_text())
-    assert written["evidence"]["holdout"]["n"] == 400
-    assert ensemble("tune-weights", *files, "--holdout", "holdout.parquet") == 2
-
-
-def test_a_hold_out_whose_classes_come_in_another_order_is_the_same() -> None:
-    tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}))
-    holdout, truth = held_out(0.5)
-    turned = replace(
-        holdout,
-        classes=CLASSES[::-1],
-        families={name: probs[:, ::-1] for name, probs in holdout.families.items()},
-    )
-    found = calibrate(tuned, holdout, truth, ())
-    again = calibrate(tuned, turned, 2 - truth, ())
-    assert again.temperature == pytest.approx(found.temperature, rel=1e-9)
-
-
-def test_labels_without_a_hold_out_are_refused() -> None:
-    with pytest.raises(UsageError, match="--holdout-labels are of the rows of --holdout"):
-        tune_weights(tuned_on({"ant": 2.0}, holdout_labels=Path("train.csv")))
-    frames = {"ant": pd.DataFrame([[0.4, 0.6]], ["a"], ["cat", "dog"])}
-    with pytest.raises(UsageError, match="holdout_labels are of the rows of holdout"):
-        package.tune_weights(frames, {"a": "cat"}, metric="log_loss", holdout_labels={"b": "cat"})
-
-
-def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
-    order = tuned_on({"ant": 2.0, "bee": 1.0})
-    tuned = tune_weights(order)
-    same = oof.join([read(path) for _, path in order.files])
-    with pytest.raises(UsageError, match=r"tuned on img0.*take other rows"):
-        calibrate(tuned, same, TRUTH, same.ids)
-
-
-def test_a_hold_out_of_other_families_is_refused() -> None:
-    tuned = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}))
-    holdout, truth = held_out(0.5)
-    other = replace(holdout, families={"ant": holdout.families["ant"]})
-    with pytest.raises(UsageError, match="no family for bee"):
-        calibrate(tuned, other, truth, ())
-
-
-def test_python_takes_a_hold_out_too() -> None:
-    table = oof.join([read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
-    holdout, truth = held_out(0.5)
-    labels = column_of(Path("train.csv"), "label")
-    said = {name: CLASSES[c] for name, c in zip(holdout.ids, truth, strict=True)}
-    found = package.tune_weights(
-        table, labels, metric="log_loss", holdout=holdout, holdout_labels=said
-    )
-    assert "holdout" in found.evidence
-
-
 def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.5})
     files = [str(path) for _, path in order.files]
@@ -371,24 +174,6 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
         for each in joined[::30]
     ]
     assert found == [found[0]] * 4
-
-
-def test_a_new_temperature_changes_no_label_of_a_prior_rule() -> None:
-    holdout, truth = held_out(0.5)
-    rule = Decision(0.6, (0.5, 0.3, 0.2))
-    tuned = Weights({"ant": 0.7, "bee": 0.3}, temperature=2.0, decision=rule, classes=CLASSES)
-    found = calibrate(tuned, holdout, truth, ())
-    assert found.temperature != tuned.temperature
-    ballots = votes_from(holdout).ballots
-    before, after = (fuse(ballots, "soft", w, "classification").labels for w in (tuned, found))
-    np.testing.assert_array_equal(after, before)
-
-
-def test_cut_points_do_not_go_with_a_hold_out() -> None:
-    holdout, truth = held_out(0.5)
-    tuned = Weights({"ant": 1, "bee": 1}, decision=Decision(cut_points=(0.5, 1.5)))
-    with pytest.raises(UsageError, match="cut points"):
-        calibrate(tuned, holdout, truth, ())
 
 
 def test_labels_of_classes_are_no_frame_of_columns() -> None:
@@ -437,16 +222,6 @@ def test_a_frame_with_a_column_twice_is_refused() -> None:
         package.vote(predictions={"ant": frame})
 
 
-@pytest.mark.parametrize("what", ["labels", "folds", "groups"])
-def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
-    table = read(tuned_on({"ant": 2.0}).files[0][1])
-    frame = pd.read_csv("train.csv", index_col="id")
-    given = {"labels": frame["label"], "folds": frame["fold"], "groups": frame["patient"]}
-    given[what] = pd.concat([given[what], given[what].iloc[:1]])
-    with pytest.raises(UsageError, match=f"{what}: id 'img0' stands there twice"):
-        package.tune_weights(table, metric="log_loss", **given)
-
-
 def test_brier_is_of_a_linear_pool() -> None:
     with pytest.raises(UsageError, match="least squares"):
         tune_weights(tuned_on({"ant": 2.0}, metric="brier", pool="log-linear"))
@@ -491,17 +266,6 @@ def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
     assert any("taken in their order: cat, dog, eel" in line for line in told)
 
 
-def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
-    holdout, truth = held_out(6.0)  # so sure of itself that some probabilities are below any floor
-    assert min(probs.min() for probs in holdout.families.values()) < 1e-9
-    tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
-    found = calibrate(tuned, holdout, truth, ())
-    ballots = votes_from(holdout).ballots
-    for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
-        probs = fuse(ballots, "soft", weights, "classification").probs
-        assert found.evidence["holdout"][name] == metrics.log_loss(truth, probs)
-
-
 def test_a_family_whose_errors_are_all_alike_correlates_with_nothing() -> None:
     tuned_on({"ant": 2.0})
     table = read(Path("ant.parquet"))
@@ -516,3 +280,114 @@ def test_a_metric_of_ones_own_that_is_no_number_is_refused_before_any_fit() -> N
     Path("odd.py").write_text("def never(y, probs):\n    return float('nan')\n")
     with pytest.raises(UsageError, match="odd:never' gave nan; expected a finite number"):
         tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="odd:never"))
+
+
+def table_of(seed: int = 0, **about: object) -> oof.Oof:
+    """Two families of sixty rows in three folds."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 1, (2, ROWS, 3)) + 2 * np.eye(3)[TRUTH]
+    stack = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    ids = tuple(f"img{row}" for row in range(ROWS))
+    values = {"families": {"ant": stack[0], "bee": stack[1]}, "folds": SPLIT, **about}
+    return oof.Oof(ids, CLASSES, **values)  # type: ignore[arg-type]
+
+
+def weighed(found: oof.Oof, metric: str, **how: object) -> Weights:
+    order = TuneOrder((), Path("labels.csv"), metric, **how)  # type: ignore[arg-type]
+    return weigh(found, TRUTH, order, None, Quiet())
+
+
+def test_predictions_of_a_run_are_no_rows_that_a_member_did_not_see() -> None:
+    with pytest.raises(UsageError, match="made with every fold of a family.*`ensemble oof`"):
+        weighed(table_of(deployed=True), "log_loss")
+
+
+def test_a_metric_that_a_task_lacks_is_told_with_those_it_has() -> None:
+    with pytest.raises(UsageError, match="metric 'rmse': for classification there are accuracy"):
+        metric_named("rmse", "classification")
+
+
+def test_a_metric_of_ones_own_that_is_no_function_is_refused() -> None:
+    Path("seven.py").write_text("seven = 7\n")
+    with pytest.raises(UsageError, match="--metric 'seven:seven': it is no function"):
+        metric_named("seven:seven", "classification")
+
+
+def test_a_metric_of_ones_own_is_named_as_it_was_given_and_greater_is_better() -> None:
+    Path("ones.py").write_text("def best(y, probs):\n    return 1\n")
+    found = metric_named("ones:best", "regression")
+    assert (found.name, found.greater, found.task, found.by_label) == (
+        "ones:best", True, "regression", False,
+    )  # fmt: skip
+    assert found.score(TRUTH, np.ones((ROWS, 3))) == 1.0
+
+
+def test_the_evidence_names_the_best_family_alone() -> None:
+    seen = weighed(table_of(), "log_loss").evidence
+    best = min(seen["singles"], key=seen["singles"].get)  # less is better
+    assert seen["best_single"] == {"family": best, "score": seen["singles"][best]}
+    found = table_of()
+    scores = {name: metrics.log_loss(TRUTH, p) for name, p in found.families.items()}
+    assert seen["singles"] == pytest.approx(scores)
+
+
+def test_the_evidence_is_json_ready() -> None:
+    seen = weighed(table_of(), "accuracy").evidence
+    assert json.loads(json.dumps(seen, allow_nan=False)) == seen
+
+
+def test_a_lone_family_has_no_loss_without_it() -> None:
+    found = table_of()
+    lone = replace(found, families={"ant": found.families["ant"]})
+    assert "loss_without" not in weighed(lone, "log_loss").evidence
+    assert set(weighed(found, "log_loss").evidence["loss_without"]) == {"ant", "bee"}
+
+
+def test_weights_tell_what_they_were_tuned_for() -> None:
+    found = weighed(table_of(members={"ant": ("1" * 64,), "bee": ("2" * 64,)}), "log_loss")
+    assert (found.classes, found.metric, found.task) == (CLASSES, "log_loss", "classification")
+    assert found.members == {"ant": ("1" * 64,), "bee": ("2" * 64,)}
+
+
+def test_rows_that_were_rescaled_are_told_and_recorded() -> None:
+    told: list[str] = []
+
+    class Listener(Quiet):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    order = TuneOrder((), Path("labels.csv"), "log_loss")
+    found = weigh(table_of(rescaled=4), TRUTH, order, None, Listener())
+    assert found.evidence["rescaled"] == 4
+    assert any(line.startswith("4 ") for line in told)
+
+
+def test_progress_is_told_of_each_fit_that_it_was_promised() -> None:
+    counts: list[int] = []
+
+    class Counted(Quiet):
+        def start(self, total: int, *_: object, **__: object) -> None:
+            counts.append(-total)
+
+        def advance(self, count: int, *_: object) -> None:
+            counts.append(count)
+
+    weigh(table_of(), TRUTH, TuneOrder((), Path("labels.csv"), "accuracy"), None, Counted())
+    assert counts[0] < 0
+    assert sum(counts) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "how", "message"),
+    [
+        ("map", "multilabel", {"pool": "rank"}, "map of multilabel needs"),
+        ("rmse", "regression", {"pool": "log-linear"}, "a log-linear pool needs probabilities"),
+        ("f1", "multilabel", {"polish": "always"}, "there is no search for f1 of multilabel"),
+        ("rmse", "regression", {"polish": "always"}, "there is no search for rmse of regression"),
+    ],
+)
+def test_what_a_task_cannot_be_tuned_by_is_refused(
+    metric: str, task: Task, how: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        weighed(table_of(task=task), metric, **how)

@@ -1,10 +1,13 @@
 """The certificate, against exact enumeration and on ensembles whose disagreement is known."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 
 import numpy as np
 import pytest
+from exits import simulated
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
@@ -17,21 +20,12 @@ from ensemble.early_exit.stopping.certificate import (
     disagreements,
     draw,
     hypergeometric,
+    least_size,
     p_value,
 )
 from ensemble.early_exit.stopping.rules import Argmax, slack
-from ensemble.early_exit.stopping.thresholds import Budget, changed, mean_cost, threshold_for
 from ensemble.early_exit.stopping.trajectory import Course, follow
 from ensemble.errors import UsageError
-
-
-def simulated(seed: int, rows: int, k: int = 10, classes: int = 3) -> Course:
-    """Images from clear to doubtful, seen by K evaluations with errors of their own."""
-    rng = np.random.default_rng(seed)
-    level = rng.exponential(2.5, (1, rows, 1)) * np.eye(classes)[rng.integers(classes, size=rows)]
-    powers = np.exp(level + rng.normal(0, 0.7, (k, rows, classes)))
-    ledger = Soft(np.full(k, 1 / k), Argmax(np.ones(classes)), slack())
-    return follow(ledger, powers / powers.sum(2, keepdims=True))
 
 
 def part(course: Course, rows: NDArray[np.int64]) -> Course:
@@ -147,59 +141,136 @@ def test_a_certificate_leaves_fewer_evaluations_than_the_lossless_rule() -> None
     assert taken < 0.8 * course.evaluations(np.inf).mean()
 
 
-@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
-def test_a_budget_is_met_and_nearly_spent(share: float) -> None:
-    course, costs = simulated(5, 3000), np.linspace(1, 2, 10)
-    per_image = share * costs.sum()
-    spent = mean_cost(course, costs, threshold_for(course, costs, per_image))
-    assert 0.95 * per_image < spent <= per_image
-
-
-def test_a_budget_above_the_lossless_rule_is_the_lossless_rule() -> None:
-    assert threshold_for(simulated(5, 300), np.ones(10), 10.0) == np.inf
-
-
-@pytest.mark.parametrize(("per_image", "threshold"), [(1.0, 0.0), (9.9, 0.0), (10.0, np.inf)])
-def test_of_a_course_without_images_each_evaluation_counts(
-    per_image: float, threshold: float
+@pytest.mark.parametrize(
+    ("epsilon", "images", "most"),
+    [(0.01, 1000, 10), (0.01, 1099, 10), (0.29, 100, 29), (0.1, 9, 0)],
+)
+def test_as_many_labels_may_differ_as_the_share_holds_whole(
+    epsilon: float, images: int, most: int
 ) -> None:
-    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
-    assert threshold_for(course, np.ones(10), per_image) == threshold
+    assert allowed(epsilon, images) == most
 
 
-def test_a_budget_below_one_evaluation_is_refused() -> None:
-    with pytest.raises(UsageError, match="first evaluation"):
-        threshold_for(simulated(5, 300), np.ones(10), 0.5)
+@given(
+    seen=st.integers(0, 5), images=st.integers(10, 3000), share=st.floats(0.05, 1),
+    epsilon=st.floats(0.001, 0.2),
+)  # fmt: skip
+def test_p_falls_as_more_may_differ(seen: int, images: int, share: float, epsilon: float) -> None:
+    drawn = max(1, int(share * images))
+    p = [p_value(seen, images, drawn, e) for e in (epsilon, 1.5 * epsilon, 4 * epsilon)]
+    assert all(later <= earlier + 1e-9 for earlier, later in pairwise(p))
 
 
-def test_a_budget_spent_by_need_differs_less_than_the_same_spent_evenly() -> None:
-    course = simulated(6, 3000)
-    by_need = course.disagree(threshold_for(course, np.ones(10), 3.0)).mean()
-    evenly = (course.labels[2] != course.labels[-1]).any(1).mean()
-    assert by_need < 0.5 * evenly
+@given(seen=st.integers(0, 3), images=st.integers(20, 2000), epsilon=st.floats(0.005, 0.2))
+def test_p_falls_as_more_are_drawn(seen: int, images: int, epsilon: float) -> None:
+    sizes = np.linspace(4, images, 8).astype(int).tolist()
+    p = [p_value(seen, images, drawn, epsilon) for drawn in sizes]
+    assert all(later <= earlier + 1e-9 for earlier, later in pairwise(p))
 
 
-def test_what_a_shard_saves_goes_to_the_rest() -> None:
-    budget = Budget(100.0, 50).after(10, 5.0)
-    assert budget == Budget(95.0, 40)
-    assert budget.per_image == pytest.approx(95 / 40)
+@given(images=st.integers(1, 3000), data=st.data())
+def test_the_tail_of_any_draw_is_scipys(images: int, data: st.DataObject) -> None:
+    marked, drawn = (data.draw(st.integers(0, images)) for _ in range(2))
+    most = data.draw(st.integers(0, drawn))
+    expected = hypergeom.cdf(most, images, marked, drawn)
+    assert hypergeometric(most, images, marked, drawn) == pytest.approx(expected, abs=1e-8)
 
 
-def test_the_labels_a_budget_changes_are_those_that_its_thresholds_change() -> None:
-    course = simulated(7, 400)
-    bold, careful = course.disagree(0.5).mean(), course.disagree(2.0).mean()
-    thresholds = np.repeat([0.5, 2.0, np.inf], [60, 30, 10])
-    found = changed(course, np.full(100, 3), thresholds)
-    assert found == pytest.approx(0.6 * bold + 0.3 * careful)
+def test_all_drawn_leave_no_chance() -> None:
+    assert hypergeometric(2, 10, 3, 10) == 0
+    assert hypergeometric(3, 10, 3, 10) == pytest.approx(1)
 
 
-def test_an_image_that_a_spent_budget_ended_counts_as_those_that_get_as_far() -> None:
-    course = simulated(7, 400)
-    there = [n for n, k in enumerate(course.evaluations(np.inf)) if k >= 4]
-    differ = [bool((course.labels[3, n] != course.labels[-1, n]).any()) for n in there]
-    assert changed(course, np.full(5, 4), np.zeros(5)) == pytest.approx(np.mean(differ))
+@given(images=st.integers(1, 4000), epsilon=st.floats(0.001, 0.3), confidence=st.floats(0.5, 0.999))
+def test_the_least_size_is_the_first_that_certifies(
+    images: int, epsilon: float, confidence: float
+) -> None:
+    size = least_size(images, epsilon, confidence)
+    assert size == images or p_value(0, images, size, epsilon) <= 1 - confidence
+    assert size == 1 or p_value(0, images, size - 1, epsilon) > 1 - confidence
 
 
-def test_without_calibrated_images_no_label_is_known_to_change() -> None:
-    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
-    assert changed(course, np.full(5, 4), np.zeros(5)) == 0
+@given(images=st.integers(1, 4000), epsilon=st.floats(0.001, 0.1))
+def test_a_smaller_share_or_more_confidence_takes_no_fewer_images(
+    images: int, epsilon: float
+) -> None:
+    plain = least_size(images, epsilon, 0.95)
+    assert least_size(images, epsilon / 2, 0.95) >= plain
+    assert least_size(images, epsilon, 0.99) >= plain
+
+
+def test_the_thresholds_fall_from_careful_to_every_image_at_once() -> None:
+    assert (np.diff(GRID) < 0).all()
+    assert (GRID[0], GRID[-1]) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "confidence", "message"),
+    [
+        (0.0, 0.9, "the share of labels that may differ lies between 0 and 1; found 0.0"),
+        (0.1, 1.5, "the confidence lies between 0 and 1; found 1.5"),
+        (float("nan"), 0.9, "found nan"),
+    ],
+)
+def test_a_level_that_cannot_be_is_named(epsilon: float, confidence: float, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        certify(simulated(1, 20), 100, epsilon, confidence)
+
+
+def test_a_draw_of_all_is_all_and_of_none_is_none() -> None:
+    assert draw("a", 7, 7).tolist() == list(range(7))
+    assert draw("a", 7, 0).tolist() == []
+
+
+def test_a_larger_draw_holds_the_smaller() -> None:
+    assert set(draw("a", 500, 40)) < set(draw("a", 500, 90))
+
+
+def test_no_threshold_is_bolder_for_a_smaller_share() -> None:
+    seen = part(simulated(8, 2000), draw("z", 2000, 450))
+    bounds = [certify(seen, 2000, epsilon, 0.9).bound for epsilon in (0.05, 0.02, 0.01, 0.001)]
+    assert bounds == sorted(bounds)
+    assert len(set(bounds)) == 4
+
+
+def test_no_threshold_is_bolder_with_more_confidence() -> None:
+    seen = part(simulated(8, 2000), draw("z", 2000, 450))
+    bounds = [certify(seen, 2000, 0.03, confidence).bound for confidence in (0.5, 0.9, 0.99)]
+    assert bounds == sorted(bounds)
+
+
+def test_no_threshold_after_one_that_failed_is_tried() -> None:
+    """The second λ differs on images on which the third does not."""
+    labels = np.array([[[0]] * 40, [[1]] * 40, [[0]] * 40])
+    z = np.array([[1.0] * 40, [3.0] * 40, [np.inf] * 40])
+    certificate = certify(Course(labels, z), 100, 0.05, 0.95, grid=(9.0, 2.0, 0.0))
+    assert certificate.threshold == 9.0
+    assert certificate.disagreements == 0
+
+
+def test_images_without_a_label_are_drawn_as_well_and_certify_more() -> None:
+    seen = part(simulated(1, 1000), draw("x", 1000, 150))
+    few, more = (certify(seen, 1000, 0.02, 0.95, drawn=drawn) for drawn in (None, 400))
+    assert (few.calibrated, more.calibrated) == (150, 400)
+    assert more.bound <= few.bound
+    assert p_value(few.disagreements, 1000, 400, 0.02) < few.p_value
+
+
+def test_members_that_always_agree_are_certified_at_once() -> None:
+    sure = np.tile(np.eye(3)[[0, 1, 2] * 20], (10, 1, 1))
+    course = follow(Soft(np.full(10, 0.1), Argmax(np.ones(3)), slack()), sure)
+    certificate = certify(course, 1000, 0.1, 0.95)
+    assert (certificate.threshold, certificate.disagreements) == (0.0, 0)
+
+
+def test_the_p_of_a_certificate_is_that_of_what_it_saw() -> None:
+    certificate = certify(part(simulated(1, 1000), draw("x", 1000, 400)), 1000, 0.02, 0.95)
+    expected = p_value(certificate.disagreements, 1000, 400, 0.02)
+    assert certificate.p_value == expected <= 0.05
+    assert certificate.bound == certificate.threshold
+
+
+def test_no_certificate_says_so() -> None:
+    text = str(certify(simulated(1, 20), 1000, 0.001, 0.95))
+    expected = "no early exit within 0.1 % of the labels could be certified on 20 of 1000 images"
+    assert text == expected

@@ -1,338 +1,48 @@
-"""Early exit by rule: the lossless laws against the full vote, the order, the loop, the replay."""
+"""A rule tells labels, margins and certainty; where none is certain it tells why not."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from exits import PRIOR, scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Families, Hard, Ledger, Soft, ledger_of
-from ensemble.early_exit.stopping.order import (
-    Evaluation,
-    bridges,
-    evaluations_of,
-    ordered,
-    shares,
-    spent,
-)
+from ensemble.early_exit.stopping.accumulators import Soft
 from ensemble.early_exit.stopping.rules import (
+    SLACK,
     Argmax,
     Cuts,
     Rule,
     Thresholds,
+    leads,
     rule_of,
     slack,
     why_not,
 )
-from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, replay, run
-from ensemble.errors import UsageError
-from ensemble.records import Voting
+from ensemble.early_exit.stopping.trajectory import follow
 from ensemble.voting import pools
-from ensemble.voting.blend import decide
 from ensemble.voting.decision import Decision
-from ensemble.voting.vote import Ballot, fuse
-from ensemble.voting.weights import Weights
 
-seeds = st.integers(0, 2**32 - 1)
-LAW = settings(deadline=None, max_examples=40)
-PRIOR = Decision(prior_tau=0.7, prior=(0.6, 0.3, 0.08, 0.02))
-
-
-def scores(seed: int, k: int = 8, rows: int = 60, classes: int = 4) -> NDArray[np.float32]:
-    """Evaluations (K, n, C) that mostly agree; some rows are ties, some nearly."""
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(classes, size=rows)
-    logits = rng.normal(0, 1.5, (k, rows, classes)) + 3 * np.eye(classes)[truth]
-    probs = np.exp(logits - logits.max(2, keepdims=True))
-    probs /= probs.sum(2, keepdims=True)
-    probs[:, :5] = 1 / classes
-    probs[: k // 2, 5:15], probs[k // 2 :, 5:15] = np.eye(classes)[0], np.eye(classes)[1]
-    probs[0, 10:15] += 1e-6 * rng.normal(size=(5, classes))
-    return np.clip(probs, 0, 1).astype(np.float32)
+LAW = settings(deadline=None, max_examples=60)
+seeds = st.integers(0, 10**6)
+RULES: dict[str, Rule] = {
+    "argmax": Argmax(np.array([1.0, 3.0, 0.5, 2.0])),
+    "cuts": Cuts(np.array([0.6, 1.5, 2.2])),
+    "cuts in another order": Cuts(np.array([0.6, 1.5, 2.2]), (2, 0, 3, 1)),
+    "thresholds": Thresholds(np.array([0.5, 0.2, 0.3, 0.4])),
+}
 
 
-def weights_of(seed: int, k: int = 8) -> NDArray[np.float64]:
-    """Even weights or random ones, the heaviest first."""
-    rng = np.random.default_rng(seed)
-    drawn = np.sort(rng.dirichlet(np.ones(k)))[::-1]
-    return np.full(k, 1 / k) if seed % 2 else shares(drawn.tolist())
-
-
-def equal_where_clear(course: Course, mean: NDArray[np.float64], rule: Rule, eta: float) -> bool:
-    """Tell whether the lossless labels are the full ones wherever the margin exceeds 2 eta."""
-    clear = rule.margins(mean) > 2 * eta
-    same = (course.labels_at(np.inf) == rule.labels(mean)).all(1)
-    return bool(same[clear].all() and clear.any())
-
-
-@LAW
-@given(seeds, st.sampled_from([(1.0, Decision()), (1.0, PRIOR), (2.5, PRIOR), (0.5, PRIOR)]))
-def test_lossless_labels_are_those_of_the_full_soft_vote(
-    seed: int, how: tuple[float, Decision]
-) -> None:
-    temperature, decision = how
-    probs, weights = scores(seed), weights_of(seed)
-    rule = rule_of(decision, temperature, 4)
-    course = follow(Soft(weights, rule, slack()), probs)
-    ballots = [Ballot(f"m{i}", f"m{i}", p) for i, p in enumerate(probs)]
-    given_weights = Weights({f"m{i}": w for i, w in enumerate(weights.tolist())},
-                            temperature=temperature, decision=decision)  # fmt: skip
-    full = fuse(ballots, "soft", given_weights, "classification").labels
-    clear = rule.margins(np.tensordot(weights, probs, 1)) > 2 * slack()
-    assert (course.labels_at(np.inf)[clear, 0] == full[clear]).all()
-    assert course.evaluations(np.inf).mean() < len(weights)
-
-
-@LAW
-@given(seeds)
-def test_lossless_holds_when_every_forward_is_off_by_float16s_noise(seed: int) -> None:
-    noise = 1e-3
-    probs, weights = scores(seed).astype(np.float64), weights_of(seed)
-    rng = np.random.default_rng(seed + 1)
-    single = np.clip(probs + rng.uniform(-noise, noise, probs.shape), 0, 1)
-    rule = Argmax(np.ones(4))
-    course = follow(Soft(weights, rule, slack(noise)), single)
-    early = course.evaluations(np.inf) < len(weights)
-    full = rule.labels(np.tensordot(weights, probs, 1))
-    assert (course.labels_at(np.inf) == full)[early].all()
-
-
-@LAW
-@given(seeds, st.booleans())
-def test_lossless_labels_are_those_of_the_full_hard_vote(seed: int, noisy: bool) -> None:
-    probs = scores(seed)
-    ballots = [Ballot(f"m{i}", f"m{i}", p) for i, p in enumerate(probs)]
-    weights = weights_of(seed)
-    given_weights = Weights({f"m{i}": w for i, w in enumerate(weights.tolist())})
-    full = fuse(ballots, "hard", given_weights, "classification").labels
-    ledger = Hard(weights, np.arange(8), slack(1e-3 * noisy))
-    course = follow(ledger, probs)
-    assert (course.labels[-1][:, 0] == full).all()
-    assert (course.labels_at(np.inf)[:, 0] == full).all()
-
-
-@LAW
-@given(seeds)
-def test_a_hard_vote_of_views_freezes_members_and_keeps_the_label(seed: int) -> None:
-    probs = scores(seed, k=12)
-    views = np.repeat(np.arange(3), 4) if seed % 2 else np.tile(np.arange(3), 4)
-    weights = np.full(12, 1 / 12)
-    course = follow(Hard(weights, views, slack()), probs)
-    members = [probs[views == m].astype(np.float64).mean(0) for m in range(3)]
-    full = [Ballot(f"m{i}", f"m{i}", p.astype(np.float32)) for i, p in enumerate(members)]
-    labels = fuse(full, "hard", None, "classification").labels
-    top = np.sort(np.stack(members), axis=2)
-    clear = (top[..., -1] - top[..., -2] > 4 * slack()).all(0)
-    assert (course.labels_at(np.inf)[clear, 0] == labels[clear]).all()
-    assert course.evaluations(np.inf)[clear].mean() < 12
-
-
-def test_a_hard_vote_that_can_still_be_tied_goes_on() -> None:
-    votes = np.eye(2, dtype=np.float32)[[[0], [0], [1], [1]]]
-    course = follow(Hard(np.full(4, 0.25), np.arange(4), slack()), votes)
-    assert course.evaluations(np.inf).tolist() == [4]
-
-
-@LAW
-@given(seeds)
-def test_lossless_labels_of_a_multilabel_head_are_the_full_ones(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    level = rng.choice([0.05, 0.95], (1, 80, 3), p=[0.7, 0.3])
-    probs = np.clip(level + rng.normal(0, 0.1, (8, 80, 3)), 0, 1)
-    rule, weights = Thresholds(np.array([0.5, 0.3, 0.7])), weights_of(seed)
-    course = follow(Soft(weights, rule, slack()), probs)
-    assert equal_where_clear(course, np.tensordot(weights, probs, 1), rule, slack())
-    assert course.evaluations(np.inf).mean() < 8
-
-
-@LAW
-@given(seeds)
-def test_lossless_labels_of_cuts_are_the_full_ones(seed: int) -> None:
-    probs, weights = scores(seed).astype(np.float64), weights_of(seed)
-    rule = Cuts(np.array([0.5, 1.4, 2.5]))
-    course = follow(Soft(weights, rule, slack()), probs)
-    assert equal_where_clear(course, np.tensordot(weights, probs, 1), rule, 2 * slack())
+def probs_of(seed: int, rows: int = 8, classes: int = 4) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).dirichlet(np.full(classes, 0.7), rows)
 
 
 def test_a_lead_equal_to_what_is_left_is_no_exit() -> None:
     tied = np.array([[[1.0, 0]], [[1.0, 0]], [[0, 1.0]], [[0, 1.0]]])
     course = follow(Soft(np.full(4, 0.25), Argmax(np.ones(2)), slack()), tied)
     assert course.evaluations(np.inf).tolist() == [4]
-
-
-def test_uniform_weights_need_more_than_half_of_the_evaluations() -> None:
-    sure = np.tile(np.array([1.0, 0, 0]), (20, 1, 1))
-    course = follow(Soft(np.full(20, 0.05), Argmax(np.ones(3)), slack()), sure)
-    assert course.evaluations(np.inf).tolist() == [11]
-
-
-def log_linear(k: int = 8) -> Families:
-    family = np.arange(k) % 2
-    exponents = np.array([0.9, 0.5])
-    weights = shares((exponents[family] / (k // 2)).tolist())
-    return Families(weights, family, exponents, pools.log_linear, rule_of(PRIOR, 1.0, 4))
-
-
-def test_a_log_linear_pool_ends_with_the_label_of_the_full_vote() -> None:
-    probs, ledger = scores(3), log_linear()
-    ballots = [Ballot(f"m{i}", f"f{i % 2}", p) for i, p in enumerate(probs)]
-    given_weights = Weights({"f0": 0.9, "f1": 0.5}, pool="log-linear", decision=PRIOR)
-    full = fuse(ballots, "soft", given_weights, "classification")
-    course = follow(ledger, probs)
-    assert (course.labels[-1][:, 0] == full.labels).all()
-    assert (course.evaluations(np.inf) == 8).all()
-    assert course.evaluations(2.0).mean() < 8
-
-
-def test_the_first_family_alone_carries_all_exponents() -> None:
-    probs = scores(3)[:1]
-    ledger = log_linear()
-    sums = np.zeros((2, *probs.shape[1:]))
-    ledger.add(sums, 0, probs[0])
-    expected = pools.log_linear(probs.astype(np.float64), np.array([1.4]))
-    assert (ledger.outlook(sums, 1).labels[:, 0] == decide(expected, PRIOR)).all()
-
-
-def test_the_statistic_is_the_margin_over_the_bridge() -> None:
-    probs, weights = scores(5).astype(np.float64), weights_of(4)
-    course = follow(Soft(weights, Argmax(np.ones(4)), slack()), probs)
-    for k in range(1, 8):
-        mean = np.tensordot(weights[:k] / weights[:k].sum(), probs[:k], 1)
-        first, second = np.sort(mean, axis=1)[:, :-3:-1].T
-        rest, done = weights[k:], weights[:k]
-        bridge = np.sqrt((rest**2).sum() + (rest.sum() / done.sum()) ** 2 * (done**2).sum())
-        open_rows = np.isfinite(course.z[k - 1])
-        expected = ((first - second) / bridge)[open_rows]
-        assert np.allclose(course.z[k - 1][open_rows], expected, rtol=1e-9, atol=1e-12)
-    assert np.isinf(course.z[-1]).all()
-
-
-def test_the_bridge_is_the_spread_of_what_exchangeable_evaluations_still_change() -> None:
-    rng = np.random.default_rng(0)
-    weights = shares([3, 1, 2, 1, 1])
-    draws = rng.normal(size=(200_000, 5))
-    for k in range(1, 5):
-        so_far = draws[:, :k] @ weights[:k] / weights[:k].sum()
-        assert np.std(draws @ weights - so_far) == pytest.approx(bridges(weights)[k], rel=0.01)
-
-
-LEDGERS: list[Ledger] = [
-    Soft(np.full(8, 1 / 8), Argmax(np.ones(4)), slack()),
-    Hard(np.full(8, 1 / 8), np.arange(8) // 2, slack()),
-    log_linear(),
-]
-
-
-@pytest.mark.parametrize("ledger", LEDGERS, ids=lambda each: type(each).__name__)
-@pytest.mark.parametrize("threshold", [np.inf, 1.5, 0.0])
-def test_the_loop_gives_what_the_course_foretells(ledger: Ledger, threshold: float) -> None:
-    probs = scores(9)
-    course = follow(ledger, probs)
-    asked: list[int] = []
-
-    def score(stage: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        asked.append(len(rows))
-        return probs[stage, rows]
-
-    ends = run(ledger, 60, score, threshold)
-    assert (ends.labels == course.labels_at(threshold)).all()
-    assert (ends.evaluations == course.evaluations(threshold)).all()
-    assert sum(asked) == ends.evaluations.sum()
-    found = replay(ledger, ends, threshold)
-    assert not any(map(len, (found.early, found.labels, found.sums)))
-
-
-def test_a_smaller_threshold_never_takes_more_evaluations() -> None:
-    course = follow(LEDGERS[0], scores(9))
-    taken = [course.evaluations(t) for t in (np.inf, 5, 2, 1, 0.5, 0)]
-    assert all((a >= b).all() for a, b in pairwise(taken))
-
-
-def lossless_run() -> Ends:
-    probs = scores(11)
-    return run(LEDGERS[0], 60, lambda stage, rows: probs[stage, rows])
-
-
-def test_replay_finds_an_exit_before_its_time() -> None:
-    ends = lossless_run()
-    row = int((ends.evaluations < 8).argmax())
-    sums, evaluations = ends.sums.copy(), ends.evaluations.copy()
-    sums[:, row], evaluations[row] = [0.2 / 8, 0.6 / 8, 0.1 / 8, 0.1 / 8], 1
-    found = replay(LEDGERS[0], replace(ends, sums=sums, evaluations=evaluations))
-    assert found.early.tolist() == [row]
-
-
-def test_replay_finds_a_label_that_its_sums_do_not_give() -> None:
-    ends = lossless_run()
-    labels = ends.labels.copy()
-    labels[7] += 1
-    assert replay(LEDGERS[0], replace(ends, labels=labels)).labels.tolist() == [7]
-
-
-def test_replay_finds_sums_of_another_number_of_evaluations() -> None:
-    ends = lossless_run()
-    sums = ends.sums.copy()
-    sums[:, 7] *= 1.1
-    assert replay(LEDGERS[0], replace(ends, sums=sums)).sums.tolist() == [7]
-
-
-def test_replay_refuses_more_evaluations_than_there_are() -> None:
-    ends = lossless_run()
-    with pytest.raises(UsageError, match="1 to 8"):
-        replay(LEDGERS[0], replace(ends, evaluations=ends.evaluations + 9))
-
-
-def grid(weight: float = 1.0, cost: float = 1.0, family: str = "a") -> list[Evaluation]:
-    return [Evaluation(f"{family}-f{f}", family, v, weight, cost) for f in (0, 1) for v in (0, 1)]
-
-
-def named(evaluations: list[Evaluation]) -> list[str]:
-    return [f"{e.member}/{e.view}" for e in ordered(evaluations)]
-
-
-def test_families_take_turns_and_first_views_come_first() -> None:
-    expected = ["a-f0/0", "b-f0/0", "a-f1/0", "b-f1/0", "a-f0/1", "b-f0/1", "a-f1/1", "b-f1/1"]
-    assert named([*grid(family="b", cost=1.2), *grid()]) == expected
-    assert named([*grid(), *grid(family="b", cost=1.2)][::-1]) == expected
-
-
-def test_the_heaviest_per_cost_come_first() -> None:
-    found = named([*grid(), *grid(3.0, family="b"), *grid(3.0, 72.0, family="c")])
-    assert [name[0] for name in found] == [*"bbbb", *"aaaa", *"cccc"]
-
-
-def test_families_take_turns_though_one_costs_eight_times_the_other() -> None:
-    found = named([*grid(cost=7.9, family="a"), *grid(family="b")])
-    assert [name[0] for name in found] == [*"abababab"]
-
-
-def test_what_is_known_already_comes_first() -> None:
-    found = named([*grid(cost=7.9, family="a"), *grid(3.0, family="b"), *grid(cost=1e-9)])
-    assert [name[0] for name in found][:4] == [*"aaaa"]
-    known = [*grid(cost=5.0, family="b"), *grid(1.0, 1e-9, family="c"), *grid(3.0, 1.0, family="d")]
-    assert [name[0] for name in named(known)] == [*"cccc", *"dddd", *"bbbb"]
-
-
-def test_what_weighs_nothing_is_left_out() -> None:
-    assert named([*grid(), *grid(0.0, family="b")]) == named(grid())
-
-
-def test_all_weight_is_spent_at_the_end() -> None:
-    assert spent(shares([1, 2, 1])).tolist() == [0, 0.25, 0.75, 1]
-
-
-@pytest.mark.parametrize("wrong", [[], [0, 0], [1, -1], [1, np.nan], [1, np.inf]])
-def test_impossible_weights_are_refused(wrong: list[float]) -> None:
-    with pytest.raises(UsageError, match="weights"):
-        shares(wrong)
-
-
-def test_an_evaluation_that_costs_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="above 0"):
-        ordered(grid(cost=0.0))
 
 
 def test_a_soft_vote_for_labels_may_end_early() -> None:
@@ -360,48 +70,163 @@ def test_the_reason_against_it_names_the_alternative(
     assert words in why_not(**{**plain, **changed})  # type: ignore[arg-type]
 
 
-CUTS = Decision(cut_points=(0.6, 1.5, 2.2))
-
-
-@pytest.mark.parametrize(
-    ("vote", "how", "lossless"),
-    [
-        ("soft", Weights({"a": 2, "b": 1}), True),
-        ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=PRIOR), True),
-        ("soft", Weights({"a": 2, "b": 1}, decision=CUTS), True),
-        ("soft", Weights({"a": 2, "b": 1}, decision=replace(CUTS, order=(2, 0, 3, 1))), True),
-        ("soft", Weights({"a": 2, "b": 1}, temperature=2.0, decision=CUTS), False),
-        ("soft", Weights({"a": 0.8, "b": 0.6}, pool="log-linear", decision=PRIOR), False),
-        ("soft", Weights({"a": 0.8, "b": 0.6}, "log-linear", 0.7, PRIOR), False),
-        ("geometric", Weights({"a": 2, "b": 1}), False),
-        ("hard", Weights({"a": 2, "b": 1}), True),
-    ],
-)
-def test_the_ledger_of_a_vote_gives_its_labels_and_ends_early_where_it_may(
-    vote: Voting, how: Weights, lossless: bool
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@LAW
+@given(seed=seeds, rest=st.floats(0, 1))
+def test_what_is_certain_no_remaining_evaluation_changes(
+    rule: Rule, seed: int, rest: float
 ) -> None:
-    probs = scores(13, k=5)[:, 5:]
-    voters = [("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b"), ("b-f1", "b"), ("b-f2", "b")]
-    ballots = [Ballot(*who, p) for who, p in zip(voters, probs, strict=True)]
-    by_name = {b.name: b.probs for b in ballots}
-    plan = evaluations_of(voters, how.families, {name: 1.0 for name, _ in voters})
-    course = follow(ledger_of(plan, vote, how, 4), [by_name[e.member] for e in plan])
-    full = fuse(ballots, vote, how, "classification").labels
-    assert (course.labels[-1][:, 0] == full).all()
-    assert (course.labels_at(np.inf)[:, 0] == full).all()
-    assert (course.evaluations(np.inf).mean() < 5) == lossless
+    mean, others = probs_of(seed), np.eye(4)
+    sums = (1 - rest) * mean
+    certain = rule.certain(sums, rest, slack())
+    for worst in others:  # all that is left goes to one class
+        assert (rule.labels(sums + rest * worst) == rule.labels(sums))[certain].all()
 
 
-def test_a_vote_of_ranks_has_no_ledger() -> None:
-    ranks = {"a": ((0.0, 0.4, 1.0),) * 4}
-    plan = evaluations_of([("a-f0", "a")], {"a": 1.0}, {"a-f0": 1.0})
-    with pytest.raises(UsageError, match="cannot end early"):
-        ledger_of(plan, "rank", Weights({"a": 1.0}, ranks=ranks), 4)
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@LAW
+@given(seed=seeds)
+def test_the_more_weight_is_left_the_less_is_certain(rule: Rule, seed: int) -> None:
+    sums = 0.5 * probs_of(seed)
+    flags = [rule.certain(sums, rest, slack()) for rest in (0.0, 0.1, 0.3, 0.5)]
+    for more, less in pairwise(flags):
+        assert not (less & ~more).any()
 
 
-def test_the_members_and_views_of_a_family_share_its_weight() -> None:
-    plan = evaluations_of([("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b")], {"a": 1, "b": 2},
-                          {"a-f0": 1, "a-f1": 1, "b-f0": 3}, views=2)  # fmt: skip
-    assert {e.weight for e in plan if e.family == "a"} == {0.25}
-    assert {e.weight for e in plan if e.family == "b"} == {1.0}
-    assert [e.cost for e in plan if e.family == "b"] == [3, 3]
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@LAW
+@given(seed=seeds)
+def test_no_margin_is_negative_and_no_row_changes_that_of_another(rule: Rule, seed: int) -> None:
+    mean = probs_of(seed)
+    margins = rule.margins(mean)
+    assert (margins >= 0).all()
+    np.testing.assert_allclose(margins[::-1], rule.margins(mean[::-1]), atol=1e-12)
+
+
+@LAW
+@given(seed=seeds, share=st.floats(0, 0.999))
+def test_a_move_by_less_than_half_the_margin_keeps_the_argmax(seed: int, share: float) -> None:
+    mean, rule = probs_of(seed), Argmax(np.ones(4))
+    away = np.random.default_rng(seed + 1).uniform(-1, 1, mean.shape)
+    moved = mean + share * rule.margins(mean)[:, None] / 2 * away
+    np.testing.assert_array_equal(rule.labels(moved), rule.labels(mean))
+
+
+@LAW
+@given(seed=seeds)
+def test_the_argmax_and_its_lead_are_those_of_a_loop(seed: int) -> None:
+    mean, theta = probs_of(seed), np.array([1.0, 3.0, 0.5, 2.0])
+    rule = Argmax(theta)
+    for row, label, margin in zip(mean, rule.labels(mean)[:, 0], rule.margins(mean), strict=True):
+        ranked = sorted(range(4), key=lambda c, row=row: -theta[c] * row[c])
+        first, second = ranked[:2]
+        assert label == first
+        lead = theta[first] * row[first] - theta[second] * row[second]
+        assert margin == pytest.approx(lead / max(theta[first], theta[second]))
+
+
+def test_of_classes_that_tie_the_lowest_is_the_label() -> None:
+    rule = Argmax(np.ones(3))
+    assert rule.labels(np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])).tolist() == [[0], [1]]
+    assert rule.margins(np.array([[0.4, 0.4, 0.2]])).tolist() == [0]
+
+
+@LAW
+@given(seed=seeds, factor=st.floats(0.1, 10))
+def test_multipliers_on_another_scale_give_the_same_labels_and_margins(
+    seed: int, factor: float
+) -> None:
+    mean, theta = probs_of(seed), np.array([1.0, 3.0, 0.5, 2.0])
+    one, other = Argmax(theta), Argmax(factor * theta)
+    np.testing.assert_array_equal(one.labels(mean), other.labels(mean))
+    np.testing.assert_allclose(one.margins(mean), other.margins(mean), atol=1e-12)
+
+
+def test_probabilities_below_the_floor_count_as_the_floor() -> None:
+    rule = Argmax(np.array([1.0, 100.0]), floor=1e-3)
+    assert rule.labels(np.array([[0.05, 0.0], [0.2, 0.0]])).tolist() == [[1], [0]]
+
+
+@LAW
+@given(seed=seeds)
+def test_cuts_label_by_how_many_lie_at_or_below_the_mean_place(seed: int) -> None:
+    mean, cuts, order = probs_of(seed), [0.6, 1.5, 2.2], (2, 0, 3, 1)
+    found = Cuts(np.array(cuts), order).labels(mean)[:, 0]
+    for row, label in zip(mean, found, strict=True):
+        level = sum(place * row[c] for place, c in enumerate(order))
+        assert label == order[sum(level >= at for at in cuts)]
+
+
+def test_a_level_on_a_cut_belongs_above_it_and_has_no_margin() -> None:
+    rule, on = Cuts(np.array([1.0])), np.array([[0.0, 1.0]])
+    assert rule.labels(on).tolist() == [[1]]
+    assert rule.margins(on).tolist() == [0]
+
+
+def test_the_margin_of_cuts_is_a_share_of_the_range_of_levels() -> None:
+    rule = Cuts(np.array([0.5, 1.5]))
+    assert rule.margins(np.array([[0.0, 0.0, 1.0]])).tolist() == [0.25]
+
+
+def test_a_label_is_there_from_its_threshold_on() -> None:
+    rule = Thresholds(np.array([0.5, 0.2]))
+    assert rule.labels(np.array([[0.5, 0.199], [0.499, 0.2]])).tolist() == [[1, 0], [0, 1]]
+
+
+def test_the_margin_of_labels_is_that_of_the_least_clear_one() -> None:
+    rule = Thresholds(np.array([0.5, 0.2]))
+    assert rule.margins(np.array([[0.9, 0.25], [0.4, 0.9]])) == pytest.approx([0.05, 0.1])
+
+
+def test_one_open_label_leaves_a_row_open() -> None:
+    rule = Thresholds(np.array([0.5, 0.5]))
+    sums = np.array([[0.6, 0.1], [0.6, 0.4], [0.6, 0.6]])
+    assert rule.certain(sums, 0.2, slack()).tolist() == [True, False, True]
+
+
+@LAW
+@given(seed=seeds)
+def test_a_lead_is_that_of_a_loop(seed: int) -> None:
+    mean = probs_of(seed)
+    reach = mean + np.random.default_rng(seed).uniform(0, 0.3, mean.shape)
+    expected = []
+    for row, far in zip(mean, reach, strict=True):
+        leader = int(row.argmax())
+        expected.append(all(row[leader] - far[c] > 0.05 for c in range(4) if c != leader))
+    assert leads(mean, reach, 0.05).tolist() == expected
+
+
+def test_a_class_without_rivals_leads() -> None:
+    assert leads(np.zeros((3, 1)), np.ones((3, 1)), 0.1).all()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("decision", [Decision(), PRIOR], ids=["plain", "prior"])
+def test_a_rule_decides_as_the_pool_with_its_temperature_and_prior(
+    temperature: float, decision: Decision
+) -> None:
+    mean = scores(3)[:, 15:].mean(0).astype(np.float64)
+    probs = pools.tempered(mean, temperature)
+    if decision.prior:
+        probs = pools.with_prior(probs, np.array(decision.prior), decision.prior_tau)
+    rule = rule_of(decision, temperature, 4)
+    np.testing.assert_array_equal(rule.labels(mean)[:, 0], probs.argmax(1))
+
+
+def test_cut_points_make_a_rule_of_cuts_in_their_order() -> None:
+    rule = rule_of(Decision(cut_points=(0.5, 1.5), order=(2, 0, 1)), 1.0, 3)
+    assert isinstance(rule, Cuts)
+    assert (rule.cuts.tolist(), rule.order) == ([0.5, 1.5], (2, 0, 1))
+
+
+@pytest.mark.parametrize(("noise", "eta"), [(0.0, SLACK), (1e-9, SLACK), (1e-3, 2e-3)])
+def test_the_slack_is_twice_the_noise_and_never_below_that_of_float32(
+    noise: float, eta: float
+) -> None:
+    assert slack(noise) == eta
+
+
+def test_a_rule_has_a_floor_where_a_temperature_has_one() -> None:
+    rules = (rule_of(PRIOR, temperature, 4) for temperature in (1.0, 2.0))
+    floors = [rule.floor for rule in rules if isinstance(rule, Argmax)]
+    assert floors == [0.0, pytest.approx(np.exp(pools.LOG_FLOOR))]
