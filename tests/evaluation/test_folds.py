@@ -1,16 +1,12 @@
 """Folds are balanced, keep groups together, and leaks between them are found."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from toys import ensemble, save_images
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.folds import make_folds, report_folds
-from ensemble.files.csv_tables import column_of
+from ensemble.evaluation.folds import folds_from, make_folds, report_folds
 
 RNG = np.random.default_rng(0)
 LABELS = {f"r{n}": str(c) for n, c in enumerate(RNG.choice(["cat", "dog", "eel"], 300))}
@@ -74,118 +70,26 @@ def test_ids_without_a_fold_are_refused() -> None:
         report_folds(LABELS, {n: 0 for n in LABELS if n != "r299"})
 
 
-@pytest.fixture
-def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    rows = [f"img{n},{'cat' if n % 2 else 'dog'},p{n // 2}" for n in range(1, 13)]
-    Path("train.csv").write_text("\n".join(["id,label,patient", *rows]))
-    return Path("train.csv")
+IDS = ("007", "NA", "1e5", "b")
 
 
-def test_the_command_writes_folds(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensemble("folds", labels, "--k", "3", "--out", "folds.csv") == 0
-    assert set(column_of(Path("folds.csv"), "fold").values()) == {"0", "1", "2"}
-    assert list(column_of(Path("folds.csv"), "fold")) == list(column_of(labels, "label"))
-    assert "folds.csv" in capsys.readouterr().out
+def test_folds_are_read_by_id(tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("fold,id\n2,b\n0,007\n1,NA\n0,1e5\n")
+    np.testing.assert_array_equal(folds_from(tmp_path / "folds.csv", IDS), [0, 1, 0, 2])
 
 
-def test_other_folds_are_not_replaced(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensemble("folds", labels, "--k", "3") == 0
-    before = Path("folds.csv").read_bytes()
-    assert ensemble("folds", labels, "--k", "3", "--seed", "1") == 2
-    assert "--out folds.csv holds other folds" in capsys.readouterr().err
-    assert Path("folds.csv").read_bytes() == before
-
-
-def test_the_same_folds_may_be_written_again(labels: Path) -> None:
-    for _ in range(2):
-        assert ensemble("folds", labels, "--k", "3") == 0
-
-
-def test_other_folds_are_replaced_on_request(labels: Path) -> None:
-    Path("folds.csv").write_text("id,fold\n")
-    assert ensemble("folds", labels, "--k", "3", "--force") == 0
-    assert len(column_of(Path("folds.csv"), "fold")) == 12
-
-
-def test_the_labels_are_not_replaced_by_their_folds(labels: Path) -> None:
-    before = labels.read_bytes()
-    assert ensemble("folds", labels, "--k", "3", "--out", labels) == 2
-    assert labels.read_bytes() == before
-
-
-def test_the_command_checks_folds_that_are_there(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    (images / "img2.png").write_bytes((images / "img1.png").read_bytes())
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--group", "patient"]
-    assert ensemble(*check) == 2
-    said = capsys.readouterr()
-    assert "img1, img2" in said.err
-    assert "p1" in said.err
-    assert ensemble("folds", labels, "--check", "mine.csv") == 0
-
-
-def test_images_that_look_alike_in_two_folds_are_a_note(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    Image.open(images / "img1.png").save(images / "img2.png", compress_level=0)
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
-    assert "look alike lie in several folds: (img1, img2)" in capsys.readouterr().err
-
-
-def test_the_whole_report_is_printed_as_json(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    for n in range(2, 13):
-        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes() + b"x" * n)
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--json"]
-    assert ensemble(*check) == 0
-    said = capsys.readouterr()
-    report = json.loads(said.out)
-    assert (report["folds"], report["twins"]) == ([0, 1], [])
-    assert len(report["near"]) == 6 * 6
-    assert "and 31 more (all: --json)" in said.err
-
-
-def test_ids_of_images_are_made_as_a_run_makes_them(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    text = labels.read_text()
-    for n in range(1, 13):
-        text = text.replace(f"img{n},", f"img{n}.png,")
-    labels.write_text(text)
-    check = ["folds", labels, "--k", "3", "--images", images]
-    assert ensemble(*check, "--id-from", "name", "--out", "names.csv") == 0
-    assert "no readable image" not in capsys.readouterr().err
-    assert ensemble(*check) == 0
-    assert "12 ids of the folds have no readable image" in capsys.readouterr().err
-
-
-def test_folds_that_part_the_same_image_are_not_written(labels: Path) -> None:
-    images = save_images(Path("images"), 12)
-    for n in range(2, 13):
-        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes())
-    assert ensemble("folds", labels, "--k", "3", "--images", images) == 2
-    assert not Path("folds.csv").exists()
-
-
-def test_an_image_that_cannot_be_looked_at_is_told(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    (images / "img3.png").write_bytes((images / "img3.png").read_bytes()[:-20])
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
-    assert "1 images cannot be decoded" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,fold\n007,0\n", "no fold for NA, 1e5, b"),
+        ("id,fold\n007,x\nNA,0\n1e5,0\nb,0\n", "whole number"),
+        ("id,fold\n007,1_0\nNA,0\n1e5,0\nb,0\n", "whole number; found '1_0'"),
+        (f"id,fold\n007,{'9' * 30}\nNA,0\n1e5,0\nb,0\n", "whole number; found '999"),
+        ("id,fold\n007,0\n007,1\n", "line 3: id '007' stands in line 2 too"),
+        ("id,part\n007,0\n", "no column 'fold'"),
+    ],
+)
+def test_folds_that_are_wrong_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "folds.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        folds_from(tmp_path / "folds.csv", IDS)

@@ -1,28 +1,17 @@
-"""Laws of `ensemble.images`: what is found, and what is read."""
+"""Which images are found, under which ids, and what is skipped or refused."""
 
-import errno
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toys import tree
 
-from ensemble.errors import ImageError, UsageError
-from ensemble.images import reading
+from ensemble.errors import UsageError
 from ensemble.images import sources as images
-from ensemble.images.reading import Hashed, hash_sources, read
-from ensemble.images.sources import Source, scan
+from ensemble.images.sources import scan
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def tree(folder: Path, *names: str) -> Path:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-    return folder
 
 
 def ids(folder: str | Path, id_from: images.IdFrom = "stem") -> list[str]:
@@ -202,95 +191,8 @@ def test_a_csv_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         scan([listed(tmp_path, "id\n\u00e9\n", "latin-1")])
 
 
-# ---- hash and read
-
-
-def test_hashes_keep_the_order(tmp_path: Path) -> None:
-    tree(tmp_path, *(f"{i}.jpg" for i in range(20)))
-    sources = scan([tmp_path]).images
-    assert [h.source for h in hash_sources(sources, threads=4)] == list(sources)
-
-
-def test_what_was_hashed_is_read(tmp_path: Path) -> None:
-    (hashed,) = hash_sources(scan([tree(tmp_path, "a.jpg")]).images, threads=1)
-    assert (read(hashed), hashed.bytes) == (b"x", 1)
-
-
-def test_a_file_that_vanishes_before_the_hash_has_none(tmp_path: Path) -> None:
-    hashed = hash_sources([Source("a", tmp_path / "a.jpg")], threads=1)
-    assert (hashed[0].sha256, hashed[0].bytes) == ("", -1)
-
-
-def test_a_file_that_vanishes_after_the_scan_is_unreadable(tmp_path: Path) -> None:
-    (hashed,) = hash_sources(scan([tree(tmp_path, "a.jpg")]).images, threads=1)
-    hashed.source.path.unlink()
-    with pytest.raises(ImageError, match="No such file") as caught:
-        read(hashed)
-    assert (caught.value.stage, caught.value.kind) == ("read", "unreadable")
-
-
-@pytest.mark.parametrize("sha256", ["0" * 64, ""])
-def test_a_file_that_changes_after_the_scan_is_refused(tmp_path: Path, sha256: str) -> None:
-    source = scan([tree(tmp_path, "a.jpg")]).images[0]
-    with pytest.raises(ImageError, match="changed since the scan") as caught:
-        read(Hashed(source, sha256, 1))
-    assert caught.value.stage == "read"
-
-
-def faulty(error: OSError, times: int) -> Callable[[Path], bytes]:
-    """Stand in for Path.read_bytes: fail that many times."""
-    left = [error] * times
-
-    def read_bytes(path: Path) -> bytes:
-        if left:
-            raise left.pop()
-        return b"x"
-
-    return read_bytes
-
-
-def read_with(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, times: int) -> bytes:
-    (hashed,) = hash_sources(scan([tree(folder, "a.jpg")]).images, threads=1)
-    monkeypatch.setattr(reading, "_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(Path, "read_bytes", faulty(OSError(code, os.strerror(code)), times))
-    return read(hashed)
-
-
-@pytest.mark.parametrize("code", [errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE])
-def test_a_transient_fault_is_tried_again_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    assert read_with(tmp_path, monkeypatch, code, times=2) == b"x"
-
-
-@pytest.mark.parametrize(("code", "times"), [(errno.EIO, 3), (errno.EACCES, 1)])
-def test_a_lasting_fault_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, times: int
-) -> None:
-    with pytest.raises(ImageError, match=os.strerror(code)):
-        read_with(tmp_path, monkeypatch, code, times)
-
-
 def test_a_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "list.csv"
     table.write_text("id,path,path\na,x.png,y.png\n")
     with pytest.raises(UsageError, match="'path' stands there twice"):
         scan([table])
-
-
-def test_a_transient_fault_at_the_hash_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(b"x")
-    faults, read_bytes = [errno.EIO], Path.read_bytes
-
-    def flaky(self: Path) -> bytes:
-        if faults:
-            raise OSError(faults.pop(), "flaky")
-        return read_bytes(self)
-
-    monkeypatch.setattr(Path, "read_bytes", flaky)
-    (hashed,) = hash_sources([Source("a", path)], 1)
-    assert hashed.bytes == 1
-    assert read(hashed) == b"x"

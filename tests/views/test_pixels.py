@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from toys import MakeMember
 
+from ensemble.errors import UsageError
 from ensemble.inference import start as lineup
 from ensemble.members.member import open_member
 from ensemble.records import Op, Size, View
-from ensemble.views.pixels import Turned, apart
+from ensemble.views import policy as views
+from ensemble.views.pixels import Turned, apart, output_size, pixel_map
 from ensemble.views.policy import IDENTITY, preset
 
 SQUARE, WIDE = Size(8, 8), Size(8, 12)
@@ -60,3 +63,20 @@ def test_flips_and_quarter_turns_under_a_mean_stand_apart(
 
 def test_a_view_that_changes_values_is_not_one_that_moves_pixels() -> None:
     assert not apart([IDENTITY, View("lighter", (Op("add", (0.1,)),))], "mean", [SQUARE])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 28, 224])
+def test_nearest_indices_equal_torch(size: int) -> None:
+    image = torch.arange(size, dtype=torch.float32).reshape(1, 1, 1, size)
+    for factor in (0.3, 0.5, 0.8, 1.1, 1.2, 1.25, 2.0, 3.3):
+        target = int(size * factor)
+        if target < 1:
+            continue
+        theirs = torch.nn.functional.interpolate(image, size=(1, target))[0, 0, 0].numpy()
+        view = View("resize", (Op("resize", (1, target)),))
+        assert np.array_equal(pixel_map(view, Size(1, size))[0], theirs.astype(np.int64))
+
+
+def test_a_crop_larger_than_the_image_is_refused() -> None:
+    with pytest.raises(UsageError, match="crop of 30x30"):
+        output_size(views.preset("five_crop(30,30)")[0], Size(28, 28))

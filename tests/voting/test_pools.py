@@ -32,3 +32,7 @@ def test_ranks_end_at_the_ends_of_the_reference() -> None:
     knots = pools.quantiles(reference)
     outside = np.array([0.0, 0.2, 0.8, 1.0]).reshape(1, 4, 1)
     np.testing.assert_allclose(pools.ranked(outside, knots).ravel(), [0, 0, 1, 1])
+
+
+def test_a_geometric_row_of_zeros_favours_no_class() -> None:
+    assert pools.normalised(np.zeros((1, 4))).tolist() == [[0.25] * 4]

@@ -130,10 +130,6 @@ def test_the_geometric_pool_does_not_underflow_and_sums_to_one() -> None:
     np.testing.assert_allclose(fused.probs[0, 1], 1e-20, rtol=1e-5)
 
 
-def test_a_geometric_row_of_zeros_favours_no_class() -> None:
-    assert pools.normalised(np.zeros((1, 4))).tolist() == [[0.25] * 4]
-
-
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
