@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -97,6 +97,7 @@ def test_members_that_resize_otherwise_do_not(change: dict[str, Any]) -> None:
     assert replace(PRE, **change).geometry != PRE.geometry
 
 
+@settings(deadline=None, max_examples=40)
 @given(MEANS)
 def test_a_border_has_the_mean_as_a_byte_for_each_channel(mean: tuple[float, ...]) -> None:
     fill = replace(PRE, fit="pad", mean=mean).geometry.fill
@@ -104,6 +105,7 @@ def test_a_border_has_the_mean_as_a_byte_for_each_channel(mean: tuple[float, ...
     assert all(0 <= f <= 255 and abs(f - 255 * m) <= 0.5 for f, m in zip(fill, mean, strict=True))
 
 
+@settings(deadline=None, max_examples=40)
 @given(MEANS, st.sampled_from([fit for fit in get_args(Fit) if fit != "pad"]))
 def test_what_is_not_padded_has_no_border(mean: tuple[float, ...], fit: Fit) -> None:
     assert replace(PRE, fit=fit, mean=mean).geometry.fill == ()
