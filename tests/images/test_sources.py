@@ -196,3 +196,80 @@ def test_a_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
     table.write_text("id,path,path\na,x.png,y.png\n")
     with pytest.raises(UsageError, match="'path' stands there twice"):
         scan([table])
+
+
+def test_a_table_finds_images_beside_it_and_not_below(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="row 1: 0 images beside the file are named 'b'"):
+        scan([listed(tmp_path, "id\nb\n")])
+
+
+def test_a_name_that_two_images_share_is_refused_by_row(tmp_path: Path) -> None:
+    table = listed(tree(tmp_path, "a.jpg", "a.png"), "id\n007\na\n")
+    with pytest.raises(UsageError, match="row 2: 2 images beside the file are named 'a'.*`path`"):
+        scan([table])
+
+
+def test_a_listed_file_need_not_be_there_until_it_is_read(tmp_path: Path) -> None:
+    found = scan([listed(tmp_path, "id,path\na,nowhere.jpg\n")])
+    assert [(s.id, s.path.name) for s in found.images] == [("a", "nowhere.jpg")]
+
+
+def test_a_folder_and_a_table_are_joined(tmp_path: Path) -> None:
+    table = listed(tmp_path / "one", "id\n007\n")
+    tree(tmp_path, "two/b.jpg")
+    assert [s.id for s in scan([tmp_path / "two", table]).images] == ["007", "b"]
+
+
+def test_the_same_file_given_twice_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg")
+    with pytest.raises(UsageError, match="1 ids are given twice"):
+        scan([tmp_path, tmp_path / "a.jpg"])
+
+
+def test_many_twins_are_counted_and_a_few_are_shown(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"{d}/{n}.jpg" for d in "ab" for n in range(13)))
+    with pytest.raises(UsageError, match="13 ids are given twice") as caught:
+        scan([tmp_path])
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[-1]) == (12, "  and 3 more")
+
+
+def test_a_link_that_is_named_itself_is_followed(tmp_path: Path) -> None:
+    tree(tmp_path, "real/a.jpg")
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "real/a.jpg")
+    assert (ids(tmp_path / "folder"), ids(tmp_path / "b.jpg")) == (["a"], ["b"])
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "a.b.jpeg", "ü.webp", " .png", "a\nb.gif", "=1.tif"])
+def test_any_name_with_an_extension_of_an_image_is_one(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, name)
+    assert ids(tmp_path, "name") == [name]
+
+
+@pytest.mark.parametrize("name", ["jpg", "a.jpg.txt", "a.jpgx", "a.", "a.svg", "a.pdf", "a.eps"])
+def test_no_other_name_is(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, name, "b.jpg")
+    assert scan([tmp_path]).skipped == {"other extension": 1}
+
+
+def test_what_was_skipped_is_told_where_nothing_is_left(tmp_path: Path) -> None:
+    tree(tmp_path, "a.txt", "b.txt", ".c.jpg")
+    with pytest.raises(UsageError) as caught:
+        scan([tmp_path])
+    told = "(1 skipped: hidden, 2 skipped: other extension)"
+    assert str(caught.value) == f"no images in {str(tmp_path)!r} {told}"
+
+
+@pytest.mark.parametrize("pattern", ["**/*.jpg", "*/*.jpg", "[de]*/?.jpg", "**/e/*", "d/**"])
+def test_patterns_find_what_pathlib_finds(tmp_path: Path, pattern: str) -> None:
+    tree(tmp_path, "a.jpg", "d/b.jpg", "d/e/c.jpg", "e/f.jpg", "d/e/g/h.jpg")
+    theirs = {p for p in tmp_path.glob(pattern) if p.is_file()}
+    if pattern == "d/**":  # before Python 3.13 pathlib finds folders only
+        theirs = {p for p in tmp_path.glob("d/**/*") if p.is_file()}
+    assert {s.path for s in scan([tmp_path / pattern]).images} == theirs
+
+
+def test_ids_that_differ_by_case_are_two(tmp_path: Path) -> None:
+    tree(tmp_path, "1/a.jpg", "2/A.jpg")
+    assert sorted(ids(tmp_path)) == ["A", "a"]
