@@ -1,13 +1,16 @@
 """Members that are not what they should be: exit 4 before any image is read."""
 
+import hashlib
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
 from ensemble.errors import EnsembleError, MemberError, UsageError
@@ -15,8 +18,15 @@ from ensemble.inference import probe
 from ensemble.inference import start as lineup
 from ensemble.inference.probe import probe_images
 from ensemble.inference.ready import Player
-from ensemble.members.card import to_json
-from ensemble.members.member import open_member, write_sidecar
+from ensemble.members import member as members
+from ensemble.members.card import from_json, to_json
+from ensemble.members.member import (
+    embed_card,
+    input_of,
+    open_member,
+    with_external_data,
+    write_sidecar,
+)
 from ensemble.records import Activation, Merge, Size
 from ensemble.runtime.devices import why_no_cuda
 from ensemble.views import policy as views
@@ -255,3 +265,163 @@ def test_an_input_too_large_to_probe_is_refused_before_it_is_made(
     monkeypatch.setattr(probe, "_PROBE_PIXELS", 4 * 8 * 8 - 1)
     with pytest.raises(MemberError, match="4 images of 8x8 pixels are more than a probe takes"):
         begin(make_member())
+
+
+# ---- what a member is
+
+
+def test_a_member_is_told_apart_by_every_byte_of_its_files(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    first = open_member(path).sha256
+    assert open_member(path).sha256 == first
+    path.with_name("toy-f0.onnx.card.json").unlink()
+    data = path.parent / "toy-f0.data"
+    data.write_bytes(data.read_bytes()[::-1])
+    write_sidecar(path, toy_card())
+    assert open_member(path).sha256 != first
+
+
+def test_another_name_of_the_file_is_the_same_member(make_member: MakeMember) -> None:
+    path = make_member()
+    first = open_member(path)
+    again = open_member(path.rename(path.with_name("other.onnx")))
+    assert (again.sha256, again.card) == (first.sha256, first.card)
+
+
+@pytest.mark.parametrize("batch", ["N", 1, 7])
+def test_a_batch_that_an_export_froze_is_known(tmp_path: Path, batch: int | str) -> None:
+    card = toy_card()
+    member = open_member(save_member(tmp_path, card, toy_model(card, batch=batch)))
+    assert member.batch == (None if batch == "N" else batch)
+
+
+@pytest.mark.parametrize(("opset", "converted"), [(9, True), (12, True), (13, False), (18, False)])
+def test_a_member_below_the_opset_of_the_graph_is_brought_up(
+    tmp_path: Path, opset: int, converted: bool
+) -> None:
+    card = toy_card()
+    member = open_member(save_member(tmp_path, card, toy_model(card, opset=opset)))
+    assert member.converted == converted
+    assert member.model.opset_import[0].version >= 13
+
+
+def test_an_input_that_is_held_is_no_input() -> None:
+    model = toy_model(toy_card())
+    matrix = model.graph.initializer[0]
+    model.graph.input.insert(0, helper.make_tensor_value_info("matrix", 1, matrix.dims))
+    assert input_of(model).name == "image"
+
+
+# ---- cards inside and beside
+
+
+def test_a_card_is_written_in_place_of_another() -> None:
+    model = toy_model(toy_card())
+    model.metadata_props.add(key="author", value="me")
+    for name in ("a-f0", "b-f1"):
+        embed_card(model, toy_card(name))
+    assert [p.key for p in model.metadata_props] == ["author", "ensemble.card"]
+    assert from_json(model.metadata_props[1].value, "here") == toy_card("b-f1")
+
+
+def test_a_card_beside_records_the_hash_of_every_file(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    source = open_member(path).card.source
+    data = {name: (path.parent / name).read_bytes() for name in ("toy-f0.onnx", "toy-f0.data")}
+    assert source == {f"sha256:{n}": hashlib.sha256(d).hexdigest() for n, d in data.items()}
+
+
+def test_a_card_beside_another_file_is_refused(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    model = onnx.load(path, load_external_data=False)
+    model.doc_string = "another"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(MemberError, match="toy-f0.onnx"):
+        open_member(path)
+
+
+def test_a_member_without_a_card_is_refused_with_the_way_to_one(tmp_path: Path) -> None:
+    onnx.save(toy_model(toy_card()), tmp_path / "m.onnx")
+    with pytest.raises(MemberError, match=r"m\.onnx.*card"):
+        open_member(tmp_path / "m.onnx")
+
+
+def test_weights_come_inside_where_a_graph_is_to_be_converted(tmp_path: Path) -> None:
+    member = open_member(external(tmp_path))
+    whole = with_external_data(member)
+    expected = numpy_helper.to_array(toy_model(toy_card()).graph.initializer[0])
+    np.testing.assert_array_equal(numpy_helper.to_array(whole.graph.initializer[0]), expected)
+    assert member.model.graph.initializer[0].external_data
+
+
+def test_weights_too_large_to_come_inside_are_told_with_the_way_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "MAX_PROTOBUF", 2000)
+    told = "with its external data it has .* bytes, .* at most 2000. .* --precision fp32"
+    with pytest.raises(MemberError, match=told):
+        with_external_data(open_member(external(tmp_path)))
+
+
+# ---- inputs and outputs
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"size": Size(8, 9)}, "its input is .x3x8x8; its card says Nx3x8x9 \\(NCHW\\)"),
+        ({"channels": 1}, "its card says Nx1x8x8"),
+        ({"classes": ("a", "b")}, "output 'logits' has 3 columns; head 'label' .* has 2 classes"),
+    ],
+)
+def test_a_card_that_does_not_fit_the_graph_is_refused(
+    tmp_path: Path, card: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MemberError, match=message):
+        open_member(save_member(tmp_path, toy_card(**card), toy_model(toy_card())))
+
+
+def test_a_card_of_any_size_fits_a_graph_of_any_size(tmp_path: Path) -> None:
+    card = toy_card(dynamic_size=True)
+    model = toy_model(card)
+    for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dim.dim_param = "any"
+    assert open_member(save_member(tmp_path, card, model)).card == card
+
+
+def test_an_output_that_the_graph_lacks_is_named_with_those_it_has(tmp_path: Path) -> None:
+    card = toy_card()
+    card = replace(card, heads=(replace(card.heads[0], output="probs"),))
+    with pytest.raises(MemberError, match="no output 'probs'; the file has: logits"):
+        open_member(save_member(tmp_path, card, toy_model(card)))
+
+
+def test_two_inputs_are_refused_by_name(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.input.append(helper.make_tensor_value_info("age", 1, ["N", 1]))
+    with pytest.raises(
+        MemberError, match=r"expected one input, an image; found \['image', 'age'\]"
+    ):
+        open_member(save_member(tmp_path, card, model))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(TensorProto.UINT8, "UINT8"), (11, "DOUBLE")])
+def test_an_input_of_another_kind_is_named(tmp_path: Path, kind: int, name: str) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    with pytest.raises(MemberError, match=f"its input is {name}; expected FLOAT or FLOAT16, NCHW"):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_a_folder_is_no_member(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").mkdir()
+    with pytest.raises(MemberError, match="m.onnx: not a regular file"):
+        open_member(tmp_path / "m.onnx")
+
+
+def test_a_checkpoint_is_told_from_a_damaged_member(tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    with pytest.raises(MemberError, match="m.safetensors.*export"):
+        open_member(tmp_path / "m.safetensors")

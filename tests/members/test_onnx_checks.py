@@ -12,7 +12,16 @@ from toys import MakeMember, external, save_member, toy_card, toy_model
 from ensemble.errors import MemberError
 from ensemble.inference import start as lineup
 from ensemble.members.member import open_member
+from ensemble.members.onnx_checks import (
+    MAX_OPSET,
+    MIN_OPSET,
+    check_opsets,
+    check_text,
+    external_files,
+)
 from ensemble.views import policy as views
+
+HERE = Path("m.onnx")
 
 
 def test_missing_external_data_is_named(tmp_path: Path) -> None:
@@ -182,3 +191,160 @@ def test_a_name_that_is_not_utf8_is_refused(make_member: MakeMember) -> None:
     path.write_bytes(path.read_bytes().replace(b"matrix", b"m\xe5trix"))
     with pytest.raises(MemberError, match="is not UTF-8"):
         open_member(path)
+
+
+# ---- opsets
+
+
+@pytest.mark.parametrize("opset", [MIN_OPSET, 13, MAX_OPSET])
+def test_the_opset_of_the_standard_operators_is_returned(opset: int) -> None:
+    model = toy_model(toy_card(), opset=opset)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    assert check_opsets(model, HERE) == opset
+
+
+def test_the_standard_domain_has_two_names() -> None:
+    model = toy_model(toy_card())
+    model.opset_import[0].domain = "ai.onnx"
+    assert check_opsets(model, HERE) == 18
+
+
+@pytest.mark.parametrize("opset", [MIN_OPSET - 1, MAX_OPSET + 1])
+def test_an_opset_beyond_the_known_is_told_with_the_known(opset: int) -> None:
+    told = f"m.onnx: opset {opset}; expected 7 to 26. Export it again, at opset 18"
+    with pytest.raises(MemberError, match=told):
+        check_opsets(toy_model(toy_card(), opset=opset), HERE)
+
+
+def test_a_model_that_imports_nothing_has_no_opset() -> None:
+    model = toy_model(toy_card())
+    del model.opset_import[:]
+    with pytest.raises(MemberError, match="opset 0; expected"):
+        check_opsets(model, HERE)
+
+
+def test_a_foreign_domain_of_a_function_is_named() -> None:
+    model = toy_model(toy_card())
+    model.functions.append(function("A", "Identity"))
+    model.functions[0].opset_import.append(helper.make_opsetid("evil", 1))
+    told = "operators of the domain evil; only ai.onnx, ai.onnx.ml, com.microsoft and the standard"
+    with pytest.raises(MemberError, match=told):
+        check_opsets(model, HERE)
+
+
+def test_an_older_representation_is_fine() -> None:
+    model = toy_model(toy_card())
+    model.ir_version = 3
+    assert check_opsets(model, HERE) == 18
+
+
+@pytest.mark.parametrize("depth", [1, 5, 500])
+def test_functions_may_call_each_other_in_a_row(depth: int) -> None:
+    model = toy_model(toy_card())
+    names = [f"F{n}" for n in range(depth)]
+    model.functions.extend(
+        function(name, below) for name, below in zip(names, ["Identity", *names], strict=False)
+    )
+    assert check_opsets(model, HERE) == 18
+
+
+def test_a_function_that_nobody_calls_is_looked_at_too() -> None:
+    model = toy_model(toy_card())
+    model.functions.append(function("A", "A"))
+    with pytest.raises(MemberError, match="m.onnx: its function A calls itself"):
+        check_opsets(model, HERE)
+
+
+# ---- texts
+
+
+def test_a_model_of_plain_texts_is_fine() -> None:
+    model = toy_model(toy_card())
+    model.doc_string = "größe \U0001f600"
+    check_text(model, HERE)
+
+
+@pytest.mark.parametrize("text", [b"matrix", b"MatMul", b"logits", b"image"])
+def test_a_text_anywhere_that_is_not_utf8_is_refused(text: bytes) -> None:
+    data = toy_model(toy_card()).SerializeToString().replace(text, b"\xe5" * len(text))
+    model = onnx.ModelProto()
+    model.ParseFromString(data)
+    with pytest.raises(MemberError, match="m.onnx: damaged: a .* is not UTF-8. Copy it again"):
+        check_text(model, HERE)
+
+
+# ---- external data
+
+
+def placed(folder: Path, **entries: str) -> onnx.ModelProto:
+    """A model whose matrix lies in a file of 2400 bytes, as the entries say."""
+    model = toy_model(toy_card())
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in entries.items():
+        tensor.external_data.add(key=key, value=value)
+    (folder / "w.data").write_bytes(bytes(2400))
+    return model
+
+
+def test_a_model_in_one_file_has_no_other() -> None:
+    assert external_files(toy_model(toy_card()), HERE) == {}
+
+
+@pytest.mark.parametrize(
+    "entries", [{}, {"offset": "0", "length": "2400"}, {"offset": "96", "length": "2304"}]
+)
+def test_a_tensor_may_lie_anywhere_within_its_file(tmp_path: Path, entries: dict[str, str]) -> None:
+    model = placed(tmp_path, location="w.data", **entries)
+    assert external_files(model, tmp_path / "m.onnx") == {"w.data": tmp_path / "w.data"}
+
+
+def test_a_tensor_that_ends_behind_its_file_is_named(tmp_path: Path) -> None:
+    model = placed(tmp_path, location="w.data", offset="97", length="2304")
+    told = "external data w.data has 2400 bytes; matrix ends at 2401. The file is cut short"
+    with pytest.raises(MemberError, match=told):
+        external_files(model, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("number", ["", " 1", "+1", "1.0", "0x1", "1" * 19, "٣"])
+def test_a_place_that_is_no_whole_number_is_refused(tmp_path: Path, number: str) -> None:
+    model = placed(tmp_path, location="w.data", offset=number)
+    with pytest.raises(MemberError, match="expected a location, and an offset and a length from 0"):
+        external_files(model, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("location", ["", ".", "deep", "w.data/x"])
+def test_a_location_that_is_no_file_is_refused(tmp_path: Path, location: str) -> None:
+    (tmp_path / "deep").mkdir()
+    with pytest.raises(MemberError, match="external data"):
+        external_files(placed(tmp_path, location=location), tmp_path / "m.onnx")
+
+
+def test_a_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "member"
+    folder.mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "w.data").write_bytes(bytes(2400))
+    (folder / "deep").symlink_to(tmp_path / "outside")
+    with pytest.raises(MemberError, match="inside the member's folder"):
+        external_files(placed(folder, location="deep/w.data"), folder / "m.onnx")
+
+
+def test_files_come_sorted_by_their_place(tmp_path: Path) -> None:
+    model = placed(tmp_path, location="w.data")
+    (tmp_path / "a.data").write_bytes(bytes(2400))
+    more = model.graph.initializer.add()
+    more.CopyFrom(model.graph.initializer[0])
+    more.external_data[0].value = "a.data"
+    assert list(external_files(model, tmp_path / "m.onnx")) == ["a.data", "w.data"]
+
+
+@pytest.mark.parametrize("field", ["values", "indices"])
+def test_external_data_of_a_sparse_tensor_are_checked(tmp_path: Path, field: str) -> None:
+    model = toy_model(toy_card())
+    tensor = getattr(model.graph.sparse_initializer.add(), field)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="gone.data")
+    with pytest.raises(MemberError, match="external data gone.data is missing. Copy it beside"):
+        external_files(model, tmp_path / "m.onnx")
