@@ -348,3 +348,15 @@ def test_external_data_of_a_sparse_tensor_are_checked(tmp_path: Path, field: str
     tensor.external_data.add(key="location", value="gone.data")
     with pytest.raises(MemberError, match="external data gone.data is missing. Copy it beside"):
         external_files(model, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("field", ["values", "indices"])
+def test_external_data_of_a_node_are_checked(tmp_path: Path, field: str) -> None:
+    model = toy_model(toy_card())
+    node = model.graph.node.add(op_type="Constant", output=["c"])
+    attribute = node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
+    tensor = getattr(attribute.sparse_tensor, field)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/hostname")
+    with pytest.raises(MemberError, match="lies outside the member's folder"):
+        external_files(model, tmp_path / "m.onnx")
