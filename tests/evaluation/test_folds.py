@@ -1,12 +1,23 @@
 """Folds are balanced, keep groups together, and leaks between them are found."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.folds import folds_from, make_folds, report_folds
+from ensemble.evaluation.folds import (
+    FoldReport,
+    folds_from,
+    folds_of,
+    make_folds,
+    refuse_leaks,
+    report_folds,
+)
 
 RNG = np.random.default_rng(0)
 LABELS = {f"r{n}": str(c) for n, c in enumerate(RNG.choice(["cat", "dog", "eel"], 300))}
@@ -93,3 +104,147 @@ def test_folds_that_are_wrong_are_refused(tmp_path: Path, text: str, message: st
     (tmp_path / "folds.csv").write_text(text)
     with pytest.raises(UsageError, match=message):
         folds_from(tmp_path / "folds.csv", IDS)
+
+
+# ---- making
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 6))
+def test_folds_are_those_of_scikit_learn(seed: int, k: int) -> None:
+    folds = make_folds(LABELS, k, seed=seed)
+    y = np.array(list(LABELS.values()))
+    splits = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
+    for fold, (_, rows) in enumerate(splits):
+        assert [n for n, f in enumerate(folds.values()) if f == fold] == rows.tolist()
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 9))
+def test_no_group_is_ever_parted(seed: int, size: int) -> None:
+    groups = {name: f"g{n // size}" for n, name in enumerate(LABELS)}
+    folds = make_folds(LABELS, 3, groups=groups, seed=seed)
+    assert not report_folds(LABELS, folds, groups=groups).straddling
+    assert set(folds.values()) == {0, 1, 2}
+
+
+def test_ids_come_in_the_order_of_the_labels() -> None:
+    turned = dict(reversed(LABELS.items()))
+    assert list(make_folds(turned, 3)) == list(turned)
+
+
+def test_every_id_is_in_one_fold() -> None:
+    folds = make_folds(LABELS, 7)
+    assert folds.keys() == LABELS.keys()
+    assert set(folds.values()) == set(range(7))
+
+
+def test_groups_of_ids_that_have_no_label_are_nobodys() -> None:
+    more = {**GROUPS, "stranger": "g0"}
+    assert make_folds(LABELS, 5, groups=more) == make_folds(LABELS, 5, groups=GROUPS)
+
+
+def test_as_many_rows_of_a_class_as_folds_are_enough() -> None:
+    labels = {f"r{n}": "ab"[n % 2] for n in range(6)}
+    report = report_folds(labels, make_folds(labels, 3))
+    assert report.counts.tolist() == [[1, 1]] * 3
+
+
+def test_a_class_that_is_too_rare_is_named() -> None:
+    labels = {**dict.fromkeys("abcdef", "cat"), "g": "dog"}
+    with pytest.raises(UsageError) as caught:
+        make_folds(labels, 2)
+    told = "2 folds: expected 2 or more, and as many rows of each class; too few of dog"
+    assert str(caught.value) == told
+
+
+# ---- looking
+
+
+def test_rows_are_counted_by_fold_and_class() -> None:
+    labels = {"a": "x", "b": "y", "c": "x", "d": "x"}
+    report = report_folds(labels, {"a": 7, "b": 0, "c": 7, "d": 0})
+    assert (report.folds, report.classes) == ((0, 7), ("x", "y"))
+    assert report.counts.tolist() == [[1, 1], [2, 0]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(folds=st.lists(st.integers(0, 2), min_size=8, max_size=8),
+       groups=st.lists(st.sampled_from("xyz"), min_size=8, max_size=8))  # fmt: skip
+def test_a_group_straddles_where_two_of_its_rows_lie_apart(
+    folds: list[int], groups: list[str]
+) -> None:
+    ids = [f"r{n}" for n in range(8)]
+    report = report_folds(
+        dict.fromkeys(ids, "c"), dict(zip(ids, folds, strict=True)),
+        groups=dict(zip(ids, groups, strict=True)),
+    )  # fmt: skip
+    slow = {groups[a] for a in range(8) for b in range(a)
+            if groups[a] == groups[b] and folds[a] != folds[b]}  # fmt: skip
+    assert report.straddling == tuple(sorted(slow))
+    assert report.leaks == bool(slow)
+
+
+def test_twins_are_told_with_all_their_ids() -> None:
+    folds = {"a": 0, "b": 1, "c": 0, "d": 0}
+    report = report_folds(dict.fromkeys(folds, "x"), folds, digests=dict.fromkeys("acb", "same"))
+    assert report.twins == (("a", "c", "b"),)
+
+
+def test_images_that_belong_to_no_fold_are_left_out() -> None:
+    folds = {"a": 0, "b": 1}
+    report = report_folds({"a": "x", "b": "x"}, folds, digests={"a": "h", "stranger": "h"})
+    assert not report.leaks
+
+
+@pytest.mark.parametrize("odd", ["label", "fold"])
+def test_an_id_on_one_side_only_is_named(odd: str) -> None:
+    labels, folds = {"a": "x", "b": "x"}, {"a": 0, "b": 1}
+    (labels if odd == "label" else folds)["c"] = 0  # type: ignore[index]
+    with pytest.raises(UsageError, match="ids with a label or a fold, and not both: c$"):
+        report_folds(labels, folds)
+
+
+# ---- refusing
+
+
+def report(**more: Any) -> FoldReport:
+    """A report of one fold, without a leak but those that are given."""
+    leaks: dict[str, Any] = {"straddling": (), "twins": ()} | more
+    return FoldReport((0,), ("x",), np.ones((1, 1), np.int64), **leaks)
+
+
+def test_folds_without_a_leak_pass() -> None:
+    refuse_leaks(report(near=(("a", "b"),)))
+
+
+@pytest.mark.parametrize(
+    ("leak", "told"),
+    [
+        ({"straddling": ("p1", "p2")}, "groups in several folds: p1, p2"),
+        ({"twins": (("a", "b"), ("c", "d"))}, "the same image in several folds: (a, b), (c, d)"),
+        (
+            {"straddling": ("p1",), "twins": (("a", "b"),)},
+            "groups in several folds: p1; the same image in several folds: (a, b)",
+        ),
+    ],
+)
+def test_folds_that_leak_are_refused_with_what_leaks(leak: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        refuse_leaks(report(**leak))
+    assert str(caught.value) == f"these folds leak: {told}. Split anew with --group"
+
+
+# ---- reading
+
+
+@pytest.mark.parametrize("values", [["0", "1"], [0, 1], [" 0", "+1 "], [np.int64(0), np.int64(1)]])
+def test_folds_may_be_numbers_or_texts(values: list[object]) -> None:
+    given_folds = dict(zip("ab", values, strict=True))
+    assert folds_of(("b", "a"), given_folds, "x").tolist() == [1, 0]
+
+
+def test_folds_that_are_lacking_are_named_with_their_file() -> None:
+    with pytest.raises(UsageError) as caught:
+        folds_of(("a", "b", "c"), {"b": 0}, "train.csv")
+    assert str(caught.value) == "train.csv: no fold for a, c"
