@@ -13,6 +13,7 @@ from toys import ensemble
 
 from ensemble.errors import UsageError
 from ensemble.files.parquet import text_column
+from ensemble.predictions.foreign import folds_in, ids_in, of_table, read_foreign
 from ensemble.predictions.formats import Elsewhere, read
 
 
@@ -127,3 +128,113 @@ def test_an_id_that_is_null_is_refused(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "p.parquet")
     with pytest.raises(UsageError, match="without an id"):
         read(tmp_path / "p.parquet")
+
+
+# ---- tables
+
+
+@pytest.mark.parametrize("text", ["image,cat,dog\n a ,0.25,0.75\n", "cat,dog,id\n0.25,0.75, a \n",
+                                  "cat,id,fold,dog\n0.25, a ,3,0.75\n"])  # fmt: skip
+def test_the_id_and_the_fold_may_stand_anywhere(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    found = read_foreign(tmp_path / "p.csv", (), None)
+    assert (found.ids, found.classes) == ((" a ",), ("cat", "dog"))
+    assert found.probs.tolist() == [[0.25, 0.75]]
+    assert (found.folds is not None) == ("fold" in text)
+
+
+@pytest.mark.parametrize("fold", ["x", "1.5", ""])
+def test_a_fold_that_is_none_is_named(tmp_path: Path, fold: str) -> None:
+    (tmp_path / "p.csv").write_text(f"id,fold,cat,dog\na,{fold},0.5,0.5\n")
+    with pytest.raises(UsageError, match=rf"p\.csv: .*a fold is a whole number; found '{fold}'"):
+        read(tmp_path / "p.csv")
+
+
+def test_the_columns_of_a_parquet_are_its_classes() -> None:
+    table = pa.table({"cat": [0.5, 1.0], "fold": [1, 0], "id": ["b", "a"], "dog": [0.5, 0.0]})
+    found = of_table(table, ())
+    assert (found.ids, found.classes) == (("b", "a"), ("cat", "dog"))
+    assert found.probs.tolist() == [[0.5, 0.5], [1, 0]]
+    assert found.folds is not None
+    assert found.folds.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string(), pa.large_string()])
+def test_ids_are_text_whatever_they_were(kind: pa.DataType) -> None:
+    column = pa.array([7, 10] if kind == pa.int64() else ["7", "10"], kind)
+    assert ids_in(pa.table({"row": column, "cat": [1.0, 1.0]})) == ("row", ("7", "10"))
+
+
+def test_without_folds_there_are_none() -> None:
+    assert folds_in(pa.table({"id": ["a"]})) is None
+
+
+def test_a_fold_of_a_parquet_that_is_null_is_refused() -> None:
+    with pytest.raises(ValueError, match="a fold is a whole number; found 'None'|found None"):
+        folds_in(pa.table({"fold": pa.array([1, None])}))
+
+
+def test_lists_of_a_fixed_length_are_read_as_they_stand() -> None:
+    column = pa.array([[0.25, 0.75], [1, 0]], pa.list_(pa.float64(), 2))
+    found = of_table(pa.table({"id": ["a", "b"], "p": column}), ("x", "y"))
+    assert found.classes == ("x", "y")
+    assert found.probs.tolist() == [[0.25, 0.75], [1, 0]]
+
+
+def test_a_number_that_is_null_is_not_a_number_and_refused_later(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a"], "cat": pa.array([None], pa.float64()), "dog": [1.0]})
+    assert np.isnan(of_table(table, ()).probs[0, 0])
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(UsageError, match="NaN or infinite for a"):
+        read(tmp_path / "p.parquet")
+
+
+# ---- arrays
+
+
+@pytest.mark.parametrize("suffix", [".CSV", ".Npz", ".NPY"])
+def test_the_ending_of_a_file_may_be_in_capitals(tmp_path: Path, suffix: str) -> None:
+    path, rows = array(tmp_path)
+    np.savez(tmp_path / "m.npz", ids=np.array(IDS), probs=probs())
+    (tmp_path / "m.csv").write_text("id,cat,dog,eel\n007,1,0,0\n")
+    source = {".npy": path, ".npz": tmp_path / "m.npz", ".csv": tmp_path / "m.csv"}
+    capital = source[suffix.lower()].rename(tmp_path / f"p{suffix}")
+    assert read_foreign(capital, CLASSES, rows).classes == CLASSES
+
+
+def test_an_npz_may_hold_folds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs(), fold=np.array([0, 1, 1, 0]))
+    found = read_foreign(tmp_path / "x.npz", (), None)
+    assert found.folds is not None
+    assert found.folds.tolist() == [0, 1, 1, 0]
+    assert found.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("lacking", ["ids", "probs"])
+def test_an_npz_that_lacks_an_array_is_refused_by_its_name(tmp_path: Path, lacking: str) -> None:
+    arrays = {"ids": np.array(IDS), "probs": probs()}
+    del arrays[lacking]
+    np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=rf"x\.npz: .*{lacking}"):
+        read(tmp_path / "x.npz")
+
+
+def test_an_npz_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array([{"a"}], object), probs=probs(rows=1))
+    with pytest.raises(UsageError, match="cannot read the predictions: Object arrays cannot be"):
+        read(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8])
+def test_numbers_of_any_precision_are_doubled(tmp_path: Path, dtype: type[np.generic]) -> None:
+    path, rows = array(tmp_path, np.eye(4, 3).astype(dtype))
+    found = read_foreign(path, CLASSES, rows)
+    assert found.probs.dtype == np.float64
+    assert found.probs.tolist() == np.eye(4, 3).tolist()
+
+
+def test_a_file_of_another_kind_is_refused_with_the_kinds(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_foreign(tmp_path / "p.xlsx", (), None)
+    told = "expected a .parquet, .csv, .npz or .npy file of predictions"
+    assert str(caught.value) == f"{tmp_path / 'p.xlsx'}: {told}"

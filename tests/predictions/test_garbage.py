@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
+from ensemble.api import predict as api
 from ensemble.errors import StoreError, UsageError
+from ensemble.predictions import garbage as sweep
 from ensemble.predictions import store
 from ensemble.predictions.garbage import collect, garbage
-from ensemble.predictions.store import LOCK, hold
+from ensemble.predictions.inventory import inventory
+from ensemble.predictions.store import LOCK, hold, load_partition
 
 pytestmark = pytest.mark.usefixtures("a_run")
 
@@ -118,3 +121,62 @@ def test_a_damaged_record_stops_the_sweep(text: str) -> None:
 def test_no_folder_of_runs_stops_the_sweep() -> None:
     with pytest.raises(UsageError, match="no such folder"):
         garbage(STORE, [Path("elsewhere")])
+
+
+def test_the_sweep_says_how_many_bytes_are_free_now() -> None:
+    Path("submissions/first/run.json").unlink()
+    found = garbage(STORE, RUNS)
+    before = sum(p.stat().st_size for p in (STORE / "predictions").rglob("*") if p.is_file())
+    assert collect(STORE, found) == before > 0
+
+
+def test_a_key_of_another_run_is_kept_to_the_byte(members: list[Path], images: Path) -> None:
+    api.run(members[2], images, out="submissions/second", device="cpu")
+    kept = {n: d for n, d in files().items() if n.startswith(".ensemble/predictions")}
+    for held in inventory(STORE, RUNS):
+        if "submissions/second" not in held.runs:
+            kept = {n: d for n, d in kept.items() if held.key not in n}
+    Path("submissions/first/run.json").unlink()
+    collect(STORE, garbage(STORE, RUNS))
+    assert {n: d for n, d in files().items() if n.startswith(".ensemble/predictions")} == kept
+    assert kept
+
+
+def test_a_key_without_a_record_of_its_own_goes_too() -> None:
+    odd = STORE / "predictions" / ("f" * 16)
+    odd.mkdir()
+    (odd / "part-00000.parquet").write_bytes(b"x")
+    found = garbage(STORE, RUNS)
+    assert [held.key for held in found.keys] == ["f" * 16]
+    assert collect(STORE, found) == 1
+    assert not odd.exists()
+
+
+def test_a_sweep_of_nothing_frees_nothing() -> None:
+    before = files()
+    assert collect(STORE, garbage(STORE, RUNS)) == 0
+    assert files() == before
+
+
+def test_a_sweep_that_is_cut_off_leaves_no_shard_that_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("submissions/first/run.json").unlink()
+    found, removed = garbage(STORE, RUNS), []
+
+    def cut(path: Path) -> None:
+        if len(removed) == 4:
+            raise StoreError("cut off")
+        removed.append(path)
+        path.unlink()
+
+    monkeypatch.setattr(sweep, "remove", cut)
+    with pytest.raises(StoreError, match="cut off"):
+        collect(STORE, found)
+    partition = load_partition(STORE, removed[0].parent.name)
+    assert partition is not None
+    assert not any(partition.begun(shard) for shard in partition.shards)
+
+
+def test_the_folders_that_were_looked_in_are_told() -> None:
+    assert garbage(STORE, RUNS).places == tuple(RUNS)
