@@ -17,8 +17,13 @@ def _modules_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.chdir(tmp_path)
     before = set(sys.modules)
     yield
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    new = {name: sys.modules[name] for name in set(sys.modules) - before}
+    places = {
+        name: [*getattr(m, "__path__", []), getattr(m, "__file__", None)] for name, m in new.items()
+    }
+    for name, where in places.items():
+        if any(str(place).startswith(str(tmp_path)) for place in where):
+            del sys.modules[name]
 
 
 def written(name: str, code: str) -> None:
