@@ -7,11 +7,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
 from PIL import Image
 
 from ensemble.cli import main
 from ensemble.members.card import Card, Head
-from ensemble.members.member import embed_card
+from ensemble.members.member import embed_card, write_sidecar
 from ensemble.records import Activation, Preprocess, Size, Task
 
 CLASSES = ("cat", "dog", "eel")
@@ -89,3 +90,23 @@ def ensemble(*args: str | Path) -> int:
 
 
 MakeMember = Callable[..., Path]
+
+
+def tree(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return folder
+
+
+def external(tmp_path: Path, name: str = "toy-f0", seed: int = 0) -> Path:
+    """A foreign member with its weights in a second file, and a sidecar card."""
+    card = toy_card(name)
+    model = toy_model(card, seed=seed)
+    folder = tmp_path / "folds"
+    folder.mkdir(exist_ok=True)
+    convert_model_to_external_data(model, location=f"{name}.data", size_threshold=0)
+    onnx.save(model, folder / f"{name}.onnx")
+    write_sidecar(folder / f"{name}.onnx", card)
+    return folder / f"{name}.onnx"

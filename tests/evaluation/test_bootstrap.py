@@ -138,3 +138,139 @@ def test_the_interval_of_f1_holds_the_truth_with_rare_classes(
         assert all(a < b for a, b in pairwise(ends))
         held.append(found.interval[0] <= truth <= found.interval[1])
     assert np.mean(held) > 0.85
+
+
+# ---- draws
+
+
+def draws_of(
+    y: Truth, groups: NDArray[np.int64] | None = None, name: str = "accuracy"
+) -> list[Truth]:
+    """The truth of each draw, the first being the truth itself."""
+    seen: list[Truth] = []
+    spread(watched(name, seen), y, [np.eye(int(y.max()) + 1)[y]], groups)
+    return seen
+
+
+def test_the_score_itself_is_that_of_all_rows() -> None:
+    y = rare()
+    assert (draws_of(y)[0] == y).all()
+
+
+def test_the_same_rows_have_the_same_draws() -> None:
+    y = np.arange(40)
+    first, second = draws_of(y), draws_of(y)
+    assert len(first) == len(second) > 200
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_as_many_rows_are_drawn_as_there_are() -> None:
+    assert {len(each) for each in draws_of(np.arange(40))} == {40}
+
+
+def test_every_row_is_drawn_about_as_often() -> None:
+    drawn = np.bincount(np.concatenate(draws_of(np.arange(30))[1:]), minlength=30)
+    assert drawn.sum() == 30 * 1000
+    assert abs(drawn - 1000).max() < 5 * np.sqrt(1000)
+
+
+@pytest.mark.parametrize("names", [[5, 5, 9, 9, 9, -1], [0, 1, 0, 1, 0, 1], [3] * 6])
+def test_a_group_is_drawn_whole_whatever_it_is_called(names: list[int]) -> None:
+    groups = np.array(names)
+    for each in draws_of(np.arange(6), groups)[1:50]:
+        counts = np.bincount(each, minlength=6)
+        for name in set(names):
+            assert len(set(counts[groups == name])) == 1
+
+
+def test_groups_of_one_row_are_rows() -> None:
+    y = np.arange(25)
+    alone = draws_of(y, np.arange(25))
+    assert all((a == b).all() for a, b in zip(alone, draws_of(y), strict=True))
+
+
+def test_large_predictions_are_drawn_less_often() -> None:
+    seen: list[Truth] = []
+    y = np.arange(400) % 2
+    spread(watched("accuracy", seen), y, [np.zeros((400, 500))])
+    assert len(seen) == 1 + 200
+
+
+# ---- gains
+
+
+def right_on(y: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """Predictions that are right on the first rows."""
+    return np.eye(2)[np.where(np.arange(len(y)) < share * len(y), y, 1 - y)]
+
+
+def test_a_gain_turns_its_sign_with_the_order_of_the_two() -> None:
+    y = np.arange(200) % 2
+    metric = metric_of("accuracy", "classification")
+    better, worse = right_on(y, 0.8), right_on(y, 0.7)
+    gain, loss = spread(metric, y, [better, worse]), spread(metric, y, [worse, better])
+    assert gain.value == -loss.value == pytest.approx(0.1)
+    assert gain.interval is not None
+    assert loss.interval is not None
+    assert gain.interval == pytest.approx((-loss.interval[1], -loss.interval[0]))
+    assert (gain.p, gain.error) == (loss.p, pytest.approx(loss.error))
+
+
+def test_a_smaller_loss_is_a_gain() -> None:
+    y = np.arange(200) % 2
+    sure, unsure = (np.eye(2)[y] * s + (1 - s) / 2 for s in (0.9, 0.5))
+    found = spread(metric_of("log_loss", "classification"), y, [sure, unsure])
+    assert found.value > 0
+    assert found.interval is not None
+    assert found.interval[0] > 0
+
+
+@pytest.mark.parametrize(("share", "sure"), [(0.9, True), (0.71, False)])
+def test_a_clear_gain_is_told_from_one_by_chance(share: float, sure: bool) -> None:
+    y = np.arange(300) % 2
+    metric = metric_of("accuracy", "classification")
+    found = spread(metric, y, [right_on(y, share), right_on(y[::-1], 0.7)[::-1]])
+    assert found.p is not None
+    assert (found.p < 0.01) == sure
+
+
+def test_no_p_is_nought_and_none_is_above_one() -> None:
+    y = np.arange(100) % 2
+    metric = metric_of("accuracy", "classification")
+    for share in (0.0, 0.5, 1.0):
+        p = spread(metric, y, [right_on(y, share), right_on(y, 0.5)]).p
+        assert p is not None
+        assert 1 / 1000 <= p <= 1
+
+
+def test_more_rows_have_a_smaller_error() -> None:
+    metric = metric_of("brier", "classification")
+    errors = []
+    for rows in (50, 500, 5000):
+        y = np.arange(rows) % 2
+        errors.append(spread(metric, y, [right_on(y, 0.8)]).error)
+    assert errors == sorted(errors, reverse=True)  # type: ignore[type-var]
+
+
+def test_rows_that_belong_together_tell_less() -> None:
+    y = np.repeat(np.arange(40) % 2, 10)
+    metric = metric_of("accuracy", "classification")
+    alone = spread(metric, y, [right_on(y, 0.7)]).error
+    grouped = spread(metric, y, [right_on(y, 0.7)], np.repeat(np.arange(40), 10)).error
+    assert alone is not None
+    assert grouped is not None
+    assert grouped > 2 * alone
+
+
+def test_one_row_moves_nowhere() -> None:
+    found = spread(metric_of("accuracy", "classification"), np.array([1]), [np.array([[0.2, 0.8]])])
+    assert (found.value, found.interval, found.error) == (1, (1, 1), 0)
+
+
+def test_a_regression_has_an_interval_about_its_score() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(80, 2))
+    for name in ("rmse", "mae"):
+        found = spread(metric_of(name, "regression"), y, [y + rng.normal(size=(80, 2))])
+        assert found.interval is not None
+        assert found.interval[0] < found.value < found.interval[1]

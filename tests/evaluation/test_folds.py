@@ -1,16 +1,23 @@
 """Folds are balanced, keep groups together, and leaks between them are found."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from toys import ensemble, save_images
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.folds import make_folds, report_folds
-from ensemble.files.csv_tables import column_of
+from ensemble.evaluation.folds import (
+    FoldReport,
+    folds_from,
+    folds_of,
+    make_folds,
+    refuse_leaks,
+    report_folds,
+)
 
 RNG = np.random.default_rng(0)
 LABELS = {f"r{n}": str(c) for n, c in enumerate(RNG.choice(["cat", "dog", "eel"], 300))}
@@ -74,118 +81,170 @@ def test_ids_without_a_fold_are_refused() -> None:
         report_folds(LABELS, {n: 0 for n in LABELS if n != "r299"})
 
 
-@pytest.fixture
-def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    rows = [f"img{n},{'cat' if n % 2 else 'dog'},p{n // 2}" for n in range(1, 13)]
-    Path("train.csv").write_text("\n".join(["id,label,patient", *rows]))
-    return Path("train.csv")
+IDS = ("007", "NA", "1e5", "b")
 
 
-def test_the_command_writes_folds(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensemble("folds", labels, "--k", "3", "--out", "folds.csv") == 0
-    assert set(column_of(Path("folds.csv"), "fold").values()) == {"0", "1", "2"}
-    assert list(column_of(Path("folds.csv"), "fold")) == list(column_of(labels, "label"))
-    assert "folds.csv" in capsys.readouterr().out
+def test_folds_are_read_by_id(tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("fold,id\n2,b\n0,007\n1,NA\n0,1e5\n")
+    np.testing.assert_array_equal(folds_from(tmp_path / "folds.csv", IDS), [0, 1, 0, 2])
 
 
-def test_other_folds_are_not_replaced(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensemble("folds", labels, "--k", "3") == 0
-    before = Path("folds.csv").read_bytes()
-    assert ensemble("folds", labels, "--k", "3", "--seed", "1") == 2
-    assert "--out folds.csv holds other folds" in capsys.readouterr().err
-    assert Path("folds.csv").read_bytes() == before
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,fold\n007,0\n", "no fold for NA, 1e5, b"),
+        ("id,fold\n007,x\nNA,0\n1e5,0\nb,0\n", "whole number"),
+        ("id,fold\n007,1_0\nNA,0\n1e5,0\nb,0\n", "whole number; found '1_0'"),
+        (f"id,fold\n007,{'9' * 30}\nNA,0\n1e5,0\nb,0\n", "whole number; found '999"),
+        ("id,fold\n007,0\n007,1\n", "line 3: id '007' stands in line 2 too"),
+        ("id,part\n007,0\n", "no column 'fold'"),
+    ],
+)
+def test_folds_that_are_wrong_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "folds.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        folds_from(tmp_path / "folds.csv", IDS)
 
 
-def test_the_same_folds_may_be_written_again(labels: Path) -> None:
-    for _ in range(2):
-        assert ensemble("folds", labels, "--k", "3") == 0
+# ---- making
 
 
-def test_other_folds_are_replaced_on_request(labels: Path) -> None:
-    Path("folds.csv").write_text("id,fold\n")
-    assert ensemble("folds", labels, "--k", "3", "--force") == 0
-    assert len(column_of(Path("folds.csv"), "fold")) == 12
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 6))
+def test_folds_are_those_of_scikit_learn(seed: int, k: int) -> None:
+    folds = make_folds(LABELS, k, seed=seed)
+    y = np.array(list(LABELS.values()))
+    splits = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
+    for fold, (_, rows) in enumerate(splits):
+        assert [n for n, f in enumerate(folds.values()) if f == fold] == rows.tolist()
 
 
-def test_the_labels_are_not_replaced_by_their_folds(labels: Path) -> None:
-    before = labels.read_bytes()
-    assert ensemble("folds", labels, "--k", "3", "--out", labels) == 2
-    assert labels.read_bytes() == before
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 9))
+def test_no_group_is_ever_parted(seed: int, size: int) -> None:
+    groups = {name: f"g{n // size}" for n, name in enumerate(LABELS)}
+    folds = make_folds(LABELS, 3, groups=groups, seed=seed)
+    assert not report_folds(LABELS, folds, groups=groups).straddling
+    assert set(folds.values()) == {0, 1, 2}
 
 
-def test_the_command_checks_folds_that_are_there(
-    labels: Path, capsys: pytest.CaptureFixture[str]
+def test_ids_come_in_the_order_of_the_labels() -> None:
+    turned = dict(reversed(LABELS.items()))
+    assert list(make_folds(turned, 3)) == list(turned)
+
+
+def test_every_id_is_in_one_fold() -> None:
+    folds = make_folds(LABELS, 7)
+    assert folds.keys() == LABELS.keys()
+    assert set(folds.values()) == set(range(7))
+
+
+def test_groups_of_ids_that_have_no_label_are_nobodys() -> None:
+    more = {**GROUPS, "stranger": "g0"}
+    assert make_folds(LABELS, 5, groups=more) == make_folds(LABELS, 5, groups=GROUPS)
+
+
+def test_as_many_rows_of_a_class_as_folds_are_enough() -> None:
+    labels = {f"r{n}": "ab"[n % 2] for n in range(6)}
+    report = report_folds(labels, make_folds(labels, 3))
+    assert report.counts.tolist() == [[1, 1]] * 3
+
+
+def test_a_class_that_is_too_rare_is_named() -> None:
+    labels = {**dict.fromkeys("abcdef", "cat"), "g": "dog"}
+    with pytest.raises(UsageError) as caught:
+        make_folds(labels, 2)
+    told = "2 folds: expected 2 or more, and as many rows of each class; too few of dog"
+    assert str(caught.value) == told
+
+
+# ---- looking
+
+
+def test_rows_are_counted_by_fold_and_class() -> None:
+    labels = {"a": "x", "b": "y", "c": "x", "d": "x"}
+    report = report_folds(labels, {"a": 7, "b": 0, "c": 7, "d": 0})
+    assert (report.folds, report.classes) == ((0, 7), ("x", "y"))
+    assert report.counts.tolist() == [[1, 1], [2, 0]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(folds=st.lists(st.integers(0, 2), min_size=8, max_size=8),
+       groups=st.lists(st.sampled_from("xyz"), min_size=8, max_size=8))  # fmt: skip
+def test_a_group_straddles_where_two_of_its_rows_lie_apart(
+    folds: list[int], groups: list[str]
 ) -> None:
-    images = save_images(Path("images"), 12)
-    (images / "img2.png").write_bytes((images / "img1.png").read_bytes())
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--group", "patient"]
-    assert ensemble(*check) == 2
-    said = capsys.readouterr()
-    assert "img1, img2" in said.err
-    assert "p1" in said.err
-    assert ensemble("folds", labels, "--check", "mine.csv") == 0
+    ids = [f"r{n}" for n in range(8)]
+    report = report_folds(
+        dict.fromkeys(ids, "c"), dict(zip(ids, folds, strict=True)),
+        groups=dict(zip(ids, groups, strict=True)),
+    )  # fmt: skip
+    slow = {groups[a] for a in range(8) for b in range(a)
+            if groups[a] == groups[b] and folds[a] != folds[b]}  # fmt: skip
+    assert report.straddling == tuple(sorted(slow))
+    assert report.leaks == bool(slow)
 
 
-def test_images_that_look_alike_in_two_folds_are_a_note(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    Image.open(images / "img1.png").save(images / "img2.png", compress_level=0)
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
-    assert "look alike lie in several folds: (img1, img2)" in capsys.readouterr().err
+def test_twins_are_told_with_all_their_ids() -> None:
+    folds = {"a": 0, "b": 1, "c": 0, "d": 0}
+    report = report_folds(dict.fromkeys(folds, "x"), folds, digests=dict.fromkeys("acb", "same"))
+    assert report.twins == (("a", "c", "b"),)
 
 
-def test_the_whole_report_is_printed_as_json(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    for n in range(2, 13):
-        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes() + b"x" * n)
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--json"]
-    assert ensemble(*check) == 0
-    said = capsys.readouterr()
-    report = json.loads(said.out)
-    assert (report["folds"], report["twins"]) == ([0, 1], [])
-    assert len(report["near"]) == 6 * 6
-    assert "and 31 more (all: --json)" in said.err
+def test_images_that_belong_to_no_fold_are_left_out() -> None:
+    folds = {"a": 0, "b": 1}
+    report = report_folds({"a": "x", "b": "x"}, folds, digests={"a": "h", "stranger": "h"})
+    assert not report.leaks
 
 
-def test_ids_of_images_are_made_as_a_run_makes_them(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    text = labels.read_text()
-    for n in range(1, 13):
-        text = text.replace(f"img{n},", f"img{n}.png,")
-    labels.write_text(text)
-    check = ["folds", labels, "--k", "3", "--images", images]
-    assert ensemble(*check, "--id-from", "name", "--out", "names.csv") == 0
-    assert "no readable image" not in capsys.readouterr().err
-    assert ensemble(*check) == 0
-    assert "12 ids of the folds have no readable image" in capsys.readouterr().err
+@pytest.mark.parametrize("odd", ["label", "fold"])
+def test_an_id_on_one_side_only_is_named(odd: str) -> None:
+    labels, folds = {"a": "x", "b": "x"}, {"a": 0, "b": 1}
+    (labels if odd == "label" else folds)["c"] = 0  # type: ignore[index]
+    with pytest.raises(UsageError, match="ids with a label or a fold, and not both: c$"):
+        report_folds(labels, folds)
 
 
-def test_folds_that_part_the_same_image_are_not_written(labels: Path) -> None:
-    images = save_images(Path("images"), 12)
-    for n in range(2, 13):
-        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes())
-    assert ensemble("folds", labels, "--k", "3", "--images", images) == 2
-    assert not Path("folds.csv").exists()
+# ---- refusing
 
 
-def test_an_image_that_cannot_be_looked_at_is_told(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    (images / "img3.png").write_bytes((images / "img3.png").read_bytes()[:-20])
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
-    assert "1 images cannot be decoded" in capsys.readouterr().err
+def report(**more: Any) -> FoldReport:
+    """A report of one fold, without a leak but those that are given."""
+    leaks: dict[str, Any] = {"straddling": (), "twins": ()} | more
+    return FoldReport((0,), ("x",), np.ones((1, 1), np.int64), **leaks)
+
+
+def test_folds_without_a_leak_pass() -> None:
+    refuse_leaks(report(near=(("a", "b"),)))
+
+
+@pytest.mark.parametrize(
+    ("leak", "told"),
+    [
+        ({"straddling": ("p1", "p2")}, "groups in several folds: p1, p2"),
+        ({"twins": (("a", "b"), ("c", "d"))}, "the same image in several folds: (a, b), (c, d)"),
+        (
+            {"straddling": ("p1",), "twins": (("a", "b"),)},
+            "groups in several folds: p1; the same image in several folds: (a, b)",
+        ),
+    ],
+)
+def test_folds_that_leak_are_refused_with_what_leaks(leak: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        refuse_leaks(report(**leak))
+    assert str(caught.value) == f"these folds leak: {told}. Split anew with --group"
+
+
+# ---- reading
+
+
+@pytest.mark.parametrize("values", [["0", "1"], [0, 1], [" 0", "+1 "], [np.int64(0), np.int64(1)]])
+def test_folds_may_be_numbers_or_texts(values: list[object]) -> None:
+    given_folds = dict(zip("ab", values, strict=True))
+    assert folds_of(("b", "a"), given_folds, "x").tolist() == [1, 0]
+
+
+def test_folds_that_are_lacking_are_named_with_their_file() -> None:
+    with pytest.raises(UsageError) as caught:
+        folds_of(("a", "b", "c"), {"b": 0}, "train.csv")
+    assert str(caught.value) == "train.csv: no fold for a, c"

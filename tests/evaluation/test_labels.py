@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from toys import ensemble
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import CLASSES, ensemble
 
 from ensemble.api.weights import tune_weights
 from ensemble.errors import UsageError
-from ensemble.evaluation.labels import given_truth, read_truth
+from ensemble.evaluation.labels import given_truth, read_truth, truth_of
 from ensemble.predictions.table import Oof
 from ensemble.records import Task
 
@@ -101,3 +103,120 @@ def test_the_command_tunes_files_of_a_regression(
     assert ensemble(*order, *told, "--pool", "log-linear") == 2
     assert ensemble(*order, "--task", "multilabel", "--metric", "f1") == 2
     assert "Apply the sigmoid first" in capsys.readouterr().err
+
+
+# ---- classes
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=9), st.permutations(CLASSES))
+def test_a_label_is_the_place_of_its_class(labels: list[str], classes: list[str]) -> None:
+    by_id = {f"r{n}": label for n, label in enumerate(labels)}
+    ids = list(reversed(by_id))
+    found = truth_of(ids, by_id, classes)
+    assert [classes[place] for place in found] == labels[::-1]
+
+
+def test_labels_of_other_rows_are_left_out() -> None:
+    assert truth_of(("a",), {"a": "dog", "b": "no class"}, CLASSES).tolist() == [1]
+
+
+def test_no_rows_have_no_truth() -> None:
+    found = truth_of((), {}, CLASSES)
+    assert (found.dtype, found.shape) == (np.int64, (0,))
+
+
+def test_rows_without_a_label_are_named_with_the_flag() -> None:
+    with pytest.raises(UsageError) as caught:
+        truth_of(("a", "b", "c"), {"b": "cat"}, CLASSES)
+    assert str(caught.value) == "no label for a, c: give --labels for every predicted row"
+
+
+@pytest.mark.parametrize("odd", ["Cat", "cat ", "", "0"])
+def test_a_label_that_is_no_class_is_named_with_the_classes(odd: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        truth_of(("a", "b"), {"a": odd, "b": "cat"}, CLASSES)
+    told = f"labels that are no class: {odd}; the classes are cat, dog, eel"
+    assert str(caught.value) == told
+
+
+def test_labels_are_text_whatever_they_look_like(tmp_path: Path) -> None:
+    like = oof("classification", "1", "01", "1.0")
+    assert read(tmp_path, "id,label\na,01\nb,1.0\n", like) == [1, 2]
+
+
+def test_labels_stand_in_the_column_that_is_named(tmp_path: Path) -> None:
+    text = "id,label,animal\na,x,dog\nb,y,cat\n"
+    assert read(tmp_path, text, oof("classification", "cat", "dog"), "animal") == [1, 0]
+
+
+def test_a_column_of_labels_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no column 'label'; it has id, animal"):
+        read(tmp_path, "id,animal\na,cat\nb,cat\n", oof("classification", "cat", "dog"))
+
+
+# ---- labels and values
+
+
+def test_a_column_of_groups_is_no_label(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,rain,patient\na,1,p1\nb,0,p2\n")
+    like = oof("multilabel", "rain")
+    found = read_truth(tmp_path / "t.csv", like, group="patient")
+    assert found.tolist() == [[1], [0]]
+    with pytest.raises(UsageError, match="line 1: no class for the columns patient"):
+        read_truth(tmp_path / "t.csv", like)
+
+
+@pytest.mark.parametrize("cell", ["1", "1.0", " 1 ", "1e0"])
+def test_a_label_that_is_given_is_any_one(tmp_path: Path, cell: str) -> None:
+    found = read(tmp_path, f"id,rain\na,{cell}\nb,0\n", oof("multilabel", "rain"))
+    assert found == [[1], [0]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=2))
+def test_values_come_as_they_are_written(values: list[float]) -> None:
+    found = given_truth({"b": [repr(values[1])], "a": [values[0]]}, oof("regression", "age"))
+    assert found.tolist() == [[values[0]], [values[1]]]
+
+
+def test_several_targets_are_joined_by_name(tmp_path: Path) -> None:
+    text = "id,weight,age,note\nb,70,30,x\na,80,40,y\n"
+    assert read(tmp_path, text, oof("regression", "age", "weight")) == [[40, 80], [30, 70]]
+
+
+def test_one_of_several_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no column 'weight'; it has id, age, label"):
+        read(tmp_path, "id,age,label\na,1,2\nb,1,2\n", oof("regression", "age", "weight"))
+
+
+# ---- from Python
+
+
+def test_python_gives_a_label_an_id() -> None:
+    found = given_truth({"b": ["cat"], "a": ["dog"]}, oof("classification", "cat", "dog"))
+    assert found.tolist() == [1, 0]
+
+
+def test_labels_of_python_may_be_numbers() -> None:
+    found = given_truth({"a": [1], "b": [0]}, oof("classification", "0", "1"))
+    assert found.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("row", [(), ("cat", "dog")])
+def test_python_must_give_one_label_a_class(row: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="labels: classes need one label an id, and no column a"):
+        given_truth({"a": ("cat",), "b": row}, oof("classification", "cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "expected"),
+    [("multilabel", 2, "0 or 1"), ("multilabel", None, "0 or 1"),
+     ("regression", None, "a finite number"), ("regression", float("inf"), "a finite number")],
+)  # fmt: skip
+def test_a_value_of_python_that_is_none_is_named_by_its_place(
+    task: Task, value: object, expected: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        given_truth({"a": (0, 1), "b": (0, value)}, oof(task, "rain", "fog"))
+    assert str(caught.value) == f"labels, 'b', 'fog': expected {expected}, found '{value}'"

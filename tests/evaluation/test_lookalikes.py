@@ -3,10 +3,12 @@
 import io
 from pathlib import Path
 
+import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
+from ensemble.evaluation import lookalikes
 from ensemble.evaluation.lookalikes import NEAR, looks_of, near_pairs
 
 IMAGES = sorted((Path(__file__).parents[2] / "models_zoo/fashion/images").glob("*"))
@@ -43,3 +45,48 @@ def test_an_edited_photograph_is_near(edit: str) -> None:
         photo.save(buffer, "JPEG", quality=50)
         other = Image.open(buffer)
     assert near_pairs(np.array([looks_of(photo), looks_of(other)]), np.arange(2)) == [(0, 1)]
+
+
+def apart(bits: int) -> np.ndarray:
+    """Two looks that differ in so many bits."""
+    looks = np.zeros((2, 256), bool)
+    looks[1, :bits] = True
+    return looks
+
+
+@pytest.mark.parametrize(("bits", "near"), [(0, True), (NEAR, True), (NEAR + 1, False)])
+def test_near_is_up_to_so_many_bits(bits: int, near: bool) -> None:
+    assert bool(near_pairs(apart(bits), np.arange(2))) == near
+
+
+def test_pictures_of_one_fold_are_no_pair() -> None:
+    assert near_pairs(apart(0), np.array([3, 3])) == []
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_fewer_than_two_pictures_are_no_pair(rows: int) -> None:
+    assert near_pairs(np.zeros((rows, 256), bool), np.zeros(rows, np.int64)) == []
+
+
+def test_blocks_change_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    looks = np.repeat(rng.random((9, 256)) < 0.5, 3, 0)
+    folds = np.arange(27) % 2
+    whole = near_pairs(looks, folds)
+    for block in (1, 4, 26):
+        monkeypatch.setattr(lookalikes, "_BLOCK", block)
+        assert sorted(near_pairs(looks, folds)) == sorted(whole)
+    assert len(whole) == 9 * 2
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+def test_looks_are_those_of_imagehash_in_any_mode(mode: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).convert(mode)
+    found = looks_of(image)
+    assert (found.dtype, found.shape) == (np.bool_, (256,))
+    assert found.tolist() == imagehash.phash(image, hash_size=16).hash.ravel().tolist()
+
+
+def test_a_picture_that_is_one_pixel_has_looks() -> None:
+    assert looks_of(Image.new("RGB", (1, 1))).shape == (256,)

@@ -5,10 +5,24 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ensemble.arrays import Pooled
 from ensemble.errors import UsageError
-from ensemble.evaluation.metrics import METRICS, TOP, check_defined, metric_of
+from ensemble.evaluation.metrics import (
+    METRICS,
+    TOP,
+    Metric,
+    Truth,
+    area,
+    check_defined,
+    confusion,
+    f1_of,
+    kappa_of,
+    metric_of,
+)
 from ensemble.records import Task
 
 Oracle = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
@@ -100,3 +114,190 @@ def test_a_label_that_every_row_shows_has_no_area() -> None:
     with pytest.raises(UsageError, match="auc is not defined.*cat"):
         check_defined(y, ("cat", "dog"), "multilabel", "auc")
     check_defined(y, ("cat", "dog"), "multilabel", "f1")
+
+
+# ---- slow loops, over data that hypothesis finds
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def rows(seed: int, count: int = 12, classes: int = 4) -> tuple[Truth, Pooled]:
+    """Labels that may lack a class, and probabilities with ties."""
+    rng = np.random.default_rng(seed)
+    scores = np.round(rng.random((count, classes)), 1) + 0.05
+    return rng.integers(0, classes, count), scores / scores.sum(1, keepdims=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS)
+def test_the_confusion_counts_each_pair_of_labels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y, labels = rng.integers(0, 3, (2, 20))
+    slow = np.zeros((3, 3))
+    for truth, said in zip(y, labels, strict=True):
+        slow[truth, said] += 1
+    np.testing.assert_array_equal(confusion(y, labels, 3), slow)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS)
+def test_the_area_is_the_share_of_pairs_in_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    positive = np.append(rng.random(12) < 0.5, [True, False])
+    scores = np.round(rng.random(14), 1)
+    pairs = [(a > b) + 0.5 * (a == b) for a in scores[positive] for b in scores[~positive]]
+    assert area(positive, scores) == pytest.approx(np.mean(pairs), abs=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS)
+def test_the_f1_of_a_class_is_that_of_its_precision_and_recall(seed: int) -> None:
+    y, probs = rows(seed)
+    counts = confusion(y, probs.argmax(1), 4)
+    for c, found in enumerate(f1_of(counts)):
+        right, said, true = counts[c, c], counts[:, c].sum(), counts[c].sum()
+        precision, recall = right / max(said, 1), right / max(true, 1)
+        expected = 2 * precision * recall / (precision + recall) if right else 0
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS)
+def test_kappa_is_one_less_the_squared_distance_over_that_by_chance(seed: int) -> None:
+    y, probs = rows(seed)
+    labels = probs.argmax(1)
+    found = np.mean([(a - b) ** 2 for a, b in zip(y, labels, strict=True)])
+    chance = np.mean([(a - b) ** 2 for a in y for b in labels])
+    expected = 1 - found / chance if chance else 0.0
+    assert kappa_of(confusion(y, labels, 4)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_kappa_is_nought_where_chance_explains_all() -> None:
+    assert kappa_of(np.diag([5.0, 0, 0])) == 0
+
+
+@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize(
+    "metric", [m for task in METRICS for m in METRICS[task].values()], ids=lambda m: m.name
+)
+@given(seed=SEEDS)
+def test_the_order_of_the_rows_does_not_matter(metric: Metric, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y, probs = rows(seed)
+    y[:4] = np.arange(4)
+    if metric.task != "classification":
+        y = np.vstack([np.eye(4), 1 - np.eye(4), rng.integers(0, 2, (4, 4))]).astype(np.int64)
+    order = rng.permutation(12)
+    again = metric.score(y[order], probs[order])
+    assert again == pytest.approx(metric.score(y, probs), abs=1e-12)
+
+
+EACH = [m for task in METRICS for m in METRICS[task].values() if m.each is not None]
+
+
+@pytest.mark.parametrize("metric", EACH, ids=lambda m: m.name)
+def test_a_score_is_the_mean_of_the_values_of_its_rows(metric: Metric) -> None:
+    y, probs = rows(3)
+    y = probs[::-1] if metric.task == "regression" else y
+    assert metric.each is not None
+    values = metric.each(y, probs)
+    assert values.shape == (12,)
+    assert metric.score(y, probs) == pytest.approx(values.mean(), abs=1e-15)
+    for row in range(12):
+        assert metric.each(y[[row]], probs[[row]])[0] == pytest.approx(values[row], abs=1e-15)
+
+
+BY_LABEL = [m for m in METRICS["classification"].values() if m.by_label]
+
+
+@pytest.mark.parametrize("metric", BY_LABEL, ids=lambda m: m.name)
+def test_what_sees_labels_only_does_not_see_how_sure_they_are(metric: Metric) -> None:
+    y, probs = rows(4)
+    y[:4] = np.arange(4)
+    sure = np.eye(4)[probs.argmax(1)]
+    assert metric.score(y, sure) == pytest.approx(metric.score(y, probs), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier", "auc"])
+def test_what_sees_probabilities_sees_how_sure_they_are(name: str) -> None:
+    y, probs = rows(4)
+    y[:4] = np.arange(4)
+    metric = metric_of(name, "classification")
+    assert not metric.by_label
+    assert metric.score(y, np.eye(4)[probs.argmax(1)]) != metric.score(y, probs)
+
+
+# ---- the best, the worst, and what is huge
+
+
+@pytest.mark.parametrize("name", METRICS["classification"])
+def test_the_truth_itself_has_the_best_score(name: str) -> None:
+    y = np.array([0, 1, 2, 3, 2])
+    best = 1.0 if metric_of(name, "classification").greater else 0.0
+    score = metric_of(name, "classification").score(y, np.eye(4)[y])
+    assert score == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1_macro", "balanced_accuracy"])
+def test_what_is_always_wrong_scores_nought(name: str) -> None:
+    y = np.array([0, 1, 2, 3])
+    assert metric_of(name, "classification").score(y, np.eye(4)[(y + 1) % 4]) == 0
+
+
+def test_a_sure_error_costs_much_and_not_everything() -> None:
+    found = metric_of("log_loss", "classification").score(np.array([0]), np.array([[0.0, 1.0]]))
+    assert found == pytest.approx(-np.log(np.finfo(np.float64).eps))
+    worst = metric_of("brier", "classification").score(np.array([0]), np.array([[0.0, 1.0]]))
+    assert worst == 2
+
+
+def test_a_guess_among_the_first_three_counts() -> None:
+    score = metric_of("top_k", "classification").score
+    probs = np.array([[0.4, 0.3, 0.2, 0.1]] * 4)
+    assert score(np.arange(4), probs) == 0.75
+    assert score(np.array([0, 1]), np.full((2, 2), 0.5)) == 1
+
+
+def test_errors_of_a_regression_are_of_its_own_unit() -> None:
+    y, values = np.array([[0.0], [0.0]]), np.array([[3e150], [-4e150]])
+    assert metric_of("mae", "regression").score(y, values) == 3.5e150
+    assert metric_of("rmse", "regression").score(y, values) == pytest.approx(12.5**0.5 * 1e150)
+
+
+def test_a_label_is_predicted_from_a_half_on() -> None:
+    y = np.array([[1], [0]])
+    score = metric_of("f1", "multilabel").score
+    assert score(y, np.array([[0.5], [0.4999]])) == 1
+    assert score(y, np.array([[0.4999], [0.5]])) == 0
+
+
+# ---- what is defined
+
+
+@pytest.mark.parametrize("metric", METRICS["classification"])
+def test_a_metric_is_defined_where_every_class_is_shown(metric: str) -> None:
+    check_defined(np.array([0, 1, 2]), ("a", "b", "c"), "classification", metric)
+
+
+@pytest.mark.parametrize("metric", METRICS["multilabel"])
+def test_a_label_that_no_row_shows_is_named(metric: str) -> None:
+    y = np.array([[1, 0], [0, 0]])
+    with pytest.raises(UsageError, match=f"{metric} is not defined: no row .* is labelled fog. "):
+        check_defined(y, ("rain", "fog"), "multilabel", metric)
+
+
+def test_a_regression_is_always_defined() -> None:
+    check_defined(np.zeros((2, 1)), ("age",), "regression", "rmse")
+
+
+def test_of_many_classes_that_nobody_shows_a_few_are_named() -> None:
+    classes = tuple(f"c{n}" for n in range(100))
+    with pytest.raises(UsageError, match="is labelled c1, c2, c3, c4, c5. Give rows of every"):
+        check_defined(np.zeros(3, np.int64), classes, "classification", "auc")
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_each_task_lists_its_own_metrics(task: Task) -> None:
+    with pytest.raises(UsageError) as caught:
+        metric_of("f2", task)
+    assert str(caught.value) == f"metric 'f2': for {task} there are {', '.join(METRICS[task])}"

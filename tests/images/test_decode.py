@@ -1,4 +1,4 @@
-"""Laws of `ensemble.decode`: what is decoded, as Pillow does, and what is refused."""
+"""What is decoded, as Pillow does, and what is refused."""
 
 import contextlib
 import io
@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, features
+from pictures import chunk, encoded, picture
+from PIL import Image, features
 
 from ensemble.errors import ImageError
 from ensemble.images.decode import decode
@@ -22,18 +23,6 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 STRICT = DecodePolicy()
 LAX = DecodePolicy(allow_truncated=True)
-
-
-def picture(height: int = 24, width: int = 32, mode: str = "RGB", seed: int = 0) -> Image.Image:
-    """Blocks of random colour: something for every coefficient, little for the disk."""
-    small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((width, height)).convert(mode)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def pixels(data: bytes, policy: DecodePolicy = STRICT) -> NDArray[np.uint8]:
@@ -207,69 +196,6 @@ def test_palettes_with_transparency_follow_the_policy(
     data = encoded(image, transparency=transparency)
     found = pixels(data, replace(STRICT, alpha=alpha))
     assert found[0].tolist() == [[255, 0, 0], second]
-
-
-def oriented(value: int, kind: str = "JPEG", order: str = "") -> bytes:
-    exif = Image.Exif()
-    exif[0x010F] = "maker"
-    exif[0x0112] = value
-    return encoded(picture(16, 24), kind, exif=exif.tobytes())
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("value", range(1, 9))
-def test_exif_orientation_is_applied_as_pillow_does(value: int, kind: str) -> None:
-    data = oriented(value, kind)
-    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    np.testing.assert_array_equal(pixels(data), expected)
-
-
-def test_exif_orientation_is_ignored_on_request() -> None:
-    assert pixels(oriented(6), replace(STRICT, exif="ignore")).shape == (16, 24, 3)
-
-
-@pytest.mark.parametrize("value", range(1, 9))
-@pytest.mark.parametrize("exif", ["apply", "ignore"])
-def test_the_orientation_of_a_tiff_follows_the_policy(value: int, exif: str) -> None:
-    stored = picture(16, 24)
-    tags = Image.Exif()
-    tags[0x0112] = value
-    expected = stored
-    if exif == "apply":
-        upright = stored.copy()
-        upright.getexif()[0x0112] = value
-        expected = ImageOps.exif_transpose(upright)
-    found = pixels(encoded(stored, "TIFF", exif=tags), replace(STRICT, exif=exif))
-    np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize("value", [0, 9])
-def test_an_orientation_that_does_not_exist_is_none(value: int) -> None:
-    assert pixels(oriented(value)).shape == (16, 24, 3)
-
-
-@pytest.mark.parametrize(
-    "exif", [b"garbage", b"MM\0*", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x09\x01"]
-)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_malformed_exif_is_reported_and_ignored(exif: bytes, kind: str) -> None:
-    plain = encoded(picture(), "JPEG")
-    data = plain[:2] + segment(b"Exif\0\0" + exif) + plain[2:]
-    if kind == "PNG":
-        plain = encoded(picture())
-        data = plain[:33] + chunk(b"eXIf", exif) + plain[33:]
-    decoded = decode(data, STRICT)
-    assert decoded.warnings == ("exif",)
-    assert decoded.image.size == (32, 24)
-
-
-def segment(payload: bytes) -> bytes:
-    return b"\xff\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload  # with a fill byte
-
-
-def chunk(name: bytes, payload: bytes) -> bytes:
-    crc = zlib.crc32(name + payload)
-    return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", crc)
 
 
 # ---- faults

@@ -1,28 +1,17 @@
-"""Laws of `ensemble.images`: what is found, and what is read."""
+"""Which images are found, under which ids, and what is skipped or refused."""
 
-import errno
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toys import tree
 
-from ensemble.errors import ImageError, UsageError
-from ensemble.images import reading
+from ensemble.errors import UsageError
 from ensemble.images import sources as images
-from ensemble.images.reading import Hashed, hash_sources, read
-from ensemble.images.sources import Source, scan
+from ensemble.images.sources import scan
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def tree(folder: Path, *names: str) -> Path:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-    return folder
 
 
 def ids(folder: str | Path, id_from: images.IdFrom = "stem") -> list[str]:
@@ -202,75 +191,6 @@ def test_a_csv_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         scan([listed(tmp_path, "id\n\u00e9\n", "latin-1")])
 
 
-# ---- hash and read
-
-
-def test_hashes_keep_the_order(tmp_path: Path) -> None:
-    tree(tmp_path, *(f"{i}.jpg" for i in range(20)))
-    sources = scan([tmp_path]).images
-    assert [h.source for h in hash_sources(sources, threads=4)] == list(sources)
-
-
-def test_what_was_hashed_is_read(tmp_path: Path) -> None:
-    (hashed,) = hash_sources(scan([tree(tmp_path, "a.jpg")]).images, threads=1)
-    assert (read(hashed), hashed.bytes) == (b"x", 1)
-
-
-def test_a_file_that_vanishes_before_the_hash_has_none(tmp_path: Path) -> None:
-    hashed = hash_sources([Source("a", tmp_path / "a.jpg")], threads=1)
-    assert (hashed[0].sha256, hashed[0].bytes) == ("", -1)
-
-
-def test_a_file_that_vanishes_after_the_scan_is_unreadable(tmp_path: Path) -> None:
-    (hashed,) = hash_sources(scan([tree(tmp_path, "a.jpg")]).images, threads=1)
-    hashed.source.path.unlink()
-    with pytest.raises(ImageError, match="No such file") as caught:
-        read(hashed)
-    assert (caught.value.stage, caught.value.kind) == ("read", "unreadable")
-
-
-@pytest.mark.parametrize("sha256", ["0" * 64, ""])
-def test_a_file_that_changes_after_the_scan_is_refused(tmp_path: Path, sha256: str) -> None:
-    source = scan([tree(tmp_path, "a.jpg")]).images[0]
-    with pytest.raises(ImageError, match="changed since the scan") as caught:
-        read(Hashed(source, sha256, 1))
-    assert caught.value.stage == "read"
-
-
-def faulty(error: OSError, times: int) -> Callable[[Path], bytes]:
-    """Stand in for Path.read_bytes: fail that many times."""
-    left = [error] * times
-
-    def read_bytes(path: Path) -> bytes:
-        if left:
-            raise left.pop()
-        return b"x"
-
-    return read_bytes
-
-
-def read_with(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, times: int) -> bytes:
-    (hashed,) = hash_sources(scan([tree(folder, "a.jpg")]).images, threads=1)
-    monkeypatch.setattr(reading, "_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(Path, "read_bytes", faulty(OSError(code, os.strerror(code)), times))
-    return read(hashed)
-
-
-@pytest.mark.parametrize("code", [errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE])
-def test_a_transient_fault_is_tried_again_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    assert read_with(tmp_path, monkeypatch, code, times=2) == b"x"
-
-
-@pytest.mark.parametrize(("code", "times"), [(errno.EIO, 3), (errno.EACCES, 1)])
-def test_a_lasting_fault_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, times: int
-) -> None:
-    with pytest.raises(ImageError, match=os.strerror(code)):
-        read_with(tmp_path, monkeypatch, code, times)
-
-
 def test_a_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "list.csv"
     table.write_text("id,path,path\na,x.png,y.png\n")
@@ -278,19 +198,78 @@ def test_a_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
         scan([table])
 
 
-def test_a_transient_fault_at_the_hash_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(b"x")
-    faults, read_bytes = [errno.EIO], Path.read_bytes
+def test_a_table_finds_images_beside_it_and_not_below(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="row 1: 0 images beside the file are named 'b'"):
+        scan([listed(tmp_path, "id\nb\n")])
 
-    def flaky(self: Path) -> bytes:
-        if faults:
-            raise OSError(faults.pop(), "flaky")
-        return read_bytes(self)
 
-    monkeypatch.setattr(Path, "read_bytes", flaky)
-    (hashed,) = hash_sources([Source("a", path)], 1)
-    assert hashed.bytes == 1
-    assert read(hashed) == b"x"
+def test_a_name_that_two_images_share_is_refused_by_row(tmp_path: Path) -> None:
+    table = listed(tree(tmp_path, "a.jpg", "a.png"), "id\n007\na\n")
+    with pytest.raises(UsageError, match="row 2: 2 images beside the file are named 'a'.*`path`"):
+        scan([table])
+
+
+def test_a_listed_file_need_not_be_there_until_it_is_read(tmp_path: Path) -> None:
+    found = scan([listed(tmp_path, "id,path\na,nowhere.jpg\n")])
+    assert [(s.id, s.path.name) for s in found.images] == [("a", "nowhere.jpg")]
+
+
+def test_a_folder_and_a_table_are_joined(tmp_path: Path) -> None:
+    table = listed(tmp_path / "one", "id\n007\n")
+    tree(tmp_path, "two/b.jpg")
+    assert [s.id for s in scan([tmp_path / "two", table]).images] == ["007", "b"]
+
+
+def test_the_same_file_given_twice_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg")
+    with pytest.raises(UsageError, match="1 ids are given twice"):
+        scan([tmp_path, tmp_path / "a.jpg"])
+
+
+def test_many_twins_are_counted_and_a_few_are_shown(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"{d}/{n}.jpg" for d in "ab" for n in range(13)))
+    with pytest.raises(UsageError, match="13 ids are given twice") as caught:
+        scan([tmp_path])
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[-1]) == (12, "  and 3 more")
+
+
+def test_a_link_that_is_named_itself_is_followed(tmp_path: Path) -> None:
+    tree(tmp_path, "real/a.jpg")
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "real/a.jpg")
+    assert (ids(tmp_path / "folder"), ids(tmp_path / "b.jpg")) == (["a"], ["b"])
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "a.b.jpeg", "ü.webp", " .png", "a\nb.gif", "=1.tif"])
+def test_any_name_with_an_extension_of_an_image_is_one(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, name)
+    assert ids(tmp_path, "name") == [name]
+
+
+@pytest.mark.parametrize("name", ["jpg", "a.jpg.txt", "a.jpgx", "a.", "a.svg", "a.pdf", "a.eps"])
+def test_no_other_name_is(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, name, "b.jpg")
+    assert scan([tmp_path]).skipped == {"other extension": 1}
+
+
+def test_what_was_skipped_is_told_where_nothing_is_left(tmp_path: Path) -> None:
+    tree(tmp_path, "a.txt", "b.txt", ".c.jpg")
+    with pytest.raises(UsageError) as caught:
+        scan([tmp_path])
+    told = "(1 skipped: hidden, 2 skipped: other extension)"
+    assert str(caught.value) == f"no images in {str(tmp_path)!r} {told}"
+
+
+@pytest.mark.parametrize("pattern", ["**/*.jpg", "*/*.jpg", "[de]*/?.jpg", "**/e/*", "d/**"])
+def test_patterns_find_what_pathlib_finds(tmp_path: Path, pattern: str) -> None:
+    tree(tmp_path, "a.jpg", "d/b.jpg", "d/e/c.jpg", "e/f.jpg", "d/e/g/h.jpg")
+    theirs = {p for p in tmp_path.glob(pattern) if p.is_file()}
+    if pattern == "d/**":  # before Python 3.13 pathlib finds folders only
+        theirs = {p for p in tmp_path.glob("d/**/*") if p.is_file()}
+    assert {s.path for s in scan([tmp_path / pattern]).images} == theirs
+
+
+def test_ids_that_differ_by_case_are_two(tmp_path: Path) -> None:
+    tree(tmp_path, "1/a.jpg", "2/A.jpg")
+    assert sorted(ids(tmp_path)) == ["A", "a"]

@@ -105,17 +105,6 @@ def test_shards_change_no_byte(members: list[Path], images: Path) -> None:
     assert len(list(Path("other").rglob("part-*.parquet"))) == 4 * 3
 
 
-def test_a_torn_shard_is_done_again_and_never_used(members: list[Path], images: Path) -> None:
-    submit(members, images, "one", shard_size=5)
-    torn = sorted(Path(".ensemble").rglob("part-00001.parquet"))[0]
-    data = bytearray(torn.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    torn.write_bytes(bytes(data))
-    again = submit(members, images, "two")
-    assert again.record["evaluations"] == 5
-    assert Path("one/submission.csv").read_bytes() == Path("two/submission.csv").read_bytes()
-
-
 def test_a_changed_image_is_never_answered_from_the_store(
     members: list[Path], images: Path
 ) -> None:
@@ -432,34 +421,6 @@ def test_an_image_that_one_member_cannot_take_is_kept_for_the_other(
     assert [q.id for q in both.quarantined] == ["thin"]
     assert alone.quarantined == ()
     assert alone.record["evaluations"] == 0
-
-
-@pytest.mark.parametrize("change", ["null", "rows", "quarantined"])
-def test_an_edited_part_is_computed_again(members: list[Path], images: Path, change: str) -> None:
-    whole = submit(members, images, "one")
-    mark = next(Path(".ensemble").rglob("part-*.json"))
-    record = json.loads(mark.read_text())
-    record |= {"rows": 7} if change == "rows" else {"quarantined": [1]}
-    mark.write_text("null" if change == "null" else json.dumps(record))
-    again = submit(members, images, "two")
-    assert again.record["evaluations"] == 12
-    np.testing.assert_array_equal(again.probs, whole.probs)
-
-
-@pytest.mark.parametrize("edit", [{"shard_size": 5}, {"images": 11}])
-def test_an_edited_key_never_answers(
-    members: list[Path], images: Path, edit: dict[str, int]
-) -> None:
-    whole = submit(members, images, "one")
-    key = next(Path(".ensemble").rglob("key.json"))
-    key.write_text(json.dumps({**json.loads(key.read_text()), **edit}))
-    try:
-        again = submit(members, images, "two")
-    except StoreError as error:
-        assert "was edited" in str(error)
-    else:
-        assert again.record["evaluations"] == 12
-        np.testing.assert_array_equal(again.probs, whole.probs)
 
 
 def test_a_run_that_was_cut_off_while_it_wrote_goes_on(

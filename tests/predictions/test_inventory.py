@@ -1,12 +1,10 @@
-"""The store seen from outside: listed, hashed again, and swept."""
+"""The store seen from outside: listed, and hashed again."""
 
 import json
 import os
 import re
-import shutil
 import sys
 from contextlib import nullcontext
-from functools import partial
 from os import scandir
 from pathlib import Path
 from typing import Any
@@ -15,20 +13,12 @@ import pytest
 from toys import ensemble
 
 from ensemble.api import predict as api
-from ensemble.errors import StoreError, UsageError
-from ensemble.predictions import store
-from ensemble.predictions.garbage import collect, garbage
 from ensemble.predictions.inventory import inventory, verify
-from ensemble.predictions.store import LOCK, hold, load_partition
+from ensemble.predictions.store import LOCK, load_partition
+
+pytestmark = pytest.mark.usefixtures("a_run")
 
 STORE, RUNS = Path(".ensemble"), [Path("submissions")]
-
-
-@pytest.fixture(autouse=True)
-def _a_run(members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run of two members over twelve images, in three shards."""
-    monkeypatch.chdir(images.parent)
-    api.run(members[:2], images, out="submissions/first", device="cpu", shard_size=5)
 
 
 def files() -> dict[str, bytes]:
@@ -120,166 +110,6 @@ def test_verify_exits_1_where_a_part_is_torn(capsys: pytest.CaptureFixture[str])
     a_part().write_bytes(b"")
     assert ensemble("store", "verify") == 1
     assert "computed again" in capsys.readouterr().out
-
-
-def test_what_a_run_refers_to_is_kept() -> None:
-    assert garbage(STORE, RUNS).keys == ()
-
-
-def test_what_no_run_refers_to_is_listed_and_deleted_on_request_only() -> None:
-    Path("submissions/first/run.json").unlink()
-    before = files()
-    assert ensemble("store", "gc") == 0
-    assert files() == before
-    assert ensemble("store", "gc", "--yes") == 0
-    assert list((STORE / "predictions").iterdir()) == []
-
-
-def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
-    members: list[Path], images: Path
-) -> None:
-    api.run(members[2], images, out="elsewhere/x", device="cpu")
-    assert garbage(STORE).keys == ()
-    assert {run for held in inventory(STORE) for run in held.runs} == {
-        "submissions/first", "elsewhere/x"
-    }  # fmt: skip
-    Path("elsewhere/x/run.json").unlink()
-    assert len(garbage(STORE).keys) == 1
-
-
-def test_a_note_that_a_kill_cut_off_is_cleared_away_by_the_next_run(
-    members: list[Path], images: Path
-) -> None:
-    run = partial(api.run, members[2], images, out="elsewhere/x", device="cpu")
-    run()
-    before = set((STORE / "runs").iterdir())
-    for note in before:
-        (note.parent / f".tmp-{note.name}-x").touch()
-    run()
-    left = set((STORE / "runs").iterdir()) - before
-    assert len(left) == len(before) - 1  # that of another run may be under way
-
-
-def test_a_run_on_another_drive_is_known_by_its_whole_path(
-    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def apart(path: object, start: object) -> str:
-        raise ValueError("path is on mount 'D:', start on mount 'C:'")
-
-    monkeypatch.setattr(os.path, "relpath", apart)  # as on Windows
-    api.run(members[2], images, out="elsewhere/x", device="cpu")
-    assert {run for held in inventory(STORE) for run in held.runs} >= {
-        str(Path("elsewhere/x").resolve())
-    }
-
-
-def test_a_store_that_moves_with_its_runs_knows_them_still(
-    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    api.run(members[2], images, out="here/x", store="here/store", device="cpu")
-    Path("here").rename("there")
-    monkeypatch.chdir("submissions")
-    (held,) = inventory(Path("../there/store"))
-    assert held.runs == ("../there/x",)
-
-
-def test_a_store_that_cannot_be_told_of_a_run_is_a_warning(
-    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.rmtree(STORE / "runs")
-    (STORE / "runs").touch()
-    args = ("run", "--members", members[0], "--images", images, "--device", "cpu", "--out", "x")
-    assert ensemble(*args) == 0
-    assert "say --runs x to `ensemble store gc`" in capsys.readouterr().err
-
-
-def test_a_damaged_note_of_a_run_stops_the_sweep() -> None:
-    (note,) = (STORE / "runs").iterdir()
-    note.write_text("{}")
-    with pytest.raises(UsageError, match="damaged"):
-        garbage(STORE)
-
-
-def test_the_sweep_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("submissions/first/run.json").unlink()
-    assert ensemble("store", "gc") == 0
-    said = capsys.readouterr().err
-    assert (
-        "no run under submissions refers to what is kept under 2 keys; --runs names other folders"
-        in said
-    )
-
-
-def test_without_a_folder_of_runs_nothing_is_swept() -> None:
-    Path("submissions").rename("moved")
-    with pytest.raises(UsageError, match="--runs submissions: no such folder"):
-        garbage(STORE)
-
-
-def test_what_a_write_left_behind_goes() -> None:
-    left = a_part().with_name(".tmp-left")
-    left.write_bytes(b"x")
-    found = garbage(STORE, RUNS)
-    assert (found.keys, found.temporaries) == ((), (left,))
-    before = files()
-    collect(STORE, found)
-    assert files() == {name: data for name, data in before.items() if name != str(left)}
-
-
-def test_no_link_is_followed_and_nothing_else_is_deleted(tmp_path: Path) -> None:
-    Path("submissions/first/run.json").unlink()
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    (precious / "part-00000.json").write_text("x")
-    (STORE / "predictions" / ("0" * 16)).symlink_to(precious)
-    (STORE / "predictions" / "notes").mkdir()
-    inside = a_part().with_name("link.json")
-    inside.symlink_to(precious / "part-00000.json")
-    collect(STORE, garbage(STORE, RUNS))
-    assert (precious / "part-00000.json").read_text() == "x"
-    left = {path.name for path in (STORE / "predictions").iterdir()}
-    assert left == {"0" * 16, "notes"}
-
-
-def test_a_key_that_a_run_holds_stops_the_sweep_before_it_begins(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(store, "locked", partial(store.locked, patience=0.1))
-    Path("submissions/first/run.json").unlink()
-    before = files()
-    last = garbage(STORE, RUNS).keys[-1].key
-    with hold(STORE, [last], 4711), pytest.raises(UsageError, match="process 4711"):
-        collect(STORE, garbage(STORE, RUNS))
-    assert files() == before
-
-
-def test_a_folder_within_a_key_stops_the_sweep() -> None:
-    Path("submissions/first/run.json").unlink()
-    a_part().with_name("mine").mkdir()
-    before = files()
-    with pytest.raises(StoreError, match="holds folders"):
-        collect(STORE, garbage(STORE, RUNS))
-    assert files() == before
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[]",
-        '{"members": [], "early_exit": "x"}',
-        '{"members": [], "early_exit": {"stored": 1}}',
-    ],
-)
-def test_a_damaged_record_stops_the_sweep(text: str) -> None:
-    Path("submissions/first/run.json").write_text(text)
-    with pytest.raises(UsageError, match="damaged"):
-        garbage(STORE, RUNS)
-
-
-def test_no_folder_of_runs_stops_the_sweep() -> None:
-    with pytest.raises(UsageError, match="no such folder"):
-        garbage(STORE, [Path("elsewhere")])
 
 
 def test_the_list_is_json_for_machines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ensemble.errors import UsageError, counted
+from ensemble.errors import UsageError
 from ensemble.recipe.units import bytes_of, percent_of, seconds_of, share_of
 
 
@@ -80,8 +80,3 @@ def test_an_amount_of_memory_is_bytes_or_a_multiple_of_1024(text: str, amount: i
 def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="such as 2G"):
         bytes_of(text, "memory")
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 keys"), (1, "1 key"), (2, "2 keys")])
-def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
-    assert counted(count, "key") == text

@@ -1,6 +1,7 @@
 """Views against ttach: the same pixels in the same order, for every preset."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,9 +11,8 @@ from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, Size, View
-from ensemble.views import parse
 from ensemble.views import policy as views
-from ensemble.views.pixels import output_size, pixel_map
+from ensemble.views.pixels import pixel_map
 
 TTACH: dict[str, Callable[[], ttach.Compose]] = {
     "none": lambda: ttach.Compose([]),
@@ -25,6 +25,7 @@ TTACH: dict[str, Callable[[], ttach.Compose]] = {
     "five_crop(7,6)": lambda: ttach.aliases.five_crop_transform(7, 6),
     "ten_crop(8,5)": lambda: ttach.aliases.ten_crop_transform(8, 5),
 }
+UP, DOUBLE = Op("add", (1.0,)), Op("multiply", (2.0,))
 SIZES = (Size(12, 12), Size(13, 11), Size(9, 16))
 
 
@@ -54,38 +55,6 @@ def test_every_preset_is_compared() -> None:
     assert {name.partition("(")[0] for name in TTACH} == set(views.presets())
 
 
-def test_a_compose_is_read_into_the_same_views() -> None:
-    compose = ttach.Compose(
-        [ttach.HorizontalFlip(), ttach.Rotate90([0, 90]), ttach.Scale([1, 1.5]), ttach.Add([0, 1])]
-    )
-    ours = [shown(v, Size(10, 8)) for v in parse.from_ttach(compose, "mine:tta")]
-    without_add = ttach.Compose(compose.aug_transforms[:-1])
-    theirs = [p for p in shown_by_ttach(without_add, Size(10, 8)) for _ in range(2)]
-    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
-
-
-def test_a_compose_of_a_preset_is_that_preset() -> None:
-    assert parse.from_ttach(ttach.aliases.d4_transform(), "d4") == views.preset("d4")
-
-
-def test_an_interpolation_without_a_counterpart_is_refused() -> None:
-    compose = ttach.Compose([ttach.Scale([2], interpolation="bilinear")])
-    with pytest.raises(UsageError, match="bilinear"):
-        parse.from_ttach(compose, "mine:tta")
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 28, 224])
-def test_nearest_indices_equal_torch(size: int) -> None:
-    image = torch.arange(size, dtype=torch.float32).reshape(1, 1, 1, size)
-    for factor in (0.3, 0.5, 0.8, 1.1, 1.2, 1.25, 2.0, 3.3):
-        target = int(size * factor)
-        if target < 1:
-            continue
-        theirs = torch.nn.functional.interpolate(image, size=(1, target))[0, 0, 0].numpy()
-        view = View("resize", (Op("resize", (1, target)),))
-        assert np.array_equal(pixel_map(view, Size(1, size))[0], theirs.astype(np.int64))
-
-
 def test_duplicate_views_are_found_by_what_they_show() -> None:
     twice = views.product(views.preset("flip"), (views.IDENTITY, View("r", (Op("rot90", (2,)),))))
     with pytest.raises(UsageError, match="would count twice"):
@@ -97,14 +66,128 @@ def test_views_that_differ_by_arithmetic_are_distinct() -> None:
     views.check_distinct([views.IDENTITY, brighter], Size(8, 8))
 
 
-def test_a_crop_larger_than_the_image_is_refused() -> None:
-    with pytest.raises(UsageError, match="crop of 30x30"):
-        output_size(views.preset("five_crop(30,30)")[0], Size(28, 28))
-
-
 @pytest.mark.parametrize(
     "text", ["flop", "five_crop", "hflip(2)", "multiscale(a)", "multiscale(0)"]
 )
 def test_a_preset_that_is_not_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         views.preset(text)
+
+
+# ---- products
+
+
+def view(name: str) -> View:
+    return View(name, (Op("hflip"),))
+
+
+def test_the_last_list_of_a_product_varies_fastest() -> None:
+    found = views.product((view("a"), view("b")), (view("x"), view("y"), view("z")))
+    assert [v.name for v in found] == ["a+x", "a+y", "a+z", "b+x", "b+y", "b+z"]
+
+
+def test_the_image_itself_adds_nothing_to_a_product() -> None:
+    assert views.product((views.IDENTITY,), (view("a"),)) == (view("a"),)
+    assert views.product((views.IDENTITY,), (views.IDENTITY,)) == (views.IDENTITY,)
+
+
+def test_a_product_of_nothing_is_the_image_itself() -> None:
+    assert views.product() == (views.IDENTITY,)
+
+
+def test_a_product_has_as_many_views_as_there_are_choices() -> None:
+    flips, turns = views.preset("flip"), views.preset("d4")
+    assert len(views.product(flips, turns, flips)) == 4 * 8 * 4
+
+
+# ---- presets
+
+
+@pytest.mark.parametrize(("name", "count"), [("none", 1), ("hflip", 2), ("vflip", 2), ("flip", 4),
+                         ("d4", 8), ("multiscale", 3), ("five_crop(4,4)", 5),
+                         ("ten_crop(4,4)", 10)])  # fmt: skip
+def test_a_preset_costs_the_number_of_its_views(name: str, count: int) -> None:
+    found = views.preset(name)
+    assert len(found) == len({v.name for v in found}) == count
+    views.check_distinct(found, Size(8, 8))
+
+
+@pytest.mark.parametrize("name", ["hflip", "vflip", "flip", "d4", "multiscale", "multiscale(.5)"])
+def test_the_image_itself_comes_first(name: str) -> None:
+    assert views.preset(name)[0] == views.IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("multiscale", ["identity", "scale0.8", "scale1.2"]),
+        ("multiscale(0.8,1,1.2)", ["scale0.8", "identity", "scale1.2"]),
+        ("multiscale(2)", ["identity", "scale2"]),
+        (" multiscale( 0.5 , 1 ) ", ["scale0.5", "identity"]),
+        ("multiscale()", ["identity", "scale0.8", "scale1.2"]),
+    ],
+)
+def test_scales_come_as_they_are_given_with_the_image_itself(text: str, names: list[str]) -> None:
+    assert [v.name for v in views.preset(text)] == names
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("flop", "no view preset 'flop'; the presets: none, hflip, vflip, flip, d4, multiscale, "),
+        ("hflip(", "no view preset 'hflip\\('"),
+        ("d4(1)", "this preset takes no parameters, found \\(1.0,\\)"),
+        ("multiscale(1,x)", "preset 'multiscale\\(1,x\\)': its parameters are numbers"),
+        ("multiscale(-1)", "multiscale: factors must be above 0, found \\(-1.0,\\)"),
+        ("multiscale(nan)", "factors must be above 0"),
+        ("multiscale(inf)", "factors must be above 0"),
+        ("five_crop(4)", "its size in whole pixels, as in five_crop\\(28,28\\)"),
+        ("five_crop(4,4,4)", "its size in whole pixels"),
+        ("ten_crop(4.5,4)", "its size in whole pixels"),
+        ("ten_crop(0,4)", "its size in whole pixels"),
+    ],
+)
+def test_a_refused_preset_says_what_it_takes(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        views.preset(text)
+
+
+# ---- duplicates
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "size"),
+    [
+        (Op("crop", ("lt", 8, 8)), Op("crop", ("center", 8, 8)), Size(8, 8)),
+        (Op("resize", (8, 8)), Op("scale", (1.0,)), Size(8, 8)),
+        (Op("scale", (1.01,)), Op("add", (0.0,)), Size(8, 8)),
+        (Op("hflip"), Op("rot90", (2,)), Size(1, 9)),
+        (Op("vflip"), Op("multiply", (1.0,)), Size(1, 9)),
+    ],
+)
+def test_views_of_the_same_pixels_are_named_both(first: Op, second: Op, size: Size) -> None:
+    pair = (View("one", (first,)), View("other", (second,)))
+    with pytest.raises(UsageError, match=f"views one and other are the same at {size} pixels"):
+        views.check_distinct(pair, size)
+
+
+def test_views_that_are_the_same_at_one_size_may_differ_at_another() -> None:
+    pair = (View("one", (Op("hflip"),)), View("other", (Op("rot90", (2,)),)))
+    views.check_distinct(pair, Size(2, 9))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ((UP, DOUBLE), (DOUBLE, UP, UP), True),
+        ((UP, DOUBLE), (DOUBLE, UP), False),
+        ((UP, Op("add", (-1.0,))), (), True),
+        ((DOUBLE, Op("multiply", (0.5,))), (Op("hflip"), Op("hflip")), True),
+        ((Op("hflip"), UP), (UP, Op("hflip")), True),
+    ],
+)  # fmt: skip
+def test_arithmetic_is_compared_by_what_it_gives(
+    one: tuple[Op, ...], other: tuple[Op, ...], same: bool
+) -> None:
+    with pytest.raises(UsageError) if same else nullcontext():
+        views.check_distinct((View("a", one), View("b", other)), Size(4, 6))

@@ -14,8 +14,9 @@ from sklearn.preprocessing import LabelEncoder
 from ensemble.errors import UsageError
 from ensemble.records import Task, Voting
 from ensemble.voting import pools
+from ensemble.voting.blend import decide, labels_given
 from ensemble.voting.decision import Decision
-from ensemble.voting.vote import Ballot, family_means, fuse
+from ensemble.voting.vote import Ballot, check_vote, family_means, fuse
 from ensemble.voting.weights import Weights
 
 VOTINGS: tuple[Voting, ...] = ("soft", "hard", "geometric")
@@ -128,10 +129,6 @@ def test_the_geometric_pool_does_not_underflow_and_sums_to_one() -> None:
     fused = fuse(voters, "geometric", None, "classification")
     np.testing.assert_allclose(fused.probs.sum(1), 1, atol=1e-12)
     np.testing.assert_allclose(fused.probs[0, 1], 1e-20, rtol=1e-5)
-
-
-def test_a_geometric_row_of_zeros_favours_no_class() -> None:
-    assert pools.normalised(np.zeros((1, 4))).tolist() == [[0.25] * 4]
 
 
 @pytest.mark.parametrize(
@@ -274,3 +271,150 @@ def test_cuts_go_by_the_order_of_the_classes_wherever_they_stand() -> None:
     found = fuse(voters, "soft", placed, "classification")
     assert len(set(found.labels.tolist())) > 3
     np.testing.assert_array_equal(found.labels, np.array(order)[plain.labels])
+
+
+# ---- what has a meaning for which task
+
+
+@pytest.mark.parametrize(
+    ("voting", "task", "message"),
+    [
+        ("hard", "multilabel", "a hard vote needs classes; this head is multilabel. Use --voting"),
+        ("hard", "regression", "a hard vote needs classes; this head is regression"),
+        ("geometric", "regression", "a geometric vote needs probabilities"),
+    ],
+)
+def test_a_vote_without_a_meaning_for_the_task_is_refused(
+    voting: Voting, task: Task, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_vote(voting, None, task)
+
+
+@pytest.mark.parametrize(
+    ("weights", "task", "message"),
+    [
+        (Weights({"a": 1}, task="regression"), "classification", "were tuned for regression; this"),
+        (Weights({"a": 1}, temperature=2.0), "multilabel", "were tuned for classification; this"),
+        (Weights({"a": 1}, decision=Decision(0.5, (1, 1))), "regression", "tuned for classifica"),
+        (Weights({"a": 1}, decision=Decision(cut_points=(0.5,))), "multilabel", "tuned for class"),
+        (Weights({"a": 1}, decision=Decision(thresholds=(0.5,))), "classification",
+         "thresholds decide the labels of a multilabel head; this head is classification"),
+        (Weights({"a": 1}, "log-linear"), "regression", "a log-linear pool needs probabilities"),
+    ],
+)  # fmt: skip
+def test_weights_without_a_meaning_for_the_task_are_refused(
+    weights: Weights, task: Task, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_vote("soft", weights, task)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_what_has_no_single_class_has_no_label(task: Task) -> None:
+    fused = fuse(ballots(0), "soft", None, task)
+    assert len(fused.labels) == 0
+    assert fused.probs.shape == (30, 5)
+
+
+def test_values_of_a_regression_are_averaged_whatever_their_sign() -> None:
+    rows = {"a": [[-10.0, 1e6]], "b": [[20.0, -1e6]]}
+    voters = [Ballot(n, n, np.array(r, np.float32)) for n, r in rows.items()]
+    fused = fuse(voters, "soft", Weights({"a": 1, "b": 2}), "regression")
+    np.testing.assert_allclose(fused.probs, [[10.0, -1e6 / 3]])
+
+
+def test_geometric_labels_are_not_divided_by_their_sum() -> None:
+    voters = [Ballot(n, n, np.full((1, 2), p)) for n, p in (("a", 0.9), ("b", 0.4))]
+    fused = fuse(voters, "geometric", None, "multilabel")
+    np.testing.assert_allclose(fused.probs, [[0.6, 0.6]])
+
+
+def test_a_log_linear_pool_of_labels_takes_each_alone() -> None:
+    voters = ballots(2, members=2)
+    weights = Weights({"m0": 0.7, "m1": 0.2}, "log-linear")
+    both = fuse(voters, "soft", weights, "multilabel").probs
+    for c in range(5):
+        alone = [replace(b, probs=b.probs[:, c : c + 1]) for b in voters]
+        found = fuse(alone, "soft", weights, "multilabel").probs
+        np.testing.assert_allclose(found[:, 0], both[:, c], rtol=1e-12)
+
+
+# ---- decisions
+
+
+@pytest.mark.parametrize(
+    ("decision", "labels"),
+    [
+        (Decision(), [0, 1]),
+        (Decision(1.0, (0.9, 0.05, 0.05)), [2, 1]),
+        (Decision(cut_points=(0.2, 0.9)), [1, 2]),
+    ],
+)
+def test_a_rule_decides_the_label(decision: Decision, labels: list[int]) -> None:
+    probs = np.array([[0.6, 0.1, 0.3], [0.1, 0.8, 0.1]])
+    assert decide(probs, decision).tolist() == labels
+
+
+def test_cuts_go_before_a_prior() -> None:
+    probs = np.array([[0.6, 0.1, 0.3]])
+    both = Decision(1.0, (0.9, 0.05, 0.05), cut_points=(0.2, 0.9))
+    assert decide(probs, both).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "given"), [((), [0.0, 1.0, 1.0]), ((0.4, 0.5, 0.9), [1.0, 1.0, 0.0])]
+)
+def test_a_label_is_given_from_its_threshold_on(
+    thresholds: tuple[float, ...], given: list[float]
+) -> None:
+    found = labels_given(np.array([[0.4, 0.5, 0.8]]), Decision(thresholds=thresholds))
+    assert found.tolist() == [given]
+
+
+# ---- folds and families
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, votings)
+def test_a_fold_given_twice_changes_no_label(seed: int, voting: Voting) -> None:
+    voters = ballots(seed, members=3)
+    doubled = [replace(b, name=f"{b.name}{copy}") for b in voters for copy in "xy"]
+    one, two = (fuse(v, voting, None, "classification") for v in (voters, doubled))
+    np.testing.assert_allclose(two.probs, one.probs, atol=1e-12)
+    assert np.array_equal(two.labels, one.labels)
+
+
+def test_a_family_of_many_folds_weighs_no_more_than_one_of_few() -> None:
+    wide = [Ballot(f"a-f{n}", "a", np.array([[0.9, 0.1]])) for n in range(5)]
+    lone = Ballot("b-f0", "b", np.array([[0.1, 0.9]]))
+    for voting in ("soft", "hard"):
+        fused = fuse([*wide, lone], voting, None, "classification")
+        np.testing.assert_allclose(fused.probs, [[0.5, 0.5]], atol=1e-12)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds)
+def test_family_means_are_those_of_a_slow_loop(seed: int) -> None:
+    voters = [replace(b, family="ab"[n % 2]) for n, b in enumerate(ballots(seed, members=5))]
+    for name, mean in family_means(voters).items():
+        own = [b.probs.astype(np.float64) for b in voters if b.family == name]
+        np.testing.assert_allclose(mean, sum(own) / len(own), atol=1e-15)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, votings)
+def test_rows_are_fused_each_alone(seed: int, voting: Voting) -> None:
+    voters = ballots(seed, rows=4)
+    together = fuse(voters, voting, None, "classification")
+    for row in range(4):
+        alone = [replace(b, probs=b.probs[row : row + 1]) for b in voters]
+        found = fuse(alone, voting, None, "classification")
+        np.testing.assert_allclose(found.probs[0], together.probs[row], atol=1e-12)
+        assert found.labels[0] == together.labels[row]
+
+
+def test_no_rows_are_no_fault() -> None:
+    for voting in VOTINGS:
+        fused = fuse(ballots(0, rows=0), voting, None, "classification")
+        assert (fused.probs.shape, len(fused.labels)) == ((0, 5), 0)

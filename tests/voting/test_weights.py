@@ -4,10 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ensemble.errors import UsageError
 from ensemble.voting.decision import Decision
-from ensemble.voting.weights import Weights, check_fits, from_text, read, to_json
+from ensemble.voting.weights import (
+    Weights,
+    check_families,
+    check_fits,
+    from_record,
+    from_text,
+    read,
+    to_json,
+)
 
 TUNED = Weights(
     {"ant": 0.41, "bee": 0.59},
@@ -100,3 +110,150 @@ def test_weights_for_something_else_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         check_fits(TUNED, classes, members)
+
+
+# ---- numbers by family
+
+FAMILIES = st.dictionaries(
+    st.text("abc-_.é", min_size=1, max_size=5), st.floats(0, 1e6), min_size=1, max_size=4
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(families=FAMILIES)
+def test_numbers_that_are_written_are_read(families: dict[str, float]) -> None:
+    text = ",".join(f"{name}={number!r}" for name, number in families.items())
+    assert from_text(text) == Weights(families)
+
+
+@settings(deadline=None, max_examples=40)
+@given(families=FAMILIES)
+def test_plain_weights_survive_their_json(families: dict[str, float]) -> None:
+    record = json.loads(json.dumps(to_json(Weights(families))))
+    assert from_record(record, "here") == Weights(families)
+
+
+def test_a_family_may_hold_an_equals_sign() -> None:
+    assert from_text("lr=0.1=2") == Weights({"lr=0.1": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ant=1,bee", "weights: 'bee' is not family=number"),
+        ("ant=1,", "weights: '' is not family=number"),
+        ("ant=one", "weights: 'ant=one' is not family=number"),
+        ("ant=1, ant =2", "weights: family 'ant' is empty or stands there twice"),
+        ("ant=1, =2", "weights: family '' is empty or stands there twice"),
+    ],
+)
+def test_a_part_that_is_no_number_by_family_is_named(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_text(text)
+    assert str(caught.value) == message
+
+
+# ---- files
+
+
+def test_a_file_that_is_not_there_is_told_with_the_other_way() -> None:
+    with pytest.raises(UsageError) as caught:
+        read(Path("nowhere.json"))
+    told = "nowhere.json: cannot read the weights: No such file or directory. "
+    assert str(caught.value) == f"{told}Name a weights.json, or say family=0.6,other=0.4"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"ant=1"])
+def test_a_file_that_is_no_json_is_named(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "w.json").write_bytes(data)
+    with pytest.raises(UsageError, match=r"w\.json: not JSON: "):
+        read(tmp_path / "w.json")
+
+
+@pytest.mark.parametrize("record", [None, 1, [], "x", {"schema": 2}, {"schema": "1"}])
+def test_a_record_of_another_kind_is_refused(record: object) -> None:
+    with pytest.raises(UsageError, match="w.json: not a weights.json of schema 1"):
+        from_record(record, "w.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": {"a": float("inf")}}, "a: expected a finite number, found inf"),
+        ({"weights": {"a": float("nan")}}, "a: expected a finite number, found nan"),
+        ({"weights": {"a": None}}, "a: expected a number, found None"),
+        ({"temperature": -1}, "temperature: expected a number above 0, found -1"),
+        ({"temperature": "1"}, "temperature: expected a number, found '1'"),
+        ({"task": "ranking"}, "task: expected one of classification, multilabel, regression"),
+        ({"families": {"a": ["x", 1]}}, "families.a: expected a list of texts"),
+        ({"evidence": "much"}, "evidence: expected an object, found 'much'"),
+        ({"decision": {"thresholds": [True]}}, "thresholds: expected a number, found True"),
+        ({"decision": {"prior_tau": "x"}}, "decision.prior_tau: expected a number, found 'x'"),
+        ({"ranks": {"a": []}}, "ranks.a: expected a list of quantiles for each class"),
+        ({"ranks": {"a": [[0.5]]}}, "ranks.a: expected a list of quantiles for each class"),
+        ({"ranks": {"a": [[0, 1], [0, 1, 2]]}}, "ranks.a: .*, all of one length"),
+        ({"ranks": {"a": [[1, 0]]}}, "ranks.a: expected quantiles that ascend"),
+    ],
+)
+def test_a_field_of_a_plain_record_is_checked(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=f"^w.json: {message}"):
+        from_record({"weights": {"a": 1}, **change}, "w.json")
+
+
+def test_fields_that_say_nothing_are_as_if_they_were_not_there() -> None:
+    empty = {"decision": None, "families": [], "ranks": {}, "classes": None, "metric": None,
+             "evidence": None, "task": None}  # fmt: skip
+    assert from_record({"weights": {"a": 1}, **empty}, "w.json") == Weights({"a": 1.0})
+
+
+def test_what_is_written_is_json_for_any_reader() -> None:
+    text = json.dumps(to_json(TUNED), allow_nan=False)
+    assert json.loads(text)["schema"] == 1
+
+
+# ---- what is plain, and what fits
+
+
+@pytest.mark.parametrize(
+    ("weights", "ruled", "plain"),
+    [
+        (Weights({"a": 1}), False, True),
+        (Weights({"a": 1}, "log-linear"), False, False),
+        (Weights({"a": 1}, "rank"), False, False),
+        (Weights({"a": 1}, temperature=1.5), True, False),
+        (Weights({"a": 1}, decision=Decision(0.1, (1.0,))), True, False),
+        (Weights({"a": 1}, classes=("x",), metric="qwk", evidence={"n": 1}), False, True),
+    ],
+)
+def test_weights_are_plain_where_nothing_goes_with_them(
+    weights: Weights, ruled: bool, plain: bool
+) -> None:
+    assert (weights.ruled, weights.plain) == (ruled, plain)
+
+
+def test_members_that_nobody_knows_are_taken_on_trust() -> None:
+    check_fits(TUNED, ("cat", "dog"), {"ant": (), "bee": ()})
+
+
+def test_the_order_of_a_familys_members_does_not_matter() -> None:
+    check_fits(TUNED, ("cat", "dog"), {"ant": ["cd", "ab"], "bee": ["ef"]})
+
+
+def test_weights_that_name_no_classes_fit_any() -> None:
+    for classes in (("x",), ("cat", "dog", "eel")):
+        check_fits(Weights({"ant": 1}), classes, {"ant": ()})
+
+
+@pytest.mark.parametrize("odd", [-0.1, float("nan"), float("inf")])
+def test_a_weight_that_cannot_be_used_is_named_alone(odd: float) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_families(Weights({"ant": 1, "bee": odd}), ["ant", "bee"])
+    told = "weights must be finite, at least 0, and not all 0; found"
+    assert str(caught.value) == f"{told} {{'bee': {odd}}}"
+
+
+def test_what_is_missing_and_what_is_unknown_are_told_together() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_families(Weights({"ant": 1, "cow": 1}), ["bee", "ant"])
+    told = "weights bind by family name: no weight for bee, no family for cow"
+    assert str(caught.value) == f"{told}; the families here are ant, bee"

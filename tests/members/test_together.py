@@ -1,0 +1,157 @@
+"""Members vote together where they mean the same, and only there."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import MakeMember, toy_card
+
+from ensemble.errors import MemberError
+from ensemble.members.card import Head
+from ensemble.members.member import Member, open_member
+from ensemble.members.together import check_agree, check_every_head, check_together
+from ensemble.records import Size
+
+
+def test_members_that_disagree_on_classes_cannot_vote(make_member: MakeMember) -> None:
+    first = make_member("a-f0")
+    second = make_member("b-f0", classes=("cat", "dog", "fox"))
+    with pytest.raises(MemberError, match="only in the first: \\['eel'\\]"):
+        check_together([open_member(first), open_member(second)], None)
+
+
+def test_members_with_classes_in_another_order_cannot_vote(make_member: MakeMember) -> None:
+    first = make_member("a-f0")
+    second = make_member("b-f0", classes=("dog", "cat", "eel"))
+    with pytest.raises(MemberError, match="another order"):
+        check_together([open_member(first), open_member(second)], None)
+
+
+def test_members_of_different_sizes_can_vote(make_member: MakeMember) -> None:
+    first = make_member("a-f0")
+    second = make_member("b-f0", size=Size(10, 12))
+    check_together([open_member(first), open_member(second)], None)
+
+
+def test_members_whose_heads_are_called_otherwise_cannot_vote(make_member: MakeMember) -> None:
+    first, second = open_member(make_member("a-f0")), open_member(make_member("b-f0"))
+    head = replace(second.card.heads[0], name="kind")
+    second = replace(second, card=replace(second.card, heads=(head,)))
+    with pytest.raises(MemberError, match="called 'kind'"):
+        check_together([first, second], None)
+
+
+def voter(member: str = "a-f0", /, **change: object) -> tuple[str, Head]:
+    """A member's name, and its head with some fields changed."""
+    return member, replace(toy_card(member).heads[0], **change)  # type: ignore[arg-type]
+
+
+def test_heads_that_mean_the_same_agree_whatever_gives_them() -> None:
+    check_agree([voter(), voter("b-f0", output="other", activation="none")])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(["cat", "dog", "eel", "fox"]))
+def test_only_the_same_order_of_classes_agrees(order: list[str]) -> None:
+    expected = ("cat", "dog", "eel", "fox")
+    same = tuple(order) == expected
+    with nullcontext() if same else pytest.raises(MemberError, match="the same classes in another"):
+        check_agree([voter(classes=expected), voter("b-f0", classes=tuple(order))])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "multilabel"}, "the task is classification for one and multilabel for the other"),
+        ({"name": "age"}, "the other's is called 'age'"),
+        ({"classes": ("cat", "dog")},
+         r"3 and 2 classes; only in the first: \['eel'\], only in the second: \[\]$"),
+        ({"classes": ("cat", "dog", "Eel")}, r"\['eel'\], only in the second: \['Eel'\]$"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_told_with_both_members(change: dict[str, object], message: str) -> None:
+    told = f"^members a-f0 and b-f0 cannot vote together on head 'label': .*{message}"
+    with pytest.raises(MemberError, match=told):
+        check_agree([voter(), voter("b-f0", **change)])
+
+
+def test_the_third_is_held_against_the_first() -> None:
+    with pytest.raises(MemberError, match="members a-f0 and c-f0 cannot"):
+        check_agree([voter(), voter("b-f0"), voter("c-f0", task="regression")])
+
+
+def test_of_many_classes_that_differ_a_few_are_named() -> None:
+    first, second = ([f"{name}{n}" for n in range(1000)] for name in "ab")
+    with pytest.raises(MemberError, match="1000 and 1000 classes") as caught:
+        check_agree([voter(classes=tuple(first)), voter("b-f0", classes=tuple(second))])
+    assert len(str(caught.value)) < 300
+
+
+def test_one_member_agrees_with_itself(make_member: MakeMember) -> None:
+    check_together([open_member(make_member())], None)
+
+
+# ---- names, folds and heads
+
+
+def opened(make_member: MakeMember, *names: str, **card: object) -> list[Member]:
+    """Members of these names, whose cards have some fields changed."""
+    found = [open_member(make_member(name)) for name in names]
+    return [replace(m, card=replace(m.card, **card)) for m in found]  # type: ignore[arg-type]
+
+
+def test_two_members_of_one_name_are_refused_by_their_paths(make_member: MakeMember) -> None:
+    first, second = opened(make_member, "a-f0", "b-f0")
+    second = replace(second, card=replace(second.card, name="a-f0"))
+    with pytest.raises(MemberError, match="a-f0.onnx and .*b-f0.onnx are both called a-f0"):
+        check_together([first, second], None)
+
+
+def test_a_fold_of_a_family_is_there_once(make_member: MakeMember) -> None:
+    with pytest.raises(MemberError, match="a-f0.onnx and .*b-f0.onnx are both fold 0 of ant"):
+        check_together(opened(make_member, "a-f0", "b-f0", family="ant"), None)
+
+
+def test_members_that_saw_every_row_may_be_many(make_member: MakeMember) -> None:
+    check_together(opened(make_member, "a-f0", "b-f0", "c-f0", family="ant", fold=None), None)
+
+
+def test_a_fold_may_be_there_in_each_family(make_member: MakeMember) -> None:
+    check_together(opened(make_member, "a-f0", "b-f0", "a-f1"), None)
+
+
+AGE = Head("age", "age", "regression", "none", ("years",))
+
+
+def test_a_head_that_is_not_voted_on_may_differ(make_member: MakeMember) -> None:
+    first, second = opened(make_member, "a-f0", "b-f0")
+    heads = (*second.card.heads, AGE)
+    second = replace(second, card=replace(second.card, heads=heads))
+    check_together([first, second], "label")
+
+
+def test_every_head_is_one_of_every_member(make_member: MakeMember) -> None:
+    first, second = opened(make_member, "a-f0", "b-f0")
+    check_every_head([first, second])
+    more = replace(second, card=replace(second.card, heads=(*second.card.heads, AGE)))
+    with pytest.raises(MemberError, match="member a-f0 has no head 'age'; its heads: label"):
+        check_every_head([first, more])
+
+
+def test_heads_may_stand_in_another_order(make_member: MakeMember) -> None:
+    first, second = opened(make_member, "a-f0", "b-f0")
+    heads = (*first.card.heads, AGE)
+    members = [
+        replace(m, card=replace(m.card, heads=order))
+        for m, order in ((first, heads), (second, heads[::-1]))
+    ]
+    check_every_head(members)
+
+
+def test_one_of_several_heads_must_be_named(make_member: MakeMember) -> None:
+    (member,) = opened(make_member, "a-f0")
+    member = replace(member, card=replace(member.card, heads=(*member.card.heads, AGE)))
+    with pytest.raises(MemberError, match="has several heads; its heads: label, age. Name one"):
+        check_together([member], None)

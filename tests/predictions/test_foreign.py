@@ -1,0 +1,240 @@
+"""Predictions of other tools are read as they stand, or it is said what they lack."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from tables import CLASSES, IDS, array, probs
+from toys import ensemble
+
+from ensemble.errors import UsageError
+from ensemble.files.parquet import text_column
+from ensemble.predictions.foreign import folds_in, ids_in, of_table, read_foreign
+from ensemble.predictions.formats import Elsewhere, read
+
+
+def from_elsewhere(folder: Path, kind: str) -> Path:
+    """The same predictions as `oof()`, as other tools write them."""
+    path = folder / f"mate.{kind.partition('-')[0]}"
+    frame = pd.DataFrame(probs(), columns=list(CLASSES))
+    frame.insert(0, "id", IDS)
+    match kind:
+        case "csv":
+            frame.to_csv(path, index=False, float_format="%.17g")
+        case "parquet":
+            frame.to_parquet(path, index=False)
+        case "parquet-list":
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(probs().ravel()), 3)
+            pq.write_table(pa.table({"id": text_column(IDS), "p": lists}), path)
+        case "npz":
+            np.savez(path, ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_predictions_from_elsewhere_are_read(tmp_path: Path, kind: str) -> None:
+    found = read(from_elsewhere(tmp_path, kind), "ant")
+    assert (found.ids, found.classes) == (IDS, CLASSES)
+    np.testing.assert_allclose(found.families["ant"], probs(), atol=1e-12)
+
+
+def test_a_list_column_from_elsewhere_has_numbers_for_classes(tmp_path: Path) -> None:
+    found = read(from_elsewhere(tmp_path, "parquet-list"))
+    assert (found.classes, list(found.families)) == (("0", "1", "2"), ["mate"])
+    np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.float64())])
+def test_lists_as_pandas_and_polars_write_them_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    table = pa.table({"id": list(IDS), "p": pa.array(probs().tolist(), kind)})
+    pq.write_table(table, tmp_path / "mate.parquet", row_group_size=3)
+    found = read(tmp_path / "mate.parquet", elsewhere=Elsewhere(classes=CLASSES))
+    np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-7)
+
+
+@pytest.mark.parametrize("odd", [[0.5, 0.5], [], None])
+def test_a_list_of_another_length_is_named(tmp_path: Path, odd: list[float] | None) -> None:
+    rows = [*probs().tolist()[:3], odd]
+    pq.write_table(pa.table({"id": list(IDS), "p": rows}), tmp_path / "mate.parquet")
+    expected = f"the list of 'b' holds {len(odd or [])} numbers, the first list 3"
+    with pytest.raises(UsageError, match=expected):
+        read(tmp_path / "mate.parquet")
+
+
+def test_an_array_has_the_ids_of_the_rows_it_follows(tmp_path: Path) -> None:
+    path, rows = array(tmp_path)
+    found = read(path, "ant", Elsewhere(rows, CLASSES))
+    assert (found.ids, found.classes) == (IDS, CLASSES)
+    np.testing.assert_allclose(found.families["ant"], probs(), atol=1e-12)
+
+
+def test_an_npz_without_names_takes_those_that_are_given(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs())
+    assert read(tmp_path / "x.npz", elsewhere=Elsewhere(classes=CLASSES)).classes == CLASSES
+    np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
+    other_order = Elsewhere(classes=CLASSES[::-1])
+    assert read(tmp_path / "y.npz", elsewhere=other_order).classes == CLASSES
+
+
+def test_an_array_without_ids_or_names_is_refused(tmp_path: Path) -> None:
+    path, rows = array(tmp_path)
+    with pytest.raises(UsageError, match="holds no ids.*--rows-of"):
+        read(path, elsewhere=Elsewhere(classes=CLASSES))
+    with pytest.raises(UsageError, match="holds no class names.*--classes"):
+        read(path, elsewhere=Elsewhere(rows))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (probs(rows=3), "3 rows; .*train.csv has 4"),
+        (probs()[:, :2], r"\(4, 2\); expected rows and 3 columns"),
+        (probs()[0], r"shape is \(3,\)"),
+        (np.array([[object()]]), "cannot read the predictions"),
+    ],
+)
+def test_an_array_that_does_not_fit_is_refused(
+    tmp_path: Path, values: NDArray[np.float64], message: str
+) -> None:
+    path, rows = array(tmp_path, values)
+    with pytest.raises(UsageError, match=message):
+        read(path, elsewhere=Elsewhere(rows, CLASSES))
+
+
+def test_the_command_tunes_on_an_array_as_on_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ids, y = [f"r{n}" for n in range(60)], np.arange(60) % 3
+    rows = [f"{i},{CLASSES[c]},{n % 2}" for n, (i, c) in enumerate(zip(ids, y, strict=True))]
+    Path("train.csv").write_text("\n".join(["id,label,fold", *rows]))
+    np.save("ant.npy", 0.5 * probs(1, 60) + 0.5 * np.eye(3)[y])
+    table = pd.DataFrame(0.6 * probs(2, 60) + 0.4 * np.eye(3)[y], ids, list(CLASSES))
+    table.to_csv("bee.csv", index_label="id")
+    asked = ["tune-weights", "--labels", "train.csv", "--folds", "train.csv", "--json"]
+    named = ["--rows-of", "train.csv", "--classes", "cat,dog,eel"]
+    assert ensemble(*asked, *named, "--oof", "ant.npy", "bee.csv") == 0
+    assert '"ant"' in capsys.readouterr().out
+    assert ensemble(*asked, *named, "--oof", "bee.csv") == 2
+    assert "--rows-of goes with a .npy" in capsys.readouterr().err
+
+
+def test_an_id_that_is_null_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a", None], "cat": [0.5, 0.5], "dog": [0.5, 0.5]})
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(UsageError, match="without an id"):
+        read(tmp_path / "p.parquet")
+
+
+# ---- tables
+
+
+@pytest.mark.parametrize("text", ["image,cat,dog\n a ,0.25,0.75\n", "cat,dog,id\n0.25,0.75, a \n",
+                                  "cat,id,fold,dog\n0.25, a ,3,0.75\n"])  # fmt: skip
+def test_the_id_and_the_fold_may_stand_anywhere(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    found = read_foreign(tmp_path / "p.csv", (), None)
+    assert (found.ids, found.classes) == ((" a ",), ("cat", "dog"))
+    assert found.probs.tolist() == [[0.25, 0.75]]
+    assert (found.folds is not None) == ("fold" in text)
+
+
+@pytest.mark.parametrize("fold", ["x", "1.5", ""])
+def test_a_fold_that_is_none_is_named(tmp_path: Path, fold: str) -> None:
+    (tmp_path / "p.csv").write_text(f"id,fold,cat,dog\na,{fold},0.5,0.5\n")
+    with pytest.raises(UsageError, match=rf"p\.csv: .*a fold is a whole number; found '{fold}'"):
+        read(tmp_path / "p.csv")
+
+
+def test_the_columns_of_a_parquet_are_its_classes() -> None:
+    table = pa.table({"cat": [0.5, 1.0], "fold": [1, 0], "id": ["b", "a"], "dog": [0.5, 0.0]})
+    found = of_table(table, ())
+    assert (found.ids, found.classes) == (("b", "a"), ("cat", "dog"))
+    assert found.probs.tolist() == [[0.5, 0.5], [1, 0]]
+    assert found.folds is not None
+    assert found.folds.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string(), pa.large_string()])
+def test_ids_are_text_whatever_they_were(kind: pa.DataType) -> None:
+    column = pa.array([7, 10] if kind == pa.int64() else ["7", "10"], kind)
+    assert ids_in(pa.table({"row": column, "cat": [1.0, 1.0]})) == ("row", ("7", "10"))
+
+
+def test_without_folds_there_are_none() -> None:
+    assert folds_in(pa.table({"id": ["a"]})) is None
+
+
+def test_a_fold_of_a_parquet_that_is_null_is_refused() -> None:
+    with pytest.raises(ValueError, match="a fold is a whole number; found 'None'|found None"):
+        folds_in(pa.table({"fold": pa.array([1, None])}))
+
+
+def test_lists_of_a_fixed_length_are_read_as_they_stand() -> None:
+    column = pa.array([[0.25, 0.75], [1, 0]], pa.list_(pa.float64(), 2))
+    found = of_table(pa.table({"id": ["a", "b"], "p": column}), ("x", "y"))
+    assert found.classes == ("x", "y")
+    assert found.probs.tolist() == [[0.25, 0.75], [1, 0]]
+
+
+def test_a_number_that_is_null_is_not_a_number_and_refused_later(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a"], "cat": pa.array([None], pa.float64()), "dog": [1.0]})
+    assert np.isnan(of_table(table, ()).probs[0, 0])
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(UsageError, match="NaN or infinite for a"):
+        read(tmp_path / "p.parquet")
+
+
+# ---- arrays
+
+
+@pytest.mark.parametrize("suffix", [".CSV", ".Npz", ".NPY"])
+def test_the_ending_of_a_file_may_be_in_capitals(tmp_path: Path, suffix: str) -> None:
+    path, rows = array(tmp_path)
+    np.savez(tmp_path / "m.npz", ids=np.array(IDS), probs=probs())
+    (tmp_path / "m.csv").write_text("id,cat,dog,eel\n007,1,0,0\n")
+    source = {".npy": path, ".npz": tmp_path / "m.npz", ".csv": tmp_path / "m.csv"}
+    capital = source[suffix.lower()].rename(tmp_path / f"p{suffix}")
+    assert read_foreign(capital, CLASSES, rows).classes == CLASSES
+
+
+def test_an_npz_may_hold_folds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs(), fold=np.array([0, 1, 1, 0]))
+    found = read_foreign(tmp_path / "x.npz", (), None)
+    assert found.folds is not None
+    assert found.folds.tolist() == [0, 1, 1, 0]
+    assert found.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("lacking", ["ids", "probs"])
+def test_an_npz_that_lacks_an_array_is_refused_by_its_name(tmp_path: Path, lacking: str) -> None:
+    arrays = {"ids": np.array(IDS), "probs": probs()}
+    del arrays[lacking]
+    np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=rf"x\.npz: .*{lacking}"):
+        read(tmp_path / "x.npz")
+
+
+def test_an_npz_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", ids=np.array([{"a"}], object), probs=probs(rows=1))
+    with pytest.raises(UsageError, match="cannot read the predictions: Object arrays cannot be"):
+        read(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8])
+def test_numbers_of_any_precision_are_doubled(tmp_path: Path, dtype: type[np.generic]) -> None:
+    path, rows = array(tmp_path, np.eye(4, 3).astype(dtype))
+    found = read_foreign(path, CLASSES, rows)
+    assert found.probs.dtype == np.float64
+    assert found.probs.tolist() == np.eye(4, 3).tolist()
+
+
+def test_a_file_of_another_kind_is_refused_with_the_kinds(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_foreign(tmp_path / "p.xlsx", (), None)
+    told = "expected a .parquet, .csv, .npz or .npy file of predictions"
+    assert str(caught.value) == f"{tmp_path / 'p.xlsx'}: {told}"
