@@ -9,6 +9,7 @@ import argparse
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -126,7 +127,8 @@ def _read_pickle(path: Path, trust: bool) -> object:
             f"torch.save(torch.jit.load(FILE).state_dict(), OTHER)"
         )
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols, which decide nothing
             return torch.load(path, map_location="cpu", weights_only=not trust)
     except _TORCH_ERRORS as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))

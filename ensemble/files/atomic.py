@@ -25,6 +25,7 @@ if sys.platform != "win32":
 TEMPORARY: Final = ".tmp-"
 _ROOM: Final = "make room there, and the same command goes on"
 _ELSEWHERE: Final = "mend its permissions, or name another place"
+_IN_THE_WAY: Final = "a file stands where a folder is to be: name another place"
 _REMEDIES: Final = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -32,7 +33,8 @@ _REMEDIES: Final = {
     errno.EACCES: _ELSEWHERE,
     errno.EPERM: _ELSEWHERE,
     errno.EROFS: _ELSEWHERE,
-    errno.ENOTDIR: "a file stands where a folder is to be: name another place",
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
 }
 _FOLDERS_OPEN: Final = sys.platform != "win32"
 """Whether a folder can be opened, and so synced: Windows opens none."""

@@ -52,7 +52,7 @@ def count_column(counts: NDArray[np.int64]) -> pa.Int32Array:
 
 
 def read_lists(column: pa.ChunkedArray, width: int) -> Floats:
-    """Return a column of fixed-size lists of floats as a read-only (N, width) of its own dtype.
+    """Return a column of fixed-size lists of floats as an (N, width) of its own dtype.
 
     Raises:
         ValueError: a row, or a number in one, is null.

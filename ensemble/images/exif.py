@@ -38,7 +38,7 @@ def turned(image: Image.Image, exif: bytes, policy: DecodePolicy, notes: list[st
 def jpeg_exif(data: bytes) -> bytes:
     """Return the EXIF segment of a JPEG file, found by its markers, or nothing."""
     at = 2
-    while data[at : at + 1] == b"\xff" and data[at : at + 2] != SOS:
+    while at + 1 < len(data) and data[at] == 0xFF and data[at : at + 2] != SOS:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at + 1] == 0xFF:  # a fill byte
             end = at + 1

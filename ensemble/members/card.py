@@ -147,6 +147,8 @@ class _Reader:
         names = [h.name for h in card.heads]
         if not names or len(set(names)) < len(names):
             raise self._bad("heads", "one head or more, with different names", names)
+        if "id" in names:
+            raise self._bad("heads", "other names than id, the column of the images", names)
         return card
 
     def _preprocess(self, fields: dict[str, Json]) -> Preprocess:

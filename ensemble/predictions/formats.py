@@ -45,8 +45,14 @@ def write(path: Path, oof: Oof) -> None:
     """Write the OOF Parquet: `id`, `fold`, a list of float32 a family, and metadata.
 
     Raises:
+        UsageError: a family is called as a column of the file that is none.
         StoreError: the disk refused.
     """
+    if taken := sorted({ID, FOLD} & set(oof.families)):
+        raise UsageError(
+            f"{path}: a family is called {taken[0]!r}, as the column of the file is; name it "
+            f"otherwise (--family at the export, or NAME=FILE)"
+        )
     columns: dict[str, pa.Array] = {ID: text_column(oof.ids)}
     if oof.folds is not None:
         columns[FOLD] = pa.array(oof.folds)

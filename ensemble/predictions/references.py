@@ -12,7 +12,7 @@ from ensemble.files.atomic import (
     remove_temporaries,
     sha256_bytes,
 )
-from ensemble.predictions.run_record import DAMAGED, RUN, read_record
+from ensemble.predictions.run_record import DAMAGED, RUN, read_keys
 
 _NOTES: Final = "runs"
 """The folder of a store with a note for each run that refers to it."""
@@ -78,7 +78,7 @@ def references(runs: Sequence[Path]) -> dict[str, tuple[str, ...]]:
 
 def _keys_of_run(folder: Path) -> list[str]:
     try:
-        return read_record(folder).keys
+        return read_keys(folder)
     except DAMAGED as error:
         raise UsageError(
             f"{folder / RUN}: damaged, so it is not known which predictions it refers to; mend or "

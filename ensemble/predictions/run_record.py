@@ -1,7 +1,7 @@
 """run.json: what a run says of itself, and of the predictions that it was made of."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,11 +51,7 @@ class RunRecord:
     @property
     def keys(self) -> list[str]:
         """The keys of the store that the run refers to, each once."""
-        exits = self.early_exit or {}
-        keys = [each.key for each in self.members if each.key]
-        keys += map(str, exits.get("stored", {}).values())
-        keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
-        return list(dict.fromkeys(keys))
+        return _keys(self.members, self.early_exit)
 
 
 def to_json(record: RunRecord) -> dict[str, object]:
@@ -99,6 +95,26 @@ def read_record(folder: Path) -> RunRecord:
     )
 
 
+def read_keys(folder: Path) -> list[str]:
+    """Return the keys of the store that a run refers to, whatever else its run.json says.
+
+    Raises:
+        OSError: it cannot be read; or what else is in `DAMAGED`.
+    """
+    told = json.loads((folder / RUN).read_bytes())
+    return _keys([_member(each) for each in told["members"]], told.get("early_exit"))
+
+
+def _keys(members: Sequence[RecordedMember], exits: Mapping[str, Any] | None) -> list[str]:
+    exits = exits or {}
+    keys = [str(each.key) for each in members if each.key]
+    keys += map(str, exits.get("stored", {}).values())
+    keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
+    return list(dict.fromkeys(keys))
+
+
 def _member(told: Mapping[str, Any]) -> RecordedMember:
-    who = MemberId(told["name"], told["family"], told["fold"], told["sha256"])
+    who = MemberId(
+        told.get("name", ""), told.get("family", ""), told.get("fold"), told.get("sha256", "")
+    )
     return RecordedMember(who, told["key"])

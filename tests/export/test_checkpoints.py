@@ -331,3 +331,20 @@ def test_a_few_bytes_are_no_checkpoint(content: bytes, path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(MemberError, match=r"fold0\.pt: truncated or not a PyTorch checkpoint"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_pickle_of_an_old_protocol_loads_without_a_word(
+    protocol: int, state: Weights, path: Path
+) -> None:
+    torch.save(state, path, pickle_protocol=protocol)
+    assert_same(load_checkpoint(path).state, state)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_pickle_of_a_protocol_that_torch_does_not_check_is_refused(
+    protocol: int, state: Weights, path: Path
+) -> None:
+    torch.save(state, path, pickle_protocol=protocol)
+    with pytest.raises(MemberError, match="fold0"):
+        load_checkpoint(path)

@@ -404,3 +404,15 @@ def test_canonical_json_is_that_of_anyone_who_follows_the_rule() -> None:
 
 def test_a_name_that_is_not_utf8_is_hashed_as_its_bytes() -> None:
     assert sha256_json("\udce9") == hashlib.sha256(b'"\xe9"').hexdigest()
+
+
+def test_a_file_where_the_folder_is_to_be_is_told_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="a file stands where a folder is to be"):
+        files.publish_bytes(tmp_path / "file" / "a", b"")
+
+
+def test_the_hash_of_what_was_streamed_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    found = files.publish_hashed(path, lambda file: file.writelines([b"ab", b"c"]))
+    assert found == hashlib.sha256(b"abc").hexdigest() == files.sha256_file(path)

@@ -176,3 +176,8 @@ def test_what_stands_behind_the_scan_is_no_segment() -> None:
 def test_a_segment_is_a_part_of_the_file_whatever_stands_there(data: bytes) -> None:
     data += b"\xff\xda"
     assert jpeg_exif(b"\xff\xd8" + data) in data
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xe1"])
+def test_a_file_that_ends_in_a_marker_has_no_exif(data: bytes) -> None:
+    assert jpeg_exif(data) == b""

@@ -286,3 +286,11 @@ def test_the_quarantine_is_a_row_an_image(tmp_path: Path) -> None:
 def test_an_empty_quarantine_is_its_header(tmp_path: Path) -> None:
     write_quarantine(tmp_path / "q.csv", [])
     assert (tmp_path / "q.csv").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["id", "fold"])
+def test_a_family_called_as_a_column_of_the_file_is_refused(name: str, tmp_path: Path) -> None:
+    table = Oof(IDS, CLASSES, {name: probs()})
+    with pytest.raises(UsageError, match=f"a family is called '{name}', as the column"):
+        write(tmp_path / "oof.parquet", table)
+    assert not (tmp_path / "oof.parquet").exists()
