@@ -28,7 +28,7 @@ import ensemble
 from ensemble.evaluation import labels, metrics
 from ensemble.evaluation.metrics import Metric
 from ensemble.files.csv_tables import column_of
-from ensemble.predictions import table as oof
+from ensemble.predictions import table
 from ensemble.predictions.formats import read
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import uniform
@@ -58,7 +58,7 @@ def heading(*columns: str) -> str:
 def load() -> tuple[list[str], Rows, tuple[np.ndarray, np.ndarray]]:
     """Return the families' names, the OOF (stack, truth, folds), and the test (stack, truth)."""
     files = [FASHION / "oof.parquet", FASHION / "oof_more.parquet"]
-    found = oof.join([read(path) for path in files])
+    found = table.join([read(path) for path in files])
     y = labels.truth_of(found.ids, column_of(FASHION / "train.csv", "label"), found.classes)
     test = read(FASHION / "test_predictions.parquet")
     truth = labels.truth_of(test.ids, column_of(FASHION / "test_labels.csv", "label"), test.classes)
@@ -176,10 +176,10 @@ def named_weights(stack: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.nd
     """Return our weights (P, M) of families given in each order; the door sorts them by name."""
     ids = tuple(map(str, range(len(y))))
     labels = {name: str(c) for name, c in zip(ids, y, strict=True)}
-    alone = [oof.Oof(ids, ("0", "1"), {f"m{m}": probs}) for m, probs in enumerate(stack)]
+    alone = [table.Oof(ids, ("0", "1"), {f"m{m}": probs}) for m, probs in enumerate(stack)]
     weights = []
     for order in orders:
-        joined = oof.join([alone[m] for m in order])
+        joined = table.join([alone[m] for m in order])
         found = ensemble.tune_weights(joined, labels, metric="accuracy", polish="always")
         weights.append([found.families[f"m{m}"] for m in order])
     return np.array(weights)

@@ -25,15 +25,21 @@ import numpy as np
 from exit_race import race
 from PIL import Image
 
-from ensemble.early_exit.stopping.accumulators import Ledger, Soft, ledger_of
-from ensemble.early_exit.stopping.certificate import GRID, calibration_size, certify, draw, p_value
+from ensemble.early_exit.stopping.accumulators import Accumulator, Soft, accumulator_of
+from ensemble.early_exit.stopping.certificate import (
+    GRID,
+    calibration_size,
+    certify,
+    draw_sample,
+    p_value,
+)
 from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
 from ensemble.early_exit.stopping.thresholds import mean_cost, threshold_for
-from ensemble.early_exit.stopping.trajectory import Course, follow
+from ensemble.early_exit.stopping.trajectory import Trajectory, follow
 from ensemble.images.resize import resize
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.views import parse
-from ensemble.views.pixels import Turned
+from ensemble.views.pixels import HostView
 from ensemble.views.policy import preset
 from ensemble.voting.weights import Pool, Weights
 
@@ -62,15 +68,15 @@ def read_test(data: Path) -> tuple[np.ndarray, np.ndarray]:
 def score_all(images: np.ndarray) -> dict[str, np.ndarray]:
     """Score all images by each member under each view; the mirror image is turned on the host."""
     found, pixels = {}, {}
-    for member in lineup.open_members(MEMBERS, None):
+    for member in start.open_members(MEMBERS, None):
         card = member.card
         geometry = card.preprocess.geometry
         if geometry not in pixels:
             pixels[geometry] = np.stack([resize(Image.fromarray(i), geometry) for i in images])
-        player = lineup.start(member, parse.read_policy("none"), "mean",
+        player = start.start(member, parse.read_policy("none"), "mean",
                               device="cpu", threads=0, batch=BATCH)  # fmt: skip
         for view in preset("flip"):
-            turned = Turned(pixels[geometry], np.arange(len(images)), view)
+            turned = HostView(pixels[geometry], np.arange(len(images)), view)
             parts = [player.scorer.score(turned[i : i + BATCH])
                      for i in range(0, len(turned), BATCH)]  # fmt: skip
             name = f"{card.family}|{card.name}|{view.name}"
@@ -101,12 +107,12 @@ def in_order(scores: dict[str, np.ndarray], policy: str) -> tuple[list[Evaluatio
     return evaluations, np.stack([scores[name] for name in names])
 
 
-def ledgers(evaluations: list[Evaluation], classes: int) -> dict[str, Ledger]:
+def ledgers(evaluations: list[Evaluation], classes: int) -> dict[str, Accumulator]:
     """Return the linear pool, and a log-linear one of exponents that sum to 1."""
     families = sorted({e.family for e in evaluations})
     even = dict.fromkeys(families, 1 / len(families))
     both = {pool: Weights(even, pool=pool) for pool in POOLS}
-    return {f"{pool} pool": ledger_of(evaluations, "soft", weights, classes)
+    return {f"{pool} pool": accumulator_of(evaluations, "soft", weights, classes)
             for pool, weights in both.items()}  # fmt: skip
 
 
@@ -125,28 +131,28 @@ class Sheet:
                 f"{violations} |")  # fmt: skip
 
 
-def certified(course: Course, epsilon: float, size: int) -> tuple[float, np.ndarray]:
+def certified(trajectory: Trajectory, epsilon: float, size: int) -> tuple[float, np.ndarray]:
     """Return mean evaluations and labels (DRAWS, N) over random calibrations."""
-    images = course.z.shape[1]
+    images = trajectory.z.shape[1]
     costs, labels = [], []
     for seed in range(DRAWS):
-        rows = draw(f"bench_exit {seed}", images, size)
-        calibration = Course(course.labels[:, rows], course.z[:, rows])
+        rows = draw_sample(f"bench_exit {seed}", images, size)
+        calibration = Trajectory(trajectory.labels[:, rows], trajectory.z[:, rows])
         threshold = certify(calibration, images, epsilon, CONFIDENCE).bound if size else np.inf
-        taken, given = course.evaluations(threshold), course.labels_at(threshold)
-        taken[rows], given[rows] = len(course.z), course.labels[-1, rows]
+        taken, given = trajectory.evaluations(threshold), trajectory.labels_at(threshold)
+        taken[rows], given[rows] = len(trajectory.z), trajectory.labels[-1, rows]
         costs.append(taken.mean())
         labels.append(given[:, 0])
     return float(np.mean(costs)), np.stack(labels)
 
 
-def violated(course: Course, epsilon: float, size: int) -> float:
+def violated(trajectory: Trajectory, epsilon: float, size: int) -> float:
     """Return the share of TRIALS random calibrations after which over ε of the labels differ.
 
     What `certify` does on each, from the place on the grid where each image comes to differ.
     """
-    images, random = course.z.shape[1], np.random.default_rng(0)
-    differ = np.array([course.disagree(threshold) for threshold in GRID])
+    images, random = trajectory.z.shape[1], np.random.default_rng(0)
+    differ = np.array([trajectory.disagree(threshold) for threshold in GRID])
     ever = np.logical_or.accumulate(differ)
     first = np.where(ever[-1], ever.argmax(0), len(GRID))
     counts = range(size + 1)
@@ -161,56 +167,58 @@ def violated(course: Course, epsilon: float, size: int) -> float:
     return violations / TRIALS
 
 
-def budgeted(course: Course, share: float) -> tuple[float, np.ndarray]:
+def budgeted(trajectory: Trajectory, share: float) -> tuple[float, np.ndarray]:
     """Return mean evaluations and labels (DRAWS, N): λ comes from a twentieth of the budget."""
-    k, images = len(course.z), course.z.shape[1]
+    k, images = len(trajectory.z), trajectory.z.shape[1]
     size = round(share * images / 20)
     costs, labels = [], []
     for seed in range(DRAWS):
-        rows = draw(f"bench_exit {seed}", images, size)
+        rows = draw_sample(f"bench_exit {seed}", images, size)
         rest = (share * k * images - k * len(rows)) / (images - len(rows))
-        calibration = Course(course.labels[:, rows], course.z[:, rows])
+        calibration = Trajectory(trajectory.labels[:, rows], trajectory.z[:, rows])
         threshold = threshold_for(calibration, np.ones(k), max(rest, 1.0))
-        given = course.labels_at(threshold)
-        given[rows] = course.labels[-1, rows]
+        given = trajectory.labels_at(threshold)
+        given[rows] = trajectory.labels[-1, rows]
         outside = np.ones(images, bool)
         outside[rows] = False
-        others = Course(course.labels[:, outside], course.z[:, outside])
+        others = Trajectory(trajectory.labels[:, outside], trajectory.z[:, outside])
         spent = mean_cost(others, np.ones(k), threshold) * outside.sum() + k * len(rows)
         costs.append(spent / images)
         labels.append(given[:, 0])
     return float(np.mean(costs)), np.stack(labels)
 
 
-def table(title: str, course: Course, truth: np.ndarray) -> list[str]:
+def table(title: str, trajectory: Trajectory, truth: np.ndarray) -> list[str]:
     """Return the rows of one pool."""
-    k, images = len(course.z), course.z.shape[1]
-    sheet = Sheet(k, course.labels[-1, :, 0], truth)
+    k, images = len(trajectory.z), trajectory.z.shape[1]
+    sheet = Sheet(k, trajectory.labels[-1, :, 0], truth)
     lines = [f"## {title}: {k} evaluations, {images} images", "",
              "| | evaluations an image | fewer by | labels that differ, % | accuracy, % | "
              "violations, % |", "|---|---|---|---|---|---|",
              sheet.row("every evaluation", k, sheet.full[None])]  # fmt: skip
-    taken = course.evaluations(np.inf).mean()
+    taken = trajectory.evaluations(np.inf).mean()
     if taken < k:
-        lines.append(sheet.row("lossless", taken, course.labels_at(np.inf).T))
+        lines.append(sheet.row("lossless", taken, trajectory.labels_at(np.inf).T))
     for epsilon in EPSILONS:
         size = calibration_size(images, epsilon, CONFIDENCE)
-        cost, labels = certified(course, epsilon, size)
+        cost, labels = certified(trajectory, epsilon, size)
         name = f"{100 * epsilon:g} %, {size} calibrated"
-        lines.append(sheet.row(name, cost, labels, f"{100 * violated(course, epsilon, size):.1f}"))
+        lines.append(
+            sheet.row(name, cost, labels, f"{100 * violated(trajectory, epsilon, size):.1f}")
+        )
     for share in SHARES:
-        cost, labels = budgeted(course, share)
+        cost, labels = budgeted(trajectory, share)
         lines.append(sheet.row(f"budget {share:.0%}, by need", cost, labels))
         even = round(share * k)
-        lines.append(sheet.row(f"budget {share:.0%}, evenly", even, course.labels[even - 1].T))
+        lines.append(sheet.row(f"budget {share:.0%}, evenly", even, trajectory.labels[even - 1].T))
     return [*lines, ""]
 
 
-def fluid_bound(course: Course, scores: np.ndarray) -> str:
+def fluid_bound(trajectory: Trajectory, scores: np.ndarray) -> str:
     """Say how far lossless is from the mean over images of 1 / (1 + δ), δ the full margin."""
     top = np.sort(scores.mean(0, dtype=np.float64), axis=1)
     bound = 100 * (1 / (1 + top[:, -1] - top[:, -2])).mean()
-    found = 100 * course.evaluations(np.inf).mean() / len(course.z)
+    found = 100 * trajectory.evaluations(np.inf).mean() / len(trajectory.z)
     return (f"The lossless rule takes {found:.1f} % of the evaluations; its fluid bound, the mean "
             f"of 1 / (1 + margin), is {bound:.1f} %.")  # fmt: skip
 
@@ -219,11 +227,11 @@ def in_evaluations(scores: dict[str, np.ndarray], truth: np.ndarray, policy: str
     """Return the tables of a policy, a pool each."""
     lines = []
     evaluations, stack = in_order(scores, policy)
-    for title, ledger in ledgers(evaluations, stack.shape[2]).items():
-        course = follow(ledger, stack)
-        lines += table(f"`--tta {policy}`, {title}", course, truth)
-        if isinstance(ledger, Soft):
-            lines += [fluid_bound(course, stack), ""]
+    for title, accumulator in ledgers(evaluations, stack.shape[2]).items():
+        trajectory = follow(accumulator, stack)
+        lines += table(f"`--tta {policy}`, {title}", trajectory, truth)
+        if isinstance(accumulator, Soft):
+            lines += [fluid_bound(trajectory, stack), ""]
     return lines
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from ensemble.inference.ready import Player
+    from ensemble.inference.ready import ReadyMember
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -98,12 +98,12 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
     )
 
 
-def best_size(player: "Player", pixels: np.ndarray) -> int:
+def best_size(player: "ReadyMember", pixels: np.ndarray) -> int:
     """Return a member's quickest batch size, as `--batch-size auto` would in a long run."""
     return min(SIZES, key=lambda size: min(seconds_of(player, pixels, size) for _ in range(3)))
 
 
-def seconds_of(player: "Player", pixels: np.ndarray, size: int) -> float:
+def seconds_of(player: "ReadyMember", pixels: np.ndarray, size: int) -> float:
     """Time a member over some images as a run scores them: small batches, one a core at once."""
     batches = [pixels[at : at + size] for at in range(0, len(pixels), size)]
     with ThreadPoolExecutor(player.scorer.lanes) as pool:

@@ -32,7 +32,7 @@ from ensemble.records import DecodePolicy
 from ensemble.runtime import graph
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import parse
-from ensemble.views.pixels import Turned
+from ensemble.views.pixels import HostView
 
 RESULTS = Path(__file__).parent / "results"
 SIZES, IMAGES, TURNS = (1, 2, 4), 32, 4
@@ -67,7 +67,7 @@ def parts_of(path: Path, tta: str) -> list[str]:
     shaped = lineup.shape_views(member, policy)
     size = member.card.preprocess.size
     pixels = probe_images((IMAGES, size.height, size.width, 3))
-    views = [normalised(Turned(pixels, np.arange(IMAGES), v)[0:IMAGES], member) for v in policy]
+    views = [normalised(HostView(pixels, np.arange(IMAGES), v)[0:IMAGES], member) for v in policy]
     one, all_cores = session(path, 1), session(path, CORES)
     names = {head.name: graph.probs_name(head) for head in member.card.heads}
     ours = {

@@ -9,7 +9,7 @@ from PIL import Image
 from toys import CLASSES, save_member, toy_card, toy_model
 
 from ensemble.arrays import Indices
-from ensemble.predictions import table as oof
+from ensemble.predictions import table
 from ensemble.predictions.formats import write
 from ensemble.recipe.settings import Settings
 from ensemble.tuning.weigh import TuneOrder
@@ -99,7 +99,7 @@ def tuned_on(files: dict[str, float], **more: object) -> TuneOrder:
         scores = rng.normal(0, 1, (ROWS, 3)) + strength * np.eye(3)[TRUTH]
         probs = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
         ids = tuple(f"img{row}" for row in range(ROWS))
-        write(Path(f"{name}.parquet"), oof.Oof(ids, CLASSES, {name: probs}, SPLIT))
+        write(Path(f"{name}.parquet"), table.Oof(ids, CLASSES, {name: probs}, SPLIT))
     named = [(None, Path(f"{name}.parquet")) for name in files]
     values = {"files": named, "labels": Path("train.csv"), "metric": "log_loss", **more}
     return TuneOrder(**values)  # type: ignore[arg-type]

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Families, Outlook, Soft
+from ensemble.early_exit.stopping.accumulators import Families, Soft, Standing
 from ensemble.early_exit.stopping.order import shares
 from ensemble.early_exit.stopping.rules import Argmax, rule_of, slack
-from ensemble.early_exit.stopping.trajectory import Cap, Course, follow, run
+from ensemble.early_exit.stopping.trajectory import Cap, Trajectory, follow, run
 from ensemble.voting import pools
 from ensemble.voting.decision import Decision
 
@@ -35,36 +35,36 @@ def log_linear(k: int = 8) -> Families:
     return Families(weights, family, exponents, pools.log_linear, rule_of(PRIOR, 1.0, 4))
 
 
-def simulated(seed: int, rows: int, k: int = 10, classes: int = 3) -> Course:
+def simulated(seed: int, rows: int, k: int = 10, classes: int = 3) -> Trajectory:
     """Images from clear to doubtful, seen by K evaluations with errors of their own."""
     rng = np.random.default_rng(seed)
     level = rng.exponential(2.5, (1, rows, 1)) * np.eye(classes)[rng.integers(classes, size=rows)]
     powers = np.exp(level + rng.normal(0, 0.7, (k, rows, classes)))
-    ledger = Soft(np.full(k, 1 / k), Argmax(np.ones(classes)), slack())
-    return follow(ledger, powers / powers.sum(2, keepdims=True))
+    accumulator = Soft(np.full(k, 1 / k), Argmax(np.ones(classes)), slack())
+    return follow(accumulator, powers / powers.sum(2, keepdims=True))
 
 
-def course(images: int = 400) -> Course:
+def trajectory(images: int = 400) -> Trajectory:
     """Images whose z grows with every evaluation, each at a pace of its own."""
     rng = np.random.default_rng(1)
     z = np.cumsum(rng.exponential(1, (K, images)), 0)
     z[-1] = np.inf
-    return Course(np.zeros((K, images, 1), np.int64), z)
+    return Trajectory(np.zeros((K, images, 1), np.int64), z)
 
 
 class Steps:
-    """A ledger for which the scores of an evaluation are the images' z after it."""
+    """An accumulator for which the scores of an evaluation are the images' z after it."""
 
     depth, weights = 1, ONES
 
     def add(self, sums: np.ndarray, stage: int, probs: np.ndarray) -> None:
         sums[0] = probs
 
-    def outlook(self, sums: np.ndarray, done: int) -> Outlook:
-        return Outlook(np.zeros((sums.shape[1], 1), np.int64), sums[0, :, 0])
+    def standing(self, sums: np.ndarray, done: int) -> Standing:
+        return Standing(np.zeros((sums.shape[1], 1), np.int64), sums[0, :, 0])
 
 
-def taken(course: Course, threshold: float, cap: Cap | None) -> np.ndarray:
+def taken(trajectory: Trajectory, threshold: float, cap: Cap | None) -> np.ndarray:
     """Run a shard of images, and return how many evaluations each took."""
-    z, n = course.z, course.z.shape[1]
+    z, n = trajectory.z, trajectory.z.shape[1]
     return run(Steps(), n, lambda k, rows: z[k, rows, None], threshold, cap).evaluations

@@ -34,7 +34,7 @@ from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card, Head, to_json
 from ensemble.members.member import embed_card, open_member
 from ensemble.records import Preprocess, Size
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 MEMORY = 8 * 2**30
 """The address space of a child, in bytes."""
@@ -114,7 +114,7 @@ def started(group: str, folder: Path) -> Outcome:
     with watched(folder) as seen:
         try:
             player = lineup.start(
-                open_member(path), views.preset("hflip"), "mean", device="cpu", threads=1, batch=4
+                open_member(path), policy.preset("hflip"), "mean", device="cpu", threads=1, batch=4
             )
             scores = player.scorer.score(probe_images((4, 8, 8, 3)))
             shapes = [probs.shape for probs in scores.values()]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ensemble.errors import UsageError
 from ensemble.predictions.table import Oof
-from ensemble.voting import weights as weighing
+from ensemble.voting import weights
 from ensemble.voting.weights import Weights
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def weights_of(given: Given) -> Weights | None:
         return None
     if isinstance(given, Weights):
         return given
-    return Weights(dict(given)) if isinstance(given, Mapping) else weighing.from_text(str(given))
+    return Weights(dict(given)) if isinstance(given, Mapping) else weights.from_text(str(given))
 
 
 def rows_of(

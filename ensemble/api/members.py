@@ -38,10 +38,10 @@ def export_members(
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble.export import to_onnx as export
+    from ensemble.export import to_onnx
 
     paths = [Path(p) for p in texts_of(checkpoints)]
-    return list(export.export_members(paths, spec, Path(out), force=force))
+    return list(to_onnx.export_members(paths, spec, Path(out), force=force))
 
 
 def quantize_members(
@@ -82,9 +82,9 @@ def quantize_members(
         MemberError: a member cannot be quantised, or too many labels change; nothing is written.
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble.pipeline import quantize as quantizing
+    from ensemble.pipeline import quantize
 
-    order = quantizing.QuantizeOrder(
+    order = quantize.QuantizeOrder(
         members=texts_of(members),
         images=texts_of(images),
         labels=path_of(labels),
@@ -96,7 +96,7 @@ def quantize_members(
         decode=decode or DecodePolicy(),
         force=force,
     )
-    return quantizing.quantize_members(order, Path(out), progress)
+    return quantize.quantize_members(order, Path(out), progress)
 
 
 def inspect_members(members: str | Path | Iterable[str | Path]) -> dict[Path, Card]:

@@ -248,7 +248,7 @@ def predict_oof(
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble.pipeline import oof as outoffold
+    from ensemble.pipeline import oof
 
     settings = Settings(
         members=texts_of(members),
@@ -266,4 +266,4 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    return outoffold.predict_oof(settings, Path(folds), progress)
+    return oof.predict_oof(settings, Path(folds), progress)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ensemble.early_exit import verify as audit
+from ensemble.early_exit import verify
 from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError
 from ensemble.progress import Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 from ensemble.api.arguments import path_of
 from ensemble.evaluation.folds import FoldReport
-from ensemble.pipeline import folds as folding
+from ensemble.pipeline import folds
 from ensemble.records import check_choice
 from ensemble.reports import compare, scorecard
 from ensemble.reports.compare import Difference
@@ -65,7 +65,7 @@ def split_folds(
     """
     if check is not None and (k, seed, out) != (None, None, None):
         raise UsageError("check makes no folds; leave out k, seed and out")
-    return folding.split(
+    return folds.split(
         Path(labels),
         label_column,
         k=5 if k is None else k,
@@ -123,7 +123,7 @@ def verify_exit(run: str | Path | Submission, store: str | Path | None = None) -
         EnsembleError: see `ensemble.errors`.
     """
     folder = run.folder if isinstance(run, Submission) else Path(run)
-    return audit.verify_exit(folder, path_of(store))
+    return verify.verify_exit(folder, path_of(store))
 
 
 def record_public(run_folder: str | Path, public: float) -> dict[str, str]:

@@ -59,8 +59,7 @@ def tune_weights(
     Raises:
         UsageError: predictions, labels, folds or groups do not fit together.
     """
-    from ensemble.tuning import checks as gate
-    from ensemble.tuning import weigh as blending
+    from ensemble.tuning import checks, weigh
     from ensemble.tuning.tune import calibrate
     from ensemble.tuning.weigh import TuneOrder
 
@@ -77,8 +76,8 @@ def tune_weights(
     numbers = None
     if groups is not None:
         texts = {name: str(group) for name, group in by_id(groups, "groups").items()}
-        numbers = gate.groups_of(joined.ids, texts, joined.folds)
-    weights = blending.weigh(joined, y, order, numbers, progress or Quiet())
+        numbers = checks.groups_of(joined.ids, texts, joined.folds)
+    weights = weigh.weigh(joined, y, order, numbers, progress or Quiet())
     if holdout is None:
         return weights
     held = oof_of(holdout, joined.task)

@@ -19,7 +19,7 @@ from ensemble.records import (
 from ensemble.voting.weights import from_text
 
 if TYPE_CHECKING:
-    from ensemble.predictions.formats import Elsewhere
+    from ensemble.predictions.formats import ForeignHints
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -240,18 +240,20 @@ def classes_of(text: str) -> tuple[str, ...]:
     return names
 
 
-def elsewhere_of(flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]) -> "Elsewhere":
+def foreign_hints_of(
+    flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
+) -> "ForeignHints":
     """Take the flags of `elsewhere_options` out: what files from elsewhere do not say.
 
     Raises:
         UsageError: --rows-of without a .npy.
     """
-    from ensemble.predictions.formats import Elsewhere
+    from ensemble.predictions.formats import ForeignHints
 
     rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
     if rows_of and not any(path.suffix == ".npy" for _, path in files):
         raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
-    return Elsewhere(rows_of, classes_of(told) if told else (), task)
+    return ForeignHints(rows_of, classes_of(told) if told else (), task)
 
 
 _ELSEWHERE: Final = (

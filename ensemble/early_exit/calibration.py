@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from ensemble.arrays import Indices, Vector
-from ensemble.early_exit.evaluate import Known, calibrate
-from ensemble.early_exit.plan import Plan, column_of
+from ensemble.early_exit.evaluate import Calibrated, calibrate
+from ensemble.early_exit.plan import ExitPlan, column_of
 from ensemble.early_exit.record import changes_told, spent_told
-from ensemble.early_exit.setup import Cast, Way
+from ensemble.early_exit.setup import ExitSetup, Schedule
 from ensemble.early_exit.stopping.certificate import Certificate, least_size
 from ensemble.early_exit.stopping.thresholds import Budget, Deadline, Pace, Spending, Steady
-from ensemble.early_exit.stopping.trajectory import Course, Ends, follow
+from ensemble.early_exit.stopping.trajectory import Exits, Trajectory, follow
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import SHARD, shard_size_of
 from ensemble.inference.loop import Engine
@@ -37,26 +37,26 @@ _MARGIN: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ExitJob:
     """What is to be done: who takes part, and how evaluations are to be saved.
 
     `began` is when the command began, by `time.monotonic`: a time budget counts from there.
     """
 
-    cast: Cast
+    setup: ExitSetup
     saving: Saving
     began: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sampled:
+class Calibration:
     """The calibrated images: how they ended, how they went, and what that took now.
 
     `made` evaluations of `fresh` images, in `seconds`.
     """
 
-    known: Known
-    course: Course
+    known: Calibrated
+    trajectory: Trajectory
     made: int
     fresh: int
     seconds: float
@@ -78,7 +78,7 @@ def check_calibration(saving: Saving, images: int) -> None:
         )
 
 
-def check_budget(saving: Saving, plan: Plan, images: int) -> None:
+def check_budget(saving: Saving, plan: ExitPlan, images: int) -> None:
     """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
 
     Raises:
@@ -99,35 +99,35 @@ def check_budget(saving: Saving, plan: Plan, images: int) -> None:
 
 
 def take_sample(
-    engine: Engine, way: Way, plan: Plan, drawn: Indices, partition: Partition
-) -> Sampled:
+    engine: Engine, schedule: Schedule, plan: ExitPlan, drawn: Indices, partition: Partition
+) -> Calibration:
     """Give the drawn images every evaluation."""
     began = time.monotonic()
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [partition.rows(shard) for shard in todo]
     fresh = sum(row.stop - row.start for row in rows)
     names = [column_of(evaluation) for evaluation in plan.evaluations]
-    calibrate(engine, way, names, drawn, partition)
+    calibrate(engine, schedule, names, drawn, partition)
     seconds = time.monotonic() - began
     held = partition.read_heads(names)
     stack = np.stack([scores.probs for scores in held])
-    course = follow(way.ledger, stack)
-    sums = np.zeros((way.ledger.depth, *stack.shape[1:]))
+    trajectory = follow(schedule.accumulator, stack)
+    sums = np.zeros((schedule.accumulator.depth, *stack.shape[1:]))
     for stage, probs in enumerate(stack):
-        way.ledger.add(sums, stage, probs)
+        schedule.accumulator.add(sums, stage, probs)
     place = {engine.images[row].source.id: row for row in drawn.tolist()}
     good = np.array([place[name] for name in held[0].ids], np.int64)
-    ends = Ends(course.labels[-1], np.full(len(good), len(stack)), sums)
-    known = Known(drawn, good, ends, held[0].quarantined)
-    return Sampled(known, course, fresh * round(way.paid.sum()), fresh, seconds)
+    ends = Exits(trajectory.labels[-1], np.full(len(good), len(stack)), sums)
+    known = Calibrated(drawn, good, ends, held[0].quarantined)
+    return Calibration(known, trajectory, fresh * round(schedule.paid.sum()), fresh, seconds)
 
 
-def shard_size_for(work: Work) -> int:
+def shard_size_for(work: ExitJob) -> int:
     """Return how many images a new shard has."""
-    most, cast = _SHARDS * SHARD, work.cast
+    most, setup = _SHARDS * SHARD, work.setup
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
-        most = min(most, max(_SMALLEST, -(-len(cast.images) // _CORRECTIONS)))
-    return shard_size_of(cast.recipe.resources, [player.member for player in cast.players], most)
+        most = min(most, max(_SMALLEST, -(-len(setup.images) // _CORRECTIONS)))
+    return shard_size_of(setup.recipe.resources, [player.member for player in setup.players], most)
 
 
 def left_of(partition: Partition, drawn: Indices = _NONE) -> int:
@@ -138,9 +138,9 @@ def left_of(partition: Partition, drawn: Indices = _NONE) -> int:
 
 
 def pace_of(
-    work: Work,
-    way: Way,
-    sampled: Sampled | None,
+    work: ExitJob,
+    schedule: Schedule,
+    sampled: Calibration | None,
     certificate: Certificate | None,
     *,
     rest: int,
@@ -151,39 +151,39 @@ def pace_of(
     `rest` images are still to be done, in shards of `shard_size`. A budget of evaluations is told
     of those that are done, and a clock is not: it pays for the rest alone.
     """
-    saving, images = work.saving, len(work.cast.images)
+    saving, images = work.saving, len(work.setup.images)
     limit = certificate.bound if certificate else math.inf
     if saving.seconds is not None:
-        check_clock(work, way, sampled, rest)
+        check_clock(work, schedule, sampled, rest)
     if saving.rule != "budget" or sampled is None:
         return Steady(limit)
     if saving.evaluations is None:
-        until, ratio = _until(work, saving.seconds or 0.0), _ratio(way, sampled)
-        return Deadline(sampled.course, way.costs, until, rest, ratio, limit)
+        until, ratio = _until(work, saving.seconds or 0.0), _ratio(schedule, sampled)
+        return Deadline(sampled.trajectory, schedule.costs, until, rest, ratio, limit)
     drawn = len(sampled.known.drawn)
-    budget = Budget(saving.evaluations * images - way.paid.sum() * drawn, images - drawn)
-    return Spending(sampled.course, way.paid, budget, limit, horizon=_HORIZON * shard_size)
+    budget = Budget(saving.evaluations * images - schedule.paid.sum() * drawn, images - drawn)
+    return Spending(sampled.trajectory, schedule.paid, budget, limit, horizon=_HORIZON * shard_size)
 
 
-def _until(work: Work, seconds: float) -> float:
+def _until(work: ExitJob, seconds: float) -> float:
     """Return when the last shard is to be done; a little is kept for the vote and the files."""
     return work.began + seconds * (1 - _RESERVE) - _RESERVE_SECONDS
 
 
-def _ratio(way: Way, sampled: Sampled | None) -> float:
+def _ratio(schedule: Schedule, sampled: Calibration | None) -> float:
     """Return how many seconds of the clock a unit of cost took."""
-    done = float(way.costs.sum()) * sampled.fresh if sampled else 0.0
+    done = float(schedule.costs.sum()) * sampled.fresh if sampled else 0.0
     return sampled.seconds / done if sampled and done else 1.0
 
 
-def check_clock(work: Work, way: Way, sampled: Sampled | None, rest: int) -> None:
+def check_clock(work: ExitJob, schedule: Schedule, sampled: Calibration | None, rest: int) -> None:
     """Refuse a time budget that one evaluation of each image that is left exceeds.
 
     Raises:
         UsageError: says how long it takes, and how long where the calibration is done already.
     """
     seconds, now = work.saving.seconds or 0.0, time.monotonic()
-    least = float(way.costs[0]) * _ratio(way, sampled) * rest
+    least = float(schedule.costs[0]) * _ratio(schedule, sampled) * rest
     if not rest or _until(work, seconds) - now >= least:
         return
     spent = sampled.seconds if sampled and sampled.fresh else 0.0
@@ -212,10 +212,10 @@ def _told(seconds: float) -> str:
     return "less than 0.01 s" if seconds < 0.005 else f"{seconds:.{digits}f} s"
 
 
-def expected(sampled: Sampled, pace: Pace, rest: int, paid: Vector) -> str:
+def expected(sampled: Calibration, pace: Pace, rest: int, paid: Vector) -> str:
     """Say beforehand what the run expects."""
-    course, threshold = sampled.course, pace.threshold()
-    seen, drawn = course.z.shape[1], len(sampled.known.drawn)
+    trajectory, threshold = sampled.trajectory, pace.threshold()
+    seen, drawn = trajectory.z.shape[1], len(sampled.known.drawn)
     if not seen and rest and not isinstance(pace, Steady):
         return (
             f"none of the {drawn} calibrated images can be decoded, so what other thresholds "
@@ -224,8 +224,8 @@ def expected(sampled: Sampled, pace: Pace, rest: int, paid: Vector) -> str:
         )
     if not seen or not rest:
         return f"{drawn} images got every evaluation, and {rest} are left"
-    took = spent_told(course.evaluations(threshold), paid)
-    changed = int(course.disagree(threshold).sum())
+    took = spent_told(trajectory.evaluations(threshold), paid)
+    changed = int(trajectory.disagree(threshold).sum())
     what = "threshold" if isinstance(pace, Steady) else "budget"
     told = changes_told(changed, seen, what)
     return f"expecting {took} for each of {rest} images; {told}"

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Probs, Vector
 from ensemble.early_exit.plan import ENDS, SUMS
-from ensemble.early_exit.setup import Stage, Way
+from ensemble.early_exit.setup import LiveEvaluation, Schedule
 from ensemble.early_exit.stopping.thresholds import Pace, cost_of
-from ensemble.early_exit.stopping.trajectory import Cap, Ends, replay, run
+from ensemble.early_exit.stopping.trajectory import Cap, Exits, replay, run
 from ensemble.images.loader import Shard, Wanted
-from ensemble.inference.batches import Rows, score
+from ensemble.inference.batches import Rows, score_in_batches
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
 from ensemble.predictions.store import Partition
 from ensemble.records import Quarantined
-from ensemble.views.pixels import Turned
+from ensemble.views.pixels import HostView
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class Calibrated:
     """The calibrated images, by their places in the image set, ascending.
 
     `drawn` int64 (n_cal,) are all of them; `rows` (n,) those that have pixels, and `ends` how they
@@ -35,18 +35,18 @@ class Known:
 
     drawn: Indices
     rows: Indices
-    ends: Ends
+    ends: Exits
     lost: Sequence[Quarantined] = ()
 
 
 def calibrate(
-    engine: Engine, way: Way, names: Sequence[str], rows: Indices, partition: Partition
+    engine: Engine, schedule: Schedule, names: Sequence[str], rows: Indices, partition: Partition
 ) -> None:
     """Give some images every evaluation, and commit each one's scores, shard by shard.
 
     Args:
         engine: The image set, and what decodes it.
-        way: The evaluations.
+        schedule: The evaluations.
         names: The head that keeps the scores of each of them.
         rows: The images that are calibrated, int64 (n,), ascending.
         partition: Of the calibrated images, with those heads.
@@ -59,22 +59,24 @@ def calibrate(
     places = {number: rows[partition.rows(number)] for number in todo}
 
     def work(number: int, shard: Shard) -> Iterator[Part]:
-        at, heads = _arrived(engine, way, number, places[number], shard), {}
-        for name, stage in zip(names, way.stages, strict=True):
+        at, heads = _arrived(engine, schedule, number, places[number], shard), {}
+        for name, stage in zip(names, schedule.stages, strict=True):
             engine.watch.tell("score", stage.job.name, number)
             heads[name] = _scores(engine, stage, at, np.arange(len(at.places)))
         yield Part(partition, number, _ids(engine, at.places), heads, at.lost)
 
-    work_through(engine, _wanted(engine, way, places), work)
+    work_through(engine, _wanted(engine, schedule, places), work)
     partition.finish()
 
 
-def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pace) -> int:
+def leave(
+    engine: Engine, schedule: Schedule, partition: Partition, known: Calibrated, pace: Pace
+) -> int:
     """Evaluate images until they may end, and commit how they ended, shard by shard.
 
     Args:
         engine: The image set, and what decodes it.
-        way: The evaluations.
+        schedule: The evaluations.
         partition: Of all images, with the heads `SUMS` and `ENDS`.
         known: The calibrated images, which need nothing more.
         pace: Decides each shard's threshold.
@@ -99,27 +101,27 @@ def leave(engine: Engine, way: Way, partition: Partition, known: Known, pace: Pa
     def work(number: int, shard: Shard) -> Iterator[Part]:
         nonlocal made
         threshold = pace.threshold()
-        at = _arrived(engine, way, number, fresh[number], shard)
-        ends = _ends(engine, way, at, threshold, pace.cap(len(fresh[number])))
-        made += round(cost_of(ends.evaluations, way.paid))
+        at = _arrived(engine, schedule, number, fresh[number], shard)
+        ends = _ends(engine, schedule, at, threshold, pace.cap(len(fresh[number])))
+        made += round(cost_of(ends.evaluations, schedule.paid))
         pace.note(len(fresh[number]), ends.evaluations)
         own = np.isin(known.rows, rows[number])
         parts = [
-            (at.places, ends, _thresholds(way, ends, threshold)),
+            (at.places, ends, _thresholds(schedule, ends, threshold)),
             (known.rows[own], _picked(known.ends, own), np.full(own.sum(), np.inf)),
         ]
         mine = set(_ids(engine, rows[number]))
         lost = [*at.lost, *(q for q in known.lost if q.id in mine)]
         yield _part(engine, partition, number, parts, lost)
 
-    work_through(engine, _wanted(engine, way, {n: fresh[n] for n in todo}), work)
+    work_through(engine, _wanted(engine, schedule, {n: fresh[n] for n in todo}), work)
     partition.finish()
     return made
 
 
-def _wanted(engine: Engine, way: Way, places: Mapping[int, Indices]) -> dict[int, Wanted]:
+def _wanted(engine: Engine, schedule: Schedule, places: Mapping[int, Indices]) -> dict[int, Wanted]:
     """Return the images of each shard, at these places of the image set."""
-    geometries = list(dict.fromkeys(stage.job.geometry for stage in way.stages))
+    geometries = list(dict.fromkeys(stage.job.geometry for stage in schedule.stages))
     return {
         number: Wanted([engine.images[i] for i in rows.tolist()], geometries)
         for number, rows in places.items()
@@ -145,35 +147,35 @@ class _At:
     lost: Sequence[Quarantined]
 
 
-def _arrived(engine: Engine, way: Way, number: int, places: Indices, shard: Shard) -> _At:
+def _arrived(engine: Engine, schedule: Schedule, number: int, places: Indices, shard: Shard) -> _At:
     """Wait for a shard; count the evaluations of the images that are lost as done."""
     names, kept = shard.ids, shard.whole()
-    good = [ok and name not in way.missing for name, ok in zip(names, kept, strict=True)]
+    good = [ok and name not in schedule.missing for name, ok in zip(names, kept, strict=True)]
     rows = np.flatnonzero(good)
-    missing = {name: way.missing[name] for name in names if name in way.missing}
+    missing = {name: schedule.missing[name] for name in names if name in schedule.missing}
     lost = {each.id: each for each in shard.lost()} | missing
-    engine.progress.advance(len(lost) * len(way.stages))
+    engine.progress.advance(len(lost) * len(schedule.stages))
     return _At(number, shard, rows, places[rows], list(lost.values()))
 
 
-def _ends(engine: Engine, way: Way, at: _At, threshold: float, cap: Cap | None) -> Ends:
+def _ends(engine: Engine, schedule: Schedule, at: _At, threshold: float, cap: Cap | None) -> Exits:
     """Run the images of a shard through the evaluations; count the evaluations saved as done."""
-    stages, before = len(way.stages), len(at.places)
+    stages, before = len(schedule.stages), len(at.places)
 
     def scores(stage: int, rows: Indices) -> Probs:
         nonlocal before
-        engine.watch.tell("score", way.stages[stage].job.name, at.number)
+        engine.watch.tell("score", schedule.stages[stage].job.name, at.number)
         engine.progress.advance((before - len(rows)) * (stages - stage))
         before = len(rows)
-        return _scores(engine, way.stages[stage], at, rows)
+        return _scores(engine, schedule.stages[stage], at, rows)
 
-    ends = run(way.ledger, len(at.places), scores, threshold, cap)
+    ends = run(schedule.accumulator, len(at.places), scores, threshold, cap)
     last = int(ends.evaluations.max(initial=0))
     engine.progress.advance(before * (stages - last))
     return ends
 
 
-def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Probs:
+def _scores(engine: Engine, stage: LiveEvaluation, at: _At, rows: Indices) -> Probs:
     """Return the scores of some of a shard's images, float32 (m, C)."""
     if not len(rows):
         return np.empty((0, stage.job.heads[stage.head]), np.float32)
@@ -181,24 +183,24 @@ def _scores(engine: Engine, stage: Stage, at: _At, rows: Indices) -> Probs:
         engine.progress.advance(len(rows))
         return stage.stored[at.places[rows]]
     mine = at.rows[rows]
-    pixels = Turned(at.shard.pixels[stage.job.geometry], mine, stage.view)
+    pixels = HostView(at.shard.pixels[stage.job.geometry], mine, stage.view)
     ids = [at.shard.images[row].source.id for row in mine.tolist()]
     images = Rows(pixels, ids, lambda part: [True] * len(ids[part]))
-    return score(stage.job, images, engine.progress, engine.batches)[stage.head]
+    return score_in_batches(stage.job, images, engine.progress, engine.batches)[stage.head]
 
 
-def _thresholds(way: Way, ends: Ends, threshold: float) -> Vector:
+def _thresholds(schedule: Schedule, ends: Exits, threshold: float) -> Vector:
     """Return the threshold each image ended at, (n,): 0 where it had to end before λ let it."""
     found = np.full(len(ends.evaluations), threshold)
-    found[replay(way.ledger, ends, threshold, None).early] = 0.0
+    found[replay(schedule.accumulator, ends, threshold, None).early] = 0.0
     return found
 
 
-def _picked(ends: Ends, rows: NDArray[np.bool_]) -> Ends:
-    return Ends(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
+def _picked(ends: Exits, rows: NDArray[np.bool_]) -> Exits:
+    return Exits(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
 
 
-def _fresh_ends(engine: Engine, partition: Partition, number: int, known: Known) -> Indices:
+def _fresh_ends(engine: Engine, partition: Partition, number: int, known: Calibrated) -> Indices:
     """Return how many evaluations a committed shard took for the images not calibrated."""
     calibrated = {engine.images[row].source.id for row in known.drawn.tolist()}
     scores = partition.read(ENDS, [number])
@@ -210,7 +212,7 @@ def _part(
     engine: Engine,
     partition: Partition,
     number: int,
-    parts: Sequence[tuple[Indices, Ends, Vector]],
+    parts: Sequence[tuple[Indices, Exits, Vector]],
     lost: Sequence[Quarantined],
 ) -> Part:
     """Return a shard's part: its images in the order of the image set."""

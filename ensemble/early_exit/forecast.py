@@ -7,27 +7,27 @@ from typing import Any, Final
 import numpy as np
 
 from ensemble.early_exit.calibration import (
-    Work,
+    ExitJob,
     check_budget,
     check_calibration,
     left_of,
     shard_size_for,
 )
-from ensemble.early_exit.plan import Plan
-from ensemble.early_exit.setup import Cast, foreseen_plan
-from ensemble.early_exit.stopping.certificate import draw
+from ensemble.early_exit.plan import ExitPlan
+from ensemble.early_exit.setup import ExitSetup, forecast_plan
+from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.files.atomic import sha256_json
 from ensemble.images.reading import Hashed
 from ensemble.inference.probe import seconds_per_image
-from ensemble.inference.ready import Player
-from ensemble.inference.score import Planned
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.score import MemberForecast
 from ensemble.predictions.store import Partition, key_of, load_partition
 
 _OFFSET: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class ExitForecast:
     """What is known before the work: evaluations an image at most, and what is done of it.
 
     `calibrated` images get every evaluation, None where their cost is to decide; `shards` are those
@@ -41,7 +41,7 @@ class Foreseen:
     bytes: int
 
 
-def foreseen(work: Work) -> tuple[Foreseen, list[Planned]]:
+def forecast_of(work: ExitJob) -> tuple[ExitForecast, list[MemberForecast]]:
     """Return what is known before the work, and what each member has to do at most.
 
     Nothing is written, and only the members' speed is measured. Of a member that the store had when
@@ -51,28 +51,28 @@ def foreseen(work: Work) -> tuple[Foreseen, list[Planned]]:
         UsageError: a calibration that can certify nothing, or a budget that cannot pay for it.
         StoreError: a key.json of the store was edited.
     """
-    cast, saving, images = work.cast, work.saving, work.cast.images
+    setup, saving, images = work.setup, work.saving, work.setup.images
     check_calibration(saving, len(images))
-    fingerprint, size = cast.fingerprint(saving), shard_size_for(work)
-    partition = _found(cast, fingerprint, len(images), size)
-    plan, calibrated = foreseen_plan(partition, cast, saving)
+    fingerprint, size = setup.fingerprint(saving), shard_size_for(work)
+    partition = _found(setup, fingerprint, len(images), size)
+    plan, calibrated = forecast_plan(partition, setup, saving)
     check_budget(saving, plan, len(images))
-    drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
-    told = cast.sample(plan, [images[row] for row in drawn.tolist()])
-    sample = _found(cast, told, len(drawn), size)
+    drawn = draw_sample(sha256_json(fingerprint), len(images), plan.calibrated)
+    told = setup.sample(plan, [images[row] for row in drawn.tolist()])
+    sample = _found(setup, told, len(drawn), size)
     done = sum(partition.committed(shard) for shard in partition.shards)
     room = _room(partition, images, np.dtype(np.float64))
     room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32))
-    found = Foreseen(len(plan.evaluations), calibrated, len(partition.shards), done, room)
+    found = ExitForecast(len(plan.evaluations), calibrated, len(partition.shards), done, room)
     left = left_of(partition, drawn) + left_of(sample)
-    return found, [_planned(work, plan, player, found, left) for player in cast.players]
+    return found, [_planned(work, plan, player, found, left) for player in setup.players]
 
 
 def _found(
-    cast: Cast, fingerprint: Mapping[str, object], images: int, shard_size: int
+    setup: ExitSetup, fingerprint: Mapping[str, object], images: int, shard_size: int
 ) -> Partition:
     """Return what the store has of a fingerprint; it is not written where there is nothing."""
-    store, key = cast.recipe.resources.store, key_of(fingerprint)
+    store, key = setup.recipe.resources.store, key_of(fingerprint)
     new = Partition(store / "predictions" / key, key, fingerprint, images, shard_size)
     return load_partition(store, key) or new
 
@@ -86,19 +86,21 @@ def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any])
     return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
 
 
-def _planned(work: Work, plan: Plan, player: Player, exits: Foreseen, left: int) -> Planned:
+def _planned(
+    work: ExitJob, plan: ExitPlan, player: ReadyMember, exits: ExitForecast, left: int
+) -> MemberForecast:
     """Return what a member has to do at most, so many images being left."""
-    cast, name = work.cast, player.member.card.name
+    setup, name = work.setup, player.member.card.name
     stages = sum(evaluation.member == name for evaluation in plan.evaluations)
     todo = 0 if name in plan.stored else left * stages
-    return Planned(
+    return MemberForecast(
         member=name,
         provider=player.scorer.provider,
-        key=cast.key(player),
+        key=setup.key(player),
         shards=exits.shards,
         shards_stored=exits.shards_stored,
         evaluations=todo,
-        evaluations_stored=len(cast.images) * stages - todo,
+        evaluations_stored=len(setup.images) * stages - todo,
         bytes=0,
         seconds=todo * seconds_per_image(player) if todo else 0.0,
     )

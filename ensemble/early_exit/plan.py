@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ensemble.early_exit.stopping.accumulators import Ledger, ledger_of
+from ensemble.early_exit.stopping.accumulators import Accumulator, accumulator_of
 from ensemble.early_exit.stopping.certificate import calibration_size
 from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import StoreError
@@ -45,7 +45,7 @@ _CLOCK: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExitPlan:
     """What an early exit goes by, found when its key is first opened and read back afterwards.
 
     `evaluations` are in the order to make them, which depends on measured costs; `noise` is how
@@ -60,7 +60,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ExitTerms:
     """What decides how images end, beside the members, the views and the images."""
 
     saving: Saving
@@ -70,7 +70,7 @@ class Terms:
     task: Task
 
 
-def terms_json(terms: Terms) -> dict[str, object]:
+def terms_json(terms: ExitTerms) -> dict[str, object]:
     """Return terms as a fingerprint has them: what the weights were tuned for is not in it."""
     return {
         "early_exit": asdict(terms.saving),
@@ -86,7 +86,7 @@ def terms_json(terms: Terms) -> dict[str, object]:
     }
 
 
-def terms_of(fingerprint: Mapping[str, Any], where: str) -> Terms:
+def terms_of(fingerprint: Mapping[str, Any], where: str) -> ExitTerms:
     """Return the terms that a fingerprint has.
 
     Raises:
@@ -94,7 +94,7 @@ def terms_of(fingerprint: Mapping[str, Any], where: str) -> Terms:
         UsageError: its weights are none; `where` names it.
     """
     told = fingerprint["weights"]
-    return Terms(
+    return ExitTerms(
         saving=Saving(**fingerprint["early_exit"]),
         voting=fingerprint["voting"],
         weights=weights.from_record({**told, "weights": told["families"], "families": {}}, where),
@@ -103,9 +103,11 @@ def terms_of(fingerprint: Mapping[str, Any], where: str) -> Terms:
     )
 
 
-def ledger_for(voting: Voting, weights: Weights, plan: Plan, *, classes: int, task: Task) -> Ledger:
-    """Return the ledger of a vote over planned evaluations; see `exits.plan.ledger_of`."""
-    return ledger_of(plan.evaluations, voting, weights, classes, noise=plan.noise, task=task)
+def accumulator_for(
+    voting: Voting, weights: Weights, plan: ExitPlan, *, classes: int, task: Task
+) -> Accumulator:
+    """Return the accumulator of a vote over planned evaluations; see `accumulator_of`."""
+    return accumulator_of(plan.evaluations, voting, weights, classes, noise=plan.noise, task=task)
 
 
 def column_of(evaluation: Evaluation) -> str:
@@ -147,7 +149,7 @@ def _affordable(saving: Saving, images: int, evaluations: Sequence[Evaluation], 
     return max(few, min(_FEWEST, images // _QUARTER, half), 1)
 
 
-def read_plan(partition: Partition) -> Plan:
+def read_plan(partition: Partition) -> ExitPlan:
     """Read the plan of a key.
 
     Raises:
@@ -159,7 +161,7 @@ def read_plan(partition: Partition) -> Plan:
         check = record.pop("check")
         if check == sha256_json(record):
             evaluations = tuple(Evaluation(**e) for e in record["evaluations"])
-            return Plan(evaluations, record["noise"], record["calibrated"], record["stored"])
+            return ExitPlan(evaluations, record["noise"], record["calibrated"], record["stored"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} cannot be read; delete {partition.folder}") from error
     raise StoreError(f"{path} was edited; delete {partition.folder}")

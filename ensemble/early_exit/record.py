@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Probs, Vector
-from ensemble.early_exit.plan import Plan, Terms
+from ensemble.early_exit.plan import ExitPlan, ExitTerms
 from ensemble.early_exit.stopping.certificate import (
     Certificate,
     calibration_size,
@@ -16,7 +16,7 @@ from ensemble.early_exit.stopping.certificate import (
     least_size,
 )
 from ensemble.early_exit.stopping.thresholds import changed, cost_of
-from ensemble.early_exit.stopping.trajectory import Course
+from ensemble.early_exit.stopping.trajectory import Trajectory
 from ensemble.errors import counted
 from ensemble.recipe.resolve import Saving
 
@@ -25,21 +25,21 @@ _ROUNDING: Final = 1e-6
 
 
 def certificate_of(
-    saving: Saving, course: Course | None, images: int, drawn: int
+    saving: Saving, trajectory: Trajectory | None, images: int, drawn: int
 ) -> Certificate | None:
     """Return what the calibration certifies; None where nothing was asked for.
 
     Args:
         saving: What was asked for.
-        course: The calibrated images that have pixels; None where none were drawn.
+        trajectory: The calibrated images that have pixels; None where none were drawn.
         images: How many images are predicted in all.
         drawn: How many of them are calibrated.
     """
     if saving.epsilon is None:
         return None
-    if course is None:
+    if trajectory is None:
         return Certificate(images, 0, None, 0, saving.epsilon, saving.confidence, 1.0)
-    return certify(course, images, saving.epsilon, saving.confidence, drawn=drawn)
+    return certify(trajectory, images, saving.epsilon, saving.confidence, drawn=drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Kept:
 
     key: str
     calibration: str | None
-    plan: Plan
+    plan: ExitPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +56,10 @@ class Seen:
     """What the calibration showed: what it certifies, and how its images went."""
 
     certificate: Certificate | None
-    course: Course | None
+    trajectory: Trajectory | None
 
 
-def record_of(terms: Terms, kept: Kept, seen: Seen, ends: Probs | Pooled) -> dict[str, object]:
+def record_of(terms: ExitTerms, kept: Kept, seen: Seen, ends: Probs | Pooled) -> dict[str, object]:
     """Return what run.json says of an early exit.
 
     Args:
@@ -73,7 +73,7 @@ def record_of(terms: Terms, kept: Kept, seen: Seen, ends: Probs | Pooled) -> dic
     holds = certificate is not None and least >= certificate.bound
     evaluations = ends[:, 0].astype(np.int64)
     paid = np.array([float(e.member not in plan.stored) for e in plan.evaluations])
-    changes = _changes(seen.course, ends) if terms.saving.rule == "budget" else None
+    changes = _changes(seen.trajectory, ends) if terms.saving.rule == "budget" else None
     mean = float(evaluations.mean()) if len(ends) else 0.0
     outcome = _Outcome(terms.saving, certificate, changes, least, mean, len(paid))
     return {
@@ -109,13 +109,13 @@ def _alike(found: object, told: object) -> bool:
     return found == told
 
 
-def _changes(course: Course | None, ends: Probs | Pooled) -> dict[str, int] | None:
+def _changes(trajectory: Trajectory | None, ends: Probs | Pooled) -> dict[str, int] | None:
     """Return how many labels of the calibrated images a budget would change, and of how many."""
-    images = course.z.shape[1] if course else 0
-    if course is None or not images:
+    images = trajectory.z.shape[1] if trajectory else 0
+    if trajectory is None or not images:
         return None
     others = ends[np.argsort(-ends[:, 1], kind="stable")[images:]]
-    share = changed(course, others[:, 0].astype(np.int64), others[:, 1].astype(np.float64))
+    share = changed(trajectory, others[:, 0].astype(np.int64), others[:, 1].astype(np.float64))
     return {"images": images, "changed": round(share * images)}
 
 

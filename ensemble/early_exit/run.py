@@ -10,7 +10,7 @@ import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.early_exit.calibration import (
-    Work,
+    ExitJob,
     check_budget,
     check_calibration,
     expected,
@@ -19,13 +19,13 @@ from ensemble.early_exit.calibration import (
     shard_size_for,
     take_sample,
 )
-from ensemble.early_exit.evaluate import Known, leave
-from ensemble.early_exit.plan import ENDS, Plan
+from ensemble.early_exit.evaluate import Calibrated, leave
+from ensemble.early_exit.plan import ENDS, ExitPlan
 from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of
-from ensemble.early_exit.setup import Cast, Way, open_plan
-from ensemble.early_exit.stopping.certificate import Certificate, draw
+from ensemble.early_exit.setup import ExitSetup, Schedule, open_plan
+from ensemble.early_exit.stopping.certificate import Certificate, draw_sample
 from ensemble.early_exit.stopping.rules import why_not
-from ensemble.early_exit.stopping.trajectory import Course, Ends
+from ensemble.early_exit.stopping.trajectory import Exits, Trajectory
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_json
 from ensemble.files.paths import natural_key
@@ -93,7 +93,7 @@ def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
         )
 
 
-def score(work: Work, progress: Progress) -> Exited:
+def run_early_exit(work: ExitJob, progress: Progress) -> Exited:
     """Evaluate images until their labels are certain, or certain enough; keep it in the store.
 
     Raises:
@@ -101,54 +101,56 @@ def score(work: Work, progress: Progress) -> Exited:
         UsageError: a budget too small for one evaluation an image, or another run at work here.
         StoreError: the disk refused.
     """
-    cast, saving = work.cast, work.saving
-    recipe, images = cast.recipe, cast.images
+    setup, saving = work.setup, work.saving
+    recipe, images = setup.recipe, setup.images
     check_calibration(saving, len(images))
-    fingerprint, size = cast.fingerprint(saving), shard_size_for(work)
+    fingerprint, size = setup.fingerprint(saving), shard_size_for(work)
     with ExitStack() as held:
         partition = _opened(
-            held, cast, fingerprint, images=len(images), shard_size=size,
+            held, setup, fingerprint, images=len(images), shard_size=size,
             name=f"labels, {recipe.saved}",
         )  # fmt: skip
-        plan = open_plan(partition, cast, saving)
+        plan = open_plan(partition, setup, saving)
         check_budget(saving, plan, len(images))
-        drawn = draw(sha256_json(fingerprint), len(images), plan.calibrated)
-        sample = _sample(held, cast, plan, drawn, size)
+        drawn = draw_sample(sha256_json(fingerprint), len(images), plan.calibrated)
+        sample = _sample(held, setup, plan, drawn, size)
         threads, watch = recipe.resources.threads or available_threads(), read_watch(os.environ)
         engine = Engine(images, recipe.inputs.decode, threads, progress, watch)
-        way = cast.way(plan, _batch_sizes(cast))
+        schedule = setup.schedule(plan, _batch_sizes(setup))
         rest = left_of(partition, drawn)
         fresh = left_of(sample) if sample else 0
-        progress.start(len(way.stages) * (fresh + rest), len(way.stages))
-        sampled = take_sample(engine, way, plan, drawn, sample) if sample else None
-        course = sampled.course if sampled else None
-        certificate = certificate_of(saving, course, len(images), plan.calibrated)
+        progress.start(len(schedule.stages) * (fresh + rest), len(schedule.stages))
+        sampled = take_sample(engine, schedule, plan, drawn, sample) if sample else None
+        trajectory = sampled.trajectory if sampled else None
+        certificate = certificate_of(saving, trajectory, len(images), plan.calibrated)
         pace = pace_of(
-            work, way, sampled, certificate, rest=rest, shard_size=partition.shard_size
+            work, schedule, sampled, certificate, rest=rest, shard_size=partition.shard_size
         )  # fmt: skip
         if sampled is not None:
-            progress.warn(expected(sampled, pace, rest, way.paid))
-        known = sampled.known if sampled else _nobody(way, cast.head)
-        made = leave(engine, way, partition, known, pace) + (sampled.made if sampled else 0)
-    left = _Left(partition, sample.key if sample else None, course, certificate, made, engine.odd)
+            progress.warn(expected(sampled, pace, rest, schedule.paid))
+        known = sampled.known if sampled else _nobody(schedule, setup.head)
+        made = leave(engine, schedule, partition, known, pace) + (sampled.made if sampled else 0)
+    left = _Left(
+        partition, sample.key if sample else None, trajectory, certificate, made, engine.odd
+    )
     return _read(work, plan, left)
 
 
 def _sample(
-    held: ExitStack, cast: Cast, plan: Plan, drawn: Indices, shard_size: int
+    held: ExitStack, setup: ExitSetup, plan: ExitPlan, drawn: Indices, shard_size: int
 ) -> Partition | None:
     """Open the calibration, where some images are drawn for one."""
     if not len(drawn):
         return None
-    told = cast.sample(plan, [cast.images[row] for row in drawn.tolist()])
+    told = setup.sample(plan, [setup.images[row] for row in drawn.tolist()])
     return _opened(
-        held, cast, told, images=len(drawn), shard_size=shard_size, name="calibration"
+        held, setup, told, images=len(drawn), shard_size=shard_size, name="calibration"
     )  # fmt: skip
 
 
 def _opened(
     held: ExitStack,
-    cast: Cast,
+    setup: ExitSetup,
     fingerprint: Mapping[str, object],
     *,
     images: int,
@@ -156,13 +158,13 @@ def _opened(
     name: str,
 ) -> Partition:
     """Open what an early exit keeps, and keep other runs from it as long as `held` lasts."""
-    store, pid = cast.recipe.resources.store, read_watch(os.environ).pid
+    store, pid = setup.recipe.resources.store, read_watch(os.environ).pid
     held.enter_context(hold(store, [key_of(fingerprint)], pid))
     label = MemberId(name, "early exit")
     return open_partition(store, fingerprint, images=images, shard_size=shard_size, label=label)
 
 
-def stored_entries(work: Work) -> list[StoredPredictions] | None:
+def stored_entries(work: ExitJob) -> list[StoredPredictions] | None:
     """Return the members' own predictions where the store has all of them, else None.
 
     Then every evaluation is there already, and no image need end early; unless an early exit of
@@ -171,48 +173,50 @@ def stored_entries(work: Work) -> list[StoredPredictions] | None:
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    cast = work.cast
-    found = cast.whole()
-    begun = load_partition(cast.recipe.resources.store, key_of(cast.fingerprint(work.saving)))
-    if begun is not None or len(found) < len(cast.names):
+    setup = work.setup
+    found = setup.whole()
+    begun = load_partition(setup.recipe.resources.store, key_of(setup.fingerprint(work.saving)))
+    if begun is not None or len(found) < len(setup.names):
         return None
-    members = [player.member.identity for player in cast.players]
-    return [StoredPredictions(m, found[m.name], cast.head) for m in members]
+    members = [player.member.identity for player in setup.players]
+    return [StoredPredictions(m, found[m.name], setup.head) for m in members]
 
 
-def _batch_sizes(cast: Cast) -> dict[str, int]:
+def _batch_sizes(setup: ExitSetup) -> dict[str, int]:
     count, store = (
-        len(cast.images) // _QUARTER,
-        cast.recipe.resources.store,
+        len(setup.images) // _QUARTER,
+        setup.recipe.resources.store,
     )  # so much each has to do, about
     return {
-        player.member.card.name: batch_size(player, count, store, cast.in_graph(player))
-        for player in cast.players
+        player.member.card.name: batch_size(player, count, store, setup.in_graph(player))
+        for player in setup.players
     }
 
 
-def _nobody(way: Way, head: Head) -> Known:
+def _nobody(schedule: Schedule, head: Head) -> Calibrated:
     """Return the calibrated images of a run without calibration."""
     classes = len(head.classes)
     labels = np.empty((0, classes if head.task == "multilabel" else 1), np.int64)
     none = np.empty(0, np.int64)
-    return Known(none, none, Ends(labels, none, np.empty((way.ledger.depth, 0, classes))))
+    return Calibrated(
+        none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, classes)))
+    )
 
 
-def _read(work: Work, plan: Plan, left: "_Left") -> Exited:
+def _read(work: ExitJob, plan: ExitPlan, left: "_Left") -> Exited:
     """Return what the store now holds of the run, and what run.json is to say."""
-    scores, cast = left.partition.read(ENDS), work.cast
+    scores, setup = left.partition.read(ENDS), work.setup
     votes = Votes(
-        head=cast.head,
+        head=setup.head,
         ids=scores.ids,
         ballots=(),
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
-        members=tuple(RecordedMember(p.member.identity, None) for p in cast.players),
-        hashes=hashes_of(p.member.identity for p in cast.players),
+        members=tuple(RecordedMember(p.member.identity, None) for p in setup.players),
+        hashes=hashes_of(p.member.identity for p in setup.players),
     )
     record = record_of(
-        cast.terms(work.saving), Kept(left.partition.key, left.sample, plan),
-        Seen(left.certificate, left.course), scores.probs,
+        setup.terms(work.saving), Kept(left.partition.key, left.sample, plan),
+        Seen(left.certificate, left.trajectory), scores.probs,
     )  # fmt: skip
     evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))
     return Exited(votes, labels, evaluations, record, left.made, left.odd)
@@ -224,7 +228,7 @@ class _Left:
 
     partition: Partition
     sample: str | None
-    course: Course | None
+    trajectory: Trajectory | None
     certificate: Certificate | None
     made: int
     odd: Mapping[str, int]

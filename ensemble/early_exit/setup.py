@@ -12,15 +12,15 @@ from ensemble.early_exit.plan import (
     ENDS,
     PLAN,
     SUMS,
-    Plan,
-    Terms,
+    ExitPlan,
+    ExitTerms,
+    accumulator_for,
     calibrated_of,
     column_of,
-    ledger_for,
     read_plan,
     terms_json,
 )
-from ensemble.early_exit.stopping.accumulators import Ledger
+from ensemble.early_exit.stopping.accumulators import Accumulator
 from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
 from ensemble.errors import StoreError, UsageError, few
 from ensemble.files.atomic import publish_json, sha256_json
@@ -28,7 +28,7 @@ from ensemble.images.reading import Hashed
 from ensemble.inference.batches import Job
 from ensemble.inference.fingerprint import ENGINE, ImageSet, fingerprint_of, image_set_of
 from ensemble.inference.probe import batch_noise, seconds_per_image
-from ensemble.inference.ready import Player, job_of
+from ensemble.inference.ready import ReadyMember, job_of
 from ensemble.inference.start import host_views
 from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
@@ -41,7 +41,7 @@ _FREE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class LiveEvaluation:
     """One evaluation at work: a member, and the view that the host gives it.
 
     `stored` float32 (N, C) are its predictions of all images, where the store has them; NaN where
@@ -55,22 +55,22 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class Schedule:
     """The evaluations in order, what is summed over them, and what each costs, (K,).
 
     `paid` (K,) is 1 for each evaluation that is made, and 0 where the store has it. `missing` are
     the images that a stored member has no prediction of.
     """
 
-    stages: Sequence[Stage]
-    ledger: Ledger
+    stages: Sequence[LiveEvaluation]
+    accumulator: Accumulator
     costs: Vector
     paid: Vector
     missing: Mapping[str, Quarantined]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cast:
+class ExitSetup:
     """Who takes part: the members, the policy, the vote and the images.
 
     `apart` tells that views are evaluated one by one, on the host: the members' graphs have none.
@@ -80,7 +80,7 @@ class Cast:
     recipe: Recipe
     head: Head
     weights: Weights
-    players: Sequence[Player]
+    players: Sequence[ReadyMember]
     policy: Sequence[View]
     apart: bool
     image_set: ImageSet
@@ -118,23 +118,23 @@ class Cast:
             if e.member not in stored or not e.view
         ]
 
-    def ledger(self, plan: Plan) -> Ledger:
-        """Return the ledger of the vote."""
+    def accumulator(self, plan: ExitPlan) -> Accumulator:
+        """Return the accumulator of the vote."""
         head = self.head
-        return ledger_for(
+        return accumulator_for(
             self.recipe.fusion.voting, self.weights, plan, classes=len(head.classes), task=head.task
         )
 
-    def terms(self, saving: Saving) -> Terms:
+    def terms(self, saving: Saving) -> ExitTerms:
         """Return what the images end under."""
         head = self.head
-        return Terms(saving, self.recipe.fusion.voting, self.weights, head.classes, head.task)
+        return ExitTerms(saving, self.recipe.fusion.voting, self.weights, head.classes, head.task)
 
     def fingerprint(self, saving: Saving) -> dict[str, object]:
         """Return what decides how images end, but for the plan, which is kept beside it."""
-        bare = Plan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
+        bare = ExitPlan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
         classes = len(self.head.classes)
-        width = self.ledger(bare).depth * classes
+        width = self.accumulator(bare).depth * classes
         labels = classes if self.head.task == "multilabel" else 1
         ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
         return {
@@ -147,7 +147,7 @@ class Cast:
             ],
         }
 
-    def sample(self, plan: Plan, drawn: Sequence[Hashed]) -> dict[str, object]:
+    def sample(self, plan: ExitPlan, drawn: Sequence[Hashed]) -> dict[str, object]:
         """Return what decides the scores of the images that are drawn for the calibration."""
         names = sorted(column_of(e) for e in plan.evaluations)
         return {
@@ -168,21 +168,21 @@ class Cast:
             "views": [[asdict(op) for op in view.ops] for view in self.policy],
         }
 
-    def key(self, player: Player) -> str:
+    def key(self, player: ReadyMember) -> str:
         """Return the key of a member's own predictions of the whole image set."""
         return key_of(self.fingerprints[player.member.card.name])
 
-    def in_graph(self, player: Player) -> dict[str, object]:
+    def in_graph(self, player: ReadyMember) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
         inside = [[asdict(op) for op in view.ops] for view in player.policy]
         return {**self.fingerprints[player.member.card.name], "views": inside}
 
-    def way(self, plan: Plan, sizes: Mapping[str, int]) -> Way:
+    def schedule(self, plan: ExitPlan, sizes: Mapping[str, int]) -> Schedule:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
         players = {p.member.card.name: p for p in self.players}
         tables = {name: self._table(key) for name, key in plan.stored.items()}
         stages = [
-            Stage(
+            LiveEvaluation(
                 job_of(players[e.member], sizes[e.member]),
                 self.head.name,
                 self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
@@ -190,9 +190,9 @@ class Cast:
             )
             for e in plan.evaluations
         ]
-        return Way(
+        return Schedule(
             stages=stages,
-            ledger=self.ledger(plan),
+            accumulator=self.accumulator(plan),
             costs=np.array([e.cost for e in plan.evaluations]),
             paid=np.array([float(stage.stored is None) for stage in stages]),
             missing={name: lost for _, found in tables.values() for name, lost in found.items()},
@@ -223,13 +223,13 @@ class Cast:
         return table, {lost.id: lost for lost in scores.quarantined}
 
 
-def cast_of(
+def setup_of(
     recipe: Recipe,
     head: Head,
-    players: Sequence[Player],
+    players: Sequence[ReadyMember],
     policy: Sequence[View],
     image_set: ImageSet,
-) -> Cast:
+) -> ExitSetup:
     """Gather who takes part.
 
     Raises:
@@ -249,10 +249,10 @@ def cast_of(
         p.member.card.name: fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set)
         for p in players
     }
-    return Cast(recipe, head, weights, players, policy, separate, image_set, fingerprints)
+    return ExitSetup(recipe, head, weights, players, policy, separate, image_set, fingerprints)
 
 
-def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
+def open_plan(partition: Partition, setup: ExitSetup, saving: Saving) -> ExitPlan:
     """Return the plan of a key; make it where the key is new.
 
     Raises:
@@ -261,14 +261,16 @@ def open_plan(partition: Partition, cast: Cast, saving: Saving) -> Plan:
     path = partition.folder / PLAN
     if path.exists() or any(partition.begun(shard) for shard in partition.shards):
         return read_plan(partition)
-    noise = max(batch_noise(player) for player in cast.players)
-    plan = _plan(cast, saving, _costs(cast.players), noise)
+    noise = max(batch_noise(player) for player in setup.players)
+    plan = _plan(setup, saving, _costs(setup.players), noise)
     record = asdict(plan)
     publish_json(path, {**record, "check": sha256_json(record)})
     return plan
 
 
-def foreseen_plan(partition: Partition, cast: Cast, saving: Saving) -> tuple[Plan, int | None]:
+def forecast_plan(
+    partition: Partition, setup: ExitSetup, saving: Saving
+) -> tuple[ExitPlan, int | None]:
     """Return the plan of a key, and how many images it calibrates; write nothing.
 
     Of a new key it is what is known without measuring: costs are alike, and with a time budget the
@@ -280,20 +282,20 @@ def foreseen_plan(partition: Partition, cast: Cast, saving: Saving) -> tuple[Pla
     if (partition.folder / PLAN).exists():
         plan = read_plan(partition)
         return plan, plan.calibrated
-    plan = _plan(cast, saving, dict.fromkeys(cast.names, 1.0), 0.0)
+    plan = _plan(setup, saving, dict.fromkeys(setup.names, 1.0), 0.0)
     if saving.seconds is not None and not saving.calibration:
         return replace(plan, calibrated=0), None
     return plan, plan.calibrated
 
 
-def _plan(cast: Cast, saving: Saving, costs: Mapping[str, float], noise: float) -> Plan:
-    stored = {name: held.key for name, held in cast.whole().items()}
-    evaluations = cast.evaluations(costs, stored)
-    calibrated = calibrated_of(saving, len(cast.images), evaluations)
-    return Plan(tuple(evaluations), noise, calibrated, stored)
+def _plan(setup: ExitSetup, saving: Saving, costs: Mapping[str, float], noise: float) -> ExitPlan:
+    stored = {name: held.key for name, held in setup.whole().items()}
+    evaluations = setup.evaluations(costs, stored)
+    calibrated = calibrated_of(saving, len(setup.images), evaluations)
+    return ExitPlan(tuple(evaluations), noise, calibrated, stored)
 
 
-def _costs(players: Sequence[Player]) -> dict[str, float]:
+def _costs(players: Sequence[ReadyMember]) -> dict[str, float]:
     """Measure what an evaluation of each member costs, in seconds; a family has one cost.
 
     The folds of a family are one net, so what they differ by is noise of the clock.

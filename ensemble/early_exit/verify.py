@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from ensemble.early_exit.plan import (
     ENDS,
     SUMS,
-    Plan,
-    Terms,
+    ExitPlan,
+    ExitTerms,
+    accumulator_for,
     column_of,
-    ledger_for,
     read_plan,
     terms_json,
     terms_of,
 )
 from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of, unlike
-from ensemble.early_exit.stopping.accumulators import Ledger
-from ensemble.early_exit.stopping.certificate import Certificate, draw
+from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.stopping.certificate import Certificate, draw_sample
 from ensemble.early_exit.stopping.order import ordered
-from ensemble.early_exit.stopping.trajectory import Course, Ends, follow, replay
+from ensemble.early_exit.stopping.trajectory import Exits, Trajectory, follow, replay
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
 from ensemble.files.paths import natural_key
@@ -31,7 +31,7 @@ from ensemble.predictions.formats import read_labels
 from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
 from ensemble.recipe.resolve import saving_of
-from ensemble.submission.proofread import Print, misprints
+from ensemble.submission.proofread import LabelFormat, label_faults
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
 
@@ -66,17 +66,17 @@ class _Record:
     told: Mapping[str, Any]
     settings: dict[str, object]
     sha256: str | None
-    terms: Terms
-    printed: Print
+    terms: ExitTerms
+    printed: LabelFormat
     partition: Partition
     calibration: Partition | None
-    plan: Plan
+    plan: ExitPlan
 
     @property
-    def ledger(self) -> Ledger:
-        """The ledger of the vote."""
+    def accumulator(self) -> Accumulator:
+        """The accumulator of the vote."""
         terms, classes = self.terms, len(self.terms.classes)
-        return ledger_for(
+        return accumulator_for(
             terms.voting, terms.weights, self.plan, classes=classes, task=terms.task
         )  # fmt: skip
 
@@ -97,11 +97,11 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     """
     record = _read(folder, store)
     ends = record.partition.read(ENDS)
-    course = _course(record)
-    certificate = _certified(record, course, ends)
+    trajectory = _course(record)
+    certificate = _certified(record, trajectory, ends)
     sample = record.calibration.key if record.calibration else None
     kept = Kept(record.partition.key, sample, record.plan)
-    found = record_of(record.terms, kept, Seen(certificate, course), ends.probs)
+    found = record_of(record.terms, kept, Seen(certificate, trajectory), ends.probs)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
     faults += _printed_faults(record, ends)
     faults += _exit_faults(record, ends)
@@ -130,7 +130,7 @@ def _read(folder: Path, store: Path | None) -> _Record:
             settings=_terms_told(record, terms, str(folder / RUN)),
             sha256=record.submission_sha256,
             terms=terms,
-            printed=Print(
+            printed=LabelFormat(
                 terms.classes,
                 single=terms.task == "classification",
                 by_number=record.settings["labels_as"] == "index",
@@ -189,7 +189,9 @@ def _printed_faults(record: _Record, ends: Scores) -> list[str]:
     csv, faults = record.folder / "submission.csv", []
     if csv.exists():
         labels = ends.probs[:, 2:].astype(np.int64)
-        faults += misprints(csv, record.printed, ends.ids, labels, [q.id for q in ends.quarantined])
+        faults += label_faults(
+            csv, record.printed, ends.ids, labels, [q.id for q in ends.quarantined]
+        )
     if not faults and (sha256_file(csv) if csv.exists() else None) != record.sha256:
         faults.append("submission.csv is not the one that the run wrote")
     return faults
@@ -197,10 +199,10 @@ def _printed_faults(record: _Record, ends: Scores) -> list[str]:
 
 def _exit_faults(record: _Record, held: Scores) -> list[str]:
     """Apply the rule again to each image's last sums, at the threshold of its shard."""
-    ledger = record.ledger
-    shape = (len(held.ids), ledger.depth, len(record.terms.classes))
+    accumulator = record.accumulator
+    shape = (len(held.ids), accumulator.depth, len(record.terms.classes))
     sums = np.asarray(record.partition.read(SUMS).probs, np.float64).reshape(shape)
-    ends = Ends(
+    ends = Exits(
         held.probs[:, 2:].astype(np.int64),
         held.probs[:, 0].astype(np.int64),
         sums.transpose(1, 0, 2),
@@ -209,8 +211,8 @@ def _exit_faults(record: _Record, held: Scores) -> list[str]:
     bad = np.zeros((3, len(held.ids)), bool)
     for threshold in np.unique(held.probs[:, 1]).tolist():
         rows = np.flatnonzero(held.probs[:, 1] == threshold)
-        part = Ends(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
-        found = replay(ledger, part, threshold, tolerance)
+        part = Exits(ends.labels[rows], ends.evaluations[rows], ends.sums[:, rows])
+        found = replay(accumulator, part, threshold, tolerance)
         for kind, those in enumerate((found.early, found.labels, found.sums)):
             bad[kind, rows[those]] = True
     names = ("an exit before its rule allowed it", "another label than its sums give",
@@ -234,18 +236,18 @@ def _everyone(ends: Scores) -> list[str]:
     return sorted([*ends.ids, *(q.id for q in ends.quarantined)], key=natural_key)
 
 
-def _course(record: _Record) -> Course | None:
+def _course(record: _Record) -> Trajectory | None:
     """Follow the calibrated images again, where there are any."""
     if record.calibration is None:
         return None
     held = record.calibration.read_heads([column_of(e) for e in record.plan.evaluations])
-    return follow(record.ledger, [scores.probs for scores in held])
+    return follow(record.accumulator, [scores.probs for scores in held])
 
 
-def _certified(record: _Record, course: Course | None, ends: Scores) -> Certificate | None:
+def _certified(record: _Record, trajectory: Trajectory | None, ends: Scores) -> Certificate | None:
     """Certify again."""
     drawn = record.calibration.images if record.calibration else 0
-    return certificate_of(record.terms.saving, course, len(_everyone(ends)), drawn)
+    return certificate_of(record.terms.saving, trajectory, len(_everyone(ends)), drawn)
 
 
 def _calibration_faults(record: _Record, ends: Scores) -> list[str]:
@@ -257,7 +259,7 @@ def _calibration_faults(record: _Record, ends: Scores) -> list[str]:
         faults.append(f"{count} images are calibrated, and the plan has {record.plan.calibrated}")
     if partition is None:
         return faults
-    drawn = draw(sha256_json(record.partition.fingerprint), len(everyone), count)
+    drawn = draw_sample(sha256_json(record.partition.fingerprint), len(everyone), count)
     held = partition.read(column_of(record.plan.evaluations[0]))
     if {*held.ids, *(q.id for q in held.quarantined)} != {everyone[row] for row in drawn.tolist()}:
         faults.append("the calibrated images are not those that the draw gives")
@@ -267,7 +269,7 @@ def _calibration_faults(record: _Record, ends: Scores) -> list[str]:
     return faults
 
 
-def _terms_told(record: RunRecord, terms: Terms, where: str) -> dict[str, object]:
+def _terms_told(record: RunRecord, terms: ExitTerms, where: str) -> dict[str, object]:
     """Return the terms of a key as the settings in run.json have them."""
     settings = record.settings
     alike = Weights(dict.fromkeys(terms.weights.families, 1.0))

@@ -14,12 +14,12 @@ _SIDE: Final = 16
 _BLOCK: Final = 2048
 
 
-def looks_of(image: Image.Image) -> NDArray[np.bool_]:
+def perceptual_hash(image: Image.Image) -> NDArray[np.bool_]:
     """Return the perceptual hash of an image, bool (256,): ImageHash's phash."""
     return np.asarray(imagehash.phash(image, _SIDE).hash, bool).ravel()
 
 
-def near_pairs(looks: NDArray[np.bool_], folds: NDArray[np.int64]) -> list[tuple[int, int]]:
+def similar_pairs(looks: NDArray[np.bool_], folds: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Return the pairs of rows in different folds whose looks, bool (N, B), are near.
 
     By blocks of a matrix product of ±1, which gives B - 2d for d differing bits.

@@ -22,7 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
-from ensemble.files.atomic import refused
+from ensemble.files.atomic import disk_error
 from ensemble.members.member import Member, input_of, with_external_data
 from ensemble.members.onnx_checks import TOOL_ERRORS
 from ensemble.runtime import graph
@@ -35,7 +35,7 @@ BATCH: Final = 8
 QUANTIZABLE: Final = ("Conv", "Gemm", "MatMul")
 
 
-def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
+def to_int8(member: Member, images: Pixels) -> onnx.ModelProto:
     """Return a member's graph in int8: the same input and outputs, without a card.
 
     Args:
@@ -81,7 +81,7 @@ def quantized(member: Member, images: Pixels) -> onnx.ModelProto:
                 f"the float32 member instead"
             ) from e
         except OSError as e:
-            raise refused("write", Path(staging), e) from e
+            raise disk_error("write", Path(staging), e) from e
     del model.metadata_props[:]
     used = {node.domain for node in model.graph.node}
     imports = [entry for entry in model.opset_import if entry.domain in used]

@@ -65,7 +65,7 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         if _FOLDERS_OPEN:
             _sync(path.parent, os.O_RDONLY)
     except OSError as error:
-        raise refused("write", path, error) from error
+        raise disk_error("write", path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def check_writable(folder: Path, flag: str) -> None:
         raise UsageError(f"{flag} {folder} cannot be written to: {place}: {why}; name another")
 
 
-def refused(does: str, path: Path, error: OSError) -> StoreError:
+def disk_error(does: str, path: Path, error: OSError) -> StoreError:
     """Return the error of a disk that refused to do something to a path, and what mends it."""
     remedy = _REMEDIES.get(error.errno or 0)
     text = f"cannot {does} {path}: {error.strerror or error}"
@@ -149,7 +149,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise refused("remove", path, error) from error
+        raise disk_error("remove", path, error) from error
 
 
 def remove_temporaries(folder: Path, name: str = "") -> None:
@@ -181,7 +181,7 @@ def locked(path: Path, pid: int, does: str, patience: float = 2.0) -> Iterator[N
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise refused("write", path, error) from error
+        raise disk_error("write", path, error) from error
     try:
         _lock(descriptor, path, does, patience)
         with contextlib.suppress(OSError):  # a full disk: the lock holds, it only names nobody
@@ -201,7 +201,7 @@ def _lock(descriptor: int, path: Path, does: str, patience: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise refused("lock", path, error) from error
+                raise disk_error("lock", path, error) from error
             if time.monotonic() > until:
                 holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
                 raise UsageError(

@@ -19,7 +19,7 @@ _WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableRow:
     """Some cells of a row, and the line of the file that it ends in, as an editor counts."""
 
     line: int
@@ -32,7 +32,7 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [list(line.cells) for line in lines]
 
 
-def read_lines(path: Path) -> tuple[list[str], list[Line]]:
+def read_lines(path: Path) -> tuple[list[str], list[TableRow]]:
     """Read a CSV as text: its header, and its rows with their lines. A BOM and CRLF are accepted.
 
     Raises:
@@ -50,7 +50,7 @@ def read_lines(path: Path) -> tuple[list[str], list[Line]]:
         raise UsageError(f"{path}, line {line}: a NUL byte: UTF-16, perhaps; save it as UTF-8")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = [Line(reader.line_num, tuple(row)) for row in reader if row]
+        rows = [TableRow(reader.line_num, tuple(row)) for row in reader if row]
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
     if not rows:
@@ -86,7 +86,9 @@ def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str
     return {name: row.cells[0] for name, row in rows.items()}
 
 
-def rows_of(path: Path, columns: Sequence[str], id_column: str | None = None) -> dict[str, Line]:
+def rows_of(
+    path: Path, columns: Sequence[str], id_column: str | None = None
+) -> dict[str, TableRow]:
     """Return some columns of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
 
     Raises:
@@ -99,18 +101,18 @@ def rows_of(path: Path, columns: Sequence[str], id_column: str | None = None) ->
             raise UsageError(f"{path}: no column {name!r}; it has {few(header)}")
     wanted = [header.index(c) for c in columns]
     return {
-        name: Line(row.line, tuple(row.cells[c] for c in wanted))
+        name: TableRow(row.line, tuple(row.cells[c] for c in wanted))
         for name, row in by_id(path, body, header.index(key)).items()
     }
 
 
-def by_id(path: Path, rows: Sequence[Line], column: int) -> dict[str, Line]:
+def by_id(path: Path, rows: Sequence[TableRow], column: int) -> dict[str, TableRow]:
     """Return the rows of a table by their id, which stands in a column, by its number.
 
     Raises:
         UsageError: an id that is empty or stands there twice; names its line in `path`.
     """
-    found: dict[str, Line] = {}
+    found: dict[str, TableRow] = {}
     for row in rows:
         name = row.cells[column]
         if not name:

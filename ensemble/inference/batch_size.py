@@ -20,7 +20,7 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError
 from ensemble.files.atomic import publish_json, sha256_json
 from ensemble.inference.probe import probe_images
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 
 _DECIDES: Final = ("member", "views", "merge", "precision", "provider")
 _SHARE: Final = 0.01
@@ -29,7 +29,9 @@ _GAIN: Final = 0.97
 """A size replaces the one that was guessed if it needs less than this share of its time."""
 
 
-def batch_size(player: Player, images: int, store: Path, fingerprint: Mapping[str, object]) -> int:
+def batch_size(
+    player: ReadyMember, images: int, store: Path, fingerprint: Mapping[str, object]
+) -> int:
     """Return the batch size to score so many images with.
 
     It is what was asked for; else what the store remembers; else what a warm-up finds, which the
@@ -73,7 +75,7 @@ def _remembered(path: Path) -> int:
     return 0
 
 
-def _tried(player: Player, images: int) -> dict[int, float]:
+def _tried(player: ReadyMember, images: int) -> dict[int, float]:
     """Return the seconds an image of each size, all lanes busy; none where time is too short."""
     if images * _SHARE < player.batch:
         return {}
@@ -98,7 +100,7 @@ def _tried(player: Player, images: int) -> dict[int, float]:
     return best
 
 
-def _same(player: Player, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
+def _same(player: ReadyMember, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
     """Tell whether a size fits into memory, and gives the very outputs of the size guessed."""
     try:
         found = player.score(pixels)
@@ -110,7 +112,7 @@ def _same(player: Player, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
     )
 
 
-def _seconds(pool: ThreadPoolExecutor, player: Player, pixels: Pixels) -> float:
+def _seconds(pool: ThreadPoolExecutor, player: ReadyMember, pixels: Pixels) -> float:
     lanes = player.scorer.lanes
     began = time.perf_counter()
     try:

@@ -68,7 +68,9 @@ class Rows:
     good: Callable[[slice], list[bool]]
 
 
-def score(job: Job, images: Rows, progress: Progress, batches: dict[str, int]) -> dict[str, Probs]:
+def score_in_batches(
+    job: Job, images: Rows, progress: Progress, batches: dict[str, int]
+) -> dict[str, Probs]:
     """Score images batch by batch; return each head's float32 rows of the good ones, in order.
 
     Several batches are under way at once, one a lane. They are looked at in order, so that the

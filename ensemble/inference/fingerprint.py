@@ -55,7 +55,7 @@ def image_set_of(images: Sequence[Hashed]) -> ImageSet:
 def shard_size_of(resources: Resources, members: Sequence[Member], most: int = SHARD) -> int:
     """Return the images of a new shard, `most` at most, as far as `--memory` goes.
 
-    A power of two, so that line-ups that differ share shards.
+    A power of two, so that runs of other members share shards.
     """
     if resources.shard_size:
         return resources.shard_size

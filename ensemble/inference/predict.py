@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ensemble.images.loader import Shard, Wanted
-from ensemble.inference.batches import Job, NonFiniteError, Rows, score
+from ensemble.inference.batches import Job, NonFiniteError, Rows, score_in_batches
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
 from ensemble.predictions.store import Partition
 
@@ -69,7 +69,7 @@ def predict(engine: Engine, assignments: Sequence[Assignment], *, drop_nan: bool
             engine.watch.tell("score", job.name, number)
             rows = Rows(shard.pixels[geometry], shard.ids, partial(shard.good, geometry=geometry))
             try:
-                heads = score(job, rows, engine.progress, engine.batches)
+                heads = score_in_batches(job, rows, engine.progress, engine.batches)
             except NonFiniteError:
                 if not drop_nan:
                     raise

@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError, ScoreError
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 from ensemble.members.card import Head
 from ensemble.members.member import Member, input_of
 from ensemble.runtime import graph
@@ -46,7 +46,7 @@ def probe_images(shape: Sequence[int]) -> Pixels:
     return cast(Pixels, np.clip(level + contrast * (images - 128), 0, 255).astype(np.uint8))
 
 
-def seconds_per_image(player: Player) -> float:
+def seconds_per_image(player: ReadyMember) -> float:
     """Return what an image costs in all views with all lanes busy: the least of some batches.
 
     Raises:
@@ -63,7 +63,7 @@ def seconds_per_image(player: Player) -> float:
     return min(seconds) / (rows * player.scorer.lanes)
 
 
-def batch_noise(player: Player) -> float:
+def batch_noise(player: ReadyMember) -> float:
     """Return how far a score of the probe batch moves when its image is scored alone.
 
     Raises:
@@ -101,7 +101,7 @@ def blamed(member: Member) -> Iterator[None]:
         raise MemberError(f"{member.path}: {error}") from error
 
 
-def prove(player: Player, n_views: int) -> None:
+def prove(player: ReadyMember, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
 
     An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
@@ -123,7 +123,7 @@ def prove(player: Player, n_views: int) -> None:
         _check_activation(player.member, head, values[f"{head.name}/raw"])
 
 
-def prove_float16(player: Player, full: ModelProto) -> None:
+def prove_float16(player: ReadyMember, full: ModelProto) -> None:
     """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
     member, pre = player.member, player.member.card.preprocess
     rows = player.batch if player.fixed_batch else _PROBE
@@ -162,7 +162,7 @@ def prove_conversion(member: Member) -> None:
             )
 
 
-def _probed(player: Player, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
+def _probed(player: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
     """Return the outputs of a probe batch, and `<head>/raw` (V, N, C), what the member gave."""
     card, rows = player.member.card, len(images)
     names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}

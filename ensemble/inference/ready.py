@@ -14,7 +14,7 @@ BatchSize: TypeAlias = int | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class ReadyMember:
     """A member with its views, ready to score; `batch` is fixed where the export froze it.
 
     `policy` are the views that its graph makes and merges. `sizes` are batch sizes that are worth
@@ -33,7 +33,7 @@ class Player:
         return score_as(self.member.card.name, self.scorer, images)
 
 
-def job_of(player: Player, batch: int) -> Job:
+def job_of(player: ReadyMember, batch: int) -> Job:
     """Return a member at work, in batches of so many images."""
     card = player.member.card
     return Job(

@@ -19,7 +19,7 @@ from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.probe import seconds_per_image
-from ensemble.inference.ready import Player, job_of
+from ensemble.inference.ready import ReadyMember, job_of
 from ensemble.inference.start import graph_views
 from ensemble.members.card import Head
 from ensemble.members.member import Member
@@ -36,14 +36,13 @@ from ensemble.recipe.resolve import Inputs, Recipe
 from ensemble.records import View, hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
-from ensemble.voting import vote as voting
-from ensemble.voting import weights
+from ensemble.voting import vote, weights
 from ensemble.worker import Watch, read_watch
 
 
 def line_up(
     recipe: Recipe, policy: Sequence[View], progress: Progress, *, exits: bool = False
-) -> list[Player]:
+) -> list[ReadyMember]:
     """Open the members and start their sessions, each proven on a probe batch.
 
     With `exits` their graphs have no views where the host can make them; see `pixels.apart`.
@@ -78,7 +77,9 @@ def line_up(
     return players
 
 
-def _warn_of_cpu(recipe: Recipe, there: Sequence[Player], members: int, progress: Progress) -> None:
+def _warn_of_cpu(
+    recipe: Recipe, there: Sequence[ReadyMember], members: int, progress: Progress
+) -> None:
     """Say what runs on the CPU that might not, and why."""
     if not there:
         return
@@ -96,7 +97,7 @@ def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str
     Raises:
         UsageError: they are for something else.
     """
-    voting.check_vote(recipe.fusion.voting, recipe.fusion.weights, head.task)
+    vote.check_vote(recipe.fusion.voting, recipe.fusion.weights, head.task)
     if recipe.fusion.weights is not None:
         weights.check_fits(recipe.fusion.weights, head.classes, members)
 
@@ -121,7 +122,7 @@ def find_images(
 
 def _assignment(
     recipe: Recipe,
-    player: Player,
+    player: ReadyMember,
     fingerprint: Mapping[str, object],
     images: int,
     shard_size: int,
@@ -141,7 +142,7 @@ def _assignment(
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class MemberForecast:
     """What one member has to do: shards and evaluations, those that the store has, and the cost.
 
     `bytes` is what its new parts will take, `seconds` what its forwards will, by the speed of a
@@ -160,9 +161,9 @@ class Planned:
 
 
 def plan(
-    recipe: Recipe, policy: Sequence[View], players: Sequence[Player], images: ImageSet
-) -> list[Planned]:
-    """Return what `score` would do with members that make these views; nothing is written.
+    recipe: Recipe, policy: Sequence[View], players: Sequence[ReadyMember], images: ImageSet
+) -> list[MemberForecast]:
+    """Return what `score_into_store` would do with members of these views; nothing is written.
 
     Raises:
         StoreError: a key.json of the store was edited.
@@ -180,11 +181,11 @@ def plan(
     return planned
 
 
-def _planned(player: Player, partition: Partition, images: Sequence[Hashed]) -> Planned:
+def _planned(player: ReadyMember, partition: Partition, images: Sequence[Hashed]) -> MemberForecast:
     todo = [s for s in partition.shards if not partition.committed(s)]
     rows = [image for s in todo for image in images[partition.rows(s)]]
     columns = sum(partition.heads.values())
-    return Planned(
+    return MemberForecast(
         member=player.member.card.name,
         provider=player.scorer.provider,
         key=partition.key,
@@ -197,8 +198,8 @@ def _planned(player: Player, partition: Partition, images: Sequence[Hashed]) -> 
     )
 
 
-def score(
-    recipe: Recipe, players: Sequence[Player], images: ImageSet, progress: Progress
+def score_into_store(
+    recipe: Recipe, players: Sequence[ReadyMember], images: ImageSet, progress: Progress
 ) -> tuple[list[StoredPredictions], Tally]:
     """Score images with members, shard by shard, into the store.
 

@@ -1,4 +1,4 @@
-"""The line-up: members opened, given their views, and shown to run, before any image is read."""
+"""Members opened, given their views, and shown to run, before any image is read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +7,17 @@ from typing import Final
 from ensemble.errors import MemberError
 from ensemble.files.atomic import sha256_bytes, sha256_json
 from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion, prove_float16
-from ensemble.inference.ready import BatchSize, Player
+from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.members.member import Member, open_member, with_external_data
 from ensemble.members.together import check_together
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
-from ensemble.runtime.float16 import halve
+from ensemble.runtime.float16 import to_float16
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy as views
-from ensemble.views.pixels import apart, output_size
+from ensemble.views.pixels import can_view_on_host, output_size
 from ensemble.views.policy import Shaped
 
 _CACHED: Final = 2 * 224 * 224
@@ -64,7 +64,7 @@ def start(
     threads: int,
     batch: BatchSize,
     precision: Precision = "fp32",
-) -> Player:
+) -> ReadyMember:
     """Start a member under views; see `start_shaped`.
 
     Raises:
@@ -93,7 +93,7 @@ def start_shaped(
     batch: BatchSize,
     precision: Precision = "fp32",
     cache: Path | None = None,
-) -> Player:
+) -> ReadyMember:
     """Compose a member's graph, start its session, and prove it on a probe batch.
 
     Args:
@@ -114,7 +114,7 @@ def start_shaped(
     _check_batch(member, shaped)
     full = with_external_data(member) if precision == "fp16" else member.model
     with blamed(member):
-        inner = halve(full) if precision == "fp16" else full
+        inner = to_float16(full) if precision == "fp16" else full
         split = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
         scorer = OnnxScorer(
@@ -138,7 +138,9 @@ def start_shaped(
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
     """Tell whether the members' views are evaluated one by one, on the host."""
-    return apart(policy, recipe.scoring.merge, [member.card.preprocess.size for member in members])
+    return can_view_on_host(
+        policy, recipe.scoring.merge, [member.card.preprocess.size for member in members]
+    )
 
 
 def graph_views(
@@ -158,15 +160,15 @@ def _engine_name(member: Member, model: bytes, precision: Precision) -> str:
 
 def _with_batch(
     member: Member, scorer: OnnxScorer, shaped: Sequence[Shaped], batch: BatchSize
-) -> Player:
+) -> ReadyMember:
     policy = tuple(entry.view for entry in shaped)
     if member.batch is not None:
-        return Player(member, scorer, policy, member.batch // len(shaped), fixed_batch=True)
+        return ReadyMember(member, scorer, policy, member.batch // len(shaped), fixed_batch=True)
     if batch != "auto":
-        return Player(member, scorer, policy, batch, fixed_batch=False)
+        return ReadyMember(member, scorer, policy, batch, fixed_batch=False)
     guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
-    return Player(member, scorer, policy, guess, fixed_batch=False, sizes=tuple(sizes))
+    return ReadyMember(member, scorer, policy, guess, fixed_batch=False, sizes=tuple(sizes))
 
 
 def _pixels(shaped: Sequence[Shaped]) -> int:

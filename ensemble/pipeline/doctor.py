@@ -5,8 +5,7 @@ from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
 from ensemble.predictions import inventory
-from ensemble.runtime import diagnosis, wheels
-from ensemble.runtime import nvidia as driver
+from ensemble.runtime import diagnosis, nvidia, wheels
 from ensemble.runtime.diagnosis import Probe
 from ensemble.runtime.wheels import Finding
 
@@ -20,12 +19,12 @@ def examine(store: Path) -> list[Finding]:
 def probe(found: Mapping[str, str]) -> Probe:
     """Start a session on each provider of ONNX Runtime, if it can be imported at all."""
     try:
-        from ensemble.runtime import devices as providers
+        from ensemble.runtime import devices
     except ProviderError as error:
         return Probe(fault=str(error))
     wheel = found.get(wheels.GPU_WHEEL, "")
-    missing = providers.missing_libraries(diagnosis.libraries(wheel)) if wheel else ()
-    return Probe("", providers.start_providers(), missing, driver.version())
+    missing = devices.missing_libraries(diagnosis.libraries(wheel)) if wheel else ()
+    return Probe("", devices.start_providers(), missing, nvidia.version())
 
 
 def _store(store: Path) -> Finding:

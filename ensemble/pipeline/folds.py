@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ensemble.errors import ImageError, UsageError, few
 from ensemble.evaluation.folds import FoldReport, folds_of, make_folds, refuse_leaks, report_folds
-from ensemble.evaluation.lookalikes import looks_of, near_pairs
-from ensemble.files.atomic import publish_bytes, refused
+from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
+from ensemble.files.atomic import disk_error, publish_bytes
 from ensemble.files.csv_tables import column_of, csv_bytes
 from ensemble.images.decode import decode
 from ensemble.images.reading import Hashed, hash_sources, read
@@ -69,7 +69,7 @@ def _check_own(out: Path, data: bytes) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise refused("read", out, error) from error
+        raise disk_error("read", out, error) from error
     if not same:
         raise UsageError(
             f"--out {out} holds other folds, or something else, and members may be trained on "
@@ -117,7 +117,7 @@ def _looked_at(
     if not looks:
         return digests, []
     names = list(looks)
-    pairs = near_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
+    pairs = similar_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
     near = [(names[a], names[b]) for a, b in pairs if digests[names[a]] != digests[names[b]]]
     if near:
         shown = few([f"({a}, {b})" for a, b in near])
@@ -127,6 +127,6 @@ def _looked_at(
 
 def _look(image: Hashed) -> NDArray[np.bool_] | None:
     try:
-        return looks_of(decode(read(image), DecodePolicy()).image)
+        return perceptual_hash(decode(read(image), DecodePolicy()).image)
     except ImageError:
         return None

@@ -11,8 +11,8 @@ from ensemble.evaluation.folds import folds_of
 from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.ready import Player
-from ensemble.inference.score import Planned, find_images, line_up, plan, score
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.score import MemberForecast, find_images, line_up, plan, score_into_store
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
@@ -42,11 +42,13 @@ def predict_oof(settings: Settings, folds: Path, progress: Progress | None = Non
     shares, fold_of = _shares(recipe, folds, progress)
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
-        entries += score(recipe, blind, image_set_of(rows), progress)[0]
+        entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
     return _stitched(entries, list(fold_of), fold_of)
 
 
-def plan_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> list[Planned]:
+def plan_oof(
+    settings: Settings, folds: Path, progress: Progress | None = None
+) -> list[MemberForecast]:
     """Return what `predict_oof` would do, for each member; nothing is written.
 
     Raises:
@@ -64,7 +66,7 @@ def plan_oof(settings: Settings, folds: Path, progress: Progress | None = None) 
 
 def _shares(
     recipe: Recipe, folds: Path, progress: Progress
-) -> tuple[list[tuple[list[Player], list[Hashed]]], dict[str, int]]:
+) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     if recipe.scoring.on_nan != "fail":
         raise UsageError(
@@ -93,7 +95,7 @@ def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
     return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
 
 
-def _check_coverage(players: Sequence[Player], fold_of: Mapping[str, int]) -> None:
+def _check_coverage(players: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
     """Check that each family has a member for each fold, and none for another."""
     held: dict[str, set[int]] = {}
     for card in (player.member.card for player in players):

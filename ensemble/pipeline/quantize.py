@@ -16,17 +16,17 @@ from scipy.special import betaincinv
 from ensemble.arrays import Pixels, Pooled
 from ensemble.errors import ImageError, MemberError, UsageError, few
 from ensemble.evaluation import labels
-from ensemble.export.int8 import check_quantizable, quantized
+from ensemble.export.int8 import check_quantizable, to_int8
 from ensemble.files.atomic import publish_bytes
 from ensemble.files.csv_tables import column_of
 from ensemble.files.paths import expand
 from ensemble.images.decode import decode
 from ensemble.images.reading import Hashed, read
 from ensemble.images.resize import resize
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.ready import Player
-from ensemble.inference.score import find_images, score
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.score import find_images, score_into_store
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
 from ensemble.predictions.stored import StoredPredictions, votes_of
@@ -210,11 +210,13 @@ class _Job:
     folder: Path
     progress: Progress
 
-    def quantize(self, before: Player, calibrating: Sequence[Hashed]) -> tuple[Path, Quantized]:
+    def quantize(
+        self, before: ReadyMember, calibrating: Sequence[Hashed]
+    ) -> tuple[Path, Quantized]:
         """Write an int8 member into the folder, and judge it by the float32 member."""
         member = before.member
         pixels = _pixels(calibrating, member.card.preprocess.geometry, self.order, self.progress)
-        model = quantized(member, pixels)
+        model = to_int8(member, pixels)
         card = _carded(member, len(pixels))
         target = self.folder / "int8" / f"{card.name}.onnx"
         embed_card(model, card)
@@ -234,7 +236,7 @@ class _Job:
         publish_bytes(target, model.SerializeToString())
         return target, Quantized(target, card, agreements, _speed(players, pixels))
 
-    def judge(self, players: Sequence[Player]) -> tuple[Agreement, ...]:
+    def judge(self, players: Sequence[ReadyMember]) -> tuple[Agreement, ...]:
         """Score the judging images with both, as a run does, and compare every head."""
         store = self.folder / f"store-{players[0].member.card.name}"
         heads = players[0].member.card.heads
@@ -243,7 +245,7 @@ class _Job:
             inputs=replace(self.recipe.inputs, head=heads[0].name),
             resources=replace(self.recipe.resources, store=store),
         )
-        entries, _ = score(recipe, players, image_set_of(self.judging), self.progress)
+        entries, _ = score_into_store(recipe, players, image_set_of(self.judging), self.progress)
         return tuple(self.agreement(head, entries) for head in heads)
 
     def agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Agreement:
@@ -260,9 +262,9 @@ class _Job:
         return compare(head, before, after, truth)
 
 
-def _start(member: Member, recipe: Recipe) -> Player:
+def _start(member: Member, recipe: Recipe) -> ReadyMember:
     batch = recipe.resources.batch_size
-    return lineup.start(member, (IDENTITY,), "mean", device="cpu", threads=0, batch=batch)
+    return start.start(member, (IDENTITY,), "mean", device="cpu", threads=0, batch=batch)
 
 
 def _check_members(members: Sequence[Member], order: QuantizeOrder, out: Path) -> None:
@@ -327,14 +329,14 @@ def _carded(member: Member, calibrated: int) -> Card:
     return replace(member.card, source={**kept, **told})
 
 
-def _speed(players: Sequence[Player], pixels: Pixels) -> float:
+def _speed(players: Sequence[ReadyMember], pixels: Pixels) -> float:
     """Return how many times the images/s of the first the second has, measured in turns."""
     batch = np.resize(pixels, (players[0].batch, *pixels.shape[1:]))
     times = [[_seconds(player, batch) for player in players] for _ in range(ROUNDS)]
     return statistics.median(before / after for before, after in times)
 
 
-def _seconds(player: Player, batch: Pixels) -> float:
+def _seconds(player: ReadyMember, batch: Pixels) -> float:
     player.score(batch)  # the other session has filled the cache
     begun = time.perf_counter()
     player.score(batch)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble.early_exit import forecast as foresight
+from ensemble.early_exit import forecast
 from ensemble.early_exit import run as exiting
-from ensemble.early_exit.calibration import Work
-from ensemble.early_exit.setup import Cast, cast_of
+from ensemble.early_exit.calibration import ExitJob
+from ensemble.early_exit.setup import ExitSetup, setup_of
 from ensemble.files.atomic import free_bytes
-from ensemble.inference import score as scoring
+from ensemble.inference import score
 from ensemble.inference.fingerprint import ImageSet, image_set_of
-from ensemble.inference.ready import Player
-from ensemble.inference.score import Planned, find_images, line_up, score
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.score import MemberForecast, find_images, line_up, score_into_store
 from ensemble.members.card import Head
 from ensemble.predictions.stored import (
     StoredPredictions,
@@ -26,10 +26,9 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import View
 from ensemble.runtime.devices import check_device
-from ensemble.submission import folder as runs
-from ensemble.submission import publish
+from ensemble.submission import folder, publish
 from ensemble.submission.publish import Submission
-from ensemble.submission.rows import Decided, Poll
+from ensemble.submission.rows import ExitLabels, VoteInput
 from ensemble.submission.sample import Sample, sample_for
 from ensemble.views.parse import read_policy
 from ensemble.worker import read_watch
@@ -45,7 +44,7 @@ def run(settings: Settings, progress: Progress | None = None) -> Submission:
     recipe = resolve(settings)
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
-    poll = Poll(votes, scored.sample, scored.facts, scored.decided)
+    poll = VoteInput(votes, scored.sample, scored.facts, scored.decided)
     return publish.publish(recipe, scored.claimed, poll, progress)
 
 
@@ -56,20 +55,20 @@ class _Scored:
     `decided` are the labels where images ended early; there is no vote then.
     """
 
-    claimed: runs.Claim
+    claimed: folder.Claim
     sample: Sample
     facts: Mapping[str, object]
     found: Sequence[StoredPredictions] | Votes
-    decided: Decided | None = None
+    decided: ExitLabels | None = None
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
     began, clock = time.time(), read_watch(os.environ).began
     ready, saving = _preflight(recipe, progress), recipe.saving
     if saving is not None:
-        work = Work(_cast(recipe, ready), saving, clock)
+        work = ExitJob(_cast(recipe, ready), saving, clock)
         return _exited(work, ready, progress, began)
-    entries, tally = score(recipe, ready.players, ready.images, progress)
+    entries, tally = score_into_store(recipe, ready.players, ready.images, progress)
     facts = {
         **_facts(ready, began),
         "evaluations": tally.evaluations,
@@ -80,25 +79,25 @@ def _scored(recipe: Recipe, progress: Progress) -> _Scored:
     return _Scored(ready.claimed, ready.sample, facts, entries)
 
 
-def _exited(work: Work, ready: "_Ready", progress: Progress, began: float) -> _Scored:
+def _exited(work: ExitJob, ready: "_Ready", progress: Progress, began: float) -> _Scored:
     """Score with early exit, unless the store has every prediction."""
     if (entries := exiting.stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
         facts = {**_facts(ready, began), "evaluations": 0}
         return _Scored(ready.claimed, ready.sample, facts, entries)
-    exited = exiting.score(work, progress)
+    exited = exiting.run_early_exit(work, progress)
     facts = {
         **_facts(ready, began),
         "evaluations": exited.made,
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
-    decided = Decided(exited.labels, exited.evaluations)
+    decided = ExitLabels(exited.labels, exited.evaluations)
     return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
 
 
-def _cast(recipe: Recipe, ready: "_Ready") -> Cast:
-    return cast_of(recipe, ready.head, ready.players, ready.policy, ready.images)
+def _cast(recipe: Recipe, ready: "_Ready") -> ExitSetup:
+    return setup_of(recipe, ready.head, ready.players, ready.policy, ready.images)
 
 
 def _facts(ready: "_Ready", began: float) -> dict[str, object]:
@@ -111,7 +110,7 @@ def _facts(ready: "_Ready", began: float) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """What a run would do: where it would write, over how many images, and each member's work.
 
     `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
@@ -122,12 +121,12 @@ class Plan:
     images: int
     unreadable: int
     skipped: Mapping[str, int]
-    members: tuple[Planned, ...]
+    members: tuple[MemberForecast, ...]
     free: int
-    early_exit: foresight.Foreseen | None
+    early_exit: forecast.ExitForecast | None
 
 
-def plan(settings: Settings, progress: Progress | None = None) -> Plan:
+def plan(settings: Settings, progress: Progress | None = None) -> RunPlan:
     """Do all that comes before a run's first evaluation, and write nothing.
 
     Members are opened and proven, images found and hashed, the sample and the ids matched.
@@ -138,7 +137,7 @@ def plan(settings: Settings, progress: Progress | None = None) -> Plan:
     recipe = resolve(settings)
     ready = _preflight(recipe, progress or Quiet())
     exits, planned = _foreseen(recipe, ready)
-    return Plan(
+    return RunPlan(
         out=ready.claimed.fresh,
         images=len(ready.images.images),
         unreadable=sum(not image.sha256 for image in ready.images.images),
@@ -149,22 +148,24 @@ def plan(settings: Settings, progress: Progress | None = None) -> Plan:
     )
 
 
-def _foreseen(recipe: Recipe, ready: "_Ready") -> tuple[foresight.Foreseen | None, list[Planned]]:
+def _foreseen(
+    recipe: Recipe, ready: "_Ready"
+) -> tuple[forecast.ExitForecast | None, list[MemberForecast]]:
     """Return what is known of an early exit, if there is to be one, and each member's work."""
     saving = recipe.saving
     if saving is not None:
-        work = Work(_cast(recipe, ready), saving, 0.0)
+        work = ExitJob(_cast(recipe, ready), saving, 0.0)
         if exiting.stored_entries(work) is None:
-            return foresight.foreseen(work)
-    return None, scoring.plan(recipe, ready.policy, ready.players, ready.images)
+            return forecast.forecast_of(work)
+    return None, score.plan(recipe, ready.policy, ready.players, ready.images)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A run that has passed its preflight."""
 
-    claimed: runs.Claim
-    players: Sequence[Player]
+    claimed: folder.Claim
+    players: Sequence[ReadyMember]
     policy: Sequence[View]
     head: Head
     images: ImageSet
@@ -174,7 +175,7 @@ class _Ready:
 
 def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     check_device(recipe.scoring.device)
-    claimed, saving = runs.claim(recipe), recipe.saving
+    claimed, saving = folder.claim(recipe), recipe.saving
     policy = read_policy(recipe.scoring.tta)
     players = line_up(recipe, policy, progress, exits=saving is not None)
     head = players[0].member.card.head(recipe.inputs.head)

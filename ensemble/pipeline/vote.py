@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ensemble.errors import UsageError, few
 from ensemble.files.paths import expand
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.score import check_weights, find_images
-from ensemble.predictions import table as files
+from ensemble.predictions import table
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import (
     StoredPredictions,
@@ -22,10 +22,9 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
-from ensemble.submission import folder as runs
-from ensemble.submission import publish
+from ensemble.submission import folder, publish
 from ensemble.submission.publish import Submission
-from ensemble.submission.rows import Poll
+from ensemble.submission.rows import VoteInput
 from ensemble.submission.sample import sample_for
 from ensemble.views import parse
 
@@ -58,17 +57,17 @@ def vote(
         check_device(recipe.scoring.device)
         entries = _entries_of_members(recipe, progress)
     else:
-        earlier = runs.read_run(run_folder)
-        recipe = resolve(runs.settings_from_run(settings, earlier, run_folder, given))
+        earlier = folder.read_run(run_folder)
+        recipe = resolve(folder.settings_from_run(settings, earlier, run_folder, given))
         keys = earlier.keys
         facts["run"] = str(run_folder)
         head = recipe.inputs.head or earlier.head
         entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
     check_weights(recipe, entries[0].head, hashes_of(e.member for e in entries))
     votes = votes_of(entries)
-    claimed = runs.claim(recipe, keys)
+    claimed = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
-    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
+    return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
 
 
 def vote_predictions(
@@ -86,7 +85,7 @@ def vote_predictions(
     """
     progress, recipe = progress or Quiet(), resolve(settings)
     if predictions.rescaled:
-        progress.warn(files.told_of_rescaling(predictions.rescaled))
+        progress.warn(table.describe_rescaling(predictions.rescaled))
     tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
     votes = votes_from(predictions, tuned_for)
     check_weights(recipe, votes.head, votes.hashes)
@@ -97,7 +96,7 @@ def vote_predictions(
             f"those that the weights were tuned for is taken on trust"
         )
     keys = [each.member.sha256 for each in votes.members]
-    claimed = runs.claim(recipe, keys)
+    claimed = folder.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
     sample = sample_for(recipe, votes.head, votes.inputs())
     if sample.index_labels and not (tuned_for or predictions.ordered):
@@ -105,16 +104,16 @@ def vote_predictions(
             "the files name the classes in different orders, so a label's number is not known: "
             "write labels by name, or give a weights.json, which has the order"
         )
-    return publish.publish(recipe, claimed, Poll(votes, sample, facts), progress)
+    return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
 
 
 def _entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
-    members = lineup.open_members(
+    members = start.open_members(
         expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head
     )
     policy = parse.read_policy(recipe.scoring.tta)
     for member in members:
-        lineup.shape_views(member, policy)
+        start.shape_views(member, policy)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     image_set = image_set_of(images)
     missing: list[str] = []

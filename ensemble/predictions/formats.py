@@ -70,7 +70,7 @@ def write(path: Path, oof: Oof) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class ForeignHints:
     """What files from elsewhere do not say themselves.
 
     `rows_of` is the CSV whose rows a .npy (N, C) follows, with an id column (`id`, or the first).
@@ -83,7 +83,7 @@ class Elsewhere:
     task: Task | None = None
 
 
-def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None) -> Oof:
+def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Oof:
     """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
@@ -98,7 +98,7 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
         UsageError: the file is none of these, ids stand there twice, or the predictions are not
             finite or do not sum to 1.
     """
-    told = elsewhere or Elsewhere()
+    told = elsewhere or ForeignHints()
     try:
         found = _read(path, name or path.stem, told)
     except _DAMAGED as error:
@@ -120,7 +120,9 @@ def read(path: Path, name: str | None = None, elsewhere: Elsewhere | None = None
     return checked(path, found)
 
 
-def read_all(given: Sequence[tuple[str | None, Path]], elsewhere: Elsewhere | None = None) -> Oof:
+def read_all(
+    given: Sequence[tuple[str | None, Path]], elsewhere: ForeignHints | None = None
+) -> Oof:
     """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
     return join([read(path, name, elsewhere) for name, path in given])
 
@@ -189,7 +191,7 @@ def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
     publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
 
 
-def _read(path: Path, name: str, told: Elsewhere) -> Oof:
+def _read(path: Path, name: str, told: ForeignHints) -> Oof:
     """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
     if path.suffix.lower() != ".parquet":
         return _named(name, read_foreign(path, told.classes, told.rows_of), told)
@@ -203,7 +205,7 @@ def _read(path: Path, name: str, told: Elsewhere) -> Oof:
     return _named(name, of_table(table, told.classes), told)
 
 
-def _named(name: str, found: Foreign, told: Elsewhere) -> Oof:
+def _named(name: str, found: Foreign, told: ForeignHints) -> Oof:
     families = {name: found.probs}
     task = told.task or "classification"
     return Oof(found.ids, found.classes, families, found.folds, task=task)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.errors import StoreError, few
-from ensemble.files.atomic import SUCCESS, TEMPORARY, refused, remove
+from ensemble.files.atomic import SUCCESS, TEMPORARY, disk_error, remove
 from ensemble.predictions.inventory import (
     KEY,
     MARK,
     RUNS,
-    Held,
+    StoredKey,
     check_there,
     folder_of,
     inventory,
@@ -29,7 +29,7 @@ class Garbage:
     `places` are the folders in which runs were looked for.
     """
 
-    keys: tuple[Held, ...]
+    keys: tuple[StoredKey, ...]
     temporaries: tuple[Path, ...]
     places: tuple[Path, ...] = ()
 
@@ -91,4 +91,4 @@ def _remove_folder(folder: Path) -> None:
     try:
         folder.rmdir()
     except OSError as error:
-        raise refused("remove", folder, error) from error
+        raise disk_error("remove", folder, error) from error

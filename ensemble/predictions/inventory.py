@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 from ensemble.errors import StoreError, UsageError
-from ensemble.files.atomic import refused
+from ensemble.files.atomic import disk_error
 from ensemble.predictions.references import references, remembered
 from ensemble.predictions.run_record import RUN
 from ensemble.predictions.store import Partition, is_key, load_partition
@@ -21,7 +21,7 @@ MARK: Final = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredKey:
     """One key of the store: the predictions of one member over one image set.
 
     `views` are told by their operations, as "plain, hflip"; they, the `merge`, the `precision` and
@@ -50,7 +50,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Torn:
+class TornPart:
     """A part, or a key.json, that is not as it was written."""
 
     key: str
@@ -78,7 +78,7 @@ def places_of(store: Path, runs: Sequence[Path] = ()) -> list[Path]:
     return [*given, *(p for p in known if not within & {p.resolve(), p.resolve().parent})]
 
 
-def inventory(store: Path, runs: Sequence[Path] = ()) -> list[Held]:
+def inventory(store: Path, runs: Sequence[Path] = ()) -> list[StoredKey]:
     """Return what the store holds, by key, without reading a prediction; see `places_of`.
 
     Raises:
@@ -90,7 +90,7 @@ def inventory(store: Path, runs: Sequence[Path] = ()) -> list[Held]:
     return [_held(store, key, used.get(key, ())) for key in keys_of(store)]
 
 
-def verify(store: Path) -> tuple[int, list[Torn]]:
+def verify(store: Path) -> tuple[int, list[TornPart]]:
     """Hash every part of the store again; return how many there are, and the bad ones.
 
     A part without its JSON was never committed, and is none.
@@ -105,7 +105,7 @@ def verify(store: Path) -> tuple[int, list[Torn]]:
         try:
             partition = load_partition(store, key)
         except StoreError as error:
-            torn.append(Torn(key, "", store / "predictions" / key / KEY, str(error)))
+            torn.append(TornPart(key, "", store / "predictions" / key / KEY, str(error)))
             continue
         if partition is None:
             continue
@@ -113,7 +113,7 @@ def verify(store: Path) -> tuple[int, list[Torn]]:
             parts += partition.begun(shard)
             if partition.torn(shard):
                 text = "the hash or the record does not match; it will be computed again"
-                torn.append(Torn(key, partition.label.name, partition.part(shard), text))
+                torn.append(TornPart(key, partition.label.name, partition.part(shard), text))
     return parts, torn
 
 
@@ -137,19 +137,19 @@ def listed(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as stream:
             return sorted(stream, key=lambda entry: entry.name)
     except OSError as error:
-        raise refused("list", folder, error) from error
+        raise disk_error("list", folder, error) from error
 
 
-def _held(store: Path, key: str, runs: tuple[str, ...]) -> Held:
+def _held(store: Path, key: str, runs: tuple[str, ...]) -> StoredKey:
     folder, size, modified = folder_of(store, key), 0, 0.0
     try:
         size, modified = _occupied(folder)
         partition = load_partition(store, key)
     except StoreError as error:
-        return Held(key, size, modified, runs, fault=str(error))
+        return StoredKey(key, size, modified, runs, fault=str(error))
     if partition is None:
-        return Held(key, size, modified, runs, fault=f"{folder / KEY} is missing")
-    return _described(partition, Held(key, size, modified, runs))
+        return StoredKey(key, size, modified, runs, fault=f"{folder / KEY} is missing")
+    return _described(partition, StoredKey(key, size, modified, runs))
 
 
 def _occupied(folder: Path) -> tuple[int, float]:
@@ -164,9 +164,9 @@ def _occupied(folder: Path) -> tuple[int, float]:
     return sum(s.st_size for s in stats), max((s.st_mtime for s in stats), default=0.0)
 
 
-def _described(partition: Partition, bare: Held) -> Held:
+def _described(partition: Partition, bare: StoredKey) -> StoredKey:
     seen, label = partition.fingerprint, partition.label
-    return Held(
+    return StoredKey(
         key=bare.key,
         bytes=bare.bytes,
         modified=bare.modified,

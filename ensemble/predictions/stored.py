@@ -16,7 +16,7 @@ from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Oof
 from ensemble.records import MemberId, Quarantined, hashes_of
-from ensemble.voting import vote as voting
+from ensemble.voting import vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Votes:
 
     head: Head
     ids: tuple[str, ...]
-    ballots: tuple[voting.Ballot, ...]
+    ballots: tuple[vote.Ballot, ...]
     quarantined: tuple[Quarantined, ...]
     members: tuple[RecordedMember, ...]
     hashes: Mapping[str, Sequence[str]]
@@ -106,7 +106,7 @@ def votes_of(entries: Sequence[StoredPredictions]) -> Votes:
             if absent:
                 raise ContractError(f"{entry.member.name} has no prediction for {few(absent)}")
             probs = probs[[place[i] for i in ids]]
-        ballots.append(voting.Ballot(entry.member.name, entry.member.family, probs))
+        ballots.append(vote.Ballot(entry.member.name, entry.member.family, probs))
     quarantined = tuple(lost[name] for name in sorted(lost, key=natural_key))
     members = tuple(RecordedMember(entry.member, entry.partition.key) for entry in entries)
     hashes = hashes_of(entry.member for entry in entries)
@@ -135,7 +135,7 @@ def votes_from(predictions: Oof, classes: Sequence[str] = ()) -> Votes:
     return Votes(
         head=head,
         ids=predictions.ids,
-        ballots=tuple(voting.Ballot(name, name, probs) for name, probs in families.items()),
+        ballots=tuple(vote.Ballot(name, name, probs) for name, probs in families.items()),
         quarantined=predictions.quarantined,
         members=tuple(
             RecordedMember(

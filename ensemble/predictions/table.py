@@ -51,7 +51,7 @@ class Oof:
     ordered: bool = True
 
 
-def told_of_rescaling(rows: int) -> str:
+def describe_rescaling(rows: int) -> str:
     """Return the line that tells of rescaled rows."""
     return f"{rows} rows do not sum to 1 exactly, as in float16 files: each is divided by its sum"
 

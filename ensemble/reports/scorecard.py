@@ -22,7 +22,7 @@ from ensemble.evaluation.metrics import (
     confusion,
 )
 from ensemble.files.csv_tables import column_of, read_table
-from ensemble.predictions.formats import Elsewhere, read
+from ensemble.predictions.formats import ForeignHints, read
 from ensemble.records import Task
 from ensemble.voting.decision import order_of
 
@@ -33,7 +33,7 @@ _ODD_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MetricScore:
     """One metric's score, and its 95 % interval by a bootstrap of the rows; see `resample`.
 
     The interval is None where a class has too few rows for one.
@@ -55,7 +55,7 @@ class Scorecard:
     rows: int
     rescaled: int
     classes: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[MetricScore, ...]
     counts: NDArray[np.float64]
 
 
@@ -117,7 +117,7 @@ def score_values(
     Raises:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
-    found = read(submission, _SCORED, Elsewhere(task=task))
+    found = read(submission, _SCORED, ForeignHints(task=task))
     y, values = read_truth(labels, found, label_column), found.families[_SCORED]
     labels_only = task == "multilabel" and bool(np.isin(values, (0, 1)).all())
     mixed = task == "regression" or bool(((y == 0).any(0) & (y == 1).any(0)).all())
@@ -182,9 +182,9 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
     ]
 
 
-def _line(metric: Metric, y: Truth, probs: Pooled) -> Line:
+def _line(metric: Metric, y: Truth, probs: Pooled) -> MetricScore:
     found = spread(metric, y, [probs])
-    return Line(metric.name, found.value, found.interval and _within(metric, found.interval))
+    return MetricScore(metric.name, found.value, found.interval and _within(metric, found.interval))
 
 
 def _within(metric: Metric, interval: Interval) -> Interval:

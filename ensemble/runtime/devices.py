@@ -16,7 +16,7 @@ from textwrap import shorten
 from typing import Final, TypeAlias
 
 from ensemble.errors import ProviderError, UsageError
-from ensemble.runtime import nvidia as driver
+from ensemble.runtime import nvidia
 
 try:
     import onnxruntime as ort
@@ -103,8 +103,8 @@ def why_no_cuda() -> str:
     """Return why CUDA cannot start here, as far as that shows without starting it; else ""."""
     if CUDA not in ort.get_available_providers():
         return "this onnxruntime is built without CUDA"
-    if driver.load(driver.LIBRARY) is None:
-        return f"no NVIDIA driver ({driver.LIBRARY} is missing)"
+    if nvidia.load(nvidia.LIBRARY) is None:
+        return f"no NVIDIA driver ({nvidia.LIBRARY} is missing)"
     return ""
 
 
@@ -114,7 +114,7 @@ def why_no_tensorrt() -> str:
         return "this onnxruntime is built without TensorRT"
     if reason := why_no_cuda():
         return reason
-    if driver.load(_TENSORRT_LIBRARY) is None:
+    if nvidia.load(_TENSORRT_LIBRARY) is None:
         return f"no TensorRT 10 ({_TENSORRT_LIBRARY} is missing)"
     return ""
 
@@ -137,7 +137,7 @@ def start_providers() -> dict[str, str]:
 def missing_libraries(names: Sequence[str]) -> tuple[str, ...]:
     """Return the shared libraries that cannot be loaded here, of Linux names."""
     quieten()
-    return tuple(name for name in names if driver.load(name) is None)
+    return tuple(name for name in names if nvidia.load(name) is None)
 
 
 def open_session(

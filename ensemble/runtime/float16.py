@@ -29,7 +29,7 @@ _OVERFLOWS: Final = f"overflows float16, which ends at {_MAX:.0f}"
 _REMEDY: Final = "Use --precision fp32"
 
 
-def halve(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a graph with float16 in place of float32, its input and outputs too.
 
     Operators that have no float16 keep float32, between casts.

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError
-from ensemble.files.atomic import refused
+from ensemble.files.atomic import disk_error
 from ensemble.records import Precision
-from ensemble.runtime import nvidia as driver
+from ensemble.runtime import nvidia
 from ensemble.runtime.binding import IN_FLIGHT, Bound, Ports
 from ensemble.runtime.devices import (
     CPU,
@@ -193,7 +193,7 @@ def bind(session: "InferenceSession", outputs: Mapping[str, str], device: str) -
         {name: (output, columns[output]) for name, output in outputs.items()},
     )
     index = int(device.partition(":")[2] or 0)
-    pin = partial(driver.pin, device=index)
+    pin = partial(nvidia.pin, device=index)
     return Bound(session, ports, to_device, pin)
 
 
@@ -278,7 +278,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise refused("make", folder, error) from error
+        raise disk_error("make", folder, error) from error
 
 
 def _not_started(device: str, reason: str) -> ProviderError:

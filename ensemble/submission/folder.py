@@ -11,7 +11,7 @@ from ensemble.errors import UsageError
 from ensemble.files.atomic import (
     TEMPORARY,
     check_writable,
-    refused,
+    disk_error,
     sha256_json,
 )
 from ensemble.files.paths import check_utf8
@@ -82,7 +82,7 @@ def take(recipe: Recipe, claimed: Claim) -> Path:
         claimed.folder.parent.mkdir(parents=True, exist_ok=True)
         return next(path for path in claimed.numbered() if _made(path))
     except OSError as error:
-        raise refused("make", claimed.folder, error) from error
+        raise disk_error("make", claimed.folder, error) from error
 
 
 def recipe_hash(recipe: Recipe, keys: Sequence[str] = ()) -> str:
@@ -172,7 +172,7 @@ def _holds_files(out: Path, store: Path) -> bool:
     try:
         found = [path for path in out.iterdir() if not path.name.startswith(TEMPORARY)]
     except OSError as error:
-        raise refused("list", out, error) from error
+        raise disk_error("list", out, error) from error
     return not all(store.resolve().is_relative_to(path.resolve()) for path in found)
 
 

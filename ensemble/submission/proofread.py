@@ -10,7 +10,7 @@ from ensemble.files.csv_tables import by_id, read_lines
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
+class LabelFormat:
     """How labels are printed: a class by its name or its number, or 0 and 1 for each of `classes`.
 
     `fill` is what stands there for an image without a label; None where such images have no row.
@@ -41,8 +41,8 @@ class Print:
         return self.cells(named[fill]) if fill in named else (fill,)
 
 
-def misprints(
-    path: Path, how: Print, ids: Sequence[str], labels: Indices, lost: Sequence[str]
+def label_faults(
+    path: Path, how: LabelFormat, ids: Sequence[str], labels: Indices, lost: Sequence[str]
 ) -> list[str]:
     """Return what a submission says that was not decided, a line for each kind of fault.
 

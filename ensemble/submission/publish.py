@@ -30,7 +30,7 @@ from ensemble.recipe.settings import settings_of
 from ensemble.records import Quarantined
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
-from ensemble.submission.rows import Outcome, Poll, outcome_of, render
+from ensemble.submission.rows import VoteInput, VoteResult, render, result_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ class Submission:
         return frame
 
 
-def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener) -> Submission:
+def publish(recipe: Recipe, claimed: runs.Claim, poll: VoteInput, listener: Listener) -> Submission:
     """Vote and write: the predictions, the submission, run.json, _SUCCESS, and the ledger's line.
 
     Raises:
@@ -92,7 +92,7 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: Poll, listener: Listener)
         UsageError: weights that do not fit the families, or another run has written to the folder.
         StoreError: the disk refused.
     """
-    outcome = outcome_of(recipe, poll)
+    outcome = result_of(recipe, poll)
     csv_bytes = render(recipe, poll, outcome)
     record = _record(recipe, claimed, poll, outcome, csv_bytes)
     out = runs.take(recipe, claimed)
@@ -139,7 +139,7 @@ def _tell_of_images(out: Path, record: RunRecord, listener: Listener) -> None:
         listener.warn(f"the images are others than when {out} was written: it is replaced")
 
 
-def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None:
+def _remember(out: Path, recipe: Recipe, poll: VoteInput, listener: Listener) -> None:
     """Tell the store of the run, if it refers to it; a vote needs no store that can be written."""
     if not (poll.decided or any(each.key for each in poll.votes.members)):
         return
@@ -152,7 +152,7 @@ def _remember(out: Path, recipe: Recipe, poll: Poll, listener: Listener) -> None
         )
 
 
-def _write_predictions(path: Path, poll: Poll, outcome: Outcome) -> None:
+def _write_predictions(path: Path, poll: VoteInput, outcome: VoteResult) -> None:
     """Write what a team mate needs: ids, labels, the fused probabilities and each family's."""
     fused, head = outcome.fused, poll.votes.head
     columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
@@ -169,7 +169,7 @@ def _write_predictions(path: Path, poll: Poll, outcome: Outcome) -> None:
     write_predictions(path, outcome.ids, outcome.labels, columns, metadata, evaluations=evaluations)
 
 
-def _write_quarantine(path: Path, outcome: Outcome, listener: Listener) -> None:
+def _write_quarantine(path: Path, outcome: VoteResult, listener: Listener) -> None:
     """Write the images without a prediction, or remove what an earlier run wrote of them."""
     if not outcome.quarantined:
         remove(path)
@@ -186,14 +186,14 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
         listener.warn(f"the submission is whole, but the ledger has no line of it: {error}")
 
 
-def _published(poll: Poll, outcome: Outcome, csv_bytes: bytes) -> ledger.Published:
+def _published(poll: VoteInput, outcome: VoteResult, csv_bytes: bytes) -> ledger.Published:
     families = [each.member.family for each in poll.votes.members]
     rows, lost = len(poll.sample.ids), len(outcome.quarantined)
     return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes))
 
 
 def _result(
-    poll: Poll, outcome: Outcome, out: Path, path: Path | None, record: RunRecord
+    poll: VoteInput, outcome: VoteResult, out: Path, path: Path | None, record: RunRecord
 ) -> Submission:
     order = _order(poll.sample.ids, outcome.ids)
     return Submission(
@@ -211,7 +211,11 @@ def _result(
 
 
 def _record(
-    recipe: Recipe, claimed: runs.Claim, poll: Poll, outcome: Outcome, csv_bytes: bytes | None
+    recipe: Recipe,
+    claimed: runs.Claim,
+    poll: VoteInput,
+    outcome: VoteResult,
+    csv_bytes: bytes | None,
 ) -> RunRecord:
     counts = {
         "inputs": len(poll.sample.ids),

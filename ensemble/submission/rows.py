@@ -12,13 +12,13 @@ from ensemble.recipe.resolve import Recipe
 from ensemble.records import Quarantined
 from ensemble.submission import sample as submission
 from ensemble.submission.sample import Row, Sample, fill_row
-from ensemble.voting import vote as voting
+from ensemble.voting import vote
 from ensemble.voting.blend import labels_given
 from ensemble.voting.decision import Decision
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
+class VoteInput:
     """What is voted on: the members' predictions, the sample, and facts for run.json.
 
     `decided` stands in place of ballots where images ended early.
@@ -27,11 +27,11 @@ class Poll:
     votes: Votes
     sample: Sample
     facts: Mapping[str, object]
-    decided: "Decided | None" = None
+    decided: "ExitLabels | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decided:
+class ExitLabels:
     """Labels without probabilities: int64 (N, D), and evaluations int64 (N,).
 
     D is 1, and a label a class; or it is the number of labels of a multilabel head, and 0 or 1.
@@ -42,16 +42,16 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class VoteResult:
     """What a vote comes to: ids and labels in the stored order, what was fused, what is missing."""
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
-    fused: voting.Fused
+    fused: vote.Fused
     quarantined: tuple[Quarantined, ...]
 
 
-def outcome_of(recipe: Recipe, poll: Poll) -> Outcome:
+def result_of(recipe: Recipe, poll: VoteInput) -> VoteResult:
     """Vote, or take what was decided, and check that no image is missing or twice there.
 
     Raises:
@@ -62,10 +62,10 @@ def outcome_of(recipe: Recipe, poll: Poll) -> Outcome:
     fused = _fused(recipe, poll)
     _check_counts(poll.sample, votes.ids, votes.quarantined)
     labels = tuple(votes.head.classes[c] for c in fused.labels.tolist())
-    return Outcome(votes.ids, labels, fused, votes.quarantined)
+    return VoteResult(votes.ids, labels, fused, votes.quarantined)
 
 
-def render(recipe: Recipe, poll: Poll, outcome: Outcome) -> bytes | None:
+def render(recipe: Recipe, poll: VoteInput, outcome: VoteResult) -> bytes | None:
     """Return the bytes of submission.csv; None where images are missing and nothing stands in.
 
     Raises:
@@ -87,16 +87,16 @@ def render(recipe: Recipe, poll: Poll, outcome: Outcome) -> bytes | None:
     return submission.render(poll.sample, rows, poll.votes.head.classes)
 
 
-def _fused(recipe: Recipe, poll: Poll) -> voting.Fused:
+def _fused(recipe: Recipe, poll: VoteInput) -> vote.Fused:
     votes = poll.votes
     if poll.decided is None:
-        return voting.fuse(
+        return vote.fuse(
             votes.ballots, recipe.fusion.voting, recipe.fusion.weights, votes.head.task
         )
     labels = poll.decided.labels
     if votes.head.task == "classification":
-        return voting.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
-    return voting.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
+        return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
+    return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
 
 
 def _check_counts(sample: Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]) -> None:

@@ -22,7 +22,7 @@ _JITTER: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class PoolFit:
     """Weights (M,), at least 0; the temperature; and how far the loss may be from its optimum."""
 
     weights: Vector
@@ -36,7 +36,7 @@ def own_probs(stack: Stack, y: Indices) -> NDArray[np.float64]:
     return np.ascontiguousarray(stack[:, rows, y].T)
 
 
-def linear_pool(stack: Stack, y: Indices, tolerance: float = 1e-10) -> Fit:
+def linear_pool(stack: Stack, y: Indices, tolerance: float = 1e-10) -> PoolFit:
     """Minimise the log-loss of Σ w p over the simplex.
 
     Projected Newton on the scale-free form -mean log(Qw) + Σ w, w >= 0, each step a non-negative
@@ -57,10 +57,10 @@ def linear_pool(stack: Stack, y: Indices, tolerance: float = 1e-10) -> Fit:
         if moved is None:
             break
         weights = moved / moved.sum()
-    return Fit(weights / weights.sum(), gap=max(gap, 0.0))
+    return PoolFit(weights / weights.sum(), gap=max(gap, 0.0))
 
 
-def log_linear_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
+def log_linear_pool(stack: Stack, y: Indices, ridge: float) -> PoolFit:
     """Minimise the log-loss of softmax(Σ β log p) + ridge |β - mean β|², β >= 0.
 
     Convex; by projected Newton. The sum of β is the inverse temperature. Logarithms are clipped
@@ -93,10 +93,10 @@ def log_linear_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
         if moved is None:
             break
         beta = moved
-    return Fit(beta, gap=gap)
+    return PoolFit(beta, gap=gap)
 
 
-def tempered_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
+def tempered_pool(stack: Stack, y: Indices, ridge: float) -> PoolFit:
     """Minimise the log-loss of softmax(log(Σ w p) / T) + ridge |w - 1/M|² over w >= 0 and T.
 
     L-BFGS-B from uniform weights. T leaves the argmax as it is. Logarithms are clipped as
@@ -124,10 +124,10 @@ def tempered_pool(stack: Stack, y: Indices, ridge: float) -> Fit:
     start = np.append(np.full(members, uniform), 1.0)
     bounds = [(0.0, None)] * members + [(0.05, 20.0)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return Fit(found[:-1] / found[:-1].sum(), float(1 / found[-1]))
+    return PoolFit(found[:-1] / found[:-1].sum(), float(1 / found[-1]))
 
 
-def least_squares_pool(stack: Stack, target: Pooled, ridge: float = 0.0) -> Fit:
+def least_squares_pool(stack: Stack, target: Pooled, ridge: float = 0.0) -> PoolFit:
     """Minimise the mean squared distance of Σ w p to the target (N, C) over the simplex.
 
     A quadratic programme on the Gram matrix of the errors: for weights that sum to 1, the error
@@ -135,7 +135,7 @@ def least_squares_pool(stack: Stack, target: Pooled, ridge: float = 0.0) -> Fit:
     """
     errors = (stack - target).reshape(len(stack), -1)
     gram = errors @ errors.T / len(target)
-    return Fit(_simplex_least(gram + ridge * np.eye(len(stack))))
+    return PoolFit(_simplex_least(gram + ridge * np.eye(len(stack))))
 
 
 def temperature_of(pooled: Pooled, y: Indices) -> float:

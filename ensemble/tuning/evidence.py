@@ -58,7 +58,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Candidate:
     """One way to fit, that competes in cross-validation."""
 
     pool: Pool
@@ -130,7 +130,7 @@ def paired(
 
 def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
     """Return how much the plain refit without each family loses, (M,); needs two families."""
-    plan = Plan(blend.pool, polish=False)
+    plan = Candidate(blend.pool, polish=False)
     whole = metric.score(y, _fit(stack, y, metric, plan).predicted(stack))
     losses = []
     for family in range(len(stack)):
@@ -158,19 +158,19 @@ def error_correlations(stack: Stack, y: Truth, task: Task = "classification") ->
     return found
 
 
-def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Plan]:
+def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Candidate]:
     """List the ways to fit, the plainest first."""
     pools: Sequence[Pool] = (pool,) if pool else ("log-linear",)
     if pool is None and (metric.by_label or metric.name == "top_k"):
         pools = ("log-linear", "linear")
     if metric.name == "brier" or metric.task == "regression":
         pools = ("linear",)
-    plans = [Plan(p, polish == "always") for p in pools]
+    plans = [Candidate(p, polish == "always") for p in pools]
     searched = metric.by_label and polish == "auto" and can_polish(metric)
-    return plans + ([Plan(pools[0], polish=True)] if searched else [])
+    return plans + ([Candidate(pools[0], polish=True)] if searched else [])
 
 
-def _fit(stack: Stack, y: Truth, metric: Metric, plan: Plan) -> Blend:
+def _fit(stack: Stack, y: Truth, metric: Metric, plan: Candidate) -> Blend:
     return fit(stack, y, metric, plan.pool, polish=plan.polish)
 
 
@@ -179,7 +179,7 @@ def _crossed(
     y: Truth,
     metric: Metric,
     *,
-    plan: Plan,
+    plan: Candidate,
     folds: Indices,
     tick: Tick,
 ) -> Pooled:
@@ -195,7 +195,7 @@ def _crossed(
 
 def _selected(
     crossed: Sequence[Pooled],
-    plans: Sequence[Plan],
+    plans: Sequence[Candidate],
     y: Truth,
     metric: Metric,
     *,
@@ -214,7 +214,7 @@ def _selected(
 
 def _best(
     crossed: Sequence[Pooled],
-    plans: Sequence[Plan],
+    plans: Sequence[Candidate],
     y: Truth,
     metric: Metric,
     groups: Indices | None,

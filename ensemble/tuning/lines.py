@@ -40,7 +40,7 @@ class Stretches:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class LabelPath:
     """Labels along a line: those at the start (N,), and every change, in order of its place."""
 
     start: Indices
@@ -50,7 +50,7 @@ class Path:
     new: Indices
 
 
-def walk(start: Pooled, end: Pooled) -> Path:
+def walk(start: Pooled, end: Pooled) -> LabelPath:
     """Follow the argmax of start + l (end - start), both (N, C), from l = 0 to 1.
 
     Each row's argmax is the upper envelope of C straight lines; all rows walk theirs together.
@@ -80,7 +80,7 @@ def walk(start: Pooled, end: Pooled) -> Path:
     joined = np.concatenate(places)
     by_place = np.argsort(joined, kind="stable")
     changes = (np.concatenate(part)[by_place] for part in (moved, old, new))
-    return Path(first, joined[by_place], *changes)
+    return LabelPath(first, joined[by_place], *changes)
 
 
 def search(metric: str, y: Indices, start: Pooled, end: Pooled) -> Stretches:
@@ -124,22 +124,22 @@ def _median(values: Vector, weights: Vector) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def _accuracy(y: Indices, path: Path, classes: int) -> Vector:
+def _accuracy(y: Indices, path: LabelPath, classes: int) -> Vector:
     return _counted(y, path, np.full(classes, 1 / len(y)))
 
 
-def _balanced_accuracy(y: Indices, path: Path, classes: int) -> Vector:
+def _balanced_accuracy(y: Indices, path: LabelPath, classes: int) -> Vector:
     return _counted(y, path, 1 / (np.bincount(y, minlength=classes) * classes))
 
 
-def _counted(y: Indices, path: Path, worth: Vector) -> Vector:
+def _counted(y: Indices, path: LabelPath, worth: Vector) -> Vector:
     """Return the sum of the worth of the rows that are right, after each change."""
     truth = y[path.rows]
     change = ((path.new == truth).astype(np.int64) - (path.old == truth)) * worth[truth]
     return _along(float((worth[y] * (path.start == y)).sum()), change)
 
 
-def _f1_macro(y: Indices, path: Path, classes: int) -> Vector:
+def _f1_macro(y: Indices, path: LabelPath, classes: int) -> Vector:
     truth, every = y[path.rows], np.arange(classes)
     into, out_of = path.new[:, None] == every, path.old[:, None] == every
     found = into.astype(np.int64) - out_of
@@ -150,7 +150,7 @@ def _f1_macro(y: Indices, path: Path, classes: int) -> Vector:
     return np.asarray((2 * right / np.maximum(totals, 1)).mean(1), np.float64)
 
 
-def _qwk(y: Indices, path: Path, classes: int) -> Vector:
+def _qwk(y: Indices, path: LabelPath, classes: int) -> Vector:
     every = np.arange(classes)
     weights = (every[:, None] - every) ** 2.0
     truth = y[path.rows]
@@ -162,7 +162,7 @@ def _qwk(y: Indices, path: Path, classes: int) -> Vector:
     return 1 - np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0)
 
 
-def _predicted(path: Path, found: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+def _predicted(path: LabelPath, found: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """Return how many rows each class is predicted for, after each change."""
     start = np.bincount(path.start, minlength=classes)
     return np.asarray(start + np.vstack([np.zeros((1, classes), np.int64), np.cumsum(found, 0)]))
@@ -172,7 +172,7 @@ def _along(start: float, change: Vector) -> Vector:
     return start + np.concatenate([[0.0], np.cumsum(change)])
 
 
-PATHS: Final[Mapping[str, Callable[[Indices, Path, int], Vector]]] = {
+PATHS: Final[Mapping[str, Callable[[Indices, LabelPath, int], Vector]]] = {
     "accuracy": _accuracy,
     "f1_micro": _accuracy,
     "balanced_accuracy": _balanced_accuracy,

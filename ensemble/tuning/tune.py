@@ -15,7 +15,7 @@ from ensemble.predictions.formats import read_all
 from ensemble.predictions.stored import votes_from
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
-from ensemble.tuning import checks as gate
+from ensemble.tuning import checks
 from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.weigh import TuneOrder, weigh
 from ensemble.voting.pools import tempered
@@ -39,7 +39,7 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
     groups = None
     if order.group is not None:
         named = column_of(order.labels, order.group)
-        groups = gate.groups_of(joined.ids, named, joined.folds)
+        groups = checks.groups_of(joined.ids, named, joined.folds)
     weights = weigh(joined, y, order, groups, progress)
     if not order.holdout:
         return weights

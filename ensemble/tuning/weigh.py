@@ -14,11 +14,11 @@ from ensemble.evaluation import metrics
 from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
 from ensemble.predictions import table as files
-from ensemble.predictions.formats import Elsewhere
+from ensemble.predictions.formats import ForeignHints
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress
 from ensemble.records import Task, check_choice
-from ensemble.tuning import checks as gate
+from ensemble.tuning import checks
 from ensemble.tuning.evidence import (
     Tuned,
     error_correlations,
@@ -57,7 +57,7 @@ class TuneOrder:
     polish: Polish = "auto"
     holdout: Sequence[tuple[str | None, Path]] = ()
     holdout_labels: Path | None = None
-    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    elsewhere: ForeignHints = field(default_factory=ForeignHints)
 
 
 def weigh(
@@ -78,14 +78,14 @@ def weigh(
     if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
         raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
     if oof.rescaled:
-        progress.warn(files.told_of_rescaling(oof.rescaled))
-    gate.check_rows(y, oof.classes, metric, oof.folds)
+        progress.warn(files.describe_rescaling(oof.rescaled))
+    checks.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), np.stack(list(oof.families.values()))
     steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
     _check_finite(metric, stack, y)
-    for note in gate.notes_of(names, stack, oof.folds):
+    for note in checks.notes_of(names, stack, oof.folds):
         progress.warn(note)
     progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
     found = tune(

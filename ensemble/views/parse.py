@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ensemble.errors import UsageError
 from ensemble.records import Op, OpName, View
 from ensemble.user_code import load_object
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 if TYPE_CHECKING:
     import ttach
@@ -24,7 +24,7 @@ def read_policy(text: str) -> tuple[View, ...]:
         UsageError: no such preset or object, or one that is not a ttach.Compose.
     """
     if ":" not in text:
-        return views.preset(text)
+        return policy.preset(text)
     compose = load_object(text, "--tta")
     if not hasattr(compose, "aug_transforms"):
         raise UsageError(f"--tta {text!r} is a {type(compose).__name__}, not a ttach.Compose")

@@ -58,7 +58,7 @@ def nearest_indices(source: int, target: int) -> NDArray[np.int64]:
     return cast(NDArray[np.int64], np.minimum(indices, source - 1))
 
 
-def apart(views: Sequence[View], merge: Merge, sizes: Sequence[Size]) -> bool:
+def can_view_on_host(views: Sequence[View], merge: Merge, sizes: Sequence[Size]) -> bool:
     """Tell whether views can be evaluated one by one: the mean of flips and quarter turns.
 
     Args:
@@ -71,8 +71,8 @@ def apart(views: Sequence[View], merge: Merge, sizes: Sequence[Size]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Turned:
-    """Some rows of uint8 images (N, H, W, C) under a view of `apart`, made as they are sliced."""
+class HostView:
+    """Rows of uint8 images (N, H, W, C) under a view that the host makes, as they are sliced."""
 
     pixels: Pixels
     rows: Indices

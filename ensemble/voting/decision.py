@@ -52,11 +52,11 @@ def check_decision(rule: Decision, classes: Sequence[str], where: str) -> None:
     check_length(where, "decision.thresholds", len(rule.thresholds), count, count)
     check_length(where, "decision.order", len(rule.order), count, count)
     if rule.prior_tau and not rule.prior:
-        raise wrong(where, "decision.prior", "a share a class, for prior_tau", rule.prior)
+        raise field_error(where, "decision.prior", "a share a class, for prior_tau", rule.prior)
     if not all(share > 0 for share in rule.prior):
-        raise wrong(where, "decision.prior", "shares above 0", rule.prior)
+        raise field_error(where, "decision.prior", "shares above 0", rule.prior)
     if not all(a <= b for a, b in pairwise(rule.cut_points)):
-        raise wrong(where, "decision.cut_points", "cuts that ascend", rule.cut_points)
+        raise field_error(where, "decision.cut_points", "cuts that ascend", rule.cut_points)
     _check_order(rule, classes, where)
 
 
@@ -67,10 +67,10 @@ def check_length(where: str, name: str, found: int, expected: int, classes: int)
         UsageError: it has another number.
     """
     if classes and found and found != expected:
-        raise wrong(where, name, f"{expected} of them for {classes} classes", found)
+        raise field_error(where, name, f"{expected} of them for {classes} classes", found)
 
 
-def wrong(where: str, name: str, expected: str, found: object) -> UsageError:
+def field_error(where: str, name: str, expected: str, found: object) -> UsageError:
     """Return the error of a field that is not what it should be."""
     told = f"{where}: {name}: expected {expected}, found {found!r}"[:400]
     return UsageError(f"{told}. Tune the weights anew, or mend the field")
@@ -79,8 +79,8 @@ def wrong(where: str, name: str, expected: str, found: object) -> UsageError:
 def _check_order(rule: Decision, classes: Sequence[str], where: str) -> None:
     """Check that cut points cut the classes in their order, which numbers in their names tell."""
     if sorted(rule.order) != list(range(len(rule.order))):
-        raise wrong(where, "decision.order", "each class's index once", rule.order)
+        raise field_error(where, "decision.order", "each class's index once", rule.order)
     order, numbered = rule.order or tuple(range(len(classes))), order_of(classes)
     if rule.cut_points and numbered and order != numbered:
         named = [classes[place] for place in numbered]
-        raise wrong(where, "decision.order", f"that of the numbers {few(named)}", rule.order)
+        raise field_error(where, "decision.order", f"that of the numbers {few(named)}", rule.order)

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, cast, get_args
 from ensemble.errors import UsageError, few
 from ensemble.files.paths import is_file
 from ensemble.records import Task
-from ensemble.voting.decision import Decision, check_decision, check_length, wrong
+from ensemble.voting.decision import Decision, check_decision, check_length, field_error
 
 SCHEMA: Final = 1
 
@@ -191,7 +191,7 @@ def _check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
     for name, (rows, _) in sizes.items():
         check_length(where, f"ranks.{name}", rows, len(classes), len(classes))
     if len(set(sizes.values())) > 1:
-        raise wrong(where, "ranks", "as many classes and quantiles for each family", sizes)
+        raise field_error(where, "ranks", "as many classes and quantiles for each family", sizes)
 
 
 def check_families(weights: Weights, here: Collection[str]) -> None:
@@ -284,4 +284,4 @@ class _Reader:
         return cast(Task | None, value)
 
     def _bad(self, name: str, expected: str, found: object) -> UsageError:
-        return wrong(self.where, name, expected, found)
+        return field_error(self.where, name, expected, found)

@@ -10,7 +10,7 @@ from processes import start
 from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
 from ensemble.cli.options import spread_lists
-from ensemble.pipeline import quantize as quantizing
+from ensemble.pipeline import quantize
 from ensemble.pipeline import run as pipeline
 from ensemble.pipeline.quantize import QuantizeOrder
 from ensemble.records import DecodePolicy
@@ -247,7 +247,7 @@ def test_quantize_reads_images_as_a_run_would(monkeypatch: pytest.MonkeyPatch) -
         orders.append(order)
         return []
 
-    monkeypatch.setattr(quantizing, "quantize_members", note)
+    monkeypatch.setattr(quantize, "quantize_members", note)
     Path("ensemble.toml").write_text('exif = "ignore"\nid_from = "name"\ntta = "flip"\n')
     assert ensemble("quantize", "a.onnx", "--images", "i", "--alpha", "white", "--out", "o") == 0
     assert orders[0].decode == DecodePolicy(exif="ignore", alpha="white")

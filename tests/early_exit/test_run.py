@@ -17,18 +17,17 @@ from onnx import numpy_helper
 from processes import finish, start
 from toys import ensemble, save_images, save_member, toy_card, toy_model
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.api.results import verify_exit
-from ensemble.early_exit import evaluate as early
-from ensemble.early_exit import forecast, setup
+from ensemble.early_exit import evaluate, forecast, setup
 from ensemble.early_exit import run as exiting
 from ensemble.early_exit.plan import calibrated_of
-from ensemble.early_exit.stopping.certificate import draw
+from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.early_exit.stopping.thresholds import Steady
 from ensemble.errors import ScoreError, StoreError, UsageError
 from ensemble.files.atomic import sha256_file, sha256_json
-from ensemble.inference.batches import Job, Rows, score
+from ensemble.inference.batches import Job, Rows, score_in_batches
 from ensemble.pipeline import run as pipeline
 from ensemble.predictions import garbage, inventory
 from ensemble.predictions.store import load_partition
@@ -73,7 +72,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def submit(members: list[Path], images: Path, out: str, **more: Any) -> Submission:
-    return api.run(members, images, out=out, device="cpu", tta=more.pop("tta", "hflip"), **more)
+    return predict.run(members, images, out=out, device="cpu", tta=more.pop("tta", "hflip"), **more)
 
 
 def record(result: Submission) -> dict[str, Any]:
@@ -271,7 +270,7 @@ def test_what_is_expected_is_said_of_the_images_that_are_left(
     kept = np.flatnonzero(np.arange(COUNT) // 10 == 2)
     partition = load_partition(Path(".ensemble"), key)
     assert partition is not None
-    left = len(np.setdiff1d(kept, draw(sha256_json(partition.fingerprint), COUNT, 12)))
+    left = len(np.setdiff1d(kept, draw_sample(sha256_json(partition.fingerprint), COUNT, 12)))
     assert f"for each of {left} images" in capsys.readouterr().err
 
 
@@ -323,7 +322,7 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
     assert early.probs.shape == (COUNT, 0)
     assert list(early.frame.columns) == ["id", "label", "n_evals"]
     with pytest.raises(UsageError, match="images ended early"):
-        api.vote("early", out="again")
+        predict.vote("early", out="again")
     assert ensemble("vote", "--predictions", "early/predictions.parquet", "--out", "again") == 2
 
 
@@ -407,9 +406,9 @@ def test_an_image_without_pixels_is_sent_through_no_member(
 
     def watched(job: Job, images: Rows, *more: Any) -> dict[str, Any]:
         black.extend(int(not images.pixels[n : n + 1].any()) for n in range(len(images.pixels)))
-        return score(job, images, *more)
+        return score_in_batches(job, images, *more)
 
-    monkeypatch.setattr(early, "score", watched)
+    monkeypatch.setattr(evaluate, "score_in_batches", watched)
     submit(sharp, many, "early", early_exit="lossless", shard_size=20)
     assert len(black) > COUNT
     assert not sum(black)
@@ -471,7 +470,7 @@ def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     broken(many, range(1, 5))
-    monkeypatch.setattr(exiting, "draw", lambda *_: np.arange(4))
+    monkeypatch.setattr(exiting, "draw_sample", lambda *_: np.arange(4))
     args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
             "--out", "early", "--fill", "cat", "--shard-size", "8"]  # fmt: skip
     assert ensemble(*args, "--evals-per-image", "3", "--calibration", "4") == 3
@@ -662,13 +661,13 @@ def test_a_dry_run_tells_how_many_images_are_calibrated_and_writes_nothing(
     assert not Path(".ensemble").exists()
 
 
-def foreseen(**how: Any) -> pipeline.Plan:
+def foreseen(**how: Any) -> pipeline.RunPlan:
     """Plan an early exit over the images of `many`."""
     recipe = Settings(("folds",), ("many",), tta="hflip", device="cpu", shard_size=10, **how)
     return pipeline.plan(recipe)
 
 
-def most(plan: pipeline.Plan) -> int:
+def most(plan: pipeline.RunPlan) -> int:
     return sum(member.evaluations for member in plan.members)
 
 

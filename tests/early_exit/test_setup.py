@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from toys import MakeMember
 
-from ensemble.early_exit.setup import cast_of
+from ensemble.early_exit.setup import setup_of
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.score import line_up
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
-from ensemble.views import policy as views
+from ensemble.views import policy
 
-FLIPS = views.preset("hflip")
+FLIPS = policy.preset("hflip")
 
 
 @pytest.fixture
@@ -27,15 +27,15 @@ def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
 
 @pytest.mark.parametrize(
     ("merge", "apart", "inside"),
-    [("mean", True, views.preset("none")), ("gmean", False, views.preset("hflip"))],
+    [("mean", True, policy.preset("none")), ("gmean", False, policy.preset("hflip"))],
 )
 def test_a_view_is_made_on_the_host_or_in_the_graph(
-    recipe: Recipe, merge: str, apart: bool, inside: tuple[views.View, ...]
+    recipe: Recipe, merge: str, apart: bool, inside: tuple[policy.View, ...]
 ) -> None:
     recipe = replace(recipe, scoring=replace(recipe.scoring, merge=merge))
     players = line_up(recipe, FLIPS, Quiet(), exits=True)
-    cast = cast_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))
-    assert cast.apart == apart
+    setup = setup_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))
+    assert setup.apart == apart
     assert players[0].policy == inside
 
 
@@ -44,4 +44,4 @@ def test_members_with_views_in_their_graphs_are_not_turned_on_the_host_too(
 ) -> None:
     players = line_up(recipe, FLIPS, Quiet())
     with pytest.raises(UsageError, match="toy-f0: the views in the graph are not those"):
-        cast_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))
+        setup_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))

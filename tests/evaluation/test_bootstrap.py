@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ensemble.evaluation import bootstrap as resample
+from ensemble.evaluation import bootstrap
 from ensemble.evaluation.bootstrap import LEAST_UNITS, spread
 from ensemble.evaluation.metrics import Metric, Truth, metric_of
 
@@ -123,7 +123,7 @@ def test_the_interval_of_f1_holds_the_truth_with_rare_classes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A hundred classes of five rows: the F1 of so few rows lies under that of many."""
-    monkeypatch.setattr(resample, "_DRAWS", 200)
+    monkeypatch.setattr(bootstrap, "_DRAWS", 200)
     rng, classes, held = np.random.default_rng(3), 100, []
     metric, y = metric_of("f1_macro", "classification"), np.repeat(np.arange(100), 5)
     for _ in range(60):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ensemble.evaluation import lookalikes
-from ensemble.evaluation.lookalikes import NEAR, looks_of, near_pairs
+from ensemble.evaluation.lookalikes import NEAR, perceptual_hash, similar_pairs
 
 IMAGES = sorted((Path(__file__).parents[2] / "models_zoo/fashion/images").glob("*"))
 
@@ -25,13 +25,13 @@ def test_pairs_are_those_of_a_slow_loop() -> None:
         for b in range(a + 1, 40)
         if (looks[a] != looks[b]).sum() <= NEAR and folds[a] != folds[b]
     ]
-    assert near_pairs(looks, folds) == slow
+    assert similar_pairs(looks, folds) == slow
     assert slow
 
 
 def test_different_thumbnails_are_not_near() -> None:
-    looks = np.array([looks_of(Image.open(path)) for path in IMAGES])
-    assert near_pairs(looks, np.arange(len(looks))) == []
+    looks = np.array([perceptual_hash(Image.open(path)) for path in IMAGES])
+    assert similar_pairs(looks, np.arange(len(looks))) == []
 
 
 @pytest.mark.parametrize("edit", ["jpeg", "half"])
@@ -44,7 +44,9 @@ def test_an_edited_photograph_is_near(edit: str) -> None:
         buffer = io.BytesIO()
         photo.save(buffer, "JPEG", quality=50)
         other = Image.open(buffer)
-    assert near_pairs(np.array([looks_of(photo), looks_of(other)]), np.arange(2)) == [(0, 1)]
+    assert similar_pairs(
+        np.array([perceptual_hash(photo), perceptual_hash(other)]), np.arange(2)
+    ) == [(0, 1)]
 
 
 def apart(bits: int) -> np.ndarray:
@@ -56,26 +58,26 @@ def apart(bits: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("bits", "near"), [(0, True), (NEAR, True), (NEAR + 1, False)])
 def test_near_is_up_to_so_many_bits(bits: int, near: bool) -> None:
-    assert bool(near_pairs(apart(bits), np.arange(2))) == near
+    assert bool(similar_pairs(apart(bits), np.arange(2))) == near
 
 
 def test_pictures_of_one_fold_are_no_pair() -> None:
-    assert near_pairs(apart(0), np.array([3, 3])) == []
+    assert similar_pairs(apart(0), np.array([3, 3])) == []
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_fewer_than_two_pictures_are_no_pair(rows: int) -> None:
-    assert near_pairs(np.zeros((rows, 256), bool), np.zeros(rows, np.int64)) == []
+    assert similar_pairs(np.zeros((rows, 256), bool), np.zeros(rows, np.int64)) == []
 
 
 def test_blocks_change_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     looks = np.repeat(rng.random((9, 256)) < 0.5, 3, 0)
     folds = np.arange(27) % 2
-    whole = near_pairs(looks, folds)
+    whole = similar_pairs(looks, folds)
     for block in (1, 4, 26):
         monkeypatch.setattr(lookalikes, "_BLOCK", block)
-        assert sorted(near_pairs(looks, folds)) == sorted(whole)
+        assert sorted(similar_pairs(looks, folds)) == sorted(whole)
     assert len(whole) == 9 * 2
 
 
@@ -83,10 +85,10 @@ def test_blocks_change_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_looks_are_those_of_imagehash_in_any_mode(mode: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     image = Image.fromarray(noise).convert(mode)
-    found = looks_of(image)
+    found = perceptual_hash(image)
     assert (found.dtype, found.shape) == (np.bool_, (256,))
     assert found.tolist() == imagehash.phash(image, hash_size=16).hash.ravel().tolist()
 
 
 def test_a_picture_that_is_one_pixel_has_looks() -> None:
-    assert looks_of(Image.new("RGB", (1, 1))).shape == (256,)
+    assert perceptual_hash(Image.new("RGB", (1, 1))).shape == (256,)

@@ -67,20 +67,20 @@ def test_what_stays_is_the_last_layer_and_a_first_convolution(kinds: list[str]) 
 
 
 def test_an_int8_graph_has_the_ports_of_the_member(member: Member) -> None:
-    found = int8.quantized(member, IMAGES).graph
+    found = int8.to_int8(member, IMAGES).graph
     for ports in ("input", "output"):
         ours, theirs = getattr(found, ports), getattr(member.model.graph, ports)
         assert [(p.name, p.type) for p in ours] == [(p.name, p.type) for p in theirs]
 
 
 def test_an_int8_graph_carries_no_card_and_no_domain_that_it_does_not_use(member: Member) -> None:
-    found = int8.quantized(member, IMAGES)
+    found = int8.to_int8(member, IMAGES)
     assert not found.metadata_props
     assert {entry.domain for entry in found.opset_import} == {n.domain for n in found.graph.node}
 
 
 def test_weights_have_a_scale_a_channel_and_activations_one_in_all(member: Member) -> None:
-    found = int8.quantized(member, IMAGES).graph
+    found = int8.to_int8(member, IMAGES).graph
     kinds = {tensor.name: tensor.data_type for tensor in found.initializer}
     sizes = {tensor.name: tuple(tensor.dims) for tensor in found.initializer}
     ends = [n for n in found.node if n.op_type == "DequantizeLinear"]
@@ -95,35 +95,35 @@ def test_an_int8_graph_gives_nearly_what_the_member_gives(member: Member) -> Non
     pixels = int8.normalised(member, IMAGES)
     full, less = (
         run_once(model.SerializeToString(), {"image": pixels})["logits"]
-        for model in (member.model, int8.quantized(member, IMAGES))
+        for model in (member.model, int8.to_int8(member, IMAGES))
     )
     assert 0 < abs(full - less).max() < 0.05 * abs(full).max()
 
 
 def test_the_member_stays_as_it_is(member: Member) -> None:
     before = member.model.SerializeToString()
-    int8.quantized(member, IMAGES)
+    int8.to_int8(member, IMAGES)
     assert member.model.SerializeToString() == before
 
 
 def test_the_order_of_the_images_changes_no_bit(member: Member) -> None:
-    one, other = (int8.quantized(member, part) for part in (IMAGES, IMAGES[::-1].copy()))
+    one, other = (int8.to_int8(member, part) for part in (IMAGES, IMAGES[::-1].copy()))
     assert one.SerializeToString() == other.SerializeToString()
 
 
 def test_one_image_is_enough_for_a_dynamic_batch(member: Member) -> None:
-    assert int8.quantized(member, IMAGES[:1]).graph.node
+    assert int8.to_int8(member, IMAGES[:1]).graph.node
 
 
 def test_fewer_images_than_a_fixed_batch_are_refused(tmp_path: Path) -> None:
     fixed = open_member(save_member(tmp_path, toy_card(), layered(4)))
     with pytest.raises(MemberError, match="fixed at 4, and only 3 images calibrate. Give more"):
-        int8.quantized(fixed, IMAGES[:3])
+        int8.to_int8(fixed, IMAGES[:3])
 
 
 def test_a_fixed_batch_leaves_out_what_does_not_fill_it(tmp_path: Path) -> None:
     fixed = open_member(save_member(tmp_path, toy_card(), layered(4)))
-    whole, more = (int8.quantized(fixed, IMAGES[:rows]) for rows in (8, 10))
+    whole, more = (int8.to_int8(fixed, IMAGES[:rows]) for rows in (8, 10))
     assert whole.SerializeToString() == more.SerializeToString()
 
 
@@ -200,6 +200,6 @@ def test_the_level_of_logging_comes_back_though_the_quantiser_fails(
 
 def test_a_toy_of_one_product_is_quantised_whole(tmp_path: Path) -> None:
     made = open_member(save_member(tmp_path, toy_card(), toy_model(toy_card())))
-    kinds = [node.op_type for node in int8.quantized(made, IMAGES).graph.node]
+    kinds = [node.op_type for node in int8.to_int8(made, IMAGES).graph.node]
     assert "MatMul" in kinds
     assert kinds.count("QuantizeLinear") >= 1

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import StoreError, UsageError
-from ensemble.files import atomic as files
+from ensemble.files import atomic
 from ensemble.files.atomic import (
     check_writable,
     free_bytes,
@@ -42,9 +42,9 @@ def fail_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
         if path.is_dir() == (step == "fsync the folder"):
             full()
 
-    places = {"mkstemp": (files.tempfile, "mkstemp", full), "write": (files, "_fill", full),
+    places = {"mkstemp": (atomic.tempfile, "mkstemp", full), "write": (atomic, "_fill", full),
               "replace": (Path, "replace", full)}  # fmt: skip
-    owner, name, fault = places.get(step, (files, "_sync", sync))
+    owner, name, fault = places.get(step, (atomic, "_sync", sync))
     monkeypatch.setattr(owner, name, fault)
 
 
@@ -78,7 +78,7 @@ def be_windows(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(os, name)
     monkeypatch.setattr(os, "open", open_file)
     monkeypatch.setattr(os, "fsync", sync_written)
-    monkeypatch.setattr(files, "_FOLDERS_OPEN", False)
+    monkeypatch.setattr(atomic, "_FOLDERS_OPEN", False)
 
 
 def test_a_file_is_published_with_what_windows_has(
@@ -119,7 +119,9 @@ def test_a_full_device_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
     [(28, "make room there"), (27, "ulimit -f"), (13, "name another place"), (20, "a file stands")],
 )
 def test_what_the_disk_refuses_comes_with_its_remedy(number: int, remedy: str) -> None:
-    assert remedy in str(files.refused("write", Path("a"), OSError(number, os.strerror(number))))
+    assert remedy in str(
+        atomic.disk_error("write", Path("a"), OSError(number, os.strerror(number)))
+    )
 
 
 def test_a_folder_below_a_file_cannot_be_written_to(tmp_path: Path) -> None:
@@ -316,12 +318,12 @@ def test_a_link_that_leads_nowhere_is_a_place_to_make(tmp_path: Path) -> None:
 
 
 def test_an_error_without_a_known_remedy_has_none() -> None:
-    told = str(files.refused("read", Path("a"), OSError(5, "Input/output error")))
+    told = str(atomic.disk_error("read", Path("a"), OSError(5, "Input/output error")))
     assert told == "cannot read a: Input/output error"
 
 
 def test_an_error_without_a_number_is_told_by_its_text() -> None:
-    assert str(files.refused("read", Path("a"), OSError("odd"))) == "cannot read a: odd"
+    assert str(atomic.disk_error("read", Path("a"), OSError("odd"))) == "cannot read a: odd"
 
 
 def test_the_name_of_a_holder_replaces_a_longer_one(tmp_path: Path) -> None:
@@ -409,10 +411,10 @@ def test_a_name_that_is_not_utf8_is_hashed_as_its_bytes() -> None:
 def test_a_file_where_the_folder_is_to_be_is_told_with_its_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="a file stands where a folder is to be"):
-        files.publish_bytes(tmp_path / "file" / "a", b"")
+        atomic.publish_bytes(tmp_path / "file" / "a", b"")
 
 
 def test_the_hash_of_what_was_streamed_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "part"
-    found = files.publish_hashed(path, lambda file: file.writelines([b"ab", b"c"]))
-    assert found == hashlib.sha256(b"abc").hexdigest() == files.sha256_file(path)
+    found = atomic.publish_hashed(path, lambda file: file.writelines([b"ab", b"c"]))
+    assert found == hashlib.sha256(b"abc").hexdigest() == atomic.sha256_file(path)

@@ -8,13 +8,13 @@ import pytest
 from toys import tree
 
 from ensemble.errors import UsageError
-from ensemble.images import sources as images
+from ensemble.images import sources
 from ensemble.images.sources import scan
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def ids(folder: str | Path, id_from: images.IdFrom = "stem") -> list[str]:
+def ids(folder: str | Path, id_from: sources.IdFrom = "stem") -> list[str]:
     return [s.id for s in scan([folder], id_from).images]
 
 
@@ -36,7 +36,7 @@ def test_ids_are_in_natural_order(tmp_path: Path) -> None:
     [("stem", ["a.b"]), ("name", ["a.b.jpg"]), ("path", ["sub/a.b.jpg"])],
 )
 def test_ids_come_from_stem_name_or_path(
-    tmp_path: Path, id_from: images.IdFrom, expected: list[str]
+    tmp_path: Path, id_from: sources.IdFrom, expected: list[str]
 ) -> None:
     tree(tmp_path, "sub/a.b.jpg")
     assert ids(tmp_path, id_from) == expected

@@ -13,14 +13,14 @@ from toys import MakeMember
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.batch_size import batch_size
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
 from ensemble.records import Size
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.session import OnnxScorer
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 MANY = 10**7
 DECIDES = {"member": "a"}
@@ -66,23 +66,23 @@ QUICK_BY_TWO = {1: 0.004, 2: 0.002, 4: 0.024}
 
 
 @pytest.fixture
-def player(make_member: MakeMember) -> Player:
+def player(make_member: MakeMember) -> ReadyMember:
     """A member whose sizes 1, 2 and 4 are worth a try; 1 was guessed."""
-    started = lineup.start(
-        open_member(make_member()), views.preset("none"), "mean", device="cpu", threads=1, batch=1
+    started = start.start(
+        open_member(make_member()), policy.preset("none"), "mean", device="cpu", threads=1, batch=1
     )
     return replace(started, sizes=(1, 2, 4))
 
 
-def paced(player: Player, scorer: Paced) -> Player:
+def paced(player: ReadyMember, scorer: Paced) -> ReadyMember:
     return replace(player, scorer=cast(OnnxScorer, scorer))
 
 
-def test_the_quickest_size_is_found(player: Player, tmp_path: Path) -> None:
+def test_the_quickest_size_is_found(player: ReadyMember, tmp_path: Path) -> None:
     assert batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES) == 2
 
 
-def test_what_was_found_is_remembered(player: Player, tmp_path: Path) -> None:
+def test_what_was_found_is_remembered(player: ReadyMember, tmp_path: Path) -> None:
     batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     again = Paced(QUICK_BY_TWO)
     assert batch_size(paced(player, again), MANY, tmp_path, DECIDES) == 2
@@ -91,7 +91,7 @@ def test_what_was_found_is_remembered(player: Player, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_another_member_or_number_of_lanes_is_tried_anew(
-    player: Player, tmp_path: Path, lanes: int
+    player: ReadyMember, tmp_path: Path, lanes: int
 ) -> None:
     batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     other = Paced(QUICK_BY_TWO, lanes=lanes)
@@ -99,33 +99,37 @@ def test_another_member_or_number_of_lanes_is_tried_anew(
     assert other.calls
 
 
-def test_few_images_are_scored_by_the_size_that_was_guessed(player: Player, tmp_path: Path) -> None:
+def test_few_images_are_scored_by_the_size_that_was_guessed(
+    player: ReadyMember, tmp_path: Path
+) -> None:
     scorer = Paced(QUICK_BY_TWO)
     assert batch_size(paced(player, scorer), 40, tmp_path, DECIDES) == 1
     assert scorer.calls == []
     assert not list(tmp_path.glob("batch-sizes/*"))
 
 
-def test_a_size_that_was_asked_for_is_not_questioned(player: Player, tmp_path: Path) -> None:
+def test_a_size_that_was_asked_for_is_not_questioned(player: ReadyMember, tmp_path: Path) -> None:
     asked = replace(paced(player, Paced(QUICK_BY_TWO)), sizes=())
     assert batch_size(asked, MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_size_that_changes_an_output_is_not_taken(player: Player, tmp_path: Path) -> None:
+def test_a_size_that_changes_an_output_is_not_taken(player: ReadyMember, tmp_path: Path) -> None:
     scorer = Paced(QUICK_BY_TWO, odd=2)
     assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_size_without_memory_is_not_taken(player: Player, tmp_path: Path) -> None:
+def test_a_size_without_memory_is_not_taken(player: ReadyMember, tmp_path: Path) -> None:
     scorer = Paced({1: 0.004, 2: 0.002}, room=2)
     assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 2
 
 
-def test_a_guess_without_memory_is_left_to_the_run(player: Player, tmp_path: Path) -> None:
+def test_a_guess_without_memory_is_left_to_the_run(player: ReadyMember, tmp_path: Path) -> None:
     assert batch_size(paced(player, Paced({}, room=0)), MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_member_that_fails_at_a_size_is_named_with_it(player: Player, tmp_path: Path) -> None:
+def test_a_member_that_fails_at_a_size_is_named_with_it(
+    player: ReadyMember, tmp_path: Path
+) -> None:
     scorer = Paced(QUICK_BY_TWO, fails=4)
     with pytest.raises(ScoreError, match="member toy-f0, batch of 4: a shape is wrong"):
         batch_size(paced(player, scorer), MANY, tmp_path, DECIDES)
@@ -133,14 +137,14 @@ def test_a_member_that_fails_at_a_size_is_named_with_it(player: Player, tmp_path
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_guess_that_is_not_among_the_sizes_tried_is_kept(
-    player: Player, tmp_path: Path, full: bool
+    player: ReadyMember, tmp_path: Path, full: bool
 ) -> None:
     scorer = Forgetful(QUICK_BY_TWO, full=full)
     assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
     assert not list(tmp_path.glob("batch-sizes/*"))
 
 
-def test_a_memory_that_cannot_be_read_is_made_anew(player: Player, tmp_path: Path) -> None:
+def test_a_memory_that_cannot_be_read_is_made_anew(player: ReadyMember, tmp_path: Path) -> None:
     batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     (path,) = tmp_path.glob("batch-sizes/*.json")
     path.write_text("{")
@@ -156,8 +160,8 @@ def test_the_guess_suits_the_pixels_of_all_views(
     make_member: MakeMember, side: int, tta: str, guess: int
 ) -> None:
     member = open_member(make_member(size=Size(side, side)))
-    player = lineup.start(
-        member, views.preset(tta), "mean", device="cpu", threads=1, batch="auto"
+    player = start.start(
+        member, policy.preset(tta), "mean", device="cpu", threads=1, batch="auto"
     )  # fmt: skip
     assert player.batch == guess
     assert player.batch in player.sizes

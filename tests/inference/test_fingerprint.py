@@ -14,7 +14,7 @@ from onnx.external_data_helper import convert_model_to_external_data
 from PIL import Image
 from toys import CLASSES, save_images, save_member, toy_card, toy_model
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.inference import fingerprint as fingerprints
 from ensemble.inference.fingerprint import ImageSet
 from ensemble.members.card import Card
@@ -46,7 +46,7 @@ def make(folder: Path, card: Card | None = None, **more: Any) -> None:
 def predicted(folder: Path, **more: Any) -> int:
     """Run, and return how many evaluations were not in the store."""
     settings = {"device": "cpu", "store": folder / "store", "force": True, "out": folder / "out"}
-    result = api.run(folder / "folds", folder / "images", **{**settings, **more})
+    result = predict.run(folder / "folds", folder / "images", **{**settings, **more})
     evaluations = result.record["evaluations"]
     assert isinstance(evaluations, int)
     return evaluations
@@ -207,7 +207,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fashion(folder: Path, **more: Any) -> Path:
     """Run a fold of each family over the zoo's images, from an empty store."""
-    result = api.run(
+    result = predict.run(
         [FASHION / f"{family}-f0.onnx" for family in ("resnet", "vgg")],
         FASHION / "images",
         tta="hflip",

@@ -22,7 +22,7 @@ from ensemble.images.loader import Shard, _Loaded
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.resize import resize
 from ensemble.images.sources import scan
-from ensemble.inference.batches import Job, Rows, score
+from ensemble.inference.batches import Job, Rows, score_in_batches
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, predict
 from ensemble.predictions.store import open_partition
@@ -225,13 +225,13 @@ def test_of_batches_that_fail_together_the_first_in_order_is_told(tmp_path: Path
     pixels[:, 0, 0, 0] = FIRST + np.arange(9)
     images = Rows(pixels, [str(n) for n in range(9)], lambda rows: [True] * len(pixels[rows]))
     with pytest.raises(ScoreError, match=f"level {FIRST}$"):
-        score(assigned(tmp_path, Ill(), batch=1, lanes=4).job, images, Quiet(), {})
+        score_in_batches(assigned(tmp_path, Ill(), batch=1, lanes=4).job, images, Quiet(), {})
 
 
 FORK = """
 import os, signal
 import numpy as np
-from ensemble.inference.batches import Job, Rows, score
+from ensemble.inference.batches import Job, Rows, score_in_batches
 from ensemble.progress import Quiet
 from ensemble.runtime.session import FakeScorer
 from ensemble.records import Geometry, Size
@@ -240,11 +240,11 @@ pixels = np.zeros((8, 1, 1, 3), np.uint8)
 images = Rows(pixels, [str(n) for n in range(8)], lambda rows: [True] * len(pixels[rows]))
 geometry = Geometry(Size(1, 1), "squash", 1.0, "bilinear", 3, ())
 job = Job("a", FakeScorer({"label": 3}), geometry, 1, False, {"label": 3}, lanes=2)
-expected = score(job, images, Quiet(), {})["label"]
+expected = score_in_batches(job, images, Quiet(), {})["label"]
 child = os.fork()
 if not child:
     signal.alarm(20)
-    found = score(job, images, Quiet(), {})["label"]
+    found = score_in_batches(job, images, Quiet(), {})["label"]
     os._exit(0 if (found == expected).all() else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
@@ -262,7 +262,7 @@ def test_after_a_failure_no_batch_is_begun(tmp_path: Path) -> None:
     images = Rows(pixels, [str(n) for n in range(100)], lambda rows: [True] * len(pixels[rows]))
     scorer = Halting()
     with pytest.raises(ScoreError):
-        score(assigned(tmp_path, scorer, batch=1, lanes=2).job, images, Quiet(), {})
+        score_in_batches(assigned(tmp_path, scorer, batch=1, lanes=2).job, images, Quiet(), {})
     assert len(scorer.calls) <= 4
 
 

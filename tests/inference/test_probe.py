@@ -13,29 +13,29 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, OutOfMemoryError, ScoreError
 from ensemble.inference import start as lineup
 from ensemble.inference.probe import batch_noise, seconds_per_image
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.session import OnnxScorer
-from ensemble.views import policy as views
+from ensemble.views import policy
 
-Begin = Callable[..., Player]
+Begin = Callable[..., ReadyMember]
 
 
 @pytest.fixture
 def begin(make_member: MakeMember) -> Begin:
     """Start a member on the CPU."""
 
-    def start(precision: str = "fp32") -> Player:
+    def start(precision: str = "fp32") -> ReadyMember:
         return lineup.start(
-            open_member(make_member()), views.preset("none"), "mean", device="cpu", threads=1,
+            open_member(make_member()), policy.preset("none"), "mean", device="cpu", threads=1,
             batch=2, precision=precision,
         )  # fmt: skip
 
     return start
 
 
-def failing(player: Player, rows: int, error: Exception) -> Player:
+def failing(player: ReadyMember, rows: int, error: Exception) -> ReadyMember:
     """Let a player fail on batches of so many images."""
 
     def score(images: Pixels) -> Mapping[str, Probs]:
@@ -53,7 +53,7 @@ def failing(player: Player, rows: int, error: Exception) -> Player:
     [(seconds_per_image, 4), (batch_noise, 4), (batch_noise, 1)],
 )
 def test_a_member_that_fails_while_it_is_measured_is_named_with_its_batch(
-    begin: Begin, measure: Callable[[Player], float], rows: int, kind: type[ScoreError]
+    begin: Begin, measure: Callable[[ReadyMember], float], rows: int, kind: type[ScoreError]
 ) -> None:
     with pytest.raises(ScoreError, match=f"member toy-f0, batch of {rows}: odd") as found:
         measure(failing(begin(), rows, kind("odd")))

@@ -14,10 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
 from ensemble.errors import EnsembleError, MemberError, UsageError
-from ensemble.inference import probe
-from ensemble.inference import start as lineup
+from ensemble.inference import probe, start
 from ensemble.inference.probe import probe_images
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 from ensemble.members import member as members
 from ensemble.members.card import from_json, to_json
 from ensemble.members.member import (
@@ -29,20 +28,20 @@ from ensemble.members.member import (
 )
 from ensemble.records import Activation, Merge, Size
 from ensemble.runtime.devices import why_no_cuda
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 
-def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> Player:
+def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> ReadyMember:
     """Open a member and start it on the CPU."""
-    return lineup.start(
-        open_member(path), views.preset(tta), merge, device="cpu", threads=1, batch=batch
+    return start.start(
+        open_member(path), policy.preset(tta), merge, device="cpu", threads=1, batch=batch
     )
 
 
 def test_a_member_on_the_cpu_has_a_lane_a_thread(make_member: MakeMember) -> None:
     member = open_member(make_member())
-    player = lineup.start(
-        member, views.preset("none"), "mean", device="cpu", threads=3, batch=4
+    player = start.start(
+        member, policy.preset("none"), "mean", device="cpu", threads=3, batch=4
     )  # fmt: skip
     assert player.scorer.lanes == 3
 
@@ -162,7 +161,7 @@ def test_cuda_asked_for_and_not_there_is_an_error(make_member: MakeMember) -> No
     if not why_no_cuda():
         pytest.skip("CUDA starts here")
     with pytest.raises(EnsembleError, match="CUDA does not start"):
-        lineup.start(member, views.preset("none"), "mean", device="cuda", threads=1, batch=2)
+        start.start(member, policy.preset("none"), "mean", device="cuda", threads=1, batch=2)
 
 
 def test_a_nan_weight_is_not_mistaken_for_a_wrong_activation(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
 from ensemble.errors import MemberError
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.members.member import open_member
 from ensemble.members.onnx_checks import (
     MAX_OPSET,
@@ -19,7 +19,7 @@ from ensemble.members.onnx_checks import (
     check_text,
     external_files,
 )
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 HERE = Path("m.onnx")
 
@@ -154,7 +154,7 @@ def calling(folder: Path, *functions: onnx.FunctionProto) -> Path:
 def test_a_member_with_local_functions_is_run(tmp_path: Path) -> None:
     inner, outer = function("A", "Identity"), function("B", "A", "Identity", "A")
     member = open_member(calling(tmp_path, inner, outer))
-    player = lineup.start(member, views.preset("none"), "mean", device="cpu", threads=1, batch=4)
+    player = start.start(member, policy.preset("none"), "mean", device="cpu", threads=1, batch=4)
     assert player.batch == 4
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
-from ensemble.pipeline import doctor as checkup
+from ensemble.pipeline import doctor
 from ensemble.runtime import wheels
 from ensemble.runtime.devices import CPU, CUDA, why_no_cuda
 from ensemble.runtime.diagnosis import examine
 
 
 def test_cuda_that_cannot_start_is_told_with_the_reason() -> None:
-    found = checkup.probe(wheels.installed())
+    found = doctor.probe(wheels.installed())
     assert found.providers[CPU] == ""
     reason = why_no_cuda()
     if reason and CUDA in found.providers:
@@ -57,7 +57,7 @@ def test_a_store_that_cannot_be_listed_is_a_finding(
 
     (tmp_path / "predictions").mkdir()
     monkeypatch.setattr(os, "scandir", refused)  # root may list anything
-    (store,) = [f for f in checkup.examine(tmp_path) if f.topic == "store"]
+    (store,) = [f for f in doctor.examine(tmp_path) if f.topic == "store"]
     assert "Permission denied" in store.text
 
 
@@ -65,12 +65,12 @@ def test_a_key_that_was_edited_is_a_problem(tmp_path: Path) -> None:
     key = tmp_path / "predictions" / ("0" * 16) / "key.json"
     key.parent.mkdir(parents=True)
     key.write_text("{}")
-    (store,) = [f for f in checkup.examine(tmp_path) if f.topic == "store"]
+    (store,) = [f for f in doctor.examine(tmp_path) if f.topic == "store"]
     assert (store.level, store.remedy) == ("problem", "ensemble store verify")
 
 
 def test_a_store_that_is_not_there_yet_is_well_and_is_not_made(tmp_path: Path) -> None:
-    (store,) = [f for f in checkup.examine(tmp_path / "none") if f.topic == "store"]
+    (store,) = [f for f in doctor.examine(tmp_path / "none") if f.topic == "store"]
     assert (store.level, store.remedy) == ("ok", "")
     assert "the first run makes it" in store.text
     assert list(tmp_path.iterdir()) == []
@@ -82,17 +82,17 @@ def test_a_store_says_how_many_keys_it_holds(
     monkeypatch.chdir(tmp_path)
     flags = ("--members", *members, "--images", images, "--device", "cpu", "--store", "kept")
     assert ensemble("run", *flags) == 0
-    (store,) = [f for f in checkup.examine(Path("kept")) if f.topic == "store"]
+    (store,) = [f for f in doctor.examine(Path("kept")) if f.topic == "store"]
     assert (store.level, store.text) == ("ok", "the store kept holds 4 keys")
 
 
 def test_a_round_looks_at_everything_once() -> None:
-    found = [finding.topic for finding in checkup.examine(Path.cwd())]
+    found = [finding.topic for finding in doctor.examine(Path.cwd())]
     assert {"onnxruntime", "packages", "provider", "extras", "threads", "disk"} <= set(found)
     assert found.count("store") == 1
 
 
 def test_without_the_wheel_of_a_gpu_no_library_of_cuda_is_missed() -> None:
-    found = checkup.probe({"onnxruntime": "1.31.1"})
+    found = doctor.probe({"onnxruntime": "1.31.1"})
     assert found.missing == ()
     assert found.fault == ""

@@ -16,10 +16,10 @@ from toys import CLASSES, ensemble, save_images, save_member, toy_card, toy_mode
 
 import ensemble as library
 from ensemble.errors import MemberError, StoreError, UsageError
-from ensemble.export import int8 as quantize
+from ensemble.export import int8
 from ensemble.images.reading import hash_sources
 from ensemble.images.sources import scan
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card, Head
 from ensemble.members.member import open_member, write_sidecar
@@ -89,16 +89,16 @@ def layers_of(*kinds: str) -> list[onnx.NodeProto]:
 
 
 def test_the_first_convolution_and_the_last_layer_stay_float32() -> None:
-    assert quantize.float_layers(layers_of("Conv", "Conv", "Conv", "Gemm")) == ["0", "3"]
+    assert int8.float_layers(layers_of("Conv", "Conv", "Conv", "Gemm")) == ["0", "3"]
 
 
 def test_a_first_product_is_quantised() -> None:
-    assert quantize.float_layers(layers_of("MatMul", "MatMul", "Gemm")) == ["2"]
+    assert int8.float_layers(layers_of("MatMul", "MatMul", "Gemm")) == ["2"]
 
 
 def test_where_no_other_layer_is_left_all_are_quantised() -> None:
-    assert quantize.float_layers(layers_of("Conv", "Gemm")) == []
-    assert quantize.float_layers(layers_of("Gemm")) == []
+    assert int8.float_layers(layers_of("Conv", "Gemm")) == []
+    assert int8.float_layers(layers_of("Gemm")) == []
 
 
 def test_what_stays_float32_is_left_alone(photographs: Path, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_stays_float32_is_left_alone(photographs: Path, tmp_path: Path) -> 
     model.graph.node.insert(4, helper.make_node("MatMul", ["flat", "square"], ["turned"]))
     model.graph.node[5].input[0] = "turned"
     made = open_member(make(save_member(tmp_path / "folds", card, model), photographs, tmp_path, 1))
-    layers = [node for node in made.model.graph.node if node.op_type in quantize.QUANTIZABLE]
+    layers = [node for node in made.model.graph.node if node.op_type in int8.QUANTIZABLE]
     read = {node.output[0]: node.op_type for node in made.model.graph.node}
     quantised = [read.get(node.input[1]) == "DequantizeLinear" for node in layers]
     assert quantised == [False, True, False]
@@ -165,14 +165,14 @@ def test_the_calibration_sees_what_the_composed_graph_feeds_the_member(member: P
     opened = open_member(member)
     images = probe_images((11, 8, 8, 3))
     composed = graph.compose_graph(
-        opened.model, opened.card, lineup.shape_views(opened, parse.read_policy("none")), "mean"
+        opened.model, opened.card, start.shape_views(opened, parse.read_policy("none")), "mean"
     )
     composed.graph.output.append(
         helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])
     )
     scorer = OnnxScorer(composed.SerializeToString(), {"fed": "image"}, device="cpu")
     expected = scorer.score(images)["fed"]
-    np.testing.assert_array_equal(quantize.normalised(opened, images), expected)
+    np.testing.assert_array_equal(int8.normalised(opened, images), expected)
 
 
 def test_over_the_bound_nothing_is_written(
@@ -185,7 +185,7 @@ def test_over_the_bound_nothing_is_written(
         matrix.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(matrix), "matrix"))
         return model
 
-    monkeypatch.setattr("ensemble.pipeline.quantize.quantized", spoilt)
+    monkeypatch.setattr("ensemble.pipeline.quantize.to_int8", spoilt)
     out = tmp_path / "int8"
     assert ensemble("quantize", member, "--images", photographs, "--out", out) == 4
     assert "labels change" in capsys.readouterr().err
@@ -206,9 +206,9 @@ def test_what_the_quantiser_raises_blames_the_member(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(quantize, "quant_pre_process", fail)
+    monkeypatch.setattr(int8, "quant_pre_process", fail)
     with pytest.raises(MemberError, match=r"conv-f0.onnx: .*cannot quantise it: (odd|Assert)"):
-        quantize.quantized(open_member(member), probe_images((9, 8, 8, 3)))
+        int8.to_int8(open_member(member), probe_images((9, 8, 8, 3)))
 
 
 @pytest.mark.parametrize("does", ["save", "load"])
@@ -219,9 +219,9 @@ def test_a_disk_that_refuses_the_quantiser_blames_no_member(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     opened = open_member(member)
-    monkeypatch.setattr(quantize.onnx, does, fail)
+    monkeypatch.setattr(int8.onnx, does, fail)
     with pytest.raises(StoreError, match="cannot write .*No space left"):
-        quantize.quantized(opened, probe_images((9, 8, 8, 3)))
+        int8.to_int8(opened, probe_images((9, 8, 8, 3)))
 
 
 def test_a_member_that_does_not_run_is_refused_before_any_image_is_read(

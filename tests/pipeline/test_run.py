@@ -15,14 +15,14 @@ from PIL import Image
 from toys import CLASSES, MakeMember, ensemble, save_images, save_member, toy_card, toy_model
 
 from ensemble import Submission
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.cli import main
 from ensemble.errors import ContractError, MemberError, ScoreError, StoreError, UsageError
-from ensemble.images import resize as preprocess
+from ensemble.images import resize
 from ensemble.inference.fingerprint import shard_size_of
 from ensemble.members.member import open_member
 from ensemble.pipeline.vote import vote
-from ensemble.recipe import settings as config
+from ensemble.recipe import settings
 from ensemble.recipe.resolve import Resources
 from ensemble.records import Activation, DecodePolicy, Task
 from ensemble.submission import publish
@@ -35,7 +35,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def submit(members: list[Path], images: Path, out: str = "out", **more: Any) -> Submission:
     """Run on the CPU."""
-    return api.run(members, images, out=out, device="cpu", **more)
+    return predict.run(members, images, out=out, device="cpu", **more)
 
 
 def parts(store: Path = Path(".ensemble")) -> dict[str, int]:
@@ -195,20 +195,20 @@ def test_a_vote_on_a_run_needs_no_model(members: list[Path], images: Path) -> No
     soft = submit(members, images)
     for path in members:
         path.unlink()
-    hard = api.vote("out", voting="hard", out="hard")
+    hard = predict.vote("out", voting="hard", out="hard")
     assert hard.ids == soft.ids
     assert set(np.unique(hard.probs)) <= {0, 0.25, 0.5, 0.75, 1}
 
 
 def test_a_vote_equals_the_run_it_repeats(members: list[Path], images: Path) -> None:
     submit(members, images, weights={"ant": 0.3, "bee": 0.7})
-    api.vote("out", weights="ant=0.3,bee=0.7", out="again")
+    predict.vote("out", weights="ant=0.3,bee=0.7", out="again")
     assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
 
 
 def test_a_vote_keeps_the_place_of_a_quarantined_image(members: list[Path], images: Path) -> None:
     submit(members, damaged(images), fill="dog")
-    api.vote("out", fill="dog", out="again")
+    predict.vote("out", fill="dog", out="again")
     assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
 
 
@@ -217,10 +217,10 @@ def test_a_vote_on_another_run_does_not_replace_the_first(
 ) -> None:
     submit(members, images, "one")
     submit(members, images, "two", tta="hflip")
-    api.vote("one", out="vote")
-    api.vote("one", out="vote")
+    predict.vote("one", out="vote")
+    predict.vote("one", out="vote")
     with pytest.raises(UsageError, match="other settings"):
-        api.vote("two", out="vote")
+        predict.vote("two", out="vote")
 
 
 def test_weights_of_another_family_are_refused_before_any_work(
@@ -295,16 +295,16 @@ def test_nothing_temporary_is_left(members: list[Path], images: Path) -> None:
 
 def test_each_vote_has_a_folder_of_its_own(members: list[Path], images: Path) -> None:
     run = submit(members, images).folder
-    one = api.vote(run, weights={"ant": 1, "bee": 0})
-    two = api.vote(run, weights={"ant": 0, "bee": 1})
+    one = predict.vote(run, weights={"ant": 1, "bee": 0})
+    two = predict.vote(run, weights={"ant": 0, "bee": 1})
     assert one.folder != two.folder
     assert not np.array_equal(one.probs, two.probs)
 
 
 def test_a_vote_records_what_made_its_predictions(members: list[Path], images: Path) -> None:
     submit(members, images, tta="hflip", store="elsewhere")
-    first = api.vote("out", out="first")
-    second = api.vote("first", voting="hard", out="second")
+    first = predict.vote("out", out="first")
+    second = predict.vote("first", voting="hard", out="second")
     assert recipe_of(second)["tta"] == recipe_of(first)["tta"] == "hflip"
     assert recipe_of(second)["images"] == (str(images),)
     assert recipe_of(second)["store"] == "elsewhere"
@@ -324,8 +324,8 @@ def test_a_run_from_before_a_setting_is_voted_on_with_its_default(
 ) -> None:
     submit(members, images)
     rewritten(Path("out"), later)
-    default = config.settings_of(config.Settings(members=(), images=()))[later]
-    assert recipe_of(api.vote("out", out="again"))[later] == default
+    default = settings.settings_of(settings.Settings(members=(), images=()))[later]
+    assert recipe_of(predict.vote("out", out="again"))[later] == default
 
 
 @pytest.mark.parametrize("needed", ["members", "images"])
@@ -335,14 +335,14 @@ def test_a_record_without_what_every_run_has_is_damaged(
     submit(members, images)
     rewritten(Path("out"), needed)
     with pytest.raises(UsageError, match=r"run\.json: damaged"):
-        api.vote("out", out="again")
+        predict.vote("out", out="again")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 1, "members": [1]}'])
 def test_a_damaged_record_of_a_run_is_refused(members: list[Path], images: Path, text: str) -> None:
     (submit(members, images).folder / "run.json").write_text(text)
     with pytest.raises(UsageError, match="run.json"):
-        api.vote("out", out="again")
+        predict.vote("out", out="again")
 
 
 def two_headed(folder: Path, name: str, ages: tuple[str, ...]) -> Path:
@@ -365,14 +365,14 @@ def test_a_vote_on_another_head_checks_the_classes_of_every_member(
     second = two_headed(tmp_path / "folds", "bee-f0", ("old", "middle", "young"))
     submit([first, second], images, head="label")
     with pytest.raises(MemberError, match="another order"):
-        api.vote("out", head="age", out="age")
+        predict.vote("out", head="age", out="age")
 
 
 def test_a_vote_on_another_head_gives_that_head(tmp_path: Path, images: Path) -> None:
     ages = ("young", "middle", "old")
     members = [two_headed(tmp_path / "folds", f"{n}-f0", ages) for n in ("ant", "bee")]
     labels = submit(members, images, head="label").labels
-    found = api.vote("out", head="age", out="age")
+    found = predict.vote("out", head="age", out="age")
     assert found.labels == tuple(ages[CLASSES.index(label)] for label in labels)
 
 
@@ -382,7 +382,7 @@ def test_a_head_that_a_member_lacks_is_refused(
     both = two_headed(tmp_path / "folds", "ant-f0", ("young", "middle", "old"))
     submit([both, make_member("bee-f0")], images, head="label")
     with pytest.raises(MemberError, match="bee-f0 has no head 'age'"):
-        api.vote("out", head="age", out="age")
+        predict.vote("out", head="age", out="age")
 
 
 def test_an_image_that_is_missing_can_be_filled_in_by_a_later_vote(
@@ -393,7 +393,7 @@ def test_an_image_that_is_missing_can_be_filled_in_by_a_later_vote(
     first = submit(members, Path("list.csv"))
     assert [(q.id, q.stage) for q in first.quarantined] == [("gone", "read")]
     assert first.path is None
-    again = api.vote("out", fill="dog", out="filled")
+    again = predict.vote("out", fill="dog", out="filled")
     assert (again.path or Path()).read_text().splitlines()[1] == "gone,dog"
 
 
@@ -411,7 +411,7 @@ def test_an_image_that_was_missing_is_predicted_when_it_is_back(
 def test_an_image_that_one_member_cannot_take_is_kept_for_the_other(
     make_member: MakeMember, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preprocess, "MAX_PIXELS", 100_000)
+    monkeypatch.setattr(resize, "MAX_PIXELS", 100_000)
     Image.new("L", (20_000, 1)).save(save_images(tmp_path / "images", 2) / "thin.png")
     card = toy_card("bee-f0")
     squash = replace(card, preprocess=replace(card.preprocess, fit="squash"))
@@ -495,7 +495,7 @@ def test_a_fill_that_is_not_finite_is_refused_before_any_work(
 
 
 def test_a_device_that_is_none_is_refused_by_a_vote_too(members: list[Path], images: Path) -> None:
-    recipe = config.Settings((str(members[0].parent),), (str(images),), device="gpu")
+    recipe = settings.Settings((str(members[0].parent),), (str(images),), device="gpu")
     with pytest.raises(UsageError, match="device 'gpu'"):
         vote(recipe)
 
@@ -507,9 +507,9 @@ def test_a_vote_keeps_the_sample_weights_and_voting_of_its_run(
     Path("sample.csv").write_text(f"image,eel,dog,cat\n{rows}\n")
     weights = {"ant": 0.9, "bee": 0.1}
     run = submit(members, images, sample="sample.csv", weights=weights)
-    same = api.vote("out", out="same")
+    same = predict.vote("out", out="same")
     assert Path("same/submission.csv").read_bytes() == Path("out/submission.csv").read_bytes()
-    plain = api.vote("out", weights="uniform", out="plain")
+    plain = predict.vote("out", weights="uniform", out="plain")
     np.testing.assert_array_equal(same.probs, run.probs)
     equal = submit(members, images, "equal", sample="sample.csv")
     np.testing.assert_array_equal(plain.probs, equal.probs)
@@ -546,7 +546,7 @@ def test_a_run_can_be_voted_on_from_another_folder(members: list[Path], images: 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir("below")
         with pytest.raises(UsageError, match="no longer holds"):
-            api.vote("../out")
+            predict.vote("../out")
         with pytest.raises(SystemExit) as done:
             main(["vote", "../out", "--store", "../.ensemble", "--out", "again"])
     assert done.value.code == 0

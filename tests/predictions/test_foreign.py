@@ -14,7 +14,7 @@ from toys import ensemble
 from ensemble.errors import UsageError
 from ensemble.files.parquet import text_column
 from ensemble.predictions.foreign import folds_in, ids_in, of_table, read_foreign
-from ensemble.predictions.formats import Elsewhere, read
+from ensemble.predictions.formats import ForeignHints, read
 
 
 def from_elsewhere(folder: Path, kind: str) -> Path:
@@ -52,7 +52,7 @@ def test_a_list_column_from_elsewhere_has_numbers_for_classes(tmp_path: Path) ->
 def test_lists_as_pandas_and_polars_write_them_are_read(tmp_path: Path, kind: pa.DataType) -> None:
     table = pa.table({"id": list(IDS), "p": pa.array(probs().tolist(), kind)})
     pq.write_table(table, tmp_path / "mate.parquet", row_group_size=3)
-    found = read(tmp_path / "mate.parquet", elsewhere=Elsewhere(classes=CLASSES))
+    found = read(tmp_path / "mate.parquet", elsewhere=ForeignHints(classes=CLASSES))
     np.testing.assert_allclose(found.families["mate"], probs(), atol=1e-7)
 
 
@@ -67,25 +67,25 @@ def test_a_list_of_another_length_is_named(tmp_path: Path, odd: list[float] | No
 
 def test_an_array_has_the_ids_of_the_rows_it_follows(tmp_path: Path) -> None:
     path, rows = array(tmp_path)
-    found = read(path, "ant", Elsewhere(rows, CLASSES))
+    found = read(path, "ant", ForeignHints(rows, CLASSES))
     assert (found.ids, found.classes) == (IDS, CLASSES)
     np.testing.assert_allclose(found.families["ant"], probs(), atol=1e-12)
 
 
 def test_an_npz_without_names_takes_those_that_are_given(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=probs())
-    assert read(tmp_path / "x.npz", elsewhere=Elsewhere(classes=CLASSES)).classes == CLASSES
+    assert read(tmp_path / "x.npz", elsewhere=ForeignHints(classes=CLASSES)).classes == CLASSES
     np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
-    other_order = Elsewhere(classes=CLASSES[::-1])
+    other_order = ForeignHints(classes=CLASSES[::-1])
     assert read(tmp_path / "y.npz", elsewhere=other_order).classes == CLASSES
 
 
 def test_an_array_without_ids_or_names_is_refused(tmp_path: Path) -> None:
     path, rows = array(tmp_path)
     with pytest.raises(UsageError, match="holds no ids.*--rows-of"):
-        read(path, elsewhere=Elsewhere(classes=CLASSES))
+        read(path, elsewhere=ForeignHints(classes=CLASSES))
     with pytest.raises(UsageError, match="holds no class names.*--classes"):
-        read(path, elsewhere=Elsewhere(rows))
+        read(path, elsewhere=ForeignHints(rows))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_array_that_does_not_fit_is_refused(
 ) -> None:
     path, rows = array(tmp_path, values)
     with pytest.raises(UsageError, match=message):
-        read(path, elsewhere=Elsewhere(rows, CLASSES))
+        read(path, elsewhere=ForeignHints(rows, CLASSES))
 
 
 def test_the_command_tunes_on_an_array_as_on_a_table(

@@ -16,7 +16,7 @@ from ensemble.errors import UsageError
 from ensemble.files.csv_tables import csv_bytes
 from ensemble.predictions.formats import (
     METADATA,
-    Elsewhere,
+    ForeignHints,
     read,
     read_all,
     read_labels,
@@ -75,7 +75,7 @@ def test_classes_that_name_no_one_column_are_refused(
         read(tmp_path / "x.npz")
     path, rows = array(tmp_path)
     with pytest.raises(UsageError, match=rf"mate\.npy: {message}"):
-        read(path, elsewhere=Elsewhere(rows, classes))
+        read(path, elsewhere=ForeignHints(rows, classes))
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel"])
@@ -94,7 +94,7 @@ def test_a_run_whose_images_ended_early_says_that_it_holds_labels_only(
 def test_names_beside_a_file_that_names_other_classes_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "y.npz", ids=np.array(IDS), probs=probs(), classes=np.array(CLASSES))
     with pytest.raises(UsageError, match="names the classes cat, dog, eel itself, and --classes"):
-        read(tmp_path / "y.npz", elsewhere=Elsewhere(classes=("a", "b", "c")))
+        read(tmp_path / "y.npz", elsewhere=ForeignHints(classes=("a", "b", "c")))
 
 
 def test_a_probability_that_is_null_is_refused(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_same_predictions_are_the_same_bytes(tmp_path: Path) -> None:
 def test_values_of_a_regression_are_no_probabilities(tmp_path: Path) -> None:
     values = np.array([[-5.0], [1e6], [0.0], [2.5]])
     np.savez(tmp_path / "x.npz", ids=np.array(IDS), probs=values, classes=np.array(["age"]))
-    found = read(tmp_path / "x.npz", elsewhere=Elsewhere(task="regression"))
+    found = read(tmp_path / "x.npz", elsewhere=ForeignHints(task="regression"))
     assert (found.task, found.rescaled) == ("regression", 0)
     np.testing.assert_array_equal(found.families["x"], values)
 
@@ -170,12 +170,12 @@ def test_values_of_a_regression_are_no_probabilities(tmp_path: Path) -> None:
 def test_a_task_that_is_told_is_checked_against_the_file(tmp_path: Path) -> None:
     write(tmp_path / "oof.parquet", oof())
     with pytest.raises(UsageError, match="its predictions are classification, not regression"):
-        read(tmp_path / "oof.parquet", elsewhere=Elsewhere(task="regression"))
+        read(tmp_path / "oof.parquet", elsewhere=ForeignHints(task="regression"))
 
 
 def test_names_of_the_same_classes_may_be_told_in_any_order(tmp_path: Path) -> None:
     write(tmp_path / "oof.parquet", oof())
-    found = read(tmp_path / "oof.parquet", elsewhere=Elsewhere(classes=CLASSES[::-1]))
+    found = read(tmp_path / "oof.parquet", elsewhere=ForeignHints(classes=CLASSES[::-1]))
     assert found.classes == CLASSES
 
 
@@ -191,7 +191,7 @@ def test_a_file_whose_description_was_edited_is_refused(tmp_path: Path, about: s
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     for kind in ("csv", "npz", "npy", "parquet"):
         with pytest.raises(UsageError, match=rf"gone\.{kind}"):
-            read(tmp_path / f"gone.{kind}", elsewhere=Elsewhere(tmp_path / "x.csv", CLASSES))
+            read(tmp_path / f"gone.{kind}", elsewhere=ForeignHints(tmp_path / "x.csv", CLASSES))
 
 
 def test_files_are_read_and_joined_by_their_names(tmp_path: Path) -> None:

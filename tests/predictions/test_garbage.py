@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.errors import StoreError, UsageError
 from ensemble.predictions import garbage as sweep
 from ensemble.predictions import store
@@ -131,7 +131,7 @@ def test_the_sweep_says_how_many_bytes_are_free_now() -> None:
 
 
 def test_a_key_of_another_run_is_kept_to_the_byte(members: list[Path], images: Path) -> None:
-    api.run(members[2], images, out="submissions/second", device="cpu")
+    predict.run(members[2], images, out="submissions/second", device="cpu")
     kept = {n: d for n, d in files().items() if n.startswith(".ensemble/predictions")}
     for held in inventory(STORE, RUNS):
         if "submissions/second" not in held.runs:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from toys import ensemble
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.predictions.inventory import inventory, verify
 from ensemble.predictions.store import LOCK, load_partition
 
@@ -131,7 +131,7 @@ def test_keys_that_differ_in_views_merge_or_precision_only_are_told_apart(
     members: list[Path], images: Path
 ) -> None:
     for how in ({"merge": "gmean"}, {"tta": "hflip"}, {"tta": "vflip"}, {"tta": "d4"}):
-        api.run(members[0], images, out=f"out/{len(list(Path('out').glob('*')))}", device="cpu",
+        predict.run(members[0], images, out=f"out/{len(list(Path('out').glob('*')))}", device="cpu",
                 **how)  # type: ignore[arg-type]  # fmt: skip
     seen = [(h.member, h.views, h.merge, h.precision) for h in inventory(STORE)]
     assert len(set(seen)) == len(seen) == 6

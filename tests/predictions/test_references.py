@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.errors import UsageError
 from ensemble.predictions.garbage import garbage
 from ensemble.predictions.inventory import inventory
@@ -22,7 +22,7 @@ STORE, RUNS = Path(".ensemble"), [Path("submissions")]
 def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
     members: list[Path], images: Path
 ) -> None:
-    api.run(members[2], images, out="elsewhere/x", device="cpu")
+    predict.run(members[2], images, out="elsewhere/x", device="cpu")
     assert garbage(STORE).keys == ()
     assert {run for held in inventory(STORE) for run in held.runs} == {
         "submissions/first", "elsewhere/x"
@@ -35,7 +35,7 @@ def test_a_run_elsewhere_is_known_to_its_store_and_keeps_its_keys(
 def test_a_note_that_a_kill_cut_off_is_cleared_away_by_the_next_run(
     members: list[Path], images: Path
 ) -> None:
-    run = partial(api.run, members[2], images, out="elsewhere/x", device="cpu")
+    run = partial(predict.run, members[2], images, out="elsewhere/x", device="cpu")
     run()
     before = set((STORE / "runs").iterdir())
     for note in before:
@@ -53,7 +53,7 @@ def test_a_run_on_another_drive_is_known_by_its_whole_path(
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
     monkeypatch.setattr(os.path, "relpath", apart)  # as on Windows
-    api.run(members[2], images, out="elsewhere/x", device="cpu")
+    predict.run(members[2], images, out="elsewhere/x", device="cpu")
     assert {run for held in inventory(STORE) for run in held.runs} >= {
         str(Path("elsewhere/x").resolve())
     }
@@ -63,7 +63,7 @@ def test_a_run_on_another_drive_is_known_by_its_whole_path(
 def test_a_store_that_moves_with_its_runs_knows_them_still(
     members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.run(members[2], images, out="here/x", store="here/store", device="cpu")
+    predict.run(members[2], images, out="here/x", store="here/store", device="cpu")
     Path("here").rename("there")
     monkeypatch.chdir("submissions")
     (held,) = inventory(Path("../there/store"))

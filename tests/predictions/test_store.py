@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensemble import Submission
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.arrays import Probs
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import SUCCESS
@@ -37,7 +37,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def submit(members: list[Path], images: Path, out: str = "out", **more: Any) -> Submission:
     """Run on the CPU."""
-    return api.run(members, images, out=out, device="cpu", **more)
+    return predict.run(members, images, out=out, device="cpu", **more)
 
 
 def test_a_torn_shard_is_done_again_and_never_used(members: list[Path], images: Path) -> None:

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from toys import CLASSES, ensemble
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.api.weights import tune_weights
 from ensemble.errors import ContractError, UsageError
 from ensemble.predictions import formats
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import Elsewhere
+from ensemble.predictions.formats import ForeignHints
 from ensemble.predictions.stored import votes_from
 from ensemble.predictions.table import Oof
 from ensemble.voting.weights import Weights, to_json
@@ -53,11 +53,13 @@ def test_a_family_is_named_on_the_command_line() -> None:
 
 
 def test_a_runs_predictions_are_read_with_its_members(members: list[Path], images: Path) -> None:
-    first = api.run(members, images, out="first", device="cpu", weights={"ant": 0.3, "bee": 0.7})
+    first = predict.run(
+        members, images, out="first", device="cpu", weights={"ant": 0.3, "bee": 0.7}
+    )
     read = formats.read(Path("first/predictions.parquet"))
     assert read.deployed
     assert {len(hashes) for hashes in read.members.values()} == {2}
-    again = api.vote(predictions=read, weights={"ant": 0.3, "bee": 0.7}, out="again")
+    again = predict.vote(predictions=read, weights={"ant": 0.3, "bee": 0.7}, out="again")
     assert again.labels == first.labels
     np.testing.assert_allclose(again.probs, first.probs, atol=1e-7)
 
@@ -65,11 +67,11 @@ def test_a_runs_predictions_are_read_with_its_members(members: list[Path], image
 def test_weights_of_other_members_are_refused_for_a_runs_predictions(
     members: list[Path], images: Path
 ) -> None:
-    api.run(members, images, out="first", device="cpu")
+    predict.run(members, images, out="first", device="cpu")
     read = formats.read(Path("first/predictions.parquet"))
     tuned = Weights({"ant": 1, "bee": 2}, classes=CLASSES, members={"ant": ("0" * 64,)})
     with pytest.raises(UsageError, match="tuned for other members of ant"):
-        api.vote(predictions=read, weights=tuned)
+        predict.vote(predictions=read, weights=tuned)
 
 
 def test_weights_of_members_that_nobody_knows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,14 +99,14 @@ def test_other_classes_than_the_weights_were_tuned_for_are_refused() -> None:
 def test_a_sample_with_an_id_without_a_prediction_publishes_nothing() -> None:
     Path("sample.csv").write_text("id,label\n" + "".join(f"{i},cat\n" for i in (*IDS, "img11")))
     with pytest.raises(ContractError, match="img11"):
-        api.vote(predictions=formats.read(Path("ant.csv")), sample="sample.csv", out="out")
+        predict.vote(predictions=formats.read(Path("ant.csv")), sample="sample.csv", out="out")
     assert not Path("out/submission.csv").exists()
 
 
 def test_frames_are_voted_on_from_python() -> None:
     frames = {n: pd.read_csv(f"{n}.csv", dtype={"id": str}, keep_default_na=False, index_col="id")
               for n in ("ant", "bee")}  # fmt: skip
-    found = api.vote(predictions=frames, out="out", voting="geometric")
+    found = predict.vote(predictions=frames, out="out", voting="geometric")
     pooled = np.sqrt(PROBS[0] * PROBS[1])
     expected = dict(zip(IDS, pooled / pooled.sum(1, keepdims=True), strict=True))
     for name, row in zip(found.ids, found.probs, strict=True):
@@ -112,23 +114,23 @@ def test_frames_are_voted_on_from_python() -> None:
 
 
 def test_other_predictions_do_not_replace_a_vote() -> None:
-    api.vote(predictions=formats.read(Path("ant.csv")), out="out")
-    api.vote(predictions=formats.read(Path("ant.csv")), out="out")
+    predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
+    predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
     with pytest.raises(UsageError, match="other settings"):
-        api.vote(predictions=formats.read(Path("bee.csv"), "ant"), out="out")
+        predict.vote(predictions=formats.read(Path("bee.csv"), "ant"), out="out")
 
 
 def test_a_vote_on_predictions_of_elsewhere_cannot_be_voted_on_by_its_folder() -> None:
-    api.vote(predictions=formats.read(Path("ant.csv")), out="out")
+    predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
     with pytest.raises(UsageError, match="name them again with --predictions"):
-        api.vote("out")
+        predict.vote("out")
 
 
 def test_python_votes_on_the_stored_predictions_of_members(
     members: list[Path], images: Path
 ) -> None:
-    made = api.run(members, images, tta="hflip", out="one", store="kept", device="cpu")
-    again = api.vote(members=members, images=images, tta="hflip", store="kept", out="two",
+    made = predict.run(members, images, tta="hflip", out="one", store="kept", device="cpu")
+    again = predict.vote(members=members, images=images, tta="hflip", store="kept", out="two",
                      device="cpu")  # fmt: skip
     assert again.labels == made.labels
     assert again.record["evaluations"] == 0
@@ -137,12 +139,12 @@ def test_python_votes_on_the_stored_predictions_of_members(
 @pytest.mark.parametrize("more", [{"run_folder": "one"}, {}])
 def test_python_votes_on_one_thing(more: dict[str, str], members: list[Path]) -> None:
     with pytest.raises(UsageError, match="folder, predictions or members: one of them"):
-        api.vote(**more, members=members if more else None)  # type: ignore[arg-type]
+        predict.vote(**more, members=members if more else None)  # type: ignore[arg-type]
 
 
 def test_python_refuses_what_a_run_has_decided() -> None:
     with pytest.raises(UsageError, match="tta, device: only members leave it open"):
-        api.vote("one", tta="hflip", device="cpu")
+        predict.vote("one", tta="hflip", device="cpu")
 
 
 def test_files_of_elsewhere_are_not_said_to_come_from_the_store(
@@ -161,7 +163,7 @@ def test_predictions_beside_members_or_a_run_are_refused(
     assert "RUN: --predictions has decided it already" in capsys.readouterr().err
     assert ensemble("vote", "--members", "folds", "--predictions", "ant.csv") == 2
     with pytest.raises(UsageError, match="one of them"):
-        api.vote()
+        predict.vote()
 
 
 def test_a_runs_predictions_are_no_oof() -> None:
@@ -183,7 +185,7 @@ def test_a_quarantined_image_stays_quarantined_in_a_runs_predictions(
     members: list[Path], images: Path
 ) -> None:
     (images / "img3.png").write_bytes(b"")
-    api.run(members, images, out="first", device="cpu")
+    predict.run(members, images, out="first", device="cpu")
     read = formats.read(Path("first/predictions.parquet"))
     assert [q.id for q in read.quarantined] == ["img3"]
     flags = ["--predictions", "first/predictions.parquet", "--out", "again"]
@@ -206,17 +208,17 @@ def test_numbers_of_classes_need_one_order(capsys: pytest.CaptureFixture[str]) -
 def test_a_file_that_says_its_task_is_not_taken_for_another(
     members: list[Path], images: Path
 ) -> None:
-    api.run(members, images, out="first", device="cpu")
+    predict.run(members, images, out="first", device="cpu")
     with pytest.raises(UsageError, match="are classification, not multilabel"):
-        formats.read(Path("first/predictions.parquet"), elsewhere=Elsewhere(task="multilabel"))
+        formats.read(Path("first/predictions.parquet"), elsewhere=ForeignHints(task="multilabel"))
 
 
 def test_swapped_families_are_another_vote() -> None:
     one = oof.join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
     two = oof.join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
-    api.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
+    predict.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
     with pytest.raises(UsageError, match="other settings"):
-        api.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
+        predict.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
 
 
 @pytest.mark.parametrize("flag", [("--head", "x"), ("--tta", "flip")])
@@ -234,5 +236,5 @@ def test_what_goes_with_predictions_is_refused_without(
 def test_a_list_column_takes_the_classes_that_are_given() -> None:
     column = pa.FixedSizeListArray.from_arrays(pa.array(PROBS[0].ravel()), 3)
     pq.write_table(pa.table({"id": list(IDS), "p": column}), "mate.parquet")
-    found = formats.read(Path("mate.parquet"), elsewhere=Elsewhere(classes=CLASSES))
+    found = formats.read(Path("mate.parquet"), elsewhere=ForeignHints(classes=CLASSES))
     assert found.classes == CLASSES

@@ -11,7 +11,7 @@ from PIL import Image
 from ensemble.errors import StoreError
 from ensemble.reports import figures
 from ensemble.reports.figures import draw, draw_scores
-from ensemble.reports.scorecard import Line, Scorecard
+from ensemble.reports.scorecard import MetricScore, Scorecard
 from ensemble.voting.weights import Pool, Weights
 
 
@@ -25,7 +25,13 @@ def test_a_picture_is_drawn_of_few_and_of_many_classes(classes: int) -> None:
     counts = np.random.default_rng(0).integers(0, 3, (classes, classes)).astype(np.float64)
     names = tuple(f"{n} costs $1_{n}$" for n in range(classes))
     draw_scores(
-        Scorecard(9, 0, names, (Line("accuracy", 0.9, (0.8, 1.0)), Line("auc", 0.9, None)), counts),
+        Scorecard(
+            9,
+            0,
+            names,
+            (MetricScore("accuracy", 0.9, (0.8, 1.0)), MetricScore("auc", 0.9, None)),
+            counts,
+        ),
         Path("x.png"),
     )
     assert Path("x.png").read_bytes().startswith(b"\x89PNG")
@@ -41,10 +47,12 @@ def tuned(pool: Pool = "linear", metric: str = "accuracy", **seen: object) -> We
     return Weights({"ant": 0.7, "bee": 0.3}, pool, metric=metric, evidence={**SEEN, **seen})
 
 
-def card(counts: list[list[float]], *lines: Line) -> Scorecard:
+def card(counts: list[list[float]], *lines: MetricScore) -> Scorecard:
     names = tuple("abcdefgh"[: len(counts)])
     matrix = np.array(counts)
-    return Scorecard(int(matrix.sum()), 0, names, lines or (Line("accuracy", 0.5, None),), matrix)
+    return Scorecard(
+        int(matrix.sum()), 0, names, lines or (MetricScore("accuracy", 0.5, None),), matrix
+    )
 
 
 def texts(figure: Figure) -> list[str]:
@@ -124,7 +132,7 @@ def test_the_commonest_errors_are_twelve_at_most(kept: list[Figure]) -> None:
 
 
 def test_a_score_is_written_with_its_interval_where_it_has_one(kept: list[Figure]) -> None:
-    lines = (Line("accuracy", 0.9, (0.85, 0.95)), Line("auc", 0.8, None))
+    lines = (MetricScore("accuracy", 0.9, (0.85, 0.95)), MetricScore("auc", 0.8, None))
     draw_scores(card([[1, 0], [0, 1]], *lines), Path("x.png"))
     assert {"0.9000  [0.8500, 0.9500]", "0.8000"} <= set(texts(kept[-1]))
 

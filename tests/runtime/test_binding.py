@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.members.member import open_member
 from ensemble.runtime import graph
 from ensemble.runtime.binding import IN_FLIGHT, Bound, Ports
 from ensemble.runtime.session import bind
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 FASHION = Path(__file__).parents[2] / "models_zoo" / "fashion"
 PORTS = Ports("pixels", {"label": ("probs", 2)})
@@ -161,7 +161,7 @@ def test_it_says_whether_pages_are_locked(locked: bool) -> None:
 
 def test_a_real_session_gives_the_same_through_bound_memory() -> None:
     member = open_member(FASHION / "resnet-f0.onnx")
-    shaped = lineup.shape_views(member, views.preset("hflip"))
+    shaped = start.shape_views(member, policy.preset("hflip"))
     model = graph.compose_graph(member.model, member.card, shaped, "mean").SerializeToString()
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     pre = member.card.preprocess

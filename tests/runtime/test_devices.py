@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.runtime import devices as providers
-from ensemble.runtime import nvidia as driver
+from ensemble.runtime import devices, nvidia
 from ensemble.runtime.devices import CPU, CUDA, TENSORRT, check_device, provider_of
 
 
@@ -28,13 +27,13 @@ def test_each_device_has_its_provider() -> None:
 
 
 def test_what_tensorrt_lacks_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {driver.LIBRARY: SimpleNamespace()}
-    monkeypatch.setattr(driver, "load", known.get)
-    monkeypatch.setattr(providers.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
-    assert providers.why_no_cuda() == ""
-    assert "no TensorRT 10" in providers.why_no_tensorrt()
+    known = {nvidia.LIBRARY: SimpleNamespace()}
+    monkeypatch.setattr(nvidia, "load", known.get)
+    monkeypatch.setattr(devices.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    assert devices.why_no_cuda() == ""
+    assert "no TensorRT 10" in devices.why_no_tensorrt()
     known["libnvinfer.so.10"] = known["nvinfer_10.dll"] = SimpleNamespace()
-    assert providers.why_no_tensorrt() == ""
+    assert devices.why_no_tensorrt() == ""
 
 
 def test_the_number_of_a_gpu_changes_no_provider() -> None:
@@ -49,46 +48,46 @@ def test_the_number_of_a_gpu_changes_no_provider() -> None:
 def test_auto_runs_on_the_cpu_where_cuda_lacks_something(
     lacks: str, device: str, on_cpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(providers, "why_no_cuda", lambda: lacks)
-    assert providers.runs_on_cpu(device) is on_cpu
+    monkeypatch.setattr(devices, "why_no_cuda", lambda: lacks)
+    assert devices.runs_on_cpu(device) is on_cpu
 
 
 def test_a_wheel_without_cuda_is_told_before_a_driver_is_looked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(providers.ort, "get_available_providers", lambda: [CPU])
-    assert providers.why_no_cuda() == "this onnxruntime is built without CUDA"
-    assert providers.why_no_tensorrt() == "this onnxruntime is built without TensorRT"
+    monkeypatch.setattr(devices.ort, "get_available_providers", lambda: [CPU])
+    assert devices.why_no_cuda() == "this onnxruntime is built without CUDA"
+    assert devices.why_no_tensorrt() == "this onnxruntime is built without TensorRT"
 
 
 def test_a_machine_without_a_driver_lacks_it_for_tensorrt_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(driver, "load", lambda _: None)
-    monkeypatch.setattr(providers.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
-    assert providers.why_no(CUDA) == providers.why_no(TENSORRT) != ""
-    assert driver.LIBRARY in providers.why_no(CUDA)
+    monkeypatch.setattr(nvidia, "load", lambda _: None)
+    monkeypatch.setattr(devices.ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    assert devices.why_no(CUDA) == devices.why_no(TENSORRT) != ""
+    assert nvidia.LIBRARY in devices.why_no(CUDA)
 
 
 def test_nothing_stands_against_the_cpu() -> None:
-    assert providers.why_no(CPU) == ""
-    assert providers.start_providers()[CPU] == ""
+    assert devices.why_no(CPU) == ""
+    assert devices.start_providers()[CPU] == ""
 
 
 def test_the_libraries_that_cannot_be_loaded_are_named_in_their_order() -> None:
     names = ("libno-such-one.so.1", "libno-such-two.so.2")
-    assert providers.missing_libraries(names) == names
-    assert providers.missing_libraries(()) == ()
+    assert devices.missing_libraries(names) == names
+    assert devices.missing_libraries(()) == ()
 
 
 def test_a_session_takes_the_threads_that_it_is_given() -> None:
-    session = providers.open_session(providers._TINY, [CPU], 2, None)
+    session = devices.open_session(devices._TINY, [CPU], 2, None)
     assert session.get_session_options().intra_op_num_threads == 2
     assert session.get_providers() == [CPU]
 
 
 def test_the_tiny_model_gives_back_what_it_gets() -> None:
-    session = providers.open_session(providers._TINY, [CPU], 1, None)
+    session = devices.open_session(devices._TINY, [CPU], 1, None)
     (found,) = session.run(["y"], {"x": np.array([2.5], np.float32)})
     assert found.tolist() == [2.5]
 
@@ -103,16 +102,16 @@ def test_the_tiny_model_gives_back_what_it_gets() -> None:
     ],
 )
 def test_an_error_is_told_by_its_first_line_cut_short(error: Exception, line: str) -> None:
-    assert providers.first_line(error) == line
+    assert devices.first_line(error) == line
     assert len(line) <= 300
 
 
 def test_a_process_counts_the_processors_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
-    assert providers.available_threads() == 3
+    assert devices.available_threads() == 3
 
 
 def test_where_a_system_tells_no_processors_one_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert providers.available_threads() == 1
+    assert devices.available_threads() == 1

@@ -13,25 +13,25 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 from toys import MakeMember, ensemble, toy_card, toy_model
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.errors import MemberError
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 from ensemble.members import member as members
 from ensemble.members.member import open_member, write_sidecar
-from ensemble.runtime.float16 import BOUND, check_agreement, halve
+from ensemble.runtime.float16 import BOUND, check_agreement, to_float16
 from ensemble.runtime.session import run_once
-from ensemble.views import policy as views
+from ensemble.views import policy
 
 FASHION = Path(__file__).parents[2] / "models_zoo" / "fashion"
 LABEL = toy_card().heads[0]
 
 
-def begin(path: Path, precision: str = "fp16") -> Player:
+def begin(path: Path, precision: str = "fp16") -> ReadyMember:
     """Start a member on the CPU."""
-    return lineup.start(
-        open_member(path), views.preset("hflip"), "mean", device="cpu", threads=1, batch=4,
+    return start.start(
+        open_member(path), policy.preset("hflip"), "mean", device="cpu", threads=1, batch=4,
         precision=precision,
     )  # fmt: skip
 
@@ -47,7 +47,7 @@ def raised(path: Path, by: float) -> Path:
 
 def test_every_weight_of_a_converted_graph_is_float16_and_the_original_stays() -> None:
     model = toy_model(toy_card())
-    kinds = [tensor.data_type for tensor in halve(model).graph.initializer]
+    kinds = [tensor.data_type for tensor in to_float16(model).graph.initializer]
     assert kinds == [TensorProto.FLOAT16]
     assert model.graph.initializer[0].data_type == TensorProto.FLOAT
 
@@ -59,7 +59,7 @@ def test_a_real_member_in_float16_gives_the_same_labels(
     monkeypatch.chdir(tmp_path)
     member = FASHION / f"{family}-f0.onnx"
     full, half = (
-        api.run(member, FASHION / "images", device="cpu", out=precision, precision=precision)
+        predict.run(member, FASHION / "images", device="cpu", out=precision, precision=precision)
         for precision in ("fp32", "fp16")
     )
     assert list(half.labels) == list(full.labels)
@@ -119,7 +119,7 @@ def test_a_quantised_graph_is_refused() -> None:
     model = toy_model(toy_card())
     model.graph.node.append(helper.make_node("QuantizeLinear", ["logits", "s", "z"], ["q"]))
     with pytest.raises(MemberError, match="quantised.*--precision fp32"):
-        halve(model)
+        to_float16(model)
 
 
 @given(st.floats(0, 1), st.integers(1, 5))
@@ -152,8 +152,8 @@ def test_predictions_in_float16_are_kept_apart(
     members: list[Path], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    first = api.run(members, images, out="one", device="cpu")
-    half = api.run(members, images, out="two", device="cpu", precision="fp16")
+    first = predict.run(members, images, out="one", device="cpu")
+    half = predict.run(members, images, out="two", device="cpu", precision="fp16")
     assert half.record["evaluations"] == first.record["evaluations"]
     assert half.labels == first.labels
 
@@ -171,7 +171,7 @@ def test_float16_on_the_cpu_comes_with_a_note(
 def test_a_converted_graph_differs_by_float16s_rounding_only() -> None:
     model, pixels = toy_model(toy_card()), probe_images((4, 3, 8, 8)).astype(np.float32) / 255
     full = run_once(model.SerializeToString(), {"image": pixels})["logits"]
-    half = run_once(halve(model).SerializeToString(), {"image": pixels.astype(np.float16)})
+    half = run_once(to_float16(model).SerializeToString(), {"image": pixels.astype(np.float16)})
     assert half["logits"].dtype == np.float16
     assert 0 < abs(half["logits"] - full).max() < 0.02 * abs(full).max()
 
@@ -182,14 +182,14 @@ def test_a_weight_at_the_end_of_float16_is_taken(weight: float) -> None:
     matrix = numpy_helper.to_array(model.graph.initializer[0]).copy()
     matrix[0, 0] = weight
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
-    assert numpy_helper.to_array(halve(model).graph.initializer[0])[0, 0] == weight
+    assert numpy_helper.to_array(to_float16(model).graph.initializer[0])[0, 0] == weight
 
 
 def test_whole_numbers_of_a_graph_stay_as_they_are() -> None:
     model = toy_model(toy_card())
     axes = np.array([2**40], np.int64)
     model.graph.initializer.append(numpy_helper.from_array(axes, "axes"))
-    kept = {tensor.name: tensor.data_type for tensor in halve(model).graph.initializer}
+    kept = {tensor.name: tensor.data_type for tensor in to_float16(model).graph.initializer}
     assert kept["axes"] == TensorProto.INT64
 
 
@@ -213,5 +213,5 @@ def test_a_row_that_float32_cannot_give_counts_for_no_label() -> None:
 
 def test_the_converter_leaves_the_import_path_as_it_was() -> None:
     before = list(sys.path)
-    halve(toy_model(toy_card()))
+    to_float16(toy_model(toy_card()))
     assert sys.path == before

@@ -6,7 +6,7 @@ import gc
 import numpy as np
 import pytest
 
-from ensemble.runtime import nvidia as driver
+from ensemble.runtime import nvidia
 
 
 class Library:
@@ -64,9 +64,9 @@ class Library:
 
 def test_pages_are_locked_for_as_long_as_their_array_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Library()
-    monkeypatch.setattr(driver, "load", lambda _: library)
+    monkeypatch.setattr(nvidia, "load", lambda _: library)
     array = np.zeros(8, np.uint8)
-    assert driver.pin(array, 0)
+    assert nvidia.pin(array, 0)
     assert library.locked == {array.ctypes.data}
     del array
     gc.collect()
@@ -82,9 +82,9 @@ def test_the_context_is_left_as_it_was_whatever_the_driver_refuses(
     refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = Library(refused)
-    monkeypatch.setattr(driver, "load", lambda _: library)
+    monkeypatch.setattr(nvidia, "load", lambda _: library)
     array = np.zeros(8, np.uint8)
-    assert driver.pin(array, 0) == (not refused)
+    assert nvidia.pin(array, 0) == (not refused)
     assert (library.retained, library.entered) == (0, 0)
     del array
     gc.collect()
@@ -96,19 +96,19 @@ def test_what_the_driver_refuses_is_not_locked(
     refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = Library(refused)
-    monkeypatch.setattr(driver, "load", lambda _: library)
-    assert not driver.pin(np.zeros(8, np.uint8), 0)
+    monkeypatch.setattr(nvidia, "load", lambda _: library)
+    assert not nvidia.pin(np.zeros(8, np.uint8), 0)
     assert library.locked == set()
 
 
 def test_without_a_driver_nothing_is_locked_and_there_is_no_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(driver, "load", lambda _: None)
-    assert not driver.pin(np.zeros(8, np.uint8), 0)
-    assert driver.version() == 0
+    monkeypatch.setattr(nvidia, "load", lambda _: None)
+    assert not nvidia.pin(np.zeros(8, np.uint8), 0)
+    assert nvidia.version() == 0
 
 
 def test_the_driver_says_which_cuda_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "load", lambda _: Library())
-    assert driver.version() == 13020
+    monkeypatch.setattr(nvidia, "load", lambda _: Library())
+    assert nvidia.version() == 13020

@@ -22,14 +22,14 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, *args: Any, **more: Any) -> None:
     """Let another run begin and end while the next one scores."""
-    score = pipeline.score
+    score = pipeline.score_into_store
 
     def scored(*given: Any) -> Any:
-        monkeypatch.setattr(pipeline, "score", score)
+        monkeypatch.setattr(pipeline, "score_into_store", score)
         api.run(*args, **more)
         return score(*given)
 
-    monkeypatch.setattr(pipeline, "score", scored)
+    monkeypatch.setattr(pipeline, "score_into_store", scored)
 
 
 def test_two_runs_of_one_second_have_folders_of_their_own(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from toys import ensemble
 
-from ensemble.api import predict as api
+from ensemble.api import predict
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_file
 from ensemble.recipe.resolve import resolve
@@ -52,8 +52,8 @@ def weighed(voting: Voting = "soft", **more: Any) -> dict[str, str]:
 def test_a_run_and_a_vote_get_a_line_beside_their_folders(
     members: list[Path], images: Path
 ) -> None:
-    run = api.run(members, images, out="sub/first", tta="flip", device="cpu")
-    api.vote(run.folder, voting="hard", out="sub/second")
+    run = predict.run(members, images, out="sub/first", tta="flip", device="cpu")
+    predict.vote(run.folder, voting="hard", out="sub/second")
     first, second = lines("sub/ledger.csv")
     assert (first["run"], first["families"], first["tta"]) == ("first", "ant x2, bee x2", "flip")
     assert (second["run"], second["voting"], second["weights"]) == ("second", "hard", "uniform")
@@ -66,7 +66,7 @@ def test_the_same_run_again_keeps_its_line_and_its_public_score(
     members: list[Path], images: Path
 ) -> None:
     for _ in range(2):
-        api.run(members, images, out="first", device="cpu")
+        predict.run(members, images, out="first", device="cpu")
         record_public(Path("first"), 0.8)
     assert [(line["run"], line["public"]) for line in lines()] == [("first", "0.8")]
 

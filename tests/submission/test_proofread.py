@@ -5,18 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensemble.submission.proofread import Print, misprints
+from ensemble.submission.proofread import LabelFormat, label_faults
 
 CLASSES = ("cat", "dog", "owl")
 LABELS = np.array([[0], [2]])
-PRINT = Print(CLASSES, single=True, by_number=False, fill=None)
-SETS = Print(CLASSES, single=False, by_number=False, fill=None)
+PRINT = LabelFormat(CLASSES, single=True, by_number=False, fill=None)
+SETS = LabelFormat(CLASSES, single=False, by_number=False, fill=None)
 
 
-def found(folder: Path, text: str, how: Print = PRINT, labels: np.ndarray = LABELS) -> list[str]:
+def found(
+    folder: Path, text: str, how: LabelFormat = PRINT, labels: np.ndarray = LABELS
+) -> list[str]:
     path = folder / "submission.csv"
     path.write_text(text)
-    return misprints(path, how, ["a", "b"], labels, ["c"])
+    return label_faults(path, how, ["a", "b"], labels, ["c"])
 
 
 @pytest.mark.parametrize(
@@ -33,14 +35,14 @@ def found(folder: Path, text: str, how: Print = PRINT, labels: np.ndarray = LABE
 def test_labels_by_name_or_number_are_found_right(
     tmp_path: Path, by_number: bool, fill: str | None, text: str
 ) -> None:
-    how = Print(CLASSES, single=True, by_number=by_number, fill=fill)
+    how = LabelFormat(CLASSES, single=True, by_number=by_number, fill=fill)
     assert found(tmp_path, "id,any\n" + text, how) == []
 
 
 def test_sets_of_labels_are_found_right_in_any_order_of_columns(tmp_path: Path) -> None:
     labels = np.array([[0, 1, 1], [1, 0, 0]])
     assert found(tmp_path, "id,owl,cat,dog\na,1,0,1\nb,0,1,0\n", SETS, labels) == []
-    how = Print(CLASSES, single=False, by_number=False, fill="0")
+    how = LabelFormat(CLASSES, single=False, by_number=False, fill="0")
     text = "id,owl,cat,dog\na,1,0,1\nb,0,1,0\nc,0,0,0\n"
     assert found(tmp_path, text, how, labels) == []
 
@@ -63,7 +65,7 @@ def test_a_row_too_few_or_too_many_is_named(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(("how", "header"), [(PRINT, "id,label,more\n"), (SETS, "id,cat,dog\n")])
-def test_other_columns_are_a_fault(tmp_path: Path, how: Print, header: str) -> None:
+def test_other_columns_are_a_fault(tmp_path: Path, how: LabelFormat, header: str) -> None:
     (fault,) = found(tmp_path, header, how, LABELS)
     assert "other columns" in fault
 

@@ -13,7 +13,7 @@ from scipy.optimize import minimize, minimize_scalar
 from ensemble.arrays import Indices
 from ensemble.evaluation import metrics
 from ensemble.tuning.convex import (
-    Fit,
+    PoolFit,
     least_squares_pool,
     linear_pool,
     log_linear_pool,
@@ -197,7 +197,7 @@ def test_a_step_to_no_weights_at_all_is_taken_back() -> None:
     assert metrics.log_loss(y, probs) <= metrics.log_loss(y, best) + 1e-3
 
 
-METHODS: dict[str, Callable[[Stack, Indices], Fit]] = {
+METHODS: dict[str, Callable[[Stack, Indices], PoolFit]] = {
     "linear": linear_pool,
     "log-linear": lambda stack, y: log_linear_pool(stack, y, 0.01),
     "tempered": lambda stack, y: tempered_pool(stack, y, 0.01),
@@ -207,7 +207,7 @@ METHODS: dict[str, Callable[[Stack, Indices], Fit]] = {
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_copies_of_one_family_share_its_weight_and_change_no_prediction(
-    method: Callable[[Stack, Indices], Fit],
+    method: Callable[[Stack, Indices], PoolFit],
 ) -> None:
     stack, y = many(1, 60, 3)
     twice = method(np.concatenate([stack, stack]), y)
@@ -218,7 +218,7 @@ def test_copies_of_one_family_share_its_weight_and_change_no_prediction(
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_rows_that_stand_there_twice_weigh_as_once(
-    method: Callable[[Stack, Indices], Fit],
+    method: Callable[[Stack, Indices], PoolFit],
 ) -> None:
     stack, y = many(3, 50, 3)
     twice = method(np.repeat(stack, 2, 1), np.repeat(y, 2))
@@ -227,7 +227,7 @@ def test_rows_that_stand_there_twice_weigh_as_once(
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_the_order_of_the_classes_does_not_matter(
-    method: Callable[[Stack, Indices], Fit],
+    method: Callable[[Stack, Indices], PoolFit],
 ) -> None:
     stack, y = many(3, 80, 4)
     order = np.array([2, 0, 3, 1])
@@ -236,7 +236,7 @@ def test_the_order_of_the_classes_does_not_matter(
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_one_row_is_enough_for_a_fit(method: Callable[[Stack, Indices], Fit]) -> None:
+def test_one_row_is_enough_for_a_fit(method: Callable[[Stack, Indices], PoolFit]) -> None:
     stack, y = many(3, 1, 3)
     found = method(stack, y)
     assert np.isfinite(found.weights).all()

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
 from ensemble.records import Size, View
-from ensemble.views import parse
-from ensemble.views import policy as views
+from ensemble.views import parse, policy
 from ensemble.views.pixels import pixel_map
 
 
@@ -39,7 +38,7 @@ def test_a_compose_is_read_into_the_same_views() -> None:
 
 
 def test_a_compose_of_a_preset_is_that_preset() -> None:
-    assert parse.from_ttach(ttach.aliases.d4_transform(), "d4") == views.preset("d4")
+    assert parse.from_ttach(ttach.aliases.d4_transform(), "d4") == policy.preset("d4")
 
 
 def test_an_interpolation_without_a_counterpart_is_refused() -> None:
@@ -126,15 +125,15 @@ def _mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine.py").write_text(code)
 
 
-@pytest.mark.parametrize("name", views.presets())
+@pytest.mark.parametrize("name", policy.presets())
 def test_a_preset_is_read_by_its_name(name: str) -> None:
     text = f"{name}(4,4)" if name.endswith("crop") else name
-    assert parse.read_policy(text) == views.preset(text)
+    assert parse.read_policy(text) == policy.preset(text)
 
 
 @pytest.mark.usefixtures("_mine")
 def test_a_compose_of_the_users_own_is_read_by_its_name() -> None:
-    assert parse.read_policy("mine:tta") == views.preset("d4")
+    assert parse.read_policy("mine:tta") == policy.preset("d4")
 
 
 @pytest.mark.usefixtures("_mine")

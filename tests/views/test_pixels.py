@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from toys import MakeMember
 
 from ensemble.errors import UsageError
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.members.member import open_member
 from ensemble.records import Op, OpName, Size, View
 from ensemble.views import policy as views
 from ensemble.views.pixels import (
-    Turned,
-    apart,
+    HostView,
     axis_indices,
+    can_view_on_host,
     nearest_indices,
     output_size,
     pixel_map,
@@ -37,18 +37,18 @@ def test_a_turned_image_scores_as_the_view_in_the_graph(
 ) -> None:
     member = open_member(Path(make_member()))
     plain, turned = (
-        lineup.start(member, (each,), "mean", device="cpu", threads=1, batch=4)
+        start.start(member, (each,), "mean", device="cpu", threads=1, batch=4)
         for each in (IDENTITY, view)
     )
     rows = np.array([4, 0, 2])
-    shown = Turned(pixels(), rows, view)[0:3]
+    shown = HostView(pixels(), rows, view)[0:3]
     assert (
         plain.scorer.score(shown)["label"] == turned.scorer.score(pixels()[rows])["label"]
     ).all()
 
 
 def test_rows_are_taken_as_they_are_sliced() -> None:
-    images = Turned(pixels(), np.array([5, 3, 1, 0]), IDENTITY)
+    images = HostView(pixels(), np.array([5, 3, 1, 0]), IDENTITY)
     assert len(images) == 4
     assert (images[1:3] == pixels()[[3, 1]]).all()
 
@@ -67,11 +67,11 @@ def test_rows_are_taken_as_they_are_sliced() -> None:
 def test_flips_and_quarter_turns_under_a_mean_stand_apart(
     policy: str, merge: str, size: Size, expected: bool
 ) -> None:
-    assert apart(preset(policy), merge, [SQUARE, size]) == expected  # type: ignore[arg-type]
+    assert can_view_on_host(preset(policy), merge, [SQUARE, size]) == expected  # type: ignore[arg-type]
 
 
 def test_a_view_that_changes_values_is_not_one_that_moves_pixels() -> None:
-    assert not apart([IDENTITY, View("lighter", (Op("add", (0.1,)),))], "mean", [SQUARE])
+    assert not can_view_on_host([IDENTITY, View("lighter", (Op("add", (0.1,)),))], "mean", [SQUARE])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 28, 224])
@@ -227,7 +227,7 @@ def test_two_quarter_turns_keep_the_size_and_one_swaps_it() -> None:
 @pytest.mark.parametrize("view", preset("d4"), ids=lambda view: view.name)
 def test_a_slice_of_turned_rows_is_that_slice_turned(view: View) -> None:
     rows = np.array([5, 0, 0, 3])
-    turned = Turned(pixels(), rows, view)
+    turned = HostView(pixels(), rows, view)
     grid = pixel_map(view, SQUARE)
     slow = np.array([pixels()[row].reshape(64, 3)[grid] for row in rows])
     for part in (slice(0, 2), slice(1, 4), slice(4, 9), slice(None)):
@@ -238,5 +238,5 @@ def test_a_slice_of_turned_rows_is_that_slice_turned(view: View) -> None:
 
 def test_turning_rows_leaves_the_images_as_they_were() -> None:
     images = pixels()
-    Turned(images, np.arange(6), preset("hflip")[1])[0:6][:] = 0
+    HostView(images, np.arange(6), preset("hflip")[1])[0:6][:] = 0
     np.testing.assert_array_equal(images, pixels())

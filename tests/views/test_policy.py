@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, Size, View
-from ensemble.views import policy as views
+from ensemble.views import policy
 from ensemble.views.pixels import pixel_map
 
 TTACH: dict[str, Callable[[], ttach.Compose]] = {
@@ -44,7 +44,7 @@ def shown_by_ttach(compose: ttach.Compose, size: Size) -> list[NDArray[np.int64]
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", TTACH)
 def test_each_preset_equals_ttach_view_by_view(name: str, size: Size) -> None:
-    ours = [shown(view, size) for view in views.preset(name)]
+    ours = [shown(view, size) for view in policy.preset(name)]
     theirs = shown_by_ttach(TTACH[name](), size)
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
@@ -52,18 +52,20 @@ def test_each_preset_equals_ttach_view_by_view(name: str, size: Size) -> None:
 
 
 def test_every_preset_is_compared() -> None:
-    assert {name.partition("(")[0] for name in TTACH} == set(views.presets())
+    assert {name.partition("(")[0] for name in TTACH} == set(policy.presets())
 
 
 def test_duplicate_views_are_found_by_what_they_show() -> None:
-    twice = views.product(views.preset("flip"), (views.IDENTITY, View("r", (Op("rot90", (2,)),))))
+    twice = policy.product(
+        policy.preset("flip"), (policy.IDENTITY, View("r", (Op("rot90", (2,)),)))
+    )
     with pytest.raises(UsageError, match="would count twice"):
-        views.check_distinct(twice, Size(8, 8))
+        policy.check_distinct(twice, Size(8, 8))
 
 
 def test_views_that_differ_by_arithmetic_are_distinct() -> None:
     brighter = View("add1", (Op("add", (1.0,)),))
-    views.check_distinct([views.IDENTITY, brighter], Size(8, 8))
+    policy.check_distinct([policy.IDENTITY, brighter], Size(8, 8))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_views_that_differ_by_arithmetic_are_distinct() -> None:
 )
 def test_a_preset_that_is_not_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        views.preset(text)
+        policy.preset(text)
 
 
 # ---- products
@@ -82,22 +84,22 @@ def view(name: str) -> View:
 
 
 def test_the_last_list_of_a_product_varies_fastest() -> None:
-    found = views.product((view("a"), view("b")), (view("x"), view("y"), view("z")))
+    found = policy.product((view("a"), view("b")), (view("x"), view("y"), view("z")))
     assert [v.name for v in found] == ["a+x", "a+y", "a+z", "b+x", "b+y", "b+z"]
 
 
 def test_the_image_itself_adds_nothing_to_a_product() -> None:
-    assert views.product((views.IDENTITY,), (view("a"),)) == (view("a"),)
-    assert views.product((views.IDENTITY,), (views.IDENTITY,)) == (views.IDENTITY,)
+    assert policy.product((policy.IDENTITY,), (view("a"),)) == (view("a"),)
+    assert policy.product((policy.IDENTITY,), (policy.IDENTITY,)) == (policy.IDENTITY,)
 
 
 def test_a_product_of_nothing_is_the_image_itself() -> None:
-    assert views.product() == (views.IDENTITY,)
+    assert policy.product() == (policy.IDENTITY,)
 
 
 def test_a_product_has_as_many_views_as_there_are_choices() -> None:
-    flips, turns = views.preset("flip"), views.preset("d4")
-    assert len(views.product(flips, turns, flips)) == 4 * 8 * 4
+    flips, turns = policy.preset("flip"), policy.preset("d4")
+    assert len(policy.product(flips, turns, flips)) == 4 * 8 * 4
 
 
 # ---- presets
@@ -107,14 +109,14 @@ def test_a_product_has_as_many_views_as_there_are_choices() -> None:
                          ("d4", 8), ("multiscale", 3), ("five_crop(4,4)", 5),
                          ("ten_crop(4,4)", 10)])  # fmt: skip
 def test_a_preset_costs_the_number_of_its_views(name: str, count: int) -> None:
-    found = views.preset(name)
+    found = policy.preset(name)
     assert len(found) == len({v.name for v in found}) == count
-    views.check_distinct(found, Size(8, 8))
+    policy.check_distinct(found, Size(8, 8))
 
 
 @pytest.mark.parametrize("name", ["hflip", "vflip", "flip", "d4", "multiscale", "multiscale(.5)"])
 def test_the_image_itself_comes_first(name: str) -> None:
-    assert views.preset(name)[0] == views.IDENTITY
+    assert policy.preset(name)[0] == policy.IDENTITY
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_the_image_itself_comes_first(name: str) -> None:
     ],
 )
 def test_scales_come_as_they_are_given_with_the_image_itself(text: str, names: list[str]) -> None:
-    assert [v.name for v in views.preset(text)] == names
+    assert [v.name for v in policy.preset(text)] == names
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_scales_come_as_they_are_given_with_the_image_itself(text: str, names: l
 )
 def test_a_refused_preset_says_what_it_takes(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        views.preset(text)
+        policy.preset(text)
 
 
 # ---- duplicates
@@ -168,12 +170,12 @@ def test_a_refused_preset_says_what_it_takes(text: str, message: str) -> None:
 def test_views_of_the_same_pixels_are_named_both(first: Op, second: Op, size: Size) -> None:
     pair = (View("one", (first,)), View("other", (second,)))
     with pytest.raises(UsageError, match=f"views one and other are the same at {size} pixels"):
-        views.check_distinct(pair, size)
+        policy.check_distinct(pair, size)
 
 
 def test_views_that_are_the_same_at_one_size_may_differ_at_another() -> None:
     pair = (View("one", (Op("hflip"),)), View("other", (Op("rot90", (2,)),)))
-    views.check_distinct(pair, Size(2, 9))
+    policy.check_distinct(pair, Size(2, 9))
 
 
 @pytest.mark.parametrize(
@@ -190,4 +192,4 @@ def test_arithmetic_is_compared_by_what_it_gives(
     one: tuple[Op, ...], other: tuple[Op, ...], same: bool
 ) -> None:
     with pytest.raises(UsageError) if same else nullcontext():
-        views.check_distinct((View("a", one), View("b", other)), Size(4, 6))
+        policy.check_distinct((View("a", one), View("b", other)), Size(4, 6))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import UsageError
-from ensemble.voting.decision import Decision, check_decision, check_length, order_of, wrong
+from ensemble.voting.decision import Decision, check_decision, check_length, field_error, order_of
 from ensemble.voting.weights import Weights, check_fits
 
 TEXTUAL = ("0", "1", "10", "2")
@@ -128,7 +128,7 @@ def test_an_order_without_cuts_may_be_any() -> None:
 
 
 def test_what_was_found_is_cut_short() -> None:
-    assert len(str(wrong("w.json", "weights", "a number", "x" * 10_000))) < 500
+    assert len(str(field_error("w.json", "weights", "a number", "x" * 10_000))) < 500
 
 
 @pytest.mark.parametrize(("found", "classes"), [(0, 3), (3, 3), (7, 0), (0, 0)])

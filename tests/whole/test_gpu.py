@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensemble.api import predict as api
-from ensemble.inference import start as lineup
+from ensemble.api import predict
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
-from ensemble.inference.ready import Player
+from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
 from ensemble.records import Precision
 from ensemble.runtime.devices import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
@@ -24,15 +24,15 @@ pytestmark = pytest.mark.gpu
 
 def fashion(folder: Path, device: str, precision: Precision = "fp32") -> Submission:
     """Run a fold of each family over the zoo's images."""
-    return api.run(
+    return predict.run(
         MEMBERS, FASHION / "images", tta="hflip", device=device, precision=precision,
         store=folder / "store", out=folder / f"{device}-{precision}".replace(":", "-"),
     )  # fmt: skip
 
 
-def begin(device: str) -> Player:
+def begin(device: str) -> ReadyMember:
     """Start a member on a device."""
-    return lineup.start(
+    return start.start(
         open_member(MEMBERS[0]), parse.read_policy("hflip"), "mean", device=device, threads=0,
         batch=16,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_pages_are_locked() -> None:
 
 def test_a_shard_smaller_than_a_batch_gives_the_same_labels(tmp_path: Path) -> None:
     whole = fashion(tmp_path, "cuda")
-    cut = api.run(MEMBERS, FASHION / "images", tta="hflip", device="cuda", shard_size=7,
+    cut = predict.run(MEMBERS, FASHION / "images", tta="hflip", device="cuda", shard_size=7,
                   store=tmp_path / "other", out=tmp_path / "cut")  # fmt: skip
     assert list(cut.labels) == list(whole.labels)
 

@@ -24,7 +24,7 @@ import ensemble
 from ensemble.evaluation.folds import folds_from
 from ensemble.evaluation.labels import truth_of
 from ensemble.files.csv_tables import column_of
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
 from ensemble.members.member import open_member
@@ -133,7 +133,7 @@ def test_a_fashion_run_equals_torch_timm_and_ttach(
 def check_batches(path: Path, tta: str, count: int) -> None:
     """Check that no batch that an image lies in changes a bit of its score."""
     member = open_member(path)
-    player = lineup.start(
+    player = start.start(
         member, parse.read_policy(tta), "mean", device="cpu", threads=1, batch=1
     )  # fmt: skip
     pre = member.card.preprocess

@@ -22,9 +22,9 @@ def doctor_command(store: Path, *, as_json: bool) -> int:
 
     Exits with 4 where something is wrong. A machine without a GPU is not.
     """
-    from ensemble.pipeline import doctor as checkup
+    from ensemble.pipeline import doctor
 
-    findings = checkup.examine(store)
+    findings = doctor.examine(store)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:

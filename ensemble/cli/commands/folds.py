@@ -62,12 +62,12 @@ def folds_command(
     Exits with 2 where a group or an image lies in several of the folds that are checked.
     """
     from ensemble.evaluation.folds import refuse_leaks
-    from ensemble.pipeline import folds as folding
+    from ensemble.pipeline import folds
 
     if check is not None and (beside := typed_flags(["k", "seed", "out"])):
         raise UsageError(f"{', '.join(beside)}: --check makes no folds; leave one of them out")
     with Bar(sys.stderr) as bar:
-        report = folding.split(
+        report = folds.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
             id_from=id_from, out=out, force=force, progress=bar,
         )  # fmt: skip

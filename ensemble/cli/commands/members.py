@@ -80,7 +80,7 @@ def inspect_command(
 ) -> None:
     """Show members' cards, and whether the members can vote together."""
     from ensemble.files.paths import expand
-    from ensemble.members import member as opening
+    from ensemble.members import member
     from ensemble.members.together import check_every_head
 
     if not write_card and (beside := typed_flags(list(flags))):
@@ -88,8 +88,8 @@ def inspect_command(
     paths = expand(members, ".onnx", "member")
     if write_card:
         for path in paths:
-            click.echo(str(opening.write_sidecar(path, _sidecar(path, flags))), err=True)
-    opened = [opening.open_member(path) for path in paths]
+            click.echo(str(member.write_sidecar(path, _sidecar(path, flags))), err=True)
+    opened = [member.open_member(path) for path in paths]
     _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
     check_every_head(opened)
     click.echo("these members can vote together", err=True)

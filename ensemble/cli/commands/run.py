@@ -9,8 +9,8 @@ from typing import Any, Final
 import click
 
 from ensemble.cli.options import (
-    elsewhere_of,
     elsewhere_options,
+    foreign_hints_of,
     is_typed,
     named_files,
     preflight_options,
@@ -82,7 +82,7 @@ def vote_command(
     if not predictions and (said := typed_flags(["rows_of", "classes", "task"])):
         raise UsageError(f"{said[0]} goes with --predictions")
     files = named_files(predictions)
-    elsewhere = elsewhere_of(settings, files)
+    elsewhere = foreign_hints_of(settings, files)
     recipe = settings_of_flags(settings)
     given = [name for name in named("kept") if is_typed(name)]
     with Bar(sys.stderr) as bar:

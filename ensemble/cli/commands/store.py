@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ensemble.early_exit.verify import Audit
     from ensemble.predictions.garbage import Garbage
-    from ensemble.predictions.inventory import Held, Torn
+    from ensemble.predictions.inventory import StoredKey, TornPart
 
 _BROKEN: Final = 5
 _WIDE: Final = 140
@@ -42,9 +42,9 @@ def verify_exit_command(run: Path, store: Path | None, *, as_json: bool) -> int:
     Exits with 5 where an image ended before its rule allowed it, or a label is not what its sums
     give.
     """
-    from ensemble.early_exit import verify as audit
+    from ensemble.early_exit import verify
 
-    found = audit.verify_exit(run, store)
+    found = verify.verify_exit(run, store)
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:
@@ -130,7 +130,7 @@ def _say_audit(found: "Audit") -> None:
     click.echo(found.words)
 
 
-def _say_held(held: "Sequence[Held]") -> None:
+def _say_held(held: "Sequence[StoredKey]") -> None:
     """Print what the store holds, a line a key: a table on a terminal, else fields with tabs."""
     if held and sys.stdout.isatty():
         console = open_console()
@@ -140,7 +140,7 @@ def _say_held(held: "Sequence[Held]") -> None:
     click.echo(f"{counted(len(held), 'key')}, {size_told(sum(h.bytes for h in held))}", err=True)
 
 
-def _fields_of(entry: "Held") -> str:
+def _fields_of(entry: "StoredKey") -> str:
     """Write a key as one line: docs/store.md names the fields."""
     fold = "" if entry.fold is None else entry.fold
     fields = (
@@ -152,7 +152,7 @@ def _fields_of(entry: "Held") -> str:
     return "\t".join(" ".join(str(field).split()) or "-" for field in fields)
 
 
-def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
+def _table_of(held: "Sequence[StoredKey]", *, wide: bool) -> "Table":
     """Draw keys, a line each where the terminal is narrow: then what is long is cut, or counted."""
     from rich.table import Column, Table
 
@@ -167,13 +167,13 @@ def _table_of(held: "Sequence[Held]", *, wide: bool) -> "Table":
     return table
 
 
-def _short_of(entry: "Held") -> tuple[str, ...]:
+def _short_of(entry: "StoredKey") -> tuple[str, ...]:
     how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
     day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
     return entry.fault or entry.member, how, str(entry.images), size_told(entry.bytes), day, runs
 
 
-def _whole_of(entry: "Held") -> tuple[str, ...]:
+def _whole_of(entry: "StoredKey") -> tuple[str, ...]:
     fold = "" if entry.fold is None else f", fold {entry.fold}"
     about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
     how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
@@ -182,11 +182,11 @@ def _whole_of(entry: "Held") -> tuple[str, ...]:
     return about, how, images, size_told(entry.bytes), moment, runs
 
 
-def _date(entry: "Held", form: str) -> str:
+def _date(entry: "StoredKey", form: str) -> str:
     return time.strftime(form, time.localtime(entry.modified))
 
 
-def _say_torn(torn: "Sequence[Torn]", parts: int) -> None:
+def _say_torn(torn: "Sequence[TornPart]", parts: int) -> None:
     """Print the parts that are not as they were written."""
     for entry in torn:
         click.echo(f"{entry.path}  {entry.member}: {entry.message}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import click
 
 from ensemble.cli.options import (
-    elsewhere_of,
     elsewhere_options,
     engine_options,
+    foreign_hints_of,
     input_options,
     label_option,
     named_files,
@@ -60,7 +60,7 @@ def oof_command(
     was computed is kept in the store.
     """
     from ensemble.files.atomic import check_writable, remove, remove_temporaries
-    from ensemble.pipeline import oof as outoffold
+    from ensemble.pipeline import oof
     from ensemble.predictions.formats import write, write_quarantine
 
     if show_config:
@@ -69,13 +69,13 @@ def oof_command(
     check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         if dry_run:
-            planned = outoffold.plan_oof(settings_of_flags(settings), folds, bar)
+            planned = oof.plan_oof(settings_of_flags(settings), folds, bar)
             members = [asdict(entry) for entry in planned]
             free = free_bytes(settings["store"])
             say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
             return 0
         remove_temporaries(out.parent, f"{out.stem}.")
-        found = outoffold.predict_oof(settings_of_flags(settings), folds, bar)
+        found = oof.predict_oof(settings_of_flags(settings), folds, bar)
     write(out, found)
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
     beside = out.with_suffix(".quarantine.csv")
@@ -187,7 +187,7 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     files = named_files(flags.pop("files"))
     pool = None if flags["pool"] == "auto" else flags["pool"]
     holdout = named_files(flags.pop("holdout"))
-    elsewhere = elsewhere_of(flags, files)
+    elsewhere = foreign_hints_of(flags, files)
     return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})
 
 

@@ -1,9 +1,9 @@
 """What is summed over the evaluations, and what it means after each.
 
-A ledger keeps sums float64 (L, n, C) of n images. `add` books one evaluation; `outlook` tells the
-label of the pool over what is done, and the statistic z = m_k / b_k: the margin over the bridge
-(`order.bridges`), and infinite where the lossless rule fires or all is done. So the images with
-z ≥ λ end: λ = ∞ is the lossless rule alone.
+An accumulator keeps sums float64 (L, n, C) of n images. `add` books one evaluation; `standing`
+tells the label of the pool over what is done, and the statistic z = m_k / b_k: the margin over the
+bridge (`order.bridges`), and infinite where the lossless rule fires or all is done. So the images
+with z ≥ λ end: λ = ∞ is the lossless rule alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,14 +31,14 @@ from ensemble.voting.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Standing:
     """What is known of n images: labels int64 (n, D), z float64 (n,)."""
 
     labels: Indices
     z: Vector
 
 
-class Ledger(Protocol):
+class Accumulator(Protocol):
     """Sums over evaluations, and what they mean."""
 
     @property
@@ -52,7 +52,7 @@ class Ledger(Protocol):
     def add(self, sums: Stack, stage: int, probs: Probs | Pooled) -> None:
         """Add the scores (n, C) of evaluation `stage`, from 0, to sums (L, n, C), in place."""
 
-    def outlook(self, sums: Stack, done: int) -> Outlook:
+    def standing(self, sums: Stack, done: int) -> Standing:
         """Return what sums mean after the first `done` evaluations, 1 to K."""
 
 
@@ -76,13 +76,13 @@ class Soft:
         """Add w p."""
         sums[0] += self.weights[stage] * probs.astype(np.float64)
 
-    def outlook(self, sums: Stack, done: int) -> Outlook:
+    def standing(self, sums: Stack, done: int) -> Standing:
         """Return labels and z; the lossless rule is that of `rule`."""
         spend = spent(self.weights)[done]
         mean = sums[0] / spend
         certain = self.rule.certain(sums[0], 1 - spend, self.eta)
         z = _statistic(self.weights, done, self.rule.margins(mean), certain)
-        return Outlook(self.rule.labels(mean), z)
+        return Standing(self.rule.labels(mean), z)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,14 +110,14 @@ class Families:
         """Add w p to the sum of the family."""
         sums[self.family[stage]] += self.weights[stage] * probs.astype(np.float64)
 
-    def outlook(self, sums: Stack, done: int) -> Outlook:
+    def standing(self, sums: Stack, done: int) -> Standing:
         """Return the labels of the pool so far, and z."""
         spend = np.bincount(self.family[:done], self.weights[:done], len(self.exponents))
         there = spend > 0
         raised = self.exponents[there] * self.exponents.sum() / self.exponents[there].sum()
         probs = self.pool(sums[there] / spend[there, None, None], raised)
         z = _statistic(self.weights, done, self.rule.margins(probs), np.zeros(len(probs), bool))
-        return Outlook(self.rule.labels(probs), z)
+        return Standing(self.rule.labels(probs), z)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +143,7 @@ class Hard:
         """Add w p to the sum of the member."""
         sums[self.member[stage]] += self.weights[stage] * probs.astype(np.float64)
 
-    def outlook(self, sums: Stack, done: int) -> Outlook:
+    def standing(self, sums: Stack, done: int) -> Standing:
         """Return the labels of the votes so far, and z."""
         total = np.bincount(self.member, self.weights, self.depth)
         spend = np.bincount(self.member[:done], self.weights[:done], self.depth)
@@ -161,10 +161,10 @@ class Hard:
         certain = leads(firm, firm + open_weight, self.eta)
         margins = Argmax(np.ones(sums.shape[2])).margins(shares)
         labels = winners(shares, sums.sum(0))[:, None]
-        return Outlook(labels, _statistic(self.weights, done, margins, certain))
+        return Standing(labels, _statistic(self.weights, done, margins, certain))
 
 
-def ledger_of(
+def accumulator_of(
     evaluations: Sequence[Evaluation],
     voting: Voting,
     weights: Weights,
@@ -172,8 +172,8 @@ def ledger_of(
     *,
     noise: float = 0.0,
     task: Task = "classification",
-) -> Ledger:
-    """Return the ledger of a head: after all evaluations, labels as of `voting.fuse`.
+) -> Accumulator:
+    """Return the accumulator of a head: after all evaluations, labels as of `voting.fuse`.
 
     Args:
         evaluations: In the order to make them, none of weight 0.

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from ensemble.arrays import Indices
-from ensemble.early_exit.stopping.trajectory import Course
+from ensemble.early_exit.stopping.trajectory import Trajectory
 from ensemble.errors import UsageError
 
 GRID: Final[tuple[float, ...]] = (*(20 * 0.91**step for step in range(64)), 0.0)
@@ -132,7 +132,7 @@ def check_levels(epsilon: float, confidence: float) -> None:
             raise UsageError(f"{name} lies between 0 and 1; found {value}")
 
 
-def draw(fingerprint: str, images: int, calibrated: int) -> Indices:
+def draw_sample(fingerprint: str, images: int, calibrated: int) -> Indices:
     """Return n_cal random rows of N in order, int64 (n_cal,): the same for the same fingerprint.
 
     The stream of PCG64 is the same in every version of NumPy.
@@ -142,14 +142,14 @@ def draw(fingerprint: str, images: int, calibrated: int) -> Indices:
     return np.asarray(np.sort(np.argsort(keys, kind="stable")[:calibrated]), np.int64)
 
 
-def disagreements(course: Course, grid: Sequence[float] = GRID) -> Indices:
+def disagreements(trajectory: Trajectory, grid: Sequence[float] = GRID) -> Indices:
     """Count for each λ of a grid the images on which it, or one before it, differs, int64 (G,)."""
-    differ = np.array([course.disagree(threshold) for threshold in grid])
+    differ = np.array([trajectory.disagree(threshold) for threshold in grid])
     return np.asarray(np.logical_or.accumulate(differ).sum(1), np.int64)
 
 
 def certify(
-    course: Course,
+    trajectory: Trajectory,
     images: int,
     epsilon: float,
     confidence: float,
@@ -160,7 +160,7 @@ def certify(
     """Find the boldest threshold that is certain enough.
 
     Args:
-        course: The calibrated images, drawn at random from all `images`.
+        trajectory: The calibrated images, drawn at random from all `images`.
         images: How many images are predicted in all, the calibrated ones among them: N.
         epsilon: The share of the N labels that may differ from the full ensemble's.
         confidence: 1 - δ.
@@ -172,9 +172,9 @@ def certify(
         UsageError: epsilon or confidence does not lie between 0 and 1.
     """
     check_levels(epsilon, confidence)
-    calibrated = course.z.shape[1] if drawn is None else drawn
+    calibrated = trajectory.z.shape[1] if drawn is None else drawn
     chosen, seen = None, 0
-    for threshold, count in zip(grid, disagreements(course, grid).tolist(), strict=True):
+    for threshold, count in zip(grid, disagreements(trajectory, grid).tolist(), strict=True):
         if p_value(count, images, calibrated, epsilon) > 1 - confidence:
             break
         chosen, seen = threshold, count

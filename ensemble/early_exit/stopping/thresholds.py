@@ -10,7 +10,7 @@ import numpy as np
 
 from ensemble.arrays import Indices, Vector
 from ensemble.early_exit.stopping.certificate import GRID
-from ensemble.early_exit.stopping.trajectory import Cap, Course
+from ensemble.early_exit.stopping.trajectory import Cap, Trajectory
 from ensemble.errors import UsageError
 
 _DECODED: Final = 0.25
@@ -80,7 +80,7 @@ class Spending:
     for all of it.
     """
 
-    course: Course
+    trajectory: Trajectory
     costs: Vector
     budget: Budget
     limit: float = math.inf
@@ -97,7 +97,7 @@ class Spending:
         over = self.horizon if spare < 0 else 1
         share = self._share + spare / max(self.budget.images, over)
         per_image = max(share, float(self.costs[0]))
-        return min(self.limit, threshold_for(self.course, self.costs, per_image, GRID))
+        return min(self.limit, threshold_for(self.trajectory, self.costs, per_image, GRID))
 
     def cap(self, images: int) -> Cap:
         """Return what is left, but for the share of the images to come: no shard borrows it.
@@ -128,7 +128,7 @@ class Deadline:
     shard that takes no other would tell of a clock without end. `limit` is the largest λ.
     """
 
-    course: Course
+    trajectory: Trajectory
     costs: Vector
     until: float
     images: int
@@ -147,7 +147,9 @@ class Deadline:
         self._began = self.clock()
         left = max(self.until - self._began, 0.0) / max(self.images, 1)
         try:
-            return min(self.limit, threshold_for(self.course, self.costs, left / self.ratio, GRID))
+            return min(
+                self.limit, threshold_for(self.trajectory, self.costs, left / self.ratio, GRID)
+            )
         except UsageError:
             return 0.0
 
@@ -170,18 +172,18 @@ def cost_of(evaluations: Indices, costs: Vector) -> float:
     return float(np.concatenate([[0.0], np.cumsum(costs)])[evaluations].sum())
 
 
-def mean_cost(course: Course, costs: Vector, threshold: float) -> float:
+def mean_cost(trajectory: Trajectory, costs: Vector, threshold: float) -> float:
     """Return what an image costs on average with a threshold; `costs` (K,) are those in order.
 
-    A course without images tells nothing, so each evaluation counts: no budget is overspent. Only
-    the threshold 0 is known to end images after one.
+    A trajectory without images tells nothing, so each evaluation counts: no budget is overspent.
+    Only the threshold 0 is known to end images after one.
     """
-    taken = np.cumsum(costs)[course.evaluations(threshold) - 1]
+    taken = np.cumsum(costs)[trajectory.evaluations(threshold) - 1]
     return float(taken.mean()) if len(taken) else float(costs.sum())
 
 
 def threshold_for(
-    course: Course, costs: Vector, per_image: float, grid: Sequence[float] = ()
+    trajectory: Trajectory, costs: Vector, per_image: float, grid: Sequence[float] = ()
 ) -> float:
     """Return the most careful threshold whose mean cost is at most `per_image`.
 
@@ -196,37 +198,37 @@ def threshold_for(
             f"the budget allows {per_image:.4g} an image, and the first evaluation alone costs "
             f"{costs[0]:.4g}"
         )
-    tries = np.unique(np.append(grid if len(grid) else course.z, [0.0, np.inf]))
+    tries = np.unique(np.append(grid if len(grid) else trajectory.z, [0.0, np.inf]))
     low, high = 0, len(tries) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        if mean_cost(course, costs, float(tries[middle])) <= per_image:
+        if mean_cost(trajectory, costs, float(tries[middle])) <= per_image:
             low = middle
         else:
             high = middle - 1
     return float(tries[low])
 
 
-def changed(course: Course, evaluations: Indices, thresholds: Vector) -> float:
+def changed(trajectory: Trajectory, evaluations: Indices, thresholds: Vector) -> float:
     """Return the share of labels that differ from the full ensemble's, by the calibrated images.
 
     Args:
-        course: The calibrated images.
+        trajectory: The calibrated images.
         evaluations: How many each image of the run took that is not calibrated, int64 (n,).
         thresholds: The λ it ended at, (n,); 0 where the budget was spent before.
     """
-    if not course.z.shape[1] or not len(evaluations):
+    if not trajectory.z.shape[1] or not len(evaluations):
         return 0.0
     stages = np.where(thresholds > 0, 0, evaluations)
     kinds, counts = np.unique(np.stack([thresholds, stages]), axis=1, return_counts=True)
-    shares = [_differ(course, float(at), int(stage)) for at, stage in kinds.T.tolist()]
+    shares = [_differ(trajectory, float(at), int(stage)) for at, stage in kinds.T.tolist()]
     return float(np.average(shares, weights=counts))
 
 
-def _differ(course: Course, threshold: float, stage: int) -> float:
+def _differ(trajectory: Trajectory, threshold: float, stage: int) -> float:
     """Return the share that differs at λ; or after `stage` evaluations, of those that get there."""
     if not stage:
-        return float(course.disagree(threshold).mean())
-    there = course.evaluations(np.inf) >= stage
-    differ = (course.labels[stage - 1] != course.labels[-1]).any(1)[there]
+        return float(trajectory.disagree(threshold).mean())
+    there = trajectory.evaluations(np.inf) >= stage
+    differ = (trajectory.labels[stage - 1] != trajectory.labels[-1]).any(1)[there]
     return float(differ.mean()) if len(differ) else 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Probs, Vector
-from ensemble.early_exit.stopping.accumulators import Ledger
+from ensemble.early_exit.stopping.accumulators import Accumulator
 from ensemble.early_exit.stopping.rules import Flags
 from ensemble.errors import UsageError
 from ensemble.voting.pools import Stack
@@ -18,7 +18,7 @@ _ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Trajectory:
     """What n images look like after each of K evaluations: labels int64 (K, n, D), z (K, n)."""
 
     labels: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class Exits:
     """How images ended: labels int64 (n, D), evaluations int64 (n,), sums float64 (L, n, C)."""
 
     labels: Indices
@@ -62,33 +62,33 @@ class Cap:
         return max(math.floor((self.most - spent) / cost + _ROUNDING), 0)
 
 
-def follow(ledger: Ledger, scores: Iterable[Probs | Pooled]) -> Course:
+def follow(accumulator: Accumulator, scores: Iterable[Probs | Pooled]) -> Trajectory:
     """Follow images through all K evaluations: (K, n, C), or its stages one by one."""
     labels, z, sums = [], [], np.empty(0)
     for stage, probs in enumerate(scores):
         if not stage:
-            sums = np.zeros((ledger.depth, *probs.shape))
-        ledger.add(sums, stage, probs)
-        outlook = ledger.outlook(sums, stage + 1)
-        labels.append(outlook.labels)
-        z.append(outlook.z)
-    return Course(np.stack(labels), np.stack(z))
+            sums = np.zeros((accumulator.depth, *probs.shape))
+        accumulator.add(sums, stage, probs)
+        standing = accumulator.standing(sums, stage + 1)
+        labels.append(standing.labels)
+        z.append(standing.z)
+    return Trajectory(np.stack(labels), np.stack(z))
 
 
 def run(
-    ledger: Ledger,
+    accumulator: Accumulator,
     images: int,
     score: Callable[[int, Indices], Probs | Pooled],
     threshold: float = np.inf,
     cap: Cap | None = None,
-) -> Ends:
+) -> Exits:
     """Evaluate images until each has z ≥ threshold; those that are done leave the batches.
 
     Where a cap pays for no more, the images with the largest z end too, though it is below the
     threshold; of equal ones the later.
 
     Args:
-        ledger: What is summed.
+        accumulator: What is summed.
         images: How many images: n.
         score: Gives (m, C) of evaluation `stage`, from 0, for rows int64 (m,).
         threshold: λ; infinite for the lossless rule.
@@ -97,25 +97,25 @@ def run(
     alive = np.arange(images)
     sums = np.empty(0)
     rows, ends, spent = [], [], 0.0
-    for stage in range(len(ledger.weights)):
+    for stage in range(len(accumulator.weights)):
         probs = score(stage, alive)
         if not stage:
-            sums = np.zeros((ledger.depth, *probs.shape))
-        ledger.add(sums, stage, probs)
-        outlook = ledger.outlook(sums, stage + 1)
-        onward = outlook.z < threshold
+            sums = np.zeros((accumulator.depth, *probs.shape))
+        accumulator.add(sums, stage, probs)
+        standing = accumulator.standing(sums, stage + 1)
+        onward = standing.z < threshold
         if cap is not None:
             spent += float(cap.costs[stage]) * len(alive)
-            onward = _neediest(outlook.z, onward, cap.onward(stage + 1, int(onward.sum()), spent))
+            onward = _neediest(standing.z, onward, cap.onward(stage + 1, int(onward.sum()), spent))
         ended = ~onward
         rows.append(alive[ended])
         count = np.full(len(rows[-1]), stage + 1)
-        ends.append(Ends(outlook.labels[ended], count, sums[:, ended]))
+        ends.append(Exits(standing.labels[ended], count, sums[:, ended]))
         alive, sums = alive[onward], sums[:, onward]
         if not len(alive):
             break
     order = np.argsort(np.concatenate(rows))
-    return Ends(
+    return Exits(
         np.concatenate([e.labels for e in ends])[order],
         np.concatenate([e.evaluations for e in ends])[order],
         np.concatenate([e.sums for e in ends], axis=1)[:, order],
@@ -136,14 +136,14 @@ class Replay:
 
 
 def replay(
-    ledger: Ledger, ends: Ends, threshold: float = np.inf, tolerance: float | None = 2e-3
+    accumulator: Accumulator, ends: Exits, threshold: float = np.inf, tolerance: float | None = 2e-3
 ) -> Replay:
     """Apply the rule again to the stored sums.
 
     Whether an image could have ended earlier does not show in its last sums.
 
     Args:
-        ledger: As the run had it.
+        accumulator: As the run had it.
         ends: What the run stored.
         threshold: λ of the run; infinite for the lossless rule.
         tolerance: How far a row's scores of one evaluation may be from a sum of 1; None where
@@ -152,7 +152,7 @@ def replay(
     Raises:
         UsageError: a number of evaluations that is not 1 to K.
     """
-    stages = len(ledger.weights)
+    stages = len(accumulator.weights)
     if (
         len(ends.evaluations)
         and not 1 <= ends.evaluations.min() <= ends.evaluations.max() <= stages
@@ -161,11 +161,11 @@ def replay(
     early, labels, sums = (np.zeros(len(ends.evaluations), bool) for _ in range(3))
     for done in np.unique(ends.evaluations).tolist():
         rows = np.flatnonzero(ends.evaluations == done)
-        outlook = ledger.outlook(ends.sums[:, rows], done)
-        early[rows] = ~(outlook.z >= threshold)
-        labels[rows] = (outlook.labels != ends.labels[rows]).any(1)
+        standing = accumulator.standing(ends.sums[:, rows], done)
+        early[rows] = ~(standing.z >= threshold)
+        labels[rows] = (standing.labels != ends.labels[rows]).any(1)
         if tolerance is not None:
-            weight = ledger.weights[:done].sum()
+            weight = accumulator.weights[:done].sum()
             sums[rows] = abs(ends.sums[:, rows].sum((0, 2)) - weight) > tolerance * weight
     return Replay(np.flatnonzero(early), np.flatnonzero(labels), np.flatnonzero(sums))
 

@@ -18,18 +18,18 @@ from ensemble.early_exit.stopping.certificate import (
     calibration_size,
     certify,
     disagreements,
-    draw,
+    draw_sample,
     hypergeometric,
     least_size,
     p_value,
 )
 from ensemble.early_exit.stopping.rules import Argmax, slack
-from ensemble.early_exit.stopping.trajectory import Course, follow
+from ensemble.early_exit.stopping.trajectory import Trajectory, follow
 from ensemble.errors import UsageError
 
 
-def part(course: Course, rows: NDArray[np.int64]) -> Course:
-    return Course(course.labels[:, rows], course.z[:, rows])
+def part(trajectory: Trajectory, rows: NDArray[np.int64]) -> Trajectory:
+    return Trajectory(trajectory.labels[:, rows], trajectory.z[:, rows])
 
 
 def test_the_tail_is_that_of_every_possible_draw() -> None:
@@ -74,40 +74,40 @@ def test_levels_outside_0_to_1_are_refused(levels: tuple[float, float]) -> None:
 
 
 def test_a_draw_is_the_same_for_the_same_fingerprint_only() -> None:
-    first = draw("a", 1000, 50)
-    assert np.array_equal(first, draw("a", 1000, 50))
-    assert not np.array_equal(first, draw("b", 1000, 50))
+    first = draw_sample("a", 1000, 50)
+    assert np.array_equal(first, draw_sample("a", 1000, 50))
+    assert not np.array_equal(first, draw_sample("b", 1000, 50))
     assert len(np.unique(first)) == 50
     assert (np.diff(first) > 0).all()
 
 
 def test_every_row_is_drawn_equally_often() -> None:
-    counts = sum(np.bincount(draw(str(i), 20, 5), minlength=20) for i in range(2000))
+    counts = sum(np.bincount(draw_sample(str(i), 20, 5), minlength=20) for i in range(2000))
     assert np.abs(counts - 500).max() < 5 * np.sqrt(500 * 0.75)
 
 
 def test_a_draw_never_changes_between_versions() -> None:
-    assert draw("fingerprint", 100, 5).tolist() == [24, 33, 47, 70, 91]
+    assert draw_sample("fingerprint", 100, 5).tolist() == [24, 33, 47, 70, 91]
 
 
 def test_disagreements_count_what_any_threshold_so_far_differs_on() -> None:
-    course = simulated(1, 500)
+    trajectory = simulated(1, 500)
     differ: set[int] = set()
-    for threshold, count in zip(GRID, disagreements(course).tolist(), strict=True):
-        differ |= set(np.flatnonzero(course.disagree(threshold)).tolist())
+    for threshold, count in zip(GRID, disagreements(trajectory).tolist(), strict=True):
+        differ |= set(np.flatnonzero(trajectory.disagree(threshold)).tolist())
         assert count == len(differ)
 
 
 def test_no_certificate_is_the_lossless_rule() -> None:
-    course = simulated(1, 20)
-    certificate = certify(course, 1000, 0.001, 0.95)
+    trajectory = simulated(1, 20)
+    certificate = certify(trajectory, 1000, 0.001, 0.95)
     assert certificate.threshold is None
     assert certificate.bound == np.inf
 
 
 def test_a_certificate_says_what_it_means() -> None:
-    course = simulated(1, 1000)
-    text = str(certify(part(course, draw("x", 1000, 200)), 1000, 0.02, 0.95))
+    trajectory = simulated(1, 1000)
+    text = str(certify(part(trajectory, draw_sample("x", 1000, 200)), 1000, 0.02, 0.95))
     assert "at most 20 of 1000 labels" in text
     assert "with 95 % confidence" in text
     assert "200 of 1000 images" in text
@@ -118,14 +118,14 @@ def test_the_certificate_is_violated_in_at_most_delta_of_the_draws(
     epsilon: float, calibrated: int
 ) -> None:
     images, draws, delta = 1000, 500, 0.05
-    course = simulated(2, images)
-    wrong = {t: course.disagree(t) for t in GRID}
+    trajectory = simulated(2, images)
+    wrong = {t: trajectory.disagree(t) for t in GRID}
     assert wrong[0.0].sum() > 2 * allowed(epsilon, images)
     rng = np.random.default_rng(3)
     violated = certified = 0
     for _ in range(draws):
         rows = np.sort(rng.choice(images, calibrated, replace=False))
-        certificate = certify(part(course, rows), images, epsilon, 1 - delta)
+        certificate = certify(part(trajectory, rows), images, epsilon, 1 - delta)
         certified += certificate.threshold is not None
         differ = wrong.get(certificate.bound, np.zeros(images, bool)).copy()
         differ[rows] = False  # the calibrated images keep the full ensemble's label
@@ -135,10 +135,10 @@ def test_the_certificate_is_violated_in_at_most_delta_of_the_draws(
 
 
 def test_a_certificate_leaves_fewer_evaluations_than_the_lossless_rule() -> None:
-    course = simulated(4, 2000)
-    certificate = certify(part(course, draw("y", 2000, 400)), 2000, 0.02, 0.95)
-    taken = course.evaluations(certificate.bound).mean()
-    assert taken < 0.8 * course.evaluations(np.inf).mean()
+    trajectory = simulated(4, 2000)
+    certificate = certify(part(trajectory, draw_sample("y", 2000, 400)), 2000, 0.02, 0.95)
+    taken = trajectory.evaluations(certificate.bound).mean()
+    assert taken < 0.8 * trajectory.evaluations(np.inf).mean()
 
 
 @pytest.mark.parametrize(
@@ -218,23 +218,23 @@ def test_a_level_that_cannot_be_is_named(epsilon: float, confidence: float, mess
 
 
 def test_a_draw_of_all_is_all_and_of_none_is_none() -> None:
-    assert draw("a", 7, 7).tolist() == list(range(7))
-    assert draw("a", 7, 0).tolist() == []
+    assert draw_sample("a", 7, 7).tolist() == list(range(7))
+    assert draw_sample("a", 7, 0).tolist() == []
 
 
 def test_a_larger_draw_holds_the_smaller() -> None:
-    assert set(draw("a", 500, 40)) < set(draw("a", 500, 90))
+    assert set(draw_sample("a", 500, 40)) < set(draw_sample("a", 500, 90))
 
 
 def test_no_threshold_is_bolder_for_a_smaller_share() -> None:
-    seen = part(simulated(8, 2000), draw("z", 2000, 450))
+    seen = part(simulated(8, 2000), draw_sample("z", 2000, 450))
     bounds = [certify(seen, 2000, epsilon, 0.9).bound for epsilon in (0.05, 0.02, 0.01, 0.001)]
     assert bounds == sorted(bounds)
     assert len(set(bounds)) == 4
 
 
 def test_no_threshold_is_bolder_with_more_confidence() -> None:
-    seen = part(simulated(8, 2000), draw("z", 2000, 450))
+    seen = part(simulated(8, 2000), draw_sample("z", 2000, 450))
     bounds = [certify(seen, 2000, 0.03, confidence).bound for confidence in (0.5, 0.9, 0.99)]
     assert bounds == sorted(bounds)
 
@@ -243,13 +243,13 @@ def test_no_threshold_after_one_that_failed_is_tried() -> None:
     """The second λ differs on images on which the third does not."""
     labels = np.array([[[0]] * 40, [[1]] * 40, [[0]] * 40])
     z = np.array([[1.0] * 40, [3.0] * 40, [np.inf] * 40])
-    certificate = certify(Course(labels, z), 100, 0.05, 0.95, grid=(9.0, 2.0, 0.0))
+    certificate = certify(Trajectory(labels, z), 100, 0.05, 0.95, grid=(9.0, 2.0, 0.0))
     assert certificate.threshold == 9.0
     assert certificate.disagreements == 0
 
 
 def test_images_without_a_label_are_drawn_as_well_and_certify_more() -> None:
-    seen = part(simulated(1, 1000), draw("x", 1000, 150))
+    seen = part(simulated(1, 1000), draw_sample("x", 1000, 150))
     few, more = (certify(seen, 1000, 0.02, 0.95, drawn=drawn) for drawn in (None, 400))
     assert (few.calibrated, more.calibrated) == (150, 400)
     assert more.bound <= few.bound
@@ -258,13 +258,13 @@ def test_images_without_a_label_are_drawn_as_well_and_certify_more() -> None:
 
 def test_members_that_always_agree_are_certified_at_once() -> None:
     sure = np.tile(np.eye(3)[[0, 1, 2] * 20], (10, 1, 1))
-    course = follow(Soft(np.full(10, 0.1), Argmax(np.ones(3)), slack()), sure)
-    certificate = certify(course, 1000, 0.1, 0.95)
+    trajectory = follow(Soft(np.full(10, 0.1), Argmax(np.ones(3)), slack()), sure)
+    certificate = certify(trajectory, 1000, 0.1, 0.95)
     assert (certificate.threshold, certificate.disagreements) == (0.0, 0)
 
 
 def test_the_p_of_a_certificate_is_that_of_what_it_saw() -> None:
-    certificate = certify(part(simulated(1, 1000), draw("x", 1000, 400)), 1000, 0.02, 0.95)
+    certificate = certify(part(simulated(1, 1000), draw_sample("x", 1000, 400)), 1000, 0.02, 0.95)
     expected = p_value(certificate.disagreements, 1000, 400, 0.02)
     assert certificate.p_value == expected <= 0.05
     assert certificate.bound == certificate.threshold

@@ -41,8 +41,8 @@ def probs_of(seed: int, rows: int = 8, classes: int = 4) -> NDArray[np.float64]:
 
 def test_a_lead_equal_to_what_is_left_is_no_exit() -> None:
     tied = np.array([[[1.0, 0]], [[1.0, 0]], [[0, 1.0]], [[0, 1.0]]])
-    course = follow(Soft(np.full(4, 0.25), Argmax(np.ones(2)), slack()), tied)
-    assert course.evaluations(np.inf).tolist() == [4]
+    trajectory = follow(Soft(np.full(4, 0.25), Argmax(np.ones(2)), slack()), tied)
+    assert trajectory.evaluations(np.inf).tolist() == [4]
 
 
 def test_a_soft_vote_for_labels_may_end_early() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from exits import ONES, K, course, simulated, taken
+from exits import ONES, K, simulated, taken, trajectory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from ensemble.early_exit.stopping.thresholds import (
     mean_cost,
     threshold_for,
 )
-from ensemble.early_exit.stopping.trajectory import Course
+from ensemble.early_exit.stopping.trajectory import Trajectory
 from ensemble.errors import UsageError
 
 
@@ -33,18 +33,18 @@ def test_a_steady_pace_takes_no_notice() -> None:
 
 
 def test_what_a_shard_overspends_the_next_ones_save() -> None:
-    pace = Spending(course(), ONES, Budget(400.0, 100))
+    pace = Spending(trajectory(), ONES, Budget(400.0, 100))
     before = pace.threshold()
     pace.note(20, np.full(20, 8))
     assert pace.threshold() < before
     pace.note(20, np.full(20, 1))
-    assert mean_cost(course(), ONES, pace.threshold()) == pytest.approx(220 / 60, abs=0.2)
+    assert mean_cost(trajectory(), ONES, pace.threshold()) == pytest.approx(220 / 60, abs=0.2)
 
 
 def test_a_budget_that_is_used_up_leaves_one_evaluation_an_image() -> None:
-    pace = Spending(course(), ONES, Budget(100.0, 50))
+    pace = Spending(trajectory(), ONES, Budget(100.0, 50))
     pace.note(25, np.full(25, 10))
-    assert mean_cost(course(), ONES, pace.threshold()) == 1
+    assert mean_cost(trajectory(), ONES, pace.threshold()) == 1
 
 
 class Clock:
@@ -58,7 +58,7 @@ class Clock:
 
 def ran(seconds: float, per_unit: float, overhead: float, shard: int = 50) -> float:
     """Run 1000 images against a deadline, each evaluation taking its time; return when it ends."""
-    clock, seen = Clock(), course()
+    clock, seen = Clock(), trajectory()
     pace = Deadline(seen, ONES, seconds, 1000, per_unit / 3, clock=clock)
     for start in range(0, 1000, shard):
         threshold = pace.threshold()
@@ -78,7 +78,7 @@ def test_a_run_ends_in_time_though_its_speed_was_guessed_wrong(
 
 
 def test_shards_that_end_on_stored_predictions_slow_no_later_one() -> None:
-    clock, seen, costs = Clock(), course(), np.array([1e-9, *ONES[1:]])
+    clock, seen, costs = Clock(), trajectory(), np.array([1e-9, *ONES[1:]])
     pace = Deadline(seen, costs, 3000.0, 1000, 1.0, clock=clock)
     for start in range(0, 1000, 50):
         rows = np.arange(start, start + 50) % 400
@@ -92,7 +92,7 @@ def test_shards_that_end_on_stored_predictions_slow_no_later_one() -> None:
 
 def test_shards_of_an_earlier_run_say_nothing_of_the_speed_or_of_what_is_left() -> None:
     clock = Clock()
-    pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock=clock)
+    pace = Deadline(trajectory(), ONES, 10.0, 1000, 0.01, clock=clock)
     before = pace.threshold()
     pace.skip(500, np.full(500, 9))
     assert (pace.ratio, pace.images) == (0.01, 1000)
@@ -100,13 +100,13 @@ def test_shards_of_an_earlier_run_say_nothing_of_the_speed_or_of_what_is_left() 
 
 
 def test_what_is_certified_costs_no_more_though_the_budget_would_pay() -> None:
-    assert Spending(course(), ONES, Budget(900.0, 100), limit=1.0).threshold() == 1.0
-    assert Deadline(course(), ONES, 1e9, 100, 0.01, limit=1.0).threshold() == 1.0
+    assert Spending(trajectory(), ONES, Budget(900.0, 100), limit=1.0).threshold() == 1.0
+    assert Deadline(trajectory(), ONES, 1e9, 100, 0.01, limit=1.0).threshold() == 1.0
 
 
 def test_a_last_small_shard_does_not_pay_for_all_that_was_overspent() -> None:
-    strict = Spending(course(), ONES, Budget(404.0, 101))
-    kind = Spending(course(), ONES, Budget(404.0, 101), horizon=100)
+    strict = Spending(trajectory(), ONES, Budget(404.0, 101))
+    kind = Spending(trajectory(), ONES, Budget(404.0, 101), horizon=100)
     for pace in (strict, kind):
         pace.note(100, np.full(100, 4) + (np.arange(100) < 20))
     assert strict.threshold() < kind.threshold()
@@ -114,16 +114,16 @@ def test_a_last_small_shard_does_not_pay_for_all_that_was_overspent() -> None:
 
 def test_a_deadline_that_is_past_leaves_one_evaluation_an_image() -> None:
     clock = Clock()
-    pace = Deadline(course(), ONES, 10.0, 1000, 0.01, clock=clock)
+    pace = Deadline(trajectory(), ONES, 10.0, 1000, 0.01, clock=clock)
     clock.now = 11.0
     assert pace.threshold() == 0
 
 
-def drawn(rng: np.random.Generator, images: int) -> Course:
+def drawn(rng: np.random.Generator, images: int) -> Trajectory:
     """Images that go their way as those of `course` do."""
     z = np.cumsum(rng.exponential(1, (K, images)), 0)
     z[-1] = np.inf
-    return Course(np.zeros((K, images, 1), np.int64), z)
+    return Trajectory(np.zeros((K, images, 1), np.int64), z)
 
 
 @pytest.mark.parametrize("images", [3, 60, 230, 900, 2000])
@@ -139,7 +139,7 @@ def test_a_budget_of_evaluations_is_never_overspent(
     left = drawn(rng, images)
     spent = 0.0
     for start in range(0, images, 100):
-        part = Course(left.labels[:, start : start + 100], left.z[:, start : start + 100])
+        part = Trajectory(left.labels[:, start : start + 100], left.z[:, start : start + 100])
         n = part.z.shape[1]
         made = taken(part, pace.threshold(), pace.cap(n))
         pace.note(n, made)
@@ -149,9 +149,9 @@ def test_a_budget_of_evaluations_is_never_overspent(
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_a_budget_is_met_and_nearly_spent(share: float) -> None:
-    course, costs = simulated(5, 3000), np.linspace(1, 2, 10)
+    trajectory, costs = simulated(5, 3000), np.linspace(1, 2, 10)
     per_image = share * costs.sum()
-    spent = mean_cost(course, costs, threshold_for(course, costs, per_image))
+    spent = mean_cost(trajectory, costs, threshold_for(trajectory, costs, per_image))
     assert 0.95 * per_image < spent <= per_image
 
 
@@ -163,8 +163,8 @@ def test_a_budget_above_the_lossless_rule_is_the_lossless_rule() -> None:
 def test_of_a_course_without_images_each_evaluation_counts(
     per_image: float, threshold: float
 ) -> None:
-    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
-    assert threshold_for(course, np.ones(10), per_image) == threshold
+    trajectory = Trajectory(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert threshold_for(trajectory, np.ones(10), per_image) == threshold
 
 
 def test_a_budget_below_one_evaluation_is_refused() -> None:
@@ -173,9 +173,9 @@ def test_a_budget_below_one_evaluation_is_refused() -> None:
 
 
 def test_a_budget_spent_by_need_differs_less_than_the_same_spent_evenly() -> None:
-    course = simulated(6, 3000)
-    by_need = course.disagree(threshold_for(course, np.ones(10), 3.0)).mean()
-    evenly = (course.labels[2] != course.labels[-1]).any(1).mean()
+    trajectory = simulated(6, 3000)
+    by_need = trajectory.disagree(threshold_for(trajectory, np.ones(10), 3.0)).mean()
+    evenly = (trajectory.labels[2] != trajectory.labels[-1]).any(1).mean()
     assert by_need < 0.5 * evenly
 
 
@@ -186,23 +186,23 @@ def test_what_a_shard_saves_goes_to_the_rest() -> None:
 
 
 def test_the_labels_a_budget_changes_are_those_that_its_thresholds_change() -> None:
-    course = simulated(7, 400)
-    bold, careful = course.disagree(0.5).mean(), course.disagree(2.0).mean()
+    trajectory = simulated(7, 400)
+    bold, careful = trajectory.disagree(0.5).mean(), trajectory.disagree(2.0).mean()
     thresholds = np.repeat([0.5, 2.0, np.inf], [60, 30, 10])
-    found = changed(course, np.full(100, 3), thresholds)
+    found = changed(trajectory, np.full(100, 3), thresholds)
     assert found == pytest.approx(0.6 * bold + 0.3 * careful)
 
 
 def test_an_image_that_a_spent_budget_ended_counts_as_those_that_get_as_far() -> None:
-    course = simulated(7, 400)
-    there = [n for n, k in enumerate(course.evaluations(np.inf)) if k >= 4]
-    differ = [bool((course.labels[3, n] != course.labels[-1, n]).any()) for n in there]
-    assert changed(course, np.full(5, 4), np.zeros(5)) == pytest.approx(np.mean(differ))
+    trajectory = simulated(7, 400)
+    there = [n for n, k in enumerate(trajectory.evaluations(np.inf)) if k >= 4]
+    differ = [bool((trajectory.labels[3, n] != trajectory.labels[-1, n]).any()) for n in there]
+    assert changed(trajectory, np.full(5, 4), np.zeros(5)) == pytest.approx(np.mean(differ))
 
 
 def test_without_calibrated_images_no_label_is_known_to_change() -> None:
-    course = Course(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
-    assert changed(course, np.full(5, 4), np.zeros(5)) == 0
+    trajectory = Trajectory(np.empty((10, 0, 1), np.int64), np.empty((10, 0)))
+    assert changed(trajectory, np.full(5, 4), np.zeros(5)) == 0
 
 
 @given(ended=st.lists(st.integers(1, K), max_size=9), seed=st.integers(0, 99))
@@ -215,7 +215,7 @@ def test_the_cost_is_that_of_a_loop(ended: list[int], seed: int) -> None:
 @given(low=st.floats(0, 20), high=st.floats(0, 20))
 def test_a_more_careful_threshold_never_costs_less(low: float, high: float) -> None:
     low, high = sorted((low, high))
-    seen = course(60)
+    seen = trajectory(60)
     assert mean_cost(seen, ONES, low) <= mean_cost(seen, ONES, high)
 
 
@@ -230,20 +230,20 @@ def test_the_threshold_of_a_budget_is_the_most_careful_of_all_that_it_pays_for(
 
 
 def test_a_grid_of_thresholds_is_the_only_choice_beside_0_and_the_lossless_rule() -> None:
-    assert threshold_for(course(), ONES, 5.0, (2.0, 4.0, 6.0)) in (2.0, 4.0, 6.0)
-    assert threshold_for(course(), ONES, 1.0, (2.0, 4.0)) == 0.0
-    assert threshold_for(course(), ONES, 10.0, (2.0, 4.0)) == np.inf
+    assert threshold_for(trajectory(), ONES, 5.0, (2.0, 4.0, 6.0)) in (2.0, 4.0, 6.0)
+    assert threshold_for(trajectory(), ONES, 1.0, (2.0, 4.0)) == 0.0
+    assert threshold_for(trajectory(), ONES, 10.0, (2.0, 4.0)) == np.inf
 
 
 def test_a_threshold_that_a_budget_pays_for_grows_with_the_budget() -> None:
-    found = [threshold_for(course(), ONES, share) for share in (1, 2, 4, 8, 10)]
+    found = [threshold_for(trajectory(), ONES, share) for share in (1, 2, 4, 8, 10)]
     assert found == sorted(found)
 
 
 def test_the_message_of_a_budget_too_small_tells_both_costs() -> None:
     expected = "the budget allows 0.5 an image, and the first evaluation alone costs 2"
     with pytest.raises(UsageError, match=expected):
-        threshold_for(course(), 2 * ONES, 0.5)
+        threshold_for(trajectory(), 2 * ONES, 0.5)
 
 
 def test_the_last_image_leaves_a_budget_that_divides_by_one() -> None:
@@ -259,7 +259,7 @@ def test_a_steady_pace_caps_nothing_and_skips_without_notice() -> None:
 
 
 def test_what_an_earlier_run_spent_is_off_the_budget_too() -> None:
-    noted, skipped = (Spending(course(), ONES, Budget(400.0, 100)) for _ in range(2))
+    noted, skipped = (Spending(trajectory(), ONES, Budget(400.0, 100)) for _ in range(2))
     noted.note(30, np.full(30, 7))
     skipped.skip(30, np.full(30, 7))
     assert noted.budget == skipped.budget == Budget(190.0, 70)
@@ -267,38 +267,38 @@ def test_what_an_earlier_run_spent_is_off_the_budget_too() -> None:
 
 
 def test_the_cap_of_the_only_shard_is_the_budget() -> None:
-    assert Spending(course(), ONES, Budget(400.0, 100)).cap(100).most == 400.0
+    assert Spending(trajectory(), ONES, Budget(400.0, 100)).cap(100).most == 400.0
 
 
 def test_a_shard_borrows_nothing_of_those_to_come() -> None:
-    pace = Spending(course(), ONES, Budget(400.0, 100))
+    pace = Spending(trajectory(), ONES, Budget(400.0, 100))
     assert pace.cap(25).most == pytest.approx(100.0)
 
 
 def test_a_shard_may_have_what_earlier_ones_saved() -> None:
-    pace = Spending(course(), ONES, Budget(400.0, 100))
+    pace = Spending(trajectory(), ONES, Budget(400.0, 100))
     pace.note(50, np.full(50, 2))
     assert pace.cap(25).most == pytest.approx(300.0 - 25 * 4.0)
 
 
 def test_a_shard_always_pays_for_one_evaluation_of_each_image() -> None:
-    pace = Spending(course(), ONES, Budget(100.0, 50))
+    pace = Spending(trajectory(), ONES, Budget(100.0, 50))
     pace.note(25, np.full(25, 10))
     assert pace.cap(10).most == 10.0
 
 
 def test_a_budget_that_pays_for_the_largest_threshold_lends_to_a_shard() -> None:
-    pace = Spending(course(), ONES, Budget(900.0, 100), limit=1.0)
+    pace = Spending(trajectory(), ONES, Budget(900.0, 100), limit=1.0)
     assert pace.cap(25).most == 900.0 - 75.0
 
 
 def test_a_deadline_caps_no_shard() -> None:
-    assert Deadline(course(), ONES, 10.0, 100, 0.01, clock=Clock()).cap(10) is None
+    assert Deadline(trajectory(), ONES, 10.0, 100, 0.01, clock=Clock()).cap(10) is None
 
 
 def test_a_deadline_learns_the_seconds_of_a_unit_from_the_last_shard() -> None:
     clock = Clock()
-    pace = Deadline(course(), ONES, 1000.0, 100, 0.5, clock=clock)
+    pace = Deadline(trajectory(), ONES, 1000.0, 100, 0.5, clock=clock)
     pace.threshold()
     clock.now = 30.0
     pace.note(10, np.full(10, 6))
@@ -311,7 +311,7 @@ def test_a_deadline_learns_the_seconds_of_a_unit_from_the_last_shard() -> None:
 
 def test_a_shard_without_pixels_says_nothing_of_the_speed() -> None:
     clock = Clock()
-    pace = Deadline(course(), ONES, 1000.0, 100, 0.5, clock=clock)
+    pace = Deadline(trajectory(), ONES, 1000.0, 100, 0.5, clock=clock)
     pace.threshold()
     clock.now = 30.0
     pace.note(10, np.empty(0, np.int64))
@@ -319,7 +319,7 @@ def test_a_shard_without_pixels_says_nothing_of_the_speed() -> None:
 
 
 def test_what_is_noted_before_any_threshold_says_nothing_of_the_speed() -> None:
-    pace = Deadline(course(), ONES, 1000.0, 100, 0.5, clock=Clock())
+    pace = Deadline(trajectory(), ONES, 1000.0, 100, 0.5, clock=Clock())
     pace.note(10, np.full(10, 6))
     assert (pace.ratio, pace.images) == (0.5, 90)
 
@@ -328,13 +328,13 @@ def test_what_is_noted_before_any_threshold_says_nothing_of_the_speed() -> None:
 def test_the_first_evaluation_counts_for_a_quarter_of_the_dearest_or_more(
     first: float, least: float
 ) -> None:
-    pace = Deadline(course(), np.array([first, 4.0]), 10.0, 5, 1.0, clock=Clock())
+    pace = Deadline(trajectory(), np.array([first, 4.0]), 10.0, 5, 1.0, clock=Clock())
     assert pace.costs.tolist() == [least, 4.0]
 
 
 def test_a_machine_half_as_fast_is_given_a_bolder_threshold() -> None:
     fast, slow = (
-        Deadline(course(), ONES, 5000.0, 1000, ratio, clock=Clock()).threshold()
+        Deadline(trajectory(), ONES, 5000.0, 1000, ratio, clock=Clock()).threshold()
         for ratio in (1.0, 2.0)
     )
     assert slow < fast
@@ -350,5 +350,7 @@ def test_images_that_took_every_evaluation_keep_their_labels() -> None:
 
 
 def test_images_that_end_at_a_stage_are_among_those_that_get_there() -> None:
-    seen = Course(np.array([[[0], [0]], [[0], [1]]]), np.array([[np.inf, 1.0], [np.inf, np.inf]]))
+    seen = Trajectory(
+        np.array([[[0], [0]], [[0], [1]]]), np.array([[np.inf, 1.0], [np.inf, np.inf]])
+    )
     assert changed(seen, np.ones(3, np.int64), np.zeros(3)) == 0.5

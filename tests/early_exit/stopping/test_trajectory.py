@@ -1,53 +1,55 @@
-"""The loop gives what the course foretells, and a replay finds what is not right."""
+"""The loop gives what the trajectory foretells, and a replay finds what is not right."""
 
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from exits import ONES, course, log_linear, scores, taken
+from exits import ONES, log_linear, scores, taken, trajectory
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Hard, Ledger, Soft
+from ensemble.early_exit.stopping.accumulators import Accumulator, Hard, Soft
 from ensemble.early_exit.stopping.rules import Argmax, slack
-from ensemble.early_exit.stopping.trajectory import Cap, Course, Ends, follow, replay, run
+from ensemble.early_exit.stopping.trajectory import Cap, Exits, Trajectory, follow, replay, run
 from ensemble.errors import UsageError
 
-LEDGERS: list[Ledger] = [
+LEDGERS: list[Accumulator] = [
     Soft(np.full(8, 1 / 8), Argmax(np.ones(4)), slack()),
     Hard(np.full(8, 1 / 8), np.arange(8) // 2, slack()),
     log_linear(),
 ]
 
 
-@pytest.mark.parametrize("ledger", LEDGERS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("accumulator", LEDGERS, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("threshold", [np.inf, 1.5, 0.0])
-def test_the_loop_gives_what_the_course_foretells(ledger: Ledger, threshold: float) -> None:
+def test_the_loop_gives_what_the_course_foretells(
+    accumulator: Accumulator, threshold: float
+) -> None:
     probs = scores(9)
-    course = follow(ledger, probs)
+    trajectory = follow(accumulator, probs)
     asked: list[int] = []
 
     def score(stage: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         asked.append(len(rows))
         return probs[stage, rows]
 
-    ends = run(ledger, 60, score, threshold)
-    assert (ends.labels == course.labels_at(threshold)).all()
-    assert (ends.evaluations == course.evaluations(threshold)).all()
+    ends = run(accumulator, 60, score, threshold)
+    assert (ends.labels == trajectory.labels_at(threshold)).all()
+    assert (ends.evaluations == trajectory.evaluations(threshold)).all()
     assert sum(asked) == ends.evaluations.sum()
-    found = replay(ledger, ends, threshold)
+    found = replay(accumulator, ends, threshold)
     assert not any(map(len, (found.early, found.labels, found.sums)))
 
 
 def test_a_smaller_threshold_never_takes_more_evaluations() -> None:
-    course = follow(LEDGERS[0], scores(9))
-    taken = [course.evaluations(t) for t in (np.inf, 5, 2, 1, 0.5, 0)]
+    trajectory = follow(LEDGERS[0], scores(9))
+    taken = [trajectory.evaluations(t) for t in (np.inf, 5, 2, 1, 0.5, 0)]
     assert all((a >= b).all() for a, b in pairwise(taken))
 
 
-def lossless_run() -> Ends:
+def lossless_run() -> Exits:
     probs = scores(11)
     return run(LEDGERS[0], 60, lambda stage, rows: probs[stage, rows])
 
@@ -82,7 +84,7 @@ def test_replay_refuses_more_evaluations_than_there_are() -> None:
 
 
 def test_a_cap_ends_the_images_that_need_the_least() -> None:
-    seen = course(50)
+    seen = trajectory(50)
     free, capped = taken(seen, 4.0, None), taken(seen, 4.0, Cap(ONES, 100.0))
     assert capped.sum() == 100 < free.sum()
     assert (capped <= free).all()
@@ -92,14 +94,14 @@ def test_a_cap_ends_the_images_that_need_the_least() -> None:
 
 
 def test_a_cap_that_pays_for_all_ends_no_image() -> None:
-    seen = course(50)
+    seen = trajectory(50)
     free = taken(seen, 4.0, None)
     assert taken(seen, 4.0, Cap(ONES, float(free.sum()))).tolist() == free.tolist()
 
 
-def straight(z: list[list[float]], labels: list[list[int]]) -> Course:
-    """A course of images given by their z and labels after each evaluation."""
-    return Course(np.array(labels)[..., None], np.array(z))
+def straight(z: list[list[float]], labels: list[list[int]]) -> Trajectory:
+    """A trajectory of images given by their z and labels after each evaluation."""
+    return Trajectory(np.array(labels)[..., None], np.array(z))
 
 
 SEEN = straight([[1, 5, 2], [4, 1, 2], [np.inf] * 3], [[0, 1, 2], [1, 1, 2], [1, 0, 2]])
@@ -119,16 +121,16 @@ def test_an_image_ends_with_the_label_it_then_has() -> None:
 
 def test_a_row_disagrees_where_one_of_its_labels_does() -> None:
     labels = np.array([[[1, 0], [1, 1]], [[1, 1], [1, 1]]])
-    course = Course(labels, np.array([[9.0, 9.0], [np.inf, np.inf]]))
-    assert course.disagree(1.0).tolist() == [True, False]
+    trajectory = Trajectory(labels, np.array([[9.0, 9.0], [np.inf, np.inf]]))
+    assert trajectory.disagree(1.0).tolist() == [True, False]
 
 
 @given(z=st.lists(st.floats(0, 9), min_size=4, max_size=4), data=st.data())
 def test_evaluations_are_those_of_a_loop(z: list[float], data: st.DataObject) -> None:
     threshold = data.draw(st.one_of(st.sampled_from(z), st.floats(0, 10)))
-    course = straight([[v] for v in [*z, np.inf]], [[0]] * 5)
+    trajectory = straight([[v] for v in [*z, np.inf]], [[0]] * 5)
     expected = next(k for k, v in enumerate([*z, np.inf], 1) if v >= threshold)
-    assert course.evaluations(threshold).tolist() == [expected]
+    assert trajectory.evaluations(threshold).tolist() == [expected]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.5, np.inf])
@@ -180,13 +182,13 @@ def test_a_rest_that_rounding_took_a_hair_of_still_pays() -> None:
 
 @pytest.mark.parametrize("most", [50.0, 61.0, 99.0, 180.0])
 def test_images_never_cost_more_than_their_cap(most: float) -> None:
-    made = taken(course(50), np.inf, Cap(ONES, most))
+    made = taken(trajectory(50), np.inf, Cap(ONES, most))
     assert made.sum() <= most
     assert made.sum() >= min(most, 50) - 1
 
 
 def test_of_equal_images_a_cap_ends_the_later() -> None:
-    alike = Course(np.zeros((10, 4, 1), np.int64), np.zeros((10, 4)))
+    alike = Trajectory(np.zeros((10, 4, 1), np.int64), np.zeros((10, 4)))
     assert taken(alike, 1.0, Cap(ONES, 6.0)).tolist() == [2, 2, 1, 1]
 
 
@@ -221,5 +223,5 @@ def test_a_replay_of_sums_that_are_nan_finds_each() -> None:
 
 def test_a_replay_of_no_images_finds_nothing() -> None:
     ends = lossless_run()
-    none = Ends(ends.labels[:0], ends.evaluations[:0], ends.sums[:, :0])
+    none = Exits(ends.labels[:0], ends.evaluations[:0], ends.sums[:, :0])
     assert not len(replay(LEDGERS[0], none).early)
