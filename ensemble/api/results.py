@@ -9,6 +9,7 @@ from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError
 from ensemble.progress import Progress
 from ensemble.records import (
+    DecodePolicy,
     IdFrom,
     Task,
 )
@@ -38,6 +39,8 @@ def split_folds(
     check: str | Path | None = None,
     images: Iterable[str | Path] = (),
     id_from: IdFrom = "stem",
+    decode: DecodePolicy | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> FoldReport:
     """Split the rows of a table into folds, or check folds; `ensemble folds` in Python.
@@ -54,6 +57,8 @@ def split_folds(
         check: A CSV with `id` and `fold`: folds to look at; none are made, nothing is written.
         images: As for `run`: the same image in two folds is found too.
         id_from: As for `run`.
+        decode: As for `run`.
+        force: Replace another file in `out`.
         progress: Told of images that look alike, and how far it is.
 
     Returns:
@@ -74,6 +79,8 @@ def split_folds(
         check=None if check is None else Path(check),
         images=(str(images),) if isinstance(images, str | Path) else tuple(map(str, images)),
         id_from=id_from,
+        decode=decode,
+        force=force,
         out=Path(out or "folds.csv"),
         progress=progress,
     )

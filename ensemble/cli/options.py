@@ -79,7 +79,8 @@ def load_recipe_file() -> dict[str, Any] | None:
     judged = {name: settings[name] for name in settings.keys() & {"id_from", *DECODE}}
     kept = {name: settings[name] for name in settings.keys() & {"store"}}
     store = dict.fromkeys(("list", "verify", "gc"), kept)
-    return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged, "store": store,
+    return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
+            "folds": judged, "store": store,
             "doctor": kept}  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
-from ensemble.images.decode import decode
+from ensemble.images.decode import Decoded, decode
 from ensemble.images.reading import Hashed, read
 from ensemble.images.resize import resize
 from ensemble.records import DecodePolicy, Geometry, Quarantined
@@ -115,6 +115,15 @@ def decoded_ahead(
             yield current
 
 
+def load_image(image: Hashed, policy: DecodePolicy) -> Decoded:
+    """Read an image, which is hashed again, and decode it as a run does.
+
+    Raises:
+        ImageError: it cannot be read or decoded, or is another file by now.
+    """
+    return decode(read(image), policy, image.source.path.suffix)
+
+
 def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
     count = len(wanted.images)
     pixels = {g: _blank(g, count) for g in wanted.geometries}
@@ -165,7 +174,7 @@ def _check_harmless(
 
 def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:
     with suppress(ImageError):
-        decoded = decode(read(image), policy, image.source.path.suffix)
+        decoded = load_image(image, policy)
         for geometry in geometries:
             resize(decoded.image, geometry)
 
@@ -185,12 +194,10 @@ def _load(
         for array in pixels.values():
             array[row] = 0
         return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
-    lost, grey = {}, decoded.image
-    if any(geometry.channels == 1 for geometry in pixels):
-        grey = grey.convert("L")
+    lost = {}
     for geometry, array in pixels.items():
         try:
-            array[row] = resize(grey if geometry.channels == 1 else decoded.image, geometry)
+            array[row] = resize(decoded.image, geometry)
         except ImageError as error:
             array[row] = 0
             lost[geometry] = _quarantined(image, error)

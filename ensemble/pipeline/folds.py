@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from ensemble.evaluation.folds import FoldReport, folds_of, make_folds, refuse_l
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
 from ensemble.files.atomic import disk_error, publish_bytes
 from ensemble.files.csv_tables import column_of, csv_bytes
-from ensemble.images.decode import decode
-from ensemble.images.reading import Hashed, hash_sources, read
+from ensemble.images.loader import load_image
+from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import Scan, scan
 from ensemble.progress import Progress, Quiet
 from ensemble.records import DecodePolicy, IdFrom
@@ -33,6 +34,7 @@ def split(
     out: Path,
     force: bool = False,
     id_from: IdFrom = "stem",
+    decode: DecodePolicy | None = None,
     progress: Progress | None = None,
 ) -> FoldReport:
     """Make folds and write them to `out`, or look at those in `check`.
@@ -48,18 +50,19 @@ def split(
     groups = None if group is None else column_of(labels, group)
     progress = progress or Quiet()
     found = scan(images, id_from) if images else None
+    policy = decode or DecodePolicy()
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
         data = csv_bytes([("id", "fold"), *folds.items()])
         if not force:
             _check_own(out, data)
-        report = _report(truth, folds, groups, found, progress)
+        report = _report(truth, folds, groups, found, policy=policy, progress=progress)
         refuse_leaks(report)
         publish_bytes(out, data)
         return report
     listed = column_of(check, "fold")
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
-    return _report(truth, numbers, groups, found, progress)
+    return _report(truth, numbers, groups, found, policy=policy, progress=progress)
 
 
 def _check_own(out: Path, data: bytes) -> None:
@@ -82,15 +85,17 @@ def _report(
     folds: Mapping[str, int],
     groups: Mapping[str, str] | None,
     images: Scan | None,
+    *,
+    policy: DecodePolicy,
     progress: Progress,
 ) -> FoldReport:
-    digests, near = _looked_at(images, folds, progress)
+    digests, near = _looked_at(images, folds, policy, progress)
     report = report_folds(truth, folds, groups=groups, digests=digests)
     return replace(report, near=tuple(near))
 
 
 def _looked_at(
-    images: Scan | None, folds: Mapping[str, int], progress: Progress
+    images: Scan | None, folds: Mapping[str, int], policy: DecodePolicy, progress: Progress
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Return the hash of each image, and the pairs that look alike across folds, and warn."""
     if images is None:
@@ -106,7 +111,7 @@ def _looked_at(
     progress.start(len(found), 1)
     with ThreadPoolExecutor(available_threads()) as pool:
         looks = {}
-        for each, look in zip(found, pool.map(_look, found), strict=True):
+        for each, look in zip(found, pool.map(partial(_look, policy=policy), found), strict=True):
             progress.advance(1)
             if look is not None:
                 looks[each.source.id] = look
@@ -125,8 +130,8 @@ def _looked_at(
     return digests, near
 
 
-def _look(image: Hashed) -> NDArray[np.bool_] | None:
+def _look(image: Hashed, policy: DecodePolicy) -> NDArray[np.bool_] | None:
     try:
-        return perceptual_hash(decode(read(image), DecodePolicy()).image)
+        return perceptual_hash(load_image(image, policy).image)
     except ImageError:
         return None

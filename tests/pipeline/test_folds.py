@@ -125,3 +125,17 @@ def test_an_image_that_cannot_be_looked_at_is_told(
     Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
     assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
     assert "1 images cannot be decoded" in capsys.readouterr().err
+
+
+def test_images_are_looked_at_as_the_user_says_they_are_decoded(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = save_images(Path("images"), 12)
+    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
+    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
+    check = ["folds", labels, "--check", "mine.csv", "--images", images]
+    Path("ensemble.toml").write_text("max_pixels = 1")
+    assert ensemble(*check) == 0
+    assert "12 images cannot be decoded" in capsys.readouterr().err
+    assert ensemble(*check, "--max-pixels", "1000") == 0
+    assert "cannot be decoded" not in capsys.readouterr().err

@@ -4,11 +4,18 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ensemble.cli.options import Whole, id_from_option, label_option, typed_flags
+from ensemble.cli.options import (
+    Whole,
+    decode_of,
+    decode_options,
+    id_from_option,
+    label_option,
+    typed_flags,
+)
 from ensemble.cli.terminal import Bar, open_console
 from ensemble.errors import UsageError
 
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     help="Find the same image in two folds, an error, and those that look alike, a note.",
 )
 @id_from_option
+@decode_options
 @click.option(
     "--out",
     default="folds.csv",
@@ -56,6 +64,7 @@ def folds_command(
     out: Path,
     force: bool,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Split the rows of LABELS, a CSV, into stratified folds; or check folds that are there.
 
@@ -69,7 +78,7 @@ def folds_command(
     with Bar(sys.stderr) as bar:
         report = folds.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
-            id_from=id_from, out=out, force=force, progress=bar,
+            id_from=id_from, decode=decode_of(flags), out=out, force=force, progress=bar,
         )  # fmt: skip
     _say_folds(report, as_json=as_json)
     refuse_leaks(report)
