@@ -11,7 +11,7 @@ from ensemble.arrays import Indices, Vector
 from ensemble.early_exit.evaluate import Calibrated, calibrate
 from ensemble.early_exit.plan import ExitPlan, column_of
 from ensemble.early_exit.record import changes_told, spent_told
-from ensemble.early_exit.setup import ExitSetup, Schedule
+from ensemble.early_exit.setup import ExitJob, Schedule
 from ensemble.early_exit.stopping.certificate import Certificate, least_size
 from ensemble.early_exit.stopping.thresholds import Budget, Deadline, Pace, Spending, Steady
 from ensemble.early_exit.stopping.trajectory import Exits, Trajectory, follow
@@ -34,18 +34,6 @@ _RESERVE: Final = 0.02
 _RESERVE_SECONDS: Final = 1.0
 _NONE: Final = np.empty(0, np.int64)
 _MARGIN: Final = 1.1
-
-
-@dataclass(frozen=True, slots=True)
-class ExitJob:
-    """What is to be done: who takes part, and how evaluations are to be saved.
-
-    `began` is when the command began, by `time.monotonic`: a time budget counts from there.
-    """
-
-    setup: ExitSetup
-    saving: Saving
-    began: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

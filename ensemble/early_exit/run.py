@@ -10,7 +10,6 @@ import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.early_exit.calibration import (
-    ExitJob,
     check_budget,
     check_calibration,
     expected,
@@ -22,7 +21,7 @@ from ensemble.early_exit.calibration import (
 from ensemble.early_exit.evaluate import Calibrated, leave
 from ensemble.early_exit.plan import ENDS, ExitPlan
 from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of
-from ensemble.early_exit.setup import ExitSetup, Schedule, open_plan
+from ensemble.early_exit.setup import ExitJob, ExitSetup, Schedule, open_plan
 from ensemble.early_exit.stopping.certificate import Certificate, draw_sample
 from ensemble.early_exit.stopping.rules import why_not
 from ensemble.early_exit.stopping.trajectory import Exits, Trajectory

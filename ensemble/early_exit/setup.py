@@ -305,3 +305,15 @@ def _costs(players: Sequence[ReadyMember]) -> dict[str, float]:
         family, seconds = player.member.card.family, seconds_per_image(player)
         least[family] = min(seconds, least.get(family, seconds))
     return {p.member.card.name: least[p.member.card.family] for p in players}
+
+
+@dataclass(frozen=True, slots=True)
+class ExitJob:
+    """What is to be done: who takes part, and how evaluations are to be saved.
+
+    `began` is when the command began, by `time.monotonic`: a time budget counts from there.
+    """
+
+    setup: ExitSetup
+    saving: Saving
+    began: float

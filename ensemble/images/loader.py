@@ -124,6 +124,15 @@ def load_image(image: Hashed, policy: DecodePolicy) -> Decoded:
     return decode(read(image), policy, image.source.path.suffix)
 
 
+def load_pixels(image: Hashed, policy: DecodePolicy, geometry: Geometry) -> Pixels:
+    """Return what a member takes of an image, uint8 (H, W, C).
+
+    Raises:
+        ImageError: as for `load_image`, or it does not suit the geometry.
+    """
+    return resize(load_image(image, policy).image, geometry)
+
+
 def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
     count = len(wanted.images)
     pixels = {g: _blank(g, count) for g in wanted.geometries}

@@ -20,9 +20,8 @@ from ensemble.export.int8 import check_quantizable, to_int8
 from ensemble.files.atomic import publish_bytes
 from ensemble.files.csv_tables import column_of
 from ensemble.files.paths import expand
-from ensemble.images.loader import load_image
+from ensemble.images.loader import load_pixels
 from ensemble.images.reading import Hashed
-from ensemble.images.resize import resize
 from ensemble.inference import start
 from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import ReadyMember
@@ -302,7 +301,7 @@ def _pixels(
 
     def load(image: Hashed) -> Pixels | ImageError:
         try:
-            return resize(load_image(image, order.decode).image, geometry)
+            return load_pixels(image, order.decode, geometry)
         except ImageError as error:
             return error
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ensemble.early_exit import forecast
 from ensemble.early_exit import run as exiting
-from ensemble.early_exit.calibration import ExitJob
-from ensemble.early_exit.setup import ExitSetup, setup_of
+from ensemble.early_exit.setup import ExitJob, ExitSetup, setup_of
 from ensemble.files.atomic import free_bytes
 from ensemble.inference import score
 from ensemble.inference.fingerprint import ImageSet, image_set_of

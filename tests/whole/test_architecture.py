@@ -23,6 +23,25 @@ LEVELS = {
 }
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
+DOORS = {
+    "recipe": {"settings", "resolve", "sources", "units"},
+    "images": {"sources", "reading", "loader"},
+    "views": {"policy", "parse", "pixels"},
+    "members": {"card", "member", "together", "onnx_checks"},
+    "runtime": {"session", "devices", "graph", "float16", "wheels", "diagnosis", "nvidia"},
+    "inference": {"start", "ready", "score", "loop", "batches", "probe", "batch_size",
+                  "fingerprint"},
+    "predictions": {"store", "table", "formats", "stored", "inventory", "garbage", "references",
+                    "run_record"},
+    "tuning": {"tune", "weigh", "checks"},
+    "early_exit": {"run", "setup", "forecast", "verify"},
+    "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
+    "export": {"spec", "to_onnx", "int8"},
+    "api": {"predict", "weights", "members", "results"},
+    "cli": {"__init__"},
+}  # fmt: skip
+"""The modules by which a room is entered from outside; a room that is not named here is open."""
+
 PACKAGES = {
     "PIL": {"images.decode", "images.exif", "images.resize", "evaluation.lookalikes"},
     "imagehash": {"evaluation.lookalikes"},
@@ -106,6 +125,14 @@ def upward(package: Path) -> set[tuple[str, str]]:
     }
 
 
+def past_the_door(package: Path) -> set[tuple[str, str]]:
+    """The imports that enter a room elsewhere than by its doors."""
+    between = {(a, b) for a, b in inside(package) if room(a) != room(b)}
+    doors = {(b, b.rpartition(".")[2] in DOORS.get(room(b), {b.rpartition(".")[2]}))
+             for _, b in between}  # fmt: skip
+    return {(a, b) for a, b in between if (b, False) in doors}
+
+
 def cycles(package: Path) -> set[str]:
     """The modules that import themselves, by way of others."""
     graph: dict[str, set[str]] = {}
@@ -123,13 +150,59 @@ def cycles(package: Path) -> set[str]:
     return {name for name in graph if name in reached(name)}
 
 
-def test_every_room_has_a_level() -> None:
-    rooms = {room(name) for name in modules(PACKAGE)}
-    assert rooms == set().union(*LEVELS.values())
+def rooms_without_a_level(package: Path) -> set[str]:
+    """The rooms that the table does not know."""
+    return {room(name) for name in modules(package)} - set().union(*LEVELS.values())
+
+
+def package(folder: Path, **texts: str) -> Path:
+    """A small package called ensemble: `images__decode` is the module images.decode."""
+    for name, text in texts.items():
+        path = folder.joinpath("ensemble", *name.split("__")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder / "ensemble"
+
+
+def test_every_room_has_a_level_and_every_level_its_rooms() -> None:
+    assert rooms_without_a_level(PACKAGE) == set()
+    assert set().union(*LEVELS.values()) == {room(name) for name in modules(PACKAGE)}
+
+
+def test_a_room_that_is_added_is_seen(tmp_path: Path) -> None:
+    assert rooms_without_a_level(package(tmp_path, utils__misc="")) == {"utils"}
+
+
+def test_an_upward_import_is_seen(tmp_path: Path) -> None:
+    low = "def late() -> None:\n    from ensemble.pipeline import run\n    run.run()\n"
+    found = upward(package(tmp_path, voting__vote=low, pipeline__run=""))
+    assert found == {("voting.vote", "pipeline.run")}
+
+
+def test_an_import_of_a_room_beside_is_seen(tmp_path: Path) -> None:
+    beside = package(tmp_path, views__policy="import ensemble.images.sources", images__sources="")
+    assert upward(beside) == {("views.policy", "images.sources")}
+
+
+def test_a_door_that_is_added_is_seen(tmp_path: Path) -> None:
+    past = "from ensemble.images.exif import turned"
+    found = past_the_door(package(tmp_path, pipeline__folds=past, images__exif=""))
+    assert found == {("pipeline.folds", "images.exif")}
+
+
+def test_a_circle_inside_a_room_is_seen(tmp_path: Path) -> None:
+    one, two = "from ensemble.voting import vote", "from ensemble.voting.blend import Blend"
+    assert cycles(package(tmp_path, voting__blend=one, voting__vote=two)) == {
+        "voting.blend", "voting.vote",
+    }  # fmt: skip
 
 
 def test_imports_go_downward() -> None:
     assert upward(PACKAGE) == set()
+
+
+def test_a_room_is_entered_by_its_doors() -> None:
+    assert past_the_door(PACKAGE) == set()
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
