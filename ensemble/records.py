@@ -21,6 +21,61 @@ Exif: TypeAlias = Literal["apply", "ignore"]
 Alpha: TypeAlias = Literal["drop", "white", "black"]
 
 
+@dataclass(frozen=True, slots=True)
+class TaskRules:
+    """What holds for a task: the one place that says so; see `TASKS`.
+
+    `activations` are those that its outputs may need, the usual one first; `merges` and `votings`
+    are those that have a meaning. `single` tells that a row has one label, by probabilities that
+    sum to 1; `several` that each class is a label of its own, given from a threshold on; `bounded`
+    that values are probabilities, from 0 to 1. A head has `least` classes or more.
+    """
+
+    activations: tuple[Activation, ...]
+    merges: tuple[Merge, ...]
+    votings: tuple[Voting, ...]
+    single: bool
+    several: bool
+    bounded: bool
+    least: int
+
+    def labels(self, classes: int) -> int:
+        """Return how many labels are decided for a row: one, or one for each class."""
+        return classes if self.several else 1
+
+
+TASKS: Final[Mapping[Task, TaskRules]] = {
+    "classification": TaskRules(
+        activations=("softmax", "none"),
+        merges=get_args(Merge),
+        votings=get_args(Voting),
+        single=True,
+        several=False,
+        bounded=True,
+        least=2,
+    ),
+    "multilabel": TaskRules(
+        activations=("sigmoid", "none"),
+        merges=get_args(Merge),
+        votings=("soft", "geometric"),
+        single=False,
+        several=True,
+        bounded=True,
+        least=1,
+    ),
+    "regression": TaskRules(
+        activations=("none",),
+        merges=("mean",),
+        votings=("soft",),
+        single=False,
+        several=False,
+        bounded=False,
+        least=1,
+    ),
+}
+"""What holds for each task. A task that comes is a row here."""
+
+
 def check_choice(name: str, value: object, choices: object) -> None:
     """Check that a value is one of the choices of a `Literal`; Python may have given any other.
 

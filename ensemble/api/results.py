@@ -9,6 +9,7 @@ from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError
 from ensemble.progress import Progress
 from ensemble.records import (
+    TASKS,
     DecodePolicy,
     IdFrom,
     Task,
@@ -109,7 +110,7 @@ def score_submission(
     """
     check_choice("task", task, Task)
     given = submission_at(Path(submission))
-    if task == "classification":
+    if TASKS[task].single:
         return scorecard.score_submission(given, Path(labels), label_column)
     return scorecard.score_values(given, Path(labels), task, label_column)
 

@@ -42,7 +42,7 @@ from ensemble.predictions.store import (
 from ensemble.predictions.stored import StoredPredictions, Votes
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe, Saving
-from ensemble.records import MemberId, hashes_of
+from ensemble.records import TASKS, MemberId, hashes_of
 from ensemble.runtime.devices import available_threads
 from ensemble.voting.weights import Weights
 from ensemble.worker import read_watch
@@ -195,7 +195,7 @@ def _batch_sizes(setup: ExitSetup) -> dict[str, int]:
 def _nobody(schedule: Schedule, head: Head) -> Calibrated:
     """Return the calibrated images of a run without calibration."""
     classes = len(head.classes)
-    labels = np.empty((0, classes if head.task == "multilabel" else 1), np.int64)
+    labels = np.empty((0, TASKS[head.task].labels(classes)), np.int64)
     none = np.empty(0, np.int64)
     return Calibrated(
         none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, classes)))

@@ -33,7 +33,7 @@ from ensemble.inference.start import host_views
 from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
 from ensemble.recipe.resolve import Recipe, Saving
-from ensemble.records import Quarantined, View
+from ensemble.records import TASKS, Quarantined, View
 from ensemble.views import policy as views
 from ensemble.voting.weights import Weights
 
@@ -135,7 +135,7 @@ class ExitSetup:
         bare = ExitPlan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
         classes = len(self.head.classes)
         width = self.accumulator(bare).depth * classes
-        labels = classes if self.head.task == "multilabel" else 1
+        labels = TASKS[self.head.task].labels(classes)
         ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
         return {
             **self._common(),

@@ -31,6 +31,7 @@ from ensemble.predictions.formats import read_labels
 from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
 from ensemble.recipe.resolve import saving_of
+from ensemble.records import TASKS
 from ensemble.submission.proofread import LabelFormat, label_faults
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
@@ -132,7 +133,7 @@ def _read(folder: Path, store: Path | None) -> _Record:
             terms=terms,
             printed=LabelFormat(
                 terms.classes,
-                single=terms.task == "classification",
+                single=TASKS[terms.task].single,
                 by_number=record.settings["labels_as"] == "index",
                 fill=record.settings["fill"],
             ),
@@ -207,7 +208,7 @@ def _exit_faults(record: _Record, held: Scores) -> list[str]:
         held.probs[:, 0].astype(np.int64),
         sums.transpose(1, 0, 2),
     )
-    tolerance = _ROW_SUM if record.terms.task == "classification" else None
+    tolerance = _ROW_SUM if TASKS[record.terms.task].single else None
     bad = np.zeros((3, len(held.ids)), bool)
     for threshold in np.unique(held.probs[:, 1]).tolist():
         rows = np.flatnonzero(held.probs[:, 1] == threshold)

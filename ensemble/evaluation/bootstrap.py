@@ -22,6 +22,7 @@ import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.metrics import NEEDS_EVERY_CLASS, Metric, Truth
+from ensemble.records import TASKS
 
 Interval: TypeAlias = tuple[float, float]
 """The low and the high end of a 95 % interval."""
@@ -144,7 +145,7 @@ def _shown(metric: Metric, y: Truth, units: _Units) -> _Shown | None:
     if metric.name not in NEEDS_EVERY_CLASS:
         return None
     rows, kinds = np.arange(len(y)), y.astype(np.int64)
-    if metric.task == "multilabel":
+    if TASKS[metric.task].several:
         rows, kinds = np.nonzero(y == 1)
         if metric.name == "auc":
             others, labels = np.nonzero(y == 0)

@@ -11,7 +11,7 @@ from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of, read_table, rows_of
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 
 _BESIDE: Final = ("id", "fold")
 
@@ -48,14 +48,14 @@ def read_truth(
     Raises:
         UsageError: columns or ids that are missing, or a value that is none; names its line.
     """
-    if of.task == "classification":
+    if TASKS[of.task].single:
         return truth_of(of.ids, column_of(path, label_column), of.classes)
     header, _ = read_table(path)
     columns = list(of.classes)
-    if of.task == "regression" and len(columns) == 1 and columns[0] not in header:
+    if not TASKS[of.task].bounded and len(columns) == 1 and columns[0] not in header:
         columns = [label_column]
     key = "id" if "id" in header else header[0]
-    if of.task == "multilabel":
+    if TASKS[of.task].several:
         beyond = sorted(set(header) - {*columns, *_BESIDE, key, group})
         if beyond:
             raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")
@@ -74,11 +74,11 @@ def given_truth(rows: Mapping[str, Sequence[object]], of: Predicted) -> Truth:
     Raises:
         UsageError: an id without a row, another number of columns, or a value that is none.
     """
-    width = 1 if of.task == "classification" else len(of.classes)
+    width = 1 if TASKS[of.task].single else len(of.classes)
     odd = next((n for n, row in rows.items() if len(row) != width), None)
-    if of.task == "classification" and odd is None:
+    if TASKS[of.task].single and odd is None:
         return truth_of(of.ids, {name: str(row[0]) for name, row in rows.items()}, of.classes)
-    if of.task == "classification":
+    if TASKS[of.task].single:
         raise UsageError("labels: classes need one label an id, and no column a class")
     if odd is not None:
         raise UsageError(
@@ -109,7 +109,7 @@ def _numbers(
     lacking = [name for name in of.ids if name not in rows]
     if lacking:
         raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
-    binary = of.task == "multilabel"
+    binary = TASKS[of.task].several
     found = np.empty((len(of.ids), len(of.classes)))
     for row, name in enumerate(of.ids):
         for column, cell in enumerate(rows[name]):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 
 Truth: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 """(N,) class indices, or (N, C) of 0 and 1 or of values."""
@@ -239,9 +239,9 @@ def check_defined(y: Truth, classes: tuple[str, ...], task: Task, metric: str) -
         UsageError: a class that no row shows (or, for AUC and average precision, a label that
             every row shows); names it.
     """
-    if task == "regression" or not len(classes):
+    if not TASKS[task].bounded or not len(classes):
         return
-    if task == "multilabel":
+    if TASKS[task].several:
         shown = np.asarray(y, np.float64).mean(0)
         needs_both = metric == "auc"
         bad = [c for c, s in zip(classes, shown, strict=True) if s == 0 or (needs_both and s == 1)]

@@ -14,6 +14,7 @@ from ensemble.errors import MemberError, ScoreError
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.card import Head
 from ensemble.members.member import Member, input_of
+from ensemble.records import TASKS
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.float16 import check_agreement
@@ -187,18 +188,18 @@ def _probed(player: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, N
 
 
 def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
-    if not np.isfinite(raw).all() or head.task == "regression":
+    if not np.isfinite(raw).all() or not TASKS[head.task].bounded:
         return  # a member that gives NaN is dealt with where it is scored, by --on-nan
     inside = bool((raw >= 0).all() and (raw <= 1).all())
     sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
     many = len(head.classes) >= _CONCLUSIVE
-    if head.task == "multilabel" and inside and not many:
+    if TASKS[head.task].several and inside and not many:
         return  # the logits of a few labels may well lie there
-    looks_done = inside and (sums or head.task == "multilabel")
+    looks_done = inside and (sums or TASKS[head.task].several)
     if looks_done == (head.activation == "none"):
         return
     found = "probabilities already" if looks_done else "no probabilities"
-    right = "none" if looks_done else ("sigmoid" if head.task == "multilabel" else "softmax")
+    right = "none" if looks_done else ("sigmoid" if TASKS[head.task].several else "softmax")
     raise MemberError(
         f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
         f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "

@@ -16,7 +16,7 @@ from typing import Final, cast, get_args
 
 from ensemble.errors import MemberError
 from ensemble.files.paths import is_file_name
-from ensemble.records import MAX_SIDE, Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.records import MAX_SIDE, TASKS, Activation, Fit, Interpolation, Preprocess, Size, Task
 
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
@@ -187,12 +187,12 @@ class _Reader:
         if twice:
             raise self._bad(f"{at}.classes", "names that differ", twice)
         task = cast(Task, self._choice(fields, "task", get_args(Task)))
-        if task == "classification" and len(names) < 2:
+        if len(names) < TASKS[task].least:
             raise self._bad(
                 f"{at}.classes", "two or more (one output is multilabel, or a regression)", names
             )
         activation = cast(Activation, self._choice(fields, "activation", get_args(Activation)))
-        if activation not in _ACTIVATIONS[task]:
+        if activation not in TASKS[task].activations:
             raise self._bad(f"{at}.activation", f"one that suits {task}", activation)
         output = self._text(fields, "output")
         return Head(self._text(fields, "name"), output, task, activation, tuple(names))
@@ -278,18 +278,8 @@ _CARD_FIELDS: Final = (
 )  # fmt: skip
 _PREPROCESS_FIELDS: Final = ("height", "width", "fit", "crop_pct", "interpolation", "mean", "std")
 _HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
-ACTIVATIONS: Final[Mapping[Task, Activation]] = {
-    "classification": "softmax",
-    "multilabel": "sigmoid",
-    "regression": "none",
-}
+ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
 """What a head's outputs need, unless they are probabilities already."""
-
-_ACTIVATIONS: Final[Mapping[Task, tuple[Activation, ...]]] = {
-    "classification": ("softmax", "none"),
-    "multilabel": ("sigmoid", "none"),
-    "regression": ("none",),
-}
 
 
 def _is_name(value: Json) -> bool:

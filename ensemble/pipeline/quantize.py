@@ -32,7 +32,7 @@ from ensemble.predictions.stored import StoredPredictions, votes_of
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
-from ensemble.records import DecodePolicy, Geometry, IdFrom
+from ensemble.records import TASKS, DecodePolicy, Geometry, IdFrom
 from ensemble.runtime.devices import available_threads
 from ensemble.views.policy import IDENTITY
 
@@ -186,7 +186,7 @@ def compare(
         truth: The class of each row, int64 (N,), or None.
     """
     differences = np.abs(before - after)
-    if head.task == "multilabel":
+    if TASKS[head.task].several:
         changed = ((before >= 0.5) != (after >= 0.5)).any(1)
     else:
         changed = before.argmax(1) != after.argmax(1)
@@ -271,14 +271,14 @@ def _check_members(members: Sequence[Member], order: QuantizeOrder, out: Path) -
     taken: dict[str, Path] = {}
     for member in members:
         check_quantizable(member)
-        values = [head.name for head in member.card.heads if head.task == "regression"]
+        values = [head.name for head in member.card.heads if not TASKS[head.task].bounded]
         if values:
             raise MemberError(
                 f"{member.path}: head {values[0]!r} is a regression, whose agreement no label "
                 f"shows. Run the float32 member"
             )
         labelled = None if order.labels is None else member.card.head(order.head)
-        if labelled is not None and labelled.task != "classification":
+        if labelled is not None and not TASKS[labelled.task].single:
             raise UsageError(
                 f"--labels gives a class an image; head {labelled.name!r} of {member.path} is "
                 f"{labelled.task}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.records import Quarantined, Task, check_choice
+from ensemble.records import TASKS, Quarantined, Task, check_choice
 
 ROW_SUM: Final = 2e-3
 """How far a row of probabilities may be from 1: float16 files come that close."""
@@ -123,9 +123,9 @@ def _check_names(path: object, what: str, names: Sequence[str]) -> None:
 
 
 def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
-    if oof.task == "multilabel":
+    if TASKS[oof.task].several:
         _check_labels(path, oof, name, probs)
-    if oof.task != "classification":
+    if not TASKS[oof.task].single:
         return probs, 0
     sums = probs.sum(1)
     off = (np.abs(sums - 1) > ROW_SUM) | (probs < 0).any(1)

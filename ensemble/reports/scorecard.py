@@ -23,7 +23,7 @@ from ensemble.evaluation.metrics import (
 )
 from ensemble.files.csv_tables import column_of, read_table
 from ensemble.predictions.formats import ForeignHints, read
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 from ensemble.voting.decision import order_of
 
 _ROUNDING: Final = 1e-6
@@ -119,8 +119,8 @@ def score_values(
     """
     found = read(submission, _SCORED, ForeignHints(task=task))
     y, values = read_truth(labels, found, label_column), found.families[_SCORED]
-    labels_only = task == "multilabel" and bool(np.isin(values, (0, 1)).all())
-    mixed = task == "regression" or bool(((y == 0).any(0) & (y == 1).any(0)).all())
+    labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
+    mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
     lines = [
         _line(metric, y, values)
         for metric in METRICS[task].values()

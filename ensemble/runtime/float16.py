@@ -18,6 +18,7 @@ from ensemble.arrays import Probs
 from ensemble.errors import MemberError
 from ensemble.members.card import Head
 from ensemble.members.onnx_checks import TOOL_ERRORS
+from ensemble.records import TASKS
 
 BOUND: Final = 0.01
 """The largest difference that float16 may make on a probe, times the largest output over 1."""
@@ -89,9 +90,9 @@ def _largest(tensor: TensorProto) -> float:
 
 
 def _agreeing(head: Head, before: Probs, after: Probs) -> str:
-    if head.task == "regression":
+    if not TASKS[head.task].bounded:
         return "a regression has no labels"
-    if head.task == "multilabel":
+    if TASKS[head.task].several:
         same = ((before > 0.5) == (after > 0.5)).all(1)
     else:
         same = before.argmax(1) == after.argmax(1)

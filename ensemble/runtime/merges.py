@@ -10,7 +10,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from ensemble.errors import MemberError
 from ensemble.members.card import Head
-from ensemble.records import Merge
+from ensemble.records import TASKS, Merge
 
 _TINY: Final = 1e-38
 
@@ -22,7 +22,7 @@ def check_merge(head: Head, merge: Merge) -> None:
         MemberError: a regression merged by anything but the mean, or `logits` asked of a head
             whose outputs are probabilities already.
     """
-    if head.task == "regression" and merge != "mean":
+    if merge not in TASKS[head.task].merges:
         raise MemberError(f"head {head.name!r} is a regression: its views merge by mean only")
     if merge == "logits" and head.activation == "none":
         raise MemberError(
@@ -102,7 +102,7 @@ def merged(build: Builder, raw: str, head: Head, merge: Merge, n_views: int) -> 
     else:
         rows = [_flat(build, build.cut(probs, 0, v, v + 1)) for v in range(n_views)]
         merged = build.op("Max" if merge == "max" else "Min", *rows)
-    return _renormalised(build, merged) if head.task == "classification" else merged
+    return _renormalised(build, merged) if TASKS[head.task].single else merged
 
 
 def guarded(build: Builder, probs: str, raw: str) -> str:
@@ -120,7 +120,7 @@ def _geometric(build: Builder, raw: str, head: Head, n_views: int) -> str:
         probs = activated(build, raw, head)
         logs = build.op("Log", build.op("Max", probs, build.number(_TINY)))
     mean = _mean(build, logs, n_views)
-    if head.task == "classification":
+    if TASKS[head.task].single:
         return build.op("Softmax", mean, axis=-1)
     return build.op("Exp", mean)
 

@@ -27,7 +27,7 @@ from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import settings_of
-from ensemble.records import Quarantined
+from ensemble.records import TASKS, Quarantined
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
 from ensemble.submission.rows import VoteInput, VoteResult, render, result_of
@@ -157,7 +157,7 @@ def _write_predictions(path: Path, poll: VoteInput, outcome: VoteResult) -> None
     fused, head = outcome.fused, poll.votes.head
     columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
     if poll.decided:
-        columns = {} if head.task == "classification" else {"labels": fused.probs}
+        columns = {} if TASKS[head.task].single else {"labels": fused.probs}
     metadata = {
         "classes": list(head.classes),
         "head": head.name,

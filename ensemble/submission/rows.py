@@ -9,7 +9,7 @@ from ensemble.arrays import Indices
 from ensemble.errors import ContractError
 from ensemble.predictions.stored import Votes
 from ensemble.recipe.resolve import Recipe
-from ensemble.records import Quarantined
+from ensemble.records import TASKS, Quarantined
 from ensemble.submission import sample as submission
 from ensemble.submission.sample import Row, Sample, fill_row
 from ensemble.voting import vote
@@ -94,7 +94,7 @@ def _fused(recipe: Recipe, poll: VoteInput) -> vote.Fused:
             votes.ballots, recipe.fusion.voting, recipe.fusion.weights, votes.head.task
         )
     labels = poll.decided.labels
-    if votes.head.task == "classification":
+    if TASKS[votes.head.task].single:
         return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
     return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
 

@@ -17,7 +17,7 @@ from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
 from ensemble.members.card import Head
 from ensemble.recipe.resolve import Recipe
-from ensemble.records import LabelsAs
+from ensemble.records import TASKS, LabelsAs
 
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 
@@ -154,20 +154,20 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> Sample:
         ContractError: the sample and the images name different ids.
     """
     if recipe.writing.sample is None:
-        labels = head.task == "classification" and recipe.writing.output != "probs"
+        labels = TASKS[head.task].single and recipe.writing.output != "probs"
         output = "labels" if labels or recipe.writing.output == "labels" else "probs"
         sample = plain_sample(ids, head.classes, output, recipe.writing.labels_as)
     else:
         sample = read_sample(recipe.writing.sample, head.classes, recipe.writing.labels_as)
         check_output(recipe.writing.sample, sample, recipe.writing.output)
         check_ids_match(sample, ids)
-    if sample.kind == "label" and head.task != "classification":
+    if sample.kind == "label" and not TASKS[head.task].single:
         raise UsageError(
             f"head {head.name!r} is {head.task} and has no labels: the sample needs one column "
             f"for each of {list(head.classes)[:5]}, and --output is probs"
         )
     if recipe.writing.output == "binary":
-        if head.task != "multilabel":
+        if not TASKS[head.task].several:
             raise UsageError(
                 f"--output binary is for multilabel heads; {head.name!r} is {head.task}"
             )
@@ -190,7 +190,7 @@ def fill_row(fill: str, sample: Sample, head: Head) -> Row:
         raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
     if not math.isfinite(value):
         raise UsageError(f"--fill {fill!r}: expected a finite number")
-    if head.task != "regression" and not 0 <= value <= 1:
+    if TASKS[head.task].bounded and not 0 <= value <= 1:
         raise UsageError(f"--fill {fill!r}: a probability lies between 0 and 1")
     if sample.kind == "binary" and value not in (0, 1):
         raise UsageError(f"--fill {fill!r}: --output binary needs 0 or 1")

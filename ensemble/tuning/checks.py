@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Metric, Truth, check_defined
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 from ensemble.voting.pools import Stack
 
 COPY: Final = 0.999
@@ -56,9 +56,9 @@ def check_rows(y: Truth, classes: Sequence[str], metric: Metric, folds: Indices 
 
 def _present(y: Truth, classes: int, task: Task) -> NDArray[np.bool_]:
     """Return which classes some row shows, (C,); the columns of a regression always do."""
-    if task == "regression":
+    if not TASKS[task].bounded:
         return np.ones(classes, bool)
-    if task == "multilabel":
+    if TASKS[task].several:
         return np.asarray((y == 1).any(0), bool)
     return np.asarray(np.bincount(y.astype(np.int64), minlength=classes) > 0, bool)
 

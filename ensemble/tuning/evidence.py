@@ -15,7 +15,7 @@ from scipy.special import bdtr
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.bootstrap import Spread, spread
 from ensemble.evaluation.metrics import Metric, Truth
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 from ensemble.tuning.fit import can_polish, fit, uniform
 from ensemble.voting.blend import Blend
 from ensemble.voting.pools import Stack
@@ -146,11 +146,11 @@ def error_correlations(stack: Stack, y: Truth, task: Task = "classification") ->
     They are 1 - p of the true class; |y - p| of each label; or the residual of each value. NaN for
     a family whose errors are all alike, which correlate with nothing.
     """
-    if task == "classification":
+    if TASKS[task].single:
         errors = 1 - stack[:, np.arange(len(y)), y.astype(np.int64)]
     else:
         errors = (stack - y).reshape(len(stack), -1)
-        errors = np.abs(errors) if task == "multilabel" else errors
+        errors = np.abs(errors) if TASKS[task].several else errors
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
     alike = (errors == errors[:, :1]).all(1)  # rounding may give them a spread
@@ -163,7 +163,7 @@ def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Candidate]
     pools: Sequence[Pool] = (pool,) if pool else ("log-linear",)
     if pool is None and (metric.by_label or metric.name == "top_k"):
         pools = ("log-linear", "linear")
-    if metric.name == "brier" or metric.task == "regression":
+    if metric.name == "brier" or not TASKS[metric.task].bounded:
         pools = ("linear",)
     plans = [Candidate(p, polish == "always") for p in pools]
     searched = metric.by_label and polish == "auto" and can_polish(metric)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices
 from ensemble.evaluation.metrics import METRICS, Metric, Truth
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 from ensemble.tuning import decisions
 from ensemble.tuning.convex import (
     least_squares_pool,
@@ -52,7 +52,7 @@ def uniform(families: int, task: Task = "classification") -> Blend:
 
 def can_polish(metric: Metric) -> bool:
     """Return whether a search for the metric itself has a meaning: for classes, or a callable."""
-    return metric.task == "classification" or metric.name not in METRICS[metric.task]
+    return TASKS[metric.task].single or metric.name not in METRICS[metric.task]
 
 
 def fit(stack: Stack, y: Truth, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
@@ -85,9 +85,9 @@ def ridge_of(rows: int) -> float:
 
 
 def _weighed(stack: Stack, y: Truth, metric: Metric, pool: Pool) -> Blend:
-    if metric.task == "classification":
+    if TASKS[metric.task].single:
         return _weighed_classes(stack, y.astype(np.int64), metric, pool)
-    if metric.task == "multilabel":
+    if TASKS[metric.task].several:
         return _weighed_labels(stack, y.astype(np.int64), pool)
     return _weighed_values(stack, y, metric)
 
@@ -135,7 +135,7 @@ def _weighed_classes(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Bl
 def _polished(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Blend:
     """Search the metric over linear pools, or those of ranks, from the blend's own weights."""
     start = blend.weights if blend.weights.sum() > 0 else np.ones(len(stack))
-    exact = metric.task == "classification" and metric.name in _SEARCHED
+    exact = TASKS[metric.task].single and metric.name in _SEARCHED
     climb = coordinate_ascent if exact else bagged_climb
     if blend.ranks is not None:
         return replace(blend, weights=climb(ranked(stack, blend.ranks), y, metric, start))
@@ -143,10 +143,10 @@ def _polished(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Blend:
 
 
 def _ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
-    if metric.task == "multilabel" and metric.name == "f1":
+    if TASKS[metric.task].several and metric.name == "f1":
         found = decisions.label_thresholds(y.astype(np.int64), blend.probs(stack))
         return replace(blend, decision=Decision(thresholds=tuple(found.tolist())))
-    if metric.task != "classification":
+    if not TASKS[metric.task].single:
         return blend
     return _ruled_classes(blend, stack, y.astype(np.int64), metric)
 

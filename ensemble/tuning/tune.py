@@ -15,6 +15,7 @@ from ensemble.predictions.formats import read_all
 from ensemble.predictions.stored import votes_from
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
+from ensemble.records import TASKS
 from ensemble.tuning import checks
 from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.weigh import TuneOrder, weigh
@@ -64,7 +65,7 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
         UsageError: rows that the weights were tuned on, or other families, members or classes.
     """
     rule = weights.decision
-    if weights.pool == "rank" or holdout.task != "classification" or rule.cut_points:
+    if weights.pool == "rank" or not TASKS[holdout.task].single or rule.cut_points:
         raise UsageError(
             "--holdout: ranks, labels and values have no temperature, and cut points belong to "
             "theirs; leave it out"

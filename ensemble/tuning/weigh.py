@@ -17,7 +17,7 @@ from ensemble.predictions import table as files
 from ensemble.predictions.formats import ForeignHints
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress
-from ensemble.records import Task, check_choice
+from ensemble.records import TASKS, Task, check_choice
 from ensemble.tuning import checks
 from ensemble.tuning.evidence import (
     Tuned,
@@ -215,14 +215,14 @@ def _check_order(order: TuneOrder, metric: Metric) -> None:
     check_choice("polish", order.polish, Polish)
     if order.pool is not None:
         check_choice("pool", order.pool, Pool)
-    if order.pool == "rank" and (metric.task != "classification" or metric.name in _NO_RANKS):
+    if order.pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
         raise UsageError(
             f"a pool of ranks gives scores of classes that are no probabilities, which "
             f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
         )
     if order.pool == "log-linear" and metric.name == "brier":
         raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
-    if metric.task == "regression" and order.pool == "log-linear":
+    if not TASKS[metric.task].bounded and order.pool == "log-linear":
         raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
     if order.polish == "always" and not can_polish(metric):
         raise UsageError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.records import Task, Voting
+from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.decision import Decision
 from ensemble.voting.pools import Knots, Stack
@@ -50,13 +50,13 @@ class Blend:
 
     def labels(self, probs: Pooled) -> Indices:
         """Return the label of each row, int64 (N,); none where the task has no single label."""
-        single = self.task == "classification"
+        single = TASKS[self.task].single
         return decide(probs, self.decision) if single else np.empty(0, np.int64)
 
     def _pooled(self, stack: Stack) -> Pooled:
         if self.ranks is not None:
             return pools.linear(pools.ranked(stack, self.ranks), self.weights)
-        several = self.task == "multilabel"
+        several = TASKS[self.task].several
         if self.geometric:
             mean = pools.geometric if several else pools.geometric_or_linear
             return mean(stack, self.weights)

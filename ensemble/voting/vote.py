@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import UsageError
-from ensemble.records import Task, Voting
+from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.blend import blend_of
 from ensemble.voting.weights import Weights, check_families
@@ -90,7 +90,7 @@ def _hard(ballots: Sequence[Ballot], share: Mapping[str, float]) -> tuple[Pooled
 
 
 def _check_rank(voting: Voting, weights: Weights | None, task: Task) -> None:
-    if task != "classification":
+    if not TASKS[task].single:
         raise UsageError(f"a rank vote gives ranks of classes; this head is {task}")
     if weights is None or weights.ranks.keys() != weights.families.keys():
         raise UsageError(
@@ -122,9 +122,9 @@ def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
         )
     if weights is not None:
         _check_task(weights, task)
-    if voting == "hard" and task != "classification":
+    if voting == "hard" and voting not in TASKS[task].votings:
         raise UsageError(f"a hard vote needs classes; this head is {task}. Use --voting soft")
-    if voting == "geometric" and task == "regression":
+    if voting == "geometric" and voting not in TASKS[task].votings:
         raise UsageError("a geometric vote needs probabilities; use --voting soft for regression")
 
 
@@ -133,10 +133,10 @@ def _check_task(weights: Weights, task: Task) -> None:
     tuned = weights.task or task
     rule = weights.decision
     classes = bool(weights.temperature != 1 or rule.prior_tau or rule.cut_points)
-    if tuned != task or (classes and task != "classification"):
+    if tuned != task or (classes and not TASKS[task].single):
         what = weights.task or "classification"
         raise UsageError(f"these weights were tuned for {what}; this head is {task}")
-    if rule.thresholds and task != "multilabel":
+    if rule.thresholds and not TASKS[task].several:
         raise UsageError(f"thresholds decide the labels of a multilabel head; this head is {task}")
-    if weights.pool == "log-linear" and task == "regression":
+    if weights.pool == "log-linear" and not TASKS[task].bounded:
         raise UsageError("a log-linear pool needs probabilities; this head is regression")

@@ -9,7 +9,7 @@ import click
 from ensemble.cli.options import label_option, typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.records import Task
+from ensemble.records import TASKS, Task
 
 if TYPE_CHECKING:
     from ensemble.reports.compare import Difference
@@ -61,7 +61,7 @@ def score_command(
             "NUMBER RUN"
         )
     submission = submission_at(submission)
-    if task == "classification":
+    if TASKS[task].single:
         card = score_submission(submission, labels, label_column)
     elif png is not None:
         raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")

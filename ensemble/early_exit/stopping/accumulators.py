@@ -24,7 +24,7 @@ from ensemble.early_exit.stopping.rules import (
     slack,
 )
 from ensemble.errors import UsageError
-from ensemble.records import Task, Voting
+from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.pools import Stack, winners
 from ensemble.voting.weights import Weights
@@ -187,7 +187,7 @@ def accumulator_of(
     Raises:
         UsageError: a vote of ranks, which needs every family, or a head without labels.
     """
-    if task == "regression":
+    if not TASKS[task].bounded:
         raise UsageError("a regression has no labels, so none of it is known early")
     if "rank" in (voting, weights.pool):
         raise UsageError("a vote of ranks cannot end early; use the soft vote of another pool")
@@ -196,7 +196,7 @@ def accumulator_of(
         return Hard(share, _places([e.member for e in evaluations]), slack(noise))
     linear = voting == "soft" and weights.pool == "linear"
     rule: Rule = rule_of(weights.decision, weights.temperature if linear else 1.0, classes)
-    if task == "multilabel":
+    if TASKS[task].several:
         rule = Thresholds(np.array(weights.decision.thresholds or (0.5,) * classes))
     on_sums = weights.temperature == 1 or not weights.decision.cut_points
     if linear and on_sums:
@@ -220,7 +220,7 @@ def _places(names: Sequence[str]) -> Indices:
 
 def _pool_of(voting: Voting, weights: Weights, task: Task) -> Callable[[Stack, Vector], Pooled]:
     """Return what pools the families as `voting.fuse` does."""
-    if task == "multilabel":
+    if TASKS[task].several:
         return pools.geometric if voting == "geometric" else pools.log_linear_labels
     if voting == "geometric":
         return pools.geometric_or_linear

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.records import Task, Voting
+from ensemble.records import TASKS, Task, Voting
 from ensemble.voting.decision import Decision
 from ensemble.voting.pools import LOG_FLOOR, by_cuts, cut, expected_level
 from ensemble.voting.weights import Pool
@@ -157,7 +157,7 @@ def why_not(
             "probabilities change when an image ends early: the submission's columns and metrics "
             "such as log-loss or AUC need every evaluation. Use it for labels only"
         )
-    if task == "regression":
+    if not TASKS[task].bounded:
         return "values of a regression have no bound, so nothing is certain early"
     if "rank" in (voting, pool):
         return (
