@@ -1,6 +1,6 @@
 """Early exit: what the lossless rule, certificates and budgets save, and what they cost.
 
-    python benchmarks/bench_exit.py
+    python benchmarks/early_exit/exit.py
 
 Every fold member of the fashion zoo, also of the families that are not shipped where `make zoo` has
 made them, under `--tta hflip` and `--tta flip`, over the 10 000 test images of Fashion-MNIST
@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from exit_race import race
 from PIL import Image
+from race import race
 
 from ensemble.early_exit.stopping.accumulators import Ledger, Soft, ledger_of
 from ensemble.early_exit.stopping.certificate import GRID, calibration_size, certify, draw, p_value
@@ -37,12 +37,15 @@ from ensemble.views.pixels import Turned
 from ensemble.views.policy import preset
 from ensemble.voting.weights import Pool, Weights
 
-HERE = Path(__file__).parent
-FASHION = HERE.parent / "models_zoo" / "fashion"
+BENCHMARKS = Path(__file__).parents[1]
+FASHION = BENCHMARKS.parent / "models_zoo" / "fashion"
 sys.path.insert(0, str(FASHION))
-WORK, RESULTS = HERE / "work", HERE / "results"
+WORK, RESULTS = BENCHMARKS / "work", BENCHMARKS / "results"
 MEMBERS = sorted([*FASHION.glob("*.onnx"), *FASHION.glob("work/members/*.onnx")])
 POLICIES = ("hflip", "flip")
+SEED = "bench_exit"
+"""Calibrations are drawn by this word: with another one results/exit.md would differ."""
+
 POOLS: tuple[Pool, ...] = ("linear", "log-linear")
 BATCH = 100
 DRAWS, TRIALS = 20, 10_000
@@ -130,7 +133,7 @@ def certified(course: Course, epsilon: float, size: int) -> tuple[float, np.ndar
     images = course.z.shape[1]
     costs, labels = [], []
     for seed in range(DRAWS):
-        rows = draw(f"bench_exit {seed}", images, size)
+        rows = draw(f"{SEED} {seed}", images, size)
         calibration = Course(course.labels[:, rows], course.z[:, rows])
         threshold = certify(calibration, images, epsilon, CONFIDENCE).bound if size else np.inf
         taken, given = course.evaluations(threshold), course.labels_at(threshold)
@@ -167,7 +170,7 @@ def budgeted(course: Course, share: float) -> tuple[float, np.ndarray]:
     size = round(share * images / 20)
     costs, labels = [], []
     for seed in range(DRAWS):
-        rows = draw(f"bench_exit {seed}", images, size)
+        rows = draw(f"{SEED} {seed}", images, size)
         rest = (share * k * images - k * len(rows)) / (images - len(rows))
         calibration = Course(course.labels[:, rows], course.z[:, rows])
         threshold = threshold_for(calibration, np.ones(k), max(rest, 1.0))
@@ -250,7 +253,7 @@ def main() -> None:
     args = parser.parse_args()
     scores, truth = cached(args.data)
     lines = ["# Early exit", "",
-             f"`python benchmarks/bench_exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
+             f"`python benchmarks/early_exit/exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
              f"{len(MEMBERS)} fold members of the fashion zoo over the test images of "
              f"Fashion-MNIST; families weigh alike; confidence {CONFIDENCE:.0%}. In evaluations: "
              f"{DRAWS} calibrations a row, which the cost includes, and {TRIALS} for the "
