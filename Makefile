@@ -61,18 +61,18 @@ test-gpu: .venv/dev build ## The tests that need an NVIDIA GPU
 
 bench: .venv/dev build ## Measure speed, memory and blends, for hours; see benchmarks/README.md
 	$(BIN)/python models_zoo/imagenet_lite/build.py
-	$(BIN)/python benchmarks/bench_run.py
-	$(BIN)/python benchmarks/bench_parts.py
-	$(BIN)/python benchmarks/bench_files.py
-	$(BIN)/python benchmarks/bench_exit.py
-	$(BIN)/python benchmarks/bench_start.py
-	$(BIN)/python benchmarks/bench_int8.py
-	$(BIN)/python benchmarks/bench_blend.py
-	$(BIN)/python benchmarks/bench_tune.py
-	$(BIN)/python benchmarks/bench_honest.py
+	$(BIN)/python benchmarks/speed/run.py
+	$(BIN)/python benchmarks/speed/parts.py
+	$(BIN)/python benchmarks/speed/files.py
+	$(BIN)/python benchmarks/early_exit/exit.py
+	$(BIN)/python benchmarks/speed/start.py
+	$(BIN)/python benchmarks/speed/int8.py
+	$(BIN)/python benchmarks/blends/blend.py
+	$(BIN)/python benchmarks/blends/tune.py
+	$(BIN)/python benchmarks/blends/honest.py
 
 bench-gpu: .venv/dev build ## Measure CUDA, float16 and TensorRT; needs an NVIDIA GPU
-	$(BIN)/python benchmarks/bench_gpu.py
+	$(BIN)/python benchmarks/speed/gpu.py
 
 figures: .venv/uv ## Count the code: sizes, complexity, imports
 	$(BIN)/python benchmarks/figures.py

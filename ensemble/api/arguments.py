@@ -29,6 +29,11 @@ Paths = str | Path | Iterable[str | Path]
 Value = TypeVar("Value")
 
 
+def either(value: Value | None, default: Value) -> Value:
+    """Return what was given, be it empty, or the default where nothing was."""
+    return default if value is None else value
+
+
 def texts_of(paths: Paths) -> tuple[str, ...]:
     return (str(paths),) if isinstance(paths, str | Path) else tuple(str(p) for p in paths)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ensemble.api.arguments import Given, Paths, oof_of, path_of, texts_of, weights_of
+from ensemble.api.arguments import Given, Paths, either, oof_of, path_of, texts_of, weights_of
 from ensemble.errors import UsageError
 from ensemble.pipeline import run as pipeline
 from ensemble.pipeline.vote import vote as vote_run
@@ -175,23 +175,23 @@ def vote(
     if members is None and beside:
         raise UsageError(f"{', '.join(beside)}: only members leave it open; leave it out")
     settings = Settings(
-        members=texts_of(members or ()),
-        images=texts_of(images or "images"),
-        tta=tta or "none",
-        merge=merge or "mean",
-        id_from=id_from or "stem",
-        decode=decode or DecodePolicy(),
-        device=device or "auto",
-        precision=precision or "fp32",
-        voting=voting or "soft",
+        members=() if members is None else texts_of(members),
+        images=texts_of("images" if images is None else images),
+        tta=either(tta, "none"),
+        merge=either(merge, "mean"),
+        id_from=either(id_from, "stem"),
+        decode=either(decode, DecodePolicy()),
+        device=either(device, "auto"),
+        precision=either(precision, "fp32"),
+        voting=either(voting, "soft"),
         weights=weights_of(weights),
         sample=path_of(sample),
-        output=output or "auto",
+        output=either(output, "auto"),
         out=path_of(out),
         head=head,
-        labels_as=labels_as or "auto",
+        labels_as=either(labels_as, "auto"),
         fill=None if fill is None else str(fill),
-        store=Path(store or ".ensemble"),
+        store=Path(".ensemble" if store is None else store),
         force=force,
     )
     if predictions is not None:

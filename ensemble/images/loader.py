@@ -85,7 +85,8 @@ class _Loaded:
 
 _SMALL: Final = 2400
 """Bytes of a file, on average, below which one thread decodes faster than several: most of the time
-is then Python's, whose lock takes long to pass from one to the other. See bench_files.py."""
+is then Python's, whose lock takes long to pass from one to the other. Measured
+by benchmarks/speed/files.py."""
 
 
 def decoders(images: Sequence[Hashed], threads: int) -> ThreadPoolExecutor:

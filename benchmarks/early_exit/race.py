@@ -1,4 +1,4 @@
-"""Whole commands with and without early exit, in turns: for `bench_exit.py`."""
+"""Whole commands with and without early exit, in turns: for `exit.py`."""
 
 import csv
 import json

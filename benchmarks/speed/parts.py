@@ -1,6 +1,6 @@
 """Where a run's processor seconds go: the profile behind docs/performance.md.
 
-    python benchmarks/bench_parts.py
+    python benchmarks/speed/parts.py
 
 For each imagenet_lite member under `--tta hflip` and `--tta d4`: the sessions alone, one thread a
 batch and as many batches at once as there are cores, by the images of a batch: the plain member
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from bench_run import photographs
 from racers import CORES, LITE
+from run import photographs
 
 from ensemble.images.decode import decode
 from ensemble.images.resize import resize
@@ -34,7 +34,7 @@ from ensemble.runtime.session import OnnxScorer
 from ensemble.views import parse
 from ensemble.views.pixels import HostView
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 SIZES, IMAGES, TURNS = (1, 2, 4), 32, 4
 
 
@@ -135,7 +135,7 @@ def main() -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         "# Where a run's processor seconds go", "",
-        f"`python benchmarks/bench_parts.py` on {today}, {CORES} cores, load "
+        f"`python benchmarks/speed/parts.py` on {today}, {CORES} cores, load "
         f"{os.getloadavg()[0]:.1f} at the start. Milliseconds of processors an image, by the "
         f"images of a batch; the least of {TURNS} turns.", "",
         "| | 1 | 2 | 4 | 32 |", "|---|---|---|---|---|",

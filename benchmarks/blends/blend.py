@@ -1,6 +1,6 @@
 """Blend weights from the same OOFs, beside what peers and scripts find.
 
-    python benchmarks/bench_blend.py [--peers PYTHON] [--only zoo golden noise tie]
+    python benchmarks/blends/blend.py [--peers PYTHON] [--only zoo golden noise tie]
 
 zoo: the fashion zoo's four families. Weights are fitted on OOF rows, all 60 000 or random parts of
 them, and scored on the 10 000 test images, where each family is the mean of its folds. Printed is
@@ -33,7 +33,7 @@ from ensemble.predictions.formats import read
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import uniform
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 FASHION = REPOSITORY / "models_zoo" / "fashion"
 UNITS = {"accuracy": 100.0, "log_loss": 1000.0}
 FOLDS = 5

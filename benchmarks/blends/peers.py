@@ -3,13 +3,13 @@
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install "autogluon.core==1.6.*" "hillclimbers==0.1.4"
     .venv-peers/bin/pip download --no-deps --dest .venv-peers "nyaggle==0.1.6"
-    python benchmarks/bench_blend.py --peers .venv-peers/bin/python
+    python benchmarks/blends/blend.py --peers .venv-peers/bin/python
 
 nyaggle asks for much that its averaging does not use, so the two files of the averaging are taken
 from its wheel, which lies in the environment's folder.
 
-bench_blend.py calls this file with that interpreter, as `peers.py IN.npz PEER METRIC`. IN.npz has
-`stack` (M, N, C), `y` (N,) and `orders` (P, M), each an order of the families. Printed as JSON are
+blend.py calls this file with that interpreter, as `peers.py IN.npz PEER METRIC`. IN.npz has `stack`
+(M, N, C), `y` (N,) and `orders` (P, M), each an order of the families. Printed as JSON are
 the weights (P, M), in the order asked, and the seconds that one order takes.
 """
 

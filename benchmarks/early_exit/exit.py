@@ -1,6 +1,6 @@
 """Early exit: what the lossless rule, certificates and budgets save, and what they cost.
 
-    python benchmarks/bench_exit.py
+    python benchmarks/early_exit/exit.py
 
 Every fold member of the fashion zoo, also of the families that are not shipped where `make zoo` has
 made them, under `--tta hflip` and `--tta flip`, over the 10 000 test images of Fashion-MNIST
@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from exit_race import race
 from PIL import Image
+from race import race
 
 from ensemble.early_exit.stopping.accumulators import Accumulator, Soft, accumulator_of
 from ensemble.early_exit.stopping.certificate import (
@@ -37,18 +37,21 @@ from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
 from ensemble.early_exit.stopping.thresholds import mean_cost, threshold_for
 from ensemble.early_exit.stopping.trajectory import Trajectory, follow
 from ensemble.images.resize import resize
-from ensemble.inference import start
+from ensemble.inference import start as lineup
 from ensemble.views import parse
 from ensemble.views.pixels import HostView
 from ensemble.views.policy import preset
 from ensemble.voting.weights import Pool, Weights
 
-HERE = Path(__file__).parent
-FASHION = HERE.parent / "models_zoo" / "fashion"
+BENCHMARKS = Path(__file__).parents[1]
+FASHION = BENCHMARKS.parent / "models_zoo" / "fashion"
 sys.path.insert(0, str(FASHION))
-WORK, RESULTS = HERE / "work", HERE / "results"
+WORK, RESULTS = BENCHMARKS / "work", BENCHMARKS / "results"
 MEMBERS = sorted([*FASHION.glob("*.onnx"), *FASHION.glob("work/members/*.onnx")])
 POLICIES = ("hflip", "flip")
+SEED = "bench_exit"
+"""Calibrations are drawn by this word: with another one results/exit.md would differ."""
+
 POOLS: tuple[Pool, ...] = ("linear", "log-linear")
 BATCH = 100
 DRAWS, TRIALS = 20, 10_000
@@ -68,12 +71,12 @@ def read_test(data: Path) -> tuple[np.ndarray, np.ndarray]:
 def score_all(images: np.ndarray) -> dict[str, np.ndarray]:
     """Score all images by each member under each view; the mirror image is turned on the host."""
     found, pixels = {}, {}
-    for member in start.open_members(MEMBERS, None):
+    for member in lineup.open_members(MEMBERS, None):
         card = member.card
         geometry = card.preprocess.geometry
         if geometry not in pixels:
             pixels[geometry] = np.stack([resize(Image.fromarray(i), geometry) for i in images])
-        player = start.start(member, parse.read_policy("none"), "mean",
+        player = lineup.start(member, parse.read_policy("none"), "mean",
                               device="cpu", threads=0, batch=BATCH)  # fmt: skip
         for view in preset("flip"):
             turned = HostView(pixels[geometry], np.arange(len(images)), view)
@@ -131,28 +134,28 @@ class Sheet:
                 f"{violations} |")  # fmt: skip
 
 
-def certified(trajectory: Trajectory, epsilon: float, size: int) -> tuple[float, np.ndarray]:
+def certified(course: Trajectory, epsilon: float, size: int) -> tuple[float, np.ndarray]:
     """Return mean evaluations and labels (DRAWS, N) over random calibrations."""
-    images = trajectory.z.shape[1]
+    images = course.z.shape[1]
     costs, labels = [], []
     for seed in range(DRAWS):
-        rows = draw_sample(f"bench_exit {seed}", images, size)
-        calibration = Trajectory(trajectory.labels[:, rows], trajectory.z[:, rows])
+        rows = draw_sample(f"{SEED} {seed}", images, size)
+        calibration = Trajectory(course.labels[:, rows], course.z[:, rows])
         threshold = certify(calibration, images, epsilon, CONFIDENCE).bound if size else np.inf
-        taken, given = trajectory.evaluations(threshold), trajectory.labels_at(threshold)
-        taken[rows], given[rows] = len(trajectory.z), trajectory.labels[-1, rows]
+        taken, given = course.evaluations(threshold), course.labels_at(threshold)
+        taken[rows], given[rows] = len(course.z), course.labels[-1, rows]
         costs.append(taken.mean())
         labels.append(given[:, 0])
     return float(np.mean(costs)), np.stack(labels)
 
 
-def violated(trajectory: Trajectory, epsilon: float, size: int) -> float:
+def violated(course: Trajectory, epsilon: float, size: int) -> float:
     """Return the share of TRIALS random calibrations after which over ε of the labels differ.
 
     What `certify` does on each, from the place on the grid where each image comes to differ.
     """
-    images, random = trajectory.z.shape[1], np.random.default_rng(0)
-    differ = np.array([trajectory.disagree(threshold) for threshold in GRID])
+    images, random = course.z.shape[1], np.random.default_rng(0)
+    differ = np.array([course.disagree(threshold) for threshold in GRID])
     ever = np.logical_or.accumulate(differ)
     first = np.where(ever[-1], ever.argmax(0), len(GRID))
     counts = range(size + 1)
@@ -167,58 +170,56 @@ def violated(trajectory: Trajectory, epsilon: float, size: int) -> float:
     return violations / TRIALS
 
 
-def budgeted(trajectory: Trajectory, share: float) -> tuple[float, np.ndarray]:
+def budgeted(course: Trajectory, share: float) -> tuple[float, np.ndarray]:
     """Return mean evaluations and labels (DRAWS, N): λ comes from a twentieth of the budget."""
-    k, images = len(trajectory.z), trajectory.z.shape[1]
+    k, images = len(course.z), course.z.shape[1]
     size = round(share * images / 20)
     costs, labels = [], []
     for seed in range(DRAWS):
-        rows = draw_sample(f"bench_exit {seed}", images, size)
+        rows = draw_sample(f"{SEED} {seed}", images, size)
         rest = (share * k * images - k * len(rows)) / (images - len(rows))
-        calibration = Trajectory(trajectory.labels[:, rows], trajectory.z[:, rows])
+        calibration = Trajectory(course.labels[:, rows], course.z[:, rows])
         threshold = threshold_for(calibration, np.ones(k), max(rest, 1.0))
-        given = trajectory.labels_at(threshold)
-        given[rows] = trajectory.labels[-1, rows]
+        given = course.labels_at(threshold)
+        given[rows] = course.labels[-1, rows]
         outside = np.ones(images, bool)
         outside[rows] = False
-        others = Trajectory(trajectory.labels[:, outside], trajectory.z[:, outside])
+        others = Trajectory(course.labels[:, outside], course.z[:, outside])
         spent = mean_cost(others, np.ones(k), threshold) * outside.sum() + k * len(rows)
         costs.append(spent / images)
         labels.append(given[:, 0])
     return float(np.mean(costs)), np.stack(labels)
 
 
-def table(title: str, trajectory: Trajectory, truth: np.ndarray) -> list[str]:
+def table(title: str, course: Trajectory, truth: np.ndarray) -> list[str]:
     """Return the rows of one pool."""
-    k, images = len(trajectory.z), trajectory.z.shape[1]
-    sheet = Sheet(k, trajectory.labels[-1, :, 0], truth)
+    k, images = len(course.z), course.z.shape[1]
+    sheet = Sheet(k, course.labels[-1, :, 0], truth)
     lines = [f"## {title}: {k} evaluations, {images} images", "",
              "| | evaluations an image | fewer by | labels that differ, % | accuracy, % | "
              "violations, % |", "|---|---|---|---|---|---|",
              sheet.row("every evaluation", k, sheet.full[None])]  # fmt: skip
-    taken = trajectory.evaluations(np.inf).mean()
+    taken = course.evaluations(np.inf).mean()
     if taken < k:
-        lines.append(sheet.row("lossless", taken, trajectory.labels_at(np.inf).T))
+        lines.append(sheet.row("lossless", taken, course.labels_at(np.inf).T))
     for epsilon in EPSILONS:
         size = calibration_size(images, epsilon, CONFIDENCE)
-        cost, labels = certified(trajectory, epsilon, size)
+        cost, labels = certified(course, epsilon, size)
         name = f"{100 * epsilon:g} %, {size} calibrated"
-        lines.append(
-            sheet.row(name, cost, labels, f"{100 * violated(trajectory, epsilon, size):.1f}")
-        )
+        lines.append(sheet.row(name, cost, labels, f"{100 * violated(course, epsilon, size):.1f}"))
     for share in SHARES:
-        cost, labels = budgeted(trajectory, share)
+        cost, labels = budgeted(course, share)
         lines.append(sheet.row(f"budget {share:.0%}, by need", cost, labels))
         even = round(share * k)
-        lines.append(sheet.row(f"budget {share:.0%}, evenly", even, trajectory.labels[even - 1].T))
+        lines.append(sheet.row(f"budget {share:.0%}, evenly", even, course.labels[even - 1].T))
     return [*lines, ""]
 
 
-def fluid_bound(trajectory: Trajectory, scores: np.ndarray) -> str:
+def fluid_bound(course: Trajectory, scores: np.ndarray) -> str:
     """Say how far lossless is from the mean over images of 1 / (1 + δ), δ the full margin."""
     top = np.sort(scores.mean(0, dtype=np.float64), axis=1)
     bound = 100 * (1 / (1 + top[:, -1] - top[:, -2])).mean()
-    found = 100 * trajectory.evaluations(np.inf).mean() / len(trajectory.z)
+    found = 100 * course.evaluations(np.inf).mean() / len(course.z)
     return (f"The lossless rule takes {found:.1f} % of the evaluations; its fluid bound, the mean "
             f"of 1 / (1 + margin), is {bound:.1f} %.")  # fmt: skip
 
@@ -227,11 +228,11 @@ def in_evaluations(scores: dict[str, np.ndarray], truth: np.ndarray, policy: str
     """Return the tables of a policy, a pool each."""
     lines = []
     evaluations, stack = in_order(scores, policy)
-    for title, accumulator in ledgers(evaluations, stack.shape[2]).items():
-        trajectory = follow(accumulator, stack)
-        lines += table(f"`--tta {policy}`, {title}", trajectory, truth)
-        if isinstance(accumulator, Soft):
-            lines += [fluid_bound(trajectory, stack), ""]
+    for title, ledger in ledgers(evaluations, stack.shape[2]).items():
+        course = follow(ledger, stack)
+        lines += table(f"`--tta {policy}`, {title}", course, truth)
+        if isinstance(ledger, Soft):
+            lines += [fluid_bound(course, stack), ""]
     return lines
 
 
@@ -258,7 +259,7 @@ def main() -> None:
     args = parser.parse_args()
     scores, truth = cached(args.data)
     lines = ["# Early exit", "",
-             f"`python benchmarks/bench_exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
+             f"`python benchmarks/early_exit/exit.py`, {datetime.now(UTC).date()}, {args.machine}. "
              f"{len(MEMBERS)} fold members of the fashion zoo over the test images of "
              f"Fashion-MNIST; families weigh alike; confidence {CONFIDENCE:.0%}. In evaluations: "
              f"{DRAWS} calibrations a row, which the cost includes, and {TRIALS} for the "

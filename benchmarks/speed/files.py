@@ -1,11 +1,11 @@
 """Decoding small files: one thread beside one a core.
 
-    python benchmarks/bench_files.py
+    python benchmarks/speed/files.py
 
 Crops of real photographs, as PNG and JPEG files of several sizes, are decoded and resized as a run
 does it; the least of some turns. Most of the time of a tiny file is Python's, whose lock is passed
-from thread to thread; from what size on threads pay is `_SMALL` in ensemble/shards.py. Writes
-results/files.md. Takes half a minute.
+from thread to thread; from what size on threads pay is `_SMALL` in ensemble/images/loader.py.
+Writes results/files.md. Takes half a minute.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from bench_run import photographs
 from PIL import Image
 from racers import CORES
+from run import photographs
 
 from ensemble.images.loader import Wanted, decoded_ahead, decoders
 from ensemble.images.reading import Hashed, hash_sources
@@ -27,7 +27,7 @@ from ensemble.images.sources import scan
 from ensemble.records import DecodePolicy, Geometry, Size
 from ensemble.worker import Watch
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 SIDES, KINDS, CROP, COUNT, TURNS = (28, 32, 64, 96, 128, 256), ("png", "jpg"), 256, 800, 4
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         "# Decoding small files", "",
-        f"`python benchmarks/bench_files.py` on {today}, {CORES} cores, load "
+        f"`python benchmarks/speed/files.py` on {today}, {CORES} cores, load "
         f"{os.getloadavg()[0]:.1f} at the start. Microseconds an image, decoded and resized, the "
         f"least of {TURNS} turns over {COUNT} crops of photographs.", "",
         f"| files | bytes | one thread | {CORES} threads | quicker by |", "|---|---|---|---|---|",

@@ -1,6 +1,6 @@
 """Members on a GPU: CUDA in float32 and float16, TensorRT, and PyTorch on the same nets.
 
-    python benchmarks/bench_gpu.py [--net resnet50] [--batches 8,32,128] [--seconds 5]
+    python benchmarks/speed/gpu.py [--net resnet50] [--batches 8,32,128] [--seconds 5]
 
 A net of timm with random weights is exported to a member. Each contestant scores uint8 batches that
 lie in memory, through the seam that a run uses, with as many batches in flight as a run has; the
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
+BENCHMARKS = Path(__file__).parents[1]
 CLASSES = 1000
 JUDGED = 256
 LOAD = "utilization.gpu"
@@ -220,7 +220,7 @@ def main() -> int:
         "|---|---|---|---|---|---|",
         *table, "",
     ]  # fmt: skip
-    (HERE / "results" / "gpu.md").write_text("\n".join(text))
+    (BENCHMARKS / "results" / "gpu.md").write_text("\n".join(text))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Is the nested estimate honest? Simulated OOFs whose truth is known.
 
-    python benchmarks/bench_honest.py
+    python benchmarks/blends/honest.py
 
 Families share most of their errors, as real ones do. Weights are tuned on `--rows` rows in five
 folds; their true gain over the plain mean is measured on 200 000 fresh rows of the same generator.

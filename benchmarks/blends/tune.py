@@ -1,6 +1,6 @@
 """Seconds and memory of weights for many families.
 
-    python benchmarks/bench_tune.py [--families 25] [--rows 50000] [--classes 10]
+    python benchmarks/blends/tune.py [--families 25] [--rows 50000] [--classes 10]
 
 Log-loss weights, and the whole tune with its nested report in five folds, each in a process of its
 own. Seconds are those of the call; memory is the largest resident set of the process, predictions
@@ -21,7 +21,7 @@ from ensemble.evaluation.metrics import metric_of
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from blends import many
 
 FOLDS = 5

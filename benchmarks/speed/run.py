@@ -1,6 +1,6 @@
 """A run against its floor and against the usual way, on the real nets of both zoos.
 
-    python benchmarks/bench_run.py
+    python benchmarks/speed/run.py
 
 - ours: `ensemble.run`, from files to submission.csv, with an empty store.
 - floor: what no run can beat: the members alone, without our graph, in ONNX Runtime on float32
@@ -37,7 +37,7 @@ import numpy as np
 from PIL import Image
 from racers import CORES, FASHION, LITE, Race, floor, ours, tune_floor, usual
 
-HERE = Path(__file__).parent
+BENCHMARKS = Path(__file__).parents[1]
 CASES = ("imagenet_lite:none", "imagenet_lite:hflip", "imagenet_lite:d4",
          "fashion:none", "fashion:flip")  # fmt: skip
 RACERS = {"ours": ours, "floor": floor, "usual": usual}
@@ -53,7 +53,7 @@ Told = dict[str, object]
 
 def photographs(count: int) -> list[Path]:
     """Cut JPEGs of about 500x375 from the zoo's photographs."""
-    folder = HERE / "work" / "images"
+    folder = BENCHMARKS / "work" / "images"
     sources = [Image.open(p).convert("RGB") for p in sorted((LITE / "photographs").glob("*.jpg"))]
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=900, help="photographs; x10 garments")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", nargs="+", default=CASES, metavar="ZOO:TTA")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "run.md")
+    parser.add_argument("--out", type=Path, default=BENCHMARKS / "results" / "run.md")
     parser.add_argument("--no-slope", action="store_true")
     parser.add_argument("--racer", choices=[*RACERS, "tune"], help=argparse.SUPPRESS)
     parser.add_argument("--options", type=json.loads, default={}, help=argparse.SUPPRESS)

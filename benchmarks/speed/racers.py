@@ -1,4 +1,4 @@
-"""What `bench_run.py` races: a run, its floor, and the usual way. Each in a process of its own."""
+"""What `run.py` races: a run, its floor, and the usual way. Each in a process of its own."""
 
 import importlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LITE = ROOT / "models_zoo" / "imagenet_lite" / "work"
 FASHION = ROOT / "models_zoo" / "fashion"
 CORES = len(os.sched_getaffinity(0))

@@ -1,6 +1,6 @@
 """How long commands take to start, beside Python's own start.
 
-    python benchmarks/bench_start.py
+    python benchmarks/speed/start.py
 
 `ensemble --help`, `ensemble inspect` of one member, and a run of one member over one image, with an
 empty store: the median of eleven calls, after one that warms up, in turns. Fails where --help takes
@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-FASHION = HERE.parent / "models_zoo" / "fashion"
+BENCHMARKS = Path(__file__).parents[1]
+FASHION = BENCHMARKS.parent / "models_zoo" / "fashion"
 ENSEMBLE = [sys.executable, "-c", "from ensemble.cli import main; main()"]
 BARE = "`python -c pass`"
 BOUNDS = {"`ensemble --help`": 0.3, "`ensemble run`, one member, one image": 1.5}
@@ -53,7 +53,7 @@ def main() -> None:
     """Print the table, write it down, and hold it against the bounds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "start.md")
+    parser.add_argument("--out", type=Path, default=BENCHMARKS / "results" / "start.md")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "scratch"

@@ -1,6 +1,6 @@
 """Int8 members against their float32 members: labels, accuracy and speed.
 
-    python benchmarks/bench_int8.py
+    python benchmarks/speed/int8.py
 
 The fashion members are calibrated on the training images in the repository (half of them, as
 `ensemble quantize` divides them) and judged on the 10 000 test images. efficientnet-lite0 is
@@ -23,8 +23,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from ensemble.inference.ready import ReadyMember
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
+BENCHMARKS = Path(__file__).parents[1]
+ROOT = BENCHMARKS.parent
 FASHION, LITE = ROOT / "models_zoo" / "fashion", ROOT / "models_zoo" / "imagenet_lite" / "work"
 sys.path.insert(0, str(FASHION))
 CORES = len(os.sched_getaffinity(0))
@@ -154,14 +154,14 @@ def main() -> None:
     head = "| member, images | images | same label | accuracy, float32 | int8 | largest difference "
     head += "of a probability | mean | times the images/s (quartiles) |"
     about = (
-        f"`python benchmarks/bench_int8.py` on {time.strftime('%Y-%m-%d')}, two cores of a shared "
+        f"`python benchmarks/speed/int8.py` on {time.strftime('%Y-%m-%d')}, two cores of a shared "
     )
     about += f"machine (AMD EPYC, AVX-512 VNNI); blocks of {BLOCK} images, {ROUNDS} turns, each "
     about += "member at its best batch size."
     text = "\n".join(["# Int8", "", about, "", head, "|---" * 8 + "|", *rows, ""])
     print(text)
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "int8.md").write_text(text)
+    (BENCHMARKS / "results").mkdir(exist_ok=True)
+    (BENCHMARKS / "results" / "int8.md").write_text(text)
 
 
 if __name__ == "__main__":
