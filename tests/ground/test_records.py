@@ -13,6 +13,7 @@ from ensemble import records
 from ensemble.errors import UsageError
 from ensemble.records import (
     EXTENSIONS,
+    TASKS,
     Alpha,
     DecodePolicy,
     Exif,
@@ -33,7 +34,8 @@ PRE = Preprocess(Size(8, 10), "crop", 0.9, "bicubic", (0.5, 0.25, 0.75), (0.1, 0
 RECORDS: list[Any] = [
     MemberId("ant-f0", "ant", 0, "ab"),
     Size(3, 4), PRE, PRE.geometry, DecodePolicy(), Op("rot90", (1,)),
-    View("turned", (Op("rot90", (1,)),)), Quarantined("a", "a.jpg", "read", "x", "y", "", -1),
+    View("turned", (Op("rot90", (1,)),)), TASKS["regression"],
+    Quarantined("a", "a.jpg", "read", "x", "y", "", -1),
 ]  # fmt: skip
 MEANS = st.lists(st.floats(0, 1), min_size=3, max_size=3).map(tuple)
 

@@ -237,6 +237,17 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_what_an_export_is_told_is_there_without_torch() -> None:
+    script = (
+        "import sys, ensemble\nensemble.ExportSpec, ensemble.HeadSpec, ensemble.PreprocessFlags\n"
+        f"print([m for m in {TORCH!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_run_loads_no_torch_and_defers_what_is_slow(members: list[Path], images: Path) -> None:
     script = (
         "import sys\n"

@@ -38,6 +38,16 @@ def test_the_command_reference_is_fresh() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (DOCS / "cli.md").read_text() == module.reference(), "stale: run `make docs`"
+    page = (DOCS / "recipe.md").read_text()
+    assert page == module.recipe_page(page), "stale: run `make docs`"
+
+
+def test_what_the_design_says_lives_somewhere_lives_there() -> None:
+    page = (DOCS / "design.md").read_text()
+    section = page.partition("### Where does")[2].partition("## Contracts")[0]
+    named = set(re.findall(r"`([a-z_]+/(?:[a-z_]+/)?[a-z_]+)`", section))
+    assert len(named) > 30
+    assert {name for name in named if not (ROOT / "ensemble" / f"{name}.py").exists()} == set()
 
 
 def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:
