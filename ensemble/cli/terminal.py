@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
@@ -140,25 +140,31 @@ def say_weights(weights: "Weights", path: Path) -> None:
     plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
-    if held := seen.get("holdout"):
-        console.print(
+    for line in _told_of_rule(weights):
+        console.print(line)
+    click.echo(str(path), err=True)
+
+
+def _told_of_rule(weights: "Weights") -> "Iterator[str]":
+    """Yield what is to be said of the temperature and of the decision rule."""
+    if held := weights.evidence.get("holdout"):
+        yield (
             f"temperature {weights.temperature:.3f} by {held['n']} hold-out rows: their log-loss "
             f"goes from {held['log_loss_before']:.5f} to {held['log_loss']:.5f}"
         )
     elif weights.metric in CONFIDENCE and weights.pool != "rank":
-        console.print(
+        yield (
             "confidence is that of single folds; the mean of folds may want another temperature, "
             "which --holdout fits"
         )
     rule = weights.decision
     if rule.prior_tau:
-        console.print(f"labels are the argmax of p / prior^{rule.prior_tau:.3f}")
+        yield f"labels are the argmax of p / prior^{rule.prior_tau:.3f}"
     if rule.thresholds:
-        console.print(
+        yield (
             f"labels are given from {min(rule.thresholds):.3f} to "
             f"{max(rule.thresholds):.3f} on, a threshold each"
         )
-    click.echo(str(path), err=True)
 
 
 def _ends_of(seen: "Mapping[str, Any]") -> str:

@@ -56,6 +56,17 @@ def to_int8(member: Member, images: Pixels) -> onnx.ModelProto:
             f"images calibrate. Give more images, or export it again with a dynamic batch"
         )
     feeds = _Feeds(name, normalised(member, images[:rows]), member.batch or BATCH)
+    model = _quantized(member, feeds)
+    del model.metadata_props[:]
+    used = {node.domain for node in model.graph.node}
+    imports = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]  # the optimiser lists every domain that it knows
+    model.opset_import.extend(imports)
+    return model
+
+
+def _quantized(member: Member, feeds: "_Feeds") -> onnx.ModelProto:
+    """Let ONNX Runtime quantise a member, in files that are gone afterwards."""
     full = with_external_data(member)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging, _quietly():
         ready, target = Path(staging) / "ready.onnx", Path(staging) / "int8.onnx"
@@ -74,7 +85,7 @@ def to_int8(member: Member, images: Pixels) -> onnx.ModelProto:
                 calibrate_method=ortq.CalibrationMethod.MinMax,
                 nodes_to_exclude=float_layers(layers),
             )
-            model = onnx.load(target)
+            return onnx.load(target)
         except (*TOOL_ERRORS, *RUNTIME_ERRORS) as e:
             raise MemberError(
                 f"{member.path}: ONNX Runtime cannot quantise it: {str(e)[:200] or repr(e)}. Run "
@@ -82,12 +93,6 @@ def to_int8(member: Member, images: Pixels) -> onnx.ModelProto:
             ) from e
         except OSError as e:
             raise disk_error("write", Path(staging), e) from e
-    del model.metadata_props[:]
-    used = {node.domain for node in model.graph.node}
-    imports = [entry for entry in model.opset_import if entry.domain in used]
-    del model.opset_import[:]  # the optimiser lists every domain that it knows
-    model.opset_import.extend(imports)
-    return model
 
 
 def check_quantizable(member: Member) -> None:

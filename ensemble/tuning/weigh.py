@@ -68,15 +68,7 @@ def weigh(
     progress: Progress,
 ) -> Weights:
     """Tune weights on predictions that are in memory; see `tune_weights`."""
-    if oof.deployed:
-        raise UsageError(
-            "--oof: these are a run's predictions, made with every fold of a family. Weights are "
-            "tuned on rows that a member did not see: make them with `ensemble oof`"
-        )
-    metric = metric_named(order.metric, oof.task)
-    _check_order(order, metric)
-    if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
-        raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
+    metric = _metric_of(oof, order)
     if oof.rescaled:
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)
@@ -127,6 +119,20 @@ def metric_named(name: str, task: Task) -> Metric:
     if not callable(function):
         raise UsageError(f"--metric {name!r}: it is no function of (y, probs)")
     return Metric(name, _answering(name, cast(Score, function)), True, task)
+
+
+def _metric_of(oof: Oof, order: TuneOrder) -> Metric:
+    """Return the metric of an order, having checked that these predictions can be tuned for it."""
+    if oof.deployed:
+        raise UsageError(
+            "--oof: these are a run's predictions, made with every fold of a family. Weights are "
+            "tuned on rows that a member did not see: make them with `ensemble oof`"
+        )
+    metric = metric_named(order.metric, oof.task)
+    _check_order(order, metric)
+    if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
+        raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
+    return metric
 
 
 def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:

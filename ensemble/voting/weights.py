@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from ensemble.errors import UsageError, few
+from ensemble.files.atomic import publish_json
 from ensemble.files.paths import is_file
 from ensemble.records import Task
 from ensemble.voting.decision import Decision, check_decision, check_length, field_error
@@ -61,6 +62,23 @@ class Weights:
     def plain(self) -> bool:
         """Whether these are the numbers of a linear pool, and nothing else."""
         return self.pool == "linear" and not self.ruled
+
+    def save(self, path: str | Path) -> None:
+        """Write weights.json, as `ensemble tune-weights` does.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        publish_json(Path(path), to_json(self))
+
+    @staticmethod
+    def load(path: str | Path) -> "Weights":
+        """Read weights.json.
+
+        Raises:
+            UsageError: the file cannot be read, or a field is not what it should be; names it.
+        """
+        return read(Path(path))
 
 
 def from_text(text: str) -> Weights:

@@ -257,3 +257,15 @@ def test_what_is_missing_and_what_is_unknown_are_told_together() -> None:
         check_families(Weights({"ant": 1, "cow": 1}), ["bee", "ant"])
     told = "weights bind by family name: no weight for bee, no family for cow"
     assert str(caught.value) == f"{told}; the families here are ant, bee"
+
+
+def test_saved_weights_are_loaded_as_they_were(tmp_path: Path) -> None:
+    rule = Decision(prior_tau=0.5, prior=(0.25, 0.75))
+    told = Weights({"ant": 0.6, "bee": 1.2}, "log-linear", decision=rule, classes=("cat", "dog"))
+    told.save(tmp_path / "mine" / "weights.json")
+    assert Weights.load(tmp_path / "mine" / "weights.json") == told
+
+
+def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no.json: cannot read the weights"):
+        Weights.load(tmp_path / "no.json")

@@ -163,7 +163,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     The gain is nested: each fold is predicted by weights that did not see it. Where it is not
     above one standard error, the plain mean is written.
     """
-    from ensemble.files.atomic import check_writable, publish_json
+    from ensemble.files.atomic import check_writable
     from ensemble.tuning.tune import tune_weights
     from ensemble.voting.weights import to_json
 
@@ -173,7 +173,7 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
         weights = tune_weights(_order(flags), bar)
-    publish_json(out, to_json(weights))
+    weights.save(out)
     _draw(weights, picture)
     if as_json:
         click.echo(json.dumps(to_json(weights), allow_nan=False))
