@@ -60,3 +60,28 @@ def test_cuda_asked_for_and_not_there_is_an_error(make_member: MakeMember) -> No
         pytest.skip("CUDA starts here")
     with pytest.raises(EnsembleError, match="CUDA does not start"):
         start.start(member, policy.preset("none"), "mean", device="cuda", threads=1, batch=2)
+
+
+def test_a_batch_that_is_guessed_is_among_the_sizes_worth_a_try(make_member: MakeMember) -> None:
+    player = begin(make_member(), batch="auto")
+    assert player.batch in player.sizes
+    assert list(player.sizes) == sorted(set(player.sizes))
+    assert player.sizes[0] >= 1
+
+
+def test_members_are_opened_in_the_order_they_are_named(members: list[Path]) -> None:
+    opened = start.open_members(members[::-1], None)
+    assert [member.path for member in opened] == members[::-1]
+
+
+def test_members_that_cannot_vote_together_are_not_opened(make_member: MakeMember) -> None:
+    paths = [make_member("ant-f0"), make_member("bee-f0", classes=["x", "y"])]
+    with pytest.raises(MemberError, match="bee-f0"):
+        start.open_members(paths, None)
+
+
+def test_each_view_has_the_size_of_the_member(make_member: MakeMember) -> None:
+    member = open_member(make_member())
+    shaped = start.shape_views(member, policy.preset("d4"))
+    assert [entry.view for entry in shaped] == list(policy.preset("d4"))
+    assert {entry.size for entry in shaped} == {Size(8, 8)}
