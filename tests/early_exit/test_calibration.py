@@ -14,10 +14,14 @@ from toys import ensemble, save_images
 from ensemble.api.results import verify_exit
 from ensemble.early_exit import forecast, setup
 from ensemble.early_exit import run as exiting
-from ensemble.early_exit.stopping.certificate import draw_sample
+from ensemble.early_exit.calibration import check_budget, check_calibration, left_of
+from ensemble.early_exit.plan import ExitPlan
+from ensemble.early_exit.stopping.certificate import draw_sample, least_size
+from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_json
-from ensemble.predictions.store import load_partition
+from ensemble.predictions.store import load_partition, open_partition
+from ensemble.recipe.resolve import Saving
 from ensemble.worker import WATCH
 
 pytestmark = pytest.mark.usefixtures("alike")
@@ -163,3 +167,35 @@ def test_a_time_that_the_calibration_used_up_is_told_and_what_it_takes_to_go_on(
     )
     with pytest.raises(UsageError, match=r"50 s went on the calibration, which is kept: run again"):
         submit(sharp, many, "early", time_budget="30s")
+
+
+@pytest.mark.parametrize("images", [100, 300, 5000])
+@pytest.mark.parametrize("epsilon", [0.01, 0.05, 0.2])
+def test_the_least_calibration_that_can_certify_is_taken_and_one_less_is_refused(
+    images: int, epsilon: float
+) -> None:
+    least = least_size(images, epsilon, 0.95)
+    check_calibration(Saving("certified", epsilon, 0.95, least), images)
+    with pytest.raises(UsageError, match=f"needs {least} or more"):
+        check_calibration(Saving("certified", epsilon, 0.95, least - 1), images)
+
+
+@pytest.mark.parametrize(("stored", "least"), [({}, 2.5), ({"m3": "key"}, 2.0)])
+def test_a_budget_pays_for_the_calibration_and_one_evaluation_of_each_other_image(
+    stored: dict[str, str], least: float
+) -> None:
+    plan = ExitPlan(tuple(Evaluation(f"m{n}", "ant", 0, 0.25) for n in range(4)), 0.0, 5, stored)
+    check_budget(Saving("budget", None, 0.95, 5, evaluations=least), plan, 10)
+    with pytest.raises(UsageError, match=f"{least:g} or more"):
+        check_budget(Saving("budget", None, 0.95, 5, evaluations=least - 0.01), plan, 10)
+    check_budget(Saving("budget", None, 0.95, 5, seconds=1e-3), plan, 10)
+
+
+def test_what_is_left_is_counted_without_what_is_drawn(tmp_path: Path) -> None:
+    heads = [{"name": "label", "classes": ["x", "y"]}]
+    partition = open_partition(tmp_path, {"heads": heads}, images=7, shard_size=3)
+    assert left_of(partition) == 7
+    assert left_of(partition, np.array([0, 3, 6])) == 4
+    partition.commit(1, list("def"), {"label": np.full((3, 2), 0.5, np.float32)}, [])
+    assert left_of(partition) == 4
+    assert left_of(partition, np.array([0, 3, 6])) == 2

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from exit_runs import record, submit
 from toys import save_images
 
 from ensemble.api.results import verify_exit
+from ensemble.early_exit.record import certificate_of, changes_told, spent_told, unlike
+from ensemble.recipe.resolve import Saving
 from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("alike")
@@ -103,3 +106,44 @@ def test_stored_evaluations_are_told_apart(sharp: list[Path], many: Path) -> Non
     submit(sharp[:2], many, "some")
     early = submit(sharp, many, "early", evals_per_image=3)
     assert "from the store, of 10 evaluations an image; " in record(early)["words"]
+
+
+@pytest.mark.parametrize(
+    ("paid", "told"),
+    [
+        ([1, 1, 1, 1], "2.50 of 4 evaluations"),
+        ([0, 1, 1, 1], "1.50 computed and 1 from the store, of 4 evaluations"),
+        ([0, 0, 0, 0], "0.00 computed and 2.5 from the store, of 4 evaluations"),
+    ],
+)
+def test_evaluations_of_the_store_cost_nothing_and_are_told(paid: list[int], told: str) -> None:
+    assert spent_told(np.array([1, 4]), np.array(paid, float)) == told
+
+
+def test_of_no_images_no_evaluation_is_told() -> None:
+    assert spent_told(np.empty(0, np.int64), np.ones(3)) == "0.00 of 3 evaluations"
+
+
+@pytest.mark.parametrize(("changes", "labels"), [(1, "1 label (50 %)"), (0, "0 labels (0 %)")])
+def test_changes_are_told_by_number_and_share(changes: int, labels: str) -> None:
+    assert changes_told(changes, 2, "budget").endswith(f"this budget would change {labels}")
+
+
+@pytest.mark.parametrize("told", [{"a": 1.0, "b": {"c": [2]}}, {"a": 1, "b": {"c": [2]}, "d": 4},
+                                  {"a": 1 + 1e-9, "b": {"c": [2]}}])  # fmt: skip
+def test_values_of_json_are_alike_but_for_rounding(told: dict[str, object]) -> None:
+    assert not unlike({"a": 1.0, "b": {"c": [2]}}, told)
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"a": None}, {"a": "1.0"}, {"a": 1.001}, {"a": {"c": 1.0}}, {"a": float("nan")}]
+)
+def test_a_value_that_differs_is_named(told: dict[str, object]) -> None:
+    assert [text.split()[2] for text in unlike({"a": 1.0}, told)] == ["a"]
+
+
+def test_without_a_calibration_a_share_is_certified_by_no_threshold() -> None:
+    assert certificate_of(Saving("lossless", None, 0.95, 0), None, 10, 0) is None
+    found = certificate_of(Saving("certified", 0.05, 0.95, 0), None, 10, 0)
+    assert found is not None
+    assert (found.threshold, found.calibrated, found.images) == (None, 0, 10)
