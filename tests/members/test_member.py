@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from begun import begin
 from onnx import TensorProto, helper, numpy_helper
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
-from ensemble.errors import EnsembleError, MemberError, UsageError
-from ensemble.inference import probe, start
-from ensemble.inference.probe import probe_images
-from ensemble.inference.ready import ReadyMember
+from ensemble.errors import MemberError
 from ensemble.members import member as members
 from ensemble.members.card import from_json, to_json
 from ensemble.members.member import (
@@ -26,24 +23,7 @@ from ensemble.members.member import (
     with_external_data,
     write_sidecar,
 )
-from ensemble.records import Activation, Merge, Size
-from ensemble.runtime.devices import why_no_cuda
-from ensemble.views import policy
-
-
-def begin(path: Path, tta: str = "none", merge: Merge = "mean", batch: int = 4) -> ReadyMember:
-    """Open a member and start it on the CPU."""
-    return start.start(
-        open_member(path), policy.preset(tta), merge, device="cpu", threads=1, batch=batch
-    )
-
-
-def test_a_member_on_the_cpu_has_a_lane_a_thread(make_member: MakeMember) -> None:
-    member = open_member(make_member())
-    player = start.start(
-        member, policy.preset("none"), "mean", device="cpu", threads=3, batch=4
-    )  # fmt: skip
-    assert player.scorer.lanes == 3
+from ensemble.records import Size
 
 
 @pytest.mark.parametrize(
@@ -82,95 +62,12 @@ def test_a_truncated_member_is_refused(make_member: MakeMember, keep: float) -> 
         begin(path)
 
 
-def test_external_data_beside_the_member_is_run(tmp_path: Path) -> None:
-    assert begin(external(tmp_path)).scorer.provider == "CPUExecutionProvider"
-
-
 def test_another_folds_external_data_is_refused(tmp_path: Path) -> None:
     first, second = external(tmp_path, "toy-f0", 0), external(tmp_path, "toy-f1", 1)
     data = (second.parent / "toy-f1.data").read_bytes()
     (first.parent / "toy-f0.data").write_bytes(data)
     with pytest.raises(MemberError, match="another fold"):
         open_member(first)
-
-
-def softmaxed(tmp_path: Path, activation: Activation) -> Path:
-    """A member whose graph ends in a Softmax, with a card that may say otherwise."""
-    card = toy_card(activation=activation)
-    model = toy_model(card)
-    model.graph.node[-1].output[0] = "raw"
-    model.graph.node.append(helper.make_node("Softmax", ["raw"], ["logits"], axis=1))
-    return save_member(tmp_path, card, model)
-
-
-def test_a_double_softmax_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MemberError, match="probabilities already"):
-        begin(softmaxed(tmp_path, "softmax"))
-
-
-def test_logits_declared_as_probabilities_are_refused(make_member: MakeMember) -> None:
-    with pytest.raises(MemberError, match="no probabilities"):
-        begin(make_member(activation="none"))
-
-
-def test_probabilities_declared_as_such_are_run(tmp_path: Path) -> None:
-    assert begin(softmaxed(tmp_path, "none")).batch == 4
-
-
-def test_a_static_batch_is_kept(tmp_path: Path) -> None:
-    card = toy_card()
-    player = begin(save_member(tmp_path, card, toy_model(card, batch=8)), tta="flip")
-    assert (player.batch, player.fixed_batch) == (2, True)
-
-
-def test_a_static_batch_that_the_views_do_not_divide_is_refused(tmp_path: Path) -> None:
-    card = toy_card()
-    path = save_member(tmp_path, card, toy_model(card, batch=6))
-    with pytest.raises(MemberError, match="fixed at 6.*dynamic"):
-        begin(path, tta="flip")
-
-
-def test_a_view_that_the_member_cannot_take_is_refused(make_member: MakeMember) -> None:
-    with pytest.raises(MemberError, match="dynamic-size"):
-        begin(make_member(), tta="multiscale")
-
-
-def test_a_quarter_turn_of_an_oblong_input_is_refused(make_member: MakeMember) -> None:
-    with pytest.raises(EnsembleError, match="8x10 pixels only"):
-        begin(make_member(size=Size(8, 10)), tta="d4")
-
-
-def test_crops_that_are_the_whole_image_are_duplicates(make_member: MakeMember) -> None:
-    with pytest.raises(UsageError, match="would count twice"):
-        begin(make_member(), tta="five_crop(8,8)")
-
-
-def test_a_member_of_an_old_opset_is_converted_and_compared(tmp_path: Path) -> None:
-    card = toy_card()
-    new = begin(save_member(tmp_path / "new", card, toy_model(card)), tta="flip")
-    old = begin(save_member(tmp_path / "old", card, toy_model(card, opset=9)), tta="flip")
-    images = probe_images((4, 8, 8, 3))
-    assert old.member.converted
-    np.testing.assert_allclose(
-        old.scorer.score(images)["label"], new.scorer.score(images)["label"], atol=1e-6
-    )
-
-
-def test_cuda_asked_for_and_not_there_is_an_error(make_member: MakeMember) -> None:
-    member = open_member(make_member())
-    if not why_no_cuda():
-        pytest.skip("CUDA starts here")
-    with pytest.raises(EnsembleError, match="CUDA does not start"):
-        start.start(member, policy.preset("none"), "mean", device="cuda", threads=1, batch=2)
-
-
-def test_a_nan_weight_is_not_mistaken_for_a_wrong_activation(tmp_path: Path) -> None:
-    card = toy_card()
-    model = toy_model(card)
-    matrix = numpy_helper.to_array(model.graph.initializer[0]).copy()
-    matrix[0, 0] = np.nan
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(matrix, "matrix"))
-    assert begin(save_member(tmp_path, card, model)).batch == 4
 
 
 def test_a_card_inside_is_not_overruled_by_one_beside(make_member: MakeMember) -> None:
@@ -202,39 +99,6 @@ def test_external_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
         open_member(path)
 
 
-def test_a_batch_that_is_fixed_inside_is_refused_with_a_hint(tmp_path: Path) -> None:
-    card = toy_card()
-    model = toy_model(card)
-    shape = numpy_helper.from_array(np.array([2, 192], np.int64), "shape")
-    model.graph.initializer.append(shape)
-    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["image", "shape"], ["flat"]))
-    with pytest.raises(MemberError, match=r"toy-f0\.onnx: it fails.*dynamic shapes"):
-        begin(save_member(tmp_path, card, model))
-
-
-def test_a_batch_that_is_fixed_inside_at_that_of_the_probe_is_refused_too(tmp_path: Path) -> None:
-    card = toy_card()
-    model = toy_model(card)
-    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["image", "four"], ["flat"]))
-    model.graph.initializer.append(numpy_helper.from_array(np.array([4, -1]), "four"))
-    with pytest.raises(MemberError, match="fails on 1 images .* fixed inside"):
-        begin(save_member(tmp_path, card, model))
-
-
-@pytest.mark.parametrize(("labels", "refused"), [(3, False), (8, True)])
-def test_few_labels_in_0_to_1_prove_nothing(
-    make_member: MakeMember, labels: int, refused: bool
-) -> None:
-    classes = [f"label{n}" for n in range(labels)]
-    path = make_member(classes=classes, task="multilabel", activation="sigmoid")
-    model = onnx.load(path)
-    model.graph.node[-1].output[0] = "raw"
-    model.graph.node.append(helper.make_node("Sigmoid", ["raw"], ["logits"]))
-    onnx.save(model, path)
-    with pytest.raises(MemberError, match="probabilities") if refused else nullcontext():
-        begin(path)
-
-
 @pytest.mark.parametrize("batch", [-1, 0, 10**12])
 def test_a_batch_axis_that_no_batch_has_is_refused(tmp_path: Path, batch: int) -> None:
     card = toy_card()
@@ -256,14 +120,6 @@ def test_an_old_member_that_cannot_be_converted_is_refused(tmp_path: Path) -> No
     model.graph.node[1].input[1] = "nowhere"
     with pytest.raises(MemberError, match="cannot be brought to opset"):
         open_member(save_member(tmp_path, card, model))
-
-
-def test_an_input_too_large_to_probe_is_refused_before_it_is_made(
-    make_member: MakeMember, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "_PROBE_PIXELS", 4 * 8 * 8 - 1)
-    with pytest.raises(MemberError, match="4 images of 8x8 pixels are more than a probe takes"):
-        begin(make_member())
 
 
 # ---- what a member is

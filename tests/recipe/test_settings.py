@@ -1,60 +1,53 @@
-"""Settings are checked at the door, also those that Python gives."""
+"""The table of settings: every one stands in it once, and is recorded as JSON can say it."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
+from pathlib import Path
 
-import pytest
-
-from ensemble.errors import UsageError
-from ensemble.recipe.resolve import resolve
-from ensemble.recipe.settings import Settings
+from ensemble.recipe.resolve import check_settings
+from ensemble.recipe.settings import DECODE, TABLE, Settings, named, settings_of
 from ensemble.records import DecodePolicy
+from ensemble.voting.weights import Weights
 
 WRITTEN = Settings(("a.onnx",), ("images",))
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("merge", "median", "mean, gmean, max, min, tsharpen, logits"),
-        ("output", "label", "auto, labels, probs, binary"),
-        ("on_nan", "drop", "fail, drop-member"),
-        ("batch_size", "8", "auto or a whole number from 1 on"),
-        ("batch_size", 0, "auto or a whole number from 1 on"),
-        ("shard_size", -1, "a whole number from 0 on"),
-        ("threads", 1.5, "a whole number from 0 on"),
-        ("calibration", True, "a whole number from 0 on"),
-        ("memory", 2**30, "a text such as 2G"),
-    ],
-)
-def test_a_setting_that_there_is_not_is_refused(name: str, value: object, expected: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} {value!r}: expected .*{expected}$"):
-        resolve(replace(WRITTEN, **{name: value}))  # type: ignore[arg-type]
+def test_every_field_is_a_row_and_every_row_a_field() -> None:
+    own = {entry.name for entry in fields(Settings)} - {"decode"}
+    decoding = {entry.name for entry in fields(DecodePolicy)}
+    assert set(DECODE) == decoding
+    assert set(TABLE) == own | decoding
+    assert not own & decoding
 
 
-@pytest.mark.parametrize(("name", "value"), [("exif", "off"), ("alpha", "grey"), ("max_pixels", 0)])
-def test_a_way_to_decode_that_there_is_not_is_refused(name: str, value: object) -> None:
-    policy = DecodePolicy(**{name: value})  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=f"{name} {value!r}: expected "):
-        resolve(replace(WRITTEN, decode=policy))
+def test_the_defaults_of_the_table_are_those_of_settings_and_pass_their_checks() -> None:
+    check_settings(WRITTEN)
+    for name, row in TABLE.items():
+        if name not in ("members", "images"):
+            assert getattr(WRITTEN.decode if name in DECODE else WRITTEN, name) == row.default
 
 
-@pytest.mark.parametrize(("memory", "hint"), [("1", "; did you mean 1G\\?"), ("512k", "")])
-def test_memory_for_no_image_is_refused(memory: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=f"memory '{memory}': expected 1M or more{hint}$"):
-        resolve(replace(WRITTEN, memory=memory))
+def test_a_default_is_one_of_its_choices() -> None:
+    chosen = [row for row in TABLE.values() if row.choices]
+    assert chosen
+    assert all(row.default in row.choices for row in chosen)
 
 
-@pytest.mark.parametrize("rule", ["off", "lossless"])
-def test_a_confidence_without_a_certificate_is_refused(rule: str) -> None:
-    with pytest.raises(UsageError, match="confidence goes with an early exit such as 0.5%"):
-        resolve(replace(WRITTEN, early_exit=rule, confidence="99%"))
+def test_settings_are_recorded_in_the_order_of_the_table_and_survive_json() -> None:
+    how = replace(WRITTEN, store=Path("kept"), weights=Weights({"ant": 0.3, "bee": 0.7}))
+    record = settings_of(how)
+    again = json.loads(json.dumps(record))
+    assert list(again) == list(TABLE)
+    assert again["store"] == "kept"
+    assert again["weights"]["weights"] == {"ant": 0.3, "bee": 0.7}
+    assert again["members"] == ["a.onnx"]
 
 
-def test_a_confidence_without_its_percent_sign_is_refused() -> None:
-    with pytest.raises(UsageError, match="did you mean 95%"):
-        resolve(replace(WRITTEN, early_exit="1%", confidence="95"))
+def test_what_decodes_is_recorded_beside_the_rest() -> None:
+    record = settings_of(replace(WRITTEN, decode=DecodePolicy(exif="ignore", max_pixels=7)))
+    assert (record["exif"], record["max_pixels"]) == ("ignore", 7)
+    assert "decode" not in record
 
 
-def test_no_share_of_labels_is_refused_with_the_rules_that_there_are() -> None:
-    with pytest.raises(UsageError, match="expected off, lossless or a share such as 0.5%"):
-        resolve(replace(WRITTEN, early_exit="0"))
+def test_no_setting_is_both_taken_from_the_run_and_beside_it() -> None:
+    assert not set(named("predicted")) & (set(named("kept")) | set(named("beside")))

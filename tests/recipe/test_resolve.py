@@ -1,0 +1,108 @@
+"""Settings are checked at the door, also those that Python gives."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ensemble.errors import UsageError
+from ensemble.recipe.resolve import Saving, resolve
+from ensemble.recipe.settings import Settings
+from ensemble.records import DecodePolicy
+
+WRITTEN = Settings(("a.onnx",), ("images",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("merge", "median", "mean, gmean, max, min, tsharpen, logits"),
+        ("output", "label", "auto, labels, probs, binary"),
+        ("on_nan", "drop", "fail, drop-member"),
+        ("batch_size", "8", "auto or a whole number from 1 on"),
+        ("batch_size", 0, "auto or a whole number from 1 on"),
+        ("shard_size", -1, "a whole number from 0 on"),
+        ("threads", 1.5, "a whole number from 0 on"),
+        ("calibration", True, "a whole number from 0 on"),
+        ("memory", 2**30, "a text such as 2G"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_refused(name: str, value: object, expected: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} {value!r}: expected .*{expected}$"):
+        resolve(replace(WRITTEN, **{name: value}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value"), [("exif", "off"), ("alpha", "grey"), ("max_pixels", 0)])
+def test_a_way_to_decode_that_there_is_not_is_refused(name: str, value: object) -> None:
+    policy = DecodePolicy(**{name: value})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=f"{name} {value!r}: expected "):
+        resolve(replace(WRITTEN, decode=policy))
+
+
+@pytest.mark.parametrize(("memory", "hint"), [("1", "; did you mean 1G\\?"), ("512k", "")])
+def test_memory_for_no_image_is_refused(memory: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"memory '{memory}': expected 1M or more{hint}$"):
+        resolve(replace(WRITTEN, memory=memory))
+
+
+@pytest.mark.parametrize("rule", ["off", "lossless"])
+def test_a_confidence_without_a_certificate_is_refused(rule: str) -> None:
+    with pytest.raises(UsageError, match="confidence goes with an early exit such as 0.5%"):
+        resolve(replace(WRITTEN, early_exit=rule, confidence="99%"))
+
+
+def test_a_confidence_without_its_percent_sign_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 95%"):
+        resolve(replace(WRITTEN, early_exit="1%", confidence="95"))
+
+
+def test_no_share_of_labels_is_refused_with_the_rules_that_there_are() -> None:
+    with pytest.raises(UsageError, match="expected off, lossless or a share such as 0.5%"):
+        resolve(replace(WRITTEN, early_exit="0"))
+
+
+def test_without_a_rule_or_a_budget_nothing_is_saved() -> None:
+    recipe = resolve(WRITTEN)
+    assert recipe.saving is None
+    assert recipe.saved == ""
+
+
+@pytest.mark.parametrize(
+    ("how", "rule", "told"),
+    [
+        ({"early_exit": "lossless"}, "lossless", "lossless"),
+        ({"early_exit": "0.5%"}, "certified", "0.5%"),
+        ({"time_budget": " 2h30m "}, "budget", "2h30m"),
+        ({"early_exit": "0.5%", "time_budget": "2h30m"}, "budget", "0.5%, 2h30m"),
+        ({"evals_per_image": 3}, "budget", "3 evaluations"),
+    ],
+)
+def test_what_is_saved_is_told_in_the_words_it_was_asked_in(
+    how: dict[str, Any], rule: str, told: str
+) -> None:
+    recipe = resolve(replace(WRITTEN, **how))
+    assert recipe.saving is not None
+    assert recipe.saving.rule == rule
+    assert recipe.saved == told
+
+
+def test_each_text_is_read_as_the_amount_it_says() -> None:
+    recipe = resolve(replace(WRITTEN, memory="2G", early_exit="2%", confidence="99%"))
+    assert recipe.resources.memory == 2 * 2**30
+    assert recipe.saving == Saving("certified", 0.02, 0.99, 0)
+
+
+def test_a_text_that_cannot_be_written_down_is_refused_by_its_setting() -> None:
+    with pytest.raises(UsageError, match="fill"):
+        resolve(replace(WRITTEN, fill="cat\udcff"))
+
+
+@pytest.mark.parametrize("value", [0.99, math.inf, math.nan, -1])
+def test_a_budget_of_evaluations_is_one_an_image_or_more(value: float) -> None:
+    with pytest.raises(UsageError, match="evals_per_image is at least 1"):
+        resolve(replace(WRITTEN, evals_per_image=value))
+
+
+def test_the_settings_are_kept_as_they_were_written() -> None:
+    assert resolve(WRITTEN).settings is WRITTEN
