@@ -35,7 +35,7 @@ def batch_size(
     """Return the batch size to score so many images with.
 
     It is what was asked for; else what the store remembers; else what a warm-up finds, which the
-    store then remembers; else, for few images, the size that `lineup.start` guessed. A size with
+    store then remembers; else, for few images, the size that `start` guessed. A size with
     which an output changes by a bit is never found.
 
     Args:

@@ -13,14 +13,13 @@ from ensemble.files.atomic import check_writable
 from ensemble.files.paths import expand
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import scan
-from ensemble.inference import start as lineup
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember, job_of
-from ensemble.inference.start import graph_views
+from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
 from ensemble.members.card import Head
 from ensemble.members.member import Member
 from ensemble.predictions.store import (
@@ -55,14 +54,12 @@ def line_up(
     """
     check_wheels(installed())
     check_writable(recipe.resources.store, "--store")
-    members = lineup.open_members(
-        expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head
-    )
+    members = open_members(expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head)
     hashes = hashes_of(m.identity for m in members)
     check_weights(recipe, members[0].card.head(recipe.inputs.head), hashes)
-    shaped = [lineup.shape_views(member, policy) for member in members]
+    shaped = [shape_views(member, policy) for member in members]
     start = partial(
-        lineup.start_shaped,
+        start_shaped,
         merge=recipe.scoring.merge,
         device=recipe.scoring.device,
         threads=recipe.resources.threads,
