@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, tied, tuned_on
-from PIL import Image
 from toys import CLASSES, ensemble
 
 import ensemble as package
@@ -38,25 +37,6 @@ def test_a_metric_of_ones_own_is_climbed() -> None:
     found = tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="mine:right"))
     assert found.metric == "mine:right"
     assert found.evidence["verdict"] in ("gain", "weak", "no evidence")
-
-
-def test_from_fold_members_to_a_weighted_submission(capsys: pytest.CaptureFixture[str]) -> None:
-    for family, blind, noise in (("ant", 0, 0.3), ("bee", 0, 2.0), ("cow", 1, 0.5)):
-        for fold in range(FOLDS):
-            memory(family, fold, blind=blind, noise=noise)
-    flags = ["--members", "folds", "--images", "train", "--device", "cpu"]
-    assert ensemble("oof", *flags, "--folds", "train.csv") == 0
-    order = ["--oof", "oof.parquet", "--labels", "train.csv", "--metric", "accuracy"]
-    assert ensemble("tune-weights", *order, "--pool", "log-linear") == 0
-    assert "nested gain over uniform" in capsys.readouterr().out
-    written = json.loads(Path("weights.json").read_text())
-    assert set(written["weights"]) == {"ant", "bee", "cow"}
-    assert written["evidence"]["verdict"] == "gain"
-    with Image.open("weights.png") as picture:
-        assert min(picture.size) > 300
-        assert picture.convert("L").getextrema()[0] < 100
-    assert ensemble("run", *flags, "--weights", "weights.json", "--out", "out") == 0
-    assert json.loads(Path("out/run.json").read_text())["recipe"]["weights"]["pool"] == "log-linear"
 
 
 def test_weights_of_other_members_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,37 +85,6 @@ def test_weights_without_folds_are_drawn_too() -> None:
     weights = package.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
     draw(weights, Path("apparent.png"))
     assert Path("apparent.png").stat().st_size > 5000
-
-
-def test_without_matplotlib_there_are_weights_and_a_note(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tuned_on({"ant": 2.0, "bee": 1.0})
-    monkeypatch.setitem(sys.modules, "ensemble.reports.figures", None)
-    files = ["--oof", "ant.parquet", "bee.parquet"]
-    assert ensemble("tune-weights", *files, "--labels", "train.csv") == 0
-    assert "no picture" in capsys.readouterr().err
-    assert Path("weights.json").exists()
-    assert not Path("weights.png").exists()
-
-
-def test_two_files_of_weights_have_pictures_of_their_own() -> None:
-    tuned_on({"ant": 2.0, "bee": 1.0})
-    flags = ("tune-weights", "--oof", "ant.parquet", "bee.parquet", "--labels", "train.csv")
-    for metric in ("accuracy", "log_loss"):
-        assert ensemble(*flags, "--metric", metric, "--out", f"{metric}.json") == 0
-    assert {p.name for p in Path().glob("*.png")} == {"accuracy.png", "log_loss.png"}
-
-
-@pytest.mark.parametrize(
-    ("out", "said"), [("train.csv/w.json", "--out train.csv cannot be"), ("w.png", "name it .json")]
-)
-def test_weights_that_cannot_be_written_are_refused_before_anything_is_read(
-    out: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ("tune-weights", "--oof", "none.parquet", "--labels", "none.csv")
-    assert ensemble(*flags, "--out", out) == 2
-    assert said in capsys.readouterr().err
 
 
 def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:

@@ -1,0 +1,63 @@
+"""What a person sees: progress, summaries, and numbers in words."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toys import ensemble
+
+from ensemble.cli.terminal import say_plan
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "no time"), (0.03, "under a second"), (90, "about 90 s"), (600, "about 10 min"),
+     (9000, "about 2.5 h")],
+)  # fmt: skip
+def test_the_time_of_a_plan_is_in_words(capsys: Captured, seconds: float, text: str) -> None:
+    member = {"member": "ant", "evaluations": 1, "evaluations_stored": 0, "shards": 1,
+              "shards_stored": 0, "seconds": seconds, "provider": "cpu", "bytes": 1}  # fmt: skip
+    say_plan({"members": [member], "free": 2, "out": "out"}, as_json=False)
+    assert f"; {text} on cpu" in capsys.readouterr().out
+
+
+def test_stdout_carries_the_path_alone(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensemble("run", "--members", *members, "--images", images, "--out", "out")
+    assert capsys.readouterr().out == "out/submission.csv\n"
+
+
+def test_json_prints_the_record(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensemble("run", "--members", *members, "--images", images, "--out", "out", "--json")
+    assert json.loads(capsys.readouterr().out)["counts"]["predicted"] == 12
+
+
+def test_a_run_says_when_everything_was_in_the_store(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in ("one", "two"):
+        assert ensemble("run", "--members", *members, "--images", images, "--out", out) == 0
+    first, second = (part for part in capsys.readouterr().err.splitlines() if "predicted" in part)
+    assert "from the store" not in first
+    assert "from the store" in second
+
+
+def test_images_of_which_none_can_be_read_were_not_in_the_store(
+    members: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad").mkdir()
+    Path("bad/one.png").write_bytes(b"no image")
+    run = ("run", "--members", *members, "--images", "bad", "--fill", "cat", "--out", "out")
+    assert ensemble(*run, "--early-exit", "lossless") == 3
+    assert "from the store" not in capsys.readouterr().err
