@@ -9,20 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, tied, tuned_on
+from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, tied, tuned_on
 from toys import CLASSES, ensemble
 
 import ensemble as package
 from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
-from ensemble.files.csv_tables import column_of
-from ensemble.pipeline.oof import predict_oof
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import read, write
+from ensemble.predictions.formats import read
 from ensemble.predictions.stored import votes_from
 from ensemble.progress import Quiet
 from ensemble.records import Task
-from ensemble.reports.figures import draw
 from ensemble.tuning.tune import tune_weights
 from ensemble.tuning.weigh import TuneOrder, metric_named, weigh
 from ensemble.voting.decision import order_of
@@ -50,23 +47,6 @@ def test_weights_of_other_members_are_refused(capsys: pytest.CaptureFixture[str]
     assert "tuned for other members of ant" in capsys.readouterr().err
 
 
-def test_python_gives_what_the_command_gives() -> None:
-    members = [
-        memory(f, fold, noise=n) for f, n in (("ant", 0.3), ("bee", 2.0)) for fold in range(3)
-    ]
-    found = predict_oof(recipe(members), Path("train.csv"))
-    assert package.predict_oof(members, "train", "train.csv", device="cpu").families.keys() == {
-        "ant",
-        "bee",
-    }
-    labels = pd.read_csv("train.csv", index_col="id")["label"]
-    weights = package.tune_weights(found, labels, metric="log_loss")
-    write(Path("oof.parquet"), found)
-    order = TuneOrder([(None, Path("oof.parquet"))], Path("train.csv"), "log_loss")
-    assert weights.families == pytest.approx(tune_weights(order).families, abs=1e-5)
-    assert package.run(members, "train", weights=weights, out="out").path is not None
-
-
 def test_python_names_images_for_out_of_fold_predictions_too() -> None:
     members = [memory("ant", fold) for fold in range(3)]
     Path("names.csv").write_text(
@@ -76,15 +56,6 @@ def test_python_names_images_for_out_of_fold_predictions_too() -> None:
         members, "train", "names.csv", id_from="name", batch_size=7, threads=1
     )
     assert found.ids[0] == "img0.png"
-
-
-def test_weights_without_folds_are_drawn_too() -> None:
-    order = tuned_on({"ant": 2.0, "bee": 1.0})
-    found = [read(path) for _, path in order.files]
-    labels = column_of(Path("train.csv"), "label")
-    weights = package.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
-    draw(weights, Path("apparent.png"))
-    assert Path("apparent.png").stat().st_size > 5000
 
 
 def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:
@@ -125,13 +96,6 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
     assert found == [found[0]] * 4
 
 
-def test_labels_of_classes_are_no_frame_of_columns() -> None:
-    table = read(tuned_on({"ant": 2.0}).files[0][1])
-    hot = pd.DataFrame(np.eye(3, dtype=int)[TRUTH], list(table.ids), list(CLASSES))
-    with pytest.raises(UsageError, match="one label an id"):
-        package.tune_weights(table, hot, metric="log_loss")
-
-
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -153,22 +117,6 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_error(body: str) -> 
     expected = "unborn: (ZeroDivisionError|SyntaxError|ModuleNotFoundError): "
     with pytest.raises(UsageError, match=f"--metric 'unborn:score': cannot import {expected}"):
         tune_weights(tuned_on({"ant": 2.0}, metric="unborn:score"))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("pool", "loglinear"), ("polish", "allways"), ("task", "multi-label")]
-)
-def test_a_way_to_tune_that_there_is_not_is_refused(name: str, value: str) -> None:
-    frames = {"ant": pd.DataFrame([[0.4, 0.6], [0.6, 0.4]], ["a", "b"], ["cat", "dog"])}
-    labels, more = {"a": "cat", "b": "dog"}, {name: value}
-    with pytest.raises(UsageError, match=f"{name} '{value}': expected one of"):
-        package.tune_weights(frames, labels, metric="log_loss", **more)  # type: ignore[arg-type]
-
-
-def test_a_frame_with_a_column_twice_is_refused() -> None:
-    frame = pd.DataFrame([[0.2, 0.3, 0.5]], ["a"], ["cat", "cat", "dog"])
-    with pytest.raises(UsageError, match="family 'ant': classes stand there twice: cat"):
-        package.vote(predictions={"ant": frame})
 
 
 def test_brier_is_of_a_linear_pool() -> None:

@@ -7,6 +7,9 @@ import pytest
 from plans import Captured, plan, tree
 from toys import ensemble
 
+from ensemble.api import predict
+from ensemble.errors import UsageError
+
 
 def test_a_dry_run_writes_nothing(members: list[Path], images: Path) -> None:
     before = tree()
@@ -146,3 +149,25 @@ def test_a_checkpoint_is_no_member(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a-f0.ckpt").write_bytes(b"PK")
     assert ensemble("run", "--members", "a-f0.ckpt") == 4
     assert "`ensemble export`" in capsys.readouterr().err
+
+
+def test_predictions_beside_members_or_a_run_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ensemble("vote", "out", "--predictions", "ant.csv") == 2
+    assert "RUN: --predictions has decided it already" in capsys.readouterr().err
+    assert ensemble("vote", "--members", "folds", "--predictions", "ant.csv") == 2
+    with pytest.raises(UsageError, match="one of them"):
+        predict.vote()
+
+
+@pytest.mark.parametrize("flag", [("--head", "x"), ("--tta", "flip")])
+def test_what_predictions_have_decided_is_refused(flag: tuple[str, str]) -> None:
+    assert ensemble("vote", "--predictions", "ant.csv", *flag) == 2
+
+
+def test_what_goes_with_predictions_is_refused_without(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert ensemble("vote", "out", "--classes", "cat,dog") == 2
+    assert "--classes goes with --predictions" in capsys.readouterr().err
