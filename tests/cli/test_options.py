@@ -4,10 +4,17 @@ import json
 from pathlib import Path
 from typing import NoReturn
 
+import click
 import pytest
 from toys import ensemble
 
-from ensemble.cli.options import spread_lists
+from ensemble.cli.options import (
+    auto_or_number,
+    classes_of,
+    named_files,
+    off_or_evaluations,
+    spread_lists,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +203,19 @@ def test_a_budget_of_no_evaluation_is_refused(text: str, capsys: Captured) -> No
 def test_a_number_that_is_none_is_told_in_words(capsys: Captured) -> None:
     assert ensemble("run", "--calibration", "5%") == 2
     assert "'5%' is not a valid whole number" in capsys.readouterr().err
+
+
+def test_a_file_may_have_a_name_before_it() -> None:
+    assert named_files(["ant=a.csv", "b.csv"]) == [("ant", Path("a.csv")), (None, Path("b.csv"))]
+
+
+def test_classes_are_a_list_or_a_file_with_a_class_a_line() -> None:
+    Path("classes.txt").write_text("\ufeffcat\n\n dog \n", "utf-8")
+    assert classes_of("cat, dog") == classes_of("classes.txt") == ("cat", "dog")
+
+
+def test_words_stand_for_no_number() -> None:
+    assert (auto_or_number("auto"), auto_or_number("3")) == ("auto", 3)
+    assert (off_or_evaluations("off"), off_or_evaluations("1.5")) == (None, 1.5)
+    with pytest.raises(click.BadParameter, match="neither auto"):
+        auto_or_number("²")

@@ -17,3 +17,18 @@ def test_many_small_classes_have_scores_but_no_interval(capsys: pytest.CaptureFi
     assert scores["accuracy"]["ci95"] == [1.0, 1.0]
     assert ensemble("score", "few.csv", "few.csv", "--png", "few.png") == 0
     assert "too few rows of a class" in capsys.readouterr().out
+
+
+def test_two_submissions_are_compared_by_id(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.csv").write_text("id,label\n1,cat\n2,dog\n")
+    Path("b.csv").write_text("id,label\n2,cat\n1,cat\n")
+    assert ensemble("diff", "a.csv", "b.csv", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["moves"] == [{"from": "dog", "to": "cat", "rows": 1}]
+    assert ensemble("diff", "a.csv", "b.csv") == 0
+    assert "1 of 2 rows have another label (50.00%)" in capsys.readouterr().out
+
+
+def test_a_submission_without_labels_is_not_scored(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("score", "a.csv") == 2
+    assert "LABELS is missing" in capsys.readouterr().err
