@@ -121,3 +121,20 @@ def test_the_same_command_over_other_images_says_that_it_replaces_the_submission
     next(images.iterdir()).unlink()
     assert ensemble(*args) == 0
     assert "the images are others than when out was written" in capsys.readouterr().err
+
+
+def test_a_submission_says_where_it_lies_and_holds_its_record(
+    members: list[Path], images: Path
+) -> None:
+    result = submit(members[:1], images)
+    assert repr(result) == "<Submission out/submission.csv: 12 rows, 0 quarantined>"
+    written = json.loads(Path("out/run.json").read_text())
+    assert json.loads(json.dumps(result.record)) == written
+
+
+def test_rows_come_back_in_the_order_of_the_file(members: list[Path], images: Path) -> None:
+    rows = "".join(f"img{n},cat\n" for n in range(12, 0, -1))
+    Path("s.csv").write_text("id,label\n" + rows)
+    result = submit(members[:1], images, sample="s.csv")
+    lines = Path("out/submission.csv").read_text().splitlines()[1:]
+    assert lines == [f"{i},{c}" for i, c in zip(result.ids, result.labels, strict=True)]
