@@ -1,4 +1,4 @@
-"""Fixtures: tiny members and images, made on the spot."""
+"""Fixtures: tiny members and images, made on the spot; a run, and labels with folds."""
 
 import os
 
@@ -8,7 +8,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from pathlib import Path
 
 import pytest
+from blends import write_train
 from toys import MakeMember, save_images, save_member, toy_card, toy_model
+
+from ensemble.api import predict
 
 
 @pytest.fixture
@@ -36,3 +39,17 @@ def make_member(tmp_path: Path) -> MakeMember:
         return save_member(tmp_path / "folds", card, toy_model(card, seed=seed))
 
     return make
+
+
+@pytest.fixture
+def a_run(members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run of two members over twelve images, in three shards."""
+    monkeypatch.chdir(images.parent)
+    predict.run(members[:2], images, out="submissions/first", device="cpu", shard_size=5)
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty images, and train.csv, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    write_train()

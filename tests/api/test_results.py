@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from toys import MakeMember, ensemble
+from toys import ensemble
 
 import ensemble as public
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import UsageError
 from ensemble.files.csv_tables import column_of
 
 
@@ -51,17 +51,3 @@ def test_a_task_that_there_is_not_is_refused() -> None:
 
 def test_a_run_and_a_file_are_compared() -> None:
     assert public.diff_submissions("run", "said.csv").moves == {("dog", "cat"): 1}
-
-
-def test_cards_are_shown_by_file(members: list[Path]) -> None:
-    cards = public.inspect_members(members[0].parent)
-    assert {path.name: card.name for path, card in cards.items()} == {
-        path.name: path.stem for path in members
-    }
-
-
-def test_members_that_cannot_vote_together_are_refused(
-    members: list[Path], make_member: MakeMember
-) -> None:
-    with pytest.raises(MemberError):
-        public.inspect_members([*members, make_member("cow-f0", classes=("x", "y"))])

@@ -40,15 +40,6 @@ def test_an_emptied_package_is_told_and_is_no_fault_of_ours(tmp_path: Path) -> N
     assert "--force-reinstall" in first["remedy"]
 
 
-def test_a_store_that_is_a_file_is_a_finding(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").touch()
-    assert ensemble("doctor", "--json", "--store", tmp_path / "file") == 4
-    (store,) = [f for f in json.loads(capsys.readouterr().out) if f["topic"] == "store"]
-    assert (store["level"], store["remedy"]) == ("problem", "--store with another folder")
-
-
 def test_a_store_that_cannot_be_listed_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,5 @@
 """The command writes folds once, checks those that are there, and says what leaks."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = [f"img{n},{'cat' if n % 2 else 'dog'},p{n // 2}" for n in range(1, 13)]
     Path("train.csv").write_text("\n".join(["id,label,patient", *rows]))
     return Path("train.csv")
-
-
-def test_the_command_writes_folds(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensemble("folds", labels, "--k", "3", "--out", "folds.csv") == 0
-    assert set(column_of(Path("folds.csv"), "fold").values()) == {"0", "1", "2"}
-    assert list(column_of(Path("folds.csv"), "fold")) == list(column_of(labels, "label"))
-    assert "folds.csv" in capsys.readouterr().out
 
 
 def test_other_folds_are_not_replaced(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,21 +42,6 @@ def test_the_labels_are_not_replaced_by_their_folds(labels: Path) -> None:
     assert labels.read_bytes() == before
 
 
-def test_the_command_checks_folds_that_are_there(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    (images / "img2.png").write_bytes((images / "img1.png").read_bytes())
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--group", "patient"]
-    assert ensemble(*check) == 2
-    said = capsys.readouterr()
-    assert "img1, img2" in said.err
-    assert "p1" in said.err
-    assert ensemble("folds", labels, "--check", "mine.csv") == 0
-
-
 def test_images_that_look_alike_in_two_folds_are_a_note(
     labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,23 +51,6 @@ def test_images_that_look_alike_in_two_folds_are_a_note(
     Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
     assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
     assert "look alike lie in several folds: (img1, img2)" in capsys.readouterr().err
-
-
-def test_the_whole_report_is_printed_as_json(
-    labels: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = save_images(Path("images"), 12)
-    for n in range(2, 13):
-        (images / f"img{n}.png").write_bytes((images / "img1.png").read_bytes() + b"x" * n)
-    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
-    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
-    check = ["folds", labels, "--check", "mine.csv", "--images", images, "--json"]
-    assert ensemble(*check) == 0
-    said = capsys.readouterr()
-    report = json.loads(said.out)
-    assert (report["folds"], report["twins"]) == ([0, 1], [])
-    assert len(report["near"]) == 6 * 6
-    assert "and 31 more (all: --json)" in said.err
 
 
 def test_ids_of_images_are_made_as_a_run_makes_them(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, write_train
+from blends import ROWS, SPLIT, TRUTH, memory, recipe, write_train
 from toys import ensemble
 
 from ensemble.errors import UsageError
@@ -38,18 +38,6 @@ def test_a_row_without_a_prediction_is_left_out_and_told() -> None:
     assert len(found.families["ant"]) == ROWS - 1
     assert ensemble("oof", "--members", "folds", "--images", "train", "--folds", "train.csv") == 3
     assert "img7" in Path("oof.quarantine.csv").read_text()
-
-
-def test_a_later_run_without_bad_images_leaves_no_quarantine() -> None:
-    for fold in range(FOLDS):
-        memory("ant", fold)
-    flags = ("oof", "--members", "folds", "--images", "train", "--folds", "train.csv")
-    whole = Path("train/img7.png").read_bytes()
-    Path("train/img7.png").write_bytes(b"")
-    assert ensemble(*flags) == 3
-    Path("train/img7.png").write_bytes(whole)
-    assert ensemble(*flags) == 0
-    assert not Path("oof.quarantine.csv").exists()
 
 
 def test_a_family_without_a_fold_is_refused() -> None:

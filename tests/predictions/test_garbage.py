@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from toys import ensemble
+from kept import RUNS, STORE, a_part, files
 
 from ensemble.api import predict
 from ensemble.errors import StoreError, UsageError
@@ -12,43 +12,13 @@ from ensemble.predictions import garbage as sweep
 from ensemble.predictions import store
 from ensemble.predictions.garbage import collect, garbage
 from ensemble.predictions.inventory import inventory
-from ensemble.predictions.store import LOCK, hold, load_partition
+from ensemble.predictions.store import hold, load_partition
 
 pytestmark = pytest.mark.usefixtures("a_run")
-
-STORE, RUNS = Path(".ensemble"), [Path("submissions")]
-
-
-def files() -> dict[str, bytes]:
-    found = (p for p in sorted(Path().rglob("*")) if p.is_file() and p.name != LOCK)
-    return {str(p): p.read_bytes() for p in found}
-
-
-def a_part() -> Path:
-    return sorted(STORE.rglob("part-00001.parquet"))[0]
 
 
 def test_what_a_run_refers_to_is_kept() -> None:
     assert garbage(STORE, RUNS).keys == ()
-
-
-def test_what_no_run_refers_to_is_listed_and_deleted_on_request_only() -> None:
-    Path("submissions/first/run.json").unlink()
-    before = files()
-    assert ensemble("store", "gc") == 0
-    assert files() == before
-    assert ensemble("store", "gc", "--yes") == 0
-    assert list((STORE / "predictions").iterdir()) == []
-
-
-def test_the_sweep_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("submissions/first/run.json").unlink()
-    assert ensemble("store", "gc") == 0
-    said = capsys.readouterr().err
-    assert (
-        "no run under submissions refers to what is kept under 2 keys; --runs names other folders"
-        in said
-    )
 
 
 def test_without_a_folder_of_runs_nothing_is_swept() -> None:

@@ -126,27 +126,6 @@ def test_a_vote_on_predictions_of_elsewhere_cannot_be_voted_on_by_its_folder() -
         predict.vote("out")
 
 
-def test_python_votes_on_the_stored_predictions_of_members(
-    members: list[Path], images: Path
-) -> None:
-    made = predict.run(members, images, tta="hflip", out="one", store="kept", device="cpu")
-    again = predict.vote(members=members, images=images, tta="hflip", store="kept", out="two",
-                     device="cpu")  # fmt: skip
-    assert again.labels == made.labels
-    assert again.record["evaluations"] == 0
-
-
-@pytest.mark.parametrize("more", [{"run_folder": "one"}, {}])
-def test_python_votes_on_one_thing(more: dict[str, str], members: list[Path]) -> None:
-    with pytest.raises(UsageError, match="folder, predictions or members: one of them"):
-        predict.vote(**more, members=members if more else None)  # type: ignore[arg-type]
-
-
-def test_python_refuses_what_a_run_has_decided() -> None:
-    with pytest.raises(UsageError, match="tta, device: only members leave it open"):
-        predict.vote("one", tta="hflip", device="cpu")
-
-
 def test_files_of_elsewhere_are_not_said_to_come_from_the_store(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -154,16 +133,6 @@ def test_files_of_elsewhere_are_not_said_to_come_from_the_store(
     said = capsys.readouterr().err
     assert "5 predicted" in said
     assert "from the store" not in said
-
-
-def test_predictions_beside_members_or_a_run_are_refused(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert ensemble("vote", "out", "--predictions", "ant.csv") == 2
-    assert "RUN: --predictions has decided it already" in capsys.readouterr().err
-    assert ensemble("vote", "--members", "folds", "--predictions", "ant.csv") == 2
-    with pytest.raises(UsageError, match="one of them"):
-        predict.vote()
 
 
 def test_a_runs_predictions_are_no_oof() -> None:
@@ -219,18 +188,6 @@ def test_swapped_families_are_another_vote() -> None:
     predict.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
     with pytest.raises(UsageError, match="other settings"):
         predict.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
-
-
-@pytest.mark.parametrize("flag", [("--head", "x"), ("--tta", "flip")])
-def test_what_predictions_have_decided_is_refused(flag: tuple[str, str]) -> None:
-    assert ensemble("vote", "--predictions", "ant.csv", *flag) == 2
-
-
-def test_what_goes_with_predictions_is_refused_without(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert ensemble("vote", "out", "--classes", "cat,dog") == 2
-    assert "--classes goes with --predictions" in capsys.readouterr().err
 
 
 def test_a_list_column_takes_the_classes_that_are_given() -> None:

@@ -53,19 +53,6 @@ def test_labels_that_are_wrong_are_refused(text: str, message: str) -> None:
         tune_weights(order)
 
 
-def test_frames_of_families_are_joined_by_their_index() -> None:
-    tuned_on({"ant": 2.0, "bee": 1.0})
-    frames, folds = {}, pd.read_csv("train.csv", index_col="id")["fold"]
-    for name in ("ant", "bee"):
-        table = read(Path(f"{name}.parquet"))
-        frame = pd.DataFrame(table.families[name], table.ids, list(CLASSES))
-        frames[name] = frame if name == "ant" else frame.iloc[::-1]
-    labels = pd.read_csv("train.csv", index_col="id")["label"]
-    found = package.tune_weights(frames, labels, metric="log_loss", folds=folds)
-    order = tuned_on({"ant": 2.0, "bee": 1.0})
-    assert found.families == pytest.approx(tune_weights(order).families, abs=1e-5)
-
-
 def test_names_are_no_truth_of_a_regression() -> None:
     ids = tuple(f"img{row}" for row in range(ROWS))
     made = oof.Oof(ids, ("age",), {"ant": np.ones((ROWS, 1))}, SPLIT, task="regression")
@@ -73,14 +60,6 @@ def test_names_are_no_truth_of_a_regression() -> None:
     order = TuneOrder([(None, Path("age.parquet"))], Path("train.csv"), "rmse")
     with pytest.raises(UsageError, match="line 2, column 'label': expected a finite number, found"):
         tune_weights(order)
-
-
-def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
-    tuned_on({"ant": 2.0})
-    table = read(Path("ant.parquet"))
-    labels = column_of(Path("train.csv"), "label")
-    with pytest.raises(UsageError, match="folds: no fold for img1"):
-        package.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
 
 
 def held_out(temperature: float, rows: int = 400) -> tuple[oof.Oof, NDArray[np.int64]]:
@@ -185,16 +164,6 @@ def test_cut_points_do_not_go_with_a_hold_out() -> None:
     tuned = Weights({"ant": 1, "bee": 1}, decision=Decision(cut_points=(0.5, 1.5)))
     with pytest.raises(UsageError, match="cut points"):
         calibrate(tuned, holdout, truth, ())
-
-
-@pytest.mark.parametrize("what", ["labels", "folds", "groups"])
-def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
-    table = read(tuned_on({"ant": 2.0}).files[0][1])
-    frame = pd.read_csv("train.csv", index_col="id")
-    given = {"labels": frame["label"], "folds": frame["fold"], "groups": frame["patient"]}
-    given[what] = pd.concat([given[what], given[what].iloc[:1]])
-    with pytest.raises(UsageError, match=f"{what}: id 'img0' stands there twice"):
-        package.tune_weights(table, metric="log_loss", **given)
 
 
 def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:

@@ -9,21 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, recipe, tied, tuned_on
-from PIL import Image
+from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, tied, tuned_on
 from toys import CLASSES, ensemble
 
 import ensemble as package
 from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
-from ensemble.files.csv_tables import column_of
-from ensemble.pipeline.oof import predict_oof
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import read, write
+from ensemble.predictions.formats import read
 from ensemble.predictions.stored import votes_from
 from ensemble.progress import Quiet
 from ensemble.records import Task
-from ensemble.reports.figures import draw
 from ensemble.tuning.tune import tune_weights
 from ensemble.tuning.weigh import TuneOrder, metric_named, weigh
 from ensemble.voting.decision import order_of
@@ -40,25 +36,6 @@ def test_a_metric_of_ones_own_is_climbed() -> None:
     assert found.evidence["verdict"] in ("gain", "weak", "no evidence")
 
 
-def test_from_fold_members_to_a_weighted_submission(capsys: pytest.CaptureFixture[str]) -> None:
-    for family, blind, noise in (("ant", 0, 0.3), ("bee", 0, 2.0), ("cow", 1, 0.5)):
-        for fold in range(FOLDS):
-            memory(family, fold, blind=blind, noise=noise)
-    flags = ["--members", "folds", "--images", "train", "--device", "cpu"]
-    assert ensemble("oof", *flags, "--folds", "train.csv") == 0
-    order = ["--oof", "oof.parquet", "--labels", "train.csv", "--metric", "accuracy"]
-    assert ensemble("tune-weights", *order, "--pool", "log-linear") == 0
-    assert "nested gain over uniform" in capsys.readouterr().out
-    written = json.loads(Path("weights.json").read_text())
-    assert set(written["weights"]) == {"ant", "bee", "cow"}
-    assert written["evidence"]["verdict"] == "gain"
-    with Image.open("weights.png") as picture:
-        assert min(picture.size) > 300
-        assert picture.convert("L").getextrema()[0] < 100
-    assert ensemble("run", *flags, "--weights", "weights.json", "--out", "out") == 0
-    assert json.loads(Path("out/run.json").read_text())["recipe"]["weights"]["pool"] == "log-linear"
-
-
 def test_weights_of_other_members_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for fold in range(FOLDS):
         memory("ant", fold)
@@ -70,23 +47,6 @@ def test_weights_of_other_members_are_refused(capsys: pytest.CaptureFixture[str]
     assert "tuned for other members of ant" in capsys.readouterr().err
 
 
-def test_python_gives_what_the_command_gives() -> None:
-    members = [
-        memory(f, fold, noise=n) for f, n in (("ant", 0.3), ("bee", 2.0)) for fold in range(3)
-    ]
-    found = predict_oof(recipe(members), Path("train.csv"))
-    assert package.predict_oof(members, "train", "train.csv", device="cpu").families.keys() == {
-        "ant",
-        "bee",
-    }
-    labels = pd.read_csv("train.csv", index_col="id")["label"]
-    weights = package.tune_weights(found, labels, metric="log_loss")
-    write(Path("oof.parquet"), found)
-    order = TuneOrder([(None, Path("oof.parquet"))], Path("train.csv"), "log_loss")
-    assert weights.families == pytest.approx(tune_weights(order).families, abs=1e-5)
-    assert package.run(members, "train", weights=weights, out="out").path is not None
-
-
 def test_python_names_images_for_out_of_fold_predictions_too() -> None:
     members = [memory("ant", fold) for fold in range(3)]
     Path("names.csv").write_text(
@@ -96,46 +56,6 @@ def test_python_names_images_for_out_of_fold_predictions_too() -> None:
         members, "train", "names.csv", id_from="name", batch_size=7, threads=1
     )
     assert found.ids[0] == "img0.png"
-
-
-def test_weights_without_folds_are_drawn_too() -> None:
-    order = tuned_on({"ant": 2.0, "bee": 1.0})
-    found = [read(path) for _, path in order.files]
-    labels = column_of(Path("train.csv"), "label")
-    weights = package.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
-    draw(weights, Path("apparent.png"))
-    assert Path("apparent.png").stat().st_size > 5000
-
-
-def test_without_matplotlib_there_are_weights_and_a_note(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tuned_on({"ant": 2.0, "bee": 1.0})
-    monkeypatch.setitem(sys.modules, "ensemble.reports.figures", None)
-    files = ["--oof", "ant.parquet", "bee.parquet"]
-    assert ensemble("tune-weights", *files, "--labels", "train.csv") == 0
-    assert "no picture" in capsys.readouterr().err
-    assert Path("weights.json").exists()
-    assert not Path("weights.png").exists()
-
-
-def test_two_files_of_weights_have_pictures_of_their_own() -> None:
-    tuned_on({"ant": 2.0, "bee": 1.0})
-    flags = ("tune-weights", "--oof", "ant.parquet", "bee.parquet", "--labels", "train.csv")
-    for metric in ("accuracy", "log_loss"):
-        assert ensemble(*flags, "--metric", metric, "--out", f"{metric}.json") == 0
-    assert {p.name for p in Path().glob("*.png")} == {"accuracy.png", "log_loss.png"}
-
-
-@pytest.mark.parametrize(
-    ("out", "said"), [("train.csv/w.json", "--out train.csv cannot be"), ("w.png", "name it .json")]
-)
-def test_weights_that_cannot_be_written_are_refused_before_anything_is_read(
-    out: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ("tune-weights", "--oof", "none.parquet", "--labels", "none.csv")
-    assert ensemble(*flags, "--out", out) == 2
-    assert said in capsys.readouterr().err
 
 
 def test_a_pool_of_ranks_goes_through_its_file_to_a_vote() -> None:
@@ -176,13 +96,6 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
     assert found == [found[0]] * 4
 
 
-def test_labels_of_classes_are_no_frame_of_columns() -> None:
-    table = read(tuned_on({"ant": 2.0}).files[0][1])
-    hot = pd.DataFrame(np.eye(3, dtype=int)[TRUTH], list(table.ids), list(CLASSES))
-    with pytest.raises(UsageError, match="one label an id"):
-        package.tune_weights(table, hot, metric="log_loss")
-
-
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -204,22 +117,6 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_error(body: str) -> 
     expected = "unborn: (ZeroDivisionError|SyntaxError|ModuleNotFoundError): "
     with pytest.raises(UsageError, match=f"--metric 'unborn:score': cannot import {expected}"):
         tune_weights(tuned_on({"ant": 2.0}, metric="unborn:score"))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("pool", "loglinear"), ("polish", "allways"), ("task", "multi-label")]
-)
-def test_a_way_to_tune_that_there_is_not_is_refused(name: str, value: str) -> None:
-    frames = {"ant": pd.DataFrame([[0.4, 0.6], [0.6, 0.4]], ["a", "b"], ["cat", "dog"])}
-    labels, more = {"a": "cat", "b": "dog"}, {name: value}
-    with pytest.raises(UsageError, match=f"{name} '{value}': expected one of"):
-        package.tune_weights(frames, labels, metric="log_loss", **more)  # type: ignore[arg-type]
-
-
-def test_a_frame_with_a_column_twice_is_refused() -> None:
-    frame = pd.DataFrame([[0.2, 0.3, 0.5]], ["a"], ["cat", "cat", "dog"])
-    with pytest.raises(UsageError, match="family 'ant': classes stand there twice: cat"):
-        package.vote(predictions={"ant": frame})
 
 
 def test_brier_is_of_a_linear_pool() -> None:

@@ -209,6 +209,16 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert cycles(PACKAGE) == set()
 
 
+def test_every_module_has_a_file_of_tests_and_every_file_a_module() -> None:
+    tests = Path(__file__).parents[1]
+    own = [name for name, path in modules(PACKAGE).items() if path.name != "__init__.py"]
+    dotted = [name if "." in name else f"ground.{name}" for name in [*own, "cli.cli"]]
+    places = [name.rpartition(".")[::2] for name in dotted]
+    wanted = {tests.joinpath(*rooms.split("."), f"test_{name}.py") for rooms, name in places}
+    there = {path for path in tests.rglob("test_*.py") if path.parent.name != "whole"}
+    assert there == wanted
+
+
 def test_a_room_begins_with_a_docstring_and_imports_nothing() -> None:
     for path in PACKAGE.rglob("__init__.py"):
         if path.parent not in (PACKAGE, PACKAGE / "cli"):

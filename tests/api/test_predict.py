@@ -1,0 +1,75 @@
+"""Running and voting in Python: the arguments are the settings."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+from ensemble.api import predict
+from ensemble.errors import UsageError
+from ensemble.recipe.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_python_votes_on_the_stored_predictions_of_members(
+    members: list[Path], images: Path
+) -> None:
+    made = predict.run(members, images, tta="hflip", out="one", store="kept", device="cpu")
+    again = predict.vote(members=members, images=images, tta="hflip", store="kept", out="two",
+                     device="cpu")  # fmt: skip
+    assert again.labels == made.labels
+    assert again.record["evaluations"] == 0
+
+
+@pytest.mark.parametrize("more", [{"run_folder": "one"}, {}])
+def test_python_votes_on_one_thing(more: dict[str, str], members: list[Path]) -> None:
+    with pytest.raises(UsageError, match="folder, predictions or members: one of them"):
+        predict.vote(**more, members=members if more else None)  # type: ignore[arg-type]
+
+
+def test_python_refuses_what_a_run_has_decided() -> None:
+    with pytest.raises(UsageError, match="tta, device: only members leave it open"):
+        predict.vote("one", tta="hflip", device="cpu")
+
+
+BESIDE = {"progress", "folds", "run_folder", "predictions"}
+"""Arguments that are no settings."""
+
+
+def default_of(name: str) -> object:
+    """A setting's default as Python takes it; None where there is none, or where it is made."""
+    (entry,) = (each for each in fields(Settings) if each.name == name)
+    default = None if entry.default is MISSING else entry.default
+    return str(default) if isinstance(default, Path) else default
+
+
+@pytest.mark.parametrize("function", [predict.run, predict.vote, predict.predict_oof])
+def test_every_argument_is_a_setting(function: Callable[..., object]) -> None:
+    assert set(inspect.signature(function).parameters) - BESIDE <= {
+        f.name for f in fields(Settings)
+    }
+
+
+def test_a_run_takes_every_setting() -> None:
+    taken = set(inspect.signature(predict.run).parameters)
+    assert taken - BESIDE == {entry.name for entry in fields(Settings)}
+
+
+@pytest.mark.parametrize("function", [predict.run, predict.predict_oof])
+def test_the_defaults_are_those_of_the_settings(function: Callable[..., object]) -> None:
+    arguments = inspect.signature(function).parameters
+    found = {n: p.default for n, p in arguments.items() if p.kind is p.KEYWORD_ONLY}
+    found.pop("progress")
+    assert found == {name: default_of(name) for name in found}
+
+
+def test_a_vote_leaves_every_setting_to_its_run_but_force() -> None:
+    arguments = inspect.signature(predict.vote).parameters
+    given = {name: entry.default for name, entry in arguments.items() if entry.default is not None}
+    assert given == {"force": False}

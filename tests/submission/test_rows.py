@@ -1,0 +1,82 @@
+"""What a vote comes to: a row for each input, also for one that is quarantined."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import damaged, submit
+from toys import CLASSES
+
+from ensemble.errors import ContractError
+from ensemble.predictions.stored import votes_from
+from ensemble.predictions.table import Oof
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
+from ensemble.records import Quarantined
+from ensemble.submission.rows import ExitLabels, VoteInput, render, result_of
+from ensemble.submission.sample import plain_sample
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_fill_publishes_a_label_for_a_quarantined_image(members: list[Path], images: Path) -> None:
+    result = submit(members, damaged(images), fill="dog")
+    assert "img3,dog\n" in Path("out/submission.csv").read_text()
+    assert (result.path, Path("out/_SUCCESS").exists()) == (Path("out/submission.csv"), True)
+
+
+def test_fill_publishes_a_number_for_every_probability(members: list[Path], images: Path) -> None:
+    submit(members, damaged(images), fill=0, output="probs")
+    assert "img3,0,0,0\n" in Path("out/submission.csv").read_text()
+
+
+LOST = Quarantined("c", "c.png", "decode", "ImageError", "cut short", "", 0)
+
+
+def asked(ids: tuple[str, ...] = ("b", "a"), fill: str | None = None) -> tuple[Recipe, VoteInput]:
+    """Two rows of one family, a sample of some ids, and what to fill in."""
+    probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+    votes = votes_from(Oof(("a", "b"), CLASSES, {"ant": probs}))
+    recipe = resolve(Settings((), (), device="cpu", fill=fill))
+    return recipe, VoteInput(votes, plain_sample(ids, CLASSES, "labels", "auto"), {})
+
+
+def test_rows_stand_in_the_order_of_the_sample() -> None:
+    recipe, poll = asked()
+    assert render(recipe, poll, result_of(recipe, poll)) == b"id,label\nb,eel\na,cat\n"
+
+
+@pytest.mark.parametrize("ids", [("a",), ("a", "b", "c")])
+def test_a_row_too_few_or_too_many_is_no_result(ids: tuple[str, ...]) -> None:
+    with pytest.raises(ContractError, match="2 predicted and 0 quarantined"):
+        result_of(*asked(ids))
+
+
+def test_an_image_is_not_predicted_and_quarantined_too() -> None:
+    recipe, poll = asked()
+    twice = replace(poll.votes, quarantined=(replace(LOST, id="a"),))
+    with pytest.raises(ContractError, match="Nothing was published"):
+        result_of(recipe, replace(poll, votes=twice))
+
+
+@pytest.mark.parametrize(
+    ("fill", "text"), [(None, None), ("dog", b"id,label\nc,dog\na,cat\nb,eel\n")]
+)
+def test_a_quarantined_image_has_a_row_where_something_stands_in(
+    fill: str | None, text: bytes | None
+) -> None:
+    recipe, poll = asked(("c", "a", "b"), fill)
+    poll = replace(poll, votes=replace(poll.votes, quarantined=(LOST,)))
+    assert render(recipe, poll, result_of(recipe, poll)) == text
+
+
+def test_labels_that_were_decided_stand_in_place_of_the_ballots() -> None:
+    recipe, poll = asked()
+    decided = ExitLabels(np.array([[1], [0]]), np.array([1, 2]))
+    found = result_of(recipe, replace(poll, decided=decided))
+    assert found.labels == ("dog", "cat")
+    assert found.fused.probs.shape == (2, 0)
