@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,13 @@ def modules(package: Path) -> dict[str, Path]:
     return {name.strip("."): path for name, path in sorted(dotted.items()) if name}
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield what a module imports while it runs, wherever in it, as `package.module.name`."""
+@cache
+def imported(path: Path) -> tuple[str, ...]:
+    """Return what a module imports while it runs, wherever in it, as `package.module.name`."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text())
     typed = {
         id(child)
