@@ -1,4 +1,4 @@
-"""The Python API of what looks, and runs no model: folds, scores, differences, cards."""
+"""The Python API of what looks, and runs no model: folds, scores, differences, early exits."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The loop of early exit: shards, then evaluations over the images that have not ended.
+"""What an early exit does with a shard: evaluations over the images that have not ended.
 
 An evaluation is a member under one view, made by turning the pixels on the host, or a member with
 all its views. A shard is decoded once; its images go through the evaluations together, and those

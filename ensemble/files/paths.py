@@ -1,4 +1,4 @@
-"""Names: natural order, lists of files, and objects named `pkg.mod:name`."""
+"""Names: natural order, lists of files, and what may be a name at all."""
 
 import glob
 import os

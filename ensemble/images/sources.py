@@ -1,4 +1,4 @@
-"""Finding images, hashing them, and reading their bytes."""
+"""Finding images: in folders, by globs or in a CSV, each with an id of its own."""
 
 import fnmatch
 import os

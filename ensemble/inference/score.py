@@ -1,4 +1,4 @@
-"""Members over images: lined up, found, scored shard by shard into the store."""
+"""Members over images: started, found, scored shard by shard into the store."""
 
 import os
 from collections import Counter

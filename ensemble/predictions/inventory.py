@@ -1,4 +1,4 @@
-"""What the store holds, whether it is whole, and what no run refers to."""
+"""What the store holds, and whether it is whole."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: the file, and what was predicted elsewhere, joined and checked.
+"""Predictions of families for the same rows: checked, and joined.
 
 Rows are joined by id and columns by class name, never by position. What is read is checked once,
 here: ids, classes, NaN and row sums.

@@ -1,4 +1,4 @@
-"""Amounts as people write them: `0.5%`, `2h30m`, `2G`, `1 key`."""
+"""Amounts as people write them: `0.5%`, `2h30m`, `2G`."""
 
 import re
 from typing import Final

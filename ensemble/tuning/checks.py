@@ -1,4 +1,4 @@
-"""The gate before tuning: what would make the answer wrong is an error, weak a note."""
+"""Before tuning: what would make the answer wrong is an error, weak a note."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

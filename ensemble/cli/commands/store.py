@@ -1,4 +1,4 @@
-"""`ensemble store list|verify|gc`."""
+"""`ensemble store list|verify|gc`, and `ensemble verify-exit`."""
 
 import json
 import sys
