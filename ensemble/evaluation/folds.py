@@ -49,28 +49,16 @@ def make_folds(
     if not ids:
         raise UsageError("there are no rows to split into folds")
     y = np.array([labels[name] for name in ids])
-    classes, counts = np.unique(y, return_counts=True)
-    small = [str(c) for c, n in zip(classes, counts, strict=True) if n < k]
-    if k < 2 or small:
-        raise UsageError(
-            f"{k} folds: expected 2 or more, and as many rows of each class; too few of "
-            f"{few(small) or 'none'}"
-        )
+    _check_classes(y, k)
     if groups is None:
         splits = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
     else:
-        lacking = [name for name in ids if name not in groups]
-        g = np.array([groups.get(name, "") for name in ids])
-        if lacking or len(np.unique(g)) < k:
-            raise UsageError(
-                f"{len(np.unique(g))} groups for {k} folds; no group for {few(lacking) or 'none'}"
-            )
         splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-        splits = splitter.split(y, y, g)
-    folds: dict[str, int] = {}
-    for fold, (_, rows) in enumerate(splits):
-        folds |= {ids[row]: fold for row in rows}
-    return {name: folds[name] for name in ids}
+        splits = splitter.split(y, y, _group_of_each(ids, groups, k))
+    fold_of = np.empty(len(ids), np.int64)  # each row is held out once, so each place is filled
+    for fold, (_, held_out) in enumerate(splits):
+        fold_of[held_out] = fold
+    return dict(zip(ids, fold_of.tolist(), strict=True))
 
 
 def report_folds(
@@ -145,6 +133,27 @@ def refuse_leaks(report: FoldReport) -> None:
         faults.append(f"the same image in several folds: {few(shown)}")
     if faults:
         raise UsageError(f"these folds leak: {'; '.join(faults)}. Split anew with --group")
+
+
+def _check_classes(y: NDArray[np.str_], k: int) -> None:
+    """Check that each class has a row for each fold."""
+    classes, counts = np.unique(y, return_counts=True)
+    small = classes[counts < k].tolist()
+    if k < 2 or small:
+        raise UsageError(
+            f"{k} folds: expected 2 or more, and as many rows of each class; too few of "
+            f"{few(small) or 'none'}"
+        )
+
+
+def _group_of_each(ids: Sequence[str], groups: Mapping[str, str], k: int) -> NDArray[np.str_]:
+    """Return the group of each id, (N,), having checked that there is one for each fold."""
+    lacking = [name for name in ids if name not in groups]
+    found = np.array([groups.get(name, "") for name in ids])
+    count = len(np.unique(found))
+    if lacking or count < k:
+        raise UsageError(f"{count} groups for {k} folds; no group for {few(lacking) or 'none'}")
+    return found
 
 
 def _apart(keys: Mapping[str, str], folds: Mapping[str, int]) -> dict[str, Sequence[str]]:

@@ -93,9 +93,7 @@ def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[st
     Raises:
         UsageError: an id without a label, or a label that is no class; names them.
     """
-    lacking = [i for i in ids if i not in labels]
-    if lacking:
-        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
+    _check_labelled(ids, labels)
     place = {name: number for number, name in enumerate(classes)}
     odd = sorted({labels[i] for i in ids} - set(place))
     if odd:
@@ -106,9 +104,7 @@ def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[st
 def _numbers(
     of: Predicted, rows: Mapping[str, Sequence[object]], place: Callable[[str, int], str]
 ) -> Truth:
-    lacking = [name for name in of.ids if name not in rows]
-    if lacking:
-        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
+    _check_labelled(of.ids, rows)
     binary = TASKS[of.task].several
     found = np.empty((len(of.ids), len(of.classes)))
     for row, name in enumerate(of.ids):
@@ -119,6 +115,12 @@ def _numbers(
                 raise UsageError(f"{place(name, column)}: expected {expected}, found {str(cell)!r}")
             found[row, column] = value
     return found.astype(np.int64) if binary else found
+
+
+def _check_labelled(ids: Sequence[str], rows: Mapping[str, object]) -> None:
+    lacking = [name for name in ids if name not in rows]
+    if lacking:
+        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
 
 
 def _number(cell: object) -> float:
