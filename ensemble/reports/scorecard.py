@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.bootstrap import Interval, spread
-from ensemble.evaluation.labels import read_truth
+from ensemble.evaluation.labels import read_truth, truth_of
 from ensemble.evaluation.metrics import (
-    CLASSIFICATION,
     METRICS,
     NEEDS_EVERY_CLASS,
     TOP,
@@ -21,9 +20,10 @@ from ensemble.evaluation.metrics import (
     Truth,
     confusion,
 )
-from ensemble.files.csv_tables import column_of, read_table
+from ensemble.files.csv_tables import column_of
 from ensemble.predictions.formats import ForeignHints, read
 from ensemble.records import TASKS, Task
+from ensemble.reports.submitted import Submitted, read_submission
 from ensemble.voting.decision import order_of
 
 _ROUNDING: Final = 1e-6
@@ -72,33 +72,25 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    header, body = read_table(submission)
-    if not body or len(header) < 2:
-        raise UsageError(f"{submission}: expected an id column, a label or more, and rows")
-    truth = column_of(labels, label_column)
-    ids = [row[0] for row in body]
-    if len(set(ids)) < len(ids):
-        raise UsageError(f"{submission}: ids stand there twice")
-    lacking = [name for name in ids if name not in truth]
+    given, truth = read_submission(submission), column_of(labels, label_column)
+    lacking = [name for name in given.rows if name not in truth]
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
-    if len(header) == 2:
-        _check_said(submission, {row[1] for row in body}, labels, set(truth.values()))
-    known = {truth[name] for name in ids}
-    given, classes = _in_order(*_predicted(submission, header, body, known))
-    sums = given.sum(1, keepdims=True)
-    probs = given / sums
-    place = {name: number for number, name in enumerate(classes)}
-    odd = sorted(known - set(place))
+    if given.has_labels:
+        _check_said(submission, set(given.labels()), labels, set(truth.values()))
+    known = {truth[name] for name in given.rows}
+    scores, classes = _in_order(*_predicted(given, known))
+    sums = scores.sum(1, keepdims=True)
+    probs = scores / sums
+    odd = sorted(known - set(classes))
     if odd:
         raise UsageError(f"{labels}: labels without a column in {submission}: {few(odd)}")
-    y = np.array([place[truth[name]] for name in ids], np.int64)
-    metrics = _allowed(y, classes, labels_only=len(header) == 2)
+    y = truth_of(list(given.rows), truth, classes)
     return Scorecard(
-        rows=len(ids),
+        rows=len(y),
         rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
         classes=classes,
-        lines=tuple(_line(metric, y, probs) for metric in metrics),
+        lines=tuple(_line(m, y, probs) for m in _allowed(y, classes, labels_only=given.has_labels)),
         counts=confusion(y, probs.argmax(1), len(classes)),
     )
 
@@ -141,22 +133,17 @@ def _check_said(submission: Path, said: set[str], labels: Path, known: set[str])
     )
 
 
-def _predicted(
-    path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
-) -> tuple[Pooled, tuple[str, ...]]:
+def _predicted(given: Submitted, known: set[str]) -> tuple[Pooled, tuple[str, ...]]:
     """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
-    if len(header) == 2:
-        said = [row[1] for row in body]
+    if given.has_labels:
+        said = given.labels()
         classes = tuple(sorted(known | set(said)))
         place = {name: number for number, name in enumerate(classes)}
         return np.eye(len(classes))[[place[name] for name in said]], classes
-    try:
-        probs = np.array([row[1:] for row in body], np.float64)
-    except ValueError as error:
-        raise UsageError(f"{path}: probabilities are numbers: {error}") from error
-    if not np.isfinite(probs).all() or (probs < 0).any() or (probs.sum(1) <= 0).any():
-        raise UsageError(f"{path}: probabilities are finite, at least 0, and not all 0 in a row")
-    return probs, tuple(header[1:])
+    probs = given.probabilities()
+    if (probs < 0).any() or (probs.sum(1) <= 0).any():
+        raise UsageError(f"{given.path}: probabilities are at least 0, and not all 0 in a row")
+    return probs, given.columns
 
 
 def _in_order(given: Pooled, classes: tuple[str, ...]) -> tuple[Pooled, tuple[str, ...]]:
@@ -170,16 +157,16 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
 
     The classes of a kappa are equally spaced, so they must be whole numbers.
     """
-    everywhere = bool((np.bincount(y, minlength=len(classes)) > 0).all()) and len(classes) > 1
-    ordered = bool(order_of(classes)) and len(classes) > 1
-    return [
-        metric
-        for name, metric in CLASSIFICATION.items()
-        if (metric.by_label or not labels_only)
-        and (everywhere or name not in NEEDS_EVERY_CLASS)
-        and (ordered or name != "qwk")
-        and (len(classes) > TOP or name != "top_k")
-    ]
+    undefined = set[str]()
+    if len(classes) < 2 or (np.bincount(y, minlength=len(classes)) == 0).any():
+        undefined.update(NEEDS_EVERY_CLASS)
+    if len(order_of(classes)) < 2:
+        undefined.add("qwk")
+    if len(classes) <= TOP:
+        undefined.add("top_k")
+    metrics = METRICS["classification"].values()
+    allowed = [metric for metric in metrics if metric.by_label or not labels_only]
+    return [metric for metric in allowed if metric.name not in undefined]
 
 
 def _line(metric: Metric, y: Truth, probs: Pooled) -> MetricScore:

@@ -268,10 +268,17 @@ def test_the_labels_may_stand_in_another_column(tmp_path: Path) -> None:
     assert score_submission(*given, "kind").lines[0].score == 0.5
 
 
-@pytest.mark.parametrize("cell", ["nan", "inf", "-0.1"])
-def test_probabilities_that_cannot_be_are_refused(cell: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("nan", "are finite; those of a are not"),
+        ("inf", "are finite; those of a are not"),
+        ("-0.1", "are at least 0, and not all 0 in a row"),
+    ],
+)
+def test_probabilities_that_cannot_be_are_refused(cell: str, message: str, tmp_path: Path) -> None:
     given = tables(tmp_path, f"id,cat,dog\na,{cell},0.5\n", "id,label\na,cat\n")
-    with pytest.raises(UsageError, match=r"s\.csv: probabilities are finite, at least 0"):
+    with pytest.raises(UsageError, match=rf"s\.csv: probabilities {message}"):
         score_submission(*given)
 
 
