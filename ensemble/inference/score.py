@@ -35,7 +35,7 @@ from ensemble.recipe.resolve import Inputs, Recipe
 from ensemble.records import View, hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
-from ensemble.voting import vote, weights
+from ensemble.voting import fits, vote
 from ensemble.worker import Watch, read_watch
 
 
@@ -96,7 +96,7 @@ def check_weights(recipe: Recipe, head: Head, members: Mapping[str, Sequence[str
     """
     vote.check_vote(recipe.fusion.voting, recipe.fusion.weights, head.task)
     if recipe.fusion.weights is not None:
-        weights.check_fits(recipe.fusion.weights, head.classes, members)
+        fits.check_fits(recipe.fusion.weights, head.classes, members)
 
 
 def find_images(

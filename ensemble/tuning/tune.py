@@ -19,9 +19,10 @@ from ensemble.records import TASKS
 from ensemble.tuning import checks
 from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.weigh import TuneOrder, weigh
+from ensemble.voting.fits import check_fits
 from ensemble.voting.pools import tempered
 from ensemble.voting.vote import fuse
-from ensemble.voting.weights import Weights, check_fits
+from ensemble.voting.weights import EvidenceRecord, HoldoutFit, Weights
 
 
 def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
@@ -82,8 +83,8 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
     before, after = (
         metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
     )
-    record = {"n": len(found), "log_loss_before": before, "log_loss": after}
-    evidence = {**weights.evidence, "holdout": record}
+    record: HoldoutFit = {"n": len(found), "log_loss_before": before, "log_loss": after}
+    evidence: EvidenceRecord = {**weights.evidence, "holdout": record}
     # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
     tau = rule.prior_tau * weights.temperature / temperature
     rule = replace(rule, prior_tau=tau)

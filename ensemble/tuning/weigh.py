@@ -31,7 +31,7 @@ from ensemble.user_code import load_object
 from ensemble.voting.blend import shares_of
 from ensemble.voting.decision import order_of
 from ensemble.voting.pools import Stack
-from ensemble.voting.weights import Polish, Pool, Weights
+from ensemble.voting.weights import EvidenceRecord, Polish, Pool, Weights
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -186,12 +186,12 @@ def _answering(name: str, function: Score) -> Score:
 
 def _evidence(
     found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
-) -> dict[str, object]:
+) -> EvidenceRecord:
     """Return the report as JSON-ready values; what is not defined is None."""
     seen, fitted = found.evidence, found.fitted
     singles = dict(zip(names, seen.singles.tolist(), strict=True))
     best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
-    record: dict[str, object] = {
+    record: EvidenceRecord = {
         "n": seen.rows,
         "folds": seen.folds,
         "singles": singles,

@@ -16,7 +16,8 @@ from ensemble.errors import UsageError
 from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.blend import blend_of
-from ensemble.voting.weights import Weights, check_families
+from ensemble.voting.fits import check_families
+from ensemble.voting.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
