@@ -1,23 +1,16 @@
 """What Python is given, as the library takes it: paths, tables, frames and weights by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from ensemble.errors import UsageError
-from ensemble.predictions.table import Oof
-from ensemble.voting import weights
-from ensemble.voting.weights import Weights
-
-if TYPE_CHECKING:
-    import pandas as pd
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from ensemble.errors import few
-from ensemble.predictions.table import checked, join
+from ensemble.errors import UsageError, few
+from ensemble.predictions.table import Oof, checked, join
 from ensemble.records import Task
+from ensemble.voting import weights
+from ensemble.voting.weights import Weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +20,14 @@ Given = Weights | Mapping[str, float] | str | Path | None
 Paths = str | Path | Iterable[str | Path]
 
 Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
+
+
+class ById(Protocol[Value_co]):
+    """Values by id: a mapping, or a pandas Series with the ids in its index."""
+
+    def items(self) -> Iterable[tuple[Hashable, Value_co]]:
+        """Return the pairs of an id and its value; two of one id are refused."""
 
 
 def either(value: Value | None, default: Value) -> Value:
@@ -51,7 +52,7 @@ def weights_of(given: Given) -> Weights | None:
 
 
 def rows_of(
-    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame", classes: tuple[str, ...]
+    labels: "ById[object] | pd.DataFrame", classes: tuple[str, ...]
 ) -> dict[str, tuple[object, ...]]:
     """Return labels by id, the columns of a frame in the order of the classes."""
     import pandas as pd
@@ -81,7 +82,7 @@ def oof_of(given: "Oof | Mapping[str, pd.DataFrame]", task: Task = "classificati
     return join(parts)
 
 
-def by_id(given: "Mapping[str, Value] | pd.Series[Any]", what: str) -> dict[str, Value]:
+def by_id(given: ById[Value], what: str) -> dict[str, Value]:
     return _without_twins(((str(name), value) for name, value in given.items()), what)
 
 

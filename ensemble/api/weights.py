@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ensemble.api.arguments import by_id, oof_of, rows_of
+from ensemble.api.arguments import ById, by_id, oof_of, rows_of
 from ensemble.errors import UsageError
 from ensemble.evaluation.folds import folds_of
 from ensemble.evaluation.labels import given_truth
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
-from ensemble.records import (
-    Task,
-)
+from ensemble.records import Task
 from ensemble.voting.weights import Polish, Pool, Weights
 
 if TYPE_CHECKING:
@@ -22,19 +20,21 @@ if TYPE_CHECKING:
 
 def tune_weights(
     oof: "Oof | Mapping[str, pd.DataFrame]",
-    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame",
+    labels: "ById[object] | pd.DataFrame",
     *,
     metric: str,
-    folds: "Mapping[str, int] | pd.Series[Any] | None" = None,
-    groups: "Mapping[str, str] | pd.Series[Any] | None" = None,
+    folds: ById[int] | None = None,
+    groups: ById[object] | None = None,
     pool: Pool | None = None,
     polish: Polish = "auto",
     holdout: "Oof | Mapping[str, pd.DataFrame] | None" = None,
-    holdout_labels: "Mapping[str, str] | pd.Series[Any] | None" = None,
+    holdout_labels: ById[object] | None = None,
     task: Task | None = None,
     progress: Progress | None = None,
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
+
+    What is given by id is a mapping, or a pandas Series with the ids in its index.
 
     Args:
         oof: What `predict_oof` or `oof.read` gave, or a frame for each family: ids in the index,
