@@ -13,7 +13,8 @@ from ensemble.arrays import Pixels
 from ensemble.errors import MemberError, ScoreError
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.card import Head
-from ensemble.members.member import Member, input_of
+from ensemble.members.member import Member
+from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU

@@ -3,14 +3,13 @@
 The file is untrusted: see `protos` for what it may hold. Every file of a member is hashed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import TensorProto
 from onnx.inliner import inline_local_functions
 
 from ensemble.errors import MemberError
@@ -19,13 +18,11 @@ from ensemble.files.paths import CHECKPOINTS, is_url
 from ensemble.members import card as cards
 from ensemble.members.card import Card
 from ensemble.members.onnx_checks import TOOL_ERRORS, check_opsets, check_text, external_files
+from ensemble.members.signature import check_signature
 from ensemble.records import MemberId
 
 COMPOSED_OPSET: Final = 13
 """Members below this opset are converted to it; the graph around a member needs at least it."""
-
-MAX_BATCH: Final = 4096
-"""The largest batch axis that an export may have frozen."""
 
 MAX_PROTOBUF: Final = 2**31 - 1
 """The most bytes of a graph in one piece."""
@@ -73,7 +70,8 @@ def open_member(path: Path) -> Member:
     card = _card_of(model, data, path)
     digests = {name: sha256_file(file) for name, file in external.items()}
     _check_recorded(card, path, digests)
-    opset, batch = _check_model(model, card, path)
+    opset = check_opsets(model, path)
+    batch = check_signature(model, card, path)
     parts = [sha256_bytes(data), *(f"{name}={digest}" for name, digest in digests.items())]
     sha256 = sha256_bytes("\n".join(parts).encode())
     member = Member(path, card, sha256, model, batch)
@@ -120,23 +118,14 @@ def write_sidecar(path: Path, card: Card) -> Path:
     if _embedded(model) is not None:
         raise MemberError(f"{path}: it has a card inside, which counts; export it again instead")
     external = external_files(model, path)
-    _check_model(model, card, path)
+    check_opsets(model, path)
+    check_signature(model, card, path)
     files = {path.name: path, **external}
     hashes = {f"sha256:{name}": sha256_file(file) for name, file in files.items()}
     card = replace(card, source={**card.source, **hashes})
     target = path.with_name(path.name + SIDECAR)
     publish_bytes(target, (cards.to_json(card) + "\n").encode())
     return target
-
-
-def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
-    """Return the one input that is not an initializer; see `open_member` for the checks."""
-    return _inputs(model)[0]
-
-
-def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    held = {t.name for t in model.graph.initializer}
-    return [i for i in model.graph.input if i.name not in held]
 
 
 def _read(path: Path) -> bytes:
@@ -207,66 +196,6 @@ def _check_recorded(card: Card, path: Path, digests: Mapping[str, str]) -> None:
             raise MemberError(
                 f"{path}: {name} is not the file that its card was written for (SHA-256): "
                 f"another fold's weights, perhaps"
-            )
-
-
-def _check_model(model: onnx.ModelProto, card: Card, path: Path) -> tuple[int, int | None]:
-    """Check a graph by itself and against its card; return its opset and its batch axis."""
-    opset = check_opsets(model, path)
-    batch = _check_input(model, card, path)
-    _check_outputs(model, card, path)
-    return opset, batch
-
-
-def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
-    """Check that the one input takes the card's images; return its batch axis, if it is frozen."""
-    inputs = _inputs(model)
-    if len(inputs) != 1:
-        names = [i.name for i in inputs]
-        raise MemberError(f"{path}: expected one input, an image; found {names}")
-    tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):
-        kind = dict(map(reversed, TensorProto.DataType.items())).get(tensor.elem_type, "unknown")
-        raise MemberError(f"{path}: its input is {kind}; expected FLOAT or FLOAT16, NCHW")
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-    _check_shape(dims, card, path)
-    if dims[0] is not None and not 1 <= dims[0] <= MAX_BATCH:
-        raise MemberError(f"{path}: its batch axis is {dims[0]}; expected 1 to {MAX_BATCH}")
-    return dims[0]
-
-
-def _check_shape(dims: Sequence[int | None], card: Card, path: Path) -> None:
-    """Check the sides of an input, None where any will do, against the card's."""
-    pre = card.preprocess
-    sides = (None, None) if card.dynamic_size else (pre.size.height, pre.size.width)
-    expected = (None, len(pre.mean), *sides)
-    fits = len(dims) == len(expected) and all(
-        None in pair or pair[0] == pair[1] for pair in zip(dims, expected, strict=True)
-    )
-    if not fits:
-        raise MemberError(
-            f"{path}: its input is {_joined(dims, '?' * len(dims))}; its card says "
-            f"{_joined(expected, 'NCHW')} (NCHW)"
-        )
-
-
-def _joined(dims: Sequence[int | None], free: str) -> str:
-    """Write a shape; an axis of any size is its letter of `free`."""
-    return "x".join(letter if d is None else str(d) for d, letter in zip(dims, free, strict=True))
-
-
-def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
-    outputs = {o.name: o for o in model.graph.output}
-    for head in card.heads:
-        if head.output not in outputs:
-            known = ", ".join(outputs)
-            raise MemberError(f"{path}: no output {head.output!r}; the file has: {known}")
-        dims = outputs[head.output].type.tensor_type.shape.dim
-        columns = dims[1].dim_value if len(dims) == 2 else 0
-        if columns and columns != len(head.classes):
-            raise MemberError(
-                f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
-                f"its card has {len(head.classes)} classes"
             )
 
 
