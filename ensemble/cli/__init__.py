@@ -10,7 +10,8 @@ from typing import Final, NoReturn
 import click
 
 from ensemble import errors
-from ensemble.cli.options import load_recipe_file, spread_lists, tell_origin
+from ensemble.cli.options import load_recipe_file, spread_lists
+from ensemble.cli.origins import tell_origin
 from ensemble.cli.supervise import (
     StopError,
     Supervisor,

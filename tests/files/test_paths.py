@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble.cli.options import classes_of, named_files
+from ensemble.cli.foreign import classes_of
+from ensemble.cli.options import named_files
 from ensemble.errors import UsageError
 from ensemble.files.paths import (
     check_utf8,

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import Whole, classes_of, stacked, typed_flags
+from ensemble.cli.foreign import classes_of
+from ensemble.cli.options import Whole, stacked
+from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
 from ensemble.files.paths import split_named

@@ -8,18 +8,15 @@ from typing import Any, Final
 
 import click
 
+from ensemble.cli.foreign import elsewhere_options, foreign_hints_of
 from ensemble.cli.options import (
-    elsewhere_options,
-    foreign_hints_of,
-    is_typed,
     named_files,
     preflight_options,
     run_options,
     settings_of_flags,
-    settings_with_origin,
-    typed_flags,
     vote_options,
 )
+from ensemble.cli.origins import is_typed, settings_with_origin, typed_flags
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
 from ensemble.errors import UsageError
 from ensemble.recipe.settings import named

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
-from ensemble.cli.options import label_option, typed_flags
+from ensemble.cli.options import label_option
+from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
 from ensemble.records import TASKS, Task

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
+from ensemble.cli.foreign import elsewhere_options, foreign_hints_of
 from ensemble.cli.options import (
-    elsewhere_options,
     engine_options,
-    foreign_hints_of,
     input_options,
     label_option,
     named_files,
     preflight_options,
     settings_of_flags,
-    settings_with_origin,
 )
+from ensemble.cli.origins import settings_with_origin
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
 from ensemble.errors import UsageError
 from ensemble.files.atomic import free_bytes
