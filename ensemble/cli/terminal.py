@@ -136,16 +136,16 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console.print(families)
     console.print(scores)
     if seen["gain"] is not None:
-        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_ends_of(seen)}")
+        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_describe_interval(seen)}")
     plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
-    for line in _told_of_rule(weights):
+    for line in _describe_rule(weights):
         console.print(line)
     click.echo(str(path), err=True)
 
 
-def _told_of_rule(weights: "Weights") -> "Iterator[str]":
+def _describe_rule(weights: "Weights") -> "Iterator[str]":
     """Yield what is to be said of the temperature and of the decision rule."""
     if held := weights.evidence.get("holdout"):
         yield (
@@ -167,7 +167,7 @@ def _told_of_rule(weights: "Weights") -> "Iterator[str]":
         )
 
 
-def _ends_of(seen: "Mapping[str, Any]") -> str:
+def _describe_interval(seen: "Mapping[str, Any]") -> str:
     """Say the interval of a nested gain and its p, or that there is none."""
     if seen["gain_ci95"] is None:
         return "without an interval: too few rows (or groups) of a class"
@@ -194,7 +194,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         click.echo(
             f"{member['member']}: {counted(member['evaluations'], 'evaluation')}, "
             f"{member['evaluations_stored']} in the store; {counted(member['shards'], 'shard')}, "
-            f"{member['shards_stored']} in the store; {_duration(member['seconds'])} on "
+            f"{member['shards_stored']} in the store; {_describe_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
     if exits := plan.get("early_exit"):
@@ -206,13 +206,14 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         )
     parts = [*plan["members"], exits] if exits else plan["members"]
     needed = sum(part["bytes"] for part in parts)
-    click.echo(f"the store needs about {size_told(needed)}; {size_told(plan['free'])} are free")
+    free = describe_size(plan["free"])
+    click.echo(f"the store needs about {describe_size(needed)}; {free} are free")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)
 
 
-def _duration(seconds: float) -> str:
+def _describe_duration(seconds: float) -> str:
     """Write an estimated time for a person."""
     if seconds < 1:
         return "under a second" if seconds else "no time"
@@ -222,7 +223,7 @@ def _duration(seconds: float) -> str:
     return f"about {minutes:.0f} min" if hours < 2 else f"about {hours:.1f} h"
 
 
-def size_told(count: float) -> str:
+def describe_size(count: float) -> str:
     """Write a number of bytes for a person."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while count >= 1000 and len(units) > 1:

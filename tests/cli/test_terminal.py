@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
-from ensemble.cli.terminal import FRESH_LINE, Bar, open_console, say_config, say_plan, size_told
+from ensemble.cli.terminal import FRESH_LINE, Bar, open_console, say_config, say_plan, describe_size
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_a_bar_on_a_terminal_stands_in_one_line_that_it_wipes() -> None:
                         (3e12, "3 TB")],
 )  # fmt: skip
 def test_bytes_are_told_in_the_unit_that_fits(count: float, text: str) -> None:
-    assert size_told(count) == text
+    assert describe_size(count) == text
 
 
 def test_a_setting_is_shown_in_one_line_with_its_origin(capsys: Captured) -> None:
