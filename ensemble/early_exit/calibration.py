@@ -19,7 +19,7 @@ from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import SHARD, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.predictions.store import Partition
-from ensemble.recipe.resolve import Saving
+from ensemble.recipe.saving import Saving
 
 _HORIZON: Final = 4
 """Shards over which a budget of evaluations makes up for what was overspent."""

@@ -18,7 +18,7 @@ from ensemble.early_exit.stopping.certificate import (
 from ensemble.early_exit.stopping.thresholds import changed, cost_of
 from ensemble.early_exit.stopping.trajectory import Trajectory
 from ensemble.errors import counted
-from ensemble.recipe.resolve import Saving
+from ensemble.recipe.saving import Saving
 
 _SHARES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 _ROUNDING: Final = 1e-6

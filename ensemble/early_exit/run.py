@@ -41,7 +41,8 @@ from ensemble.predictions.store import (
 )
 from ensemble.predictions.stored import StoredPredictions, Votes
 from ensemble.progress import Progress
-from ensemble.recipe.resolve import Recipe, Saving
+from ensemble.recipe.resolve import Recipe
+from ensemble.recipe.saving import Saving
 from ensemble.records import TASKS, MemberId, hashes_of
 from ensemble.runtime.devices import available_threads
 from ensemble.voting.weights import Weights

@@ -32,7 +32,8 @@ from ensemble.inference.ready import ReadyMember, job_of
 from ensemble.inference.start import host_views
 from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
-from ensemble.recipe.resolve import Recipe, Saving
+from ensemble.recipe.resolve import Recipe
+from ensemble.recipe.saving import Saving
 from ensemble.records import TASKS, Quarantined, View
 from ensemble.views import policy as views
 from ensemble.voting.weights import Weights

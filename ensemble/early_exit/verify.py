@@ -30,7 +30,7 @@ from ensemble.files.paths import natural_key
 from ensemble.predictions.formats import read_labels
 from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
-from ensemble.recipe.resolve import saving_of
+from ensemble.recipe.saving import saving_of
 from ensemble.records import TASKS
 from ensemble.submission.proofread import LabelFormat, label_faults
 from ensemble.voting import weights

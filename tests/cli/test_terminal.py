@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
-from ensemble.cli.terminal import FRESH_LINE, Bar, open_console, say_config, say_plan, describe_size
+from ensemble.cli.terminal import FRESH_LINE, Bar, describe_size, open_console, say_config, say_plan
 
 
 @pytest.fixture(autouse=True)

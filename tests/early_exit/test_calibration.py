@@ -21,7 +21,7 @@ from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.store import load_partition, open_partition
-from ensemble.recipe.resolve import Saving
+from ensemble.recipe.saving import Saving
 from ensemble.worker import WATCH
 
 pytestmark = pytest.mark.usefixtures("alike")

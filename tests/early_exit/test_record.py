@@ -10,7 +10,7 @@ from toys import save_images
 
 from ensemble.api.results import verify_exit
 from ensemble.early_exit.record import certificate_of, changes_told, spent_told, unlike
-from ensemble.recipe.resolve import Saving
+from ensemble.recipe.saving import Saving
 from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("alike")

@@ -25,7 +25,7 @@ LEVELS = {
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
 DOORS = {
-    "recipe": {"settings", "resolve", "sources", "units"},
+    "recipe": {"settings", "resolve", "saving", "sources", "units"},
     "images": {"sources", "reading", "loader"},
     "views": {"policy", "parse", "pixels"},
     "members": {"card", "member", "together", "onnx_checks", "signature"},
