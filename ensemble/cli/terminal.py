@@ -135,7 +135,7 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console = open_console()
     console.print(families)
     console.print(scores)
-    if seen["gain"] is not None:
+    if seen["gain"] is not None:  # without two folds there is nothing to say but the apparent score
         console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_describe_interval(seen)}")
     plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
