@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ensemble.api.arguments import ById, by_id, oof_of, rows_of
+from ensemble.arrays import Indices
 from ensemble.errors import UsageError
 from ensemble.evaluation.folds import folds_of
 from ensemble.evaluation.labels import given_truth
@@ -59,7 +60,7 @@ def tune_weights(
     Raises:
         UsageError: predictions, labels, folds or groups do not fit together.
     """
-    from ensemble.tuning import checks, weigh
+    from ensemble.tuning import weigh
     from ensemble.tuning.tune import calibrate
     from ensemble.tuning.weigh import TuneOrder
 
@@ -73,10 +74,7 @@ def tune_weights(
         joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
     y = given_truth(rows_of(labels, joined.classes), joined)
     order = TuneOrder((), Path(), metric, pool=pool, polish=polish)
-    numbers = None
-    if groups is not None:
-        texts = {name: str(group) for name, group in by_id(groups, "groups").items()}
-        numbers = checks.groups_of(joined.ids, texts, joined.folds)
+    numbers = None if groups is None else _numbered(groups, joined)
     weights = weigh.weigh(joined, y, order, numbers, progress or Quiet())
     if holdout is None:
         return weights
@@ -84,3 +82,11 @@ def tune_weights(
     given = labels if holdout_labels is None else holdout_labels
     truth = given_truth(rows_of(given, held.classes), held)
     return calibrate(weights, held, truth, joined.ids)
+
+
+def _numbered(groups: ById[object], joined: Oof) -> Indices:
+    """Return the group of each row as a number, int64 (N,)."""
+    from ensemble.tuning.checks import groups_of
+
+    texts = {name: str(group) for name, group in by_id(groups, "groups").items()}
+    return groups_of(joined.ids, texts, joined.folds)

@@ -1,5 +1,6 @@
 """Folds: making them stratified and by group, and checking those that are there."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,13 +84,12 @@ def report_folds(
     if odd:
         raise UsageError(f"ids with a label or a fold, and not both: {few(odd)}")
     numbers, classes = sorted(set(folds.values())), sorted(set(labels.values()))
-    counts = np.zeros((len(numbers), len(classes)), np.int64)
-    for name, label in labels.items():
-        counts[numbers.index(folds[name]), classes.index(label)] += 1
+    rows = Counter((folds[name], label) for name, label in labels.items())
+    counts = [[rows[fold, label] for label in classes] for fold in numbers]
     return FoldReport(
         folds=tuple(numbers),
         classes=tuple(classes),
-        counts=counts,
+        counts=np.array(counts, np.int64).reshape(len(numbers), len(classes)),  # none: (0, 0)
         straddling=tuple(_apart(groups or {}, folds)),
         twins=tuple(tuple(ids) for ids in _apart(digests or {}, folds).values()),
     )

@@ -52,10 +52,11 @@ def read_truth(
         return truth_of(of.ids, column_of(path, label_column), of.classes)
     header, _ = read_table(path)
     columns = list(of.classes)
+    # a single target may be called as labels are, whatever the predictions call it
     if not TASKS[of.task].bounded and len(columns) == 1 and columns[0] not in header:
         columns = [label_column]
     key = "id" if "id" in header else header[0]
-    if TASKS[of.task].several:
+    if TASKS[of.task].several:  # a label without a prediction would be left out of the score
         beyond = sorted(set(header) - {*columns, *_BESIDE, key, group})
         if beyond:
             raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")

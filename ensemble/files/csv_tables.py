@@ -45,7 +45,7 @@ def read_lines(path: Path) -> tuple[list[str], list[TableRow]]:
         raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    if "\0" in text:
+    if "\0" in text:  # csv would read it as a letter of a cell
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UsageError(f"{path}, line {line}: a NUL byte: UTF-16, perhaps; save it as UTF-8")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -78,6 +78,7 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
         raise UsageError(f"{labels}: no label for {few(lacking)}")
     if given.has_labels:
         _check_said(submission, set(given.labels()), labels, set(truth.values()))
+    # of the rows that were submitted: the labels may hold more, whose classes need no column
     known = {truth[name] for name in given.rows}
     scores, classes = _in_order(*_predicted(given, known))
     sums = scores.sum(1, keepdims=True)

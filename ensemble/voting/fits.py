@@ -28,7 +28,7 @@ def check_fits(
         )
     check_rule(weights, classes, "weights")
     for family, hashes in weights.members.items():
-        here = set(members.get(family, ()))
+        here = set(members.get(family, ()))  # empty for files from elsewhere: they tell no hashes
         if here and here != set(hashes):
             raise UsageError(
                 f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
