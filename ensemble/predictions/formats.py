@@ -29,7 +29,7 @@ from ensemble.files.parquet import (
     text_column,
 )
 from ensemble.predictions.foreign import Foreign, folds_in, ids_in, of_table, read_foreign
-from ensemble.predictions.table import Oof, checked, join
+from ensemble.predictions.table import Predictions, checked, join
 from ensemble.records import Quarantined, Task
 
 METADATA: Final = "ensemble.oof"
@@ -41,7 +41,7 @@ _DAMAGED: Final = (
 """What NumPy and pyarrow raise for files that are damaged."""
 
 
-def write(path: Path, oof: Oof) -> None:
+def write(path: Path, oof: Predictions) -> None:
     """Write the OOF Parquet: `id`, `fold`, a list of float32 a family, and metadata.
 
     Raises:
@@ -83,7 +83,7 @@ class ForeignHints:
     task: Task | None = None
 
 
-def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Oof:
+def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Predictions:
     """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
@@ -122,7 +122,7 @@ def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = N
 
 def read_all(
     given: Sequence[tuple[str | None, Path]], elsewhere: ForeignHints | None = None
-) -> Oof:
+) -> Predictions:
     """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
     return join([read(path, name, elsewhere) for name, path in given])
 
@@ -191,7 +191,7 @@ def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
     publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
 
 
-def _read(path: Path, name: str, told: ForeignHints) -> Oof:
+def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
     if path.suffix.lower() != ".parquet":
         return _named(name, read_foreign(path, told.classes, told.rows_of), told)
@@ -205,17 +205,17 @@ def _read(path: Path, name: str, told: ForeignHints) -> Oof:
     return _named(name, of_table(table, told.classes), told)
 
 
-def _named(name: str, found: Foreign, told: ForeignHints) -> Oof:
+def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:
     families = {name: found.probs}
     task = told.task or "classification"
-    return Oof(found.ids, found.classes, families, found.folds, task=task)
+    return Predictions(found.ids, found.classes, families, found.folds, task=task)
 
 
-def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Oof:
+def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Predictions:
     """Take the families out of what `write` wrote."""
     classes = tuple(about["classes"])
     lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
-    return Oof(
+    return Predictions(
         ids=ids_in(table)[1],
         classes=classes,
         families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
@@ -230,7 +230,7 @@ def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
     return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
 
 
-def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Oof:
+def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Predictions:
     """Take the families out of a run's predictions.parquet."""
     if EVALUATIONS in table.column_names:
         raise UsageError(
@@ -243,7 +243,7 @@ def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Oof:
         for column in table.column_names
         if column.startswith(FAMILY)
     }
-    return Oof(
+    return Predictions(
         ids=ids_in(table)[1],
         classes=classes,
         families={name: probs.astype(np.float64) for name, probs in families.items()},

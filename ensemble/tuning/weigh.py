@@ -15,7 +15,7 @@ from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
 from ensemble.predictions import table as files
 from ensemble.predictions.formats import ForeignHints
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.tuning import checks
@@ -61,7 +61,7 @@ class TuneOrder:
 
 
 def weigh(
-    oof: Oof,
+    oof: Predictions,
     y: Truth,
     order: TuneOrder,
     groups: Indices | None,
@@ -72,7 +72,7 @@ def weigh(
     if oof.rescaled:
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)
-    names, stack = list(oof.families), np.stack(list(oof.families.values()))
+    names, stack = list(oof.families), np.stack(list(oof.families.values()), dtype=np.float64)
     steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
@@ -121,7 +121,7 @@ def metric_named(name: str, task: Task) -> Metric:
     return Metric(name, _answering(name, cast(Score, function)), True, task)
 
 
-def _metric_of(oof: Oof, order: TuneOrder) -> Metric:
+def _metric_of(oof: Predictions, order: TuneOrder) -> Metric:
     """Return the metric of an order, having checked that these predictions can be tuned for it."""
     if oof.deployed:
         raise UsageError(
