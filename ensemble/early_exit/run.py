@@ -206,12 +206,11 @@ def _nobody(schedule: Schedule, head: Head) -> Calibrated:
 def _read(work: ExitJob, plan: ExitPlan, left: "_Left") -> Exited:
     """Return what the store now holds of the run, and what run.json is to say."""
     scores, setup = left.partition.read(ENDS), work.setup
-    hashes = hashes_of(p.member.identity for p in setup.players)
     votes = Predictions(
         ids=scores.ids,
         classes=setup.head.classes,
         families={},
-        members={family: tuple(told) for family, told in hashes.items()},
+        members=hashes_of(p.member.identity for p in setup.players),
         task=setup.head.task,
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
         deployed=True,

@@ -134,7 +134,6 @@ def _stitched(
             raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
         column |= dict(zip(held.ids, held.probs, strict=True))
     kept = [name for name in ids if name not in lost]
-    hashes = hashes_of(entry.member for entry in entries)
     head = entries[0].head
     return Predictions(
         ids=tuple(kept),
@@ -146,7 +145,7 @@ def _stitched(
             for family in sorted(rows)
         },
         folds=np.array([fold_of[name] for name in kept], np.int64),
-        members={family: tuple(hashes[family]) for family in sorted(hashes)},
+        members=dict(sorted(hashes_of(entry.member for entry in entries).items())),
         task=head.task,
         quarantined=tuple(lost.values()),
     )

@@ -105,19 +105,8 @@ def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = N
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    if told.task not in (None, found.task):
-        raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
-    if told.classes and sorted(told.classes) != sorted(found.classes):
-        raise UsageError(
-            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
-            f"{few(told.classes)}"
-        )
-    if name is not None and name not in found.families:
-        raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
-    if name is not None:
-        kept = {name: found.members[name]} if name in found.members else {}
-        found = replace(found, families={name: found.families[name]}, members=kept)
-    return checked(path, found)
+    _check_told(path, found, told)
+    return checked(path, found if name is None else _family_of(path, found, name))
 
 
 def read_all(
@@ -203,6 +192,24 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
         return _of_oof(table, about)
     return _named(name, of_table(table, told.classes), told)
+
+
+def _check_told(path: Path, found: Predictions, told: ForeignHints) -> None:
+    """Refuse what contradicts the file."""
+    if told.task not in (None, found.task):
+        raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
+    if told.classes and sorted(told.classes) != sorted(found.classes):
+        raise UsageError(
+            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
+            f"{few(told.classes)}"
+        )
+
+
+def _family_of(path: Path, found: Predictions, name: str) -> Predictions:
+    if name not in found.families:
+        raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
+    kept = {name: found.members[name]} if name in found.members else {}
+    return replace(found, families={name: found.families[name]}, members=kept)
 
 
 def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:

@@ -12,7 +12,7 @@ from ensemble.members.together import check_agree
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Predictions
-from ensemble.records import MemberId, hashes_of
+from ensemble.records import MemberId, Quarantined, hashes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +72,30 @@ def read_predictions(entries: Sequence[StoredPredictions]) -> Predictions:
         StoreError: a shard is missing or torn.
     """
     scores = [entry.scores or entry.partition.read(entry.head.name) for entry in entries]
-    lost = {q.id: q for held in scores for q in held.quarantined}
+    lost = _lost_of(scores)
     ids = tuple(i for i in scores[0].ids if i not in lost)
     names = [entry.member.name for entry in entries]
     if len(set(names)) < len(names):
         raise ContractError(f"members are called alike: {few(names)}")
     columns = (_rows_of(name, held, ids) for name, held in zip(names, scores, strict=True))
-    hashes, head = hashes_of(entry.member for entry in entries), entries[0].head
+    head = entries[0].head
     return Predictions(
         ids=ids,
         classes=head.classes,
         families=dict(zip(names, columns, strict=True)),
-        members={family: tuple(told) for family, told in hashes.items()},
+        members=hashes_of(entry.member for entry in entries),
         task=head.task,
-        quarantined=tuple(lost[name] for name in sorted(lost, key=natural_key)),
+        quarantined=tuple(lost.values()),
         deployed=True,
         output=head.name,
         sources=tuple(RecordedMember(entry.member, entry.partition.key) for entry in entries),
     )
+
+
+def _lost_of(scores: Sequence[Scores]) -> dict[str, Quarantined]:
+    """Return what any of the scores lacks, by id, in the natural order of the ids."""
+    lost = {q.id: q for held in scores for q in held.quarantined}
+    return {name: lost[name] for name in sorted(lost, key=natural_key)}
 
 
 def _rows_of(name: str, held: Scores, ids: tuple[str, ...]) -> Probs:

@@ -128,23 +128,26 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     Raises:
         UsageError: files that name other ids, classes or folds, or a family twice.
     """
-    first = parts[0]
-    joined = replace(first, folds=None)
+    first, joined = parts[0], replace(parts[0], folds=None)
     families: dict[str, Probs | Pooled] = {}
+    members: dict[str, tuple[str, ...]] = {}
+    lost: dict[str, Quarantined] = {}
     for part in parts:
         rows, columns = _rows_as(first, part), _columns_as(first, part)
         joined = replace(joined, folds=_folds_as(joined, part, rows))
         if twice := families.keys() & part.families.keys():
             raise UsageError(f"family {min(twice)!r} is given twice: name one NAME=FILE")
         families |= {name: probs[rows][:, columns] for name, probs in part.families.items()}
+        members |= part.members
+        lost |= {q.id: q for q in part.quarantined}
     return replace(
         joined,
         families=dict(sorted(families.items())),
-        members={name: hashes for part in parts for name, hashes in part.members.items()},
+        members=members,
+        quarantined=tuple(lost.values()),
         rescaled=sum(part.rescaled for part in parts),
         deployed=any(part.deployed for part in parts),
         ordered=all(part.ordered and part.classes == first.classes for part in parts),
-        quarantined=tuple({q.id: q for part in parts for q in part.quarantined}.values()),
     )
 
 
