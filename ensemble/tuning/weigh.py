@@ -221,16 +221,21 @@ def _check_order(order: TuneOrder, metric: Metric) -> None:
     check_choice("polish", order.polish, Polish)
     if order.pool is not None:
         check_choice("pool", order.pool, Pool)
-    if order.pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
-        raise UsageError(
-            f"a pool of ranks gives scores of classes that are no probabilities, which "
-            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
-        )
-    if order.pool == "log-linear" and metric.name == "brier":
-        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
-    if not TASKS[metric.task].bounded and order.pool == "log-linear":
-        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+        _check_pool(order.pool, metric)
     if order.polish == "always" and not can_polish(metric):
         raise UsageError(
             f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
         )
+
+
+def _check_pool(pool: Pool, metric: Metric) -> None:
+    """Refuse a pool of which the task or the metric can make nothing."""
+    if pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
+        raise UsageError(
+            f"a pool of ranks gives scores of classes that are no probabilities, which "
+            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
+        )
+    if pool == "log-linear" and metric.name == "brier":
+        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
+    if pool == "log-linear" and not TASKS[metric.task].bounded:
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
