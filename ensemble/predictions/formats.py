@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ from ensemble.files.parquet import (
     text_column,
 )
 from ensemble.predictions.foreign import Foreign, folds_in, ids_in, of_table, read_foreign
+from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
 from ensemble.predictions.table import Predictions, checked, join
 from ensemble.records import Quarantined, Task
 
@@ -188,9 +189,9 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
         table = file.read()
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
-        return _of_run(path, table, json.loads(metadata[PREDICTIONS.encode()]))
+        return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
-        return _of_oof(table, about)
+        return _of_oof(table, mapping_of(about))
     return _named(name, of_table(table, told.classes), told)
 
 
@@ -218,44 +219,49 @@ def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:
     return Predictions(found.ids, found.classes, families, found.folds, task=task)
 
 
-def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Predictions:
+def _of_oof(table: pa.Table, about: Mapping[str, object]) -> Predictions:
     """Take the families out of what `write` wrote."""
-    classes = tuple(about["classes"])
     lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
-    return Predictions(
-        ids=ids_in(table)[1],
-        classes=classes,
-        families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
+    families = _families_in(table, {name: name for name in lists}, about)
+    return replace(
+        _described({"task": "classification", **about}, ids_in(table)[1], families),
         folds=folds_in(table),
-        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
-        task=about.get("task", "classification"),
-        quarantined=_lost(about),
     )
 
 
-def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
-    return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
-
-
-def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Predictions:
+def _of_run(path: Path, table: pa.Table, about: Mapping[str, object]) -> Predictions:
     """Take the families out of a run's predictions.parquet."""
     if EVALUATIONS in table.column_names:
         raise UsageError(
             f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
             f"labels and no probabilities; run again without --early-exit and budgets"
         )
-    classes = tuple(about["classes"])
-    families = {
-        column.removeprefix(FAMILY): read_lists(table.column(column), len(classes))
-        for column in table.column_names
-        if column.startswith(FAMILY)
+    columns = {c.removeprefix(FAMILY): c for c in table.column_names if c.startswith(FAMILY)}
+    families = _families_in(table, columns, about)
+    return replace(_described(about, ids_in(table)[1], families), deployed=True)
+
+
+def _families_in(
+    table: pa.Table, columns: Mapping[str, str], about: Mapping[str, object]
+) -> dict[str, Pooled]:
+    """Return float64 (N, C) of each family, whose column is named."""
+    width = len(texts_of(about["classes"]))
+    return {
+        name: read_lists(table.column(column), width).astype(np.float64)
+        for name, column in columns.items()
     }
+
+
+def _described(
+    about: Mapping[str, object], ids: tuple[str, ...], families: Mapping[str, Pooled]
+) -> Predictions:
+    """Return families as the metadata of our files describe them; `checked` checks the task."""
+    members = mapping_of(about.get("members", {}))
     return Predictions(
-        ids=ids_in(table)[1],
-        classes=classes,
-        families={name: probs.astype(np.float64) for name, probs in families.items()},
-        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
-        task=about["task"],
-        quarantined=_lost(about),
-        deployed=True,
+        ids=ids,
+        classes=texts_of(about["classes"]),
+        families=families,
+        members={name: texts_of(hashes) for name, hashes in members.items()},
+        task=cast(Task, about["task"]),
+        quarantined=quarantined_of(about.get("quarantined", [])),
     )
