@@ -209,11 +209,11 @@ class MemberId:
     sha256: str = ""
 
 
-def hashes_of(members: Iterable[MemberId]) -> dict[str, list[str]]:
+def hashes_of(members: Iterable[MemberId]) -> dict[str, tuple[str, ...]]:
     """Return the hashes of each family's members."""
-    families: dict[str, list[str]] = {}
+    families: dict[str, tuple[str, ...]] = {}
     for member in members:
-        families.setdefault(member.family, []).append(member.sha256)
+        families[member.family] = (*families.get(member.family, ()), member.sha256)
     return families
 
 

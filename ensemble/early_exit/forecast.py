@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -55,8 +55,8 @@ def forecast_of(work: ExitJob) -> tuple[ExitForecast, list[MemberForecast]]:
     told = setup.sample(plan, [images[row] for row in drawn.tolist()])
     sample = _found(setup, told, len(drawn), size)
     done = sum(partition.committed(shard) for shard in partition.shards)
-    room = _room(partition, images, np.dtype(np.float64))
-    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32))
+    room = _room(partition, images, np.dtype(np.float64).itemsize)
+    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32).itemsize)
     found = ExitForecast(len(plan.evaluations), calibrated, len(partition.shards), done, room)
     left = left_of(partition, drawn) + left_of(sample)
     return found, [_planned(work, plan, player, found, left) for player in setup.players]
@@ -71,13 +71,13 @@ def _found(
     return load_partition(store, key) or new
 
 
-def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any]) -> int:
+def _room(partition: Partition, images: Sequence[Hashed], itemsize: int) -> int:
     """Return how many bytes the parts will take that are still to be written, about."""
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [image for shard in todo for image in images[partition.rows(shard)]]
     columns, lists = sum(partition.heads.values()), len(partition.heads) + 1
     ids = sum(len(image.source.id.encode()) for image in rows)
-    return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
+    return ids + len(rows) * (itemsize * columns + _OFFSET * lists)
 
 
 def _planned(

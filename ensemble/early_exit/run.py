@@ -39,7 +39,8 @@ from ensemble.predictions.store import (
     load_partition,
     open_partition,
 )
-from ensemble.predictions.stored import StoredPredictions, Votes
+from ensemble.predictions.stored import StoredPredictions
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.saving import Saving
@@ -55,12 +56,12 @@ _QUARTER: Final = 4
 class Exited:
     """What an early exit found.
 
-    `votes` name who is predicted, and hold no ballots; `labels` are int64 (N, D), `evaluations`
+    `votes` name who is predicted, and hold no columns; `labels` are int64 (N, D), `evaluations`
     int64 (N,). `record` is what run.json says, `made` how many evaluations were made now, and
     `odd` what was odd about files, counted.
     """
 
-    votes: Votes
+    votes: Predictions
     labels: Indices
     evaluations: Indices
     record: Mapping[str, object]
@@ -206,13 +207,16 @@ def _nobody(schedule: Schedule, head: Head) -> Calibrated:
 def _read(work: ExitJob, plan: ExitPlan, left: "_Left") -> Exited:
     """Return what the store now holds of the run, and what run.json is to say."""
     scores, setup = left.partition.read(ENDS), work.setup
-    votes = Votes(
-        head=setup.head,
+    votes = Predictions(
         ids=scores.ids,
-        ballots=(),
+        classes=setup.head.classes,
+        families={},
+        members=hashes_of(p.member.identity for p in setup.players),
+        task=setup.head.task,
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
-        members=tuple(RecordedMember(p.member.identity, None) for p in setup.players),
-        hashes=hashes_of(p.member.identity for p in setup.players),
+        deployed=True,
+        output=setup.head.name,
+        sources=tuple(RecordedMember(p.member.identity, None) for p in setup.players),
     )
     record = record_of(
         setup.terms(work.saving), Kept(left.partition.key, left.sample, plan),

@@ -14,7 +14,7 @@ from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import MemberForecast, find_images, line_up, plan, score_into_store
 from ensemble.predictions.stored import StoredPredictions
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -23,7 +23,7 @@ from ensemble.runtime.devices import check_device
 from ensemble.views.parse import read_policy
 
 
-def predict_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> Oof:
+def predict_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> Predictions:
     """Predict each training image by the members that did not see it.
 
     Args:
@@ -122,7 +122,7 @@ def _check_coverage(players: Sequence[ReadyMember], fold_of: Mapping[str, int]) 
 
 def _stitched(
     entries: Sequence[StoredPredictions], ids: Sequence[str], fold_of: Mapping[str, int]
-) -> Oof:
+) -> Predictions:
     """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
     lost: dict[str, Quarantined] = {}
     rows: dict[str, dict[str, np.ndarray]] = {}
@@ -134,9 +134,8 @@ def _stitched(
             raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
         column |= dict(zip(held.ids, held.probs, strict=True))
     kept = [name for name in ids if name not in lost]
-    hashes = hashes_of(entry.member for entry in entries)
     head = entries[0].head
-    return Oof(
+    return Predictions(
         ids=tuple(kept),
         classes=head.classes,
         families={
@@ -146,7 +145,7 @@ def _stitched(
             for family in sorted(rows)
         },
         folds=np.array([fold_of[name] for name in kept], np.int64),
-        members={family: tuple(hashes[family]) for family in sorted(hashes)},
+        members=dict(sorted(hashes_of(entry.member for entry in entries).items())),
         task=head.task,
         quarantined=tuple(lost.values()),
     )

@@ -28,7 +28,7 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import find_images, score_into_store
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
-from ensemble.predictions.stored import StoredPredictions, votes_of
+from ensemble.predictions.stored import StoredPredictions, read_predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -249,15 +249,20 @@ class _Job:
 
     def agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Agreement:
         """Compare two members by id, on the images that both predict."""
-        votes = votes_of([replace(entry, head=head) for entry in entries])
-        if not votes.ids:
+        found = read_predictions(  # an int8 member has the name of its original
+            [
+                replace(entry, head=head, member=replace(entry.member, name=number))
+                for number, entry in zip(("float32", "int8"), entries, strict=True)
+            ]
+        )
+        if not found.ids:
             raise UsageError(
-                f"none of the images that judge can be used: {votes.quarantined[0].message}"
+                f"none of the images that judge can be used: {found.quarantined[0].message}"
             )
         truth = None
         if self.truth is not None and self.order.head in (None, head.name):
-            truth = labels.truth_of(votes.ids, self.truth, head.classes)
-        before, after = (ballot.probs.astype(np.float64) for ballot in votes.ballots)
+            truth = labels.truth_of(found.ids, self.truth, head.classes)
+        before, after = (probs.astype(np.float64) for probs in found.families.values())
         return compare(head, before, after, truth)
 
 

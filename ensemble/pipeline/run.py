@@ -15,11 +15,8 @@ from ensemble.inference.fingerprint import ImageSet, image_set_of
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import MemberForecast, find_images, line_up, score_into_store
 from ensemble.members.card import Head
-from ensemble.predictions.stored import (
-    StoredPredictions,
-    Votes,
-    votes_of,
-)
+from ensemble.predictions.stored import StoredPredictions, read_predictions
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -42,9 +39,10 @@ def run(settings: Settings, progress: Progress | None = None) -> Submission:
     progress = progress or Quiet()
     recipe = resolve(settings)
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
-    votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
-    poll = VoteInput(votes, scored.sample, scored.facts, scored.decided)
-    return publish.publish(recipe, scored.claimed, poll, progress)
+    found = scored.found
+    predictions = found if isinstance(found, Predictions) else read_predictions(found)
+    voted = VoteInput(predictions, scored.sample, scored.facts, scored.decided)
+    return publish.publish(recipe, scored.claimed, voted, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class _Scored:
     claimed: folder.Claim
     sample: Sample
     facts: Mapping[str, object]
-    found: Sequence[StoredPredictions] | Votes
+    found: Sequence[StoredPredictions] | Predictions
     decided: ExitLabels | None = None
 
 

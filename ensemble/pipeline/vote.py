@@ -13,10 +13,9 @@ from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import (
     StoredPredictions,
     entries_of_run,
-    votes_from,
-    votes_of,
+    read_predictions,
 )
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -64,14 +63,14 @@ def vote(
         head = recipe.inputs.head or earlier.head
         entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
     check_weights(recipe, entries[0].head, hashes_of(e.member for e in entries))
-    votes = votes_of(entries)
+    votes = read_predictions(entries)
     claimed = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
     return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
 
 
 def vote_predictions(
-    settings: Settings, predictions: Oof, progress: Progress | None = None
+    settings: Settings, predictions: Predictions, progress: Progress | None = None
 ) -> Submission:
     """Make a submission from predictions made elsewhere, one family each.
 
@@ -87,7 +86,7 @@ def vote_predictions(
     if predictions.rescaled:
         progress.warn(table.describe_rescaling(predictions.rescaled))
     tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
-    votes = votes_from(predictions, tuned_for)
+    votes = table.identified(table.in_order(predictions, tuned_for))
     check_weights(recipe, votes.head, votes.hashes)
     tuned_on = recipe.fusion.weights.members if recipe.fusion.weights else {}
     if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
@@ -95,9 +94,9 @@ def vote_predictions(
             f"the predictions of {few(unknown)} do not say which members made them: that they are "
             f"those that the weights were tuned for is taken on trust"
         )
-    keys = [each.member.sha256 for each in votes.members]
+    keys = [each.member.sha256 for each in votes.sources]
     claimed = folder.claim(recipe, keys)
-    facts = {"provider": None, "evaluations": 0}
+    facts: dict[str, object] = {"provider": None, "evaluations": 0}
     sample = sample_for(recipe, votes.head, votes.inputs())
     if sample.index_labels and not (tuned_for or predictions.ordered):
         raise UsageError(

@@ -111,7 +111,8 @@ def score_values(
         UsageError: ids without a label, columns that differ, or values that are none.
     """
     found = read(submission, _SCORED, ForeignHints(task=task))
-    y, values = read_truth(labels, found, label_column), found.families[_SCORED]
+    y = read_truth(labels, found, label_column)
+    values = found.families[_SCORED].astype(np.float64)
     labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
     lines = [

@@ -118,6 +118,11 @@ def read_run(folder: Path) -> RunRecord:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
     if record.schema != SCHEMA:
         raise UsageError(f"{folder / RUN}: of another version of ensemble")
+    _check_votable(record, folder)
+    return record
+
+
+def _check_votable(record: RunRecord, folder: Path) -> None:
     if record.early_exit:
         raise UsageError(
             f"{folder}: its images ended early, so it holds labels and no probabilities to "
@@ -129,7 +134,6 @@ def read_run(folder: Path) -> RunRecord:
         )
     if not record.members or not all(is_key(each.key) for each in record.members):
         raise UsageError(f"{folder / RUN}: it names no predictions")
-    return record
 
 
 def settings_from_run(

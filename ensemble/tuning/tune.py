@@ -12,8 +12,7 @@ from ensemble.evaluation.labels import read_truth
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions.formats import read_all
-from ensemble.predictions.stored import votes_from
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions, in_order
 from ensemble.progress import Progress, Quiet
 from ensemble.records import TASKS
 from ensemble.tuning import checks
@@ -50,7 +49,9 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
     return calibrate(weights, held, truth, joined.ids)
 
 
-def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str]) -> Weights:
+def calibrate(
+    weights: Weights, holdout: Predictions, y: Truth, tuned_on: Collection[str]
+) -> Weights:
     """Fit the temperature on rows that no fold saw, predicted as the test images will be.
 
     Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
@@ -73,12 +74,12 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
         )
     if seen := sorted(set(holdout.ids) & set(tuned_on)):
         raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
-    votes = votes_from(holdout, weights.classes)
-    check_fits(weights, votes.head.classes, votes.hashes)
-    places = np.array([votes.head.classes.index(name) for name in holdout.classes])
+    held = in_order(holdout, weights.classes)
+    check_fits(weights, held.classes, held.hashes)
+    places = np.array([held.classes.index(name) for name in holdout.classes])
     found = places[y.astype(np.int64)]
     plain = replace(weights, temperature=1.0)
-    probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
+    probs = fuse(held.ballots, "soft", plain, held.task).probs
     temperature = temperature_of(probs, found)
     before, after = (
         metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)

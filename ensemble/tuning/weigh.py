@@ -15,7 +15,7 @@ from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
 from ensemble.predictions import table as files
 from ensemble.predictions.formats import ForeignHints
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.tuning import checks
@@ -61,7 +61,7 @@ class TuneOrder:
 
 
 def weigh(
-    oof: Oof,
+    oof: Predictions,
     y: Truth,
     order: TuneOrder,
     groups: Indices | None,
@@ -72,7 +72,7 @@ def weigh(
     if oof.rescaled:
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)
-    names, stack = list(oof.families), np.stack(list(oof.families.values()))
+    names, stack = list(oof.families), np.stack(list(oof.families.values()), dtype=np.float64)
     steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
@@ -121,7 +121,7 @@ def metric_named(name: str, task: Task) -> Metric:
     return Metric(name, _answering(name, cast(Score, function)), True, task)
 
 
-def _metric_of(oof: Oof, order: TuneOrder) -> Metric:
+def _metric_of(oof: Predictions, order: TuneOrder) -> Metric:
     """Return the metric of an order, having checked that these predictions can be tuned for it."""
     if oof.deployed:
         raise UsageError(
@@ -221,16 +221,21 @@ def _check_order(order: TuneOrder, metric: Metric) -> None:
     check_choice("polish", order.polish, Polish)
     if order.pool is not None:
         check_choice("pool", order.pool, Pool)
-    if order.pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
-        raise UsageError(
-            f"a pool of ranks gives scores of classes that are no probabilities, which "
-            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
-        )
-    if order.pool == "log-linear" and metric.name == "brier":
-        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
-    if not TASKS[metric.task].bounded and order.pool == "log-linear":
-        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+        _check_pool(order.pool, metric)
     if order.polish == "always" and not can_polish(metric):
         raise UsageError(
             f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
         )
+
+
+def _check_pool(pool: Pool, metric: Metric) -> None:
+    """Refuse a pool of which the task or the metric can make nothing."""
+    if pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
+        raise UsageError(
+            f"a pool of ranks gives scores of classes that are no probabilities, which "
+            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
+        )
+    if pool == "log-linear" and metric.name == "brier":
+        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
+    if pool == "log-linear" and not TASKS[metric.task].bounded:
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
