@@ -187,19 +187,24 @@ def _probed(player: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, N
     return values
 
 
-def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+def _are_probabilities(head: Head, raw: NDArray[np.float32]) -> bool | None:
+    """Tell whether outputs (V, N, C) are probabilities already; None where they do not show it."""
     if not np.isfinite(raw).all() or not TASKS[head.task].bounded:
-        return  # a member that gives NaN is dealt with where it is scored, by --on-nan
-    inside = bool((raw >= 0).all() and (raw <= 1).all())
-    sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
-    many = len(head.classes) >= _CONCLUSIVE
-    if TASKS[head.task].several and inside and not many:
-        return  # the logits of a few labels may well lie there
-    looks_done = inside and (sums or TASKS[head.task].several)
-    if looks_done == (head.activation == "none"):
+        return None  # a member that gives NaN is dealt with where it is scored, by --on-nan
+    if (raw < 0).any() or (raw > 1).any():
+        return False
+    if TASKS[head.task].several:  # the logits of a few labels may well lie there
+        return True if len(head.classes) >= _CONCLUSIVE else None
+    return bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
+
+
+def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+    """Hold the card's activation against what the member gave, (V, N, C), on a probe batch."""
+    done = _are_probabilities(head, raw)
+    if done is None or done == (head.activation == "none"):
         return
-    found = "probabilities already" if looks_done else "no probabilities"
-    right = "none" if looks_done else ("sigmoid" if TASKS[head.task].several else "softmax")
+    found = "probabilities already" if done else "no probabilities"
+    right = "none" if done else ("sigmoid" if TASKS[head.task].several else "softmax")
     raise MemberError(
         f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
         f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "
