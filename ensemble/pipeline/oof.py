@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ensemble.arrays import Probs
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
 from ensemble.files.csv_tables import column_of
@@ -124,15 +125,7 @@ def _stitched(
     entries: Sequence[StoredPredictions], ids: Sequence[str], fold_of: Mapping[str, int]
 ) -> Oof:
     """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
-    lost: dict[str, Quarantined] = {}
-    rows: dict[str, dict[str, np.ndarray]] = {}
-    for entry in entries:
-        held = entry.partition.read(entry.head.name)
-        lost |= {q.id: q for q in held.quarantined}
-        column = rows.setdefault(entry.member.family, {})
-        if twice := column.keys() & set(held.ids):
-            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
-        column |= dict(zip(held.ids, held.probs, strict=True))
+    rows, lost = _rows_of(entries)
     kept = [name for name in ids if name not in lost]
     hashes = hashes_of(entry.member for entry in entries)
     head = entries[0].head
@@ -150,3 +143,19 @@ def _stitched(
         task=head.task,
         quarantined=tuple(lost.values()),
     )
+
+
+def _rows_of(
+    entries: Sequence[StoredPredictions],
+) -> tuple[dict[str, dict[str, Probs]], dict[str, Quarantined]]:
+    """Return each family's rows by id, float32 (C,), and the images that some member lacks."""
+    lost: dict[str, Quarantined] = {}
+    rows: dict[str, dict[str, Probs]] = {}
+    for entry in entries:
+        held = entry.partition.read(entry.head.name)
+        lost |= {q.id: q for q in held.quarantined}
+        column = rows.setdefault(entry.member.family, {})
+        if twice := column.keys() & set(held.ids):
+            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
+        column |= dict(zip(held.ids, held.probs, strict=True))
+    return rows, lost

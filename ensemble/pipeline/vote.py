@@ -1,6 +1,6 @@
 """A submission from what the store or files hold, with no model run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
@@ -18,7 +18,7 @@ from ensemble.predictions.stored import (
 )
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.resolve import Fusion, Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
@@ -89,12 +89,7 @@ def vote_predictions(
     tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
     votes = votes_from(predictions, tuned_for)
     check_weights(recipe, votes.head, votes.hashes)
-    tuned_on = recipe.fusion.weights.members if recipe.fusion.weights else {}
-    if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
-        progress.warn(
-            f"the predictions of {few(unknown)} do not say which members made them: that they are "
-            f"those that the weights were tuned for is taken on trust"
-        )
+    _warn_of_unknown(recipe.fusion, votes.hashes, progress)
     keys = [each.member.sha256 for each in votes.members]
     claimed = folder.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
@@ -105,6 +100,18 @@ def vote_predictions(
             "write labels by name, or give a weights.json, which has the order"
         )
     return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
+
+
+def _warn_of_unknown(
+    fusion: Fusion, hashes: Mapping[str, Sequence[str]], progress: Progress
+) -> None:
+    """Say which families' predictions, by the hashes of their members, do not say who made them."""
+    tuned_on = fusion.weights.members if fusion.weights else {}
+    if unknown := [family for family in tuned_on if not hashes.get(family)]:
+        progress.warn(
+            f"the predictions of {few(unknown)} do not say which members made them: that they are "
+            f"those that the weights were tuned for is taken on trust"
+        )
 
 
 def _entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
