@@ -115,7 +115,9 @@ def shard_size_for(work: ExitJob) -> int:
     most, setup = _SHARDS * SHARD, work.setup
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
         most = min(most, max(_SMALLEST, -(-len(setup.images) // _CORRECTIONS)))
-    return shard_size_of(setup.recipe.resources, [player.member for player in setup.players], most)
+    return shard_size_of(
+        setup.recipe.resources, [ready.member for ready in setup.ready_members], most
+    )
 
 
 def left_of(partition: Partition, drawn: Indices = _NONE) -> int:

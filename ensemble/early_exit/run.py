@@ -177,7 +177,7 @@ def stored_entries(work: ExitJob) -> list[StoredPredictions] | None:
     begun = load_partition(setup.recipe.resources.store, key_of(setup.fingerprint(work.saving)))
     if begun is not None or len(found) < len(setup.names):
         return None
-    members = [player.member.identity for player in setup.players]
+    members = [ready.member.identity for ready in setup.ready_members]
     return [StoredPredictions(m, found[m.name], setup.head) for m in members]
 
 
@@ -187,8 +187,8 @@ def _batch_sizes(setup: ExitSetup) -> dict[str, int]:
         setup.recipe.resources.store,
     )  # so much each has to do, about
     return {
-        player.member.card.name: batch_size(player, count, store, setup.in_graph(player))
-        for player in setup.players
+        ready.member.card.name: batch_size(ready, count, store, setup.in_graph(ready))
+        for ready in setup.ready_members
     }
 
 
@@ -210,8 +210,8 @@ def _read(work: ExitJob, plan: ExitPlan, left: "_Left") -> Exited:
         ids=scores.ids,
         ballots=(),
         quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
-        members=tuple(RecordedMember(p.member.identity, None) for p in setup.players),
-        hashes=hashes_of(p.member.identity for p in setup.players),
+        members=tuple(RecordedMember(p.member.identity, None) for p in setup.ready_members),
+        hashes=hashes_of(p.member.identity for p in setup.ready_members),
     )
     record = record_of(
         setup.terms(work.saving), Kept(left.partition.key, left.sample, plan),

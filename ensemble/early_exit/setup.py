@@ -80,7 +80,7 @@ class ExitSetup:
     recipe: Recipe
     head: Head
     weights: Weights
-    players: Sequence[ReadyMember]
+    ready_members: Sequence[ReadyMember]
     policy: Sequence[View]
     apart: bool
     image_set: ImageSet
@@ -94,7 +94,7 @@ class ExitSetup:
     @property
     def names(self) -> list[str]:
         """The members' names."""
-        return [player.member.card.name for player in self.players]
+        return [ready.member.card.name for ready in self.ready_members]
 
     def evaluations(
         self, costs: Mapping[str, float], stored: Collection[str] = ()
@@ -103,7 +103,7 @@ class ExitSetup:
 
         A member that the store knows costs next to nothing, and is one evaluation with all views.
         """
-        cards = [player.member.card for player in self.players]
+        cards = [ready.member.card for ready in self.ready_members]
         count = len(self.policy) if self.apart else 1
         free = dict.fromkeys(stored, min(costs.values()) * _FREE)
         found = evaluations_of(
@@ -161,29 +161,29 @@ class ExitSetup:
             "engine": ENGINE,
             "member": "early exit",
             "members": sorted(
-                [p.member.card.family, p.member.card.name, self.key(p)] for p in self.players
+                [p.member.card.family, p.member.card.name, self.key(p)] for p in self.ready_members
             ),
             "apart": self.apart,
             "head": self.head.name,
             "views": [[asdict(op) for op in view.ops] for view in self.policy],
         }
 
-    def key(self, player: ReadyMember) -> str:
+    def key(self, ready: ReadyMember) -> str:
         """Return the key of a member's own predictions of the whole image set."""
-        return key_of(self.fingerprints[player.member.card.name])
+        return key_of(self.fingerprints[ready.member.card.name])
 
-    def in_graph(self, player: ReadyMember) -> dict[str, object]:
+    def in_graph(self, ready: ReadyMember) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives: without views if apart."""
-        inside = [[asdict(op) for op in view.ops] for view in player.policy]
-        return {**self.fingerprints[player.member.card.name], "views": inside}
+        inside = [[asdict(op) for op in view.ops] for view in ready.policy]
+        return {**self.fingerprints[ready.member.card.name], "views": inside}
 
     def schedule(self, plan: ExitPlan, sizes: Mapping[str, int]) -> Schedule:
         """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
-        players = {p.member.card.name: p for p in self.players}
+        ready_members = {p.member.card.name: p for p in self.ready_members}
         tables = {name: self._table(key) for name, key in plan.stored.items()}
         stages = [
             LiveEvaluation(
-                job_of(players[e.member], sizes[e.member]),
+                job_of(ready_members[e.member], sizes[e.member]),
                 self.head.name,
                 self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
                 tables[e.member][0] if e.member in tables else None,
@@ -201,10 +201,10 @@ class ExitSetup:
     def whole(self) -> dict[str, Partition]:
         """Return the members whose own predictions the store has, all of them, by name."""
         found = {}
-        for player in self.players:
-            partition = load_partition(self.recipe.resources.store, self.key(player))
+        for ready in self.ready_members:
+            partition = load_partition(self.recipe.resources.store, self.key(ready))
             if partition is not None and all(partition.committed(s) for s in partition.shards):
-                found[player.member.card.name] = partition
+                found[ready.member.card.name] = partition
         return found
 
     def _table(self, key: str) -> tuple[Probs, Mapping[str, Quarantined]]:
@@ -226,30 +226,32 @@ class ExitSetup:
 def setup_of(
     recipe: Recipe,
     head: Head,
-    players: Sequence[ReadyMember],
+    ready_members: Sequence[ReadyMember],
     policy: Sequence[View],
     image_set: ImageSet,
 ) -> ExitSetup:
     """Gather who takes part.
 
     Raises:
-        UsageError: the members were lined up with other views in their graphs.
+        UsageError: the members were started with other views in their graphs.
     """
-    families = {p.member.card.family for p in players}
+    families = {p.member.card.family for p in ready_members}
     weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
-    separate = host_views(recipe, policy, [p.member for p in players])
+    separate = host_views(recipe, policy, [p.member for p in ready_members])
     inside = (views.IDENTITY,) if separate else tuple(policy)
-    odd = [p.member.card.name for p in players if p.policy != inside]
+    odd = [p.member.card.name for p in ready_members if p.policy != inside]
     if odd:
         raise UsageError(
-            f"{few(odd)}: the views in the graph are not those of an early exit; line the members "
-            f"up for one"
+            f"{few(odd)}: the views in the graph are not those of an early exit; start the members "
+            f"for one"
         )
     fingerprints = {
         p.member.card.name: fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set)
-        for p in players
+        for p in ready_members
     }
-    return ExitSetup(recipe, head, weights, players, policy, separate, image_set, fingerprints)
+    return ExitSetup(
+        recipe, head, weights, ready_members, policy, separate, image_set, fingerprints
+    )
 
 
 def open_plan(partition: Partition, setup: ExitSetup, saving: Saving) -> ExitPlan:
@@ -261,8 +263,8 @@ def open_plan(partition: Partition, setup: ExitSetup, saving: Saving) -> ExitPla
     path = partition.folder / PLAN
     if path.exists() or any(partition.begun(shard) for shard in partition.shards):
         return read_plan(partition)
-    noise = max(batch_noise(player) for player in setup.players)
-    plan = _plan(setup, saving, _costs(setup.players), noise)
+    noise = max(batch_noise(ready) for ready in setup.ready_members)
+    plan = _plan(setup, saving, _costs(setup.ready_members), noise)
     record = asdict(plan)
     publish_json(path, {**record, "check": sha256_json(record)})
     return plan
@@ -295,16 +297,16 @@ def _plan(setup: ExitSetup, saving: Saving, costs: Mapping[str, float], noise: f
     return ExitPlan(tuple(evaluations), noise, calibrated, stored)
 
 
-def _costs(players: Sequence[ReadyMember]) -> dict[str, float]:
+def _costs(ready_members: Sequence[ReadyMember]) -> dict[str, float]:
     """Measure what an evaluation of each member costs, in seconds; a family has one cost.
 
     The folds of a family are one net, so what they differ by is noise of the clock.
     """
     least: dict[str, float] = {}
-    for player in players:
-        family, seconds = player.member.card.family, seconds_per_image(player)
+    for ready in ready_members:
+        family, seconds = ready.member.card.family, seconds_per_image(ready)
         least[family] = min(seconds, least.get(family, seconds))
-    return {p.member.card.name: least[p.member.card.family] for p in players}
+    return {p.member.card.name: least[p.member.card.family] for p in ready_members}
 
 
 @dataclass(frozen=True, slots=True)

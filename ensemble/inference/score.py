@@ -39,7 +39,7 @@ from ensemble.voting import vote, weights
 from ensemble.worker import Watch, read_watch
 
 
-def line_up(
+def start_members(
     recipe: Recipe, policy: Sequence[View], progress: Progress, *, exits: bool = False
 ) -> list[ReadyMember]:
     """Open the members and start their sessions, each proven on a probe batch.
@@ -69,9 +69,11 @@ def line_up(
     )
     inside = graph_views(recipe, shaped, members) if exits else shaped
     with ThreadPoolExecutor(recipe.resources.threads or available_threads()) as pool:
-        players = list(pool.map(start, members, inside))
-    _warn_of_cpu(recipe, [p for p in players if p.scorer.provider == CPU], len(players), progress)
-    return players
+        ready_members = list(pool.map(start, members, inside))
+    _warn_of_cpu(
+        recipe, [p for p in ready_members if p.scorer.provider == CPU], len(ready_members), progress
+    )
+    return ready_members
 
 
 def _warn_of_cpu(
@@ -81,7 +83,7 @@ def _warn_of_cpu(
     if not there:
         return
     if recipe.scoring.device == "auto":
-        names = few([player.member.card.name for player in there])
+        names = few([ready.member.card.name for ready in there])
         who = "" if len(there) == members else f"{names}: "
         progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
     if recipe.scoring.precision == "fp16":
@@ -119,12 +121,12 @@ def find_images(
 
 def _assignment(
     recipe: Recipe,
-    player: ReadyMember,
+    ready: ReadyMember,
     fingerprint: Mapping[str, object],
     images: int,
     shard_size: int,
 ) -> Assignment:
-    member = player.member
+    member = ready.member
     partition = open_partition(
         recipe.resources.store,
         fingerprint,
@@ -132,10 +134,10 @@ def _assignment(
         shard_size=shard_size,
         label=member.identity,
     )
-    batch = player.batch
+    batch = ready.batch
     if not all(partition.begun(shard) for shard in partition.shards):
-        batch = batch_size(player, images, recipe.resources.store, fingerprint)
-    return Assignment(job_of(player, batch), partition)
+        batch = batch_size(ready, images, recipe.resources.store, fingerprint)
+    return Assignment(job_of(ready, batch), partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,45 +160,45 @@ class MemberForecast:
 
 
 def plan(
-    recipe: Recipe, policy: Sequence[View], players: Sequence[ReadyMember], images: ImageSet
+    recipe: Recipe, policy: Sequence[View], ready_members: Sequence[ReadyMember], images: ImageSet
 ) -> list[MemberForecast]:
     """Return what `score_into_store` would do with members of these views; nothing is written.
 
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    size = shard_size_of(recipe.resources, [player.member for player in players])
+    size = shard_size_of(recipe.resources, [ready.member for ready in ready_members])
     planned = []
-    for player in players:
-        provider = player.scorer.provider
-        fingerprint = fingerprint_of(recipe, player.member, policy, provider, images)
+    for ready in ready_members:
+        provider = ready.scorer.provider
+        fingerprint = fingerprint_of(recipe, ready.member, policy, provider, images)
         key = key_of(fingerprint)
         folder = recipe.resources.store / "predictions" / key
         partition = load_partition(recipe.resources.store, key)
         partition = partition or Partition(folder, key, fingerprint, len(images.images), size)
-        planned.append(_planned(player, partition, images.images))
+        planned.append(_planned(ready, partition, images.images))
     return planned
 
 
-def _planned(player: ReadyMember, partition: Partition, images: Sequence[Hashed]) -> MemberForecast:
+def _planned(ready: ReadyMember, partition: Partition, images: Sequence[Hashed]) -> MemberForecast:
     todo = [s for s in partition.shards if not partition.committed(s)]
     rows = [image for s in todo for image in images[partition.rows(s)]]
     columns = sum(partition.heads.values())
     return MemberForecast(
-        member=player.member.card.name,
-        provider=player.scorer.provider,
+        member=ready.member.card.name,
+        provider=ready.scorer.provider,
         key=partition.key,
         shards=len(partition.shards),
         shards_stored=len(partition.shards) - len(todo),
         evaluations=len(rows),
         evaluations_stored=len(images) - len(rows),
         bytes=sum(4 * (columns + 1) + len(image.source.id.encode()) for image in rows),
-        seconds=len(rows) * seconds_per_image(player) if rows else 0.0,
+        seconds=len(rows) * seconds_per_image(ready) if rows else 0.0,
     )
 
 
 def score_into_store(
-    recipe: Recipe, players: Sequence[ReadyMember], images: ImageSet, progress: Progress
+    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet, progress: Progress
 ) -> tuple[list[StoredPredictions], Tally]:
     """Score images with members, shard by shard, into the store.
 
@@ -209,14 +211,14 @@ def score_into_store(
         StoreError: the disk refused.
     """
     fingerprints = [
-        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, images) for p in players
+        fingerprint_of(recipe, p.member, p.policy, p.scorer.provider, images) for p in ready_members
     ]
     watch = read_watch(os.environ)
-    shard_size = shard_size_of(recipe.resources, [player.member for player in players])
+    shard_size = shard_size_of(recipe.resources, [ready.member for ready in ready_members])
     with hold(recipe.resources.store, [key_of(f) for f in fingerprints], watch.pid):
         assignments = [
-            _assignment(recipe, player, fingerprint, len(images.images), shard_size)
-            for player, fingerprint in zip(players, fingerprints, strict=True)
+            _assignment(recipe, ready, fingerprint, len(images.images), shard_size)
+            for ready, fingerprint in zip(ready_members, fingerprints, strict=True)
         ]
         tallies = _predict(recipe, assignments, images.images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
@@ -226,8 +228,8 @@ def score_into_store(
     for name in dropped:
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
     entries = [
-        entry_of(player.member, recipe.inputs.head, assignment.partition)
-        for player, assignment in zip(players, assignments, strict=True)
+        entry_of(ready.member, recipe.inputs.head, assignment.partition)
+        for ready, assignment in zip(ready_members, assignments, strict=True)
         if assignment.job.name not in dropped
     ]
     sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}

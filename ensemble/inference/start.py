@@ -126,14 +126,14 @@ def start_shaped(
             precision=precision,
             cache=cache and cache / _engine_name(member, model, precision),
         )
-    player = _with_batch(member, scorer, shaped, batch)
-    prove(player, len(shaped))
+    ready = _with_batch(member, scorer, shaped, batch)
+    prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
     if precision == "fp16":
         with blamed(member):
-            prove_float16(player, graph.compose_graph(member.model, card, shaped, merge))
-    return player
+            prove_float16(ready, graph.compose_graph(member.model, card, shaped, merge))
+    return ready
 
 
 def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:

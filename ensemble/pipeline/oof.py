@@ -13,7 +13,13 @@ from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
 from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast, find_images, line_up, plan, score_into_store
+from ensemble.inference.score import (
+    MemberForecast,
+    find_images,
+    plan,
+    score_into_store,
+    start_members,
+)
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
@@ -76,14 +82,14 @@ def _shares(
         )
     check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    players = line_up(unweighed, read_policy(recipe.scoring.tta), progress)
+    ready_members = start_members(unweighed, read_policy(recipe.scoring.tta), progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images)
-    _check_coverage(players, fold_of)
+    _check_coverage(ready_members, fold_of)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]
-        shares.append(([p for p in players if p.member.card.fold == fold], rows))
+        shares.append(([p for p in ready_members if p.member.card.fold == fold], rows))
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
@@ -96,10 +102,10 @@ def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
     return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
 
 
-def _check_coverage(players: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
+def _check_coverage(ready_members: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
     """Check that each family has a member for each fold, and none for another."""
     held: dict[str, set[int]] = {}
-    for card in (player.member.card for player in players):
+    for card in (ready.member.card for ready in ready_members):
         if card.fold is None:
             raise UsageError(
                 f"member {card.name} has no fold in its card: it may have seen every row, so it "

@@ -140,7 +140,7 @@ def quantize_members(
             order.members, order.images, id_from=order.id_from, decode=order.decode, device="cpu"
         )
     )
-    players = [_start(member, recipe) for member in members]
+    ready_members = [_start(member, recipe) for member in members]
     found, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     calibrating, judging = divide(found, order.calibration)
     if (least := Agreement("", len(judging), 0, 0, 0).most) > order.max_disagreement:
@@ -152,7 +152,7 @@ def quantize_members(
     truth = None if order.labels is None else column_of(order.labels, order.label_column)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as folder:
         job = _Job(order, recipe, judging, truth, Path(folder), progress)
-        done = [job.quantize(player, calibrating) for player in players]
+        done = [job.quantize(ready, calibrating) for ready in ready_members]
         for staged, _ in done:
             publish_bytes(out / staged.name, staged.read_bytes())
     return [replace(result, path=out / staged.name) for staged, result in done]
@@ -220,8 +220,8 @@ class _Job:
         target = self.folder / "int8" / f"{card.name}.onnx"
         embed_card(model, card)
         publish_bytes(target, model.SerializeToString())
-        players = [before, _start(open_member(target), self.recipe)]
-        agreements = self.judge(players)
+        ready_members = [before, _start(open_member(target), self.recipe)]
+        agreements = self.judge(ready_members)
         worst = max(agreements, key=lambda a: a.disagreement)
         if worst.disagreement > self.order.max_disagreement:
             raise MemberError(
@@ -233,18 +233,20 @@ class _Job:
         card = replace(card, source={**card.source, **agreed, "judged_on": agreements[0].images})
         embed_card(model, card)
         publish_bytes(target, model.SerializeToString())
-        return target, Quantized(target, card, agreements, _speed(players, pixels))
+        return target, Quantized(target, card, agreements, _speed(ready_members, pixels))
 
-    def judge(self, players: Sequence[ReadyMember]) -> tuple[Agreement, ...]:
+    def judge(self, ready_members: Sequence[ReadyMember]) -> tuple[Agreement, ...]:
         """Score the judging images with both, as a run does, and compare every head."""
-        store = self.folder / f"store-{players[0].member.card.name}"
-        heads = players[0].member.card.heads
+        store = self.folder / f"store-{ready_members[0].member.card.name}"
+        heads = ready_members[0].member.card.heads
         recipe = replace(
             self.recipe,
             inputs=replace(self.recipe.inputs, head=heads[0].name),
             resources=replace(self.recipe.resources, store=store),
         )
-        entries, _ = score_into_store(recipe, players, image_set_of(self.judging), self.progress)
+        entries, _ = score_into_store(
+            recipe, ready_members, image_set_of(self.judging), self.progress
+        )
         return tuple(self.agreement(head, entries) for head in heads)
 
     def agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Agreement:
@@ -327,15 +329,15 @@ def _carded(member: Member, calibrated: int) -> Card:
     return replace(member.card, source={**kept, **told})
 
 
-def _speed(players: Sequence[ReadyMember], pixels: Pixels) -> float:
+def _speed(ready_members: Sequence[ReadyMember], pixels: Pixels) -> float:
     """Return how many times the images/s of the first the second has, measured in turns."""
-    batch = np.resize(pixels, (players[0].batch, *pixels.shape[1:]))
-    times = [[_seconds(player, batch) for player in players] for _ in range(ROUNDS)]
+    batch = np.resize(pixels, (ready_members[0].batch, *pixels.shape[1:]))
+    times = [[_seconds(ready, batch) for ready in ready_members] for _ in range(ROUNDS)]
     return statistics.median(before / after for before, after in times)
 
 
-def _seconds(player: ReadyMember, batch: Pixels) -> float:
-    player.score(batch)  # the other session has filled the cache
+def _seconds(ready: ReadyMember, batch: Pixels) -> float:
+    ready.score(batch)  # the other session has filled the cache
     begun = time.perf_counter()
-    player.score(batch)
+    ready.score(batch)
     return time.perf_counter() - begun

@@ -13,7 +13,7 @@ from ensemble.files.atomic import free_bytes
 from ensemble.inference import score
 from ensemble.inference.fingerprint import ImageSet, image_set_of
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast, find_images, line_up, score_into_store
+from ensemble.inference.score import MemberForecast, find_images, score_into_store, start_members
 from ensemble.members.card import Head
 from ensemble.predictions.stored import (
     StoredPredictions,
@@ -63,48 +63,48 @@ class _Scored:
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
     began, clock = time.time(), read_watch(os.environ).began
-    ready, saving = _preflight(recipe, progress), recipe.saving
+    checked, saving = _preflight(recipe, progress), recipe.saving
     if saving is not None:
-        work = ExitJob(_cast(recipe, ready), saving, clock)
-        return _exited(work, ready, progress, began)
-    entries, tally = score_into_store(recipe, ready.players, ready.images, progress)
+        work = ExitJob(_cast(recipe, checked), saving, clock)
+        return _exited(work, checked, progress, began)
+    entries, tally = score_into_store(recipe, checked.ready_members, checked.images, progress)
     facts = {
-        **_facts(ready, began),
+        **_facts(checked, began),
         "evaluations": tally.evaluations,
         "batch_sizes": dict(tally.batch_sizes),
         "dropped_members": list(tally.dropped),
         "odd_files": dict(tally.warnings),
     }
-    return _Scored(ready.claimed, ready.sample, facts, entries)
+    return _Scored(checked.claimed, checked.sample, facts, entries)
 
 
-def _exited(work: ExitJob, ready: "_Ready", progress: Progress, began: float) -> _Scored:
+def _exited(work: ExitJob, checked: "_Ready", progress: Progress, began: float) -> _Scored:
     """Score with early exit, unless the store has every prediction."""
     if (entries := exiting.stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
-        facts = {**_facts(ready, began), "evaluations": 0}
-        return _Scored(ready.claimed, ready.sample, facts, entries)
+        facts = {**_facts(checked, began), "evaluations": 0}
+        return _Scored(checked.claimed, checked.sample, facts, entries)
     exited = exiting.run_early_exit(work, progress)
     facts = {
-        **_facts(ready, began),
+        **_facts(checked, began),
         "evaluations": exited.made,
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
     decided = ExitLabels(exited.labels, exited.evaluations)
-    return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
+    return _Scored(checked.claimed, checked.sample, facts, exited.votes, decided)
 
 
-def _cast(recipe: Recipe, ready: "_Ready") -> ExitSetup:
-    return setup_of(recipe, ready.head, ready.players, ready.policy, ready.images)
+def _cast(recipe: Recipe, checked: "_Ready") -> ExitSetup:
+    return setup_of(recipe, checked.head, checked.ready_members, checked.policy, checked.images)
 
 
-def _facts(ready: "_Ready", began: float) -> dict[str, object]:
+def _facts(checked: "_Ready", began: float) -> dict[str, object]:
     return {
-        "provider": ready.players[0].scorer.provider,
+        "provider": checked.ready_members[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
-        "skipped_files": dict(ready.skipped),
-        "image_set": ready.images.sha256,
+        "skipped_files": dict(checked.skipped),
+        "image_set": checked.images.sha256,
     }
 
 
@@ -134,13 +134,13 @@ def plan(settings: Settings, progress: Progress | None = None) -> RunPlan:
         EnsembleError: as for `run`.
     """
     recipe = resolve(settings)
-    ready = _preflight(recipe, progress or Quiet())
-    exits, planned = _foreseen(recipe, ready)
+    checked = _preflight(recipe, progress or Quiet())
+    exits, planned = _foreseen(recipe, checked)
     return RunPlan(
-        out=ready.claimed.fresh,
-        images=len(ready.images.images),
-        unreadable=sum(not image.sha256 for image in ready.images.images),
-        skipped=dict(ready.skipped),
+        out=checked.claimed.fresh,
+        images=len(checked.images.images),
+        unreadable=sum(not image.sha256 for image in checked.images.images),
+        skipped=dict(checked.skipped),
         members=tuple(planned),
         free=free_bytes(recipe.resources.store),
         early_exit=exits,
@@ -148,15 +148,15 @@ def plan(settings: Settings, progress: Progress | None = None) -> RunPlan:
 
 
 def _foreseen(
-    recipe: Recipe, ready: "_Ready"
+    recipe: Recipe, checked: "_Ready"
 ) -> tuple[forecast.ExitForecast | None, list[MemberForecast]]:
     """Return what is known of an early exit, if there is to be one, and each member's work."""
     saving = recipe.saving
     if saving is not None:
-        work = ExitJob(_cast(recipe, ready), saving, 0.0)
+        work = ExitJob(_cast(recipe, checked), saving, 0.0)
         if exiting.stored_entries(work) is None:
             return forecast.forecast_of(work)
-    return None, score.plan(recipe, ready.policy, ready.players, ready.images)
+    return None, score.plan(recipe, checked.policy, checked.ready_members, checked.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class _Ready:
     """A run that has passed its preflight."""
 
     claimed: folder.Claim
-    players: Sequence[ReadyMember]
+    ready_members: Sequence[ReadyMember]
     policy: Sequence[View]
     head: Head
     images: ImageSet
@@ -176,10 +176,10 @@ def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     check_device(recipe.scoring.device)
     claimed, saving = folder.claim(recipe), recipe.saving
     policy = read_policy(recipe.scoring.tta)
-    players = line_up(recipe, policy, progress, exits=saving is not None)
-    head = players[0].member.card.head(recipe.inputs.head)
+    ready_members = start_members(recipe, policy, progress, exits=saving is not None)
+    head = ready_members[0].member.card.head(recipe.inputs.head)
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images])
     if saving is not None:
         exiting.check(recipe, saving, head, labels=sample.kind != "probs")
-    return _Ready(claimed, players, policy, head, image_set_of(images), skipped, sample)
+    return _Ready(claimed, ready_members, policy, head, image_set_of(images), skipped, sample)

@@ -21,8 +21,8 @@ from ensemble.errors import (
     StoreError,
     UsageError,
 )
-from ensemble.inference import start as lineup
-from ensemble.inference.score import line_up
+from ensemble.inference import start
+from ensemble.inference.score import start_members
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
@@ -155,13 +155,13 @@ def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
     gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
 ) -> None:
     monkeypatch.setattr(Recorded, "active", TENSORRT)
-    monkeypatch.setattr(lineup, "prove_float16", lambda *_: None)
+    monkeypatch.setattr(start, "prove_float16", lambda *_: None)
     folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
 
     def folder(path: Path, precision: Precision = "fp32") -> str:
         member = open_member(path)
-        lineup.start_shaped(
-            member, lineup.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
+        start.start_shaped(
+            member, start.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
             threads=1, batch=1, precision=precision, cache=tmp_path / "engines",
         )  # fmt: skip
         return str(gpu.asked[0][1]["trt_engine_cache_path"])
@@ -184,8 +184,8 @@ def test_folds_whose_weights_lie_beside_them_share_no_engine(
         onnx.save(model, folder / "toy-f0.onnx")
         write_sidecar(folder / "toy-f0.onnx", card)
         member = open_member(folder / "toy-f0.onnx")
-        lineup.start_shaped(
-            member, lineup.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
+        start.start_shaped(
+            member, start.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
             threads=1, batch=1, cache=tmp_path / "engines",
         )  # fmt: skip
     assert len(list(tmp_path.glob("engines/*"))) == 2
@@ -251,7 +251,7 @@ def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
 ) -> None:
     monkeypatch.setattr(Recorded, "active", CPU)
     told = Told()
-    line_up(resolve(Settings(members=(str(make_member()),), images=())), (IDENTITY,), told)
+    start_members(resolve(Settings(members=(str(make_member()),), images=())), (IDENTITY,), told)
     assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
 
 
@@ -293,7 +293,7 @@ def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
     monkeypatch.setattr(Recorded, "asked", [])
     monkeypatch.setattr(session, "_start_auto", full)
     told = Told()
-    line_up(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
+    start_members(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
     assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]
 
 
