@@ -12,9 +12,9 @@ from ensemble.early_exit.setup import ExitJob, ExitSetup, forecast_plan
 from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.files.atomic import sha256_json
 from ensemble.images.reading import Hashed
+from ensemble.inference.forecast import MemberForecast
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast
 from ensemble.predictions.store import Partition, key_of, load_partition
 
 _OFFSET: Final = 4

@@ -237,7 +237,7 @@ def setup_of(
     """
     families = {p.member.card.family for p in ready_members}
     weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
-    separate = host_views(recipe, policy, [p.member for p in ready_members])
+    separate = host_views(recipe.scoring.merge, policy, [p.member for p in ready_members])
     inside = (views.IDENTITY,) if separate else tuple(policy)
     odd = [p.member.card.name for p in ready_members if p.policy != inside]
     if odd:

@@ -10,7 +10,6 @@ from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion
 from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.members.member import Member, open_member, with_external_data
 from ensemble.members.together import check_together
-from ensemble.recipe.resolve import Recipe
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
@@ -136,19 +135,17 @@ def start_shaped(
     return ready
 
 
-def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
+def host_views(merge: Merge, policy: Sequence[View], members: Sequence[Member]) -> bool:
     """Tell whether the members' views are evaluated one by one, on the host."""
-    return can_view_on_host(
-        policy, recipe.scoring.merge, [member.card.preprocess.size for member in members]
-    )
+    return can_view_on_host(policy, merge, [member.card.preprocess.size for member in members])
 
 
 def graph_views(
-    recipe: Recipe, shaped: Sequence[Sequence[Shaped]], members: Sequence[Member]
+    merge: Merge, shaped: Sequence[Sequence[Shaped]], members: Sequence[Member]
 ) -> Sequence[Sequence[Shaped]]:
     """Return the views of each member's graph in an early exit: none that the host makes."""
     policy = [entry.view for entry in shaped[0]]
-    if not host_views(recipe, policy, members):
+    if not host_views(merge, policy, members):
         return shaped
     return [[Shaped(views.IDENTITY, member.card.preprocess.size)] for member in members]
 

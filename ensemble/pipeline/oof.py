@@ -11,15 +11,12 @@ from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
 from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import (
-    MemberForecast,
-    find_images,
-    plan,
-    score_into_store,
-    start_members,
-)
+from ensemble.inference.score import score_into_store
+from ensemble.inference.start_members import start_members
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.predictions.table import Oof
 from ensemble.progress import Progress, Quiet
@@ -67,7 +64,7 @@ def plan_oof(
     return [
         planned
         for blind, rows in shares
-        for planned in plan(recipe, blind[0].policy, blind, image_set_of(rows))
+        for planned in forecast_members(recipe, blind[0].policy, blind, image_set_of(rows))
     ]
 
 

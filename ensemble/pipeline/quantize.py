@@ -23,9 +23,10 @@ from ensemble.files.paths import expand
 from ensemble.images.loader import load_pixels
 from ensemble.images.reading import Hashed
 from ensemble.inference import start
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import find_images, score_into_store
+from ensemble.inference.score import score_into_store
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, embed_card, open_member
 from ensemble.predictions.stored import StoredPredictions, votes_of

@@ -10,10 +10,12 @@ from ensemble.early_exit import forecast
 from ensemble.early_exit import run as exiting
 from ensemble.early_exit.setup import ExitJob, ExitSetup, setup_of
 from ensemble.files.atomic import free_bytes
-from ensemble.inference import score
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
+from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast, find_images, score_into_store, start_members
+from ensemble.inference.score import score_into_store
+from ensemble.inference.start_members import start_members
 from ensemble.members.card import Head
 from ensemble.predictions.stored import (
     StoredPredictions,
@@ -156,7 +158,7 @@ def _foreseen(
         work = ExitJob(_cast(recipe, checked), saving, 0.0)
         if exiting.stored_entries(work) is None:
             return forecast.forecast_of(work)
-    return None, score.plan(recipe, checked.policy, checked.ready_members, checked.images)
+    return None, forecast_members(recipe, checked.policy, checked.ready_members, checked.images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 from ensemble.errors import UsageError, few
 from ensemble.files.paths import expand
 from ensemble.inference import start
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
-from ensemble.inference.score import check_weights, find_images
+from ensemble.inference.start_members import check_weights
 from ensemble.predictions import table
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import (
@@ -63,7 +64,7 @@ def vote(
         facts["run"] = str(run_folder)
         head = recipe.inputs.head or earlier.head
         entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
-    check_weights(recipe, entries[0].head, hashes_of(e.member for e in entries))
+    check_weights(recipe.fusion, entries[0].head, hashes_of(e.member for e in entries))
     votes = votes_of(entries)
     claimed = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
@@ -88,7 +89,7 @@ def vote_predictions(
         progress.warn(table.describe_rescaling(predictions.rescaled))
     tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
     votes = votes_from(predictions, tuned_for)
-    check_weights(recipe, votes.head, votes.hashes)
+    check_weights(recipe.fusion, votes.head, votes.hashes)
     _warn_of_unknown(recipe.fusion, votes.hashes, progress)
     keys = [each.member.sha256 for each in votes.members]
     claimed = folder.claim(recipe, keys)

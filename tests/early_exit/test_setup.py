@@ -9,7 +9,7 @@ from toys import MakeMember
 from ensemble.early_exit.setup import setup_of
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.score import start_members
+from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings

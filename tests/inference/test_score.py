@@ -4,8 +4,10 @@ from pathlib import Path
 
 from toys import MakeMember
 
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.score import find_images, score_into_store, start_members
+from ensemble.inference.score import score_into_store
+from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.settings import Settings

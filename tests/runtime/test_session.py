@@ -22,7 +22,7 @@ from ensemble.errors import (
     UsageError,
 )
 from ensemble.inference import start
-from ensemble.inference.score import start_members
+from ensemble.inference.start_members import start_members
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
