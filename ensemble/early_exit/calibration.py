@@ -10,16 +10,16 @@ import numpy as np
 from ensemble.arrays import Indices, Vector
 from ensemble.early_exit.evaluate import Calibrated, calibrate
 from ensemble.early_exit.plan import ExitPlan, column_of
-from ensemble.early_exit.record import changes_told, spent_told
-from ensemble.early_exit.setup import ExitJob, Schedule
-from ensemble.early_exit.stopping.certificate import Certificate, least_size
+from ensemble.early_exit.record import describe_changes, describe_spent
+from ensemble.early_exit.schedule import Schedule
+from ensemble.early_exit.setup import ExitJob
+from ensemble.early_exit.stopping.certificate import Certificate
 from ensemble.early_exit.stopping.thresholds import Budget, Deadline, Pace, Spending, Steady
 from ensemble.early_exit.stopping.trajectory import Exits, Trajectory, follow
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import SHARD, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.predictions.store import Partition
-from ensemble.recipe.resolve import Saving
 
 _HORIZON: Final = 4
 """Shards over which a budget of evaluations makes up for what was overspent."""
@@ -48,42 +48,6 @@ class Calibration:
     made: int
     fresh: int
     seconds: float
-
-
-def check_calibration(saving: Saving, images: int) -> None:
-    """Refuse a calibration that can certify nothing, whatever it finds.
-
-    Raises:
-        UsageError: says how many it takes.
-    """
-    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
-        return
-    least = least_size(images, saving.epsilon, saving.confidence)
-    if saving.calibration < least:
-        raise UsageError(
-            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
-            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
-        )
-
-
-def check_budget(saving: Saving, plan: ExitPlan, images: int) -> None:
-    """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
-
-    Raises:
-        UsageError: says how many it takes.
-    """
-    if saving.evaluations is None:
-        return
-    paid = [float(e.member not in plan.stored) for e in plan.evaluations]
-    each, calibrated = sum(paid), plan.calibrated
-    least = (each * calibrated + paid[0] * (images - calibrated)) / images
-    if saving.evaluations < least:
-        raise UsageError(
-            f"a budget of {saving.evaluations:g} evaluations an image is too small: {calibrated} "
-            f"of {images} images are calibrated with all {each:g}, and the others take "
-            f"{paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
-            f"--calibration"
-        )
 
 
 def take_sample(
@@ -181,13 +145,16 @@ def check_clock(work: ExitJob, schedule: Schedule, sampled: Calibration | None, 
     advice = f"give {anew}s or more; what is done is kept"
     if again < anew:
         advice = (
-            f"{_told(spent)} went on the calibration, which is kept: run again with {again}s or "
-            f"more, or give {anew}s from the start"
+            f"{_describe_seconds(spent)} went on the calibration, which is kept: run again with "
+            f"{again}s or more, or give {anew}s from the start"
         )
+    over, takes, kept = map(
+        _describe_seconds, (now - work.began, least, seconds * _RESERVE + _RESERVE_SECONDS)
+    )
     raise UsageError(
-        f"a time budget of {seconds:g} s is too small: {_told(now - work.began)} are over, one "
-        f"evaluation of each of the {rest} images that are left takes {_told(least)}, and "
-        f"{_told(seconds * _RESERVE + _RESERVE_SECONDS)} are kept for the files; {advice}"
+        f"a time budget of {seconds:g} s is too small: {over} are over, one evaluation of each of "
+        f"the {rest} images that are left takes {takes}, and {kept} are kept for the files; "
+        f"{advice}"
     )
 
 
@@ -196,7 +163,7 @@ def _enough(seconds: float) -> int:
     return math.ceil(_MARGIN * (seconds + _RESERVE_SECONDS) / (1 - _RESERVE))
 
 
-def _told(seconds: float) -> str:
+def _describe_seconds(seconds: float) -> str:
     """Return seconds as one says them: two digits or more."""
     digits = 0 if seconds >= 10 else 1 if seconds >= 1 else 2
     return "less than 0.01 s" if seconds < 0.005 else f"{seconds:.{digits}f} s"
@@ -214,8 +181,8 @@ def expected(sampled: Calibration, pace: Pace, rest: int, paid: Vector) -> str:
         )
     if not seen or not rest:
         return f"{drawn} images got every evaluation, and {rest} are left"
-    took = spent_told(trajectory.evaluations(threshold), paid)
+    took = describe_spent(trajectory.evaluations(threshold), paid)
     changed = int(trajectory.disagree(threshold).sum())
     what = "threshold" if isinstance(pace, Steady) else "budget"
-    told = changes_told(changed, seen, what)
+    told = describe_changes(changed, seen, what)
     return f"expecting {took} for each of {rest} images; {told}"

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Probs, Vector
 from ensemble.early_exit.plan import ENDS, SUMS
-from ensemble.early_exit.setup import LiveEvaluation, Schedule
+from ensemble.early_exit.schedule import LiveEvaluation, Schedule
 from ensemble.early_exit.stopping.thresholds import Pace, cost_of
 from ensemble.early_exit.stopping.trajectory import Cap, Exits, replay, run
 from ensemble.images.loader import Shard, Wanted
 from ensemble.inference.batches import Rows, score_in_batches
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
+from ensemble.members.card import Head
 from ensemble.predictions.store import Partition
-from ensemble.records import Quarantined
+from ensemble.records import TASKS, Quarantined
 from ensemble.views.pixels import HostView
 
 
@@ -37,6 +38,16 @@ class Calibrated:
     rows: Indices
     ends: Exits
     lost: Sequence[Quarantined] = ()
+
+
+def nobody(schedule: Schedule, head: Head) -> Calibrated:
+    """Return the calibrated images of a run without calibration."""
+    classes = len(head.classes)
+    labels = np.empty((0, TASKS[head.task].labels(classes)), np.int64)
+    none = np.empty(0, np.int64)
+    return Calibrated(
+        none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, classes)))
+    )
 
 
 def calibrate(

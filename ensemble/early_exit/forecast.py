@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from ensemble.early_exit.calibration import check_budget, check_calibration, left_of, shard_size_for
+from ensemble.early_exit.calibration import left_of, shard_size_for
+from ensemble.early_exit.checks import check_budget, check_calibration
 from ensemble.early_exit.plan import ExitPlan
-from ensemble.early_exit.setup import ExitJob, ExitSetup, forecast_plan
+from ensemble.early_exit.planning import forecast_plan
+from ensemble.early_exit.setup import ExitJob, ExitSetup
 from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.files.atomic import sha256_json
 from ensemble.images.reading import Hashed

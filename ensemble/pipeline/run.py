@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.early_exit import forecast
-from ensemble.early_exit import run as exiting
+from ensemble.early_exit.checks import check_early_exit
+from ensemble.early_exit.run import run_early_exit, stored_entries
 from ensemble.early_exit.setup import ExitJob, ExitSetup, setup_of
 from ensemble.files.atomic import free_bytes
 from ensemble.inference.find import find_images
@@ -82,11 +83,11 @@ def _scored(recipe: Recipe, progress: Progress) -> _Scored:
 
 def _exited(work: ExitJob, checked: "_Ready", progress: Progress, began: float) -> _Scored:
     """Score with early exit, unless the store has every prediction."""
-    if (entries := exiting.stored_entries(work)) is not None:
+    if (entries := stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
         facts = {**_facts(checked, began), "evaluations": 0}
         return _Scored(checked.claimed, checked.sample, facts, entries)
-    exited = exiting.run_early_exit(work, progress)
+    exited = run_early_exit(work, progress)
     facts = {
         **_facts(checked, began),
         "evaluations": exited.made,
@@ -156,7 +157,7 @@ def _foreseen(
     saving = recipe.saving
     if saving is not None:
         work = ExitJob(_cast(recipe, checked), saving, 0.0)
-        if exiting.stored_entries(work) is None:
+        if stored_entries(work) is None:
             return forecast.forecast_of(work)
     return None, forecast_members(recipe, checked.policy, checked.ready_members, checked.images)
 
@@ -183,5 +184,5 @@ def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images])
     if saving is not None:
-        exiting.check(recipe, saving, head, labels=sample.kind != "probs")
+        check_early_exit(recipe, saving, head, labels=sample.kind != "probs")
     return _Ready(claimed, ready_members, policy, head, image_set_of(images), skipped, sample)

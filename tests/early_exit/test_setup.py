@@ -26,18 +26,18 @@ def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("merge", "apart", "inside"),
+    ("merge", "on_host", "inside"),
     [("mean", True, policy.preset("none")), ("gmean", False, policy.preset("hflip"))],
 )
 def test_a_view_is_made_on_the_host_or_in_the_graph(
-    recipe: Recipe, merge: str, apart: bool, inside: tuple[policy.View, ...]
+    recipe: Recipe, merge: str, on_host: bool, inside: tuple[policy.View, ...]
 ) -> None:
     recipe = replace(recipe, scoring=replace(recipe.scoring, merge=merge))
     ready_members = start_members(recipe, FLIPS, Quiet(), exits=True)
     setup = setup_of(
         recipe, ready_members[0].member.card.heads[0], ready_members, FLIPS, image_set_of([])
     )
-    assert setup.apart == apart
+    assert setup.on_host == on_host
     assert ready_members[0].policy == inside
 
 

@@ -1,4 +1,4 @@
-"""Members start together, in the order of their files, once weights and views are known to suit them."""
+"""Members start in the order of their files, once weights and views are known to suit them."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -35,7 +35,7 @@ DOORS = {
     "predictions": {"store", "table", "formats", "stored", "inventory", "garbage", "references",
                     "run_record"},
     "tuning": {"tune", "weigh", "checks"},
-    "early_exit": {"run", "setup", "forecast", "verify"},
+    "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
     "export": {"spec", "to_onnx", "int8"},
     "api": {"predict", "weights", "members", "results"},
