@@ -8,7 +8,8 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.inference.batches import Job
 from ensemble.members.member import Member
 from ensemble.records import View
-from ensemble.runtime.session import OnnxScorer, score_as
+from ensemble.runtime.scorer import score_as
+from ensemble.runtime.session import OnnxScorer
 
 BatchSize: TypeAlias = int | Literal["auto"]
 
