@@ -54,7 +54,7 @@ def take_sample(
     engine: Engine, schedule: Schedule, plan: ExitPlan, drawn: Indices, partition: Partition
 ) -> Calibration:
     """Give the drawn images every evaluation."""
-    began = time.monotonic()
+    began = time.monotonic()  # a clock is told only of what is evaluated now, not of a resume's
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [partition.rows(shard) for shard in todo]
     fresh = sum(row.stop - row.start for row in rows)
@@ -64,6 +64,7 @@ def take_sample(
     held = partition.read_heads(names)
     stack = np.stack([scores.probs for scores in held])
     trajectory = follow(schedule.accumulator, stack)
+    # the sums of images that got all evaluations, as an early exit would have left them
     sums = np.zeros((schedule.accumulator.depth, *stack.shape[1:]))
     for stage, probs in enumerate(stack):
         schedule.accumulator.add(sums, stage, probs)
@@ -114,6 +115,7 @@ def pace_of(
     if saving.evaluations is None:
         until, ratio = _until(work, saving.seconds or 0.0), _ratio(schedule, sampled)
         return Deadline(sampled.trajectory, schedule.costs, until, rest, ratio, limit)
+    # what the drawn images took is spent already; the pace shares out the remainder
     drawn = len(sampled.known.drawn)
     budget = Budget(saving.evaluations * images - schedule.paid.sum() * drawn, images - drawn)
     return Spending(sampled.trajectory, schedule.paid, budget, limit, horizon=_HORIZON * shard_size)

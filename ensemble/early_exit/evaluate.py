@@ -105,6 +105,7 @@ def leave(
         engine.progress.warn(told if todo else "every label is in the store already")
     rows = {n: np.arange(len(engine.images))[partition.rows(n)] for n in partition.shards}
     fresh = {n: np.setdiff1d(each, known.drawn, assume_unique=True) for n, each in rows.items()}
+    # a resume must spend as the unbroken run would: the pace is told of what is done already
     for number in sorted(set(partition.shards) - set(todo)):
         pace.skip(len(fresh[number]), _fresh_ends(engine, partition, number, known))
     made = 0
@@ -116,6 +117,7 @@ def leave(
         ends = _ends(engine, schedule, at, threshold, pace.cap(len(fresh[number])))
         made += round(cost_of(ends.evaluations, schedule.paid))
         pace.note(len(fresh[number]), ends.evaluations)
+        # calibrated images are committed with their shard, at λ = ∞: they got every evaluation
         own = np.isin(known.rows, rows[number])
         parts = [
             (at.places, ends, _thresholds(schedule, ends, threshold)),
@@ -174,7 +176,7 @@ def _ends(engine: Engine, schedule: Schedule, at: _At, threshold: float, cap: Ca
     stages, before = len(schedule.stages), len(at.places)
 
     def scores(stage: int, rows: Indices) -> Probs:
-        nonlocal before
+        nonlocal before  # what ended since the last stage counts as done, with all it saves
         engine.watch.tell("score", schedule.stages[stage].job.name, at.number)
         engine.progress.advance((before - len(rows)) * (stages - stage))
         before = len(rows)

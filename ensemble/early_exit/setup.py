@@ -24,7 +24,7 @@ from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
 from ensemble.recipe.resolve import Recipe, Saving
 from ensemble.records import TASKS, View
-from ensemble.views import policy as views
+from ensemble.views.policy import IDENTITY
 from ensemble.voting.weights import Weights
 
 _FREE: Final = 1e-9
@@ -163,7 +163,7 @@ def setup_of(
     families = {p.member.card.family for p in ready_members}
     weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
     on_host = host_views(recipe.scoring.merge, policy, [p.member for p in ready_members])
-    inside = (views.IDENTITY,) if on_host else tuple(policy)
+    inside = (IDENTITY,) if on_host else tuple(policy)
     odd = [p.member.card.name for p in ready_members if p.policy != inside]
     if odd:
         raise UsageError(

@@ -15,7 +15,7 @@ from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.progress import Progress
 from ensemble.records import Geometry
 from ensemble.runtime.devices import GPU
-from ensemble.runtime.session import Scorer, score_as
+from ensemble.runtime.scorer import Scorer, score_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,7 @@ def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Fligh
             rows, kept, scores = flying.popleft()
             yield _Flight(rows, kept, scores.result())
     finally:
+        # a batch that flies on would take its memory from the smaller one that is tried next
         wait([scores for _, _, scores in flying if not scores.cancel()])
 
 
