@@ -83,8 +83,9 @@ def quantize_members(
         EnsembleError: see `ensemble.errors`.
     """
     from ensemble.pipeline import quantize
+    from ensemble.pipeline.quantize_order import QuantizeOrder
 
-    order = quantize.QuantizeOrder(
+    order = QuantizeOrder(
         members=texts_of(members),
         images=texts_of(images),
         labels=path_of(labels),

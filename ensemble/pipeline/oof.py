@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ensemble.arrays import Probs
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
 from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast, find_images, line_up, plan, score_into_store
+from ensemble.inference.score import score_into_store
+from ensemble.inference.start_members import start_members
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
@@ -60,7 +64,7 @@ def plan_oof(
     return [
         planned
         for blind, rows in shares
-        for planned in plan(recipe, blind[0].policy, blind, image_set_of(rows))
+        for planned in forecast_members(recipe, blind[0].policy, blind, image_set_of(rows))
     ]
 
 
@@ -75,14 +79,14 @@ def _shares(
         )
     check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    players = line_up(unweighed, read_policy(recipe.scoring.tta), progress)
+    ready_members = start_members(unweighed, read_policy(recipe.scoring.tta), progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images)
-    _check_coverage(players, fold_of)
+    _check_coverage(ready_members, fold_of)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]
-        shares.append(([p for p in players if p.member.card.fold == fold], rows))
+        shares.append(([p for p in ready_members if p.member.card.fold == fold], rows))
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
@@ -95,10 +99,10 @@ def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
     return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
 
 
-def _check_coverage(players: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
+def _check_coverage(ready_members: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
     """Check that each family has a member for each fold, and none for another."""
     held: dict[str, set[int]] = {}
-    for card in (player.member.card for player in players):
+    for card in (ready.member.card for ready in ready_members):
         if card.fold is None:
             raise UsageError(
                 f"member {card.name} has no fold in its card: it may have seen every row, so it "
@@ -124,15 +128,7 @@ def _stitched(
     entries: Sequence[StoredPredictions], ids: Sequence[str], fold_of: Mapping[str, int]
 ) -> Predictions:
     """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
-    lost: dict[str, Quarantined] = {}
-    rows: dict[str, dict[str, np.ndarray]] = {}
-    for entry in entries:
-        held = entry.partition.read(entry.head.name)
-        lost |= {q.id: q for q in held.quarantined}
-        column = rows.setdefault(entry.member.family, {})
-        if twice := column.keys() & set(held.ids):
-            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
-        column |= dict(zip(held.ids, held.probs, strict=True))
+    rows, lost = _rows_of(entries)
     kept = [name for name in ids if name not in lost]
     head = entries[0].head
     return Predictions(
@@ -149,3 +145,19 @@ def _stitched(
         task=head.task,
         quarantined=tuple(lost.values()),
     )
+
+
+def _rows_of(
+    entries: Sequence[StoredPredictions],
+) -> tuple[dict[str, dict[str, Probs]], dict[str, Quarantined]]:
+    """Return each family's rows by id, float32 (C,), and the images that some member lacks."""
+    lost: dict[str, Quarantined] = {}
+    rows: dict[str, dict[str, Probs]] = {}
+    for entry in entries:
+        held = entry.partition.read(entry.head.name)
+        lost |= {q.id: q for q in held.quarantined}
+        column = rows.setdefault(entry.member.family, {})
+        if twice := column.keys() & set(held.ids):
+            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
+        column |= dict(zip(held.ids, held.probs, strict=True))
+    return rows, lost

@@ -34,7 +34,8 @@ def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: 
 
     A run that was stopped goes on with the same command: finished shards are kept in the store.
     """
-    from ensemble.pipeline import run as pipeline
+    from ensemble.pipeline.plan import plan_run
+    from ensemble.pipeline.run import run
 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
@@ -42,9 +43,9 @@ def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: 
     recipe = settings_of_flags(settings)
     with Bar(sys.stderr) as bar:
         if dry_run:
-            say_plan(asdict(pipeline.plan(recipe, bar)), as_json=as_json)
+            say_plan(asdict(plan_run(recipe, bar)), as_json=as_json)
             return 0
-        result = pipeline.run(recipe, bar)
+        result = run(recipe, bar)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 
