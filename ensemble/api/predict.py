@@ -207,6 +207,7 @@ def predict_oof(
     images: Paths,
     folds: str | Path,
     *,
+    out: str | Path | None = None,
     tta: str = "none",
     merge: Merge = "mean",
     head: str | None = None,
@@ -227,6 +228,7 @@ def predict_oof(
         members: As for `run`; each has a fold in its card.
         images: As for `run`.
         folds: A CSV with the columns `id` and `fold`.
+        out: The OOF Parquet to write, with the quarantine beside it; None writes none.
         tta: As for `run`, and so are all below.
         merge: How views become one.
         head: The head to predict.
@@ -243,7 +245,7 @@ def predict_oof(
 
     Returns:
         The predictions of every image that could be read; `quarantined` has the others.
-        `oof.write` saves them.
+        `save` writes them, and `Oof.load` reads them again.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -266,4 +268,4 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    return oof.predict_oof(settings, Path(folds), progress)
+    return oof.predict_oof(settings, Path(folds), progress, out=path_of(out))

@@ -1,13 +1,14 @@
 """Out-of-fold predictions: each training image by the members that did not see it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
+from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.csv_tables import column_of
 from ensemble.images.reading import Hashed
 from ensemble.inference.fingerprint import image_set_of
@@ -23,13 +24,16 @@ from ensemble.runtime.devices import check_device
 from ensemble.views.parse import read_policy
 
 
-def predict_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> Oof:
+def predict_oof(
+    settings: Settings, folds: Path, progress: Progress | None = None, *, out: Path | None = None
+) -> Oof:
     """Predict each training image by the members that did not see it.
 
     Args:
         settings: Members, images, views, and how to run them.
         folds: A CSV with the columns `id` and `fold`.
         progress: Told how far it is.
+        out: The OOF Parquet to write, its quarantine beside it; None writes none.
 
     Returns:
         The predictions in the order of the images; `quarantined` has the images without one.
@@ -39,29 +43,46 @@ def predict_oof(settings: Settings, folds: Path, progress: Progress | None = Non
         EnsembleError: as for a run.
     """
     progress, recipe = progress or Quiet(), resolve(settings)
+    if out is not None:
+        check_writable(out.parent, "--out")
+        remove_temporaries(out.parent, f"{out.stem}.")
     shares, fold_of = _shares(recipe, folds, progress)
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
         entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
-    return _stitched(entries, list(fold_of), fold_of)
+    found = _stitched(entries, list(fold_of), fold_of)
+    if out is not None:
+        found.save(out)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class OofPlan:
+    """What `predict_oof` would do: the file, each member's work, and what the disk has left."""
+
+    out: Path
+    members: tuple[MemberForecast, ...]
+    free: int
 
 
 def plan_oof(
-    settings: Settings, folds: Path, progress: Progress | None = None
-) -> list[MemberForecast]:
-    """Return what `predict_oof` would do, for each member; nothing is written.
+    settings: Settings, folds: Path, out: Path, progress: Progress | None = None
+) -> OofPlan:
+    """Return what `predict_oof` would do; nothing is written.
 
     Raises:
         UsageError: as for `predict_oof`.
         EnsembleError: as for a run.
     """
+    check_writable(out.parent, "--out")
     recipe = resolve(settings)
     shares, _ = _shares(recipe, folds, progress or Quiet())
-    return [
+    members = [
         planned
         for blind, rows in shares
         for planned in plan(recipe, blind[0].policy, blind, image_set_of(rows))
     ]
+    return OofPlan(out, tuple(members), free_bytes(recipe.resources.store))
 
 
 def _shares(

@@ -7,12 +7,15 @@ here: ids, classes, NaN and row sums.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
+from ensemble.predictions import oof_file
+from ensemble.predictions.oof_file import OofFile
 from ensemble.records import TASKS, Quarantined, Task, check_choice
 
 ROW_SUM: Final = 2e-3
@@ -21,7 +24,7 @@ ROW_SUM: Final = 2e-3
 _ROUNDING: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Oof:
     """Predictions of families for the same rows.
 
@@ -49,6 +52,39 @@ class Oof:
     rescaled: int = 0
     deployed: bool = False
     ordered: bool = True
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
+        return (
+            f"<Oof of {len(self.ids)} rows, {len(self.classes)} classes ({self.task}): families "
+            f"{few(list(self.families))}{lost}>"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the OOF Parquet as `ensemble oof` does, and `<stem>.quarantine.csv` beside it.
+
+        Raises:
+            UsageError: a family is called id or fold, as a column of the file is.
+            StoreError: the disk refused.
+        """
+        oof_file.save(Path(path), self)
+
+    @staticmethod
+    def load(path: str | Path) -> "Oof":
+        """Read what `save` or `ensemble oof` wrote.
+
+        Raises:
+            UsageError: the file cannot be read, or is no OOF Parquet.
+        """
+        return checked(path, table_from(oof_file.read(Path(path))))
+
+
+def table_from(file: OofFile) -> Oof:
+    """Return what an OOF Parquet holds, unchecked."""
+    return Oof(
+        file.ids, file.classes, file.families, file.folds, file.members, file.task,
+        file.quarantined,
+    )  # fmt: skip
 
 
 def describe_rescaling(rows: int) -> str:

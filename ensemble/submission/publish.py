@@ -22,7 +22,8 @@ from ensemble.files.atomic import (
 )
 from ensemble.files.parquet import FAMILY
 from ensemble.predictions import references
-from ensemble.predictions.formats import write_predictions, write_quarantine
+from ensemble.predictions.formats import write_predictions
+from ensemble.predictions.oof_file import write_quarantine
 from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe

@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
+from toys import ensemble
 
 from ensemble.api import predict
 from ensemble.errors import UsageError
@@ -73,3 +74,15 @@ def test_a_vote_leaves_every_setting_to_its_run_but_force() -> None:
     arguments = inspect.signature(predict.vote).parameters
     given = {name: entry.default for name, entry in arguments.items() if entry.default is not None}
     assert given == {"force": False}
+
+
+def test_python_writes_the_oof_that_the_command_writes(members: list[Path], images: Path) -> None:
+    names = sorted(path.stem for path in images.iterdir())
+    rows = [f"{name},{number % 2}" for number, name in enumerate(names)]
+    Path("folds.csv").write_text("\n".join(["id,fold", *rows]))
+    folds = ["--members", *map(str, members), "--images", str(images), "--folds", "folds.csv"]
+    assert ensemble("oof", *folds, "--device", "cpu", "--out", "a.parquet") == 0
+    found = predict.predict_oof(members, images, "folds.csv", out="b.parquet", device="cpu")
+    assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
+    found.save("c.parquet")
+    assert Path("c.parquet").read_bytes() == Path("b.parquet").read_bytes()

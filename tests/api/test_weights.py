@@ -14,7 +14,8 @@ from ensemble.errors import UsageError
 from ensemble.files.csv_tables import column_of
 from ensemble.pipeline.oof import predict_oof
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import read, write
+from ensemble.predictions.formats import read
+from ensemble.predictions.oof_file import write
 from ensemble.reports.figures import draw
 from ensemble.tuning.tune import tune_weights
 from ensemble.tuning.weigh import TuneOrder
