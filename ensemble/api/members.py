@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
     from ensemble.pipeline.quantize import Quantized
-from ensemble.api.arguments import Paths, path_of, texts_of
+from ensemble.api.arguments import ById, Paths, TableGiven, optional_table, texts_of
 from ensemble.files.paths import expand
 from ensemble.members.card import Card
 from ensemble.members.member import open_member
 from ensemble.members.together import check_every_head
+from ensemble.recipe.units import percent_of
 
 
 def export_members(
@@ -49,11 +50,11 @@ def quantize_members(
     images: Paths,
     out: str | Path,
     *,
-    labels: str | Path | None = None,
-    label_column: str = "label",
+    labels: TableGiven | ById | None = None,
+    label_col: str = "label",
     head: str | None = None,
     calibration: int = 256,
-    max_disagreement: float = 0.005,
+    max_disagreement: float | str = 0.005,
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     force: bool = False,
@@ -65,11 +66,13 @@ def quantize_members(
         members: As for `run`; float32 members of classes or labels.
         images: Images like those that will be predicted: some calibrate, the others judge.
         out: The folder to write to.
-        labels: A CSV with an id column and the labels of the images, to state accuracies.
-        label_column: The column of the labels.
+        labels: A CSV or a DataFrame with the labels of the images, or the label of each id, to
+            state accuracies.
+        label_col: The column of the labels.
         head: The head that the labels are of, where members carry several.
         calibration: Images that calibrate, at most half of them.
-        max_disagreement: The share of the judging images, 0 to 1, whose label may change.
+        max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
+            such as "0.5%".
         id_from: As for `run`.
         decode: As for `run`.
         force: Replace members that are there.
@@ -84,14 +87,17 @@ def quantize_members(
     """
     from ensemble.pipeline import quantize
 
+    share = max_disagreement
+    if isinstance(share, str):
+        share = percent_of(share, "--max-disagreement")
     order = quantize.QuantizeOrder(
-        members=texts_of(members),
-        images=texts_of(images),
-        labels=path_of(labels),
-        label_column=label_column,
+        members=texts_of(members, "members"),
+        images=texts_of(images, "images"),
+        labels=optional_table(labels, "labels", label_col),
+        label_column=label_col,
         head=head,
         calibration=calibration,
-        max_disagreement=max_disagreement,
+        max_disagreement=share,
         id_from=id_from,
         decode=decode or DecodePolicy(),
         force=force,

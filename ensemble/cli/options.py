@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
-from ensemble.errors import UsageError
-from ensemble.files.paths import is_file, split_named
+from ensemble.files.classes import classes_of
+from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
 from ensemble.recipe.sources import FILE, read_toml
 from ensemble.records import (
@@ -164,7 +164,7 @@ def _type_of(row: Setting) -> Any:
         return Whole(row.about.least)
     if row.name in _READ:
         return _READ[row.name]
-    return click.Path(path_type=Path) if row.kind in (Path, Path | None) else None
+    return click.Path(path_type=Path) if Path in (row.kind, *get_args(row.kind)) else None
 
 
 store_option: Final = setting("store")
@@ -216,31 +216,6 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
-def classes_of(text: str) -> tuple[str, ...]:
-    """Read --classes: names with commas, or the file with a class a line that the text names.
-
-    Raises:
-        UsageError: there is no such file, or it holds more than a class a line.
-    """
-    path = Path(text)
-    if not is_file(text):
-        if path.suffix in (".txt", ".csv", ".json") or "/" in text:
-            raise UsageError(f"--classes {text}: no such file")
-        return tuple(part.strip() for part in text.split(","))
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    numbered = [name for name in names if name.partition(",")[0].strip().isdecimal()]
-    if path.suffix == ".json" or (numbered and all("," in name for name in names)):
-        raise UsageError(
-            f"--classes {path}: expected a class a line, in the order of the net's outputs, and "
-            f"nothing else; found {names[0]!r}"
-        )
-    return names
-
-
 def foreign_hints_of(
     flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
 ) -> "ForeignHints":
@@ -249,12 +224,11 @@ def foreign_hints_of(
     Raises:
         UsageError: --rows-of without a .npy.
     """
-    from ensemble.predictions.formats import ForeignHints
+    from ensemble.predictions.formats import hints_for
 
     rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
-    if rows_of and not any(path.suffix == ".npy" for _, path in files):
-        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
-    return ForeignHints(rows_of, classes_of(told) if told else (), task)
+    classes = classes_of(told) if told else ()
+    return hints_for([path for _, path in files], rows_of, classes, task)
 
 
 _ELSEWHERE: Final = (

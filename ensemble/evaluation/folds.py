@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import as_folds, column_of
 from ensemble.files.parquet import FOLD
+from ensemble.files.text_table import TableSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def report_folds(
     )
 
 
-def folds_from(path: Path, ids: Sequence[str]) -> Indices:
+def folds_from(path: TableSource, ids: Sequence[str]) -> Indices:
     """Read the fold of each id from a CSV with the columns `id` and `fold`.
 
     Raises:

@@ -10,6 +10,7 @@ from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
 from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.csv_tables import column_of
+from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
 from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import ReadyMember
@@ -25,7 +26,11 @@ from ensemble.views.parse import read_policy
 
 
 def predict_oof(
-    settings: Settings, folds: Path, progress: Progress | None = None, *, out: Path | None = None
+    settings: Settings,
+    folds: TableSource,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
 ) -> Oof:
     """Predict each training image by the members that did not see it.
 
@@ -66,7 +71,7 @@ class OofPlan:
 
 
 def plan_oof(
-    settings: Settings, folds: Path, out: Path, progress: Progress | None = None
+    settings: Settings, folds: TableSource, out: Path, progress: Progress | None = None
 ) -> OofPlan:
     """Return what `predict_oof` would do; nothing is written.
 
@@ -86,7 +91,7 @@ def plan_oof(
 
 
 def _shares(
-    recipe: Recipe, folds: Path, progress: Progress
+    recipe: Recipe, folds: TableSource, progress: Progress
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     if recipe.scoring.on_nan != "fail":
@@ -107,7 +112,7 @@ def _shares(
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
-def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
+def _folds_of(table: TableSource, images: Sequence[Hashed]) -> dict[str, int]:
     listed = column_of(table, "fold")
     ids = [image.source.id for image in images]
     beyond = sorted(set(listed) - set(ids))

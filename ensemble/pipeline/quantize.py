@@ -20,6 +20,7 @@ from ensemble.export.int8 import check_quantizable, to_int8
 from ensemble.files.atomic import publish_bytes
 from ensemble.files.csv_tables import column_of
 from ensemble.files.paths import expand
+from ensemble.files.text_table import TableSource
 from ensemble.images.loader import load_pixels
 from ensemble.images.reading import Hashed
 from ensemble.inference import start
@@ -51,7 +52,7 @@ class QuantizeOrder:
 
     members: tuple[str, ...]
     images: tuple[str, ...]
-    labels: Path | None = None
+    labels: TableSource | None = None
     label_column: str = "label"
     head: str | None = None
     calibration: int = 256

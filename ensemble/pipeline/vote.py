@@ -1,6 +1,6 @@
 """A submission from what the store or files hold, with no model run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
@@ -9,6 +9,7 @@ from ensemble.inference import start
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.score import check_weights, find_images
 from ensemble.predictions import table
+from ensemble.predictions.formats import ForeignHints, read_all
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import (
     StoredPredictions,
@@ -68,6 +69,20 @@ def vote(
     claimed = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
     return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
+
+
+def vote_files(
+    settings: Settings,
+    files: Sequence[tuple[str | None, Path]],
+    elsewhere: ForeignHints,
+    progress: Progress | None = None,
+) -> Submission:
+    """Make a submission from files of predictions; see `vote_predictions` and `formats.read`.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    return vote_predictions(settings, read_all(files, elsewhere), progress)
 
 
 def vote_predictions(

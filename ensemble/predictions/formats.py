@@ -25,6 +25,7 @@ from ensemble.files.parquet import (
     read_lists,
     text_column,
 )
+from ensemble.files.text_table import TableSource
 from ensemble.predictions import oof_file
 from ensemble.predictions.foreign import Foreign, ids_in, of_table, read_foreign
 from ensemble.predictions.table import Oof, checked, join, table_from
@@ -46,9 +47,22 @@ class ForeignHints:
     predictions are; None takes what an OOF Parquet or a run says, and else classification.
     """
 
-    rows_of: Path | None = None
+    rows_of: TableSource | None = None
     classes: Sequence[str] = ()
     task: Task | None = None
+
+
+def hints_for(
+    paths: Sequence[Path], rows_of: TableSource | None, classes: Sequence[str], task: Task | None
+) -> ForeignHints:
+    """Return hints for these files.
+
+    Raises:
+        UsageError: rows for a .npy, and there is none.
+    """
+    if rows_of is not None and not any(path.suffix == ".npy" for path in paths):
+        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
+    return ForeignHints(rows_of, tuple(classes), task)
 
 
 def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Oof:

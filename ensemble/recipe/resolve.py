@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import check_utf8
+from ensemble.files.text_table import TableSource
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of, seconds_of, share_of
 from ensemble.records import (
@@ -64,7 +65,7 @@ class Fusion:
 class Writing:
     """What is written, and where to."""
 
-    sample: Path | None
+    sample: TableSource | None
     output: Output
     labels_as: LabelsAs
     fill: str | None

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import read_table
+from ensemble.files.text_table import TableSource
 from ensemble.submission.folder import submission_at
 
 
@@ -29,7 +29,7 @@ class Difference:
     largest: float | None
 
 
-def compare(first: Path, second: Path) -> Difference:
+def compare(first: TableSource, second: TableSource) -> Difference:
     """Compare two submissions, of labels or of a probability a class.
 
     Args:
@@ -65,7 +65,7 @@ def compare(first: Path, second: Path) -> Difference:
 class _Table:
     """A submission: its columns after the id, and each id's cells."""
 
-    path: Path
+    path: TableSource
     columns: tuple[str, ...]
     rows: Mapping[str, list[str]]
 
@@ -83,7 +83,7 @@ class _Table:
         return found
 
 
-def _read(path: Path) -> _Table:
+def _read(path: TableSource) -> _Table:
     header, body = read_table(path)
     rows = {row[0]: row[1:] for row in body}
     if len(header) < 2 or not rows or len(rows) < len(body):

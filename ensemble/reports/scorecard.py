@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -22,12 +21,12 @@ from ensemble.evaluation.metrics import (
     confusion,
 )
 from ensemble.files.csv_tables import column_of, read_table
-from ensemble.predictions.formats import ForeignHints, read
-from ensemble.records import TASKS, Task
+from ensemble.files.text_table import TableSource
+from ensemble.predictions.table import Oof
+from ensemble.records import TASKS
 from ensemble.voting.decision import order_of
 
 _ROUNDING: Final = 1e-6
-_SCORED: Final = "submission"
 _HANDFUL: Final = 5
 _ODD_SHARE: Final = 0.1
 
@@ -59,7 +58,9 @@ class Scorecard:
     counts: NDArray[np.float64]
 
 
-def score_submission(submission: Path, labels: Path, label_column: str = "label") -> Scorecard:
+def score_submission(
+    submission: TableSource, labels: TableSource, label_column: str = "label"
+) -> Scorecard:
     """Score a submission of labels, or of a probability a class, joined by id.
 
     Args:
@@ -103,22 +104,19 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     )
 
 
-def score_values(
-    submission: Path, labels: Path, task: Task, label_column: str = "label"
-) -> Scorecard:
+def score_values(found: Oof, labels: TableSource, label_column: str = "label") -> Scorecard:
     """Score a submission of a multilabel task or a regression, joined by id.
 
     Args:
-        submission: A CSV: the id, then a column a class: probabilities, 0 and 1, or values.
-        labels: A CSV as `truth.read_truth` takes it.
-        task: "multilabel" or "regression".
+        found: The predictions of one family: probabilities, 0 and 1, or values.
+        labels: A table as `labels.read_truth` takes it.
         label_column: The column of a single target.
 
     Raises:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
-    found = read(submission, _SCORED, ForeignHints(task=task))
-    y, values = read_truth(labels, found, label_column), found.families[_SCORED]
+    task, (values,) = found.task, found.families.values()
+    y = read_truth(labels, found, label_column)
     labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
     lines = [
@@ -129,7 +127,9 @@ def score_values(
     return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
 
 
-def _check_said(submission: Path, said: set[str], labels: Path, known: set[str]) -> None:
+def _check_said(
+    submission: TableSource, said: set[str], labels: TableSource, known: set[str]
+) -> None:
     """Check that a column holds labels: a few may be classes that no row of the truth shows."""
     unknown = sorted(said - known)
     if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):
@@ -142,7 +142,7 @@ def _check_said(submission: Path, said: set[str], labels: Path, known: set[str])
 
 
 def _predicted(
-    path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
+    path: TableSource, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
 ) -> tuple[Pooled, tuple[str, ...]]:
     """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
     if len(header) == 2:

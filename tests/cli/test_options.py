@@ -10,7 +10,6 @@ from toys import ensemble
 
 from ensemble.cli.options import (
     auto_or_number,
-    classes_of,
     named_files,
     off_or_evaluations,
     spread_lists,
@@ -207,11 +206,6 @@ def test_a_number_that_is_none_is_told_in_words(capsys: Captured) -> None:
 
 def test_a_file_may_have_a_name_before_it() -> None:
     assert named_files(["ant=a.csv", "b.csv"]) == [("ant", Path("a.csv")), (None, Path("b.csv"))]
-
-
-def test_classes_are_a_list_or_a_file_with_a_class_a_line() -> None:
-    Path("classes.txt").write_text("\ufeffcat\n\n dog \n", "utf-8")
-    assert classes_of("cat, dog") == classes_of("classes.txt") == ("cat", "dog")
 
 
 def test_words_stand_for_no_number() -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import Whole, classes_of, stacked, typed_flags
+from ensemble.cli.options import Whole, stacked, typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
+from ensemble.files.classes import classes_of
 from ensemble.files.paths import split_named
 from ensemble.records import Activation, Fit, Interpolation, Task
 

@@ -20,13 +20,11 @@ from ensemble.cli.options import (
     settings_with_origin,
 )
 from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
-from ensemble.errors import UsageError
 from ensemble.voting.weights import Polish, Pool
 
 if TYPE_CHECKING:
     from ensemble.predictions.table import Oof
     from ensemble.tuning.weigh import TuneOrder
-    from ensemble.voting.weights import Weights
 
 _QUARANTINED: Final = 3
 
@@ -161,18 +159,13 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     The gain is nested: each fold is predicted by weights that did not see it. Where it is not
     above one standard error, the plain mean is written.
     """
-    from ensemble.files.atomic import check_writable
-    from ensemble.tuning.tune import tune_weights
+    from ensemble.pipeline.tune import picture_of, tune_files
     from ensemble.voting.weights import to_json
 
-    picture = out.with_suffix(".png")
-    if picture == out:
-        raise UsageError(f"--out {out}: its picture would replace it; name it .json")
-    check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
-        weights = tune_weights(_order(flags), bar)
-    weights.save(out)
-    _draw(weights, picture)
+        weights = tune_files(_order(flags), bar, out=out)
+    if picture_of(out).exists():
+        click.echo(str(picture_of(out)), err=True)
     if as_json:
         click.echo(json.dumps(to_json(weights), allow_nan=False))
     else:
@@ -187,14 +180,3 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     holdout = named_files(flags.pop("holdout"))
     elsewhere = foreign_hints_of(flags, files)
     return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})
-
-
-def _draw(weights: "Weights", path: Path) -> None:
-    """Draw the picture, where matplotlib is there; the numbers do without it."""
-    try:
-        from ensemble.reports.figures import draw
-    except ModuleNotFoundError:
-        click.echo("no picture: matplotlib comes with the extra `tune`", err=True)
-        return
-    draw(weights, path)
-    click.echo(str(path), err=True)
