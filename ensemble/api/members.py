@@ -1,6 +1,5 @@
 """Members in Python: exported, quantised, inspected."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,9 @@ if TYPE_CHECKING:
     from ensemble.export.to_onnx import Exported
     from ensemble.pipeline.quantize import Quantized
 from ensemble.api.arguments import ById, Paths, TableGiven, optional_table, texts_of
-from ensemble.files.paths import expand
+from ensemble.errors import few
 from ensemble.members.card import Card
-from ensemble.members.member import open_member
-from ensemble.members.together import check_every_head
+from ensemble.pipeline.members import inspect
 from ensemble.recipe.units import percent_of
 
 
@@ -105,16 +103,32 @@ def quantize_members(
     return quantize.quantize_members(order, Path(out), progress)
 
 
-def inspect_members(members: str | Path | Iterable[str | Path]) -> dict[Path, Card]:
+class Cards(dict[Path, Card]):
+    """The card of each member, by its path."""
+
+    def __repr__(self) -> str:
+        return f"<Cards of {len(self)} members: {few([card.name for card in self.values()])}>"
+
+
+def inspect_members(
+    members: Paths, *, write_card: "ExportSpec | None" = None, output_name: str | None = None
+) -> Cards:
     """Return the card of each member, having checked that they can vote together.
 
-    `ensemble inspect` in Python; members are named as for `run`.
+    `ensemble inspect` in Python.
+
+    Args:
+        members: As for `run`.
+        write_card: What a card beside each foreign .onnx is to say, which is written first: size,
+            mean and std, heads, and an `arch` of any name.
+        output_name: The output of the .onnx that its one head reads; None is the head's name.
 
     Raises:
-        MemberError: a member cannot be opened, or members cannot vote together.
-        UsageError: nothing is named, or what is not there.
+        MemberError: a member cannot be opened, a card does not fit it, or members cannot vote
+            together.
+        UsageError: nothing is named, or what is not there; or a card that says too little.
+        StoreError: the disk refused a card.
     """
-    given = [members] if isinstance(members, str | Path) else list(members)
-    opened = [open_member(path) for path in expand(given, ".onnx", "member")]
-    check_every_head(opened)
-    return {member.path: member.card for member in opened}
+    found = inspect(texts_of(members, "members"), write_card, output_name)
+    found.refuse()
+    return Cards(found.cards)
