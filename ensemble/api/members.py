@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ensemble.progress import Progress
+from ensemble import progress_bar
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -21,7 +21,12 @@ from ensemble.recipe.units import percent_of
 
 
 def export_members(
-    checkpoints: Paths, spec: "ExportSpec", out: str | Path, *, force: bool = False
+    checkpoints: Paths,
+    spec: "ExportSpec",
+    out: str | Path,
+    *,
+    force: bool = False,
+    progress: progress_bar.Given = "auto",
 ) -> list["Exported"]:
     """Export checkpoints to members; `ensemble export` in Python. Needs the extra `export`.
 
@@ -30,6 +35,7 @@ def export_members(
         spec: The architecture, the heads, and what is not to be taken from timm's data config.
         out: The folder to write to.
         force: Replace members that are there.
+        progress: Told how many members are written; see `run`.
 
     Returns:
         For each checkpoint its member's path and card, and how far it differs from torch.
@@ -39,8 +45,14 @@ def export_members(
     """
     from ensemble.export import to_onnx
 
-    paths = [Path(p) for p in texts_of(checkpoints)]
-    return list(to_onnx.export_members(paths, spec, Path(out), force=force))
+    paths = [Path(p) for p in texts_of(checkpoints, "checkpoints")]
+    done = []
+    with progress_bar.shown(progress) as told:
+        told.start(len(paths), 1, "members")
+        for exported in to_onnx.export_members(paths, spec, Path(out), force=force):
+            done.append(exported)
+            told.advance(1)
+    return done
 
 
 def quantize_members(
@@ -56,7 +68,7 @@ def quantize_members(
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> "list[Quantized]":
     """Make int8 members for the CPU; `ensemble quantize` in Python.
 
@@ -74,7 +86,7 @@ def quantize_members(
         id_from: As for `run`.
         decode: As for `run`.
         force: Replace members that are there.
-        progress: Told how far it is.
+        progress: Told how far it is; see `run`.
 
     Returns:
         For each member the path and card of the int8 member, and how the two compare.
@@ -100,7 +112,8 @@ def quantize_members(
         decode=decode or DecodePolicy(),
         force=force,
     )
-    return quantize.quantize_members(order, Path(out), progress)
+    with progress_bar.shown(progress) as told:
+        return quantize.quantize_members(order, Path(out), told)
 
 
 class Cards(dict[Path, Card]):

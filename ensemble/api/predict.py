@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from ensemble import progress_bar
 from ensemble.api.arguments import (
     ById,
     ClassesGiven,
@@ -26,7 +27,6 @@ from ensemble.pipeline import run as pipeline
 from ensemble.pipeline.vote import vote as vote_run
 from ensemble.pipeline.vote import vote_predictions
 from ensemble.predictions.table import Oof
-from ensemble.progress import Progress
 from ensemble.recipe.settings import Settings
 from ensemble.records import (
     DecodePolicy,
@@ -72,7 +72,7 @@ def run(
     calibration: int = 0,
     time_budget: str | None = None,
     evals_per_image: float | None = None,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Submission:
     """Score images with members and write a submission; `ensemble run` in Python.
 
@@ -106,7 +106,9 @@ def run(
         calibration: Random images that get every evaluation; 0: as few as will do.
         time_budget: The time that the run may take, such as "2h30m".
         evals_per_image: A budget of evaluations for an image, on average.
-        progress: Told how far the run is.
+        progress: Told how far the run is: "auto" shows a bar in a notebook and in a terminal, and
+            elsewhere prints notes alone; None shows nothing; else an object as
+            `ensemble.progress.Progress`, or as `Listener`, which has `warn` alone.
 
     Returns:
         The submission: ids, labels, probabilities, and where it was written.
@@ -144,7 +146,8 @@ def run(
         time_budget=time_budget,
         evals_per_image=evals_per_image,
     )
-    return pipeline.run(settings, progress)
+    with progress_bar.shown(progress) as told:
+        return pipeline.run(settings, told)
 
 
 def vote(
@@ -172,7 +175,7 @@ def vote(
     fill: str | float | None = None,
     store: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Submission:
     """Vote on predictions that are there; `ensemble vote` in Python.
 
@@ -217,11 +220,13 @@ def vote(
     )
     if predictions is not None:
         hints = hints_of(predictions, rows_of, classes, task)
-        return vote_predictions(
-            settings, predictions_of(predictions, "predictions", hints), progress
-        )
+        joined = predictions_of(predictions, "predictions", hints)
+        with progress_bar.shown(progress) as listener:
+            return vote_predictions(settings, joined, listener)
     given = [name for name, value in told.items() if value is not None]
-    return vote_run(settings, None if run is None else folder_of(run), progress, given)
+    folder = None if run is None else folder_of(run)
+    with progress_bar.shown(progress) as listener:
+        return vote_run(settings, folder, listener, given)
 
 
 def _check_one(*given: object) -> None:
@@ -254,7 +259,7 @@ def predict_oof(
     memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Oof:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
@@ -302,4 +307,6 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    return oof.predict_oof(settings, table_of(folds, "folds", "fold"), progress, out=path_of(out))
+    table = table_of(folds, "folds", "fold")
+    with progress_bar.shown(progress) as told:
+        return oof.predict_oof(settings, table, told, out=path_of(out))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ensemble import progress_bar
 from ensemble.api.arguments import (
     ById,
     Paths,
@@ -19,7 +20,6 @@ from ensemble.errors import UsageError
 from ensemble.evaluation.folds import FoldReport
 from ensemble.pipeline import folds
 from ensemble.pipeline.scores import score
-from ensemble.progress import Progress
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -45,7 +45,7 @@ def split_folds(
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> FoldReport:
     """Split the rows of a table into folds, or check folds; `ensemble folds` in Python.
 
@@ -64,7 +64,7 @@ def split_folds(
         id_from: As for `run`.
         decode: As for `run`.
         force: Replace another file in `out`.
-        progress: Told of images that look alike, and how far it is.
+        progress: Told of images that look alike, and how far it is; see `run`.
 
     Returns:
         How many rows of each class each fold has; what leaks, where `check` was given.
@@ -75,20 +75,21 @@ def split_folds(
     """
     if check is not None and (k, seed, out) != (None, None, None):
         raise UsageError("check makes no folds; leave out k, seed and out")
-    return folds.split(
-        table_of(labels, "labels", label_col),
-        label_col,
-        k=5 if k is None else k,
-        group=group,
-        seed=seed or 0,
-        check=optional_table(check, "check", "fold"),
-        images=texts_of(images, "images"),
-        id_from=id_from,
-        decode=decode,
-        force=force,
-        out=Path(out or "folds.csv"),
-        progress=progress,
-    )
+    with progress_bar.shown(progress) as told:
+        return folds.split(
+            table_of(labels, "labels", label_col),
+            label_col,
+            k=5 if k is None else k,
+            group=group,
+            seed=seed or 0,
+            check=optional_table(check, "check", "fold"),
+            images=texts_of(images, "images"),
+            id_from=id_from,
+            decode=decode,
+            force=force,
+            out=Path(out or "folds.csv"),
+            progress=told,
+        )
 
 
 def score_submission(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from ensemble import progress_bar
 from ensemble.api.arguments import (
     ById,
     ClassesGiven,
@@ -15,7 +16,6 @@ from ensemble.api.arguments import (
     table_of,
 )
 from ensemble.errors import UsageError
-from ensemble.progress import Progress
 from ensemble.records import Task
 from ensemble.voting.weights import Polish, Pool, Weights
 
@@ -36,7 +36,7 @@ def tune_weights(
     classes: ClassesGiven | None = None,
     task: Task | None = None,
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
 
@@ -62,7 +62,7 @@ def tune_weights(
         task: What files from elsewhere and frames hold: "classification" (rows that sum to 1),
             "multilabel" or "regression"; None for what `oof` says, and for classification.
         out: The weights.json to write, with a picture beside it; None writes none.
-        progress: Told of what makes the answer weak.
+        progress: Told of what makes the answer weak; see `run`.
 
     Returns:
         The weights, ready for `run` and `vote`; `evidence` holds the report.
@@ -92,4 +92,6 @@ def tune_weights(
         holdout_labels=optional_table(holdout_labels, "holdout_labels", label_col),
     )
     held = None if holdout is None else predictions_of(holdout, "holdout", hints)
-    return tune(predictions_of(oof, "oof", hints), held, order, progress, out=path_of(out))
+    joined = predictions_of(oof, "oof", hints)
+    with progress_bar.shown(progress) as told:
+        return tune(joined, held, order, told, out=path_of(out))

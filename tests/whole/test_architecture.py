@@ -14,7 +14,7 @@ import ensemble
 PACKAGE = Path(ensemble.__file__).parent
 
 LEVELS = {
-    1: {"errors", "arrays", "records", "progress", "worker", "user_code", "files"},
+    1: {"errors", "arrays", "records", "progress", "progress_bar", "worker", "user_code", "files"},
     2: {"images", "views", "members", "voting", "evaluation"},
     3: {"runtime", "predictions", "recipe", "stopping"},
     4: {"inference", "tuning", "submission", "export"},

@@ -20,8 +20,9 @@ from ensemble.cli.options import (
     typed_flags,
     vote_options,
 )
-from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
+from ensemble.cli.terminal import say_config, say_plan, say_submission
 from ensemble.errors import UsageError
+from ensemble.progress_bar import Bar
 from ensemble.recipe.settings import named
 
 _QUARANTINED: Final = 3

@@ -19,7 +19,8 @@ from ensemble.cli.options import (
     settings_of_flags,
     settings_with_origin,
 )
-from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
+from ensemble.cli.terminal import say_config, say_plan, say_weights
+from ensemble.progress_bar import Bar
 from ensemble.voting.weights import Polish, Pool
 
 if TYPE_CHECKING:
