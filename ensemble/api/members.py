@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ensemble.pipeline.quantize import Quantized
 from ensemble.api.arguments import ById, Paths, TableGiven, optional_table, texts_of
 from ensemble.errors import few
+from ensemble.html_table import html_table
 from ensemble.members.card import Card
 from ensemble.pipeline.members import inspect
 from ensemble.recipe.units import percent_of
@@ -121,6 +122,16 @@ class Cards(dict[Path, Card]):
 
     def __repr__(self) -> str:
         return f"<Cards of {len(self)} members: {few([card.name for card in self.values()])}>"
+
+    def _repr_html_(self) -> str:
+        header = ("member", "family", "fold", "arch", "pixels", "heads")
+        return html_table(repr(self), header, map(_cells_of, self.values()))
+
+
+def _cells_of(card: Card) -> tuple[object, ...]:
+    heads = "; ".join(f"{head.name}: {few(head.classes)}" for head in card.heads)
+    fold = "none" if card.fold is None else card.fold
+    return card.name, card.family, fold, card.arch, card.preprocess.size, heads
 
 
 def inspect_members(

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import read_table
 from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
 from ensemble.submission.folder import submission_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Difference:
     """What differs between two submissions of the same ids.
 
@@ -27,6 +28,13 @@ class Difference:
     changed: tuple[str, ...]
     moves: Mapping[tuple[str, str], int]
     largest: float | None
+
+    def __repr__(self) -> str:
+        return f"<Difference: {len(self.changed)} of {self.rows} rows have another label>"
+
+    def _repr_html_(self) -> str:
+        rows = [(before, after, count) for (before, after), count in self.moves.items()]
+        return html_table(repr(self)[1:-1], ("from", "to", "rows"), rows)
 
 
 def compare(first: TableSource, second: TableSource) -> Difference:

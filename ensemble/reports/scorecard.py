@@ -22,6 +22,7 @@ from ensemble.evaluation.metrics import (
 )
 from ensemble.files.csv_tables import column_of, read_table
 from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
 from ensemble.predictions.table import Oof
 from ensemble.records import TASKS
 from ensemble.voting.decision import order_of
@@ -43,7 +44,7 @@ class MetricScore:
     interval: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scorecard:
     """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
 
@@ -56,6 +57,16 @@ class Scorecard:
     classes: tuple[str, ...]
     lines: tuple[MetricScore, ...]
     counts: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{line.metric} {line.score:.5f}" for line in self.lines)
+        return f"<Scorecard of {self.rows} rows: {scores}>"
+
+    def _repr_html_(self) -> str:
+        ends = [f"{s.interval[0]:.5f} to {s.interval[1]:.5f}" if s.interval else "none"
+                for s in self.lines]  # fmt: skip
+        rows = [(s.metric, f"{s.score:.5f}", end) for s, end in zip(self.lines, ends, strict=True)]
+        return html_table(f"{self.rows} rows", ("metric", "score", "95 % interval"), rows)
 
 
 def score_submission(

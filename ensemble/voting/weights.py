@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast, get_args
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish_json
 from ensemble.files.paths import is_file
+from ensemble.html_table import html_table
 from ensemble.records import Task
 from ensemble.voting.decision import Decision, check_decision, check_length, field_error
 
@@ -31,7 +32,7 @@ Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Weights:
     """How families become one prediction.
 
@@ -62,6 +63,17 @@ class Weights:
     def plain(self) -> bool:
         """Whether these are the numbers of a linear pool, and nothing else."""
         return self.pool == "linear" and not self.ruled
+
+    def __repr__(self) -> str:
+        shares = few([f"{name}={weight:.3g}" for name, weight in self.families.items()])
+        verdict = self.evidence.get("verdict")
+        tuned = f", for {self.metric}: {verdict}" if verdict else ""
+        return f"<Weights {shares}; {self.pool} pool{tuned}>"
+
+    def _repr_html_(self) -> str:
+        singles = self.evidence.get("singles", {})
+        rows = [(name, w, singles.get(name, "")) for name, w in self.families.items()]
+        return html_table(repr(self), ("family", "weight", self.metric or "score"), rows)
 
     def save(self, path: str | Path) -> None:
         """Write weights.json, as `ensemble tune-weights` does.

@@ -14,14 +14,24 @@ import ensemble
 PACKAGE = Path(ensemble.__file__).parent
 
 LEVELS = {
-    1: {"errors", "arrays", "records", "progress", "progress_bar", "worker", "user_code", "files"},
+    1: {
+        "errors",
+        "arrays",
+        "records",
+        "progress",
+        "progress_bar",
+        "html_table",
+        "worker",
+        "user_code",
+        "files",
+    },
     2: {"images", "views", "members", "voting", "evaluation"},
     3: {"runtime", "predictions", "recipe", "stopping"},
     4: {"inference", "tuning", "submission", "export"},
     5: {"early_exit", "reports"},
     6: {"pipeline"},
     7: {"api", "cli"},
-}
+}  # fmt: skip
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
 DOORS = {
