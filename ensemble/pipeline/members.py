@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.errors import MemberError, UsageError
-from ensemble.export.spec import ExportSpec, family_and_fold
+from ensemble.export.spec import ExportSpec, PreprocessFlags, family_and_fold
 from ensemble.files.paths import expand
 from ensemble.members.card import ACTIVATIONS, Card, make_card
 from ensemble.members.member import open_member, write_sidecar
@@ -71,34 +71,41 @@ def foreign_card(path: Path, spec: ExportSpec, output_name: str | None = None) -
         UsageError: the spec lacks a size, a mean or a std, or says what is of checkpoints only.
         MemberError: a field is not what it should be.
     """
-    pre = spec.preprocess
-    if missing := [f"--{name}" for name in _NEEDED if not getattr(pre, name)]:
-        raise UsageError(f"--write-card needs {', '.join(missing)}")
-    if spec.ema or spec.trust_pickle:
-        raise UsageError("--write-card: ema and trust_pickle are of checkpoints; leave them out")
-    if len(spec.heads) > 1 and output_name:
-        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+    _check_spec(spec, output_name)
     family, fold = family_and_fold(path)
     family, fold = spec.family or family, fold if spec.fold is None else spec.fold
-    preprocess = {
-        "height": pre.height,
-        "width": pre.width,
-        "fit": pre.fit or "crop",
-        "crop_pct": 1.0 if pre.crop_pct is None else pre.crop_pct,
-        "interpolation": pre.interpolation or "bilinear",
-        "mean": pre.mean,
-        "std": pre.std,
-    }
     record = {
         "name": family if fold is None else f"{family}-f{fold}",
         "family": family,
         "fold": fold,
         "arch": spec.arch,
-        "preprocess": preprocess,
+        "preprocess": _pixels(spec.preprocess),
         "heads": _heads(spec, output_name),
         "dynamic_size": spec.dynamic_size,
     }
     return make_card(record, str(path))
+
+
+def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
+    if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
+        raise UsageError(f"--write-card needs {', '.join(missing)}")
+    if spec.ema or spec.trust_pickle:
+        raise UsageError("--write-card: ema and trust_pickle are of checkpoints; leave them out")
+    if len(spec.heads) > 1 and output_name:
+        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+
+
+def _pixels(told: PreprocessFlags) -> dict[str, object]:
+    """Return the preprocessing of a card, with the defaults of a foreign member."""
+    return {
+        "height": told.height,
+        "width": told.width,
+        "fit": told.fit or "crop",
+        "crop_pct": 1.0 if told.crop_pct is None else told.crop_pct,
+        "interpolation": told.interpolation or "bilinear",
+        "mean": told.mean,
+        "std": told.std,
+    }
 
 
 def _heads(spec: ExportSpec, output_name: str | None) -> list[dict[str, object]]:

@@ -150,15 +150,20 @@ def settings_from_run(
     except (KeyError, TypeError) as error:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
     decode = DecodePolicy(**{n: told.pop(n) for n in DECODE})
-    if str(told.get("sample")).startswith(IN_MEMORY):
-        raise UsageError(
-            f"{folder}: the sample of this run was a table in memory, which is no longer there; "
-            f"give it again, as sample"
-        )
+    _check_sample(told.get("sample"), folder)
     told |= {n: Path(told[n]) for n in ("store", "sample") if told.get(n) is not None}
     if told.get("weights") is not None:
         told["weights"] = weights.from_record(told["weights"], str(folder / RUN))
     return replace(settings, **told, decode=decode)
+
+
+def _check_sample(sample: object, folder: Path) -> None:
+    """Refuse a sample that was a table in memory: its hash alone was kept."""
+    if str(sample).startswith(IN_MEMORY):
+        raise UsageError(
+            f"{folder}: the sample of this run was a table in memory, which is no longer there; "
+            f"give it again, as sample"
+        )
 
 
 def _check_own(claimed: Claim) -> None:

@@ -75,6 +75,7 @@ def test_the_defaults_are_those_of_the_settings(function: Callable[..., object])
 def test_a_vote_leaves_every_setting_to_its_run_but_force() -> None:
     arguments = inspect.signature(predict.vote).parameters
     given = {name: entry.default for name, entry in arguments.items() if entry.default is not None}
+    assert given.pop("progress") == "auto"
     assert given == {"force": False}
 
 
