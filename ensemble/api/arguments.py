@@ -13,7 +13,7 @@ from ensemble.files.paths import split_named
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.predictions.formats import ForeignHints, hints_for, read
 from ensemble.predictions.table import Oof, checked, join
-from ensemble.records import Task
+from ensemble.records import DecodePolicy, Task
 from ensemble.submission.folder import submission_at
 from ensemble.submission.publish import Submission
 from ensemble.voting import weights
@@ -66,6 +66,17 @@ def texts_of(paths: Paths, what: str = "paths") -> tuple[str, ...]:
 
 def path_of(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
+
+
+def decode_of(given: DecodePolicy | None) -> DecodePolicy:
+    """Return how files become pixels, by default where nothing was given.
+
+    Raises:
+        UsageError: another type.
+    """
+    if given is not None and not isinstance(given, DecodePolicy):
+        raise _unlike("decode", "an ensemble.DecodePolicy", given)
+    return given or DecodePolicy()
 
 
 def text_of(value: object) -> str | None:

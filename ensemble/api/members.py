@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
     from ensemble.pipeline.quantize import Quantized
-from ensemble.api.arguments import ById, Paths, TableGiven, optional_table, texts_of
+from ensemble.api.arguments import (
+    ById,
+    Paths,
+    TableGiven,
+    decode_of,
+    optional_table,
+    texts_of,
+)
 from ensemble.errors import few
 from ensemble.html_table import html_table
 from ensemble.members.card import Card
@@ -110,7 +117,7 @@ def quantize_members(
         calibration=calibration,
         max_disagreement=share,
         id_from=id_from,
-        decode=decode or DecodePolicy(),
+        decode=decode_of(decode),
         force=force,
     )
     with progress_bar.shown(progress) as told:

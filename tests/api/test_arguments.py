@@ -9,6 +9,7 @@ import pytest
 
 import ensemble as package
 from ensemble.api.arguments import (
+    decode_of,
     folder_of,
     hints_of,
     path_of,
@@ -141,6 +142,10 @@ def test_numbers_that_are_ids_are_texts_and_stand_once() -> None:
         (lambda: texts_of(["a", 3], "images"), "images: expected a path, or several; found int"),
         (lambda: texts_of(7, "members"), "members: expected a path, or several; found int"),
         (lambda: weights_of([0.5, 0.5]), "weights: expected Weights, a mapping.*; found list"),
+        (
+            lambda: decode_of({"exif": "ignore"}),  # type: ignore[arg-type]
+            "decode: expected an ensemble.DecodePolicy; found dict",
+        ),
         (lambda: folder_of(None), "run: expected a run's folder.*; found NoneType"),
         (lambda: submission_of(1, "first"), "first: expected a path or a DataFrame; found int"),
     ],

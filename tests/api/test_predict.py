@@ -1,6 +1,7 @@
 """Running and voting in Python: the arguments are the settings."""
 
 import inspect
+import threading
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from toys import ensemble
 from ensemble.api import predict
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import column_of
+from ensemble.progress import Quiet
 from ensemble.recipe.settings import Settings
 
 
@@ -123,3 +125,17 @@ def test_folds_may_be_given_by_id(members: list[Path], images: Path) -> None:
 def test_what_files_do_not_say_goes_with_predictions(more: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="only predictions leave it open; leave it out"):
         predict.vote("one", **more)  # type: ignore[arg-type]
+
+
+def test_progress_is_told_in_the_thread_of_the_caller(members: list[Path], images: Path) -> None:
+    threads: set[int] = set()
+
+    class Watching(Quiet):
+        def advance(self, evaluations: int) -> None:
+            threads.add(threading.get_ident())
+
+        def warn(self, message: str) -> None:
+            threads.add(threading.get_ident())
+
+    predict.run(members, images, device="cpu", shard_size=2, progress=Watching())
+    assert threads == {threading.get_ident()}
