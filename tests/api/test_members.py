@@ -8,6 +8,8 @@ from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
 import ensemble as public
 from ensemble.errors import MemberError
+from ensemble.export import to_onnx
+from ensemble.progress import Quiet
 
 
 def test_cards_are_shown_by_file(members: list[Path]) -> None:
@@ -44,3 +46,21 @@ def test_python_writes_the_card_that_the_command_writes(tmp_path: Path) -> None:
     assert [card.name for card in found.values()] == ["net-f3"]
     by_command, by_python = (path.with_name("net-f3.onnx.card.json") for path in paths)
     assert by_python.read_bytes() == by_command.read_bytes()
+
+
+def test_an_export_tells_how_many_members_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    class Watching(Quiet):
+        def start(self, total: int, members: int, unit: str = "images") -> None:
+            told.append((total, members, unit))
+
+        def advance(self, evaluations: int) -> None:
+            told.append(evaluations)
+
+    monkeypatch.setattr(to_onnx, "export_members", lambda paths, *_, **__: iter(paths))
+    spec = public.ExportSpec("tiny", (public.HeadSpec("label", ("cat", "dog")),))
+    public.export_members(["a.pt", "b.pt"], spec, tmp_path, progress=Watching())
+    assert told == [(2, 1, "members"), 1, 1]
