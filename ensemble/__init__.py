@@ -1,7 +1,7 @@
 """K-fold checkpoints in, one trustworthy submission out.
 
 What the command line does with members, images and predictions, Python does too, by the functions
-that docs/tutorial.md lists. Importing the package loads nothing heavy: each name is imported when
+that docs/python.md lists. Importing the package loads nothing heavy: each name is imported when
 it is first used.
 """
 

@@ -30,7 +30,7 @@ from ensemble.evaluation.folds import folds_from, make_folds
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import formats
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import write
+from ensemble.predictions.oof_file import write
 from ensemble.reports.scorecard import score_submission
 from ensemble.submission.sample import Row, read_sample, render
 

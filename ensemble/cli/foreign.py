@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import click
 
 from ensemble.cli.options import stacked
-from ensemble.errors import UsageError
-from ensemble.files.paths import is_file
+from ensemble.files.classes import classes_of
 from ensemble.records import Task
 
 if TYPE_CHECKING:
@@ -25,35 +24,6 @@ elsewhere_options: Final = stacked((
 ))  # fmt: skip
 
 
-def classes_of(text: str) -> tuple[str, ...]:
-    """Read --classes: names with commas, or the file with a class a line that the text names.
-
-    Raises:
-        UsageError: there is no such file, or it holds more than a class a line.
-    """
-    if is_file(text):
-        return _classes_in(Path(text))
-    if Path(text).suffix in (".txt", ".csv", ".json") or "/" in text:
-        raise UsageError(f"--classes {text}: no such file")
-    return tuple(part.strip() for part in text.split(","))
-
-
-def _classes_in(path: Path) -> tuple[str, ...]:
-    """Read a file with a class a line; a table of numbers and classes is none."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    numbered = any(name.partition(",")[0].strip().isdecimal() for name in names)
-    if path.suffix == ".json" or (numbered and all("," in name for name in names)):
-        raise UsageError(
-            f"--classes {path}: expected a class a line, in the order of the net's outputs, and "
-            f"nothing else; found {names[0]!r}"
-        )
-    return names
-
-
 def foreign_hints_of(
     flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
 ) -> "ForeignHints":
@@ -62,9 +32,7 @@ def foreign_hints_of(
     Raises:
         UsageError: --rows-of without a .npy.
     """
-    from ensemble.predictions.formats import ForeignHints
+    from ensemble.predictions.formats import hints_for
 
-    rows_of, task, classes = (flags.pop(name) for name in ("rows_of", "task", "classes"))
-    if rows_of and not any(path.suffix == ".npy" for _, path in files):
-        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
-    return ForeignHints(rows_of, classes_of(classes) if classes else (), task)
+    rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
+    return hints_for([path for _, path in files], rows_of, classes_of(told) if told else (), task)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 import click
 
@@ -161,7 +161,7 @@ def _type_of(row: Setting) -> Any:
         return Whole(row.about.least)
     if row.name in _READ:
         return _READ[row.name]
-    return click.Path(path_type=Path) if row.kind in (Path, Path | None) else None
+    return click.Path(path_type=Path) if Path in (row.kind, *get_args(row.kind)) else None
 
 
 store_option: Final = setting("store")

@@ -22,7 +22,7 @@ from typing import Final, NoReturn
 
 import click
 
-from ensemble.cli.terminal import FRESH_LINE
+from ensemble.progress_bar import FRESH_LINE
 from ensemble.worker import CRASHES, WATCH, read_watch
 
 UNSUPERVISED: Final = "ENSEMBLE_SUPERVISE"

@@ -1,10 +1,9 @@
-"""What a person sees: progress and summaries on stderr, data alone on stdout."""
+"""What a person sees: summaries on stderr, data alone on stdout."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,72 +15,6 @@ if TYPE_CHECKING:
 
     from ensemble.submission.publish import Submission
     from ensemble.voting.weights import Weights
-
-FRESH_LINE: Final = "\r\x1b[K"
-"""What wipes the line of a terminal that a bar may stand in."""
-
-_EVERY: Final = 10.0
-_REDRAW: Final = 0.2
-
-
-class Bar:
-    """Progress of a run: a bar on a terminal, elsewhere a line every ten seconds.
-
-    A run over one image and several members is one image: rates are in images.
-    """
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        """Report on `stream`."""
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._clock = clock
-        self._total = self._done = 0
-        self._members, self._unit = 1, "images"
-        self._began = self._shown = clock()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal on a fresh line."""
-        if self._terminal and self._total:
-            self._stream.write(FRESH_LINE)
-            self._stream.flush()
-
-    def start(self, total: int, members: int, unit: str = "images") -> None:
-        """Begin a count: evaluations in all, of so many members, that make `unit`."""
-        self._unit = unit
-        self._total, self._done, self._members = total, 0, max(members, 1)
-        self._began = self._clock()
-        self._shown = self._began
-
-    def advance(self, evaluations: int) -> None:
-        """Count evaluations, and show them when it is time."""
-        self._done += evaluations
-        now = self._clock()
-        if now - self._shown >= (_REDRAW if self._terminal else _EVERY):
-            self._shown = now
-            self._show(now)
-
-    def warn(self, message: str) -> None:
-        """Print a line of warning."""
-        if self._terminal and self._total:
-            self._stream.write(FRESH_LINE)
-        click.echo(f"{click.style('note:', fg='yellow')} {message}", file=self._stream)
-
-    def _show(self, now: float) -> None:
-        share = self._done / self._total
-        seconds = max(now - self._began, 1e-9)
-        rate = self._done / self._members / seconds
-        left = round(seconds * (1 - share) / max(share, 1e-9))
-        text = f"{share:4.0%}  {rate:.1f} {self._unit}/s  {left // 60}:{left % 60:02d} left"
-        if not self._terminal:
-            click.echo(text, file=self._stream)
-            return
-        filled = round(30 * share)
-        self._stream.write(f"{FRESH_LINE}[{'#' * filled}{'.' * (30 - filled)}] {text}")
-        self._stream.flush()
 
 
 def say_submission(result: "Submission", *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,14 @@ from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import as_folds, column_of
 from ensemble.files.parquet import FOLD
+from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
+
+_SHOWN: Final = 8
+"""Columns of classes that a notebook shows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FoldReport:
     """What folds look like: `counts` (F, C) are rows a fold and class, in the order of the names.
 
@@ -29,6 +34,19 @@ class FoldReport:
     straddling: tuple[str, ...]
     twins: tuple[tuple[str, ...], ...]
     near: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        found = {"groups that leak": self.straddling, "sets of twins": self.twins,
+                 "pairs that look alike": self.near}  # fmt: skip
+        odd = "".join(f", {len(those)} {name}" for name, those in found.items() if those)
+        rows, folds = int(self.counts.sum()), len(self.folds)
+        return f"<FoldReport: {rows} rows in {folds} folds, {len(self.classes)} classes{odd}>"
+
+    def _repr_html_(self) -> str:
+        shown = self.classes[:_SHOWN]
+        rows = zip(self.folds, self.counts.tolist(), strict=True)
+        cells = [(fold, sum(counts), *counts[: len(shown)]) for fold, counts in rows]
+        return html_table(repr(self), ("fold", "rows", *shown), cells)
 
     @property
     def leaks(self) -> bool:
@@ -95,7 +113,7 @@ def report_folds(
     )
 
 
-def folds_from(path: Path, ids: Sequence[str]) -> Indices:
+def folds_from(path: TableSource, ids: Sequence[str]) -> Indices:
     """Read the fold of each id from a CSV with the columns `id` and `fold`.
 
     Raises:

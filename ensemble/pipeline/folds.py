@@ -14,6 +14,7 @@ from ensemble.evaluation.folds import FoldReport, folds_of, make_folds, refuse_l
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
 from ensemble.files.atomic import disk_error, publish_bytes
 from ensemble.files.csv_tables import column_of, csv_bytes
+from ensemble.files.text_table import TableSource
 from ensemble.images.loader import load_image
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import Scan, scan
@@ -23,13 +24,13 @@ from ensemble.runtime.devices import available_threads
 
 
 def split(
-    labels: Path,
+    labels: TableSource,
     label_column: str,
     *,
     k: int,
     group: str | None,
     seed: int,
-    check: Path | None,
+    check: TableSource | None,
     images: Sequence[str],
     out: Path,
     force: bool = False,

@@ -1,7 +1,7 @@
 """Out-of-fold predictions: each training image by the members that did not see it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,9 @@ import numpy as np
 from ensemble.arrays import Probs
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
+from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.csv_tables import column_of
+from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
@@ -27,13 +29,20 @@ from ensemble.runtime.devices import check_device
 from ensemble.views.parse import read_policy
 
 
-def predict_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> Predictions:
+def predict_oof(
+    settings: Settings,
+    folds: TableSource,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
+) -> Predictions:
     """Predict each training image by the members that did not see it.
 
     Args:
         settings: Members, images, views, and how to run them.
         folds: A CSV with the columns `id` and `fold`.
         progress: Told how far it is.
+        out: The OOF Parquet to write, its quarantine beside it; None writes none.
 
     Returns:
         The predictions in the order of the images; `quarantined` has the images without one.
@@ -43,33 +52,50 @@ def predict_oof(settings: Settings, folds: Path, progress: Progress | None = Non
         EnsembleError: as for a run.
     """
     progress, recipe = progress or Quiet(), resolve(settings)
+    if out is not None:
+        check_writable(out.parent, "--out")
+        remove_temporaries(out.parent, f"{out.stem}.")
     shares, fold_of = _shares(recipe, folds, progress)
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
         entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
-    return _stitched(entries, list(fold_of), fold_of)
+    found = _stitched(entries, list(fold_of), fold_of)
+    if out is not None:
+        found.save(out)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class OofPlan:
+    """What `predict_oof` would do: the file, each member's work, and what the disk has left."""
+
+    out: Path
+    members: tuple[MemberForecast, ...]
+    free: int
 
 
 def plan_oof(
-    settings: Settings, folds: Path, progress: Progress | None = None
-) -> list[MemberForecast]:
-    """Return what `predict_oof` would do, for each member; nothing is written.
+    settings: Settings, folds: TableSource, out: Path, progress: Progress | None = None
+) -> OofPlan:
+    """Return what `predict_oof` would do; nothing is written.
 
     Raises:
         UsageError: as for `predict_oof`.
         EnsembleError: as for a run.
     """
+    check_writable(out.parent, "--out")
     recipe = resolve(settings)
     shares, _ = _shares(recipe, folds, progress or Quiet())
-    return [
+    members = [
         planned
         for blind, rows in shares
         for planned in forecast_members(recipe, blind[0].policy, blind, image_set_of(rows))
     ]
+    return OofPlan(out, tuple(members), free_bytes(recipe.resources.store))
 
 
 def _shares(
-    recipe: Recipe, folds: Path, progress: Progress
+    recipe: Recipe, folds: TableSource, progress: Progress
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     if recipe.scoring.on_nan != "fail":
@@ -90,7 +116,7 @@ def _shares(
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
-def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
+def _folds_of(table: TableSource, images: Sequence[Hashed]) -> dict[str, int]:
     listed = column_of(table, "fold")
     ids = [image.source.id for image in images]
     beyond = sorted(set(listed) - set(ids))

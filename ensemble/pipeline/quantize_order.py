@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.int8 import check_quantizable
+from ensemble.files.text_table import TableSource
 from ensemble.members.member import Member
 from ensemble.records import TASKS, DecodePolicy, IdFrom
 
@@ -19,7 +20,7 @@ class QuantizeOrder:
 
     members: tuple[str, ...]
     images: tuple[str, ...]
-    labels: Path | None = None
+    labels: TableSource | None = None
     label_column: str = "label"
     head: str | None = None
     calibration: int = 256

@@ -7,6 +7,7 @@ from ensemble.errors import UsageError, few
 from ensemble.inference.start_members import check_weights
 from ensemble.pipeline.entries import entries_of_members
 from ensemble.predictions import table
+from ensemble.predictions.formats import ForeignHints, read_all
 from ensemble.predictions.stored import (
     entries_of_run,
     read_predictions,
@@ -62,6 +63,20 @@ def vote(
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
     return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
+
+
+def vote_files(
+    settings: Settings,
+    files: Sequence[tuple[str | None, Path]],
+    elsewhere: ForeignHints,
+    progress: Progress | None = None,
+) -> Submission:
+    """Make a submission from files of predictions; see `vote_predictions` and `formats.read`.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    return vote_predictions(settings, read_all(files, elsewhere), progress)
 
 
 def vote_predictions(

@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -15,59 +15,28 @@ import pyarrow.parquet as pq
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.files.atomic import publish, publish_bytes
-from ensemble.files.csv_tables import csv_bytes
+from ensemble.files.atomic import publish
 from ensemble.files.parquet import (
     EVALUATIONS,
     FAMILY,
-    FOLD,
-    ID,
     PREDICTIONS,
     count_column,
     list_column,
     read_lists,
     text_column,
 )
-from ensemble.predictions.foreign import Foreign, folds_in, ids_in, of_table, read_foreign
+from ensemble.files.text_table import TableSource
+from ensemble.predictions import oof_file
+from ensemble.predictions.foreign import Foreign, ids_in, of_table, read_foreign
 from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
-from ensemble.predictions.table import Predictions, checked, join
-from ensemble.records import Quarantined, Task
-
-METADATA: Final = "ensemble.oof"
+from ensemble.predictions.table import Predictions, checked, join, table_from
+from ensemble.records import Task
 
 _DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
     SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
 )  # fmt: skip
 """What NumPy and pyarrow raise for files that are damaged."""
-
-
-def write(path: Path, oof: Predictions) -> None:
-    """Write the OOF Parquet: `id`, `fold`, a list of float32 a family, and metadata.
-
-    Raises:
-        UsageError: a family is called as a column of the file that is none.
-        StoreError: the disk refused.
-    """
-    if taken := sorted({ID, FOLD} & set(oof.families)):
-        raise UsageError(
-            f"{path}: a family is called {taken[0]!r}, as the column of the file is; name it "
-            f"otherwise (--family at the export, or NAME=FILE)"
-        )
-    columns: dict[str, pa.Array] = {ID: text_column(oof.ids)}
-    if oof.folds is not None:
-        columns[FOLD] = pa.array(oof.folds)
-    columns |= {name: list_column(probs) for name, probs in oof.families.items()}
-    about = {
-        "schema": 1,
-        "task": oof.task,
-        "classes": list(oof.classes),
-        "members": {name: list(hashes) for name, hashes in oof.members.items()},
-        "quarantined": [asdict(lost) for lost in oof.quarantined],
-    }
-    table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
-    options = {"compression": "zstd", "write_page_checksum": True}
-    publish(path, lambda temporary: pq.write_table(table, temporary, **options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +48,22 @@ class ForeignHints:
     predictions are; None takes what an OOF Parquet or a run says, and else classification.
     """
 
-    rows_of: Path | None = None
+    rows_of: TableSource | None = None
     classes: Sequence[str] = ()
     task: Task | None = None
+
+
+def hints_for(
+    paths: Sequence[Path], rows_of: TableSource | None, classes: Sequence[str], task: Task | None
+) -> ForeignHints:
+    """Return hints for these files.
+
+    Raises:
+        UsageError: rows for a .npy, and there is none.
+    """
+    if rows_of is not None and not any(path.suffix == ".npy" for path in paths):
+        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
+    return ForeignHints(rows_of, tuple(classes), task)
 
 
 def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Predictions:
@@ -174,13 +156,6 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices,
         raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
 
 
-def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
-    """Write quarantine.csv: a row for each image without a prediction."""
-    header = [f.name for f in fields(Quarantined)]
-    rows = [list(asdict(q).values()) for q in quarantined]
-    publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
-
-
 def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
     if path.suffix.lower() != ".parquet":
@@ -190,8 +165,8 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
-    if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
-        return _of_oof(table, mapping_of(about))
+    if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):
+        return table_from(oof_file.of_table(table, mapping_of(about)))
     return _named(name, of_table(table, told.classes), told)
 
 
@@ -217,16 +192,6 @@ def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:
     families = {name: found.probs}
     task = told.task or "classification"
     return Predictions(found.ids, found.classes, families, found.folds, task=task)
-
-
-def _of_oof(table: pa.Table, about: Mapping[str, object]) -> Predictions:
-    """Take the families out of what `write` wrote."""
-    lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
-    families = _families_in(table, {name: name for name in lists}, about)
-    return replace(
-        _described({"task": "classification", **about}, ids_in(table)[1], families),
-        folds=folds_in(table),
-    )
 
 
 def _of_run(path: Path, table: pa.Table, about: Mapping[str, object]) -> Predictions:

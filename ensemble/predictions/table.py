@@ -6,7 +6,8 @@ here: ids, classes, NaN and row sums.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,8 @@ from ensemble.errors import UsageError, few
 from ensemble.files.atomic import sha256_bytes, sha256_json
 from ensemble.files.paths import natural_key
 from ensemble.members.card import Head
+from ensemble.predictions import oof_file
+from ensemble.predictions.oof_file import OofFile
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.records import TASKS, MemberId, Quarantined, Task, check_choice
 from ensemble.voting.vote import Ballot
@@ -26,7 +29,7 @@ ROW_SUM: Final = 2e-3
 _ROUNDING: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Predictions:
     """Predictions of the same rows: a column a family, or a column a member where a run made them.
 
@@ -59,6 +62,31 @@ class Predictions:
     ordered: bool = True
     output: str = "label"
     sources: tuple[RecordedMember, ...] = ()
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
+        return (
+            f"<Oof of {len(self.ids)} rows, {len(self.classes)} classes ({self.task}): families "
+            f"{few(list(self.families))}{lost}>"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the OOF Parquet as `ensemble oof` does, and `<stem>.quarantine.csv` beside it.
+
+        Raises:
+            UsageError: a family is called id or fold, as a column of the file is.
+            StoreError: the disk refused.
+        """
+        oof_file.save(Path(path), self)
+
+    @staticmethod
+    def load(path: str | Path) -> "Predictions":
+        """Read what `save` or `ensemble oof` wrote.
+
+        Raises:
+            UsageError: the file cannot be read, or is no OOF Parquet.
+        """
+        return checked(path, table_from(oof_file.read(Path(path))))
 
     @property
     def head(self) -> Head:
@@ -115,6 +143,11 @@ def identified(predictions: Predictions) -> Predictions:
         digest = sha256_json([name, *about, sha256_bytes(numbers)])
         sources.append(RecordedMember(MemberId(name, name, None, digest), None))
     return replace(predictions, sources=tuple(sources))
+
+
+def table_from(file: OofFile) -> Predictions:
+    """Return what an OOF Parquet holds, unchecked."""
+    return Predictions(**{each.name: getattr(file, each.name) for each in fields(file)})
 
 
 def describe_rescaling(rows: int) -> str:

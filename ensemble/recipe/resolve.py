@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import check_utf8
+from ensemble.files.text_table import TableSource
 from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
@@ -62,7 +63,7 @@ class Fusion:
 class Writing:
     """What is written, and where to."""
 
-    sample: Path | None
+    sample: TableSource | None
     output: Output
     labels_as: LabelsAs
     fill: str | None

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ensemble.errors import UsageError, few
+from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
 from ensemble.reports.submitted import Submitted, read_submission
 from ensemble.submission.folder import submission_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Difference:
     """What differs between two submissions of the same ids.
 
@@ -27,8 +28,15 @@ class Difference:
     moves: Mapping[tuple[str, str], int]
     largest: float | None
 
+    def __repr__(self) -> str:
+        return f"<Difference: {len(self.changed)} of {self.rows} rows have another label>"
 
-def compare(first: Path, second: Path) -> Difference:
+    def _repr_html_(self) -> str:
+        rows = [(before, after, count) for (before, after), count in self.moves.items()]
+        return html_table(repr(self)[1:-1], ("from", "to", "rows"), rows)
+
+
+def compare(first: TableSource, second: TableSource) -> Difference:
     """Compare two submissions, of labels or of a probability a class.
 
     Args:

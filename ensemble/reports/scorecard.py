@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,13 +20,14 @@ from ensemble.evaluation.metrics import (
     confusion,
 )
 from ensemble.files.csv_tables import column_of
-from ensemble.predictions.formats import ForeignHints, read
-from ensemble.records import TASKS, Task
+from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
+from ensemble.predictions.table import Oof
+from ensemble.records import TASKS
 from ensemble.reports.submitted import Submitted, read_submission
 from ensemble.voting.decision import order_of
 
 _ROUNDING: Final = 1e-6
-_SCORED: Final = "submission"
 _HANDFUL: Final = 5
 _ODD_SHARE: Final = 0.1
 
@@ -44,7 +44,7 @@ class MetricScore:
     interval: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scorecard:
     """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
 
@@ -58,8 +58,20 @@ class Scorecard:
     lines: tuple[MetricScore, ...]
     counts: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{line.metric} {line.score:.5f}" for line in self.lines)
+        return f"<Scorecard of {self.rows} rows: {scores}>"
 
-def score_submission(submission: Path, labels: Path, label_column: str = "label") -> Scorecard:
+    def _repr_html_(self) -> str:
+        ends = [f"{s.interval[0]:.5f} to {s.interval[1]:.5f}" if s.interval else "none"
+                for s in self.lines]  # fmt: skip
+        rows = [(s.metric, f"{s.score:.5f}", end) for s, end in zip(self.lines, ends, strict=True)]
+        return html_table(f"{self.rows} rows", ("metric", "score", "95 % interval"), rows)
+
+
+def score_submission(
+    submission: TableSource, labels: TableSource, label_column: str = "label"
+) -> Scorecard:
     """Score a submission of labels, or of a probability a class, joined by id.
 
     Args:
@@ -96,23 +108,20 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
     )
 
 
-def score_values(
-    submission: Path, labels: Path, task: Task, label_column: str = "label"
-) -> Scorecard:
+def score_values(found: Oof, labels: TableSource, label_column: str = "label") -> Scorecard:
     """Score a submission of a multilabel task or a regression, joined by id.
 
     Args:
-        submission: A CSV: the id, then a column a class: probabilities, 0 and 1, or values.
-        labels: A CSV as `truth.read_truth` takes it.
-        task: "multilabel" or "regression".
+        found: The predictions of one family: probabilities, 0 and 1, or values.
+        labels: A table as `labels.read_truth` takes it.
         label_column: The column of a single target.
 
     Raises:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
-    found = read(submission, _SCORED, ForeignHints(task=task))
+    task, (given,) = found.task, found.families.values()
+    values = given.astype(np.float64)
     y = read_truth(labels, found, label_column)
-    values = found.families[_SCORED].astype(np.float64)
     labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
     lines = [
@@ -123,7 +132,9 @@ def score_values(
     return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
 
 
-def _check_said(submission: Path, said: set[str], labels: Path, known: set[str]) -> None:
+def _check_said(
+    submission: TableSource, said: set[str], labels: TableSource, known: set[str]
+) -> None:
     """Check that a column holds labels: a few may be classes that no row of the truth shows."""
     unknown = sorted(said - known)
     if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):

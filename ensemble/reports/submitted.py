@@ -3,20 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ensemble.arrays import Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import read_table
+from ensemble.files.text_table import TableSource
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """A submission: its columns after the id, and each id's cells, in the order of the file."""
 
-    path: Path
+    path: TableSource
     columns: tuple[str, ...]
     rows: Mapping[str, Sequence[str]]
 
@@ -51,7 +51,7 @@ class Submitted:
         return found
 
 
-def read_submission(path: Path) -> Submitted:
+def read_submission(path: TableSource) -> Submitted:
     """Read a submission of labels, or of a probability a class.
 
     Raises:

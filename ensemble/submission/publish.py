@@ -21,8 +21,10 @@ from ensemble.files.atomic import (
     sha256_bytes,
 )
 from ensemble.files.parquet import FAMILY
+from ensemble.html_table import html_table
 from ensemble.predictions import references
-from ensemble.predictions.formats import write_predictions, write_quarantine
+from ensemble.predictions.formats import write_predictions
+from ensemble.predictions.oof_file import write_quarantine
 from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
@@ -34,6 +36,9 @@ from ensemble.submission.rows import VoteInput, VoteResult, render, result_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SHOWN: Final = 8
+"""Columns of classes that a notebook shows."""
 
 _QUARANTINE: Final = "quarantine.csv"
 
@@ -64,6 +69,15 @@ class Submission:
     def __repr__(self) -> str:
         where = self.path or f"none in {self.folder}"
         return f"<Submission {where}: {len(self.ids)} rows, {len(self.quarantined)} quarantined>"
+
+    def _repr_html_(self) -> str:
+        columns = self.classes[: min(self.probs.shape[1], _SHOWN)]
+        labels = [[label] for label in self.labels] or [[]] * len(self.ids)
+        shown = self.probs[:, : len(columns)].tolist()
+        rows = zip(self.ids, labels, shown, strict=True)
+        cells = [[name, *label, *probs] for name, label, probs in rows]
+        header = ["id", *(["label"] if self.labels else []), *columns]
+        return html_table(repr(self), header, cells)
 
     @property
     def frame(self) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
+from ensemble.files.text_table import TableSource
 from ensemble.members.card import Head
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import TASKS, LabelsAs
@@ -46,7 +47,7 @@ class Row:
     probs: Sequence[float]
 
 
-def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
+def read_sample(path: TableSource, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
     """Read a sample submission, and what it asks for.
 
     The first column is the id. One more column is the label; columns that are one-to-one with
@@ -84,7 +85,7 @@ def plain_sample(
     return Sample("id", tuple(ids), "label", ("label",), labels_as == "index")
 
 
-def check_output(path: Path, sample: Sample, output: str) -> None:
+def check_output(path: TableSource, sample: Sample, output: str) -> None:
     """Check that a sample asks for the output that was asked for.
 
     `output` is "auto", "labels", "probs", or "binary" in the columns of probabilities.
@@ -211,7 +212,11 @@ def _number(fill: str) -> float:
 
 
 def _index_labels(
-    path: Path, column: str, values: Sequence[str], classes: Sequence[str], labels_as: LabelsAs
+    path: TableSource,
+    column: str,
+    values: Sequence[str],
+    classes: Sequence[str],
+    labels_as: LabelsAs,
 ) -> bool:
     """Decide whether labels are written as indices, from what the sample holds."""
     if labels_as != "auto":

@@ -30,23 +30,40 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
     Raises:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
-    progress = progress or Quiet()
-    if order.holdout_labels is not None and not order.holdout:
-        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     joined = read_all(order.files, order.elsewhere)
+    holdout = read_all(order.holdout, order.elsewhere) if order.holdout else None
+    return tune_predictions(joined, holdout, order, progress or Quiet())
+
+
+def tune_predictions(
+    joined: Predictions, holdout: Predictions | None, order: TuneOrder, progress: Progress
+) -> Weights:
+    """Find weights as `tune_weights` does, by predictions that are in memory.
+
+    Args:
+        joined: The out-of-fold predictions; `order.files` are not read.
+        holdout: Those of rows outside all folds; `order.holdout` are not read.
+        order: Labels, folds, groups, and what the blend is for.
+        progress: Told of what makes the answer weak.
+
+    Raises:
+        UsageError: as for `tune_weights`.
+    """
+    if order.holdout_labels is not None and holdout is None:
+        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     if order.folds is not None:
         joined = replace(joined, folds=folds_from(order.folds, joined.ids))
-    y = read_truth(order.labels, joined, order.label_column, order.group)
+    beside = order.group if order.groups is None else None
+    y = read_truth(order.labels, joined, order.label_column, beside)
     groups = None
     if order.group is not None:
-        named = column_of(order.labels, order.group)
+        named = column_of(order.groups or order.labels, order.group)
         groups = checks.groups_of(joined.ids, named, joined.folds)
     weights = weigh(joined, y, order, groups, progress)
-    if not order.holdout:
+    if holdout is None:
         return weights
-    held = read_all(order.holdout, order.elsewhere)
-    truth = read_truth(order.holdout_labels or order.labels, held, order.label_column, order.group)
-    return calibrate(weights, held, truth, joined.ids)
+    truth = read_truth(order.holdout_labels or order.labels, holdout, order.label_column, beside)
+    return calibrate(weights, holdout, truth, joined.ids)
 
 
 def calibrate(

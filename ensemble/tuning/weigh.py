@@ -13,6 +13,7 @@ from ensemble.errors import UsageError, few
 from ensemble.evaluation import metrics
 from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
+from ensemble.files.text_table import TableSource
 from ensemble.predictions import table as files
 from ensemble.predictions.formats import ForeignHints
 from ensemble.predictions.table import Predictions
@@ -44,19 +45,21 @@ class TuneOrder:
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
     of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
     outside all folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is
-    what the files do not say.
+    what the files do not say. `groups` is the table that has the column `group`; None takes it from
+    the labels.
     """
 
     files: Sequence[tuple[str | None, Path]]
-    labels: Path
+    labels: TableSource
     metric: str
     label_column: str = "label"
-    folds: Path | None = None
+    folds: TableSource | None = None
     group: str | None = None
     pool: Pool | None = None
     polish: Polish = "auto"
     holdout: Sequence[tuple[str | None, Path]] = ()
-    holdout_labels: Path | None = None
+    holdout_labels: TableSource | None = None
+    groups: TableSource | None = None
     elsewhere: ForeignHints = field(default_factory=ForeignHints)
 
 

@@ -12,10 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal, TypedDict, cast, get_args
 
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish_json
 from ensemble.files.fields import Fields, fields_of
 from ensemble.files.paths import is_file
+from ensemble.html_table import html_table
 from ensemble.records import Task
 from ensemble.voting.decision import (
     Decision,
@@ -78,7 +79,7 @@ class EvidenceRecord(TypedDict, total=False):
     holdout: HoldoutFit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Weights:
     """How families become one prediction.
 
@@ -109,6 +110,17 @@ class Weights:
     def plain(self) -> bool:
         """Whether these are the numbers of a linear pool, and nothing else."""
         return self.pool == "linear" and not self.ruled
+
+    def __repr__(self) -> str:
+        shares = few([f"{name}={weight:.3g}" for name, weight in self.families.items()])
+        verdict = self.evidence.get("verdict")
+        tuned = f", for {self.metric}: {verdict}" if verdict else ""
+        return f"<Weights {shares}; {self.pool} pool{tuned}>"
+
+    def _repr_html_(self) -> str:
+        singles = self.evidence.get("singles", {})
+        rows = [(name, w, singles.get(name, "")) for name, w in self.families.items()]
+        return html_table(repr(self), ("family", "weight", self.metric or "score"), rows)
 
     def save(self, path: str | Path) -> None:
         """Write weights.json, as `ensemble tune-weights` does.

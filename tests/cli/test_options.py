@@ -8,7 +8,12 @@ import click
 import pytest
 from toys import ensemble
 
-from ensemble.cli.options import auto_or_number, named_files, off_or_evaluations, spread_lists
+from ensemble.cli.options import (
+    auto_or_number,
+    named_files,
+    off_or_evaluations,
+    spread_lists,
+)
 
 
 @pytest.fixture(autouse=True)

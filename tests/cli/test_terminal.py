@@ -1,13 +1,12 @@
 """What a person sees: progress, summaries, and numbers in words."""
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 from toys import ensemble
 
-from ensemble.cli.terminal import FRESH_LINE, Bar, describe_size, open_console, say_config, say_plan
+from ensemble.cli.terminal import describe_size, open_console, say_config, say_plan
 
 
 @pytest.fixture(autouse=True)
@@ -62,33 +61,6 @@ def test_images_of_which_none_can_be_read_were_not_in_the_store(
     run = ("run", "--members", *members, "--images", "bad", "--fill", "cat", "--out", "out")
     assert ensemble(*run, "--early-exit", "lossless") == 3
     assert "from the store" not in capsys.readouterr().err
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def shown(stream: io.StringIO, *moments: float) -> str:
-    """What a bar writes of one evaluation a moment, of four images by two members."""
-    clock = iter([0.0, 0.0, *moments])
-    with Bar(stream, lambda: next(clock)) as bar:
-        bar.start(8, 2)
-        for _ in moments:
-            bar.advance(4)
-    return stream.getvalue()
-
-
-def test_elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds() -> None:
-    assert shown(io.StringIO(), 9.0) == ""
-    assert shown(io.StringIO(), 10.0) == " 50%  0.2 images/s  0:10 left\n"
-
-
-def test_a_bar_on_a_terminal_stands_in_one_line_that_it_wipes() -> None:
-    said = shown(Terminal(), 1.0, 2.0)
-    assert "\n" not in said
-    assert f"[{'#' * 15}{'.' * 15}]  50%  2.0 images/s" in said
-    assert said.endswith(FRESH_LINE)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import read, write
+from ensemble.predictions.formats import read
+from ensemble.predictions.oof_file import write
 from ensemble.records import Task
 from ensemble.tuning.tune import calibrate, tune_weights
 from ensemble.tuning.weigh import TuneOrder

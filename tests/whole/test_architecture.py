@@ -14,14 +14,24 @@ import ensemble
 PACKAGE = Path(ensemble.__file__).parent
 
 LEVELS = {
-    1: {"errors", "arrays", "records", "progress", "worker", "user_code", "files"},
+    1: {
+        "errors",
+        "arrays",
+        "records",
+        "progress",
+        "progress_bar",
+        "html_table",
+        "worker",
+        "user_code",
+        "files",
+    },
     2: {"images", "views", "members", "voting", "evaluation"},
     3: {"runtime", "predictions", "recipe", "stopping"},
     4: {"inference", "tuning", "submission", "export"},
     5: {"early_exit", "reports"},
     6: {"pipeline"},
     7: {"api", "cli"},
-}
+}  # fmt: skip
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
 DOORS = {
@@ -34,7 +44,7 @@ DOORS = {
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
                   "batches", "probe", "batch_size", "fingerprint"},
     "predictions": {"store", "table", "formats", "stored", "inventory", "garbage", "references",
-                    "run_record"},
+                    "run_record", "oof_file"},
     "tuning": {"tune", "weigh", "checks"},
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
@@ -59,7 +69,7 @@ PACKAGES = {
     "sklearn": {"evaluation.folds"},
     "matplotlib": {"reports.figures"},
     "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
-                "predictions.foreign"},
+                "predictions.foreign", "predictions.oof_file"},
     "pandas": {"submission.publish", "api.arguments"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ensemble.cli.options import Whole, decode_of, decode_options, id_from_option, label_option
+from ensemble.cli.options import (
+    Whole,
+    decode_of,
+    decode_options,
+    id_from_option,
+    label_option,
+)
 from ensemble.cli.origins import typed_flags
-from ensemble.cli.terminal import Bar, open_console
+from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError
+from ensemble.progress_bar import Bar
 
 if TYPE_CHECKING:
     from ensemble.evaluation.folds import FoldReport

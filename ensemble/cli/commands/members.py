@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.foreign import classes_of
 from ensemble.cli.options import Whole, stacked
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
+from ensemble.files.classes import classes_of
 from ensemble.files.paths import split_named
 from ensemble.records import Activation, Fit, Interpolation, Task
 
@@ -81,20 +81,21 @@ def inspect_command(
     members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
 ) -> None:
     """Show members' cards, and whether the members can vote together."""
-    from ensemble.files.paths import expand
-    from ensemble.members import member
-    from ensemble.members.together import check_every_head
+    from ensemble.pipeline.members import inspect
 
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
-    paths = expand(members, ".onnx", "member")
-    if write_card:
-        for path in paths:
-            click.echo(str(member.write_sidecar(path, _sidecar(path, flags))), err=True)
-    opened = [member.open_member(path) for path in paths]
-    _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
-    check_every_head(opened)
+    output_name = flags.pop("output_name")
+    found = inspect(members, _export_spec(_FOREIGN | flags) if write_card else None, output_name)
+    for path in found.written:
+        click.echo(str(path), err=True)
+    _say_cards(list(found.cards.items()), as_json=as_json)
+    found.refuse()
     click.echo("these members can vote together", err=True)
+
+
+_FOREIGN: Final = {"arch": "foreign", "in_chans": 3, "ema": False, "trust_pickle": ()}
+"""What a card beside a foreign member says nothing of, or the same each time."""
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
@@ -122,50 +123,6 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
         family=flags["family"],
         fold=flags["fold"],
     )
-
-
-def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
-    from ensemble.export.spec import family_and_fold
-    from ensemble.members.card import ACTIVATIONS, make_card
-
-    missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
-    if missing:
-        raise UsageError(f"--write-card needs {', '.join(missing)}")
-    heads = _heads(flags)
-    if len(heads) > 1 and flags["output_name"]:
-        raise UsageError("--output-name goes with one head; several heads are named as outputs")
-    family, fold = family_and_fold(path)
-    family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
-
-    preprocess = {
-        "height": flags["height"],
-        "width": flags["width"],
-        "fit": flags["fit"] or "crop",
-        "crop_pct": 1.0 if flags["crop_pct"] is None else flags["crop_pct"],
-        "interpolation": flags["interpolation"] or "bilinear",
-        "mean": _numbers("--mean", flags["mean"]),
-        "std": _numbers("--std", flags["std"]),
-    }
-    described = [
-        {
-            "name": name,
-            "output": flags["output_name"] or name,
-            "task": flags["task"],
-            "activation": flags["activation"] or ACTIVATIONS[flags["task"]],
-            "classes": classes,
-        }
-        for name, classes in heads.items()
-    ]
-    record = {
-        "name": family if fold is None else f"{family}-f{fold}",
-        "family": family,
-        "fold": fold,
-        "arch": "foreign",
-        "preprocess": preprocess,
-        "heads": described,
-        "dynamic_size": flags["dynamic_size"],
-    }
-    return make_card(record, str(path))
 
 
 def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ensemble.cli.options import Whole, decode_of, decode_options, id_from_option, label_option
-from ensemble.cli.terminal import Bar
+from ensemble.progress_bar import Bar
 from ensemble.recipe.units import percent_of
 
 if TYPE_CHECKING:

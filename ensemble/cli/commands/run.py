@@ -17,8 +17,9 @@ from ensemble.cli.options import (
     vote_options,
 )
 from ensemble.cli.origins import is_typed, settings_with_origin, typed_flags
-from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
+from ensemble.cli.terminal import say_config, say_plan, say_submission
 from ensemble.errors import UsageError
+from ensemble.progress_bar import Bar
 from ensemble.recipe.settings import named
 
 _QUARANTINED: Final = 3
@@ -71,8 +72,7 @@ def vote_command(
     What is not said beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was
     in RUN; `--weights uniform` weighs families alike.
     """
-    from ensemble.pipeline.vote import vote, vote_predictions
-    from ensemble.predictions.formats import read_all
+    from ensemble.pipeline.vote import vote, vote_files
 
     decided = "--predictions" if predictions else run
     if decided is not None:
@@ -85,8 +85,7 @@ def vote_command(
     given = [name for name in named("kept") if is_typed(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
-            joined = read_all(files, elsewhere)
-            result = vote_predictions(recipe, joined, bar)
+            result = vote_files(recipe, files, elsewhere, bar)
         else:
             result = vote(recipe, run, bar, given)
     say_submission(result, as_json=as_json)
