@@ -5,7 +5,7 @@ alike in all of them; so no ReduceMean, whose axes moved, and no Split.
 """
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, assert_never, cast
 
 import numpy as np
 import onnx
@@ -189,8 +189,10 @@ def _applied(build: Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size
             return build.op("Add", tensor, build.number(cast(float, op.args[0]))), size
         case "multiply":
             return build.op("Mul", tensor, build.number(cast(float, op.args[0]))), size
-        case _:
+        case "crop" | "scale" | "resize":
             return _indexed(build, tensor, op, size)
+        case _:
+            assert_never(op.name)
 
 
 def _turned(build: Builder, tensor: str, turns: int, size: Size) -> tuple[str, Size]:
