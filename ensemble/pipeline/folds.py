@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import ImageError, UsageError, few
-from ensemble.evaluation.folds import FoldReport, folds_of, make_folds, refuse_leaks, report_folds
+from ensemble.evaluation.folds import FoldReport, folds_of, refuse_leaks, report_folds
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
+from ensemble.evaluation.split import make_folds
 from ensemble.files.atomic import disk_error, publish_bytes
 from ensemble.files.csv_tables import column_of, csv_bytes
 from ensemble.files.text_table import TableSource

@@ -66,7 +66,7 @@ PACKAGES = {
     "timm": {"export.nets"},
     "safetensors": {"export.checkpoints"},
     "ttach": {"views.parse"},
-    "sklearn": {"evaluation.folds"},
+    "sklearn": {"evaluation.split"},
     "matplotlib": {"reports.figures"},
     "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file"},
@@ -298,6 +298,19 @@ def test_a_run_loads_no_torch_and_defers_what_is_slow(members: list[Path], image
         cwd=images.parent,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "0 True [] []"
+
+
+def test_only_who_splits_folds_waits_for_scikit_learn() -> None:
+    script = (
+        "import sys, ensemble\nensemble.tune_weights, ensemble.score_submission, ensemble.vote\n"
+        "import ensemble.pipeline.tune, ensemble.pipeline.scores, ensemble.pipeline.oof\n"
+        "import ensemble.pipeline.vote, ensemble.tuning.weigh\n"
+        "print([m for m in ('sklearn', 'torch', 'timm') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_public_names_are_listed_sorted_and_there() -> None:
