@@ -19,7 +19,6 @@ from ensemble.early_exit import verify
 from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError
 from ensemble.evaluation.folds import FoldReport
-from ensemble.pipeline import folds
 from ensemble.pipeline.scores import score
 from ensemble.records import (
     DecodePolicy,
@@ -74,6 +73,8 @@ def split_folds(
         UsageError: tables that do not fit together, or folds that cannot be made or would leak.
         StoreError: the disk refused.
     """
+    from ensemble.pipeline import folds
+
     if check is not None and (k, seed, out) != (None, None, None):
         raise UsageError("check makes no folds; leave out k, seed and out")
     with progress_bar.shown(progress) as told:
