@@ -1,19 +1,9 @@
 """What an export is told: the architecture, the heads, the preprocessing."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from ensemble.errors import UsageError
-from ensemble.files.paths import SUFFIXES
 from ensemble.records import Activation, Fit, Interpolation, Task
-
-_SEPARATORS: Final = "-_. "
-_FOLDS: Final = tuple(
-    re.compile(rf"(?:^|(?<=[-_. ])){word}([0-9]+)(?=$|[-_. ])", re.IGNORECASE)
-    for word in ("fold[-_=]?", "f")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +34,7 @@ class ExportSpec:
     `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes` and
     returns a torch module. `num_classes` is the number of classes of all heads together. A net
     with several heads returns a dict by head name, or a tuple in the order of `heads`.
-    `family` and `fold` are None where the file's name tells them; see `family_and_fold`.
+    `family` and `fold` are None where the file's name tells them; see `names.family_and_fold`.
     """
 
     arch: str
@@ -58,26 +48,3 @@ class ExportSpec:
     trust_pickle: frozenset[Path] = frozenset()
     family: str | None = None
     fold: int | None = None
-
-
-def family_and_fold(path: Path) -> tuple[str, int | None]:
-    """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
-
-    The fold is a part of its own between separators: f0, fold0, fold_0, fold-0 or fold=0. The
-    family is the rest of the name, and empty for a name such as "fold0.ckpt".
-
-    Raises:
-        UsageError: the name holds several folds.
-    """
-    stem = path.name
-    while (suffix := Path(stem).suffix).lower() in SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    found = next((f for f in (list(p.finditer(stem)) for p in _FOLDS) if f), [])
-    if not found:
-        return stem, None
-    if len(found) > 1:
-        names = ", ".join(match[0] for match in found)
-        raise UsageError(f"{path}: its name holds several folds: {names}. Give --family and --fold")
-    start, end = found[0].span()
-    family = stem[:start].rstrip(_SEPARATORS) + stem[end:].rstrip(_SEPARATORS)
-    return family.lstrip(_SEPARATORS), int(found[0][1])

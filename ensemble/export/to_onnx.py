@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.checkpoints import load_checkpoint
+from ensemble.export.names import family_and_fold
 from ensemble.export.nets import NET_ERRORS, brief, build, in_order, load_weights
-from ensemble.export.spec import ExportSpec, family_and_fold
+from ensemble.export.spec import ExportSpec
 from ensemble.files.atomic import publish, publish_bytes, sha256_file
 from ensemble.files.paths import is_file_name
 from ensemble.members import card as cards

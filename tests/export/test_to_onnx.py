@@ -288,7 +288,9 @@ def test_a_member_that_is_there_is_replaced_by_force_only(tmp_path: Path) -> Non
         next(forced)
 
 
-@pytest.mark.parametrize("names", [("fold0/best.pt", "fold1/best.pt"), ("a-f0.pt", "x/a_fold0.pt")])
+@pytest.mark.parametrize(
+    "names", [("fold0/best.pt", "x/fold_0/last.pt"), ("a-f0.pt", "x/a_fold0.pt")]
+)
 def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would both become"):
         export.export_members([tmp_path / name for name in names], TINY, tmp_path)

@@ -37,7 +37,7 @@ DOORS = {
     "tuning": {"tune", "weigh", "checks"},
     "early_exit": {"run", "setup", "forecast", "verify"},
     "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
-    "export": {"spec", "to_onnx", "int8"},
+    "export": {"spec", "names", "to_onnx", "int8"},
     "api": {"predict", "weights", "members", "results"},
     "cli": {"__init__"},
 }  # fmt: skip

@@ -27,8 +27,8 @@ _DESCRIBE: Final = (
     click.option("--activation", type=click.Choice(get_args(Activation)),
                  help="What turns outputs into probabilities.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
-    click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
-                 "fold0, fold_0]"),
+    click.option("--fold", type=Whole(0), help="[default: from the file's name, "
+                 "or its folder's: f0, fold0, fold_0, fold=0]"),
     click.option("--height", type=Whole(1), help="Input height in pixels."),
     click.option("--width", type=Whole(1), help="Input width in pixels."),
     click.option("--fit", type=click.Choice(get_args(Fit)),
@@ -123,7 +123,7 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
 
 
 def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
-    from ensemble.export.spec import family_and_fold
+    from ensemble.export.names import family_and_fold
     from ensemble.members.card import ACTIVATIONS, make_card
 
     missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
@@ -134,6 +134,8 @@ def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
         raise UsageError("--output-name goes with one head; several heads are named as outputs")
     family, fold = family_and_fold(path)
     family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
+    if not family:
+        raise UsageError(f"{path}: its name tells no family; give --family")
 
     preprocess = {
         "height": flags["height"],
