@@ -1,6 +1,7 @@
 """What an export is told: the architecture, the heads, the preprocessing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ensemble.records import Activation, Fit, Interpolation, Task
@@ -31,9 +32,12 @@ class PreprocessFlags:
 class ExportSpec:
     """What the user says of the checkpoints.
 
-    `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes` and
-    returns a torch module. `num_classes` is the number of classes of all heads together. A net
-    with several heads returns a dict by head name, or a tuple in the order of `heads`.
+    `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes`, and what
+    `args` holds besides, and returns a torch module. `num_classes` is the number of classes of
+    all heads together. A net with several heads returns a dict by head name, or a tuple in the
+    order of `heads`.
+    `key` is the entry of the file that holds the weights, and what begins with a text of `drop`
+    is no weight; see `checkpoints.load_checkpoint`.
     `family` and `fold` are None where the file's name tells them; see `names.family_and_fold`.
     """
 
@@ -48,3 +52,16 @@ class ExportSpec:
     trust_pickle: frozenset[Path] = frozenset()
     family: str | None = None
     fold: int | None = None
+    key: str | None = None
+    drop: tuple[str, ...] = ()
+    args: Mapping[str, object] = field(default_factory=dict)
+
+
+def columns_of(spec: ExportSpec) -> int:
+    """Return the number of columns of the net: the classes of all its heads."""
+    return sum(len(head.classes) for head in spec.heads)
+
+
+def is_factory(arch: str) -> bool:
+    """Tell whether an architecture is a function of the user's own, as pkg.mod:factory."""
+    return ":" in arch and "/" not in arch

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ensemble.errors import MemberError, UsageError
+from ensemble.export import exporters
 from ensemble.export import to_onnx as export
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.export.to_onnx import Exported, export_member
@@ -192,7 +193,7 @@ def test_a_prefix_that_was_stripped_is_recorded(rgb: Made, folder: Path, tmp_pat
 def test_large_weights_lie_beside_and_are_hashed(
     rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_ONE_FILE", 0)
+    monkeypatch.setattr(exporters, "_ONE_FILE", 0)
     path = checkpoint(folder, rgb.net.state_dict())
     exported = export_member(path, replace(TINY, family="large"), tmp_path)
     assert "sha256:large-f0.onnx.data" in exported.card.source

@@ -48,10 +48,16 @@ _DESCRIBE: Final = (
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--arch", required=True, help="A timm name, or pkg.mod:factory, called with "
               "num_classes (also found in the working directory).")  # fmt: skip
+@click.option("--arg", "args", multiple=True, metavar="NAME=VALUE", help="What the factory, or "
+              "timm's create_model, is called with besides, such as width=16.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @stacked(_DESCRIBE)
 @click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]))
-@click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
+@click.option("--ema", is_flag=True, help="Take the moving average of the weights, of an entry "
+              "of its own or under names such as model_ema.")  # fmt: skip
+@click.option("--key", help="The entry of the file that holds the weights, such as net.")
+@click.option("--drop", multiple=True, metavar="PREFIX", help="Names that begin so are no "
+              "weights of the net, such as criterion. in a Lightning file.")  # fmt: skip
 @click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
               help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace members that are there.")
@@ -116,6 +122,9 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
         in_chans=flags["in_chans"],
         dynamic_size=flags["dynamic_size"],
         ema=flags["ema"],
+        key=flags["key"],
+        drop=flags["drop"],
+        args=dict(_argument(text) for text in flags["args"]),
         trust_pickle=frozenset(flags["trust_pickle"]),
         family=flags["family"],
         fold=flags["fold"],
@@ -196,6 +205,17 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
         raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
 
 
+def _argument(text: str) -> tuple[str, object]:
+    """Read --arg NAME=VALUE: the value is JSON, such as 16, true or [2,2], and else text."""
+    name, marked, value = text.partition("=")
+    if not marked or not name.isidentifier():
+        raise UsageError(f"--arg {text!r}: expected NAME=VALUE, such as width=16")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def _say_export(exported: "Exported") -> None:
     """Print the member that was written, and how far it differs from torch."""
     card = exported.card
@@ -205,6 +225,8 @@ def _say_export(exported: "Exported") -> None:
         f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
         err=True,
     )
+    for note in exported.notes:
+        click.echo(f"{click.style('note:', fg='yellow')} {card.name}: {note}", err=True)
     click.echo(str(exported.path))
 
 

@@ -1,0 +1,239 @@
+"""Weights of a checkpoint in a net: every one under its name, or none and why."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, takewhile
+from pathlib import Path
+from typing import Final, cast
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from ensemble.errors import MemberError, few
+from ensemble.export import timm_nets
+from ensemble.export.checkpoints import Checkpoint, is_average, no_average
+from ensemble.export.spec import ExportSpec, columns_of, is_factory
+from ensemble.export.torch_errors import brief
+
+_WRAPPERS: Final = ("module.", "_orig_mod.", "model.", "net.")
+"""What DataParallel, torch.compile and Lightning modules put before a net's own names."""
+
+_COUNTER: Final = "n_averaged"
+_BATCHES: Final = ".num_batches_tracked"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How names of a file became a net's: the prefix that was stripped, and notes for the user."""
+
+    stripped: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The weights under one prefix by their names without it; those that are left beside it."""
+
+    prefix: str
+    state: Mapping[str, Tensor]
+    beside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def load_weights(net: nn.Module, loaded: Checkpoint, path: Path, spec: ExportSpec) -> Placed:
+    """Load every weight, or none, as torch's own strict `load_state_dict` does, with its hooks.
+
+    A prefix is stripped where it leaves every weight in place. Where names are not a timm net's,
+    timm's own filter of old checkpoints is tried, and a note says what it did.
+
+    Args:
+        net: The net, whose weights change.
+        loaded: The checkpoint's weights.
+        path: The checkpoint's file, for messages.
+        spec: What the net was built from.
+
+    Raises:
+        MemberError: weights are missing, unexpected or of another shape; says which.
+    """
+    wanted = cast(Mapping[str, Tensor], net.state_dict())
+    part = _part(loaded, wanted, path, ema=spec.ema and not loaded.averaged)
+    state, notes = part.state, part.notes
+    if state.keys() != wanted.keys() and not is_factory(spec.arch):
+        try:
+            state, told = timm_nets.filtered(spec.arch, net, state)
+        except MemberError as error:
+            raise MemberError(f"{path}: {error}") from error
+        notes += told
+    _check_shapes(state, wanted, part, path, spec)
+    missing, unexpected = _load(net, state, _versions(loaded, part.prefix), path)
+    if missing or unexpected or part.beside:
+        raise _misfit(path, spec, part, _told(missing, unexpected, []))
+    return Placed(part.prefix, notes)
+
+
+def _part(loaded: Checkpoint, wanted: Mapping[str, Tensor], path: Path, *, ema: bool) -> _Part:
+    """Choose the prefix; what is a copy under another, as a moving average is, is noted."""
+    names = loaded.state
+    complete = [p for p in _prefixes(names, wanted) if all(p + key in names for key in wanted)]
+    averages = [prefix for prefix in complete if prefix and is_average(prefix)]
+    plain = [prefix for prefix in complete if prefix not in averages]
+    options = averages if ema or not plain else plain
+    if ema and not averages:
+        raise no_average(path, names)
+    if len(options) > 1:
+        raise MemberError(
+            f"{path}: holds every weight of the net under {' and '.join(map(repr, options))}; "
+            f"leave out what is not meant with --drop {options[-1]}"
+        )
+    prefix = options[0] if options else _likely(names, wanted)
+    copies = {p: {p + key for key in wanted} for p in (*averages, *plain) if p != prefix}
+    copied = set().union(*copies.values())
+    counters = {p.removesuffix("module.") + _COUNTER for p in averages}
+    kept = [name for name in names if name not in copied | counters]
+    return _Part(
+        prefix,
+        {name.removeprefix(prefix): names[name] for name in kept if name.startswith(prefix)},
+        tuple(name for name in kept if not name.startswith(prefix)),
+        tuple(f"the weights under {p!r} were left out ({_why(p)})" for p in copies),
+    )
+
+
+def _why(prefix: str) -> str:
+    return "--ema takes them" if is_average(prefix) else "--ema leaves the plain ones out"
+
+
+def _prefixes(names: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    """Return what stands before the net's first name, wherever that stands."""
+    first = next(iter(wanted), "")
+    found = [n.removesuffix(first) for n in names if n == first or n.endswith("." + first)]
+    return sorted(set(found), key=len)
+
+
+def _likely(names: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    """Return the prefix of all names that puts most weights in place; where none is, wrappers'."""
+    modules = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    common = [m[0] + "." for m in takewhile(lambda module: len(set(module)) == 1, modules)]
+    cuts = list(accumulate(common, initial=""))
+    placed = {cut: sum(cut + key in names for key in wanted) for cut in cuts}
+    best = max(cuts, key=lambda cut: (placed[cut], -len(cut)))
+    wrappers = "".join(takewhile(lambda module: module in _WRAPPERS, common))
+    return best if placed[best] else wrappers
+
+
+def _versions(loaded: Checkpoint, prefix: str) -> dict[str, object]:
+    """Return what torch keeps beside a state dict, by the names of modules without the prefix."""
+    module = prefix.removesuffix(".")
+    if not module:
+        return dict(loaded.versions)
+    inner = {k: v for k, v in loaded.versions.items() if k == module or k.startswith(prefix)}
+    return {name.removeprefix(module).removeprefix("."): value for name, value in inner.items()}
+
+
+def _load(
+    net: nn.Module, state: Mapping[str, Tensor], versions: Mapping[str, object], path: Path
+) -> tuple[list[str], list[str]]:
+    """Load weights by torch's rules; return the names that are missing and unexpected by them.
+
+    Where there are any, or torch refuses a weight, the net is as it was.
+    """
+    before = {k: v.clone() for k, v in net.state_dict().items() if not is_lazy(v)}
+    carried = OrderedDict(state)
+    if versions:
+        carried._metadata = OrderedDict(versions)  # type: ignore[attr-defined]
+    try:
+        result = net.load_state_dict(carried, strict=False)
+    except Exception as error:  # hooks of the user's own, and those of torch, may raise anything
+        _restore(net, before)
+        raise MemberError(
+            f"{path}: torch cannot load its weights: {brief(error)}. Save them again, as "
+            f"torch.save(net.state_dict(), FILE), which keeps what torch notes beside them"
+        ) from error
+    if result.missing_keys or result.unexpected_keys:
+        _restore(net, before)
+    return list(result.missing_keys), list(result.unexpected_keys)
+
+
+def _restore(net: nn.Module, before: Mapping[str, Tensor]) -> None:
+    for name, value in net.state_dict().items():
+        if name in before:
+            value.copy_(before[name])
+
+
+def _check_shapes(
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    part: _Part,
+    path: Path,
+    spec: ExportSpec,
+) -> None:
+    """Check that weights of the net's names have as many values: nothing resizes them unasked."""
+    differing = [
+        (name, tuple(state[name].shape), tuple(value.shape))
+        for name, value in wanted.items()
+        if name in state and not is_lazy(value)
+        if state[name].shape != value.shape
+    ]
+    if not differing:
+        return
+    _check_classes(differing, path, columns_of(spec))
+    missing = [k for k in wanted if k not in state and not k.endswith(_BATCHES)]
+    unexpected = [key for key in state if key not in wanted]
+    raise _misfit(path, spec, part, _told(missing, unexpected, differing), differing)
+
+
+_Shapes = Sequence[tuple[str, tuple[int, ...], tuple[int, ...]]]
+
+
+def _check_classes(differing: _Shapes, path: Path, columns: int) -> None:
+    """Say so where all that differs is the count of classes."""
+    heads = {found[0] for _, found, wanted in differing if _is_head(found, wanted, columns)}
+    if len(heads) == 1 and all(wanted[:1] == (columns,) for _, _, wanted in differing):
+        raise MemberError(
+            f"{path}: the checkpoint has {heads.pop()} classes, --classes gives {columns}. Give "
+            f"the classes that it was trained with, in their order"
+        )
+
+
+def _is_head(found: Sequence[int], wanted: Sequence[int], columns: int) -> bool:
+    return bool(found) and found[1:] == wanted[1:] and tuple(wanted[:1]) == (columns,)
+
+
+def _told(missing: Sequence[str], unexpected: Sequence[str], differing: _Shapes) -> list[str]:
+    shapes = [f"{name} {found} for {wanted}" for name, found, wanted in differing]
+    faults = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    return [f"{len(names)} {fault}: {few(names)}" for fault, names in faults.items() if names]
+
+
+def _misfit(
+    path: Path, spec: ExportSpec, part: _Part, told: Sequence[str], differing: _Shapes = ()
+) -> MemberError:
+    """Return the error of weights that do not fit, with the advice that its faults suggest."""
+    if part.beside and not told:
+        return MemberError(
+            f"{path}: every weight is there, under {part.prefix!r}, and {len(part.beside)} beside "
+            f"it: {few(part.beside)}. They are not dropped in silence: say {_drops(part.beside)}, "
+            f"or save the net alone, as torch.save(module.{part.prefix}state_dict(), FILE)"
+        )
+    beside = f"; beside them: {few(part.beside)}" if part.beside else ""
+    return MemberError(
+        f"{path}: its weights do not fit {spec.arch}: {'; '.join(told)}{beside}. "
+        f"{_advice(told, differing)}"
+    )
+
+
+def _advice(told: Sequence[str], differing: _Shapes) -> str:
+    if differing and all(timm_nets.is_place(name) for name, _, _ in differing):
+        return timm_nets.OTHER_SIZE
+    if len(told) == 1 and "unexpected" in told[0]:
+        names = told[0].partition(": ")[2].split(" and ")[0].split(", ")
+        return (
+            f"Every weight is there; what is no weight of the net is not dropped in silence: "
+            f"say {_drops(names)}, or save the net's own state_dict"
+        )
+    return "Give the --arch that it was trained with, or rename the weights"
+
+
+def _drops(names: Sequence[str]) -> str:
+    firsts = dict.fromkeys(name[: name.find(".") + 1] or name for name in names)
+    return " ".join(f"--drop {first}" for first in list(firsts)[:5])
