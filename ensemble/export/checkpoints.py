@@ -1,7 +1,7 @@
 """Checkpoints: what a training run's file holds becomes a state dict. No weight goes in silence."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -67,14 +67,15 @@ def load_checkpoint(
     if key and ema:
         raise UsageError(f"--key {key} says which weights to take: leave out --ema")
     content = read_file(path, trust_pickle=trust_pickle)
-    own, notes = (_at(content, key, path), []) if key else _chosen(content, path, ema)
-    averaged = ema and own is not None
+    own = _own(content, path, key, ema=ema)
     found = _opened(content, path) if own is None else own
     versions = cast(Mapping[str, object], getattr(found, "_metadata", {}))
     state = _weights(_without(found, drop, path), content, path)
-    if ema and not averaged and not any(is_average(name) for name in state):
+    averaged = ema and own is not None
+    if ema and not (averaged or any(map(is_average, state))):
         raise no_average(path, content if isinstance(content, Mapping) else state)
-    return Checkpoint(state, sha256_file(path), versions, averaged, tuple(notes))
+    notes = _notes(content) if own is None else ()
+    return Checkpoint(state, sha256_file(path), versions, averaged, notes)
 
 
 def is_average(name: str) -> bool:
@@ -82,7 +83,7 @@ def is_average(name: str) -> bool:
     return bool(_AVERAGE.search(".".join(name.split(".")[:2]) + "."))
 
 
-def no_average(path: Path, found: Mapping[object, object] | Mapping[str, object]) -> MemberError:
+def no_average(path: Path, found: Collection[object]) -> MemberError:
     """Return the error of a file without a moving average; `found` is what it has."""
     return MemberError(
         f"{path}: holds no EMA weights ({', '.join(_EMA_CONTAINERS)}); it has {few(found)}. "
@@ -90,26 +91,38 @@ def no_average(path: Path, found: Mapping[object, object] | Mapping[str, object]
     )
 
 
-def _chosen(
-    content: object, path: Path, ema: bool
-) -> tuple[Mapping[object, object] | None, list[str]]:
-    """Return the weights that have an entry of their own, or None; and notes."""
-    swapped = isinstance(content, Mapping) and isinstance(content.get(_CURRENT), Mapping)
-    if swapped and not ema:
-        return None, [
-            f"its state_dict is an average, as WeightAveraging wrote it; the last weights lie "
-            f"under {_CURRENT} (--key {_CURRENT})"
-        ]
-    if swapped:
-        return _opened(content, path), []
-    found = {
-        name: value
-        for name, value in _entries(content)
-        if ema and name.rpartition(".")[2] in _EMA_CONTAINERS and _may_hold(value)
-    }
+def _own(
+    content: object, path: Path, key: str | None, *, ema: bool
+) -> Mapping[object, object] | None:
+    """Return the weights of the entry that was asked for; None where none was, or has its own."""
+    if key:
+        return _at(content, key, path)
+    return _average(content, path) if ema else None
+
+
+def _average(content: object, path: Path) -> Mapping[object, object] | None:
+    """Return the moving average that has an entry of its own, or None."""
+    if _is_swapped(content):
+        return _opened(content, path)
+    named = ((n, v) for n, v in _entries(content) if n.rpartition(".")[2] in _EMA_CONTAINERS)
+    found = {name: value for name, value in named if _may_hold(value)}
     if len(found) > 1:
         raise _several(path, list(found))
-    return next((_opened(value, path) for value in found.values()), None), []
+    return next((_opened(value, path) for value in found.values()), None)
+
+
+def _is_swapped(content: object) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get(_CURRENT), Mapping)
+
+
+def _notes(content: object) -> tuple[str, ...]:
+    """Say where the weights that are taken unasked are an average."""
+    if not _is_swapped(content):
+        return ()
+    return (
+        f"its state_dict is an average, as WeightAveraging wrote it; the last weights lie under "
+        f"{_CURRENT} (--key {_CURRENT})",
+    )
 
 
 def _opened(content: object, path: Path) -> Mapping[object, object]:
@@ -196,29 +209,36 @@ def _weights(
     found: Mapping[object, object], content: object, path: Path
 ) -> dict[str, torch.Tensor]:
     """Check that a mapping holds weights by name, and nothing else."""
+    foreign = [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
     faults = {
-        "values that are no tensors": [
-            k for k, v in found.items() if not isinstance(v, torch.Tensor)
-        ],
+        "values that are no tensors": foreign,
         "names that are no text": [k for k in found if not isinstance(k, str)],
-        "sparse or quantised tensors (save them as x.to_dense() or x.dequantize())": [
-            k for k, v in found.items() if isinstance(v, torch.Tensor) and _is_odd(v)
-        ],
+        "sparse or quantised tensors (save them as x.to_dense() or x.dequantize())": _odd(found),
     }
     told = [f"{fault}: {few(names)}" for fault, names in faults.items() if names]
     if told or not found:
-        holding = [name for name, value in _entries(content) if _is_state(value)]
-        foreign = faults["values that are no tensors"]
-        other = f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
-        raise MemberError(
-            f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
-            f"{'; '.join(told) or 'no weights'}{_remedy(holding) or other}"
-        )
-    weights = cast(Mapping[str, torch.Tensor], found)
-    others = [k for k in weights if k != _COUNTER]
-    averaged = len(others) < len(weights) and all(k.startswith("module.") for k in others)
-    return {k: v for k, v in weights.items() if not (averaged and k == _COUNTER)}
+        raise _no_state(path, content, told, foreign)
+    return _without_counter(cast(Mapping[str, torch.Tensor], found))
 
 
-def _is_odd(value: torch.Tensor) -> bool:
-    return bool(value.layout != torch.strided or value.is_quantized)
+def _no_state(
+    path: Path, content: object, told: Sequence[str], foreign: Sequence[object]
+) -> MemberError:
+    holding = [name for name, value in _entries(content) if _is_state(value)]
+    drop = f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
+    return MemberError(
+        f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
+        f"{'; '.join(told) or 'no weights'}{_remedy(holding) or drop}"
+    )
+
+
+def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Leave out the steps that torch's `AveragedModel` counts, which are no weight."""
+    others = {k: v for k, v in weights.items() if k != _COUNTER}
+    averaged = all(k.startswith("module.") for k in others)
+    return others if averaged else dict(weights)
+
+
+def _odd(found: Mapping[object, object]) -> list[object]:
+    tensors = {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
+    return [k for k, v in tensors.items() if v.layout != torch.strided or v.is_quantized]

@@ -135,17 +135,19 @@ def filtered(
             f"timm's checkpoint_filter_fn of {arch} fails on these weights: {brief(error)}. Give "
             f"the --arch that they were trained with"
         ) from error
-    kept = {value.untyped_storage().data_ptr() for value in state.values()}
-    made = [n for n, v in found.items() if v.untyped_storage().data_ptr() not in kept]
-    if resized := [name for name in made if is_place(name)]:
+    if resized := [name for name in _not_in(found, state) if is_place(name)]:
         raise MemberError(f"timm would resize {few(resized)}. {OTHER_SIZE}")
-    renamed = [name for name in found if name not in state]
-    left = {value.untyped_storage().data_ptr() for value in found.values()}
-    gone = [n for n, v in state.items() if v.untyped_storage().data_ptr() not in left]
+    renamed, gone = found.keys() - state.keys(), _not_in(state, found)
     if not renamed and not gone:
         return state, ()
     without = f"; left out or joined {len(gone)}: {few(gone)}" if gone else ""
     return found, (f"timm's checkpoint_filter_fn renamed {len(renamed)} weights{without}",)
+
+
+def _not_in(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> list[str]:
+    """Name the tensors whose memory is none of the others', so that they are not these renamed."""
+    known = {value.untyped_storage().data_ptr() for value in others.values()}
+    return [name for name, v in some.items() if v.untyped_storage().data_ptr() not in known]
 
 
 def is_place(name: str) -> bool:

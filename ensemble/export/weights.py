@@ -1,11 +1,11 @@
 """Weights of a checkpoint in a net: every one under its name, or none and why."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -23,12 +23,25 @@ _COUNTER: Final = "n_averaged"
 _BATCHES: Final = ".num_batches_tracked"
 
 
+_Shapes: TypeAlias = Sequence[tuple[str, tuple[int, ...], tuple[int, ...]]]
+"""Weights of another shape: their names, their shapes, and the net's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """How names of a file became a net's: the prefix that was stripped, and notes for the user."""
 
     stripped: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """What is to be filled: its weights by name, and for messages the file and the order."""
+
+    wanted: Mapping[str, Tensor]
+    path: Path
+    spec: ExportSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ def load_weights(net: nn.Module, loaded: Checkpoint, path: Path, spec: ExportSpe
         MemberError: weights are missing, unexpected or of another shape; says which.
     """
     wanted = cast(Mapping[str, Tensor], net.state_dict())
+    about = _Net(wanted, path, spec)
     part = _part(loaded, wanted, path, ema=spec.ema and not loaded.averaged)
     state, notes = part.state, part.notes
     if state.keys() != wanted.keys() and not is_factory(spec.arch):
@@ -65,49 +79,61 @@ def load_weights(net: nn.Module, loaded: Checkpoint, path: Path, spec: ExportSpe
         except MemberError as error:
             raise MemberError(f"{path}: {error}") from error
         notes += told
-    _check_shapes(state, wanted, part, path, spec)
+    _check_shapes(state, about, part)
     missing, unexpected = _load(net, state, _versions(loaded, part.prefix), path)
     if missing or unexpected or part.beside:
-        raise _misfit(path, spec, part, _told(missing, unexpected, []))
+        raise _misfit(about, part, _told(missing, unexpected, []))
     return Placed(part.prefix, notes)
 
 
 def _part(loaded: Checkpoint, wanted: Mapping[str, Tensor], path: Path, *, ema: bool) -> _Part:
-    """Choose the prefix; what is a copy under another, as a moving average is, is noted."""
+    """Take the weights under one prefix; a copy under another, such as an average, is noted."""
     names = loaded.state
-    complete = [p for p in _prefixes(names, wanted) if all(p + key in names for key in wanted)]
-    averages = [prefix for prefix in complete if prefix and is_average(prefix)]
-    plain = [prefix for prefix in complete if prefix not in averages]
+    complete = _complete(names, wanted)
+    prefix = _choose(complete, path, ema=ema)
+    if prefix is None:
+        prefix = _likely(names, wanted)
+    copies = [other for other in complete if other != prefix]
+    copied = {other + key for other in copies for key in wanted} | set(map(_counter, complete))
+    kept = {name: value for name, value in names.items() if name not in copied}
+    inside = {n.removeprefix(prefix): v for n, v in kept.items() if n.startswith(prefix)}
+    return _Part(prefix, inside, _outside(kept, prefix), tuple(map(_left_out, copies)))
+
+
+def _outside(names: Iterable[str], prefix: str) -> tuple[str, ...]:
+    return tuple(name for name in names if not name.startswith(prefix))
+
+
+def _left_out(prefix: str) -> str:
+    why = "--ema takes them" if is_average(prefix) else "--ema leaves the plain ones out"
+    return f"the weights under {prefix!r} were left out ({why})"
+
+
+def _complete(names: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    """Return the prefixes under which every weight of the net lies, shortest first."""
+    first = next(iter(wanted), "")
+    found = {n.removesuffix(first) for n in names if n == first or n.endswith("." + first)}
+    return sorted((p for p in found if all(p + key in names for key in wanted)), key=len)
+
+
+def _choose(complete: Sequence[str], path: Path, *, ema: bool) -> str | None:
+    """Return the one prefix of the weights that are meant, the average's or not; None of none."""
+    averages = [prefix for prefix in complete if is_average(prefix)]
+    plain = [prefix for prefix in complete if not is_average(prefix)]
     options = averages if ema or not plain else plain
-    if ema and not averages:
-        raise no_average(path, names)
+    if ema and not options:
+        raise no_average(path, complete or ["no weights of the net by their names"])
     if len(options) > 1:
         raise MemberError(
             f"{path}: holds every weight of the net under {' and '.join(map(repr, options))}; "
             f"leave out what is not meant with --drop {options[-1]}"
         )
-    prefix = options[0] if options else _likely(names, wanted)
-    copies = {p: {p + key for key in wanted} for p in (*averages, *plain) if p != prefix}
-    copied = set().union(*copies.values())
-    counters = {p.removesuffix("module.") + _COUNTER for p in averages}
-    kept = [name for name in names if name not in copied | counters]
-    return _Part(
-        prefix,
-        {name.removeprefix(prefix): names[name] for name in kept if name.startswith(prefix)},
-        tuple(name for name in kept if not name.startswith(prefix)),
-        tuple(f"the weights under {p!r} were left out ({_why(p)})" for p in copies),
-    )
+    return next(iter(options), None)
 
 
-def _why(prefix: str) -> str:
-    return "--ema takes them" if is_average(prefix) else "--ema leaves the plain ones out"
-
-
-def _prefixes(names: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
-    """Return what stands before the net's first name, wherever that stands."""
-    first = next(iter(wanted), "")
-    found = [n.removesuffix(first) for n in names if n == first or n.endswith("." + first)]
-    return sorted(set(found), key=len)
+def _counter(prefix: str) -> str:
+    """Return the name of the steps that torch's `AveragedModel` counts beside its weights."""
+    return prefix.removesuffix("module.") + _COUNTER if is_average(prefix) else ""
 
 
 def _likely(names: Mapping[str, object], wanted: Mapping[str, object]) -> str:
@@ -160,29 +186,22 @@ def _restore(net: nn.Module, before: Mapping[str, Tensor]) -> None:
             value.copy_(before[name])
 
 
-def _check_shapes(
-    state: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
-    part: _Part,
-    path: Path,
-    spec: ExportSpec,
-) -> None:
-    """Check that weights of the net's names have as many values: nothing resizes them unasked."""
-    differing = [
-        (name, tuple(state[name].shape), tuple(value.shape))
-        for name, value in wanted.items()
-        if name in state and not is_lazy(value)
-        if state[name].shape != value.shape
-    ]
+def _check_shapes(state: Mapping[str, Tensor], net: _Net, part: _Part) -> None:
+    """Check that weights of the net's names have its shapes: nothing resizes them unasked."""
+    differing = _differing(state, net.wanted)
     if not differing:
         return
-    _check_classes(differing, path, columns_of(spec))
-    missing = [k for k in wanted if k not in state and not k.endswith(_BATCHES)]
-    unexpected = [key for key in state if key not in wanted]
-    raise _misfit(path, spec, part, _told(missing, unexpected, differing), differing)
+    _check_classes(differing, net.path, columns_of(net.spec))
+    missing = [k for k in net.wanted if k not in state and not k.endswith(_BATCHES)]
+    unexpected = [key for key in state if key not in net.wanted]
+    raise _misfit(net, part, _told(missing, unexpected, differing), differing)
 
 
-_Shapes = Sequence[tuple[str, tuple[int, ...], tuple[int, ...]]]
+def _differing(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> _Shapes:
+    shapes = [
+        (k, state[k].shape, v.shape) for k, v in wanted.items() if k in state and not is_lazy(v)
+    ]
+    return [(name, tuple(found), tuple(own)) for name, found, own in shapes if found != own]
 
 
 def _check_classes(differing: _Shapes, path: Path, columns: int) -> None:
@@ -205,19 +224,18 @@ def _told(missing: Sequence[str], unexpected: Sequence[str], differing: _Shapes)
     return [f"{len(names)} {fault}: {few(names)}" for fault, names in faults.items() if names]
 
 
-def _misfit(
-    path: Path, spec: ExportSpec, part: _Part, told: Sequence[str], differing: _Shapes = ()
-) -> MemberError:
+def _misfit(net: _Net, part: _Part, told: Sequence[str], differing: _Shapes = ()) -> MemberError:
     """Return the error of weights that do not fit, with the advice that its faults suggest."""
     if part.beside and not told:
+        drops = _drops(part.beside)
         return MemberError(
-            f"{path}: every weight is there, under {part.prefix!r}, and {len(part.beside)} beside "
-            f"it: {few(part.beside)}. They are not dropped in silence: say {_drops(part.beside)}, "
+            f"{net.path}: every weight is there, under {part.prefix!r}, and {len(part.beside)} "
+            f"beside it: {few(part.beside)}. They are not dropped in silence: say {drops}, "
             f"or save the net alone, as torch.save(module.{part.prefix}state_dict(), FILE)"
         )
     beside = f"; beside them: {few(part.beside)}" if part.beside else ""
     return MemberError(
-        f"{path}: its weights do not fit {spec.arch}: {'; '.join(told)}{beside}. "
+        f"{net.path}: its weights do not fit {net.spec.arch}: {'; '.join(told)}{beside}. "
         f"{_advice(told, differing)}"
     )
 

@@ -54,7 +54,8 @@ def line_up(
     """
     check_wheels(installed())
     check_writable(recipe.resources.store, "--store")
-    members = open_members(expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head)
+    paths = expand(recipe.inputs.members, ".onnx", "member")
+    members = open_members(paths, recipe.inputs.head, progress)
     hashes = hashes_of(m.identity for m in members)
     check_weights(recipe, members[0].card.head(recipe.inputs.head), hashes)
     shaped = [shape_views(member, policy) for member in members]

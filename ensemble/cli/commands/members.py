@@ -69,9 +69,13 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
     --height, --width, --mean and --std, and defaults to crop_pct 1.0 and bilinear.
     """
     from ensemble.export.to_onnx import export_members
+    from ensemble.members.together import note_of_single_folds
 
+    cards = []
     for exported in export_members(checkpoints, _export_spec(flags), out, force=force):
         _say_export(exported)
+        cards.append(exported.card)
+    _say_note(note_of_single_folds(cards))
 
 
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
@@ -87,7 +91,7 @@ def inspect_command(
     """Show members' cards, and whether the members can vote together."""
     from ensemble.files.paths import expand
     from ensemble.members import member
-    from ensemble.members.together import check_every_head
+    from ensemble.members.together import check_every_head, note_of_single_folds
 
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
@@ -98,6 +102,7 @@ def inspect_command(
     opened = [member.open_member(path) for path in paths]
     _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
     check_every_head(opened)
+    _say_note(note_of_single_folds([m.card for m in opened]))
     click.echo("these members can vote together", err=True)
 
 
@@ -132,7 +137,6 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
 
 
 def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
-    from ensemble.export.names import family_and_fold
     from ensemble.members.card import ACTIVATIONS, make_card
 
     missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
@@ -141,11 +145,7 @@ def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
     heads = _heads(flags)
     if len(heads) > 1 and flags["output_name"]:
         raise UsageError("--output-name goes with one head; several heads are named as outputs")
-    family, fold = family_and_fold(path)
-    family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
-    if not family:
-        raise UsageError(f"{path}: its name tells no family; give --family")
-
+    family, fold = _identity(path, flags)
     preprocess = {
         "height": flags["height"],
         "width": flags["width"],
@@ -175,6 +175,17 @@ def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
         "dynamic_size": flags["dynamic_size"],
     }
     return make_card(record, str(path))
+
+
+def _identity(path: Path, flags: dict[str, Any]) -> tuple[str, int | None]:
+    """Return the family and the fold that were given, or that the file's name tells."""
+    from ensemble.export.names import family_and_fold
+
+    family, fold = family_and_fold(path)
+    family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
+    if not family:
+        raise UsageError(f"{path}: its name tells no family; give --family")
+    return family, fold
 
 
 def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -226,8 +237,13 @@ def _say_export(exported: "Exported") -> None:
         err=True,
     )
     for note in exported.notes:
-        click.echo(f"{click.style('note:', fg='yellow')} {card.name}: {note}", err=True)
+        _say_note(f"{card.name}: {note}")
     click.echo(str(exported.path))
+
+
+def _say_note(note: str | None) -> None:
+    if note:
+        click.echo(f"{click.style('note:', fg='yellow')} {note}", err=True)
 
 
 def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
