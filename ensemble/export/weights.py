@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate, filterfalse, takewhile
 from pathlib import Path
 from typing import Final, TypeAlias, cast
 
@@ -118,8 +118,8 @@ def _complete(names: Mapping[str, object], wanted: Mapping[str, object]) -> list
 
 def _choose(complete: Sequence[str], path: Path, *, ema: bool) -> str | None:
     """Return the one prefix of the weights that are meant, the average's or not; None of none."""
-    averages = [prefix for prefix in complete if is_average(prefix)]
-    plain = [prefix for prefix in complete if not is_average(prefix)]
+    averages = list(filter(is_average, complete))
+    plain = list(filterfalse(is_average, complete))
     options = averages if ema or not plain else plain
     if ema and not options:
         raise no_average(path, complete or ["no weights of the net by their names"])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ensemble.errors import MemberError, UsageError
-from ensemble.export import exporters
+from ensemble.export import exporters, proof
 from ensemble.export import to_onnx as export
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.export.to_onnx import Exported, export_member
@@ -174,7 +174,7 @@ def test_other_outputs_leave_no_file(
     ) -> dict[str, NDArray[np.float32]]:
         return {name: value + 0.01 for name, value in run_once(model, inputs, where).items()}
 
-    monkeypatch.setattr(export, "run_once", lie)
+    monkeypatch.setattr(proof, "run_once", lie)
     path = checkpoint(folder, rgb.net.state_dict())
     with pytest.raises(MemberError, match=r"differ by 0\.01 on head 'label' at batch 1, 16x16"):
         export_member(path, TINY, tmp_path)
