@@ -221,7 +221,9 @@ def table(known: dict[str, Result]) -> str:
         "of logits, relative",
         "to the largest logit; `views` that of probabilities under flips, from ttach's wrapper. "
         "Where `exporter` is",
-        "`torchscript`, torch's newer exporter refused the net.",
+        "`torchscript`, torch's newer exporter refused the net or its graph did not agree. The "
+        f"sweep lists {len(ARCHS)}",
+        f"architectures; {len(set(ARCHS) - known.keys())} of them were not looked at yet.",
         "",
         "| architecture | pixels | exporter | difference | views |",
         "|---|---|---|---|---|",
