@@ -168,16 +168,16 @@ def _load(
     if versions:
         carried._metadata = OrderedDict(versions)  # type: ignore[attr-defined]
     try:
-        result = net.load_state_dict(carried, strict=False)
+        missing, unexpected = net.load_state_dict(carried, strict=False)
     except Exception as error:  # hooks of the user's own, and those of torch, may raise anything
         _restore(net, before)
         raise MemberError(
             f"{path}: torch cannot load its weights: {brief(error)}. Save them again, as "
             f"torch.save(net.state_dict(), FILE), which keeps what torch notes beside them"
         ) from error
-    if result.missing_keys or result.unexpected_keys:
+    if missing or unexpected:
         _restore(net, before)
-    return list(result.missing_keys), list(result.unexpected_keys)
+    return list(missing), list(unexpected)
 
 
 def _restore(net: nn.Module, before: Mapping[str, Tensor]) -> None:
