@@ -54,6 +54,10 @@ def frozen(num_classes):
     return Frozen()
 
 
+def wide(num_classes, width, bias=True):
+    return nn.Linear(width, num_classes, bias=bias)
+
+
 def no_module(num_classes):
     return "resnet"
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.errors import MemberError, UsageError
-from ensemble.export.spec import ExportSpec, PreprocessFlags, family_and_fold
+from ensemble.export.names import family_and_fold
+from ensemble.export.spec import ExportSpec, PreprocessFlags
 from ensemble.files.paths import expand
 from ensemble.members.card import ACTIVATIONS, Card, make_card
 from ensemble.members.member import open_member, write_sidecar
-from ensemble.members.together import check_every_head
+from ensemble.members.together import check_every_head, note_of_single_folds
 
 _NEEDED = ("height", "width", "mean", "std")
 
@@ -18,12 +19,14 @@ _NEEDED = ("height", "width", "mean", "std")
 class Inspected:
     """The cards of members, the sidecars that were written, and why they cannot vote together.
 
-    `fault` is None where they can.
+    `fault` is None where they can. `note` says where families look like folds whose names were
+    misread.
     """
 
     cards: dict[Path, Card]
     written: tuple[Path, ...] = ()
     fault: MemberError | None = None
+    note: str | None = None
 
     def refuse(self) -> None:
         """Raise the fault, if there is one.
@@ -61,7 +64,7 @@ def inspect(
         check_every_head(opened)
     except MemberError as fault:
         return Inspected(found, written, fault)
-    return Inspected(found, written)
+    return Inspected(found, written, note=note_of_single_folds(list(found.values())))
 
 
 def foreign_card(path: Path, spec: ExportSpec, output_name: str | None = None) -> Card:
@@ -74,6 +77,8 @@ def foreign_card(path: Path, spec: ExportSpec, output_name: str | None = None) -
     _check_spec(spec, output_name)
     family, fold = family_and_fold(path)
     family, fold = spec.family or family, fold if spec.fold is None else spec.fold
+    if not family:
+        raise UsageError(f"{path}: its name tells no family; give --family")
     record = {
         "name": family if fold is None else f"{family}-f{fold}",
         "family": family,
