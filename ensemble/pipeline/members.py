@@ -94,8 +94,10 @@ def foreign_card(path: Path, spec: ExportSpec, output_name: str | None = None) -
 def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
-    if spec.ema or spec.trust_pickle:
-        raise UsageError("--write-card: ema and trust_pickle are of checkpoints; leave them out")
+    if spec.ema or spec.key or spec.drop or spec.args or spec.trust_pickle:
+        raise UsageError(
+            "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
+        )
     if len(spec.heads) > 1 and output_name:
         raise UsageError("--output-name goes with one head; several heads are named as outputs")
 

@@ -105,7 +105,15 @@ def inspect_command(
     click.echo("these members can vote together", err=True)
 
 
-_FOREIGN: Final = {"arch": "foreign", "in_chans": 3, "ema": False, "trust_pickle": ()}
+_FOREIGN: Final = {
+    "arch": "foreign",
+    "in_chans": 3,
+    "ema": False,
+    "key": None,
+    "drop": (),
+    "args": (),
+    "trust_pickle": (),
+}
 """What a card beside a foreign member says nothing of, or the same each time."""
 
 
