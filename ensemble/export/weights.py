@@ -112,7 +112,7 @@ def _left_out(prefix: str) -> str:
 def _complete(names: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
     """Return the prefixes under which every weight of the net lies, shortest first."""
     first = next(iter(wanted), "")
-    found = {n.removesuffix(first) for n in names if n == first or n.endswith("." + first)}
+    found = [n.removesuffix(first) for n in names if n == first or n.endswith("." + first)]
     return sorted((p for p in found if all(p + key in names for key in wanted)), key=len)
 
 
