@@ -18,10 +18,15 @@ _FOLDS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
-    """One output of the net: its name, and the names of its columns in order."""
+    """One output of the net: its name, and the names of its columns in order.
+
+    `task` and `activation` None are those that the spec says of every head.
+    """
 
     name: str
     classes: tuple[str, ...]
+    task: Task | None = None
+    activation: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,16 @@ class ExportSpec:
     trust_pickle: frozenset[Path] = frozenset()
     family: str | None = None
     fold: int | None = None
+
+
+def task_of(spec: ExportSpec, head: HeadSpec) -> Task:
+    """Return the task of a head: its own, or that of every head."""
+    return head.task or spec.task
+
+
+def activation_told(spec: ExportSpec, head: HeadSpec) -> Activation | None:
+    """Return the activation that was said of a head, or of every head; None where none was."""
+    return head.activation or spec.activation
 
 
 def family_and_fold(path: Path) -> tuple[str, int | None]:

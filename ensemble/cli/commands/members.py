@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
+from ensemble.cli.heads import choices_by_head, classes_by_head
 from ensemble.cli.options import Whole, stacked
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.files.classes import classes_of
-from ensemble.files.paths import split_named
 from ensemble.records import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
@@ -24,10 +23,12 @@ _DESCRIBE: Final = (
     click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
                  "HEAD=… for each head of several."),
     click.option("--head", help="The name of the one head.  [default: label]"),
-    click.option("--task", default="classification", show_default=True,
-                 type=click.Choice(get_args(Task))),
-    click.option("--activation", type=click.Choice(get_args(Activation)),
-                 help="What turns outputs into probabilities.  [default: by task]"),
+    click.option("--task", multiple=True, metavar="[HEAD=]TASK",
+                 help=f"{', '.join(get_args(Task))}; HEAD=… for each head that has another.  "
+                 "[default: classification]"),
+    click.option("--activation", multiple=True, metavar="[HEAD=]ACTIVATION",
+                 help=f"What turns outputs into probabilities: {', '.join(get_args(Activation))}; "
+                 "HEAD=… for each head that has another.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
                  "fold0, fold_0]"),
@@ -101,12 +102,24 @@ _FOREIGN: Final = {"arch": "foreign", "in_chans": 3, "ema": False, "trust_pickle
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
     from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 
-    heads = tuple(HeadSpec(name, classes) for name, classes in _heads(flags).items())
+    named = classes_by_head(flags["classes"], flags["head"])
+    task: Task | None
+    tasks: dict[str, Task]
+    activation: Activation | None
+    activations: dict[str, Activation]
+    task, tasks = choices_by_head("--task", flags["task"], Task, [*named])
+    activation, activations = choices_by_head(
+        "--activation", flags["activation"], Activation, [*named]
+    )
+    heads = tuple(
+        HeadSpec(name, classes, tasks.get(name), activations.get(name))
+        for name, classes in named.items()
+    )
     return ExportSpec(
         arch=flags["arch"],
         heads=heads,
-        task=flags["task"],
-        activation=flags["activation"],
+        task=task or "classification",
+        activation=activation,
         preprocess=PreprocessFlags(
             height=flags["height"],
             width=flags["width"],
@@ -123,25 +136,6 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
         family=flags["family"],
         fold=flags["fold"],
     )
-
-
-def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Read --classes: one list, or HEAD=list for each of several heads."""
-    given: tuple[str, ...] = flags["classes"]
-    if not given:
-        raise UsageError("--classes is needed: a,b,c or a file with a class a line")
-    heads: dict[str, tuple[str, ...]] = {}
-    for text in given:
-        name, listed = split_named(text)
-        if len(given) > 1 and not name:
-            raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
-        if name and flags["head"]:
-            raise UsageError(f"--head {flags['head']}: --classes names the head {name!r} already")
-        name = name or flags["head"] or "label"
-        if name in heads:
-            raise UsageError(f"--classes: head {name!r} stands there twice")
-        heads[name] = classes_of(listed)
-    return heads
 
 
 def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
