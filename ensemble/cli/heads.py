@@ -31,9 +31,9 @@ def classes_by_head(given: Sequence[str], head: str | None) -> dict[str, tuple[s
         name, listed = split_named(text)
         if len(given) > 1 and not name:
             raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
-        _check_plain(text, name, listed, alone=len(given) == 1)
         if name and head:
             raise UsageError(f"--head {head}: --classes names the head {name!r} already")
+        _check_plain(text, name, listed, alone=len(given) == 1)
         name = name or head or "label"
         if name in heads:
             raise UsageError(f"--classes: head {name!r} stands there twice")

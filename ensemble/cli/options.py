@@ -9,7 +9,7 @@ import click
 
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
-from ensemble.recipe.sources import FILE, read_toml
+from ensemble.recipe.sources import FILE, read_toml, tta_text
 from ensemble.records import (
     DecodePolicy,
 )
@@ -69,6 +69,8 @@ def load_recipe_file() -> dict[str, Any] | None:
     weights = settings.get("weights")
     if isinstance(weights, Mapping):
         settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
+    if isinstance(settings.get("tta"), Mapping):
+        settings["tta"] = tta_text(settings["tta"])
     for name in ("members", "images"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]

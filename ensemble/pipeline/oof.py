@@ -26,7 +26,6 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, hashes_of
 from ensemble.runtime.devices import check_device
-from ensemble.views.parse import read_policy
 
 
 def predict_oof(
@@ -89,7 +88,7 @@ def plan_oof(
     members = [
         planned
         for blind, rows in shares
-        for planned in forecast_members(recipe, blind[0].policy, blind, image_set_of(rows))
+        for planned in forecast_members(recipe, blind, image_set_of(rows))
     ]
     return OofPlan(out, tuple(members), free_bytes(recipe.resources.store))
 
@@ -105,7 +104,7 @@ def _shares(
         )
     check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    ready_members = start_members(unweighed, read_policy(recipe.scoring.tta), progress)
+    ready_members = start_members(unweighed, progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images)
     _check_coverage(ready_members, fold_of)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.atomic import (
@@ -22,6 +23,9 @@ from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import DECODE, IN_MEMORY, TABLE, Settings, named, settings_of
 from ensemble.records import DecodePolicy
 from ensemble.voting import weights
+
+_WORD: Final = 60
+"""Characters of a word in a default name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +217,11 @@ def _default(recipe: Recipe) -> Path:
 
 
 def _plain(text: str) -> str:
-    """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
-    return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
+    """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -.
+
+    What is long, such as the views of many families, is cut.
+    """
+    return re.sub(r"[^a-zA-Z0-9.]+", "-", text)[:_WORD].strip("-.")
 
 
 def submission_at(path: TableSource) -> TableSource:

@@ -370,11 +370,16 @@ def test_members_are_written_one_by_one_as_they_are_asked_for(rgb: Made, tmp_pat
 YEARS = HeadSpec("years", ("years",), task="regression")
 
 
+def saved(net: nn.Module, path: Path) -> Path:
+    safetensors.torch.save_file(dict(net.state_dict()), path)
+    return path
+
+
 def test_a_net_may_have_a_head_of_each_task(folder: Path) -> None:
     heads = (YEARS, HeadSpec("mask", ("no", "half", "yes")))
     spec = ExportSpec(f"{MODULE}:mixed", heads, preprocess=SIZE)
     net = factory(folder, "mixed", 4).eval()
-    exported = export_member(checkpoint(folder, net, "mixed-f0.pt"), spec, folder / "members")
+    exported = export_member(saved(net, folder / "mixed-f0.safetensors"), spec, folder / "members")
     told = [(h.name, h.task, h.activation) for h in exported.card.heads]
     assert told == [("years", "regression", "none"), ("mask", "classification", "softmax")]
     images = torch.randn(3, 3, 16, 16)
@@ -388,7 +393,7 @@ def test_a_net_may_have_a_head_of_each_task(folder: Path) -> None:
 def test_a_regression_may_give_a_number_an_image_without_a_column(folder: Path) -> None:
     spec = ExportSpec(f"{MODULE}:years", (YEARS,), preprocess=SIZE)
     net = factory(folder, "years", 1).eval()
-    exported = export_member(checkpoint(folder, net, "years-f0.pt"), spec, folder / "members")
+    exported = export_member(saved(net, folder / "years-f0.safetensors"), spec, folder / "members")
     images = torch.randn(2, 3, 16, 16)
     with torch.inference_mode():
         expected = net(images).numpy()
