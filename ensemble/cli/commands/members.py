@@ -17,7 +17,7 @@ from ensemble.records import Activation, Fit, Interpolation, Task
 if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
-    from ensemble.members.card import Card
+    from ensemble.members.card import Card, Head
 
 _DESCRIBE: Final = (
     click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
@@ -74,14 +74,16 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
 @click.argument("members", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the cards on stdout as JSON.")
+@click.option("--verbose", is_flag=True, help="Show the cards as a table: preprocessing, "
+              "activations and classes too.")  # fmt: skip
 @click.option("--write-card", is_flag=True, help="Write a sidecar card for each foreign .onnx, "
               "from the flags below.")  # fmt: skip
 @stacked(_DESCRIBE)
 @click.option("--output-name", help="The output of the .onnx that the head reads.")
 def inspect_command(
-    members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
+    members: tuple[str, ...], *, as_json: bool, verbose: bool, write_card: bool, **flags: Any
 ) -> None:
-    """Show members' cards, and whether the members can vote together."""
+    """Show members, a line each, and whether they can vote together."""
     from ensemble.pipeline.members import inspect
 
     if not write_card and (beside := typed_flags(list(flags))):
@@ -90,7 +92,10 @@ def inspect_command(
     found = inspect(members, _export_spec(_FOREIGN | flags) if write_card else None, output_name)
     for path in found.written:
         click.echo(str(path), err=True)
-    _say_cards(list(found.cards.items()), as_json=as_json)
+    if as_json or verbose:
+        _say_cards(list(found.cards.items()), as_json=as_json)
+    else:
+        click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
     click.echo("these members can vote together", err=True)
 
@@ -175,6 +180,20 @@ def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None
         about += f", {card.source['quantized']}" if "quantized" in card.source else ""
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     open_console().print(table)
+
+
+def _line_of(card: "Card") -> str:
+    """Describe a member in a line: who it is, what it takes, and each head with its task."""
+    seen, _, _ = _pixels(card).partition("; ")
+    return f"{card.name}: {card.family}, {_fold(card)}, {seen}; {'; '.join(map(_told, card.heads))}"
+
+
+def _told(head: "Head") -> str:
+    """Say what a head predicts: "label: classification, 3 classes"."""
+    what = "values" if head.task == "regression" else "classes"
+    count = len(head.classes)
+    of = f"{count} {what}" if count > 1 else f"{head.classes[0]} alone"
+    return f"{head.name}: {head.task}, {of}"
 
 
 def _fold(card: "Card") -> str:

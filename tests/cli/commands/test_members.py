@@ -15,12 +15,36 @@ def test_inspect_shows_cards_as_json(
     assert [c["family"] for c in cards.values()] == ["ant", "ant", "bee", "bee"]
 
 
-def test_inspect_shows_a_table_and_says_that_they_can_vote(
+def test_inspect_has_a_line_for_each_member_and_says_that_they_can_vote(
     members: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ensemble("inspect", *members) == 0
     shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert len(lines) == len(members)
+    assert lines[3] == "bee-f1: bee, fold 1, 8x8, RGB; label: classification, 3 classes"
+    assert "can vote together" in shown.err
+
+
+def test_inspect_tells_the_task_of_every_head(capsys: pytest.CaptureFixture[str]) -> None:
+    path = foreign("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
+    heads = ("--classes", "years=years", "--classes", "sex=f,m", "--classes", "tags=a,b,c")
+    tasks = ("--task", "years=regression", "--task", "tags=multilabel")
+    assert ensemble("inspect", path, "--write-card", *heads, *tasks, *PIXELS) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(
+        "; years: regression, years alone; sex: classification, 2 classes; "
+        "tags: multilabel, 3 classes"
+    )
+
+
+def test_inspect_shows_a_table_with_all_of_the_cards_where_it_is_asked_for(
+    members: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("inspect", *members, "--verbose") == 0
+    shown = capsys.readouterr()
     assert "bee-f1" in shown.out
+    assert "mean 0" in shown.out
     assert "can vote together" in shown.err
 
 
