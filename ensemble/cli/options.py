@@ -87,11 +87,16 @@ def _env(name: str) -> str:
     return f"ENSEMBLE_{name.upper()}"
 
 
+_SHORT: Final = {"--out": ("-o",)}
+"""The flags that have a letter too."""
+
+
 def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]:
     """An option that the environment and ensemble.toml can set too."""
     key = name.removeprefix("--").replace("-", "_")
     more.setdefault("show_default", more.get("default") is not None)
-    return click.option(name, key, envvar=_env(key), help=help, **more)
+    short = _SHORT.get(name, ())
+    return click.option(name, *short, key, envvar=_env(key), help=help, **more)
 
 
 def auto_or_number(value: str | int) -> int | Literal["auto"]:

@@ -39,7 +39,7 @@ _DESCRIBE: Final = (
     click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
                  "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
     click.option("--interpolation",
-                 type=click.Choice(get_args(Interpolation))),
+                 type=click.Choice(get_args(Interpolation)), help="How an image is resized."),
     click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
     click.option("--std", help="A number a channel, with commas."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
@@ -51,9 +51,12 @@ _DESCRIBE: Final = (
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--arch", required=True, help="A timm name, or pkg.mod:factory, called with "
               "num_classes (also found in the working directory).")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), help="The folder to write."
+)
 @stacked(_DESCRIBE)
-@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]))
+@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]),
+              help="1 is grey, 3 are colours.")  # fmt: skip
 @click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
 @click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
               help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip

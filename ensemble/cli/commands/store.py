@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ensemble.cli.help import Sentences
 from ensemble.cli.options import runs_option, store_option
 from ensemble.cli.terminal import describe_size, open_console
 from ensemble.errors import counted, few
@@ -52,7 +53,7 @@ def verify_exit_command(run: Path, store: Path | None, *, as_json: bool) -> int:
     return _BROKEN if found.faults else 0
 
 
-@click.group("store")
+@click.group("store", cls=Sentences)
 def store_command() -> None:
     """Show what is kept, whether it is whole, and what can go."""
 
