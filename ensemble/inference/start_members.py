@@ -16,7 +16,8 @@ from ensemble.recipe.resolve import Fusion, Recipe, Scoring
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
-from ensemble.views.families import policies_of, read_policies
+from ensemble.views.families import merged_as, policies_of, read_policies
+from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
 
 
@@ -40,6 +41,7 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     hashes = hashes_of(member.identity for member in members)
     check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
     policies = policies_of(told, hashes)
+    _warn_of_views(recipe, policies, progress)
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
     start = partial(
@@ -55,6 +57,14 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
         started = list(pool.map(start, members, inside))
     _warn_of_cpu(scoring, started, progress)
     return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
+
+
+def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Progress) -> None:
+    """Say that weights were tuned under other views than those of a run."""
+    if recipe.fusion.weights is not None:
+        here = {f: merged_as(views, recipe.scoring.merge) for f, views in policies.items()}
+        if told := fits.other_views(recipe.fusion.weights, here):
+            progress.warn(told)
 
 
 def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:

@@ -19,7 +19,7 @@ from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
-from ensemble.predictions.stored import StoredPredictions
+from ensemble.predictions.stored import StoredPredictions, views_of
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -169,6 +169,7 @@ def _stitched(
         members=dict(sorted(hashes_of(entry.member for entry in entries).items())),
         task=head.task,
         quarantined=tuple(lost.values()),
+        views=dict(sorted(views_of(entries).items())),
     )
 
 

@@ -5,15 +5,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import disk_error
 from ensemble.predictions.references import references, remembered
 from ensemble.predictions.run_record import RUN
 from ensemble.predictions.store import Partition, is_key, load_partition
-from ensemble.records import Op, OpName, View
-from ensemble.views.families import name_of
+from ensemble.views.families import name_of, views_told
 
 RUNS: Final = Path("submissions")
 """Where runs write, unless they are told otherwise."""
@@ -191,10 +190,7 @@ def _tta(told: object) -> str:
     """Call views of a fingerprint as the recipe does, by family where families have others."""
     if isinstance(told, Mapping):
         return ",".join(f"{family}={_tta(views)}" for family, views in told.items())
-    views = [
-        View("", tuple(Op(cast(OpName, op["name"]), tuple(op["args"])) for op in ops))
-        for ops in cast(Sequence[Sequence[Mapping[str, Any]]], told)
-    ]
+    views = views_told(told)
     return name_of(views) if views else ""
 
 

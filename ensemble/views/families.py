@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from ensemble.errors import UsageError, few
-from ensemble.records import View
+from ensemble.records import Merge, Op, OpName, View
 from ensemble.views.parse import read_policy
 from ensemble.views.policy import Views, preset, presets
 
@@ -69,6 +69,20 @@ def spelled(views: Iterable[View]) -> str:
 
 def _operation(name: str, args: Sequence[float | int | str]) -> str:
     return f"{name}({', '.join(map(str, args))})" if args else name
+
+
+def merged_as(views: Sequence[View], merge: Merge) -> str:
+    """Spell views and how they become one, as "mean of plain, hflip"; one view merges to itself."""
+    return f"{merge} of {spelled(views)}" if len(views) > 1 else spelled(views)
+
+
+def views_told(told: object) -> tuple[View, ...]:
+    """Return the views of a fingerprint, operations in lists for each; see `fingerprint_of`."""
+    rows = cast(Sequence[Sequence[Mapping[str, Any]]], told)
+    return tuple(
+        View("", tuple(Op(cast(OpName, op["name"]), tuple(op["args"])) for op in ops))
+        for ops in rows
+    )
 
 
 def name_of(views: Sequence[View]) -> str:

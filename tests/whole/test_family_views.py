@@ -1,5 +1,6 @@
 """Views by family, from each door to what a run leaves."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -104,3 +105,85 @@ def test_python_takes_a_mapping(members: list[Path], images: Path) -> None:
     assert first.ids == again.ids
     with pytest.raises(UsageError, match="names views of ant and none of bee"):
         package.run(members, images, tta={"ant": "flip"}, out="lacking", progress=None)
+
+
+def tuned(members: list[Path], images: Path, tta: str) -> str:
+    """Weights tuned on out-of-fold predictions under some views."""
+    names = sorted(path.stem for path in images.iterdir())
+    rows = [f"{name},{number % 2},{['cat', 'dog', 'eel'][number % 3]}\n"
+            for number, name in enumerate(names)]  # fmt: skip
+    Path("train.csv").write_text("id,fold,label\n" + "".join(rows))
+    oof = ("--members", *members, "--images", images, "--folds", "train.csv", "--store", "oof")
+    assert ensemble("oof", *oof, "--tta", tta, "--out", "oof.parquet") == 0
+    assert ensemble("tune-weights", "--oof", "oof.parquet", "--labels", "train.csv") == 0
+    return "weights.json"
+
+
+def in_ledger(run: str) -> str:
+    """The out-of-fold score that the ledger has of a run."""
+    with Path("ledger.csv").open() as lines:
+        return next(row["oof"] for row in csv.DictReader(lines) if row["run"] == run)
+
+
+def test_weights_know_the_views_that_they_were_tuned_under(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tuned(members, images, "ant=hflip,bee=none")
+    told = {"ant": "mean of plain, hflip", "bee": "plain"}
+    assert json.loads(Path(weights).read_text())["views"] == told
+    assert package.Oof.load("oof.parquet").views == package.Weights.load(weights).views == told
+    given = ("--weights", weights)
+    assert run(members, images, "--tta", "ant=hflip,bee=none", *given, "--out", "same") == 0
+    assert "under the views" not in capsys.readouterr().err
+    assert run(members, images, "--tta", "hflip", *given, "--out", "other") == 0
+    note = "tuned on bee under the views plain; here they are mean of plain, hflip"
+    assert note in " ".join(capsys.readouterr().err.split())
+    assert (in_ledger("same") != "", in_ledger("other")) == (True, "")
+
+
+def test_a_merge_of_several_views_counts_and_of_one_view_does_not(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tuned(members, images, "ant=hflip,bee=none")
+    given = ("--tta", "ant=hflip,bee=none", "--weights", weights, "--merge", "max")
+    assert run(members, images, *given, "--out", "max") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "tuned on ant under the views mean of plain, hflip; here they are max of" in said
+    assert "tuned on bee" not in said
+
+
+def test_a_vote_with_weights_of_other_views_says_so(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tuned(members, images, "vflip")
+    assert run(members, images, "--out", "plain") == 0
+    capsys.readouterr()
+    assert ensemble("vote", "plain", "--weights", weights, "--out", "voted") == 0
+    assert "under the views mean of plain, vflip" in " ".join(capsys.readouterr().err.split())
+    assert in_ledger("voted") == ""
+    files = ("--predictions", "oof.parquet", "--weights", weights, "--out", "files")
+    assert ensemble("vote", *files) == 0
+    assert "under the views" not in capsys.readouterr().err
+
+
+def test_weights_that_do_not_tell_their_views_are_taken_as_they_are(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = Path(tuned(members, images, "vflip"))
+    record = json.loads(weights.read_text())
+    del record["views"]
+    weights.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert run(members, images, "--weights", str(weights), "--out", "old") == 0
+    assert "under the views" not in capsys.readouterr().err
+    assert in_ledger("old") != ""
+
+
+def test_an_early_exit_with_weights_of_other_views_says_so(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tuned(members, images, "vflip")
+    given = ("--members", *members, "--images", images, "--tta", "hflip", "--weights", weights)
+    assert ensemble("run", *given, "--evals-per-image", "3", "--out", "soon") == 0
+    assert "under the views mean of plain, vflip" in " ".join(capsys.readouterr().err.split())
+    assert in_ledger("soon") == ""
