@@ -1,10 +1,21 @@
 """Views by family, and what they are called."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, View
-from ensemble.views.families import EVERY, name_of, policies_of, read_policies, spelled
+from ensemble.views.families import (
+    EVERY,
+    merged_as,
+    name_of,
+    policies_of,
+    read_policies,
+    spelled,
+    views_told,
+)
 from ensemble.views.policy import preset
 
 
@@ -62,3 +73,14 @@ def test_other_views_are_spelled_by_what_they_do() -> None:
 
 def test_the_order_of_views_counts() -> None:
     assert name_of(preset("hflip")[::-1]) == "hflip, plain"
+
+
+def test_a_merge_is_spelled_where_there_is_one_to_make() -> None:
+    assert merged_as(preset("hflip"), "gmean") == "gmean of plain, hflip"
+    assert merged_as(preset("none"), "gmean") == "plain"
+
+
+def test_views_of_a_fingerprint_are_read_back() -> None:
+    views = preset("ten_crop(6,4)")
+    told = [[asdict(op) for op in view.ops] for view in views]
+    assert spelled(views_told(json.loads(json.dumps(told)))) == spelled(views)
