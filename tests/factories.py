@@ -41,6 +41,35 @@ def two_heads(num_classes):
     return TwoHeads()
 
 
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = body(3, 8)
+        self.years = nn.Linear(8, 1)
+        self.mask = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.body(x)
+        return self.years(x)[:, 0], self.mask(x)
+
+
+def mixed(num_classes):
+    return Mixed()
+
+
+class Years(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = body(3, 1)
+
+    def forward(self, x):
+        return self.body(x).flatten()
+
+
+def years(num_classes):
+    return Years()
+
+
 class Frozen(nn.Module):
     def __init__(self):
         super().__init__()

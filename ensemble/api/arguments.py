@@ -35,6 +35,9 @@ PredictionsGiven: TypeAlias = Oof | str | Path | Sequence[str | Path] | Mapping[
 ClassesGiven: TypeAlias = str | Path | Sequence[str]
 """Names, in order; or as text a,b,c or a file with a class a line."""
 
+TtaGiven: TypeAlias = str | Mapping[str, str]
+"""A policy of views, such as flip; or one for each family, by its name."""
+
 Value = TypeVar("Value")
 
 

@@ -10,6 +10,7 @@ from ensemble.api.arguments import (
     Paths,
     PredictionsGiven,
     TableGiven,
+    TtaGiven,
     WeightsGiven,
     decode_of,
     either,
@@ -29,6 +30,7 @@ from ensemble.pipeline.vote import vote as vote_run
 from ensemble.pipeline.vote import vote_predictions
 from ensemble.predictions.table import Oof
 from ensemble.recipe.settings import Settings
+from ensemble.recipe.sources import tta_text
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -47,7 +49,7 @@ def run(
     members: Paths,
     images: Paths = "images",
     *,
-    tta: str = "none",
+    tta: TtaGiven = "none",
     merge: Merge = "mean",
     voting: Voting = "soft",
     weights: WeightsGiven = None,
@@ -80,7 +82,8 @@ def run(
     Args:
         members: Files, folders, glob patterns or @lists of .onnx members.
         images: Folders, files, glob patterns, or a CSV with an id or path column.
-        tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose.
+        tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose; or one for each family,
+            as a mapping or as "family=flip,other=none".
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
@@ -120,7 +123,7 @@ def run(
     settings = Settings(
         members=texts_of(members, "members"),
         images=texts_of(images, "images"),
-        tta=tta,
+        tta=tta_text(tta),
         merge=merge,
         voting=voting,
         weights=weights_of(weights),
@@ -160,7 +163,7 @@ def vote(
     task: Task | None = None,
     members: Paths | None = None,
     images: Paths | None = None,
-    tta: str | None = None,
+    tta: TtaGiven | None = None,
     merge: Merge | None = None,
     id_from: IdFrom | None = None,
     decode: DecodePolicy | None = None,
@@ -202,7 +205,7 @@ def vote(
     settings = Settings(
         members=() if members is None else texts_of(members, "members"),
         images=texts_of("images" if images is None else images, "images"),
-        tta=either(tta, "none"),
+        tta="none" if tta is None else tta_text(tta),
         merge=either(merge, "mean"),
         id_from=either(id_from, "stem"),
         decode=decode_of(decode),
@@ -248,7 +251,7 @@ def predict_oof(
     folds: TableGiven | ById,
     *,
     out: str | Path | None = None,
-    tta: str = "none",
+    tta: TtaGiven = "none",
     merge: Merge = "mean",
     head: str | None = None,
     id_from: IdFrom = "stem",
@@ -295,7 +298,7 @@ def predict_oof(
     settings = Settings(
         members=texts_of(members, "members"),
         images=texts_of(images, "images"),
-        tta=tta,
+        tta=tta_text(tta),
         merge=merge,
         head=head,
         id_from=id_from,

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 import click
 
 from ensemble import errors
+from ensemble.cli.help import Sentences
 from ensemble.cli.options import load_recipe_file, spread_lists
 from ensemble.cli.origins import tell_origin
 from ensemble.cli.supervise import (
@@ -68,7 +69,7 @@ _COMMANDS: Final = {
 }
 
 
-class Lazy(click.Group):
+class Lazy(Sentences):
     """A group that imports a command only when it is asked for, so that --help is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

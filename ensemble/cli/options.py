@@ -9,7 +9,7 @@ import click
 
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
-from ensemble.recipe.sources import FILE, read_toml
+from ensemble.recipe.sources import FILE, read_toml, tta_text
 from ensemble.records import (
     DecodePolicy,
 )
@@ -66,6 +66,8 @@ def load_recipe_file() -> dict[str, Any] | None:
     weights = settings.get("weights")
     if isinstance(weights, Mapping):
         settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
+    if isinstance(settings.get("tta"), Mapping):
+        settings["tta"] = tta_text(settings["tta"])
     for name in ("members", "images"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
@@ -82,11 +84,16 @@ def _env(name: str) -> str:
     return f"ENSEMBLE_{name.upper()}"
 
 
+_SHORT: Final = {"--out": ("-o",)}
+"""The flags that have a letter too."""
+
+
 def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]:
     """An option that the environment and ensemble.toml can set too."""
     key = name.removeprefix("--").replace("-", "_")
     more.setdefault("show_default", more.get("default") is not None)
-    return click.option(name, key, envvar=_env(key), help=help, **more)
+    short = _SHORT.get(name, ())
+    return click.option(name, *short, key, envvar=_env(key), help=help, **more)
 
 
 def auto_or_number(value: str | int) -> int | Literal["auto"]:

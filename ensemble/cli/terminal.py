@@ -150,7 +150,8 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         return
     for member in plan["members"]:
         click.echo(
-            f"{member['member']}: {counted(member['evaluations'], 'evaluation')}, "
+            f"{member['member']}, --tta {member['tta']}: "
+            f"{counted(member['evaluations'], 'evaluation')}, "
             f"{member['evaluations_stored']} in the store; {counted(member['shards'], 'shard')}, "
             f"{member['shards_stored']} in the store; {_describe_duration(member['seconds'])} on "
             f"{member['provider']}"

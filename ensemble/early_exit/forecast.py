@@ -18,6 +18,7 @@ from ensemble.inference.forecast import MemberForecast
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
 from ensemble.predictions.store import Partition, key_of, load_partition
+from ensemble.views.families import name_of
 
 _OFFSET: Final = 4
 
@@ -91,6 +92,7 @@ def _planned(
     todo = 0 if name in plan.stored else left * stages
     return MemberForecast(
         member=name,
+        tta=name_of(ready.views),
         provider=ready.scorer.provider,
         key=setup.key(ready),
         shards=exits.shards,

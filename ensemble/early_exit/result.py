@@ -13,6 +13,7 @@ from ensemble.files.paths import natural_key
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.table import Predictions
 from ensemble.records import hashes_of
+from ensemble.views.families import merged_as
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,7 @@ def result_of(work: ExitJob, run: ExitRun, made: int, odd: Mapping[str, int]) ->
         deployed=True,
         output=setup.head.name,
         sources=tuple(RecordedMember(member, None) for member in members),
+        views={f: merged_as(v, setup.recipe.scoring.merge) for f, v in setup.views.items()},
     )
     record = record_of(setup.terms(work.saving), run, scores.probs)
     evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))

@@ -64,7 +64,7 @@ def schedule_of(setup: ExitSetup, plan: ExitPlan) -> Schedule:
     for each in plan.evaluations:
         probs = tables[each.member][0] if each.member in tables else None
         live = setup.on_host and probs is None  # a stored prediction has all the views in it
-        view = setup.policy[each.view] if live else IDENTITY
+        view = setup.views[each.family][each.view] if live else IDENTITY
         stages.append(LiveEvaluation(jobs[each.member], setup.head.name, view, probs))
     return Schedule(
         stages=stages,

@@ -33,7 +33,7 @@ _FREE: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExitSetup:
-    """Who takes part: the members, the policy, the vote and the images.
+    """Who takes part: the members with their views, the vote and the images.
 
     `on_host` tells that views are evaluated one by one there: the members' graphs have none.
     `fingerprints` are those of the members' own predictions of the whole image set, by name.
@@ -43,7 +43,6 @@ class ExitSetup:
     head: Head
     weights: Weights
     ready_members: Sequence[ReadyMember]
-    policy: Sequence[View]
     on_host: bool
     image_set: ImageSet
     fingerprints: Mapping[str, Mapping[str, object]]
@@ -58,6 +57,11 @@ class ExitSetup:
         """The members' names."""
         return [ready.member.card.name for ready in self.ready_members]
 
+    @property
+    def views(self) -> dict[str, tuple[View, ...]]:
+        """The views of each family."""
+        return {ready.member.card.family: ready.views for ready in self.ready_members}
+
     def evaluations(
         self, costs: Mapping[str, float], stored: Collection[str] = ()
     ) -> list[Evaluation]:
@@ -66,16 +70,16 @@ class ExitSetup:
         A member that the store knows costs next to nothing, and is one evaluation with all views.
         """
         cards = [ready.member.card for ready in self.ready_members]
-        count = len(self.policy) if self.on_host else 1
+        counts = {family: len(v) if self.on_host else 1 for family, v in self.views.items()}
         free = dict.fromkeys(stored, min(costs.values()) * _FREE)
         found = evaluations_of(
             [(card.name, card.family) for card in cards],
             self.weights.families,
             {**costs, **free},
-            count,
+            counts,
         )
         return [
-            replace(e, weight=e.weight * count) if e.member in stored else e
+            replace(e, weight=e.weight * counts[e.family]) if e.member in stored else e
             for e in found
             if e.member not in stored or not e.view
         ]
@@ -127,8 +131,14 @@ class ExitSetup:
             ),
             "apart": self.on_host,
             "head": self.head.name,
-            "views": [[asdict(op) for op in view.ops] for view in self.policy],
+            "views": self._told_views(),
         }
+
+    def _told_views(self) -> object:
+        """Return the views' operations; by family where families have different ones."""
+        told = {family: _operations(views) for family, views in sorted(self.views.items())}
+        first = next(iter(told.values()))
+        return first if all(each == first for each in told.values()) else told
 
     def key(self, ready: ReadyMember) -> str:
         """Return the key of a member's own predictions of the whole image set."""
@@ -136,8 +146,8 @@ class ExitSetup:
 
     def in_graph(self, ready: ReadyMember) -> dict[str, object]:
         """Return the fingerprint of what a member's own graph gives, without the host's views."""
-        inside = [[asdict(op) for op in view.ops] for view in ready.policy]
-        return {**self.fingerprints[ready.member.card.name], "views": inside}
+        told = self.fingerprints[ready.member.card.name]
+        return {**told, "views": _operations(ready.policy)}
 
     def whole(self) -> dict[str, Partition]:
         """Return the members whose own predictions the store has, all of them, by name."""
@@ -149,12 +159,12 @@ class ExitSetup:
         return found
 
 
+def _operations(views: Sequence[View]) -> list[list[dict[str, object]]]:
+    return [[asdict(op) for op in view.ops] for view in views]
+
+
 def setup_of(
-    recipe: Recipe,
-    head: Head,
-    ready_members: Sequence[ReadyMember],
-    policy: Sequence[View],
-    image_set: ImageSet,
+    recipe: Recipe, head: Head, ready_members: Sequence[ReadyMember], image_set: ImageSet
 ) -> ExitSetup:
     """Gather who takes part.
 
@@ -163,19 +173,23 @@ def setup_of(
     """
     families = {p.member.card.family for p in ready_members}
     weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
-    on_host = host_views(recipe.scoring.merge, policy, [p.member for p in ready_members])
-    inside = (IDENTITY,) if on_host else tuple(policy)
-    odd = [p.member.card.name for p in ready_members if p.policy != inside]
+    views = [p.views for p in ready_members]
+    on_host = host_views(recipe.scoring.merge, views, [p.member for p in ready_members])
+    odd = [
+        p.member.card.name
+        for p in ready_members
+        if p.policy != ((IDENTITY,) if on_host else p.views)
+    ]
     if odd:
         raise UsageError(
             f"{few(odd)}: the views in the graph are not those of an early exit; start the members "
             f"for one"
         )
     fingerprints = {
-        p.member.card.name: fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set)
+        p.member.card.name: fingerprint_of(recipe, p.member, p.views, p.scorer.provider, image_set)
         for p in ready_members
     }
-    return ExitSetup(recipe, head, weights, ready_members, policy, on_host, image_set, fingerprints)
+    return ExitSetup(recipe, head, weights, ready_members, on_host, image_set, fingerprints)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ def _from_factory(spec: ExportSpec) -> nn.Module:
 
 
 def in_order(found: object, names: Sequence[str]) -> tuple[Tensor, ...]:
-    """Return what a net gave as a tuple in the order of the heads.
+    """Return what a net gave as a tuple in the order of the heads, each (N, C).
+
+    An output (N,), as nets of one value often give it, becomes (N, 1).
 
     Raises:
         MemberError: it gave other heads, or another number of them.
@@ -94,9 +96,14 @@ def in_order(found: object, names: Sequence[str]) -> tuple[Tensor, ...]:
     if isinstance(found, Mapping):
         if set(found) != set(names):
             raise MemberError(f"the net returns {few(found)}; the heads are {few(names)}")
-        return tuple(found[name] for name in names)
+        return tuple(_columns(found[name]) for name in names)
     outputs = (found,) if isinstance(found, Tensor) else found
     if not isinstance(outputs, tuple | list) or len(outputs) != len(names):
         count = len(outputs) if isinstance(outputs, tuple | list) else type(found).__name__
         raise MemberError(f"the net returns {count} output(s); the heads are {few(names)}")
-    return tuple(outputs)
+    return tuple(map(_columns, outputs))
+
+
+def _columns(output: Tensor) -> Tensor:
+    """Return an output (N,) as (N, 1), and any other as it is."""
+    return output[:, None] if output.dim() == 1 else output

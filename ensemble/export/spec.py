@@ -9,10 +9,15 @@ from ensemble.records import Activation, Fit, Interpolation, Task
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
-    """One output of the net: its name, and the names of its columns in order."""
+    """One output of the net: its name, and the names of its columns in order.
+
+    `task` and `activation` None are those that the spec says of every head.
+    """
 
     name: str
     classes: tuple[str, ...]
+    task: Task | None = None
+    activation: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,16 @@ class ExportSpec:
 def columns_of(spec: ExportSpec) -> int:
     """Return the number of columns of the net: the classes of all its heads."""
     return sum(len(head.classes) for head in spec.heads)
+
+
+def task_of(spec: ExportSpec, head: HeadSpec) -> Task:
+    """Return the task of a head: its own, or that of every head."""
+    return head.task or spec.task
+
+
+def activation_told(spec: ExportSpec, head: HeadSpec) -> Activation | None:
+    """Return the activation that was said of a head, or of every head; None where none was."""
+    return head.activation or spec.activation
 
 
 def is_factory(arch: str) -> bool:

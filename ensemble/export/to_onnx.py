@@ -17,13 +17,14 @@ from ensemble.export.exporters import EXPORTERS, INPUT
 from ensemble.export.names import family_and_fold
 from ensemble.export.nets import build
 from ensemble.export.proof import Proof, Proven
-from ensemble.export.spec import ExportSpec
+from ensemble.export.spec import ExportSpec, HeadSpec, activation_told, task_of
 from ensemble.export.weights import load_weights
 from ensemble.files.atomic import publish, publish_bytes, sha256_file
 from ensemble.files.paths import is_file_name
 from ensemble.members import card as cards
 from ensemble.members.card import ACTIVATIONS, Card, Head
 from ensemble.members.member import embed_card
+from ensemble.records import TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +147,23 @@ def _check_heads(spec: ExportSpec) -> None:
     names = [head.name for head in spec.heads]
     if not names or len(set(names)) < len(names) or INPUT in names or "" in names:
         raise UsageError(f"heads {names}: expected different names, none of them {INPUT!r}")
-    usual = ACTIVATIONS[spec.task]
-    if spec.activation not in (None, "none", usual):
-        raise UsageError(f"activation {spec.activation} does not suit {spec.task}: give {usual}")
+    for head in spec.heads:
+        _check_activation(spec, head)
     if spec.in_chans not in (1, 3):
         raise UsageError(f"in_chans {spec.in_chans}: expected 3 (RGB) or 1 (grey)")
 
 
+def _check_activation(spec: ExportSpec, head: HeadSpec) -> None:
+    task, told = task_of(spec, head), activation_told(spec, head)
+    if told is None or told in TASKS[task].activations:
+        return
+    usual = ACTIVATIONS[task]
+    several = f"; --activation {head.name}={usual} says it of this head" * (len(spec.heads) > 1)
+    raise UsageError(f"activation {told} does not suit {task}: give {usual}{several}")
+
+
 def _heads(spec: ExportSpec) -> tuple[Head, ...]:
-    activation = spec.activation or ACTIVATIONS[spec.task]
-    return tuple(Head(h.name, h.name, spec.task, activation, h.classes) for h in spec.heads)
+    return tuple(
+        Head(h.name, h.name, task, activation_told(spec, h) or ACTIVATIONS[task], h.classes)
+        for h, task in ((h, task_of(spec, h)) for h in spec.heads)
+    )

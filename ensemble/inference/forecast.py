@@ -9,7 +9,7 @@ from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
 from ensemble.predictions.store import Partition, key_of, load_partition
 from ensemble.recipe.resolve import Recipe
-from ensemble.records import View
+from ensemble.views.families import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,11 @@ class MemberForecast:
     """What one member has to do: shards and evaluations, those that the store has, and the cost.
 
     `bytes` is what its new parts will take, `seconds` what its forwards will, by the speed of a
-    small batch; decoding is not in it.
+    small batch; decoding is not in it. `tta` are its views, as `name_of` calls them.
     """
 
     member: str
+    tta: str
     provider: str
     key: str
     shards: int
@@ -32,9 +33,9 @@ class MemberForecast:
 
 
 def forecast_members(
-    recipe: Recipe, policy: Sequence[View], ready_members: Sequence[ReadyMember], images: ImageSet
+    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet
 ) -> list[MemberForecast]:
-    """Return what `score_into_store` would do with members of these views; nothing is written.
+    """Return what `score_into_store` would do with members; nothing is written.
 
     Raises:
         StoreError: a key.json of the store was edited.
@@ -43,7 +44,7 @@ def forecast_members(
     found = []
     for ready in ready_members:
         provider = ready.scorer.provider
-        fingerprint = fingerprint_of(recipe, ready.member, policy, provider, images)
+        fingerprint = fingerprint_of(recipe, ready.member, ready.views, provider, images)
         key = key_of(fingerprint)
         folder = recipe.resources.store / "predictions" / key
         partition = load_partition(recipe.resources.store, key)
@@ -58,6 +59,7 @@ def _forecast(ready: ReadyMember, partition: Partition, images: Sequence[Hashed]
     columns = sum(partition.heads.values())
     return MemberForecast(
         member=ready.member.card.name,
+        tta=name_of(ready.views),
         provider=ready.scorer.provider,
         key=partition.key,
         shards=len(partition.shards),

@@ -18,7 +18,8 @@ BatchSize: TypeAlias = int | Literal["auto"]
 class ReadyMember:
     """A member with its views, ready to score; `batch` is fixed where the export froze it.
 
-    `policy` are the views that its graph makes and merges. `sizes` are batch sizes that are worth
+    `policy` are the views that its graph makes and merges, and `views` those that it is to be
+    scored under: in an early exit the host may make them. `sizes` are batch sizes that are worth
     a try, in order, `batch` among them; none where it was given.
     """
 
@@ -27,6 +28,7 @@ class ReadyMember:
     policy: tuple[View, ...]
     batch: int
     fixed_batch: bool
+    views: tuple[View, ...]
     sizes: tuple[int, ...] = ()
 
     def score(self, images: Pixels) -> Mapping[str, Probs]:

@@ -144,17 +144,20 @@ def start_shaped(
     return ready
 
 
-def host_views(merge: Merge, policy: Sequence[View], members: Sequence[Member]) -> bool:
-    """Tell whether the members' views are evaluated one by one, on the host."""
-    return can_view_on_host(policy, merge, [member.card.preprocess.size for member in members])
+def host_views(merge: Merge, policies: Sequence[Sequence[View]], members: Sequence[Member]) -> bool:
+    """Tell whether the members' views, a policy each, are evaluated one by one, on the host."""
+    return all(
+        can_view_on_host(policy, merge, [member.card.preprocess.size])
+        for policy, member in zip(policies, members, strict=True)
+    )
 
 
 def graph_views(
     merge: Merge, shaped: Sequence[Sequence[Shaped]], members: Sequence[Member]
 ) -> Sequence[Sequence[Shaped]]:
     """Return the views of each member's graph in an early exit: none that the host makes."""
-    policy = [entry.view for entry in shaped[0]]
-    if not host_views(merge, policy, members):
+    policies = [[entry.view for entry in each] for each in shaped]
+    if not host_views(merge, policies, members):
         return shaped
     return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
@@ -169,12 +172,15 @@ def _with_batch(
 ) -> ReadyMember:
     policy = tuple(entry.view for entry in shaped)
     if member.batch is not None:
-        return ReadyMember(member, scorer, policy, member.batch // len(shaped), fixed_batch=True)
+        batch = member.batch // len(shaped)
+        return ReadyMember(member, scorer, policy, batch, fixed_batch=True, views=policy)
     if batch != "auto":
-        return ReadyMember(member, scorer, policy, batch, fixed_batch=False)
+        return ReadyMember(member, scorer, policy, batch, fixed_batch=False, views=policy)
     guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
-    return ReadyMember(member, scorer, policy, guess, fixed_batch=False, sizes=tuple(sizes))
+    return ReadyMember(
+        member, scorer, policy, guess, fixed_batch=False, views=policy, sizes=tuple(sizes)
+    )
 
 
 def _pixels(shaped: Sequence[Shaped]) -> int:

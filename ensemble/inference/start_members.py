@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from ensemble.errors import few
@@ -12,15 +13,15 @@ from ensemble.inference.start import graph_views, open_members, shape_views, sta
 from ensemble.members.card import Head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Recipe, Scoring
-from ensemble.records import View, hashes_of
+from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
+from ensemble.views.families import merged_as, policies_of, read_policies
+from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
 
 
-def start_members(
-    recipe: Recipe, policy: Sequence[View], progress: Progress, *, exits: bool = False
-) -> list[ReadyMember]:
+def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
     """Open the members and start their sessions, each proven on a probe batch.
 
     With `exits` their graphs have no views where the host can make them; see `host_views`.
@@ -35,10 +36,13 @@ def start_members(
     check_wheels(installed())
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
+    told = read_policies(scoring.tta)
     members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head, progress)
     hashes = hashes_of(member.identity for member in members)
     check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
-    shaped = [shape_views(member, policy) for member in members]
+    policies = policies_of(told, hashes)
+    _warn_of_views(recipe, policies, progress)
+    shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
     start = partial(
         start_shaped,
@@ -52,7 +56,15 @@ def start_members(
     with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
         started = list(pool.map(start, members, inside))
     _warn_of_cpu(scoring, started, progress)
-    return started
+    return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
+
+
+def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Progress) -> None:
+    """Say that weights were tuned under other views than those of a run."""
+    if recipe.fusion.weights is not None:
+        here = {f: merged_as(views, recipe.scoring.merge) for f, views in policies.items()}
+        if told := fits.other_views(recipe.fusion.weights, here):
+            progress.warn(told)
 
 
 def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:

@@ -10,7 +10,7 @@ from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.runtime.devices import CPU, CUDA, provider_of
-from ensemble.views.parse import read_policy
+from ensemble.views.families import policies_of, read_policies
 
 
 def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
@@ -21,16 +21,18 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         EnsembleError: as for a run.
     """
     members = open_members(expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head)
-    policy = read_policy(recipe.scoring.tta)
+    policies = policies_of(
+        read_policies(recipe.scoring.tta), {member.card.family for member in members}
+    )
     for member in members:
-        shape_views(member, policy)
+        shape_views(member, policies[member.card.family])
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     image_set = image_set_of(images)
     missing: list[str] = []
     for provider in _providers(recipe.scoring.device):
         entries, missing = [], []
         for m in members:
-            fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
+            fingerprint = fingerprint_of(recipe, m, policies[m.card.family], provider, image_set)
             partition = load_partition(recipe.resources.store, key_of(fingerprint))
             head = m.card.head(recipe.inputs.head)
             scores = None if partition is None else partition.found(head.name)

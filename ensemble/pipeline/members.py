@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ensemble.errors import MemberError, UsageError
 from ensemble.export.names import family_and_fold
-from ensemble.export.spec import ExportSpec, PreprocessFlags
+from ensemble.export.spec import ExportSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
 from ensemble.members.card import ACTIVATIONS, Card, make_card
 from ensemble.members.member import open_member, write_sidecar
@@ -116,13 +116,12 @@ def _pixels(told: PreprocessFlags) -> dict[str, object]:
 
 
 def _heads(spec: ExportSpec, output_name: str | None) -> list[dict[str, object]]:
-    activation = spec.activation or ACTIVATIONS[spec.task]
     return [
         {
             "name": head.name,
             "output": output_name or head.name,
-            "task": spec.task,
-            "activation": activation,
+            "task": task_of(spec, head),
+            "activation": activation_told(spec, head) or ACTIVATIONS[task_of(spec, head)],
             "classes": head.classes,
         }
         for head in spec.heads

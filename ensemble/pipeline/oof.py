@@ -19,14 +19,13 @@ from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
-from ensemble.predictions.stored import StoredPredictions
+from ensemble.predictions.stored import StoredPredictions, views_of
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, hashes_of
 from ensemble.runtime.devices import check_device
-from ensemble.views.parse import read_policy
 
 
 def predict_oof(
@@ -89,7 +88,7 @@ def plan_oof(
     members = [
         planned
         for blind, rows in shares
-        for planned in forecast_members(recipe, blind[0].policy, blind, image_set_of(rows))
+        for planned in forecast_members(recipe, blind, image_set_of(rows))
     ]
     return OofPlan(out, tuple(members), free_bytes(recipe.resources.store))
 
@@ -105,7 +104,7 @@ def _shares(
         )
     check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    ready_members = start_members(unweighed, read_policy(recipe.scoring.tta), progress)
+    ready_members = start_members(unweighed, progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images)
     _check_coverage(ready_members, fold_of)
@@ -170,6 +169,7 @@ def _stitched(
         members=dict(sorted(hashes_of(entry.member for entry in entries).items())),
         task=head.task,
         quarantined=tuple(lost.values()),
+        views=dict(sorted(views_of(entries).items())),
     )
 
 

@@ -63,4 +63,4 @@ def _forecast(
         work = ExitJob(checked.exit_setup(recipe), saving, 0.0)
         if stored_entries(work) is None:
             return forecast_of(work)
-    return None, forecast_members(recipe, checked.policy, checked.members, checked.images)
+    return None, forecast_members(recipe, checked.members, checked.images)

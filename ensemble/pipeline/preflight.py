@@ -12,11 +12,9 @@ from ensemble.inference.start_members import start_members
 from ensemble.members.card import Head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
-from ensemble.records import View
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder
 from ensemble.submission.sample import Sample, sample_for
-from ensemble.views.parse import read_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,6 @@ class Preflight:
 
     claim: folder.Claim
     members: Sequence[ReadyMember]
-    policy: Sequence[View]
     head: Head
     images: ImageSet
     skipped: Mapping[str, int]
@@ -33,7 +30,7 @@ class Preflight:
 
     def exit_setup(self, recipe: Recipe) -> ExitSetup:
         """Return who takes part in an early exit of this run."""
-        return setup_of(recipe, self.head, self.members, self.policy, self.images)
+        return setup_of(recipe, self.head, self.members, self.images)
 
 
 def preflight(recipe: Recipe, progress: Progress) -> Preflight:
@@ -44,11 +41,10 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     """
     check_device(recipe.scoring.device)
     claim, saving = folder.claim(recipe), recipe.saving
-    policy = read_policy(recipe.scoring.tta)
-    members = start_members(recipe, policy, progress, exits=saving is not None)
+    members = start_members(recipe, progress, exits=saving is not None)
     head = members[0].member.card.head(recipe.inputs.head)
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images])
     if saving is not None:
         check_early_exit(recipe, saving, head, labels=sample.kind != "probs")
-    return Preflight(claim, members, policy, head, image_set_of(images), skipped, sample)
+    return Preflight(claim, members, head, image_set_of(images), skipped, sample)

@@ -22,6 +22,7 @@ from ensemble.submission import folder, publish
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import VoteInput
 from ensemble.submission.sample import sample_for
+from ensemble.voting.fits import other_views
 
 
 def vote(
@@ -60,6 +61,7 @@ def vote(
         entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
     check_weights(recipe.fusion, entries[0].head, hashes_of(e.member for e in entries))
     votes = read_predictions(entries)
+    _warn_of_views(recipe.fusion, votes, progress)
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
     return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
@@ -99,6 +101,7 @@ def vote_predictions(
     votes = table.identified(table.in_order(predictions, tuned_for))
     check_weights(recipe.fusion, votes.head, votes.hashes)
     _warn_of_unknown(recipe.fusion, votes.hashes, progress)
+    _warn_of_views(recipe.fusion, votes, progress)
     keys = [each.member.sha256 for each in votes.sources]
     claim = folder.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
@@ -121,3 +124,9 @@ def _warn_of_unknown(
             f"the predictions of {few(unknown)} do not say which members made them: that they are "
             f"those that the weights were tuned for is taken on trust"
         )
+
+
+def _warn_of_views(fusion: Fusion, votes: Predictions, progress: Progress) -> None:
+    """Say that weights were tuned under other views than those of the predictions."""
+    if fusion.weights is not None and (told := other_views(fusion.weights, votes.views)):
+        progress.warn(told)

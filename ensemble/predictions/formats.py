@@ -185,7 +185,8 @@ def _family_of(path: Path, found: Predictions, name: str) -> Predictions:
     if name not in found.families:
         raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
     kept = {name: found.members[name]} if name in found.members else {}
-    return replace(found, families={name: found.families[name]}, members=kept)
+    views = {name: found.views[name]} if name in found.views else {}
+    return replace(found, families={name: found.families[name]}, members=kept, views=views)
 
 
 def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:

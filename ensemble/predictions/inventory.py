@@ -5,13 +5,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Final
 
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import disk_error
 from ensemble.predictions.references import references, remembered
 from ensemble.predictions.run_record import RUN
 from ensemble.predictions.store import Partition, is_key, load_partition
+from ensemble.views.families import name_of, views_told
 
 RUNS: Final = Path("submissions")
 """Where runs write, unless they are told otherwise."""
@@ -24,8 +25,8 @@ MARK: Final = ".json"
 class StoredKey:
     """One key of the store: the predictions of one member over one image set.
 
-    `views` are told by their operations, as "plain, hflip"; they, the `merge`, the `precision` and
-    the `provider` are what tells keys of one member over one image set apart. `shards` were
+    `tta` are its views in the recipe's words, such as "flip"; they, the `merge`, the `precision`
+    and the `provider` are what tells keys of one member over one image set apart. `shards` were
     started, of `total`; whether they are whole only `verify` tells. `fault` says why a key cannot
     be read, and then nothing else is known of it but `bytes` and `modified` (seconds since the
     epoch).
@@ -38,7 +39,7 @@ class StoredKey:
     member: str = ""
     family: str = ""
     fold: int | None = None
-    views: str = ""
+    tta: str = ""
     merge: str = ""
     precision: str = ""
     provider: str = ""
@@ -174,7 +175,7 @@ def _described(partition: Partition, bare: StoredKey) -> StoredKey:
         member=label.name or str(seen.get("member", ""))[:12],
         family=label.family,
         fold=label.fold,
-        views=", ".join(map(_view, cast(list[_Ops], seen.get("views", ())))),
+        tta=_tta(seen.get("views", ())),
         merge=str(seen.get("merge", "")),
         precision=str(seen.get("precision", "")),
         provider=str(seen.get("provider", "")).removesuffix("ExecutionProvider"),
@@ -185,14 +186,12 @@ def _described(partition: Partition, bare: StoredKey) -> StoredKey:
     )
 
 
-_Ops: TypeAlias = Sequence[Mapping[str, Any]]
-
-
-def _view(ops: _Ops) -> str:
-    """Name a view of a fingerprint by its operations, as "hflip+rot90(1)"."""
-    texts = [op["name"] + (f"({', '.join(map(str, op['args']))})" if op["args"] else "")
-             for op in ops]  # fmt: skip
-    return "+".join(texts) or "plain"
+def _tta(told: object) -> str:
+    """Call views of a fingerprint as the recipe does, by family where families have others."""
+    if isinstance(told, Mapping):
+        return ",".join(f"{family}={_tta(views)}" for family, views in told.items())
+    views = views_told(told)
+    return name_of(views) if views else ""
 
 
 def folder_of(store: Path, key: str) -> Path:

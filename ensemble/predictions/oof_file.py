@@ -17,7 +17,7 @@ from ensemble.files.atomic import publish, publish_bytes, remove
 from ensemble.files.csv_tables import csv_bytes
 from ensemble.files.parquet import FOLD, ID, list_column, read_lists, text_column
 from ensemble.predictions.foreign import folds_in, ids_in
-from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
+from ensemble.predictions.parsed import mapping_of, quarantined_of, text_of, texts_of
 from ensemble.records import Quarantined, Task
 
 METADATA: Final = "ensemble.oof"
@@ -52,6 +52,10 @@ class Saved(Protocol):
         """The hashes of each family's members."""
 
     @property
+    def views(self) -> Mapping[str, str]:
+        """The views of each family and their merge, where known."""
+
+    @property
     def task(self) -> Task:
         """What is predicted."""
 
@@ -71,6 +75,7 @@ class OofFile:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     task: Task = "classification"
     quarantined: tuple[Quarantined, ...] = ()
+    views: Mapping[str, str] = field(default_factory=dict)
 
 
 def quarantine_beside(path: Path) -> Path:
@@ -108,13 +113,15 @@ def write(path: Path, oof: Saved) -> None:
     if oof.folds is not None:
         columns[FOLD] = pa.array(oof.folds)
     columns |= {name: list_column(probs) for name, probs in oof.families.items()}
-    about = {
+    about: dict[str, object] = {
         "schema": 1,
         "task": oof.task,
         "classes": list(oof.classes),
         "members": {name: list(hashes) for name, hashes in oof.members.items()},
         "quarantined": [asdict(lost) for lost in oof.quarantined],
     }
+    if oof.views:
+        about["views"] = dict(oof.views)
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
     options = {"compression": "zstd", "write_page_checksum": True}
     publish(path, lambda temporary: pq.write_table(table, temporary, **options))
@@ -166,4 +173,5 @@ def of_table(table: pa.Table, about: Mapping[str, object]) -> OofFile:
         members={name: texts_of(hashes) for name, hashes in members.items()},
         task=cast(Task, about.get("task", "classification")),
         quarantined=quarantined_of(about.get("quarantined", [])),
+        views={n: text_of(v) for n, v in mapping_of(about.get("views", {})).items()},
     )

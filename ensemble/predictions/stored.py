@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from ensemble.arrays import Probs
 from ensemble.errors import ContractError, MemberError, UsageError, few
@@ -12,7 +13,8 @@ from ensemble.members.together import check_agree
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Predictions
-from ensemble.records import MemberId, Quarantined, hashes_of
+from ensemble.records import MemberId, Merge, Quarantined, hashes_of
+from ensemble.views.families import merged_as, views_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,17 @@ def read_predictions(entries: Sequence[StoredPredictions]) -> Predictions:
         deployed=True,
         output=head.name,
         sources=tuple(RecordedMember(entry.member, entry.partition.key) for entry in entries),
+        views=views_of(entries),
     )
+
+
+def views_of(entries: Sequence[StoredPredictions]) -> dict[str, str]:
+    """Return the views of each family and their merge; see `merged_as`."""
+    told = [(entry.member.family, entry.partition.fingerprint) for entry in entries]
+    return {
+        family: merged_as(views_told(seen["views"]), cast(Merge, seen["merge"]))
+        for family, seen in told
+    }
 
 
 def _lost_of(scores: Sequence[Scores]) -> dict[str, Quarantined]:

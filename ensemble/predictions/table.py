@@ -48,6 +48,7 @@ class Predictions:
         output: The name of the head.
         sources: Who made each column, in their order; empty where each is a family, and nobody
             asked. Of an early exit it names those who were asked, and there are no columns.
+        views: The views of each family and their merge, as `merged_as` spells them, where known.
     """
 
     ids: tuple[str, ...]
@@ -62,6 +63,7 @@ class Predictions:
     ordered: bool = True
     output: str = "label"
     sources: tuple[RecordedMember, ...] = ()
+    views: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lost = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
@@ -164,6 +166,7 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     first, joined = parts[0], replace(parts[0], folds=None)
     families: dict[str, Probs | Pooled] = {}
     members: dict[str, tuple[str, ...]] = {}
+    views: dict[str, str] = {}
     lost: dict[str, Quarantined] = {}
     for part in parts:
         rows, columns = _rows_as(first, part), _columns_as(first, part)
@@ -172,11 +175,13 @@ def join(parts: Sequence[Predictions]) -> Predictions:
             raise UsageError(f"family {min(twice)!r} is given twice: name one NAME=FILE")
         families |= {name: probs[rows][:, columns] for name, probs in part.families.items()}
         members |= part.members
+        views |= part.views
         lost |= {q.id: q for q in part.quarantined}
     return replace(
         joined,
         families=dict(sorted(families.items())),
         members=members,
+        views=views,
         quarantined=tuple(lost.values()),
         rescaled=sum(part.rescaled for part in parts),
         deployed=any(part.deployed for part in parts),

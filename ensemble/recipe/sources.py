@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +22,8 @@ _KEYS: Final = tuple(TABLE)
 def read_toml(path: Path) -> dict[str, object]:
     """Read a recipe file: settings by the names of the flags, with underscores.
 
-    `[weights]` is a table of families. Relative paths are relative to the working directory, as
-    on the command line.
+    `[weights]` and `[tta]` are tables of families. Relative paths are relative to the working
+    directory, as on the command line.
 
     Raises:
         UsageError: the file is not TOML, or has an unknown key; suggests the nearest.
@@ -50,6 +50,25 @@ def check_environment(names: Iterable[str]) -> None:
     for name in sorted(names):
         if name.startswith(PREFIX) and name not in known:
             raise UsageError(f"unknown environment variable {name}; {_hint(name, known)}")
+
+
+def tta_text(given: object) -> str:
+    """Return `--tta` as text, where it may be a mapping of families to policies.
+
+    Raises:
+        UsageError: a family whose name could not be told apart in the text, or no text.
+    """
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, Mapping) or not given:
+        raise UsageError(f"tta {given!r}: expected a policy such as flip, or one for each family")
+    for family, policy in given.items():
+        if not family or set(family) & {",", "="} or not isinstance(policy, str) or "=" in policy:
+            raise UsageError(
+                f"tta: {family!r} with views {policy!r}; expected the name of a family, without , "
+                f"or =, and a policy such as flip"
+            )
+    return ",".join(f"{family}={policy}" for family, policy in given.items())
 
 
 def _hint(key: str, known: Sequence[str]) -> str:

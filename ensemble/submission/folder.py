@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.atomic import (
@@ -21,7 +22,11 @@ from ensemble.predictions.store import is_key
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import DECODE, IN_MEMORY, TABLE, Settings, named, settings_of
 from ensemble.records import DecodePolicy
+from ensemble.submission.differences import differences
 from ensemble.voting import weights
+
+_WORD: Final = 60
+"""Characters of a word in a default name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def claim(recipe: Recipe, keys: Sequence[str] = ()) -> Claim:
     check_writable(folder, "--out")
     claimed = Claim(folder, recipe_hash(recipe, keys), named)
     if named and not recipe.writing.force:
-        _check_own(claimed)
+        _check_own(recipe, claimed)
         if recorded(folder) is None and _holds_files(folder, recipe.resources.store):
             raise _taken(folder, "holds other files")
     return claimed
@@ -77,7 +82,7 @@ def take(recipe: Recipe, claimed: Claim) -> Path:
     """
     if claimed.named:
         if not recipe.writing.force:
-            _check_own(claimed)
+            _check_own(recipe, claimed)
         return claimed.folder
     try:
         claimed.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -170,11 +175,11 @@ def _check_sample(sample: object, folder: Path) -> None:
         )
 
 
-def _check_own(claimed: Claim) -> None:
+def _check_own(recipe: Recipe, claimed: Claim) -> None:
     """Refuse a folder that holds another run; the same run may write there again."""
     record = recorded(claimed.folder)
     if record and record.recipe_sha256 not in (None, claimed.recipe_sha256):
-        raise _taken(claimed.folder, "holds a run with other settings")
+        raise _taken(claimed.folder, differences(record.settings, recipe.settings))
 
 
 def _holds_files(out: Path, store: Path) -> bool:
@@ -213,8 +218,11 @@ def _default(recipe: Recipe) -> Path:
 
 
 def _plain(text: str) -> str:
-    """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -."""
-    return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
+    """Return a text as part of a file name: other characters than a-z, 0-9 and . become one -.
+
+    What is long, such as the views of many families, is cut.
+    """
+    return re.sub(r"[^a-zA-Z0-9.]+", "-", text)[:_WORD].strip("-.")
 
 
 def submission_at(path: TableSource) -> TableSource:

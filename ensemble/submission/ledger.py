@@ -9,7 +9,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from ensemble.errors import UsageError, few
 from ensemble.files.atomic import locked, publish_bytes, remove_temporaries, sha256_file
 from ensemble.files.csv_tables import csv_bytes, read_table
 from ensemble.recipe.resolve import Recipe
+from ensemble.voting.fits import other_views
 from ensemble.voting.weights import CONFIDENCE, NO_EVIDENCE, Weights
 
 LEDGER: Final = "ledger.csv"
@@ -37,12 +38,16 @@ _PATIENCE: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a run or a vote has published: the family of each member, and its submission.csv."""
+    """What a run or a vote has published: the family of each member, and its submission.csv.
+
+    `views` are those of each family and their merge, where known.
+    """
 
     families: Sequence[str]
     rows: int
     quarantined: int
     sha256: str
+    views: Mapping[str, str] = field(default_factory=dict)
 
 
 def note(out: Path, recipe: Recipe, published: Published) -> None:
@@ -62,7 +67,7 @@ def note(out: Path, recipe: Recipe, published: Published) -> None:
         "rows": str(published.rows),
         "quarantined": str(published.quarantined),
         "submission_sha256": published.sha256,
-        **_weighed(recipe),
+        **_weighed(recipe, published.views),
     }
     path = out.absolute().parent / LEDGER
     with locked(path.with_name(_LOCK), os.getpid(), _WRITES, _PATIENCE):
@@ -120,12 +125,13 @@ def _counted(families: Sequence[str]) -> str:
     return ", ".join(f"{name} x{count}" for name, count in sorted(Counter(families).items()))
 
 
-def _weighed(recipe: Recipe) -> dict[str, str]:
+def _weighed(recipe: Recipe, views: Mapping[str, str]) -> dict[str, str]:
     """Say how families were weighed, and what out-of-fold rows said of just that blend."""
     weights = recipe.fusion.weights
     if weights is None:
         return {"weights": "uniform", "metric": "", "oof": "", "oof_kind": ""}
-    kind, score = _out_of_fold(weights) if recipe.fusion.voting == "soft" else ("", None)
+    judged = recipe.fusion.voting == "soft" and not other_views(weights, views)
+    kind, score = _out_of_fold(weights) if judged else ("", None)
     return {
         "weights": _summary(weights),
         "metric": weights.metric,

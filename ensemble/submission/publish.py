@@ -205,7 +205,8 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
 def _published(voted: VoteInput, outcome: VoteResult, csv_bytes: bytes) -> ledger.Published:
     families = [each.member.family for each in voted.predictions.sources]
     rows, lost = len(voted.sample.ids), len(outcome.quarantined)
-    return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes))
+    views = voted.predictions.views
+    return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes), views)
 
 
 def _result(

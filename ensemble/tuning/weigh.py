@@ -108,6 +108,7 @@ def weigh(
         ranks=_ranks_of(found, names),
         classes=oof.classes,
         members=oof.members,
+        views=oof.views,
         metric=metric.name,
         task=oof.task,
         evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},

@@ -36,6 +36,24 @@ def check_fits(
             )
 
 
+def other_views(weights: Weights, views: Mapping[str, str]) -> str:
+    """Say that weights were tuned under other views than these; "" where they were not.
+
+    Args:
+        weights: The weights; those that do not know their views are never told of.
+        views: The views of each family here and their merge; a family that is not there is unknown.
+    """
+    for family, tuned in weights.views.items():
+        here = views.get(family, tuned)
+        if here != tuned:
+            return (
+                f"the weights were tuned on {family} under the views {tuned}; here they are "
+                f"{here}: what they are worth here is not known. Run with those, or tune them on "
+                f"`ensemble oof` with these"
+            )
+    return ""
+
+
 def check_families(weights: Weights, here: Collection[str]) -> None:
     """Check that there is a usable weight for each family, and none for another.
 

@@ -104,7 +104,8 @@ class Weights:
     log-linear one. `ranks` are each family's quantiles for each class (C, K), out of fold, by
     which scores become ranks; empty where nobody asked for them. `classes` and `members` (each
     family's member hashes) are what the weights were tuned for, and `task` what the head predicts;
-    empty where nobody says. `evidence` is for people.
+    empty where nobody says; `views` are those that each family was tuned under, with their merge.
+    `evidence` is for people.
     """
 
     families: Mapping[str, float]
@@ -117,6 +118,7 @@ class Weights:
     evidence: EvidenceRecord = field(default_factory=EvidenceRecord)
     ranks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     task: Task | None = None
+    views: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ruled(self) -> bool:
@@ -209,6 +211,7 @@ def from_record(record: object, where: str) -> Weights:
 
 def to_json(weights: Weights) -> dict[str, object]:
     """Return the record that `read` reads."""
+    views = {"views": dict(weights.views)} if weights.views else {}
     return {
         "schema": SCHEMA,
         "pool": weights.pool,
@@ -221,6 +224,7 @@ def to_json(weights: Weights) -> dict[str, object]:
         "ranks": {name: [list(row) for row in rows] for name, rows in weights.ranks.items()},
         "evidence": dict(weights.evidence),
         "families": {name: list(hashes) for name, hashes in weights.members.items()},
+        **views,
     }
 
 
@@ -239,14 +243,16 @@ def check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
 
 
 _SAID_NOTHING: Final = {"decision": {}, "classes": [], "families": {}, "evidence": {}, "ranks": {},
-                        "metric": ""}  # fmt: skip
+                        "metric": "", "views": {}}  # fmt: skip
 
 
 def _weights(fields: Fields) -> Weights:
     """Read the fields of weights.json, of which only the weights must be there."""
     said = {"pool": "linear", "temperature": 1.0, **fields.record}
     fields = Fields(said, fields.fault).where_empty(_SAID_NOTHING)
-    families, members, ranks = (fields.inner(k) for k in ("weights", "families", "ranks"))
+    families, members, ranks, views = (
+        fields.inner(k) for k in ("weights", "families", "ranks", "views")
+    )
     if not families.record:
         raise fields.bad("weights", "a number for each family", {})
     temperature = fields.number("temperature")
@@ -262,6 +268,7 @@ def _weights(fields: Fields) -> Weights:
         metric=fields.text("metric") if fields.record["metric"] != "" else "",
         evidence=cast(EvidenceRecord, fields.inner("evidence").record),  # for people: unchecked
         ranks={name: _knots(ranks, name) for name in ranks.record},
+        views={name: views.text(name) for name in views.record},
         task=None if said.get("task") is None else fields.choice("task", get_args(Task)),
     )
 

@@ -109,7 +109,7 @@ def test_another_sample_is_another_run(members: list[Path], images: Path) -> Non
     sample = pd.DataFrame({"id": sorted(path.stem for path in images.iterdir()), "label": "?"})
     predict.run(members, images, sample=sample, out="one", device="cpu")
     predict.run(members, images, sample=sample, out="one", device="cpu")
-    with pytest.raises(UsageError, match="holds a run with other settings"):
+    with pytest.raises(UsageError, match="one was made with other --sample; name"):
         predict.run(members, images, sample=sample[::-1], out="one", device="cpu")
 
 

@@ -17,7 +17,6 @@ from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.settings import Settings
-from ensemble.views.policy import preset
 
 
 @pytest.fixture
@@ -52,11 +51,10 @@ def many(tmp_path: Path) -> Path:
 @pytest.fixture
 def flipped(make_member: MakeMember, images: Path, tmp_path: Path) -> ExitSetup:
     """Two folds of a family under flips."""
-    flips = preset("hflip")
     paths = [str(make_member(f"ant-f{fold}", seed=fold)) for fold in (0, 1)]
     recipe = resolve(
         Settings(tuple(paths), (), tta="hflip", device="cpu", store=tmp_path / "store")
     )
-    started = start_members(recipe, flips, Quiet(), exits=True)
+    started = start_members(recipe, Quiet(), exits=True)
     image_set = image_set_of(hash_sources(scan([images]).images, 1))
-    return setup_of(recipe, started[0].member.card.heads[0], started, flips, image_set)
+    return setup_of(recipe, started[0].member.card.heads[0], started, image_set)

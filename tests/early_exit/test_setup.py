@@ -15,8 +15,6 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.views import policy
 
-FLIPS = policy.preset("hflip")
-
 
 @pytest.fixture
 def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
@@ -33,10 +31,8 @@ def test_a_view_is_made_on_the_host_or_in_the_graph(
     recipe: Recipe, merge: str, on_host: bool, inside: tuple[policy.View, ...]
 ) -> None:
     recipe = replace(recipe, scoring=replace(recipe.scoring, merge=merge))
-    ready_members = start_members(recipe, FLIPS, Quiet(), exits=True)
-    setup = setup_of(
-        recipe, ready_members[0].member.card.heads[0], ready_members, FLIPS, image_set_of([])
-    )
+    ready_members = start_members(recipe, Quiet(), exits=True)
+    setup = setup_of(recipe, ready_members[0].member.card.heads[0], ready_members, image_set_of([]))
     assert setup.on_host == on_host
     assert ready_members[0].policy == inside
 
@@ -44,8 +40,6 @@ def test_a_view_is_made_on_the_host_or_in_the_graph(
 def test_members_with_views_in_their_graphs_are_not_turned_on_the_host_too(
     recipe: Recipe,
 ) -> None:
-    ready_members = start_members(recipe, FLIPS, Quiet())
+    ready_members = start_members(recipe, Quiet())
     with pytest.raises(UsageError, match="toy-f0: the views in the graph are not those"):
-        setup_of(
-            recipe, ready_members[0].member.card.heads[0], ready_members, FLIPS, image_set_of([])
-        )
+        setup_of(recipe, ready_members[0].member.card.heads[0], ready_members, image_set_of([]))

@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from factories import GREY, LABEL, MODULE, TINY, checkpoint, factory
+from factories import GREY, LABEL, MODULE, SIZE, TINY, checkpoint, factory
 from numpy.typing import NDArray
 from torch import nn
 
@@ -368,3 +368,45 @@ def test_members_are_written_one_by_one_as_they_are_asked_for(rgb: Made, tmp_pat
     assert next(made).path.name == "tiny-f0.onnx"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["tiny-f0.onnx"]
     assert next(made).card.fold == 1
+
+
+YEARS = HeadSpec("years", ("years",), task="regression")
+
+
+def saved(net: nn.Module, path: Path) -> Path:
+    safetensors.torch.save_file(dict(net.state_dict()), path)
+    return path
+
+
+def test_a_net_may_have_a_head_of_each_task(folder: Path) -> None:
+    heads = (YEARS, HeadSpec("mask", ("no", "half", "yes")))
+    spec = ExportSpec(f"{MODULE}:mixed", heads, preprocess=SIZE)
+    net = factory(folder, "mixed", 4).eval()
+    exported = export_member(saved(net, folder / "mixed-f0.safetensors"), spec, folder / "members")
+    told = [(h.name, h.task, h.activation) for h in exported.card.heads]
+    assert told == [("years", "regression", "none"), ("mask", "classification", "softmax")]
+    images = torch.randn(3, 3, 16, 16)
+    with torch.inference_mode():
+        years, mask = net(images)
+    found = run_once(exported.path.read_bytes(), {"image": images.numpy()})
+    np.testing.assert_allclose(found["years"], years.numpy()[:, None], atol=1e-5)
+    np.testing.assert_allclose(found["mask"], mask.numpy(), atol=1e-5)
+
+
+def test_a_regression_may_give_a_number_an_image_without_a_column(folder: Path) -> None:
+    spec = ExportSpec(f"{MODULE}:years", (YEARS,), preprocess=SIZE)
+    net = factory(folder, "years", 1).eval()
+    exported = export_member(saved(net, folder / "years-f0.safetensors"), spec, folder / "members")
+    images = torch.randn(2, 3, 16, 16)
+    with torch.inference_mode():
+        expected = net(images).numpy()
+    found = run_once(exported.path.read_bytes(), {"image": images.numpy()})["years"]
+    assert found.shape == (2, 1)
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
+
+
+def test_an_activation_that_does_not_suit_one_head_names_the_flag(folder: Path) -> None:
+    heads = (YEARS, HeadSpec("mask", ("no", "half", "yes")))
+    spec = ExportSpec(f"{MODULE}:mixed", heads, activation="softmax", preprocess=SIZE)
+    with pytest.raises(UsageError, match="regression: give none; --activation years=none"):
+        export_member(folder / "mixed-f0.pt", spec, folder / "members")

@@ -14,9 +14,6 @@ from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
-from ensemble.views.policy import preset
-
-NONE = preset("none")
 
 
 @pytest.fixture
@@ -27,13 +24,13 @@ def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
 
 
 def forecast(recipe: Recipe, hashed: list[Hashed]) -> MemberForecast:
-    started = start_members(recipe, NONE, Quiet())
-    return forecast_members(recipe, NONE, started, image_set_of(hashed))[0]
+    started = start_members(recipe, Quiet())
+    return forecast_members(recipe, started, image_set_of(hashed))[0]
 
 
 def test_of_an_empty_store_everything_is_left_to_do(recipe: Recipe, hashed: list[Hashed]) -> None:
     found = forecast(recipe, hashed)
-    assert (found.member, found.provider) == ("toy-f0", "CPUExecutionProvider")
+    assert (found.member, found.tta, found.provider) == ("toy-f0", "none", "CPUExecutionProvider")
     assert (found.shards, found.shards_stored) == (3, 0)
     assert (found.evaluations, found.evaluations_stored) == (11, 0)
     assert min(found.bytes, found.seconds) > 0
@@ -46,7 +43,7 @@ def test_a_forecast_writes_nothing(recipe: Recipe, hashed: list[Hashed]) -> None
 
 def test_what_the_store_has_is_not_done_again(recipe: Recipe, hashed: list[Hashed]) -> None:
     hashed = [image for image in hashed if image.source.id != "img5"]  # which is broken
-    started = start_members(recipe, NONE, Quiet())
+    started = start_members(recipe, Quiet())
     score_into_store(recipe, started, image_set_of(hashed), Quiet())
     found = forecast(recipe, hashed)
     assert (found.shards_stored, found.evaluations, found.evaluations_stored) == (3, 0, 10)

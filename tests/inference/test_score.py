@@ -11,7 +11,7 @@ from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.settings import Settings
-from ensemble.views.policy import IDENTITY, preset
+from ensemble.views.policy import IDENTITY
 
 
 def test_predictions_are_kept_under_the_views_of_their_graph(
@@ -22,7 +22,7 @@ def test_predictions_are_kept_under_the_views_of_their_graph(
     found, _ = find_images(recipe.inputs, 1, Quiet())
     kept = []
     for exits in (False, True):
-        ready_members = start_members(recipe, preset("hflip"), Quiet(), exits=exits)
+        ready_members = start_members(recipe, Quiet(), exits=exits)
         entries, _ = score_into_store(recipe, ready_members, image_set_of(found), Quiet())
         kept.append(entries[0].partition.fingerprint["views"])
     inside, none = kept

@@ -22,7 +22,7 @@ def recipe_of(members: list[Path], store: Path) -> Recipe:
 
 
 def test_members_start_in_order_however_they_are_named(members: list[Path], tmp_path: Path) -> None:
-    started = start_members(recipe_of(members[::-1], tmp_path), preset("none"), Quiet())
+    started = start_members(recipe_of(members[::-1], tmp_path), Quiet())
     assert [ready.member.path for ready in started] == members
 
 
@@ -30,8 +30,31 @@ def test_an_early_exit_leaves_to_the_host_the_views_that_it_can_make(
     members: list[Path], tmp_path: Path
 ) -> None:
     recipe = recipe_of(members, tmp_path)
-    started = start_members(recipe, preset("hflip"), Quiet(), exits=True)
+    started = start_members(recipe, Quiet(), exits=True)
     assert {ready.policy for ready in started} == {(IDENTITY,)}
+    assert {ready.views for ready in started} == {preset("hflip")}
+
+
+@pytest.mark.parametrize("exits", [False, True])
+def test_a_member_has_the_views_of_its_family(
+    members: list[Path], tmp_path: Path, *, exits: bool
+) -> None:
+    recipe = recipe_of(members, tmp_path)
+    recipe = replace(recipe, scoring=replace(recipe.scoring, tta="ant=flip,bee=none"))
+    started = start_members(recipe, Quiet(), exits=exits)
+    found = {ready.member.card.name: ready.views for ready in started}
+    assert found == {"ant-f0": preset("flip"), "ant-f1": preset("flip"),
+                     "bee-f0": preset("none"), "bee-f1": preset("none")}  # fmt: skip
+
+
+def test_a_family_without_views_is_refused_before_a_session_starts(
+    members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ensemble.inference.start_members.start_shaped", None)
+    recipe = recipe_of(members, tmp_path)
+    recipe = replace(recipe, scoring=replace(recipe.scoring, tta="ant=flip"))
+    with pytest.raises(UsageError, match="none of bee; say each family's, such as bee=none"):
+        start_members(recipe, Quiet())
 
 
 def test_weights_of_other_families_are_refused_before_a_session_starts(
@@ -41,7 +64,7 @@ def test_weights_of_other_families_are_refused_before_a_session_starts(
     recipe = recipe_of(members, tmp_path)
     recipe = replace(recipe, fusion=replace(recipe.fusion, weights=Weights({"yak": 1.0})))
     with pytest.raises(UsageError, match="yak"):
-        start_members(recipe, preset("none"), Quiet())
+        start_members(recipe, Quiet())
 
 
 def test_weights_tuned_for_classes_in_another_order_are_refused(members: list[Path]) -> None:

@@ -24,7 +24,7 @@ def settings(members: list[Path], images: Path) -> Settings:
 
 def test_all_that_the_first_evaluation_needs_is_there(settings: Settings) -> None:
     found = preflight(resolve(settings), Quiet())
-    assert (len(found.members), len(found.policy), len(found.images.images)) == (4, 2, 12)
+    assert (len(found.members), len(found.members[0].views), len(found.images.images)) == (4, 2, 12)
     assert found.head == found.members[0].member.card.heads[0]
     assert list(found.sample.ids) == [image.source.id for image in found.images.images]
 

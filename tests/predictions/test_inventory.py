@@ -22,8 +22,8 @@ def test_a_key_is_listed_with_its_member_images_shards_and_runs() -> None:
     assert sorted((h.member, h.family, h.fold) for h in held) == [
         ("ant-f0", "ant", 0), ("ant-f1", "ant", 1),
     ]  # fmt: skip
-    assert {(h.images, h.shards, h.total, h.views, h.runs) for h in held} == {
-        (12, 3, 3, "plain", ("submissions/first",))
+    assert {(h.images, h.shards, h.total, h.tta, h.runs) for h in held} == {
+        (12, 3, 3, "none", ("submissions/first",))
     }
     for entry in held:
         folder = STORE / "predictions" / entry.key
@@ -85,6 +85,6 @@ def test_keys_that_differ_in_views_merge_or_precision_only_are_told_apart(
     for how in ({"merge": "gmean"}, {"tta": "hflip"}, {"tta": "vflip"}, {"tta": "d4"}):
         predict.run(members[0], images, out=f"out/{len(list(Path('out').glob('*')))}", device="cpu",
                 **how)  # type: ignore[arg-type]  # fmt: skip
-    seen = [(h.member, h.views, h.merge, h.precision) for h in inventory(STORE)]
+    seen = [(h.member, h.tta, h.merge, h.precision) for h in inventory(STORE)]
     assert len(set(seen)) == len(seen) == 6
-    assert ("ant-f0", "plain, hflip", "mean", "fp32") in seen
+    assert ("ant-f0", "hflip", "mean", "fp32") in seen

@@ -6,7 +6,7 @@ import pytest
 
 from ensemble.errors import UsageError
 from ensemble.recipe.settings import TABLE
-from ensemble.recipe.sources import VARIABLES, check_environment, read_toml
+from ensemble.recipe.sources import VARIABLES, check_environment, read_toml, tta_text
 
 
 def written(folder: Path, text: bytes) -> Path:
@@ -64,3 +64,15 @@ def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     told = "unknown environment variable ENSEMBLE_TTTA; did you mean 'ENSEMBLE_TTA'"
     with pytest.raises(UsageError, match=told):
         check_environment(["PATH", "ENSEMBLE_TTTA"])
+
+
+def test_views_by_family_are_one_text() -> None:
+    assert tta_text("flip") == "flip"
+    assert tta_text({"ant": "multiscale(0.8,1)", "bee": "none"}) == "ant=multiscale(0.8,1),bee=none"
+
+
+@pytest.mark.parametrize("given", [{}, None, 3, {"a,b": "flip"}, {"": "flip"}, {"ant": 2},
+                                   {"ant": "bee=flip"}, {"a=b": "flip"}])  # fmt: skip
+def test_views_that_no_text_could_tell_are_refused(given: object) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        tta_text(given)

@@ -248,7 +248,7 @@ def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
 ) -> None:
     monkeypatch.setattr(Recorded, "active", CPU)
     told = Told()
-    start_members(resolve(Settings(members=(str(make_member()),), images=())), (IDENTITY,), told)
+    start_members(resolve(Settings(members=(str(make_member()),), images=())), told)
     assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
 
 
@@ -290,7 +290,7 @@ def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
     monkeypatch.setattr(Recorded, "asked", [])
     monkeypatch.setattr(session, "_start_auto", full)
     told = Told()
-    start_members(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
+    start_members(resolve(Settings(members=tuple(paths), images=(), threads=1)), told)
     assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]
 
 

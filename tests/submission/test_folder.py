@@ -46,7 +46,7 @@ def test_a_folder_that_another_run_wrote_meanwhile_is_left_alone(
     members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meanwhile(monkeypatch, members[:1], images, out="out", device="cpu")
-    with pytest.raises(UsageError, match="--out out holds a run with other settings"):
+    with pytest.raises(UsageError, match="--out out was made with other --members; name a new"):
         api.run(members, images, out="out", device="cpu")
     assert len(runs.read_run(Path("out")).members) == 1
 

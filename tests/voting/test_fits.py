@@ -1,10 +1,12 @@
 """Weights are used for the families, classes and members that they were tuned for, or refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from ensemble.errors import UsageError
 from ensemble.voting.decision import Decision
-from ensemble.voting.fits import check_families, check_fits
+from ensemble.voting.fits import check_families, check_fits, other_views
 from ensemble.voting.weights import Weights
 
 TUNED = Weights(
@@ -64,3 +66,20 @@ def test_what_is_missing_and_what_is_unknown_are_told_together() -> None:
         check_families(Weights({"ant": 1, "cow": 1}), ["bee", "ant"])
     told = "weights bind by family name: no weight for bee, no family for cow"
     assert str(caught.value) == f"{told}; the families here are ant, bee"
+
+
+SEEN = {"ant": "mean of plain, hflip", "bee": "plain"}
+
+
+@pytest.mark.parametrize("here", [SEEN, {}, {"ant": SEEN["ant"]}, {**SEEN, "cow": "vflip"}])
+def test_nothing_is_said_of_the_same_views_or_of_unknown_ones(here: dict[str, str]) -> None:
+    assert other_views(replace(TUNED, views=SEEN), here) == ""
+
+
+def test_weights_without_views_are_never_of_other_ones() -> None:
+    assert other_views(TUNED, SEEN) == ""
+
+
+def test_other_views_of_a_family_are_told() -> None:
+    told = other_views(replace(TUNED, views=SEEN), {**SEEN, "bee": "mean of plain, vflip"})
+    assert "tuned on bee under the views plain; here they are mean of plain, vflip" in told

@@ -37,7 +37,7 @@ LEVELS = {
 DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
     "images": {"sources", "reading", "loader"},
-    "views": {"policy", "parse", "pixels"},
+    "views": {"policy", "parse", "pixels", "families"},
     "members": {"card", "member", "together", "onnx_checks", "signature"},
     "runtime": {"scorer", "session", "devices", "graph", "float16", "wheels", "diagnosis",
                 "nvidia"},

@@ -33,7 +33,7 @@ DOORS: dict[str, Callable[..., object]] = {
     "verify-exit": package.verify_exit,
 }
 
-ECHO = {"as_json", "dry_run", "show_config"}
+ECHO = {"as_json", "dry_run", "show_config", "verbose"}
 """What a command prints, or that it only looks: no argument of the function."""
 
 APART = {"score": {"public"}}

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 @decode_options
 @click.option(
     "--out",
+    "-o",
     default="folds.csv",
     show_default=True,
     type=click.Path(path_type=Path),

@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
+from ensemble.cli.heads import choices_by_head, classes_by_head
 from ensemble.cli.options import Whole, stacked
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.files.classes import classes_of
-from ensemble.files.paths import split_named
 from ensemble.records import Activation, Fit, Interpolation, Task
 
 if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
-    from ensemble.members.card import Card
+    from ensemble.members.card import Card, Head
 
 _DESCRIBE: Final = (
     click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
                  "HEAD=… for each head of several."),
     click.option("--head", help="The name of the one head.  [default: label]"),
-    click.option("--task", default="classification", show_default=True,
-                 type=click.Choice(get_args(Task))),
-    click.option("--activation", type=click.Choice(get_args(Activation)),
-                 help="What turns outputs into probabilities.  [default: by task]"),
+    click.option("--task", multiple=True, metavar="[HEAD=]TASK",
+                 help=f"{', '.join(get_args(Task))}; HEAD=… for each head that has another.  "
+                 "[default: classification]"),
+    click.option("--activation", multiple=True, metavar="[HEAD=]ACTIVATION",
+                 help=f"What turns outputs into probabilities: {', '.join(get_args(Activation))}; "
+                 "HEAD=… for each head that has another.  [default: by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=Whole(0), help="[default: from the file's name, "
                  "or its folder's: f0, fold0, fold_0, fold=0]"),
@@ -38,7 +39,7 @@ _DESCRIBE: Final = (
     click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
                  "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
     click.option("--interpolation",
-                 type=click.Choice(get_args(Interpolation))),
+                 type=click.Choice(get_args(Interpolation)), help="How an image is resized."),
     click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
     click.option("--std", help="A number a channel, with commas."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
@@ -52,9 +53,12 @@ _DESCRIBE: Final = (
               "num_classes (also found in the working directory).")  # fmt: skip
 @click.option("--arg", "args", multiple=True, metavar="NAME=VALUE", help="What the factory, or "
               "timm's create_model, is called with besides, such as width=16.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), help="The folder to write."
+)
 @stacked(_DESCRIBE)
-@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]))
+@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]),
+              help="1 is grey, 3 are colours.")  # fmt: skip
 @click.option("--ema", is_flag=True, help="Take the moving average of the weights, of an entry "
               "of its own or under names such as model_ema.")  # fmt: skip
 @click.option("--key", help="The entry of the file that holds the weights, such as net.")
@@ -83,14 +87,16 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
 @click.argument("members", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the cards on stdout as JSON.")
+@click.option("--verbose", is_flag=True, help="Show the cards as a table: preprocessing, "
+              "activations and classes too.")  # fmt: skip
 @click.option("--write-card", is_flag=True, help="Write a sidecar card for each foreign .onnx, "
               "from the flags below.")  # fmt: skip
 @stacked(_DESCRIBE)
 @click.option("--output-name", help="The output of the .onnx that the head reads.")
 def inspect_command(
-    members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
+    members: tuple[str, ...], *, as_json: bool, verbose: bool, write_card: bool, **flags: Any
 ) -> None:
-    """Show members' cards, and whether the members can vote together."""
+    """Show members, a line each, and whether they can vote together."""
     from ensemble.pipeline.members import inspect
 
     if not write_card and (beside := typed_flags(list(flags))):
@@ -99,7 +105,10 @@ def inspect_command(
     found = inspect(members, _export_spec(_FOREIGN | flags) if write_card else None, output_name)
     for path in found.written:
         click.echo(str(path), err=True)
-    _say_cards(list(found.cards.items()), as_json=as_json)
+    if as_json or verbose:
+        _say_cards(list(found.cards.items()), as_json=as_json)
+    else:
+        click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
     _say_note(found.note)
     click.echo("these members can vote together", err=True)
@@ -120,12 +129,24 @@ _FOREIGN: Final = {
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
     from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 
-    heads = tuple(HeadSpec(name, classes) for name, classes in _heads(flags).items())
+    named = classes_by_head(flags["classes"], flags["head"])
+    task: Task | None
+    tasks: dict[str, Task]
+    activation: Activation | None
+    activations: dict[str, Activation]
+    task, tasks = choices_by_head("--task", flags["task"], Task, [*named])
+    activation, activations = choices_by_head(
+        "--activation", flags["activation"], Activation, [*named]
+    )
+    heads = tuple(
+        HeadSpec(name, classes, tasks.get(name), activations.get(name))
+        for name, classes in named.items()
+    )
     return ExportSpec(
         arch=flags["arch"],
         heads=heads,
-        task=flags["task"],
-        activation=flags["activation"],
+        task=task or "classification",
+        activation=activation,
         preprocess=PreprocessFlags(
             height=flags["height"],
             width=flags["width"],
@@ -145,25 +166,6 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
         family=flags["family"],
         fold=flags["fold"],
     )
-
-
-def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Read --classes: one list, or HEAD=list for each of several heads."""
-    given: tuple[str, ...] = flags["classes"]
-    if not given:
-        raise UsageError("--classes is needed: a,b,c or a file with a class a line")
-    heads: dict[str, tuple[str, ...]] = {}
-    for text in given:
-        name, listed = split_named(text)
-        if len(given) > 1 and not name:
-            raise UsageError(f"--classes {text!r}: with several heads, say HEAD=FILE for each")
-        if name and flags["head"]:
-            raise UsageError(f"--head {flags['head']}: --classes names the head {name!r} already")
-        name = name or flags["head"] or "label"
-        if name in heads:
-            raise UsageError(f"--classes: head {name!r} stands there twice")
-        heads[name] = classes_of(listed)
-    return heads
 
 
 def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
@@ -221,6 +223,20 @@ def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None
         about += f", {card.source['quantized']}" if "quantized" in card.source else ""
         table.add_row(card.name, about, _pixels(card).replace("; ", "\n"), heads)
     open_console().print(table)
+
+
+def _line_of(card: "Card") -> str:
+    """Describe a member in a line: who it is, what it takes, and each head with its task."""
+    seen, _, _ = _pixels(card).partition("; ")
+    return f"{card.name}: {card.family}, {_fold(card)}, {seen}; {'; '.join(map(_told, card.heads))}"
+
+
+def _told(head: "Head") -> str:
+    """Say what a head predicts: "label: classification, 3 classes"."""
+    what = "values" if head.task == "regression" else "classes"
+    count = len(head.classes)
+    of = f"{count} {what}" if count > 1 else f"{head.classes[0]} alone"
+    return f"{head.name}: {head.task}, {of}"
 
 
 def _fold(card: "Card") -> str:

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 )
 @id_from_option
 @decode_options
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), help="The folder to write."
+)
 @click.option("--force", is_flag=True, help="Replace members that are there.")
 def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     """Turn float32 members into int8 members, which are quicker on the CPU.

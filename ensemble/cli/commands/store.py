@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ensemble.cli.help import Sentences
 from ensemble.cli.options import runs_option, store_option
 from ensemble.cli.terminal import describe_size, open_console
 from ensemble.errors import counted, few
@@ -52,7 +53,7 @@ def verify_exit_command(run: Path, store: Path | None, *, as_json: bool) -> int:
     return _BROKEN if found.faults else 0
 
 
-@click.group("store")
+@click.group("store", cls=Sentences)
 def store_command() -> None:
     """Show what is kept, whether it is whole, and what can go."""
 
@@ -145,7 +146,7 @@ def _fields_of(entry: "StoredKey") -> str:
     """Write a key as one line: docs/store.md names the fields."""
     fold = "" if entry.fold is None else entry.fold
     fields = (
-        entry.key, entry.fault or entry.member, entry.family, fold, entry.views, entry.merge,
+        entry.key, entry.fault or entry.member, entry.family, fold, entry.tta, entry.merge,
         entry.precision, entry.provider, entry.images, entry.image_set,
         f"{entry.shards}/{entry.total}", entry.bytes, _date(entry, "%Y-%m-%dT%H:%M"),
         ", ".join(entry.runs),
@@ -159,7 +160,7 @@ def _table_of(held: "Sequence[StoredKey]", *, wide: bool) -> "Table":
 
     rest = (Column(name, no_wrap=True) for name in ("images", "size", "modified"))
     member = Column("member", overflow="ellipsis", no_wrap=True, max_width=None if wide else 12)
-    views = Column("merge, views", overflow="ellipsis", no_wrap=not wide, ratio=1)
+    views = Column("tta, merge", overflow="ellipsis", no_wrap=not wide, ratio=1)
     runs = Column("runs", overflow="fold", no_wrap=not wide)
     key = Column("key", no_wrap=True)  # whole: a key is a folder
     table = Table(key, member, views, *rest, runs, box=None, padding=(0, 1, 0, 0), expand=True)
@@ -169,7 +170,7 @@ def _table_of(held: "Sequence[StoredKey]", *, wide: bool) -> "Table":
 
 
 def _short_of(entry: "StoredKey") -> tuple[str, ...]:
-    how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
+    how = " ".join(filter(None, (entry.tta, entry.merge, entry.precision)))
     day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
     images, size = str(entry.images), describe_size(entry.bytes)
     return entry.fault or entry.member, how, images, size, day, runs
@@ -178,7 +179,7 @@ def _short_of(entry: "StoredKey") -> tuple[str, ...]:
 def _whole_of(entry: "StoredKey") -> tuple[str, ...]:
     fold = "" if entry.fold is None else f", fold {entry.fold}"
     about = entry.fault or f"{entry.member} ({entry.family or 'unnamed'}{fold})"
-    how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
+    how = " ".join(filter(None, (entry.tta, entry.merge, entry.precision, entry.provider)))
     images = f"{entry.images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
     moment, runs = _date(entry, "%Y-%m-%d %H:%M"), few(entry.runs) or "none"
     return about, how, images, describe_size(entry.bytes), moment, runs

@@ -39,8 +39,8 @@ _QUARANTINED: Final = 3
     type=click.Path(path_type=Path),
     help="A CSV with the columns id and fold: which fold held out which image.",
 )
-@click.option("--out", default="oof.parquet", show_default=True, type=click.Path(path_type=Path),
-              help="The file to write.")  # fmt: skip
+@click.option("--out", "-o", default="oof.parquet", show_default=True,
+              type=click.Path(path_type=Path), help="The file to write.")  # fmt: skip
 @preflight_options
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run or --show-config: as JSON.")
 def oof_command(
@@ -155,6 +155,7 @@ def _say_oof(found: "Oof", out: Path) -> None:
 )
 @click.option(
     "--out",
+    "-o",
     default="weights.json",
     show_default=True,
     type=click.Path(path_type=Path),

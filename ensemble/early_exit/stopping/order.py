@@ -104,7 +104,7 @@ def evaluations_of(
     voters: Sequence[tuple[str, str]],
     weights: Mapping[str, float],
     costs: Mapping[str, float],
-    views: int = 1,
+    views: int | Mapping[str, int] = 1,
 ) -> list[Evaluation]:
     """Return the evaluations of members in the order to make them.
 
@@ -112,18 +112,20 @@ def evaluations_of(
         voters: Name and family of each member.
         weights: Each family's weight, by name; its members and views share it evenly.
         costs: What one evaluation of each member costs, by name, in any unit.
-        views: How many views are evaluated one by one; 1 where a member takes all its views.
+        views: How many views are evaluated one by one, by family where they differ; 1 where a
+            member takes all its views.
 
     Raises:
         UsageError: a weight or a cost that cannot be.
     """
     families = [family for _, family in voters]
-    parts = {family: families.count(family) * views for family in families}
+    counts = dict.fromkeys(families, views) if isinstance(views, int) else views
+    parts = {family: families.count(family) * counts[family] for family in families}
     return ordered(
         [
             Evaluation(name, family, view, weights[family] / parts[family], costs[name])
             for name, family in voters
-            for view in range(views)
+            for view in range(counts[family])
         ]
     )
 

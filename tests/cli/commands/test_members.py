@@ -15,12 +15,36 @@ def test_inspect_shows_cards_as_json(
     assert [c["family"] for c in cards.values()] == ["ant", "ant", "bee", "bee"]
 
 
-def test_inspect_shows_a_table_and_says_that_they_can_vote(
+def test_inspect_has_a_line_for_each_member_and_says_that_they_can_vote(
     members: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ensemble("inspect", *members) == 0
     shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert len(lines) == len(members)
+    assert lines[3] == "bee-f1: bee, fold 1, 8x8, RGB; label: classification, 3 classes"
+    assert "can vote together" in shown.err
+
+
+def test_inspect_tells_the_task_of_every_head(capsys: pytest.CaptureFixture[str]) -> None:
+    path = foreign("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
+    heads = ("--classes", "years=years", "--classes", "sex=f,m", "--classes", "tags=a,b,c")
+    tasks = ("--task", "years=regression", "--task", "tags=multilabel")
+    assert ensemble("inspect", path, "--write-card", *heads, *tasks, *PIXELS) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(
+        "; years: regression, years alone; sex: classification, 2 classes; "
+        "tags: multilabel, 3 classes"
+    )
+
+
+def test_inspect_shows_a_table_with_all_of_the_cards_where_it_is_asked_for(
+    members: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble("inspect", *members, "--verbose") == 0
+    shown = capsys.readouterr()
     assert "bee-f1" in shown.out
+    assert "mean 0" in shown.out
     assert "can vote together" in shown.err
 
 
@@ -90,3 +114,63 @@ def test_an_argument_is_json_or_text(text: str, expected: tuple[str, object]) ->
     from ensemble.cli.commands.members import _argument
 
     assert _argument(text) == expected
+
+
+def foreign(name: str, outputs: dict[str, tuple[int, ...]]) -> Path:
+    """A net of no card: the mean of each channel, over the columns of each output."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["p"])]
+    nodes += [helper.make_node("Flatten", ["p"], ["f"], axis=1)]
+    constants, infos = [], []
+    for number, (output, columns) in enumerate(outputs.items()):
+        weights = np.linspace(-2, 3, 3 * max(columns, default=1), dtype=np.float32)
+        shape = (3, *columns) if columns else (3,)
+        constants.append(numpy_helper.from_array(weights.reshape(shape) + number, f"w{number}"))
+        nodes.append(helper.make_node("MatMul", ["f", f"w{number}"], [output]))
+        infos.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", *columns]))
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])
+    graph = helper.make_graph(nodes, "g", [image], infos, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, name)
+    return Path(name)
+
+
+PIXELS = ("--height", "8", "--width", "8", "--mean", "0,0,0", "--std", "1,1,1")
+
+
+def test_a_foreign_net_may_have_heads_of_different_tasks(images: Path) -> None:
+    path = foreign("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
+    heads = ("--classes", "years=years", "--classes", "sex=f,m", "--classes", "tags=a,b,c")
+    tasks = ("--task", "years=regression", "--task", "tags=multilabel")
+    assert ensemble("inspect", path, "--write-card", *heads, *tasks, *PIXELS) == 0
+    card = json.loads(Path("net-f0.onnx.card.json").read_text())
+    assert [(h["name"], h["task"], h["activation"]) for h in card["heads"]] == [
+        ("years", "regression", "none"),
+        ("sex", "classification", "softmax"),
+        ("tags", "multilabel", "sigmoid"),
+    ]
+    for head in ("years", "sex", "tags"):
+        given = ("--members", path, "--images", images, "--head", head, "--out", head)
+        assert ensemble("run", *given) == 0
+
+
+def test_a_foreign_regression_gives_a_number_an_image(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    (tmp_path / "small").mkdir()
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "small" / f"{number}.png")
+    path = foreign("net-f0.onnx", {"years": ()})
+    told = ("--classes", "years", "--task", "regression", "--head", "years", *PIXELS)
+    assert ensemble("inspect", path, "--write-card", *told) == 0
+    run = ("--members", path, "--images", tmp_path / "small", "--tta", "hflip", "--out", "out")
+    assert ensemble("run", *run) == 0
+    found = [line.split(",") for line in Path("out/submission.csv").read_text().split()]
+    assert found[0] == ["id", "years"]
+    expected = pixels.mean((1, 2)) / 255 @ np.linspace(-2, 3, 3)
+    np.testing.assert_allclose([float(row[1]) for row in found[1:]], expected, atol=1e-5)

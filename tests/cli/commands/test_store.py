@@ -41,7 +41,7 @@ def test_the_list_has_a_line_of_fields_for_each_key(capsys: pytest.CaptureFixtur
     said = capsys.readouterr()
     lines = [line.split("\t") for line in said.out.splitlines()]
     assert [line[0] for line in lines] == [held.key for held in inventory(STORE, RUNS)]
-    assert {tuple(line[4:9]) for line in lines} == {("plain", "mean", "fp32", "CPU", "12")}
+    assert {tuple(line[4:9]) for line in lines} == {("none", "mean", "fp32", "CPU", "12")}
     assert {line[-1] for line in lines} == {"submissions/first"}
     assert "2 keys" in said.err
 

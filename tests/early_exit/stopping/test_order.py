@@ -168,3 +168,14 @@ def test_the_evaluations_of_a_family_weigh_together_what_it_weighs(views: int) -
     assert len(plan) == 3 * views
     for family, weight in (("a", 3.0), ("b", 2.0)):
         assert sum(e.weight for e in plan if e.family == family) == pytest.approx(weight)
+
+
+def test_families_may_have_other_numbers_of_views_and_keep_their_weights() -> None:
+    voters = [("a-f0", "a"), ("a-f1", "a"), ("b-f0", "b")]
+    plan = evaluations_of(voters, {"a": 1.0, "b": 3.0}, {n: 1.0 for n, _ in voters},
+                          {"a": 4, "b": 1})  # fmt: skip
+    assert len(plan) == 2 * 4 + 1
+    assert {e.family: sum(f.weight for f in plan if f.family == e.family) for e in plan} == {
+        "a": 1.0, "b": 3.0,
+    }  # fmt: skip
+    assert {e.weight for e in plan if e.family == "a"} == {1 / 8}

@@ -1,0 +1,113 @@
+"""Views by family: `--tta family=flip,other=none`, and what a policy is called."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from ensemble.errors import UsageError, few
+from ensemble.records import Merge, Op, OpName, View
+from ensemble.views.parse import read_policy
+from ensemble.views.policy import Views, preset, presets
+
+EVERY: Final = ""
+"""Where the views of every family stand, if none has its own."""
+
+_COMMA: Final = re.compile(r",(?![^()]*\))")
+
+
+def read_policies(tta: str) -> dict[str, Views]:
+    """Read `--tta`: one policy, or `family=policy,other=policy`.
+
+    Returns:
+        The views by family; under `EVERY` where all have the same.
+
+    Raises:
+        UsageError: no such policy, some families have one and others not, or one has two.
+    """
+    if "=" not in tta:
+        return {EVERY: read_policy(tta)}
+    found: dict[str, Views] = {}
+    for part in _COMMA.split(tta):
+        family, _, policy = (text.strip() for text in part.rpartition("="))
+        if not family or family in found:
+            told = "stands there twice" if family else "is not family=views"
+            raise UsageError(f"--tta {tta!r}: {part.strip()!r} {told}; expected a policy for each "
+                             f"family, as family=flip,other=none")  # fmt: skip
+        found[family] = read_policy(policy)
+    return found
+
+
+def policies_of(told: Mapping[str, Views], families: Collection[str]) -> dict[str, Views]:
+    """Return the views of each family.
+
+    Args:
+        told: As `read_policies` gives them.
+        families: The families of the members.
+
+    Raises:
+        UsageError: a family without views, or views of a family that no member is of.
+    """
+    if EVERY in told:
+        return dict.fromkeys(families, told[EVERY])
+    if lacking := sorted(set(families) - set(told)):
+        raise UsageError(
+            f"--tta names views of {few(sorted(told))} and none of {few(lacking)}; say each "
+            f"family's, such as {lacking[0]}=none"
+        )
+    if beyond := sorted(set(told) - set(families)):
+        raise UsageError(
+            f"--tta names views of {few(beyond)}; the families are {few(sorted(families))}"
+        )
+    return {family: told[family] for family in families}
+
+
+def spelled(views: Iterable[View]) -> str:
+    """Spell views by all that they do, as "plain, hflip+rot90(1)": others are spelled otherwise."""
+    return ", ".join("+".join(_operation(op.name, op.args) for op in v.ops) or "plain"
+                     for v in views)  # fmt: skip
+
+
+def _operation(name: str, args: Sequence[float | int | str]) -> str:
+    return f"{name}({', '.join(map(str, args))})" if args else name
+
+
+def merged_as(views: Sequence[View], merge: Merge) -> str:
+    """Spell views and how they become one, as "mean of plain, hflip"; one view merges to itself."""
+    return f"{merge} of {spelled(views)}" if len(views) > 1 else spelled(views)
+
+
+def views_told(told: object) -> tuple[View, ...]:
+    """Return the views of a fingerprint, operations in lists for each; see `fingerprint_of`."""
+    rows = cast(Sequence[Sequence[Mapping[str, Any]]], told)
+    return tuple(
+        View("", tuple(Op(cast(OpName, op["name"]), tuple(op["args"])) for op in ops))
+        for ops in rows
+    )
+
+
+def name_of(views: Sequence[View]) -> str:
+    """Return what `--tta` calls views: a preset where one gives just these, else `spelled`."""
+    told = [view.ops for view in views]
+    for text in _candidates(views):
+        if [view.ops for view in preset(text)] == told:
+            return text
+    return spelled(views)
+
+
+def _candidates(views: Sequence[View]) -> list[str]:
+    """Return the presets that may have given these views."""
+    plain = [name for name in presets() if name not in _MEASURED]
+    ops = [op for view in views for op in view.ops]
+    factors = ["1" if not view.ops else f"{view.ops[0].args[0]:g}" for view in views
+               if not view.ops or view.ops[0].name == "scale"]  # fmt: skip
+    crops = [op.args[1:] for op in ops if op.name == "crop"]
+    if len(factors) == len(views) > 1:
+        plain.append(f"multiscale({','.join(factors)})")
+    if crops:
+        height, width = crops[0]
+        plain += [f"{name}({height},{width})" for name in ("five_crop", "ten_crop")]
+    return plain
+
+
+_MEASURED: Final = ("multiscale", "five_crop", "ten_crop")
+"""The presets that take numbers."""
