@@ -98,6 +98,11 @@ def auc(y: Truth, probs: Pooled) -> float:
     return multilabel_auc(np.eye(probs.shape[1])[y.astype(np.int64)], probs)
 
 
+def multilabel_log_loss(y: Truth, probs: Pooled) -> float:
+    """Return the mean over labels and rows of the negative log probability of what is true."""
+    return float(np.mean(_surprise_of_labels(y, probs)))
+
+
 def multilabel_f1(y: Truth, probs: Pooled) -> float:
     """Return the mean over labels of F1 at 0.5; a label without a right prediction counts 0."""
     found = probs >= 0.5
@@ -168,6 +173,11 @@ def _surprise(y: Truth, probs: Pooled) -> NDArray[np.float64]:
     return np.asarray(-np.log(np.clip(own, _EPSILON, 1 - _EPSILON)), np.float64)
 
 
+def _surprise_of_labels(y: Truth, probs: Pooled) -> NDArray[np.float64]:
+    true = np.where(y == 1, probs, 1 - probs)
+    return np.asarray(-np.log(np.clip(true, _EPSILON, 1 - _EPSILON)).mean(1), np.float64)
+
+
 def _distance(y: Truth, probs: Pooled) -> NDArray[np.float64]:
     hot = np.eye(probs.shape[1])[y.astype(np.int64)]
     return np.asarray(((probs - hot) ** 2).sum(1), np.float64)
@@ -190,6 +200,7 @@ _METRICS: Final = (
     Metric("top_k", top_k, True, "classification", each=_among_first),
     Metric("f1", multilabel_f1, True, "multilabel", by_label=True),
     Metric("map", mean_average_precision, True, "multilabel"),
+    Metric("log_loss", multilabel_log_loss, False, "multilabel", each=_surprise_of_labels),
     Metric("auc", multilabel_auc, True, "multilabel"),
     Metric("rmse", rmse, False, "regression"),
     Metric("mae", mae, False, "regression", each=_away),
