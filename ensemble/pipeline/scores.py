@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from ensemble.errors import UsageError
-from ensemble.files.csv_tables import read_table
 from ensemble.files.text_table import TableSource, TextTable
-from ensemble.predictions.formats import ForeignHints, read
-from ensemble.predictions.table import Oof, checked
+from ensemble.predictions.formats import in_memory, read
+from ensemble.predictions.hints import ForeignHints
+from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
 from ensemble.reports.scorecard import Scorecard
@@ -21,6 +19,7 @@ def score(
     labels: TableSource,
     label_column: str = "label",
     *,
+    id_column: str | None = None,
     task: Task = "classification",
     png: Path | None = None,
 ) -> Scorecard:
@@ -30,6 +29,7 @@ def score(
         submission: The id, then a label column or a column a class.
         labels: An id column and the labels.
         label_column: The column of the labels.
+        id_column: The column of the ids; None takes `id`, or what `score_submission` says.
         task: What the submission predicts.
         png: Where to draw the confusion matrix and the scores, which takes matplotlib.
 
@@ -39,11 +39,16 @@ def score(
     """
     check_choice("task", task, Task)
     if TASKS[task].single:
-        card = scorecard.score_submission(submission, labels, label_column)
+        card = scorecard.score_submission(submission, labels, label_column, id_column)
     elif png is not None:
         raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
     else:
-        card = scorecard.score_values(_predictions(submission, task), labels, label_column)
+        card = scorecard.score_values(
+            _predictions(submission, ForeignHints(task=task, id_column=id_column)),
+            labels,
+            label_column,
+            id_column,
+        )
     if png is not None:
         from ensemble.reports.figures import draw_scores
 
@@ -51,14 +56,12 @@ def score(
     return card
 
 
-def _predictions(submission: TableSource, task: Task) -> Oof:
+def _predictions(submission: TableSource, told: ForeignHints) -> Oof:
     """Return a submission as the predictions of one family."""
     if not isinstance(submission, TextTable):
-        return read(submission, _SCORED, ForeignHints(task=task))
-    header, body = read_table(submission)
-    try:
-        values = np.array([row[1:] for row in body], np.float64)
-    except ValueError as error:
-        raise UsageError(f"{submission}: probabilities are numbers: {error}") from error
-    ids = tuple(row[0] for row in body)
-    return checked(submission, Oof(ids, tuple(header[1:]), {_SCORED: values}, task=task))
+        return read(submission, _SCORED, told)
+    columns = dict(
+        zip(submission.header, map(list, zip(*submission.rows, strict=True)), strict=True)
+    )
+    ids = columns.pop(submission.header[0])
+    return in_memory(submission, _SCORED, ids, columns, told)

@@ -102,6 +102,31 @@ class Settings:
     ] = None
     head: Annotated[str | None, About("The head to predict, where members carry several.")] = None
     id_from: Annotated[IdFrom, About("What the id of an image is.", _MADE)] = "stem"
+    id_col: Annotated[
+        str | None,
+        About(
+            "The column of the ids in tables.  [default: id, or the one that holds the images' "
+            "ids]",
+            (*_KEPT, *_BESIDE),
+        ),
+    ] = None
+    positive: Annotated[
+        str | None,
+        About("The class whose probability the one column of a sample asks for.", _KEPT),
+    ] = None
+    top: Annotated[
+        int,
+        About("The best labels, so many in a cell; 0: as the sample has them.", _KEPT, least=0),
+    ] = 0
+    round: Annotated[
+        str,
+        About(
+            "Whole numbers of a regression: nearest, or cuts such as 0.5,1.5; off: values as they "
+            "are.",
+            _KEPT,
+            metavar="off|nearest|CUTS",
+        ),
+    ] = "auto"
     labels_as: Annotated[LabelsAs, About("How labels are written.", _KEPT)] = "auto"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
     on_nan: Annotated[

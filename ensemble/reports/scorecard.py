@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.bootstrap import Interval, spread
-from ensemble.evaluation.labels import read_truth, truth_of
+from ensemble.evaluation.labels import check_filled, read_truth, truth_of
 from ensemble.evaluation.metrics import (
     METRICS,
     NEEDS_EVERY_CLASS,
@@ -70,7 +70,10 @@ class Scorecard:
 
 
 def score_submission(
-    submission: TableSource, labels: TableSource, label_column: str = "label"
+    submission: TableSource,
+    labels: TableSource,
+    label_column: str = "label",
+    id_column: str | None = None,
 ) -> Scorecard:
     """Score a submission of labels, or of a probability a class, joined by id.
 
@@ -78,16 +81,20 @@ def score_submission(
         submission: A CSV: the id, then a label column or a column a class.
         labels: A CSV with an id column and the labels; it may name more rows.
         label_column: The column of the labels.
+        id_column: The column of the ids of both; None takes `id`, of the submission else the first,
+            and of the labels else the one that holds the ids of the submission.
 
     Raises:
         UsageError: ids without a label, labels that are no class, or a column of what seems to be
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    given, truth = read_submission(submission), column_of(labels, label_column)
+    given = read_submission(submission, id_column)
+    truth = column_of(labels, label_column, id_column, given.rows)
     lacking = [name for name in given.rows if name not in truth]
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
+    check_filled({name: truth[name] for name in given.rows}, labels)
     if given.has_labels:
         _check_said(submission, set(given.labels()), labels, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
@@ -108,20 +115,23 @@ def score_submission(
     )
 
 
-def score_values(found: Oof, labels: TableSource, label_column: str = "label") -> Scorecard:
+def score_values(
+    found: Oof, labels: TableSource, label_column: str = "label", id_column: str | None = None
+) -> Scorecard:
     """Score a submission of a multilabel task or a regression, joined by id.
 
     Args:
         found: The predictions of one family: probabilities, 0 and 1, or values.
         labels: A table as `labels.read_truth` takes it.
         label_column: The column of a single target.
+        id_column: The column of the ids; None takes `id`, or the one that holds them.
 
     Raises:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
     task, (given,) = found.task, found.families.values()
     values = given.astype(np.float64)
-    y = read_truth(labels, found, label_column)
+    y = read_truth(labels, found, label_column, id_column=id_column)
     labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
     lines = [

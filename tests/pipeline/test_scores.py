@@ -21,7 +21,9 @@ def test_labels_in_memory_are_scored_by_name() -> None:
 
 
 def test_values_that_are_no_numbers_are_refused() -> None:
-    with pytest.raises(UsageError, match="submission: probabilities are numbers"):
+    with pytest.raises(
+        UsageError, match="submission: predictions are numbers, and the columns fog hold none"
+    ):
         score(submission(("a", "much", "1"), ("b", "0", "1")), TRUTH, task="multilabel")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
-from ensemble.cli.options import label_option
+from ensemble.cli.options import id_option, label_option
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ensemble.reports.scorecard import Scorecard
 
 _WIDEST: Final = 12
-_SCORING: Final = ("labels", "label_column", "task", "as_json", "png")
+_SCORING: Final = ("labels", "label_column", "id_column", "task", "as_json", "png")
 """What goes with scoring only, and not with --public."""
 
 
@@ -25,6 +25,7 @@ _SCORING: Final = ("labels", "label_column", "task", "as_json", "png")
 @click.argument("submission", metavar="SUBMISSION|RUN", type=click.Path(path_type=Path))
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
+@id_option
 @click.option("--task", default="classification", show_default=True, help="What it predicts.",
               type=click.Choice(get_args(Task)))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
@@ -36,6 +37,7 @@ def score_command(
     submission: Path,
     labels: Path | None,
     label_column: str,
+    id_column: str | None,
     *,
     task: Task,
     as_json: bool,
@@ -61,7 +63,9 @@ def score_command(
             "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
             "NUMBER RUN"
         )
-    card = score(submission_at(submission), labels, label_column, task=task, png=png)
+    card = score(
+        submission_at(submission), labels, label_column, id_column=id_column, task=task, png=png
+    )
     if png is not None:
         click.echo(str(png), err=True)
     if as_json:
@@ -95,12 +99,13 @@ def _record(card: "Scorecard") -> dict[str, object]:
 @click.command(epilog="Example: ensemble diff first/submission.csv second/submission.csv")
 @click.argument("first", metavar="FIRST|RUN", type=click.Path(path_type=Path))
 @click.argument("second", metavar="SECOND|RUN", type=click.Path(path_type=Path))
+@id_option
 @click.option("--json", "as_json", is_flag=True, help="Print every changed id on stdout as JSON.")
-def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
+def diff_command(first: Path, second: Path, *, id_column: str | None, as_json: bool) -> None:
     """Show where two submissions, files or those of runs' folders, differ, joined by id."""
     from ensemble.reports.compare import compare
 
-    found = compare(first, second)
+    found = compare(first, second, id_column)
     if not as_json:
         _say_difference(found)
         return
