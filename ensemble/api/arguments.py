@@ -163,6 +163,11 @@ def submission_of(given: object, what: str, id_col: str | None = None) -> TableS
     return Path(given.path)
 
 
+def classes_in(given: ClassesGiven) -> tuple[str, ...]:
+    """Return the names of classes, which may stand in a text or a file."""
+    return classes_of(str(given)) if isinstance(given, str | Path) else tuple(given)
+
+
 def hints_of(
     given: object,
     rows_of: object,
@@ -171,7 +176,7 @@ def hints_of(
     id_col: str | None = None,
 ) -> ForeignHints:
     """Return what files from elsewhere do not say, as the flags of these names do."""
-    names = classes_of(str(classes)) if isinstance(classes, str | Path) else tuple(classes or ())
+    names = classes_in(classes or ())
     paths = [path for _, path in _files_of(given)]
     rows = optional_table(rows_of, "rows_of", id_col=id_col)
     return hints_for(paths, rows, names, task, id_col)

@@ -5,8 +5,10 @@ from pathlib import Path
 from ensemble import progress_bar
 from ensemble.api.arguments import (
     ById,
+    ClassesGiven,
     Paths,
     TableGiven,
+    classes_in,
     decode_of,
     folder_of,
     optional_table,
@@ -28,7 +30,7 @@ from ensemble.records import (
 )
 from ensemble.reports import compare
 from ensemble.reports.compare import Difference
-from ensemble.reports.scorecard import Scorecard
+from ensemble.reports.scorecard import Labels, Scorecard
 from ensemble.submission import ledger
 from ensemble.submission.publish import Submission
 
@@ -102,17 +104,22 @@ def score_submission(
     *,
     label_col: str = "label",
     id_col: str | None = None,
+    group: str | None = None,
+    classes: ClassesGiven = (),
     task: Task = "classification",
     png: str | Path | None = None,
 ) -> Scorecard:
     """Score a submission by every metric that it allows; `ensemble score` in Python.
 
     Args:
-        submission: A CSV file, the folder of a run, what `run` gave, or a DataFrame.
+        submission: A CSV file, the folder of a run, what `run` gave, or a DataFrame; or predictions
+            in a Parquet or .npz, such as an OOF file.
         labels: A CSV or a DataFrame with the labels, or the label of each id.
         label_col: The column of the labels.
         id_col: The column of the ids; None takes `id`, of the submission else the first, and of the
             labels else the one that holds the submission's ids.
+        group: A column of `labels`: rows that are drawn together for the intervals.
+        classes: All classes in order, where it is not that of whole numbers.
         task: What the submission predicts.
         png: Where to draw the confusion matrix and the scores, which takes the extra `tune`.
 
@@ -125,7 +132,8 @@ def score_submission(
     """
     given = submission_of(submission, "submission", id_col)
     truth = table_of(labels, "labels", label_col, id_col)
-    return score(given, truth, label_col, id_column=id_col, task=task, png=path_of(png))
+    said = Labels(truth, label_col, id_col, group, classes_in(classes))
+    return score(given, said, task=task, png=path_of(png))
 
 
 def diff_submissions(

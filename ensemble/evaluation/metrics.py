@@ -7,8 +7,8 @@ probabilities (N, C), a label being predicted from 0.5 on; regression takes `y` 
 by `check_defined`, not within.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -150,9 +150,15 @@ def f1_of(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(2 * np.diag(counts) / np.maximum(total, 1), np.float64)
 
 
-def kappa_of(counts: NDArray[np.float64]) -> float:
-    """Return quadratic weighted kappa from a confusion matrix; 0 where chance explains all."""
-    place = np.arange(len(counts))
+def kappa_of(counts: NDArray[np.float64], levels: Sequence[float] | None = None) -> float:
+    """Return quadratic weighted kappa from a confusion matrix; 0 where chance explains all.
+
+    Args:
+        counts: The counts (C, C).
+        levels: What the classes are worth, C numbers; equally spaced where nothing is said. So
+            grades of which one is absent keep their distances.
+    """
+    place = np.arange(len(counts)) if levels is None else np.asarray(levels, np.float64)
     weights = (place[:, None] - place) ** 2.0
     expected = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
     by_chance = float((weights * expected).sum())
@@ -209,6 +215,15 @@ METRICS: Final = {
     task: {metric.name: metric for metric in _METRICS if metric.task == task} for task in TASKS
 }
 """Each task's metrics by name."""
+
+
+def kappa_between(levels: Sequence[float]) -> Metric:
+    """Return the quadratic weighted kappa of classes that are worth these numbers, C of them."""
+
+    def score(y: Truth, probs: Pooled) -> float:
+        return kappa_of(_counts(y, probs), levels)
+
+    return replace(METRICS["classification"]["qwk"], score=score)
 
 
 def metric_of(name: str, task: Task) -> Metric:

@@ -13,6 +13,7 @@ import numpy as np
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.files import columns as roles
+from ensemble.files.compressed import unpacked
 from ensemble.files.text_table import TableSource, TextTable
 
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -30,7 +31,7 @@ class TableRow:
 
 def is_csv(path: Path) -> bool:
     """Tell whether a file is a CSV by its name, compressed or not."""
-    return path.suffix.lower() == ".csv"
+    return path.name.lower().endswith((".csv", ".csv.gz", ".zip"))
 
 
 def read_table(path: TableSource) -> tuple[list[str], list[list[str]]]:
@@ -64,11 +65,11 @@ def _rows_of_memory(table: TextTable) -> list[TableRow]:
 
 
 def _rows_of_file(path: Path) -> list[TableRow]:
-    """Return the rows of a CSV, the header among them, with their lines."""
+    """Return the rows of a CSV, compressed or not, the header among them, with their lines."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = unpacked(path).decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot read the table: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
     if "\0" in text:  # csv would read it as a letter of a cell

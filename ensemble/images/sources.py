@@ -72,7 +72,7 @@ def _sources(
         raise UsageError(f"{given!r} is a URL; images are read from paths only: download it first")
     if path.is_dir():
         files, base = _walk(path), path
-    elif path.is_file() and is_csv(path):
+    elif path.is_file() and is_csv(path) and path.suffix.lower() != ".zip":
         yield from _listed(path, id_from, id_col)
         return
     elif path.is_file():

@@ -36,7 +36,7 @@ class Foreign:
 
 
 def read_foreign(path: Path, told: ForeignHints = NO_HINTS) -> Foreign:
-    """Read a .csv, .npz or .npy; a .csv.gz or .csv.zip is a .csv.
+    """Read a .csv, .npz or .npy; also compressed, as .csv.gz or .zip.
 
     Raises:
         UsageError: another kind of file, or one that does not say enough.
