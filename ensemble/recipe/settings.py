@@ -101,7 +101,12 @@ class Settings:
         About("The folder to write.  [default: submissions/<time and recipe>]", _BESIDE),
     ] = None
     head: Annotated[str | None, About("The head to predict, where members carry several.")] = None
-    id_from: Annotated[IdFrom, About("What the id of an image is.", _MADE)] = "stem"
+    id_from: Annotated[
+        IdFrom,
+        About(
+            "What the id of an image is: of a/b.jpg the stem b, the name b.jpg or the path.", _MADE
+        ),
+    ] = "stem"
     id_col: Annotated[
         str | None,
         About(
