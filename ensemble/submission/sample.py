@@ -243,6 +243,7 @@ def _wanted(recipe: Recipe, head: Head) -> Wanted:
         raise UsageError(f"--output binary is for multilabel heads; {head.name!r} is {head.task}")
     if writing.round != "auto" and rules.bounded:
         raise UsageError(f"--round is for values of a regression; {head.name!r} is {head.task}")
+    cuts_of(writing.round)  # what is no rounding is refused before any work
     if writing.top and not rules.bounded:
         raise UsageError(f"--top is for labels; head {head.name!r} is {head.task}")
     return Wanted(
