@@ -28,6 +28,12 @@ def unpacked(path: Path) -> bytes:
         raise UsageError(f"{path}: cannot unpack it: {error}") from error
 
 
+def stem_of(path: Path) -> str:
+    """Return the name of a file without what it ends in: `a` of a.csv, a.csv.gz and a.zip."""
+    packed = path.suffix.lower() in (".gz", ".zip")
+    return path.with_suffix("").stem if packed and ".csv" in path.name.lower() else path.stem
+
+
 def _gunzipped(path: Path) -> bytes:
     with gzip.open(path) as stream:
         return _bounded(path, stream.read(MOST + 1))

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish
+from ensemble.files.compressed import stem_of
 from ensemble.files.parquet import (
     EVALUATIONS,
     FAMILY,
@@ -63,7 +64,7 @@ def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = N
     """
     told = elsewhere or NO_HINTS
     try:
-        found = _read(path, name or path.stem, told)
+        found = _read(path, name or stem_of(path), told)
     except _DAMAGED as error:
         if isinstance(error, UsageError):
             raise

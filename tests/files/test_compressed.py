@@ -8,7 +8,7 @@ import pytest
 
 from ensemble.errors import UsageError
 from ensemble.files import compressed
-from ensemble.files.compressed import unpacked
+from ensemble.files.compressed import stem_of, unpacked
 from ensemble.files.csv_tables import read_table
 
 
@@ -55,3 +55,8 @@ def test_an_archive_that_would_fill_the_memory_is_refused(
         unpacked(tmp_path / "t.gz")
     with pytest.raises(UsageError, match="unpacks to more than"):
         unpacked(zipped(tmp_path / "t.zip", t=bytes(1001)))
+
+
+@pytest.mark.parametrize("name", ["a.v2.csv", "a.v2.csv.gz", "a.v2.CSV.zip", "a.v2.zip"])
+def test_the_name_of_a_table_is_the_same_packed_or_not(name: str) -> None:
+    assert stem_of(Path("x") / name) == "a.v2"
