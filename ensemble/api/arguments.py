@@ -5,14 +5,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, Union
 
-import numpy as np
-
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
 from ensemble.files.classes import classes_of
 from ensemble.files.paths import split_named
 from ensemble.files.text_table import TableSource, TextTable
-from ensemble.predictions.formats import ForeignHints, hints_for, read
-from ensemble.predictions.table import Oof, checked, join
+from ensemble.predictions.formats import in_memory, read
+from ensemble.predictions.hints import ForeignHints, hints_for
+from ensemble.predictions.table import Oof, join
 from ensemble.records import DecodePolicy, Task
 from ensemble.submission.folder import submission_at
 from ensemble.submission.publish import Submission
@@ -116,7 +115,7 @@ def weights_of(given: WeightsGiven) -> Weights | None:
     raise _unlike("weights", "Weights, a mapping, a path or text", given)
 
 
-def table_of(given: object, what: str, column: str = "") -> TableSource:
+def table_of(given: object, what: str, column: str = "", id_col: str | None = None) -> TableSource:
     """Return a path, or a frame as a table; `what` names it in messages.
 
     Args:
@@ -124,6 +123,7 @@ def table_of(given: object, what: str, column: str = "") -> TableSource:
             is a `column`, also its values by id: a Series or a mapping.
         what: What it is.
         column: The name of the one column of what is no frame.
+        id_col: The column of a frame's ids, where it is not called `id`.
 
     Raises:
         UsageError: another type, or a frame or series whose index was never set to ids.
@@ -133,7 +133,7 @@ def table_of(given: object, what: str, column: str = "") -> TableSource:
     import pandas as pd
 
     if isinstance(given, pd.DataFrame):
-        return _of_frame(given, what)
+        return _of_frame(given, what, id_col)
     if column and isinstance(given, pd.Series):
         return _of_frame(given.to_frame(column), what)
     if column and isinstance(given, Mapping):
@@ -143,19 +143,21 @@ def table_of(given: object, what: str, column: str = "") -> TableSource:
     raise _unlike(what, expected, given)
 
 
-def optional_table(given: object, what: str, column: str = "") -> TableSource | None:
+def optional_table(
+    given: object, what: str, column: str = "", id_col: str | None = None
+) -> TableSource | None:
     """Return a table as `table_of` does, or None where nothing was given."""
-    return None if given is None else table_of(given, what, column)
+    return None if given is None else table_of(given, what, column, id_col)
 
 
-def submission_of(given: object, what: str) -> TableSource:
+def submission_of(given: object, what: str, id_col: str | None = None) -> TableSource:
     """Return a submission: of a file, a run's folder, a frame, or as `run` gave it.
 
     Raises:
         UsageError: another type, or a run that wrote no submission.
     """
     if not isinstance(given, Submission):
-        return submission_at(table_of(given, what))
+        return submission_at(table_of(given, what, id_col=id_col))
     if given.path is None:
         raise UsageError(
             f"{what}: images of {given.folder} were quarantined, so there is no submission; "
@@ -164,13 +166,23 @@ def submission_of(given: object, what: str) -> TableSource:
     return Path(given.path)
 
 
+def classes_in(given: ClassesGiven) -> tuple[str, ...]:
+    """Return the names of classes, which may stand in a text or a file."""
+    return classes_of(str(given)) if isinstance(given, str | Path) else tuple(given)
+
+
 def hints_of(
-    given: object, rows_of: object, classes: ClassesGiven | None, task: Task | None
+    given: object,
+    rows_of: object,
+    classes: ClassesGiven | None,
+    task: Task | None,
+    id_col: str | None = None,
 ) -> ForeignHints:
     """Return what files from elsewhere do not say, as the flags of these names do."""
-    names = classes_of(str(classes)) if isinstance(classes, str | Path) else tuple(classes or ())
+    names = classes_in(classes or ())
     paths = [path for _, path in _files_of(given)]
-    return hints_for(paths, optional_table(rows_of, "rows_of"), names, task)
+    rows = optional_table(rows_of, "rows_of", id_col=id_col)
+    return hints_for(paths, rows, names, task, id_col)
 
 
 def predictions_of(given: object, what: str, hints: ForeignHints) -> Oof:
@@ -184,7 +196,7 @@ def predictions_of(given: object, what: str, hints: ForeignHints) -> Oof:
             raise UsageError(f"{what}: the predictions are {given.task}, not {hints.task}")
         return given
     parts = [read(path, name, hints) for name, path in _files_of(given)]
-    parts += [_of_family(name, frame, hints.task) for name, frame in _frames_of(given)]
+    parts += [_of_family(name, frame, hints) for name, frame in _frames_of(given)]
     if not parts:
         expected = "an Oof, paths, or a mapping of families to paths or DataFrames"
         raise _unlike(what, expected, given)
@@ -219,19 +231,18 @@ def _frames_of(given: object) -> "list[tuple[str, pd.DataFrame]]":
     return list(rest.items())
 
 
-def _of_family(name: str, frame: "pd.DataFrame", task: Task | None) -> Oof:
-    frame = _indexed(frame, f"family {name!r}")
-    ids, classes = map(str, frame.index), map(str, frame.columns)
-    try:
-        probs = frame.to_numpy(np.float64)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"family {name!r}: predictions are numbers: {error}") from error
-    found = Oof(tuple(ids), tuple(classes), {name: probs}, task=task or "classification")
-    return checked(f"family {name!r}", found)
+def _of_family(name: str, frame: "pd.DataFrame", hints: ForeignHints) -> Oof:
+    where = f"family {name!r}"
+    frame = _indexed(frame, where, hints.id_column)
+    twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
+    if twice:
+        raise UsageError(f"{where}: classes stand there twice: {few(twice)}")
+    columns = {str(c): frame.iloc[:, p].tolist() for p, c in enumerate(frame.columns)}
+    return in_memory(where, name, [str(i) for i in frame.index], columns, hints)
 
 
-def _of_frame(frame: "pd.DataFrame", what: str) -> TextTable:
-    frame = _indexed(frame, what)
+def _of_frame(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> TextTable:
+    frame = _indexed(frame, what, id_col)
     columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
     cells = [tuple(map(_cell, row)) for row in zip(frame.index.tolist(), *columns, strict=True)]
     return _table(what, (str(frame.index.name or "id"), *map(str, frame.columns)), cells)
@@ -245,16 +256,19 @@ def _table(what: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) 
     return TextTable(what, header, tuple(rows))
 
 
-def _indexed(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
+def _indexed(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> "pd.DataFrame":
     """Return a frame with its ids in the index; rows are never joined by their position."""
     import pandas as pd
 
+    if id_col is not None and id_col in frame.columns:
+        return frame.set_index(id_col)
     if "id" in frame.columns:
         return frame.set_index("id")
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
         raise UsageError(
-            f"{what}: its index numbers the rows, and no column is called id: say which are the "
-            f'ids, by frame.set_index("…"), or frame.rename_axis("id") where the numbers are'
+            f"{what}: its index numbers the rows, and no column is called id: say which "
+            f'are the ids, by id_col, by frame.set_index("…"), or by frame.rename_axis("id") where '
+            f"the numbers are"
         )
     return frame
 

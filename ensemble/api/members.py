@@ -70,6 +70,7 @@ def quantize_members(
     *,
     labels: TableGiven | ById | None = None,
     label_col: str = "label",
+    id_col: str | None = None,
     head: str | None = None,
     calibration: int = 256,
     max_disagreement: float | str = 0.005,
@@ -87,6 +88,7 @@ def quantize_members(
         labels: A CSV or a DataFrame with the labels of the images, or the label of each id, to
             state accuracies.
         label_col: The column of the labels.
+        id_col: The column of the ids; None takes `id`, or the one that holds the images' ids.
         head: The head that the labels are of, where members carry several.
         calibration: Images that calibrate, at most half of them.
         max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
@@ -112,8 +114,9 @@ def quantize_members(
     order = QuantizeOrder(
         members=texts_of(members, "members"),
         images=texts_of(images, "images"),
-        labels=optional_table(labels, "labels", label_col),
+        labels=optional_table(labels, "labels", label_col, id_col),
         label_column=label_col,
+        id_column=id_col,
         head=head,
         calibration=calibration,
         max_disagreement=share,

@@ -58,6 +58,10 @@ def run(
     out: str | Path | None = None,
     head: str | None = None,
     id_from: IdFrom = "stem",
+    id_col: str | None = None,
+    positive: str | None = None,
+    top: int = 0,
+    round: str = "auto",  # noqa: A002
     labels_as: LabelsAs = "auto",
     decode: DecodePolicy | None = None,
     on_nan: OnNan = "fail",
@@ -93,6 +97,12 @@ def run(
         out: The folder to write; without one `submissions/<time and recipe>`.
         head: The head to predict, where members carry several.
         id_from: What an image's id is: its stem, name or relative path.
+        id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
+            ids.
+        positive: The class whose probability the one column of a sample asks for.
+        top: The best labels, so many in a cell; 0: as the sample has them.
+        round: Whole numbers of a regression: "nearest", or cuts such as "0.5,1.5"; "off" writes
+            values as they are; "auto" too, unless the sample holds whole numbers.
         labels_as: How labels are written: as class "index", by "name", or as the sample does.
         decode: How files become pixels.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
@@ -127,11 +137,15 @@ def run(
         merge=merge,
         voting=voting,
         weights=weights_of(weights),
-        sample=optional_table(sample, "sample"),
+        sample=optional_table(sample, "sample", id_col=id_col),
         output=output,
         out=path_of(out),
         head=head,
         id_from=id_from,
+        id_col=id_col,
+        positive=positive,
+        top=top,
+        round=round,
         labels_as=labels_as,
         decode=decode_of(decode),
         on_nan=on_nan,
@@ -172,9 +186,13 @@ def vote(
     voting: Voting | None = None,
     weights: WeightsGiven = None,
     sample: TableGiven | None = None,
+    id_col: str | None = None,
     output: Output | None = None,
     out: str | Path | None = None,
     head: str | None = None,
+    positive: str | None = None,
+    top: int | None = None,
+    round: str | None = None,  # noqa: A002
     labels_as: LabelsAs | None = None,
     fill: str | float | None = None,
     store: str | Path | None = None,
@@ -201,7 +219,8 @@ def vote(
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
-            "labels_as": labels_as, "store": store}  # fmt: skip
+            "labels_as": labels_as, "id_col": id_col, "positive": positive, "top": top,
+            "round": round, "store": store}  # fmt: skip
     settings = Settings(
         members=() if members is None else texts_of(members, "members"),
         images=texts_of("images" if images is None else images, "images"),
@@ -213,17 +232,21 @@ def vote(
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),
         weights=weights_of(weights),
-        sample=optional_table(sample, "sample"),
+        sample=optional_table(sample, "sample", id_col=id_col),
+        id_col=id_col,
         output=either(output, "auto"),
         out=path_of(out),
         head=head,
+        positive=positive,
+        top=either(top, 0),
+        round=either(round, "auto"),
         labels_as=either(labels_as, "auto"),
         fill=text_of(fill),
         store=Path(".ensemble" if store is None else store),
         force=force,
     )
     if predictions is not None:
-        hints = hints_of(predictions, rows_of, classes, task)
+        hints = hints_of(predictions, rows_of, classes, task, id_col)
         joined = predictions_of(predictions, "predictions", hints)
         with progress_bar.shown(progress) as listener:
             return vote_predictions(settings, joined, listener)
@@ -255,6 +278,7 @@ def predict_oof(
     merge: Merge = "mean",
     head: str | None = None,
     id_from: IdFrom = "stem",
+    id_col: str | None = None,
     decode: DecodePolicy | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
@@ -276,6 +300,7 @@ def predict_oof(
         merge: How views become one.
         head: The head to predict.
         id_from: What an image's id is.
+        id_col: The column of the ids in tables.
         decode: How files become pixels.
         device: Where members run.
         precision: What members compute in.
@@ -302,6 +327,7 @@ def predict_oof(
         merge=merge,
         head=head,
         id_from=id_from,
+        id_col=id_col,
         decode=decode_of(decode),
         device=device,
         precision=precision,
@@ -311,6 +337,6 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    table = table_of(folds, "folds", "fold")
+    table = table_of(folds, "folds", "fold", id_col)
     with progress_bar.shown(progress) as told:
         return oof.predict_oof(settings, table, told, out=path_of(out))

@@ -5,8 +5,10 @@ from pathlib import Path
 from ensemble import progress_bar
 from ensemble.api.arguments import (
     ById,
+    ClassesGiven,
     Paths,
     TableGiven,
+    classes_in,
     decode_of,
     folder_of,
     optional_table,
@@ -27,7 +29,7 @@ from ensemble.records import (
 )
 from ensemble.reports import compare
 from ensemble.reports.compare import Difference
-from ensemble.reports.scorecard import Scorecard
+from ensemble.reports.scorecard import Labels, Scorecard
 from ensemble.submission import ledger
 from ensemble.submission.publish import Submission
 
@@ -38,6 +40,7 @@ def split_folds(
     *,
     k: int | None = None,
     label_col: str = "label",
+    id_col: str | None = None,
     group: str | None = None,
     seed: int | None = None,
     check: TableGiven | ById | None = None,
@@ -56,6 +59,7 @@ def split_folds(
         out: The file to write; None for folds.csv.
         k: So many folds; None for 5.
         label_col: The column of the labels.
+        id_col: The column of the ids; None takes `id`, or the one that holds the images' ids.
         group: A column of `labels`: rows that stay together.
         seed: Shuffles the rows; None for 0.
         check: Folds to look at, a table with `id` and `fold`, or the fold of each id:
@@ -79,12 +83,13 @@ def split_folds(
         raise UsageError("check makes no folds; leave out k, seed and out")
     with progress_bar.shown(progress) as told:
         return folds.split(
-            table_of(labels, "labels", label_col),
+            table_of(labels, "labels", label_col, id_col),
             label_col,
+            id_column=id_col,
             k=5 if k is None else k,
             group=group,
             seed=seed or 0,
-            check=optional_table(check, "check", "fold"),
+            check=optional_table(check, "check", "fold", id_col),
             images=texts_of(images, "images"),
             id_from=id_from,
             decode=decode_of(decode),
@@ -99,15 +104,23 @@ def score_submission(
     labels: TableGiven | ById,
     *,
     label_col: str = "label",
+    id_col: str | None = None,
+    group: str | None = None,
+    classes: ClassesGiven = (),
     task: Task = "classification",
     png: str | Path | None = None,
 ) -> Scorecard:
     """Score a submission by every metric that it allows; `ensemble score` in Python.
 
     Args:
-        submission: A CSV file, the folder of a run, what `run` gave, or a DataFrame.
+        submission: A CSV file, the folder of a run, what `run` gave, or a DataFrame; or predictions
+            in a Parquet or .npz, such as an OOF file.
         labels: A CSV or a DataFrame with the labels, or the label of each id.
         label_col: The column of the labels.
+        id_col: The column of the ids; None takes `id`, of the submission else the first, and of the
+            labels else the one that holds the submission's ids.
+        group: A column of `labels`: rows that are drawn together for the intervals.
+        classes: All classes in order, where it is not that of whole numbers.
         task: What the submission predicts.
         png: Where to draw the confusion matrix and the scores, which takes the extra `tune`.
 
@@ -118,19 +131,27 @@ def score_submission(
         UsageError: the two do not fit together.
         StoreError: the disk refused the picture.
     """
-    given, truth = submission_of(submission, "submission"), table_of(labels, "labels", label_col)
-    return score(given, truth, label_col, task=task, png=path_of(png))
+    given = submission_of(submission, "submission", id_col)
+    truth = table_of(labels, "labels", label_col, id_col)
+    said = Labels(truth, label_col, id_col, group, classes_in(classes))
+    return score(given, said, task=task, png=path_of(png))
 
 
-def diff_submissions(first: TableGiven | Submission, second: TableGiven | Submission) -> Difference:
+def diff_submissions(
+    first: TableGiven | Submission,
+    second: TableGiven | Submission,
+    *,
+    id_col: str | None = None,
+) -> Difference:
     """Compare two submissions: files, runs' folders, what `run` gave, or DataFrames.
 
-    `ensemble diff` in Python.
+    `ensemble diff` in Python. The ids stand in `id_col`, in the column `id`, or in the first.
 
     Raises:
         UsageError: they name other ids or columns.
     """
-    return compare.compare(submission_of(first, "first"), submission_of(second, "second"))
+    one, two = submission_of(first, "first", id_col), submission_of(second, "second", id_col)
+    return compare.compare(one, two, id_col)
 
 
 def verify_exit(run: str | Path | Submission, store: str | Path | None = None) -> Audit:

@@ -26,6 +26,7 @@ def tune_weights(
     *,
     metric: str = "log_loss",
     label_col: str = "label",
+    id_col: str | None = None,
     folds: TableGiven | ById | None = None,
     group: TableGiven | ById | None = None,
     pool: Pool | Literal["auto"] = "auto",
@@ -50,6 +51,7 @@ def tune_weights(
             or values (regression); or by id the class, or the value of a single target.
         metric: A metric by name, or "pkg.mod:fn".
         label_col: The column of the labels.
+        id_col: The column of the ids; None takes `id`, or the one that holds those of `oof`.
         folds: A table with a column `fold`, or the fold of each id, where `oof` does not say.
         group: A column of the labels, by its name; or a Path or DataFrame with a column `group`, or
             the group of each id: rows that belong together.
@@ -80,20 +82,21 @@ def tune_weights(
 
     if holdout is None and holdout_labels is not None:
         raise UsageError("holdout_labels are of the rows of holdout; give both")
-    hints = hints_of([oof, holdout], rows_of, classes, task)
+    hints = hints_of([oof, holdout], rows_of, classes, task, id_col)
     named = isinstance(group, str)
     order = TuneOrder(
         files=(),
-        labels=table_of(labels, "labels", label_col),
+        labels=table_of(labels, "labels", label_col, id_col),
         metric=metric,
         label_column=label_col,
-        folds=optional_table(folds, "folds", "fold"),
+        id_column=id_col,
+        folds=optional_table(folds, "folds", "fold", id_col),
         group=group if isinstance(group, str) else "group" if group is not None else None,
-        groups=None if named else optional_table(group, "group", "group"),
+        groups=None if named else optional_table(group, "group", "group", id_col),
         pool=None if pool == "auto" else pool,
         polish=polish,
         write=write,
-        holdout_labels=optional_table(holdout_labels, "holdout_labels", label_col),
+        holdout_labels=optional_table(holdout_labels, "holdout_labels", label_col, id_col),
     )
     held = None if holdout is None else predictions_of(holdout, "holdout", hints)
     joined = predictions_of(oof, "oof", hints)

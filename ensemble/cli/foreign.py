@@ -11,7 +11,7 @@ from ensemble.files.classes import classes_of
 from ensemble.records import Task
 
 if TYPE_CHECKING:
-    from ensemble.predictions.formats import ForeignHints
+    from ensemble.predictions.hints import ForeignHints
 
 elsewhere_options: Final = stacked((
     click.option("--rows-of", type=click.Path(path_type=Path),
@@ -25,14 +25,15 @@ elsewhere_options: Final = stacked((
 
 
 def foreign_hints_of(
-    flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
+    flags: dict[str, Any], files: Sequence[tuple[str | None, Path]], id_column: str | None = None
 ) -> "ForeignHints":
     """Take the flags of `elsewhere_options` out: what files from elsewhere do not say.
 
     Raises:
         UsageError: --rows-of without a .npy.
     """
-    from ensemble.predictions.formats import hints_for
+    from ensemble.predictions.hints import hints_for
 
     rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
-    return hints_for([path for _, path in files], rows_of, classes_of(told) if told else (), task)
+    classes = classes_of(told) if told else ()
+    return hints_for([path for _, path in files], rows_of, classes, task, id_column)

@@ -17,9 +17,12 @@ from ensemble.voting.weights import from_text
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_SCORING: Final = {"members", "tta", "merge", "head", "id_from", *DECODE, "device", "precision",
-                   "store", "batch_size", "memory", "threads"}  # fmt: skip
+_SCORING: Final = {"members", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
+                   "precision", "store", "batch_size", "memory", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
+
+_TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
+"""What commands take from ensemble.toml of tables: the setting, and how they call it."""
 
 _LISTS: Final = ("--members", "--images", "--oof", "--predictions", "--holdout")
 
@@ -73,11 +76,13 @@ def load_recipe_file() -> dict[str, Any] | None:
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
     judged = {name: settings[name] for name in settings.keys() & {"id_from", *DECODE}}
+    tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
+    judged |= tables
     kept = {name: settings[name] for name in settings.keys() & {"store"}}
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "store": store,
-            "doctor": kept}  # fmt: skip
+            "folds": judged, "store": store, "score": tables, "diff": tables,
+            "tune-weights": tables, "doctor": kept}  # fmt: skip
 
 
 def _env(name: str) -> str:
@@ -88,12 +93,14 @@ _SHORT: Final = {"--out": ("-o",)}
 """The flags that have a letter too."""
 
 
-def option(name: str, *, help: str, **more: Any) -> Callable[[Command], Command]:
-    """An option that the environment and ensemble.toml can set too."""
-    key = name.removeprefix("--").replace("-", "_")
+def option(
+    name: str, *, help: str, key: str | None = None, **more: Any
+) -> Callable[[Command], Command]:
+    """An option that the environment and ensemble.toml can set too; a command calls it `key`."""
+    own = name.removeprefix("--").replace("-", "_")
     more.setdefault("show_default", more.get("default") is not None)
     short = _SHORT.get(name, ())
-    return click.option(name, *short, key, envvar=_env(key), help=help, **more)
+    return click.option(name, *short, key or own, envvar=_env(own), help=help, **more)
 
 
 def auto_or_number(value: str | int) -> int | Literal["auto"]:
@@ -176,10 +183,12 @@ runs_option: Final = click.option(
 )  # fmt: skip
 
 _INPUTS: Final = (
-    "members", "images", "tta", "merge", "head", "id_from", *DECODE, "device", "precision", "store",
+    "members", "images", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
+    "precision", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
-    "voting", "weights", "sample", "output", "labels_as", "fill", "out", "force",
+    "voting", "weights", "sample", "output", "positive", "top", "round", "labels_as", "fill", "out",
+    "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
@@ -228,7 +237,10 @@ preflight_options: Final = stacked((
     click.option("--show-config", is_flag=True, help="Print every setting with its value and its "
                  "origin, and do nothing else."),
 ))  # fmt: skip
-label_option: Final = click.option(
-    "--label-col", "label_column", default="label", show_default=True,
-    help="The column of the labels.",
+label_option: Final = option(
+    "--label-col", key="label_column", help="The column of the labels.", default="label",
+)  # fmt: skip
+id_option: Final = option(
+    "--id-col", key="id_column", help="The column of the ids.  [default: id, or the one that holds "
+    "ids that are known]",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Folds: making them stratified and by group, and checking those that are there."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
-from ensemble.files.csv_tables import as_folds, column_of
+from ensemble.files.columns import fold_column
+from ensemble.files.csv_tables import as_folds, column_of, read_table
 from ensemble.files.parquet import FOLD
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
@@ -86,13 +87,25 @@ def report_folds(
     )
 
 
-def folds_from(path: TableSource, ids: Sequence[str]) -> Indices:
-    """Read the fold of each id from a CSV with the columns `id` and `fold`.
+def folds_from(path: TableSource, ids: Sequence[str], id_column: str | None = None) -> Indices:
+    """Read the fold of each id from a CSV with an id column and a column `fold` or `kfold`.
 
     Raises:
-        UsageError: an id without a fold, or a fold that is no whole number.
+        UsageError: no such columns, an id without a fold, or a fold that is no whole number.
     """
-    return folds_of(ids, column_of(path, FOLD), path)
+    return folds_of(ids, listed_folds(path, id_column, ids), path)
+
+
+def listed_folds(
+    path: TableSource, id_column: str | None = None, known: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the fold of each id that a CSV lists, as it is written; see `columns.fold_column`.
+
+    Raises:
+        UsageError: a column that is not there, or an id that is empty or stands there twice.
+    """
+    header, _ = read_table(path)
+    return column_of(path, fold_column(path, header) or FOLD, id_column, known)
 
 
 def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> Indices:

@@ -1,19 +1,18 @@
 """The truth that predictions are held against, for each task: read, checked, joined by id."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Truth
-from ensemble.files.csv_tables import column_of, read_table, rows_of
+from ensemble.files.columns import fold_column, is_index
+from ensemble.files.csv_tables import column_of, id_of, read_lines, rows_of
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.records import TASKS, Task
-
-_BESIDE: Final = ("id", "fold")
 
 
 class Predicted(Protocol):
@@ -33,7 +32,12 @@ class Predicted(Protocol):
 
 
 def read_truth(
-    path: TableSource, of: Predicted, label_column: str = "label", group: str | None = None
+    path: TableSource,
+    of: Predicted,
+    label_column: str = "label",
+    group: str | None = None,
+    *,
+    id_column: str | None = None,
 ) -> Truth:
     """Read the truth of predictions from a CSV.
 
@@ -44,23 +48,26 @@ def read_truth(
         of: The predictions that are held against it.
         label_column: The column of the labels.
         group: Another column that the table may have.
+        id_column: The column of the ids; None takes `id`, or the one that holds those of `of`.
 
     Raises:
         UsageError: columns or ids that are missing, or a value that is none; names its line.
     """
     if TASKS[of.task].single:
-        return truth_of(of.ids, column_of(path, label_column), of.classes)
-    header, _ = read_table(path)
+        labels = column_of(path, label_column, id_column, of.ids)
+        return truth_of(of.ids, labels, of.classes, path)
+    header, body = read_lines(path)
     columns = list(of.classes)
     # a single target may be called as labels are, whatever the predictions call it
     if not TASKS[of.task].bounded and len(columns) == 1 and columns[0] not in header:
         columns = [label_column]
-    key = "id" if "id" in header else header[0]
+    key = id_of(path, header, body, id_column, of.ids)
     if TASKS[of.task].several:  # a label without a prediction would be left out of the score
-        beyond = sorted(set(header) - {*columns, *_BESIDE, key, group})
+        beside = {key, group, fold_column(path, header), *filter(is_index, header)}
+        beyond = sorted(set(header) - {*columns, *beside})
         if beyond:
             raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")
-    rows = rows_of(path, columns)
+    rows = rows_of(path, columns, key)
     cells = {name: row.cells for name, row in rows.items()}
 
     def place(name: str, column: int) -> str:
@@ -70,18 +77,35 @@ def read_truth(
     return _numbers(of, cells, place)
 
 
-def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[str]) -> Indices:
-    """Return the class of each id, int64 (N,).
+def truth_of(
+    ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[str], where: object = "labels"
+) -> Indices:
+    """Return the class of each id, int64 (N,); `where` names the labels in messages.
 
     Raises:
-        UsageError: an id without a label, or a label that is no class; names them.
+        UsageError: an id without a label, or a label that is blank or no class; names them.
     """
     _check_labelled(ids, labels)
+    check_filled({name: labels[name] for name in ids}, where, classes)
     place = {name: number for number, name in enumerate(classes)}
     odd = sorted({labels[i] for i in ids} - set(place))
     if odd:
         raise UsageError(f"labels that are no class: {few(odd)}; the classes are {few(classes)}")
     return np.array([place[labels[i]] for i in ids], np.int64)
+
+
+def check_filled(labels: Mapping[str, str], where: object, classes: Collection[str] = ()) -> None:
+    """Check that no label is blank, unless a class is called so.
+
+    Raises:
+        UsageError: names the ids without a label.
+    """
+    blank = [name for name, label in labels.items() if not label.strip() and label not in classes]
+    if blank:
+        raise UsageError(
+            f"{where}: the label is blank for {len(blank)} rows, such as {few(blank)}: fill it in, "
+            f"or leave the rows out; or name the column of the labels by --label-col"
+        )
 
 
 def _numbers(

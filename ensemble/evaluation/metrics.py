@@ -7,8 +7,8 @@ probabilities (N, C), a label being predicted from 0.5 on; regression takes `y` 
 by `check_defined`, not within.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -100,6 +100,11 @@ def auc(y: Truth, probs: Pooled) -> float:
     return multilabel_auc(np.eye(probs.shape[1])[y.astype(np.int64)], probs)
 
 
+def multilabel_log_loss(y: Truth, probs: Pooled) -> float:
+    """Return the mean over labels and rows of the negative log probability of what is true."""
+    return float(np.mean(_surprise_of_labels(y, probs)))
+
+
 def multilabel_f1(y: Truth, probs: Pooled) -> float:
     """Return the mean over labels of F1 at 0.5; a label without a right prediction counts 0."""
     found = probs >= 0.5
@@ -157,9 +162,15 @@ def mean_recall(counts: NDArray[np.float64]) -> float:
     return float(np.mean(np.diag(counts) / counts.sum(1)))
 
 
-def kappa_of(counts: NDArray[np.float64]) -> float:
-    """Return quadratic weighted kappa from a confusion matrix; 0 where chance explains all."""
-    place = np.arange(len(counts))
+def kappa_of(counts: NDArray[np.float64], levels: Sequence[float] | None = None) -> float:
+    """Return quadratic weighted kappa from a confusion matrix; 0 where chance explains all.
+
+    Args:
+        counts: The counts (C, C).
+        levels: What the classes are worth, C numbers; equally spaced where nothing is said. So
+            grades of which one is absent keep their distances.
+    """
+    place = np.arange(len(counts)) if levels is None else np.asarray(levels, np.float64)
     weights = (place[:, None] - place) ** 2.0
     expected = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
     by_chance = float((weights * expected).sum())
@@ -178,6 +189,11 @@ def _among_first(y: Truth, probs: Pooled) -> NDArray[np.float64]:
 def _surprise(y: Truth, probs: Pooled) -> NDArray[np.float64]:
     own = probs[np.arange(len(y)), y.astype(np.int64)]
     return np.asarray(-np.log(np.clip(own, _EPSILON, 1 - _EPSILON)), np.float64)
+
+
+def _surprise_of_labels(y: Truth, probs: Pooled) -> NDArray[np.float64]:
+    true = np.where(y == 1, probs, 1 - probs)
+    return np.asarray(-np.log(np.clip(true, _EPSILON, 1 - _EPSILON)).mean(1), np.float64)
 
 
 def _distance(y: Truth, probs: Pooled) -> NDArray[np.float64]:
@@ -209,6 +225,7 @@ _METRICS: Final = (
     Metric("top_k", top_k, True, "classification", each=_among_first),
     Metric("f1", multilabel_f1, True, "multilabel", by_label=True),
     Metric("map", mean_average_precision, True, "multilabel"),
+    Metric("log_loss", multilabel_log_loss, False, "multilabel", each=_surprise_of_labels),
     Metric("auc", multilabel_auc, True, "multilabel"),
     Metric("rmse", rmse, False, "regression"),
     Metric("mae", mae, False, "regression", each=_away),
@@ -217,6 +234,15 @@ METRICS: Final = {
     task: {metric.name: metric for metric in _METRICS if metric.task == task} for task in TASKS
 }
 """Each task's metrics by name."""
+
+
+def kappa_between(levels: Sequence[float]) -> Metric:
+    """Return the quadratic weighted kappa of classes that are worth these numbers, C of them."""
+
+    def score(y: Truth, probs: Pooled) -> float:
+        return kappa_of(_counts(y, probs), levels)
+
+    return replace(METRICS["classification"]["qwk"], score=score)
 
 
 def metric_of(name: str, task: Task) -> Metric:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
+from ensemble.files import columns as roles
+from ensemble.files.compressed import unpacked
 from ensemble.files.text_table import TableSource, TextTable
 
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -25,6 +27,11 @@ class TableRow:
 
     line: int
     cells: tuple[str, ...]
+
+
+def is_csv(path: Path) -> bool:
+    """Tell whether a file is a CSV by its name, compressed or not."""
+    return path.name.lower().endswith((".csv", ".csv.gz", ".zip"))
 
 
 def read_table(path: TableSource) -> tuple[list[str], list[list[str]]]:
@@ -58,11 +65,11 @@ def _rows_of_memory(table: TextTable) -> list[TableRow]:
 
 
 def _rows_of_file(path: Path) -> list[TableRow]:
-    """Return the rows of a CSV, the header among them, with their lines."""
+    """Return the rows of a CSV, compressed or not, the header among them, with their lines."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = unpacked(path).decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot read the table: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
     if "\0" in text:  # csv would read it as a letter of a cell
@@ -86,27 +93,32 @@ def csv_bytes(rows: Iterable[Iterable[object]], errors: str = "strict") -> bytes
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode(errors=errors)
 
 
-def column_of(path: TableSource, column: str, id_column: str | None = None) -> dict[str, str]:
-    """Return a column of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
+def column_of(
+    path: TableSource, column: str, id_column: str | None = None, known: Collection[str] = ()
+) -> dict[str, str]:
+    """Return a column of a CSV by id, byte-exact; for the id see `columns.id_column`.
 
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
     """
-    rows = rows_of(path, [column], id_column)
+    rows = rows_of(path, [column], id_column, known)
     return {name: row.cells[0] for name, row in rows.items()}
 
 
 def rows_of(
-    path: TableSource, columns: Sequence[str], id_column: str | None = None
+    path: TableSource,
+    columns: Sequence[str],
+    id_column: str | None = None,
+    known: Collection[str] = (),
 ) -> dict[str, TableRow]:
-    """Return some columns of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
+    """Return some columns of a CSV by id, byte-exact; for the id see `columns.id_column`.
 
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
     """
     header, body = read_lines(path)
-    key = id_column or ("id" if "id" in header else header[0])
-    for name in (key, *columns):
+    key = id_of(path, header, body, id_column, known)
+    for name in columns:
         if name not in header:
             raise UsageError(f"{path}: no column {name!r}; it has {few(header)}")
     wanted = [header.index(c) for c in columns]
@@ -114,6 +126,23 @@ def rows_of(
         name: TableRow(row.line, tuple(row.cells[c] for c in wanted))
         for name, row in by_id(path, body, header.index(key)).items()
     }
+
+
+def id_of(
+    path: TableSource,
+    header: Sequence[str],
+    body: Sequence[TableRow],
+    said: str | None = None,
+    known: Collection[str] = (),
+) -> str:
+    """Return the id column of a table that was read; a table of Python has it first.
+
+    Raises:
+        UsageError: see `columns.id_column`.
+    """
+    if isinstance(path, TextTable) and said is None:
+        return header[0]
+    return roles.id_column(path, header, [row.cells for row in body], said=said, known=known)
 
 
 def by_id(path: TableSource, rows: Sequence[TableRow], column: int) -> dict[str, TableRow]:
@@ -134,14 +163,13 @@ def by_id(path: TableSource, rows: Sequence[TableRow], column: int) -> dict[str,
     return found
 
 
-def ids_of(path: TableSource) -> tuple[str, ...]:
-    """Return the ids of a CSV in the order of its rows; the id column is `id`, or the first.
+def ids_of(path: TableSource, id_column: str | None = None) -> tuple[str, ...]:
+    """Return the ids of a CSV in the order of its rows; for the id see `columns.id_column`.
 
     Raises:
         UsageError: an id is empty or stands there twice.
     """
-    header, _ = read_table(path)
-    return tuple(column_of(path, "id" if "id" in header else header[0]))
+    return tuple(rows_of(path, (), id_column))
 
 
 class _Lines(list[str]):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.errors import UsageError
-from ensemble.files.csv_tables import read_table
+from ensemble.files.columns import check_no_index, id_column
+from ensemble.files.csv_tables import is_csv, read_table
 from ensemble.files.paths import check_utf8, natural_key
 from ensemble.records import EXTENSIONS, IdFrom
 
@@ -31,12 +32,13 @@ class Scan:
     skipped: Mapping[str, int]
 
 
-def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
+def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem", id_col: str | None = None) -> Scan:
     """Find the images of folders (with their subfolders), files, glob patterns and CSV lists.
 
-    A CSV file has a column `path`, relative to its folder, or `id`, or both; without a path, the
-    id (or the first column) names a file beside the CSV, with or without its extension. Links are
-    followed only where they are named themselves.
+    A CSV file has a column `path`, relative to its folder, or an id column, or both; without a
+    path, the id names a file beside the CSV, with or without its extension. The id column is
+    `id_col`, `id`, or the one whose every cell names a file. Links are followed only where they are
+    named themselves.
 
     Raises:
         UsageError: an input without images, an id twice, or a name that is not UTF-8.
@@ -45,7 +47,7 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
     images: list[Source] = []
     for given in inputs:
         try:
-            found = list(_sources(str(given), id_from, skipped))
+            found = list(_sources(str(given), id_from, skipped, id_col))
         except OSError as error:
             why = f"cannot look for images in {str(given)!r}: {error.strerror}"
             raise UsageError(why) from error
@@ -62,14 +64,16 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
 # ---- finding
 
 
-def _sources(given: str, id_from: IdFrom, skipped: Counter[str]) -> Iterator[Source]:
+def _sources(
+    given: str, id_from: IdFrom, skipped: Counter[str], id_col: str | None
+) -> Iterator[Source]:
     path = Path(given)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given):
         raise UsageError(f"{given!r} is a URL; images are read from paths only: download it first")
     if path.is_dir():
         files, base = _walk(path), path
-    elif path.is_file() and path.suffix.lower() == ".csv":
-        yield from _listed(path, id_from)
+    elif path.is_file() and is_csv(path) and path.suffix.lower() != ".zip":
+        yield from _listed(path, id_from, id_col)
         return
     elif path.is_file():
         files, base = iter([(path, _unwanted(path.name))]), path.parent
@@ -131,29 +135,46 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     return first and _matches(parts[1:], wanted[1:])
 
 
-def _listed(table: Path, id_from: IdFrom) -> Iterator[Source]:
+def _listed(table: Path, id_from: IdFrom, id_col: str | None) -> Iterator[Source]:
     header, body = read_table(table)
     rows = [dict(zip(header, row, strict=True)) for row in body]
     if not rows:
         raise UsageError(f"{str(table)!r}: expected a row an image")
-    columns: list[str] = [c for c in ("id", "path") if c in header]
-    columns = columns or header[:1]
-    key = columns[0]
-    beside = {} if "path" in columns else _by_name(table.parent)
+    beside = {} if "path" in header else _by_name(table.parent)
+    key = _id_column(table, header, rows, beside, id_col)
+    columns = [name for name in (key, "path") if name is not None and name in header]
     for number, row in enumerate(rows, 1):
         bad = [c for c in columns if not row[c] or "\0" in row[c] or "://" in row[c]]
         if bad:
             raise UsageError(f"{str(table)!r}, row {number}, {bad[0]}: found {row[bad[0]]!r}")
         if "path" in columns:
-            name = row["id"] if "id" in columns else _id(Path(row["path"]), id_from)
+            name = _id(Path(row["path"]), id_from) if key is None else row[key]
             yield Source(name, table.parent / row["path"])
-        elif len(files := beside.get(row[key], [])) == 1:
-            yield Source(row[key], files[0])
+        elif len(files := beside.get(row[str(key)], [])) == 1:
+            yield Source(row[str(key)], files[0])
         else:
             raise UsageError(
                 f"{str(table)!r}, row {number}: {len(files)} images beside the file are named "
-                f"{row[key]!r}; expected one. Or add a column `path`, relative to the CSV"
+                f"{row[str(key)]!r}; expected one. Or add a column `path`, relative to the CSV"
             )
+
+
+def _id_column(
+    table: Path,
+    header: Sequence[str],
+    rows: Sequence[Mapping[str, str]],
+    beside: Mapping[str, Sequence[Path]],
+    id_col: str | None,
+) -> str | None:
+    """Return the id column of a CSV of images; None where the path gives the id."""
+    if id_col is None and "path" in header:
+        check_no_index(table, header)
+        return "id" if "id" in header else None
+    naming = [c for c in header if all(row[c] in beside for row in rows)]
+    if id_col is None and "id" not in header and len(naming) == 1:
+        check_no_index(table, header)
+        return naming[0]
+    return id_column(table, header, said=id_col)
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:

@@ -18,7 +18,7 @@ def find_images(
     Raises:
         UsageError: no images, or ids that are not unique.
     """
-    found = scan(inputs.images, inputs.id_from)
+    found = scan(inputs.images, inputs.id_from, inputs.id_col)
     for reason, count in found.skipped.items():
         progress.warn(f"skipped {count} of the files: {reason}")
     odd = csv_tables.formula_like([source.id for source in found.images])

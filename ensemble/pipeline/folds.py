@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import ImageError, UsageError, few
-from ensemble.evaluation.folds import FoldReport, folds_of, refuse_leaks, report_folds
+from ensemble.evaluation.folds import (
+    FoldReport,
+    folds_of,
+    listed_folds,
+    refuse_leaks,
+    report_folds,
+)
+from ensemble.evaluation.labels import check_filled
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
 from ensemble.evaluation.split import make_folds
 from ensemble.files.atomic import disk_error, publish_bytes
@@ -36,6 +43,7 @@ def split(
     out: Path,
     force: bool = False,
     id_from: IdFrom = "stem",
+    id_column: str | None = None,
     decode: DecodePolicy | None = None,
     progress: Progress | None = None,
 ) -> FoldReport:
@@ -48,10 +56,12 @@ def split(
             `out`; then nothing is written.
         StoreError: the disk refused.
     """
-    truth = column_of(labels, label_column)
-    groups = None if group is None else column_of(labels, group)
     progress = progress or Quiet()
-    found = scan(images, id_from) if images else None
+    found = scan(images, id_from, id_column) if images else None
+    known = [source.id for source in found.images] if found else ()
+    truth = column_of(labels, label_column, id_column, known)
+    check_filled(truth, labels)
+    groups = None if group is None else column_of(labels, group, id_column, known)
     policy = decode or DecodePolicy()
     if check is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
@@ -62,7 +72,7 @@ def split(
         refuse_leaks(report)
         publish_bytes(out, data)
         return report
-    listed = column_of(check, "fold")
+    listed = listed_folds(check, id_column, truth)
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
     return _report(truth, numbers, groups, found, policy=policy, progress=progress)
 

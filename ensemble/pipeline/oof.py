@@ -8,9 +8,8 @@ import numpy as np
 
 from ensemble.arrays import Probs
 from ensemble.errors import ContractError, UsageError, few
-from ensemble.evaluation.folds import folds_of
+from ensemble.evaluation.folds import folds_of, listed_folds
 from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
-from ensemble.files.csv_tables import column_of
 from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
 from ensemble.inference.find import find_images
@@ -39,7 +38,8 @@ def predict_oof(
 
     Args:
         settings: Members, images, views, and how to run them.
-        folds: A CSV with the columns `id` and `fold`.
+        folds: A CSV with an id column (`id`, or the one that holds the images' ids, or what
+            `id_col` of the settings says) and a column `fold` or `kfold`.
         progress: Told how far it is.
         out: The OOF Parquet to write, its quarantine beside it; None writes none.
 
@@ -106,7 +106,7 @@ def _shares(
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     ready_members = start_members(unweighed, progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
-    fold_of = _folds_of(folds, images)
+    fold_of = _folds_of(folds, images, recipe.inputs.id_col)
     _check_coverage(ready_members, fold_of)
     shares = []
     for fold in sorted(set(fold_of.values())):
@@ -115,9 +115,11 @@ def _shares(
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
-def _folds_of(table: TableSource, images: Sequence[Hashed]) -> dict[str, int]:
-    listed = column_of(table, "fold")
+def _folds_of(
+    table: TableSource, images: Sequence[Hashed], id_column: str | None
+) -> dict[str, int]:
     ids = [image.source.id for image in images]
+    listed = listed_folds(table, id_column, ids)
     beyond = sorted(set(listed) - set(ids))
     if beyond:
         raise UsageError(f"{table}: {len(beyond)} ids have no image: {few(beyond)}")

@@ -44,7 +44,7 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     members = start_members(recipe, progress, exits=saving is not None)
     head = members[0].member.card.head(recipe.inputs.head)
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
-    sample = sample_for(recipe, head, [image.source.id for image in images])
+    sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
-        check_early_exit(recipe, saving, head, labels=sample.kind != "probs")
+        check_early_exit(recipe, saving, head, labels=sample.kind in ("label", "binary"))
     return Preflight(claim, members, head, image_set_of(images), skipped, sample)

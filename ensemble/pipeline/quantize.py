@@ -72,7 +72,10 @@ def quantize_members(
     found, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     calibrating, judging = divide(found, order.calibration)
     _warn_of_few(len(judging), order.max_disagreement, progress)
-    truth = None if order.labels is None else column_of(order.labels, order.label_column)
+    truth = None
+    if order.labels is not None:
+        ids = [image.source.id for image in found]
+        truth = column_of(order.labels, order.label_column, order.id_column, ids)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as folder:
         judge = Judge(recipe, judging, truth, order.head, Path(folder), progress)
         done = [_to_int8(order, ready, calibrating, judge) for ready in ready_members]

@@ -22,6 +22,7 @@ class QuantizeOrder:
     images: tuple[str, ...]
     labels: TableSource | None = None
     label_column: str = "label"
+    id_column: str | None = None
     head: str | None = None
     calibration: int = 256
     max_disagreement: float = 0.005

@@ -1,36 +1,34 @@
-"""A submission scored against labels, and its picture: `ensemble score`."""
+"""A submission or predictions scored against labels, and the picture: `ensemble score`."""
 
 from pathlib import Path
 
-import numpy as np
-
 from ensemble.errors import UsageError
-from ensemble.files.csv_tables import read_table
+from ensemble.files.csv_tables import is_csv
 from ensemble.files.text_table import TableSource, TextTable
-from ensemble.predictions.formats import ForeignHints, read
-from ensemble.predictions.table import Oof, checked
+from ensemble.predictions.formats import in_memory, read
+from ensemble.predictions.hints import ForeignHints
+from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
-from ensemble.reports.scorecard import Scorecard
+from ensemble.reports.scorecard import Labels, Scorecard
 
 _SCORED = "submission"
 
 
 def score(
     submission: TableSource,
-    labels: TableSource,
-    label_column: str = "label",
+    labels: Labels,
     *,
     task: Task = "classification",
     png: Path | None = None,
 ) -> Scorecard:
-    """Score a submission by every metric that it allows, joined by id.
+    """Score a submission, or a file of predictions, by every metric that it allows, joined by id.
 
     Args:
-        submission: The id, then a label column or a column a class.
-        labels: An id column and the labels.
-        label_column: The column of the labels.
-        task: What the submission predicts.
+        submission: The id, then a label column or a column a class; or a Parquet, .npz: what
+            `ensemble oof` or a run wrote, or another tool.
+        labels: The labels, with an id column.
+        task: What the submission predicts; a file of ours says it itself.
         png: Where to draw the confusion matrix and the scores, which takes matplotlib.
 
     Raises:
@@ -38,27 +36,33 @@ def score(
         StoreError: the disk refused the picture.
     """
     check_choice("task", task, Task)
-    if TASKS[task].single:
-        card = scorecard.score_submission(submission, labels, label_column)
-    elif png is not None:
-        raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
-    else:
-        card = scorecard.score_values(_predictions(submission, task), labels, label_column)
+    card = _scored(submission, labels, task)
     if png is not None:
+        if not card.counts.size:
+            raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
         from ensemble.reports.figures import draw_scores
 
         draw_scores(card, png)
     return card
 
 
-def _predictions(submission: TableSource, task: Task) -> Oof:
-    """Return a submission as the predictions of one family."""
+def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
+    table = isinstance(submission, TextTable) or is_csv(submission)
+    if table and TASKS[task].single:
+        return scorecard.score_submission(submission, labels)
+    said = task if table or not TASKS[task].single else None
+    classes = () if TASKS[task].single else labels.classes
+    found = _predictions(submission, ForeignHints(None, classes, said, labels.id_column))
+    if TASKS[found.task].single:
+        return scorecard.score_classes(found, labels)
+    return scorecard.score_values(found, labels)
+
+
+def _predictions(submission: TableSource, told: ForeignHints) -> Oof:
+    """Return predictions of a file, or a submission as those of one family."""
     if not isinstance(submission, TextTable):
-        return read(submission, _SCORED, ForeignHints(task=task))
-    header, body = read_table(submission)
-    try:
-        values = np.array([row[1:] for row in body], np.float64)
-    except ValueError as error:
-        raise UsageError(f"{submission}: probabilities are numbers: {error}") from error
-    ids = tuple(row[0] for row in body)
-    return checked(submission, Oof(ids, tuple(header[1:]), {_SCORED: values}, task=task))
+        return read(submission, _SCORED if is_csv(submission) else None, told)
+    cells = zip(*submission.rows, strict=True)
+    columns = dict(zip(submission.header, map(list, cells), strict=True))
+    ids = columns.pop(submission.header[0])
+    return in_memory(submission, _SCORED, ids, columns, told)

@@ -7,7 +7,8 @@ from ensemble.errors import UsageError, few
 from ensemble.inference.start_members import check_weights
 from ensemble.pipeline.entries import entries_of_members
 from ensemble.predictions import table
-from ensemble.predictions.formats import ForeignHints, read_all
+from ensemble.predictions.formats import read_all
+from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.stored import (
     entries_of_run,
     read_predictions,
@@ -63,7 +64,7 @@ def vote(
     votes = read_predictions(entries)
     _warn_of_views(recipe.fusion, votes, progress)
     claim = folder.claim(recipe, keys)
-    sample = sample_for(recipe, votes.head, votes.inputs())
+    sample = sample_for(recipe, votes.head, votes.inputs(), progress)
     return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
 
 
@@ -95,6 +96,8 @@ def vote_predictions(
         EnsembleError: as for `vote`.
     """
     progress, recipe = progress or Quiet(), resolve(settings)
+    for note in predictions.notes:
+        progress.warn(note)
     if predictions.rescaled:
         progress.warn(table.describe_rescaling(predictions.rescaled))
     tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
@@ -105,7 +108,7 @@ def vote_predictions(
     keys = [each.member.sha256 for each in votes.sources]
     claim = folder.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
-    sample = sample_for(recipe, votes.head, votes.inputs())
+    sample = sample_for(recipe, votes.head, votes.inputs(), progress)
     if sample.index_labels and not (tuned_for or predictions.ordered):
         raise UsageError(
             "the files name the classes in different orders, so a label's number is not known: "

@@ -3,7 +3,7 @@
 Nothing is checked here but what reading needs; `oof.read` checks what was read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,86 +12,137 @@ import pyarrow as pa
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.files.csv_tables import as_folds, ids_of, read_table
-from ensemble.files.parquet import read_lists
+from ensemble.files.columns import check_no_index, fold_column, id_column
+from ensemble.files.csv_tables import as_folds, ids_of, is_csv, read_table
+from ensemble.files.parquet import FOLD, read_lists
 from ensemble.files.text_table import TableSource
-
-_ID, _FOLD = "id", "fold"
+from ensemble.predictions.class_columns import BINARY, Column, choose
+from ensemble.predictions.hints import NO_HINTS, ForeignHints
+from ensemble.records import TASKS
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """One family's predictions: N ids, C classes, float64 (N, C), and folds int64 (N,) or None."""
+    """One family's predictions: N ids, C classes, float64 (N, C), and folds int64 (N,) or None.
+
+    `notes` are what a person should know of how the columns were read.
+    """
 
     ids: tuple[str, ...]
     classes: tuple[str, ...]
     probs: Pooled
     folds: Indices | None = None
+    notes: tuple[str, ...] = ()
 
 
-def read_foreign(path: Path, classes: Sequence[str], rows_of: TableSource | None) -> Foreign:
-    """Read a .csv, .npz or .npy.
-
-    Args:
-        path: The file.
-        classes: The names of the columns of a .npy, or of an npz that holds none.
-        rows_of: The CSV whose rows a .npy follows.
+def read_foreign(path: Path, told: ForeignHints = NO_HINTS) -> Foreign:
+    """Read a .csv, .npz or .npy; also compressed, as .csv.gz or .zip.
 
     Raises:
         UsageError: another kind of file, or one that does not say enough.
         Exception: whatever NumPy raises of a damaged file.
     """
     kind = path.suffix.lower()
-    if kind == ".csv":
-        return _read_csv(path)
+    if is_csv(path):
+        return _read_csv(path, told)
     if kind == ".npz":
-        return _read_npz(path, classes)
+        return _read_npz(path, told.classes)
     if kind == ".npy":
-        return _read_npy(path, rows_of, classes)
+        return _read_npy(path, told)
     raise UsageError(f"{path}: expected a .parquet, .csv, .npz or .npy file of predictions")
 
 
-def of_table(table: pa.Table, classes: Sequence[str]) -> Foreign:
+def of_table(where: object, table: pa.Table, told: ForeignHints = NO_HINTS) -> Foreign:
     """Take predictions out of a Parquet: an id column, and a column a class or one of lists.
-
-    Args:
-        table: What the file holds.
-        classes: The names of the columns of lists; empty for their numbers.
 
     Raises:
         ValueError: a row without an id, a fold that is none, or lists of several lengths.
+        UsageError: columns that are neither id, fold nor class; names them.
     """
-    id_column, ids = ids_in(table)
-    folds = folds_in(table)
-    rest = [c for c in table.column_names if c not in (id_column, _FOLD)]
-    if len(rest) == 1 and (width := _width_of(table.column(rest[0]), ids)) is not None:
-        names = tuple(classes) or tuple(str(c) for c in range(width))
+    id_column, ids = ids_in(where, table, told.id_column)
+    fold = fold_column(where, table.column_names)
+    folds = folds_in(where, table)
+    rest = [c for c in table.column_names if c not in (id_column, fold)]
+    lists = [c for c in rest if _width_of(table.column(c), ids) is not None]
+    if len(rest) == len(lists) == 1:
+        width = _width_of(table.column(rest[0]), ids) or 0
+        names = tuple(told.classes) or tuple(str(c) for c in range(width))
         probs = read_lists(table.column(rest[0]), width).astype(np.float64)
         return Foreign(ids, names, probs, folds)
-    stacked = np.stack([np.array(table.column(c).to_pylist(), np.float64) for c in rest], 1)
-    return Foreign(ids, tuple(rest), stacked, folds)
+    columns = {name: _numbers_of(table.column(name).to_pylist()) for name in rest}
+    return _chosen(where, ids, folds, columns, told)
 
 
-def ids_in(table: pa.Table) -> tuple[str, tuple[str, ...]]:
-    """Return the name of a Parquet's id column, `id` or the first, and the ids.
+def of_columns(
+    where: object, ids: Sequence[str], columns: Mapping[str, Sequence[object]], told: ForeignHints
+) -> Foreign:
+    """Take predictions out of columns that are in memory, a fold among them or none.
+
+    Raises:
+        ValueError: a fold that is no whole number.
+        UsageError: columns that are neither fold nor class; names them.
+    """
+    fold = fold_column(where, columns)
+    folds = None if fold is None else as_folds(columns[fold])
+    rest = {name: _numbers_of(cells) for name, cells in columns.items() if name != fold}
+    return _chosen(where, tuple(ids), folds, rest, told)
+
+
+def ids_in(where: object, table: pa.Table, said: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """Return the name of a Parquet's id column, and the ids: what is said, `id`, or the one text.
 
     Raises:
         ValueError: a row has none.
+        UsageError: no column is it, or several may be.
     """
-    columns = table.column_names
-    name = _ID if _ID in columns else columns[0]
+    texts = [c for c in table.column_names if _is_text(table.column(c).type)]
+    name = _id_among(where, table.column_names, texts, said)
     if table.column(name).null_count:
         raise ValueError(f"column {name!r} has rows without an id")
     return name, tuple(str(i) for i in table.column(name).to_pylist())
 
 
-def folds_in(table: pa.Table) -> Indices | None:
+def folds_in(where: object, table: pa.Table) -> Indices | None:
     """Return the folds of a Parquet, int64 (N,), or None where it has none.
 
     Raises:
         ValueError: a fold is no whole number.
     """
-    return as_folds(table.column(_FOLD).to_pylist()) if _FOLD in table.column_names else None
+    fold = fold_column(where, table.column_names)
+    return None if fold is None else as_folds(table.column(fold).to_pylist())
+
+
+def _id_among(where: object, header: Sequence[str], texts: Sequence[str], said: str | None) -> str:
+    """Return the id column: predictions are numbers, so that the one column of text is it."""
+    if said is None and "id" not in header and len(texts) == 1:
+        check_no_index(where, header)
+        return texts[0]
+    return id_column(where, header, said=said)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _chosen(
+    where: object,
+    ids: tuple[str, ...],
+    folds: Indices | None,
+    columns: Mapping[str, Column],
+    told: ForeignHints,
+) -> Foreign:
+    found = choose(where, columns, told.classes, told.expected)
+    return Foreign(ids, found.classes, found.probs, folds, found.notes)
+
+
+def _numbers_of(cells: Sequence[object]) -> Column:
+    """Return cells as float64 (N,), NaN for what is missing; None where one is no number."""
+    try:
+        return np.array([np.nan if cell is None else float(str(cell)) for cell in cells], float)
+    except ValueError:
+        return None
 
 
 def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:
@@ -114,15 +165,15 @@ def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:
     return width or 0
 
 
-def _read_csv(path: Path) -> Foreign:
+def _read_csv(path: Path, told: ForeignHints) -> Foreign:
     header, body = read_table(path)
-    id_column = _ID if _ID in header else header[0]
-    classes = [c for c in header if c not in (id_column, _FOLD)]
-    cells = np.array(body, dtype=object).reshape(len(body), len(header))
-    probs = cells[:, [header.index(c) for c in classes]].astype(np.float64)
-    folds = as_folds(cells[:, header.index(_FOLD)].tolist()) if _FOLD in header else None
-    ids = tuple(cells[:, header.index(id_column)].tolist())
-    return Foreign(ids, tuple(classes), probs, folds)
+    cells = dict(zip(header, map(list, zip(*body, strict=True)), strict=True)) if body else {}
+    if not cells:
+        raise UsageError(f"{path}: expected an id column, classes and rows")
+    texts = [name for name, column in cells.items() if _numbers_of(column) is None]
+    name = _id_among(path, header, texts, told.id_column)
+    ids = cells.pop(name)
+    return of_columns(path, ids, cells, told)
 
 
 def _read_npz(path: Path, classes: Sequence[str]) -> Foreign:
@@ -132,12 +183,13 @@ def _read_npz(path: Path, classes: Sequence[str]) -> Foreign:
             classes = arrays["classes"].tolist()
         classes = classes or [str(c) for c in range(probs.shape[1])]
         ids = tuple(str(i) for i in arrays["ids"])
-        folds = as_folds(arrays[_FOLD].tolist()) if _FOLD in arrays else None
+        folds = as_folds(arrays[FOLD].tolist()) if FOLD in arrays else None
     return Foreign(ids, tuple(str(c) for c in classes), probs, folds)
 
 
-def _read_npy(path: Path, rows_of: TableSource | None, classes: Sequence[str]) -> Foreign:
+def _read_npy(path: Path, told: ForeignHints) -> Foreign:
     """Read an array without ids or names: the caller says whose rows and which columns it has."""
+    rows_of, classes = told.rows_of, told.classes
     if rows_of is None:
         raise UsageError(f"{path}: a .npy holds no ids; name the CSV whose rows it follows: "
                          f"--rows-of train.csv")  # fmt: skip
@@ -145,12 +197,22 @@ def _read_npy(path: Path, rows_of: TableSource | None, classes: Sequence[str]) -
         raise UsageError(f"{path}: a .npy holds no class names; say --classes a,b,c or a file with "
                          f"a class a line, in the order of its columns")  # fmt: skip
     probs = np.load(path, allow_pickle=False).astype(np.float64)
-    ids = ids_of(rows_of)
+    ids = ids_of(rows_of, told.id_column)
+    if probs.ndim == 1 and TASKS[told.expected].single and len(classes) == len(BINARY):
+        column = {classes[1]: probs}  # of two classes, the positive one's probability
+        return _chosen(path, _as_many(path, ids, probs, rows_of), None, column, told)
     if probs.ndim != 2 or probs.shape[1] != len(classes):
         raise UsageError(
             f"{path}: its shape is {probs.shape}; expected rows and {len(classes)} columns, for "
             f"--classes {few(classes)}"
         )
+    return Foreign(_as_many(path, ids, probs, rows_of), tuple(classes), probs)
+
+
+def _as_many(
+    path: Path, ids: tuple[str, ...], probs: Pooled, rows_of: TableSource
+) -> tuple[str, ...]:
+    """Return the ids of an array's rows, having checked that there are as many."""
     if len(probs) != len(ids):
         raise UsageError(f"{path}: it has {len(probs)} rows; {rows_of} has {len(ids)}")
-    return Foreign(ids, tuple(classes), probs)
+    return ids

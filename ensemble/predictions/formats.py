@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish
+from ensemble.files.compressed import stem_of
 from ensemble.files.parquet import (
     EVALUATIONS,
     FAMILY,
@@ -25,9 +26,15 @@ from ensemble.files.parquet import (
     read_lists,
     text_column,
 )
-from ensemble.files.text_table import TableSource
 from ensemble.predictions import oof_file
-from ensemble.predictions.foreign import Foreign, ids_in, of_table, read_foreign
+from ensemble.predictions.foreign import (
+    Foreign,
+    ids_in,
+    of_columns,
+    of_table,
+    read_foreign,
+)
+from ensemble.predictions.hints import NO_HINTS, ForeignHints
 from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
 from ensemble.predictions.table import Predictions, checked, join, table_from
 from ensemble.records import Task
@@ -39,40 +46,14 @@ _DAMAGED: Final = (
 """What NumPy and pyarrow raise for files that are damaged."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignHints:
-    """What files from elsewhere do not say themselves.
-
-    `rows_of` is the CSV whose rows a .npy (N, C) follows, with an id column (`id`, or the first).
-    `classes` name the columns of a .npy, or of an npz that holds none. `task` is what the
-    predictions are; None takes what an OOF Parquet or a run says, and else classification.
-    """
-
-    rows_of: TableSource | None = None
-    classes: Sequence[str] = ()
-    task: Task | None = None
-
-
-def hints_for(
-    paths: Sequence[Path], rows_of: TableSource | None, classes: Sequence[str], task: Task | None
-) -> ForeignHints:
-    """Return hints for these files.
-
-    Raises:
-        UsageError: rows for a .npy, and there is none.
-    """
-    if rows_of is not None and not any(path.suffix == ".npy" for path in paths):
-        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
-    return ForeignHints(rows_of, tuple(classes), task)
-
-
 def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Predictions:
     """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
-        path: The file. Elsewhere means a Parquet or CSV with an id column (`id`, or the first) and
-            a column a class, or one column of lists; an npz has `ids`, `probs` and `classes`. A
-            column `fold` is read.
+        path: The file. Elsewhere means a Parquet or CSV with an id column (what the hints say,
+            `id`, or the one column of text) and a column a class, one of the probability of a
+            class of two, or one of lists; an npz has `ids`, `probs` and `classes`. A column `fold`
+            or `kfold` is read.
         name: What to call the one family of a file from elsewhere; without it the file's stem.
             Of an OOF Parquet or a run's predictions, the family to take.
         elsewhere: What the file does not say itself.
@@ -81,15 +62,43 @@ def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = N
         UsageError: the file is none of these, ids stand there twice, or the predictions are not
             finite or do not sum to 1.
     """
-    told = elsewhere or ForeignHints()
+    told = elsewhere or NO_HINTS
     try:
-        found = _read(path, name or path.stem, told)
+        found = _read(path, name or stem_of(path), told)
     except _DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
     _check_told(path, found, told)
     return checked(path, found if name is None else _family_of(path, found, name))
+
+
+def in_memory(
+    where: object,
+    name: str,
+    ids: Sequence[str],
+    columns: Mapping[str, Sequence[object]],
+    told: ForeignHints = NO_HINTS,
+) -> Predictions:
+    """Take one family's predictions from columns that are in memory; see `read`.
+
+    Args:
+        where: The table, in messages.
+        name: What to call the family.
+        ids: The id of each row, N of them.
+        columns: The other columns by name, each of N cells.
+        told: What the table does not say itself.
+
+    Raises:
+        UsageError: as for `read`.
+    """
+    try:
+        found = of_columns(where, ids, columns, told)
+    except ValueError as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{where}: {error}") from error
+    return checked(where, _named(name, found, told))
 
 
 def read_all(
@@ -159,15 +168,15 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices,
 def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
     if path.suffix.lower() != ".parquet":
-        return _named(name, read_foreign(path, told.classes, told.rows_of), told)
+        return _named(name, read_foreign(path, told), told)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):
-        return table_from(oof_file.of_table(table, mapping_of(about)))
-    return _named(name, of_table(table, told.classes), told)
+        return table_from(oof_file.of_table(path, table, mapping_of(about)))
+    return _named(name, of_table(path, table, told), told)
 
 
 def _check_told(path: Path, found: Predictions, told: ForeignHints) -> None:
@@ -191,8 +200,9 @@ def _family_of(path: Path, found: Predictions, name: str) -> Predictions:
 
 def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:
     families = {name: found.probs}
-    task = told.task or "classification"
-    return Predictions(found.ids, found.classes, families, found.folds, task=task)
+    return Predictions(
+        found.ids, found.classes, families, found.folds, task=told.expected, notes=found.notes
+    )
 
 
 def _of_run(path: Path, table: pa.Table, about: Mapping[str, object]) -> Predictions:
@@ -204,7 +214,7 @@ def _of_run(path: Path, table: pa.Table, about: Mapping[str, object]) -> Predict
         )
     columns = {c.removeprefix(FAMILY): c for c in table.column_names if c.startswith(FAMILY)}
     families = _families_in(table, columns, about)
-    return replace(_described(about, ids_in(table)[1], families), deployed=True)
+    return replace(_described(about, ids_in(path, table)[1], families), deployed=True)
 
 
 def _families_in(

@@ -145,7 +145,7 @@ def read(path: Path) -> OofFile:
             table = file.read()
         about = json.loads((table.schema.metadata or {}).get(METADATA.encode(), b"{}"))
         if about:
-            return of_table(table, mapping_of(about))
+            return of_table(path, table, mapping_of(about))
     except _DAMAGED as error:
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
     raise UsageError(
@@ -154,7 +154,7 @@ def read(path: Path) -> OofFile:
     )
 
 
-def of_table(table: pa.Table, about: Mapping[str, object]) -> OofFile:
+def of_table(where: object, table: pa.Table, about: Mapping[str, object]) -> OofFile:
     """Take the families out of what `write` wrote; `about` is its metadata.
 
     Raises:
@@ -166,10 +166,10 @@ def of_table(table: pa.Table, about: Mapping[str, object]) -> OofFile:
     members = mapping_of(about.get("members", {}))
     lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
     return OofFile(
-        ids=ids_in(table)[1],
+        ids=ids_in(where, table)[1],
         classes=classes,
         families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
-        folds=folds_in(table),
+        folds=folds_in(where, table),
         members={name: texts_of(hashes) for name, hashes in members.items()},
         task=cast(Task, about.get("task", "classification")),
         quarantined=quarantined_of(about.get("quarantined", [])),

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -19,14 +18,10 @@ from ensemble.files.paths import natural_key
 from ensemble.members.card import Head
 from ensemble.predictions import oof_file
 from ensemble.predictions.oof_file import OofFile
+from ensemble.predictions.row_values import Rows, check_predicted, checked_values
 from ensemble.predictions.run_record import RecordedMember
-from ensemble.records import TASKS, MemberId, Quarantined, Task, check_choice
+from ensemble.records import MemberId, Quarantined, Task, check_choice
 from ensemble.voting.vote import Ballot
-
-ROW_SUM: Final = 2e-3
-"""How far a row of probabilities may be from 1: float16 files come that close."""
-
-_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,6 +40,7 @@ class Predictions:
             sum.
         deployed: Whether a run made them, with every fold of a family: no OOF.
         ordered: Whether all files that were joined have the classes in one order.
+        notes: What a person should know of how the files were read, a line each.
         output: The name of the head.
         sources: Who made each column, in their order; empty where each is a family, and nobody
             asked. Of an early exit it names those who were asked, and there are no columns.
@@ -61,6 +57,7 @@ class Predictions:
     rescaled: int = 0
     deployed: bool = False
     ordered: bool = True
+    notes: tuple[str, ...] = ()
     output: str = "label"
     sources: tuple[RecordedMember, ...] = ()
     views: Mapping[str, str] = field(default_factory=dict)
@@ -154,7 +151,10 @@ def table_from(file: OofFile) -> Predictions:
 
 def describe_rescaling(rows: int) -> str:
     """Return the line that tells of rescaled rows."""
-    return f"{rows} rows do not sum to 1 exactly, as in float16 files: each is divided by its sum"
+    return (
+        f"{rows} rows do not sum to 1 exactly, as in float16 or rounded files: each is divided by "
+        f"its sum"
+    )
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -184,6 +184,7 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         views=views,
         quarantined=tuple(lost.values()),
         rescaled=sum(part.rescaled for part in parts),
+        notes=tuple(note for part in parts for note in part.notes),
         deployed=any(part.deployed for part in parts),
         ordered=all(part.ordered and part.classes == first.classes for part in parts),
     )
@@ -201,20 +202,29 @@ def checked(path: object, oof: Predictions) -> Predictions:
     check_choice(f"{path}: task", oof.task, Task)
     _check_names(path, "ids", oof.ids)
     _check_names(path, "classes", oof.classes)
-    families, rescaled = {}, 0
+    families, rescaled, notes = {}, 0, list(oof.notes)
     for name, probs in oof.families.items():
         if probs.shape != (len(oof.ids), len(oof.classes)):
             raise UsageError(
                 f"{path}: {name} has {probs.shape}; expected {len(oof.ids)} rows and "
                 f"{len(oof.classes)} classes"
             )
-        bad = ~np.isfinite(probs).all(1)
-        if bad.any():
-            ids = [oof.ids[i] for i in np.flatnonzero(bad)]
-            raise UsageError(f"{path}: {name} is NaN or infinite for {few(ids)}")
-        families[name], count = _normalised(path, oof, name, probs.astype(np.float64))
-        rescaled += count
-    return replace(oof, families=families, rescaled=rescaled)
+        rows = Rows(f"{path}: {name}", oof.ids, oof.classes, oof.folds, oof.task)
+        families[name], count, odd = checked_values(rows, probs.astype(np.float64))
+        rescaled, notes = rescaled + count, [*notes, *odd]
+    return replace(oof, families=families, rescaled=rescaled, notes=tuple(notes))
+
+
+def refuse_unpredicted(oof: Predictions) -> None:
+    """Refuse folds that were never predicted, once the folds are known.
+
+    Raises:
+        UsageError: names the family and the folds; see `row_values.check_predicted`.
+    """
+    for name, probs in oof.families.items():
+        check_predicted(
+            Rows(name, oof.ids, oof.classes, oof.folds, oof.task), probs.astype(np.float64)
+        )
 
 
 def _check_names(path: object, what: str, names: Sequence[str]) -> None:
@@ -223,33 +233,6 @@ def _check_names(path: object, what: str, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: {what} stand there twice: {few(twice)}")
     if "" in names:
         raise UsageError(f"{path}: {what}: number {names.index('') + 1} is empty")
-
-
-def _normalised(path: object, oof: Predictions, name: str, probs: Pooled) -> tuple[Pooled, int]:
-    if TASKS[oof.task].several:
-        _check_labels(path, oof, name, probs)
-    if not TASKS[oof.task].single:
-        return probs, 0
-    sums = probs.sum(1)
-    off = (np.abs(sums - 1) > ROW_SUM) | (probs < 0).any(1)
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise UsageError(
-            f"{path}: {name} gives no probabilities for {int(off.sum())} rows; {oof.ids[row]!r} "
-            f"sums to {sums[row]:.4g}. Apply the softmax first"
-        )
-    return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum())
-
-
-def _check_labels(path: object, oof: Predictions, name: str, probs: Pooled) -> None:
-    off = ((probs < 0) | (probs > 1)).any(1)
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise UsageError(
-            f"{path}: {name} gives no probabilities of labels for {int(off.sum())} rows; "
-            f"{oof.ids[row]!r} has values from {probs[row].min():.4g} to {probs[row].max():.4g}. "
-            f"Apply the sigmoid first"
-        )
 
 
 def _rows_as(first: Predictions, part: Predictions) -> Indices:

@@ -37,6 +37,7 @@ class Inputs:
     images: tuple[str, ...]
     head: str | None
     id_from: IdFrom
+    id_col: str | None
     decode: DecodePolicy
 
 
@@ -65,6 +66,9 @@ class Writing:
 
     sample: TableSource | None
     output: Output
+    positive: str | None
+    top: int
+    round: str
     labels_as: LabelsAs
     fill: str | None
     out: Path | None
@@ -123,10 +127,12 @@ def resolve(settings: Settings) -> Recipe:
     check_settings(settings)
     s = settings
     return Recipe(
-        Inputs(s.members, s.images, s.head, s.id_from, s.decode),
+        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights),
-        Writing(s.sample, s.output, s.labels_as, s.fill, s.out, s.force),
+        Writing(
+            s.sample, s.output, s.positive, s.top, s.round, s.labels_as, s.fill, s.out, s.force
+        ),
         saving_of(
             early_exit=s.early_exit,
             confidence=s.confidence,

@@ -29,12 +29,16 @@ from the run where the vote is not told otherwise; or does not make a run anothe
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a setting is for, its roles, and the least whole number or the form that it takes."""
+    """What a setting is for, its roles, and the least whole number or the form that it takes.
+
+    One that came `later` stands in run.json only where it is given: a run of before is the same.
+    """
 
     help: str
     roles: tuple[Role, ...] = ()
     least: int | None = None
     metavar: str | None = None
+    later: bool = False
 
 
 IN_MEMORY: Final = "a table in memory, sha256 "
@@ -101,7 +105,46 @@ class Settings:
         About("The folder to write.  [default: submissions/<time and recipe>]", _BESIDE),
     ] = None
     head: Annotated[str | None, About("The head to predict, where members carry several.")] = None
-    id_from: Annotated[IdFrom, About("What the id of an image is.", _MADE)] = "stem"
+    id_from: Annotated[
+        IdFrom,
+        About(
+            "What the id of an image is: of a/b.jpg the stem b, the name b.jpg or the path.", _MADE
+        ),
+    ] = "stem"
+    id_col: Annotated[
+        str | None,
+        About(
+            "The column of the ids in tables.  [default: id, or the one that holds the images' "
+            "ids]",
+            (*_KEPT, *_BESIDE),
+            later=True,
+        ),
+    ] = None
+    positive: Annotated[
+        str | None,
+        About(
+            "The class whose probability the one column of a sample asks for.", _KEPT, later=True
+        ),
+    ] = None
+    top: Annotated[
+        int,
+        About(
+            "The best labels, so many in a cell; 0: as the sample has them.",
+            _KEPT,
+            least=0,
+            later=True,
+        ),
+    ] = 0
+    round: Annotated[
+        str,
+        About(
+            "Whole numbers of a regression: nearest, or cuts such as 0.5,1.5; off: values as they "
+            "are.",
+            _KEPT,
+            metavar="auto|off|nearest|CUTS",
+            later=True,
+        ),
+    ] = "auto"
     labels_as: Annotated[LabelsAs, About("How labels are written.", _KEPT)] = "auto"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
     on_nan: Annotated[
@@ -235,6 +278,8 @@ def settings_of(settings: Settings) -> dict[str, object]:
     record: dict[str, object] = {}
     for name in TABLE:
         value = getattr(settings.decode if name in DECODE else settings, name)
+        if TABLE[name].about.later and value == TABLE[name].default:
+            continue
         if isinstance(value, Weights):
             value = to_json(value)
         if isinstance(value, TextTable):

@@ -16,7 +16,10 @@ PREFIX: Final = "ENSEMBLE_"
 VARIABLES: Final = ("ENSEMBLE_SUPERVISE", "ENSEMBLE_WATCH")
 """The environment variables that are read and are no setting of a recipe: the one list of them."""
 
-_KEYS: Final = tuple(TABLE)
+BESIDE: Final = ("label_col",)
+"""The settings that are no setting of a run: where the labels of a table stand."""
+
+_KEYS: Final = (*TABLE, *BESIDE)
 
 
 def read_toml(path: Path) -> dict[str, object]:

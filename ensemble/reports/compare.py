@@ -36,17 +36,18 @@ class Difference:
         return html_table(repr(self)[1:-1], ("from", "to", "rows"), rows)
 
 
-def compare(first: TableSource, second: TableSource) -> Difference:
+def compare(first: TableSource, second: TableSource, id_column: str | None = None) -> Difference:
     """Compare two submissions, of labels or of a probability a class.
 
     Args:
         first: A submission, or the folder of a run.
         second: Another; its columns may stand in another order.
+        id_column: The column of the ids; None takes `id`, or the first.
 
     Raises:
         UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
-    one, two = (read_submission(submission_at(path)) for path in (first, second))
+    one, two = (read_submission(submission_at(path), id_column) for path in (first, second))
     if sorted(one.columns) != sorted(two.columns):
         raise UsageError(
             f"{first} and {second} have other columns: {few(one.columns)} and {few(two.columns)}"

@@ -36,7 +36,7 @@ def draw(weights: Weights, path: Path) -> None:
 
 
 def draw_scores(card: Scorecard, path: Path) -> None:
-    """Draw a submission's confusion, its scores with their intervals, and its commonest errors.
+    """Draw a submission's confusion, its scores, its commonest errors and its worst classes.
 
     Colours are shares of the truth's rows, on a square-root scale that shows rare errors too.
 
@@ -45,10 +45,11 @@ def draw_scores(card: Scorecard, path: Path) -> None:
     """
     side = min(max(0.55 * len(card.classes), 5.0), 16.0)
     figure = Figure(figsize=(side + 6, side), layout="constrained")
-    grid = figure.add_gridspec(2, 2, width_ratios=(side, 5))
+    grid = figure.add_gridspec(3, 2, width_ratios=(side, 5))
     _confusion(figure.add_subplot(grid[:, 0]), card)
     _intervals(figure.add_subplot(grid[0, 1]), card)
     _errors(figure.add_subplot(grid[1, 1]), card)
+    _classes(figure.add_subplot(grid[2, 1]), card)
     publish(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
 
 
@@ -96,6 +97,20 @@ def _errors(axes: Axes, card: Scorecard) -> None:
     axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=2)
     axes.set_yticks(range(len(pairs)), names, fontsize=8, parse_math=False)
     axes.set_title("commonest errors" if pairs else "no errors")
+
+
+def _classes(axes: Axes, card: Scorecard) -> None:
+    """Draw F1, precision and recall of the classes that fare worst."""
+    worst = sorted(card.by_class, key=lambda each: each.f1)[:_CONFUSED][::-1]
+    places = range(len(worst))
+    axes.barh(places, [each.f1 for each in worst], color=_SINGLE)
+    axes.plot([each.precision for each in worst], places, "|", color=_OURS, label="precision")
+    axes.plot([each.recall for each in worst], places, "o", color=_OURS, label="recall", ms=4)
+    names = [f"{_short(each.name)} ({each.support})" for each in worst]
+    axes.set_yticks(places, names, fontsize=8, parse_math=False)
+    axes.set_xlim(0, 1.02)
+    axes.legend(fontsize=7, loc="lower right")
+    axes.set_title("lowest F1, and rows of the truth")
 
 
 def _short(name: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.bootstrap import Interval, spread
-from ensemble.evaluation.labels import read_truth, truth_of
+from ensemble.evaluation.labels import check_filled, read_truth, truth_of
 from ensemble.evaluation.metrics import (
     METRICS,
     NEEDS_EVERY_CLASS,
@@ -18,14 +18,23 @@ from ensemble.evaluation.metrics import (
     Metric,
     Truth,
     confusion,
+    kappa_between,
 )
 from ensemble.files.csv_tables import column_of
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
 from ensemble.predictions.table import Oof
 from ensemble.records import TASKS
+from ensemble.reports.by_class import (
+    ClassScore,
+    Confused,
+    most_confused,
+    scores_of_counts,
+    scores_of_labels,
+)
 from ensemble.reports.submitted import Submitted, read_submission
-from ensemble.voting.decision import order_of
+from ensemble.voting.blend import labels_given
+from ensemble.voting.decision import Decision, order_of
 
 _ROUNDING: Final = 1e-6
 _HANDFUL: Final = 5
@@ -49,7 +58,9 @@ class Scorecard:
     """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
 
     Labels and values have no such matrix: then `counts` is (0, 0). `rescaled` rows of
-    probabilities did not sum to 1, and were divided by their sum to be scored.
+    probabilities did not sum to 1, and were divided by their sum to be scored. `by_class` has how
+    each class or label fares, a label being given from 0.5 on; a regression has none. `notes` are
+    what a person should know.
     """
 
     rows: int
@@ -57,6 +68,13 @@ class Scorecard:
     classes: tuple[str, ...]
     lines: tuple[MetricScore, ...]
     counts: NDArray[np.float64]
+    by_class: tuple[ClassScore, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def confused(self) -> tuple[Confused, ...]:
+        """The pairs of classes that are confused, the commonest first; none without a matrix."""
+        return most_confused(self.counts, self.classes) if self.counts.size else ()
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{line.metric} {line.score:.5f}" for line in self.lines)
@@ -69,67 +87,161 @@ class Scorecard:
         return html_table(f"{self.rows} rows", ("metric", "score", "95 % interval"), rows)
 
 
-def score_submission(
-    submission: TableSource, labels: TableSource, label_column: str = "label"
-) -> Scorecard:
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The truth that something is scored against.
+
+    `column` has the labels. `id_column` None takes `id`, or the column that holds the ids that are
+    scored. `group` is a column: rows of one group are drawn together for the intervals. `classes`
+    are all classes in their order, where it is not that of whole numbers; empty for those found.
+    """
+
+    table: TableSource
+    column: str = "label"
+    id_column: str | None = None
+    group: str | None = None
+    classes: tuple[str, ...] = ()
+
+    def groups(self, ids: Sequence[str]) -> Indices | None:
+        """Return the group of each id as a number, int64 (N,), or None where there are none."""
+        if self.group is None:
+            return None
+        named = column_of(self.table, self.group, self.id_column, ids)
+        return np.unique([named[name] for name in ids], return_inverse=True)[1].astype(np.int64)
+
+    def of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the label of each id.
+
+        Raises:
+            UsageError: an id without one.
+        """
+        truth = column_of(self.table, self.column, self.id_column, ids)
+        lacking = [name for name in ids if name not in truth]
+        if lacking:
+            raise UsageError(f"{self.table}: no label for {few(lacking)}")
+        check_filled({name: truth[name] for name in ids}, self.table)
+        return truth
+
+
+def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
     """Score a submission of labels, or of a probability a class, joined by id.
 
     Args:
         submission: A CSV: the id, then a label column or a column a class.
-        labels: A CSV with an id column and the labels; it may name more rows.
-        label_column: The column of the labels.
+        labels: The truth; it may name more rows.
 
     Raises:
         UsageError: ids without a label, labels that are no class, or a column of what seems to be
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    given, truth = read_submission(submission), column_of(labels, label_column)
-    lacking = [name for name in given.rows if name not in truth]
-    if lacking:
-        raise UsageError(f"{labels}: no label for {few(lacking)}")
+    given = read_submission(submission, labels.id_column)
+    truth = labels.of(list(given.rows))
     if given.has_labels:
-        _check_said(submission, set(given.labels()), labels, set(truth.values()))
+        _check_said(submission, set(given.labels()), labels.table, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
     known = {truth[name] for name in given.rows}
-    scores, classes = _in_order(*_predicted(given, known))
-    sums = scores.sum(1, keepdims=True)
-    probs = scores / sums
-    odd = sorted(known - set(classes))
-    if odd:
-        raise UsageError(f"{labels}: labels without a column in {submission}: {few(odd)}")
-    y = truth_of(list(given.rows), truth, classes)
-    return Scorecard(
-        rows=len(y),
-        rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
-        classes=classes,
-        lines=tuple(_line(m, y, probs) for m in _allowed(y, classes, labels_only=given.has_labels)),
-        counts=confusion(y, probs.argmax(1), len(classes)),
-    )
+    scores, classes = _predicted(given, known | set(labels.classes))
+    return _of_classes(list(given.rows), scores, classes, labels, labels_only=given.has_labels)
 
 
-def score_values(found: Oof, labels: TableSource, label_column: str = "label") -> Scorecard:
-    """Score a submission of a multilabel task or a regression, joined by id.
+def score_classes(found: Oof, labels: Labels) -> Scorecard:
+    """Score predictions of classes, of one family or the plain mean of several, joined by id.
+
+    Raises:
+        UsageError: ids without a label, or labels that are no class.
+    """
+    return _of_classes(found.ids, _mean(found), found.classes, labels, notes=_told(found))
+
+
+def score_values(found: Oof, labels: Labels) -> Scorecard:
+    """Score predictions of a multilabel task or a regression, joined by id.
 
     Args:
-        found: The predictions of one family: probabilities, 0 and 1, or values.
+        found: The predictions of one family, or of several whose plain mean is scored:
+            probabilities, 0 and 1, or values.
         labels: A table as `labels.read_truth` takes it.
-        label_column: The column of a single target.
 
     Raises:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
-    task, (given,) = found.task, found.families.values()
-    values = given.astype(np.float64)
-    y = read_truth(labels, found, label_column)
-    labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
+    task, values = found.task, _mean(found)
+    y = read_truth(labels.table, found, labels.column, labels.group, id_column=labels.id_column)
+    several = TASKS[task].several
+    labels_only = several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
+    groups = labels.groups(found.ids)
     lines = [
-        _line(metric, y, values)
+        _line(metric, y, values, groups)
         for metric in METRICS[task].values()
-        if (metric.by_label or not labels_only) and (mixed or metric.by_label)
+        if (metric.by_label or not labels_only)
+        and (mixed or metric.by_label or metric.name not in NEEDS_EVERY_CLASS)
     ]
-    return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
+    said = labels_given(values, Decision()) if several else values
+    return Scorecard(
+        rows=len(found.ids),
+        rescaled=0,
+        classes=found.classes,
+        lines=tuple(lines),
+        counts=np.zeros((0, 0)),
+        by_class=scores_of_labels(y, said, found.classes) if several else (),
+        notes=_told(found),
+    )
+
+
+def _of_classes(
+    ids: Sequence[str],
+    scores: Pooled,
+    classes: tuple[str, ...],
+    labels: Labels,
+    *,
+    labels_only: bool = False,
+    notes: Sequence[str] = (),
+) -> Scorecard:
+    """Score N rows of probabilities (N, C), or of anything from 0 on that is divided by its sum."""
+    truth = labels.of(ids)
+    scores, classes = _in_order(scores, classes, labels.classes)
+    sums = scores.sum(1, keepdims=True)
+    odd = sorted({truth[name] for name in ids} - set(classes))
+    if odd:
+        raise UsageError(
+            f"{labels.table}: labels without a column, or none of the classes {few(classes)}: "
+            f"{few(odd)}"
+        )
+    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids)
+    counts = confusion(y, probs.argmax(1), len(classes))
+    allowed = _allowed(y, classes, labels.classes, labels_only=labels_only)
+    return Scorecard(
+        rows=len(y),
+        rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
+        classes=classes,
+        lines=tuple(_line(m, y, probs, groups) for m in allowed),
+        counts=counts,
+        by_class=scores_of_counts(counts, classes),
+        notes=(*notes, *_absent(y, classes)),
+    )
+
+
+def _mean(found: Oof) -> Pooled:
+    families = [np.asarray(each, np.float64) for each in found.families.values()]
+    return np.asarray(np.mean(families, axis=0), np.float64)
+
+
+def _told(found: Oof) -> tuple[str, ...]:
+    """Return what a person should know of predictions that were scored."""
+    several = f"scored is the plain mean of the families {few(list(found.families))}"
+    return (*found.notes, several) if len(found.families) > 1 else found.notes
+
+
+def _absent(y: Indices, classes: Sequence[str]) -> tuple[str, ...]:
+    """Tell which grades between the least and the largest no class is, or no row shows."""
+    numbers = sorted(int(classes[place]) for place in order_of(classes))
+    seen = {int(classes[place]) for place in np.unique(y)} if numbers else set()
+    absent = [n for n in range(numbers[0], numbers[-1] + 1) if n not in seen] if numbers else []
+    if not absent or len(absent) > len(numbers) + _HANDFUL:
+        return ()
+    return (f"no row is labelled {few(absent)}: qwk goes by the numbers, so that it changes "
+            f"nothing; means over classes are left out where a class has no row",)  # fmt: skip
 
 
 def _check_said(
@@ -159,31 +271,49 @@ def _predicted(given: Submitted, known: set[str]) -> tuple[Pooled, tuple[str, ..
     return probs, given.columns
 
 
-def _in_order(given: Pooled, classes: tuple[str, ...]) -> tuple[Pooled, tuple[str, ...]]:
-    """Put classes that are numbers in their order, which a kappa goes by; others stay."""
-    order = order_of(classes)
-    return (given[:, order], tuple(classes[c] for c in order)) if order else (given, classes)
+def _in_order(
+    given: Pooled, classes: tuple[str, ...], said: Sequence[str]
+) -> tuple[Pooled, tuple[str, ...]]:
+    """Put classes in the order that is said, or in that of their numbers; others stay.
+
+    A class that is said and not given has no probability.
+
+    Raises:
+        UsageError: a class is given that is none of those said.
+    """
+    if not said:
+        order = order_of(classes)
+        return (given[:, order], tuple(classes[c] for c in order)) if order else (given, classes)
+    if odd := sorted(set(classes) - set(said)):
+        raise UsageError(f"{few(odd)}: none of --classes {few(said)}")
+    found = np.zeros((len(given), len(said)))
+    found[:, [list(said).index(name) for name in classes]] = given
+    return found, tuple(said)
 
 
-def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[Metric]:
+def _allowed(
+    y: Indices, classes: Sequence[str], said: Sequence[str], *, labels_only: bool
+) -> list[Metric]:
     """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
 
-    The classes of a kappa are equally spaced, so they must be whole numbers.
+    The classes of a kappa are worth their numbers; or equally spaced, where their order is said.
     """
     undefined = set[str]()
     if len(classes) < 2 or (np.bincount(y, minlength=len(classes)) == 0).any():
         undefined.update(NEEDS_EVERY_CLASS)
-    if len(order_of(classes)) < 2:
+    if len(classes) < 2 or not (order_of(classes) or said):
         undefined.add("qwk")
     if len(classes) <= TOP:
         undefined.add("top_k")
-    metrics = METRICS["classification"].values()
-    allowed = [metric for metric in metrics if metric.by_label or not labels_only]
+    metrics = dict(METRICS["classification"])
+    if order_of(classes):
+        metrics["qwk"] = kappa_between([int(name) for name in classes])
+    allowed = [metric for metric in metrics.values() if metric.by_label or not labels_only]
     return [metric for metric in allowed if metric.name not in undefined]
 
 
-def _line(metric: Metric, y: Truth, probs: Pooled) -> MetricScore:
-    found = spread(metric, y, [probs])
+def _line(metric: Metric, y: Truth, probs: Pooled, groups: Indices | None) -> MetricScore:
+    found = spread(metric, y, [probs], groups)
     return MetricScore(metric.name, found.value, found.interval and _within(metric, found.interval))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ensemble.arrays import Pooled
 from ensemble.errors import UsageError, few
+from ensemble.files.columns import submitted_id
 from ensemble.files.csv_tables import read_table
 from ensemble.files.text_table import TableSource
 
@@ -51,8 +52,10 @@ class Submitted:
         return found
 
 
-def read_submission(path: TableSource) -> Submitted:
+def read_submission(path: TableSource, id_column: str | None = None) -> Submitted:
     """Read a submission of labels, or of a probability a class.
+
+    The id is `id_column`, the column `id`, or the first.
 
     Raises:
         UsageError: no table, no column after the id, no rows, or an id that stands there twice.
@@ -60,8 +63,9 @@ def read_submission(path: TableSource) -> Submitted:
     header, body = read_table(path)
     if len(header) < 2 or not body:
         raise UsageError(f"{path}: expected an id column, another, and rows")
-    rows = {row[0]: row[1:] for row in body}
+    place = header.index(submitted_id(path, header, said=id_column))
+    rows = {row[place]: [*row[:place], *row[place + 1 :]] for row in body}
     if len(rows) < len(body):
-        twice = [name for name, count in Counter(row[0] for row in body).items() if count > 1]
+        twice = [name for name, count in Counter(row[place] for row in body).items() if count > 1]
         raise UsageError(f"{path}: ids stand there twice: {few(twice)}; expected different ids")
-    return Submitted(path, tuple(header[1:]), rows)
+    return Submitted(path, (*header[:place], *header[place + 1 :]), rows)

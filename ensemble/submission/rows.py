@@ -1,11 +1,12 @@
 """What a vote comes to: labels and probabilities, checked, and the submission that they make."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError
 from ensemble.predictions.table import Predictions
 from ensemble.recipe.resolve import Recipe
@@ -13,7 +14,7 @@ from ensemble.records import TASKS, Quarantined
 from ensemble.submission import sample as submission
 from ensemble.submission.sample import Row, Sample, fill_row
 from ensemble.voting import vote
-from ensemble.voting.blend import labels_given
+from ensemble.voting.blend import best_first, labels_given
 from ensemble.voting.decision import Decision
 
 
@@ -74,16 +75,32 @@ def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | Non
         return None
     texts = outcome.labels or ("",) * len(outcome.ids)
     probs = outcome.fused.probs
-    if voted.sample.kind == "binary" and not voted.decided:
-        rule = recipe.fusion.weights.decision if recipe.fusion.weights else Decision()
-        probs = labels_given(probs, rule)
+    if voted.sample.kind in ("binary", "list") and not voted.decided:
+        probs = labels_given(probs, _rule(recipe))
+    lists = _labels_of(recipe, voted, probs)
     rows = {
-        name: Row(label, row) for name, label, row in zip(outcome.ids, texts, probs, strict=True)
+        name: Row(label, row, labels)
+        for name, label, row, labels in zip(outcome.ids, texts, probs, lists, strict=True)
     }
     if recipe.writing.fill is not None:
         filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
         rows |= {q.id: filling for q in outcome.quarantined}
     return submission.render(voted.sample, rows, voted.predictions.classes)
+
+
+def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[str, ...]]:
+    """Return the labels of each row's cell: those given (1 in `probs`), or the best, in order."""
+    classes, sample = voted.predictions.classes, voted.sample
+    if sample.kind == "list":
+        return [tuple(itertools.compress(classes, row)) for row in probs.tolist()]
+    if sample.kind == "top":
+        best = best_first(probs, _rule(recipe))[:, : sample.top]
+        return [tuple(classes[place] for place in row) for row in best.tolist()]
+    return [()] * len(probs)
+
+
+def _rule(recipe: Recipe) -> Decision:
+    return recipe.fusion.weights.decision if recipe.fusion.weights else Decision()
 
 
 def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:

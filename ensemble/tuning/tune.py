@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ensemble.evaluation.labels import read_truth
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions.formats import read_all
-from ensemble.predictions.table import Predictions, in_order
+from ensemble.predictions.table import Predictions, in_order, refuse_unpredicted
 from ensemble.progress import Progress, Quiet
 from ensemble.records import TASKS
 from ensemble.tuning import checks
@@ -52,17 +53,19 @@ def tune_predictions(
     if order.holdout_labels is not None and holdout is None:
         raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     if order.folds is not None:
-        joined = replace(joined, folds=folds_from(order.folds, joined.ids))
+        joined = replace(joined, folds=folds_from(order.folds, joined.ids, order.id_column))
+        refuse_unpredicted(joined)
     beside = order.group if order.groups is None else None
-    y = read_truth(order.labels, joined, order.label_column, beside)
+    read = partial(read_truth, label_column=order.label_column, id_column=order.id_column)
+    y = read(order.labels, joined, group=beside)
     groups = None
     if order.group is not None:
-        named = column_of(order.groups or order.labels, order.group)
+        named = column_of(order.groups or order.labels, order.group, order.id_column, joined.ids)
         groups = checks.groups_of(joined.ids, named, joined.folds)
     weights = weigh(joined, y, order, groups, progress)
     if holdout is None:
         return weights
-    truth = read_truth(order.holdout_labels or order.labels, holdout, order.label_column, beside)
+    truth = read(order.holdout_labels or order.labels, holdout, group=beside)
     return calibrate(weights, holdout, truth, joined.ids)
 
 

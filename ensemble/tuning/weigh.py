@@ -15,7 +15,7 @@ from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
 from ensemble.files.text_table import TableSource
 from ensemble.predictions import table as files
-from ensemble.predictions.formats import ForeignHints
+from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.records import TASKS, Task, check_choice
@@ -45,6 +45,7 @@ class TuneOrder:
     """What weights are to be tuned on, and for what.
 
     `files` are OOF files with the name of their family, or None for those that the file names.
+    `id_column` is the column of their ids; None takes `id`, or the column that holds them.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
     of the labels. `pool` None tries those that suit the metric. `write` says which blend is
     written: by the evidence, or always one. `holdout` are files as `files`, of rows outside all
@@ -56,6 +57,7 @@ class TuneOrder:
     labels: TableSource
     metric: str
     label_column: str = "label"
+    id_column: str | None = None
     folds: TableSource | None = None
     group: str | None = None
     pool: Pool | None = None
@@ -76,6 +78,8 @@ def weigh(
 ) -> Weights:
     """Tune weights on predictions that are in memory; see `tune_weights`."""
     metric = _metric_of(oof, order)
+    for note in oof.notes:
+        progress.warn(note)
     if oof.rescaled:
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)

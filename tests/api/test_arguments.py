@@ -22,7 +22,7 @@ from ensemble.api.arguments import (
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import column_of, csv_bytes, read_table
 from ensemble.files.text_table import TextTable
-from ensemble.predictions.formats import ForeignHints
+from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Oof
 from ensemble.records import Task
 from ensemble.voting.weights import Weights

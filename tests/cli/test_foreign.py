@@ -7,7 +7,7 @@ from toys import ensemble
 
 from ensemble.cli.foreign import classes_of, foreign_hints_of
 from ensemble.errors import UsageError
-from ensemble.predictions.formats import ForeignHints
+from ensemble.predictions.hints import ForeignHints
 
 
 @pytest.fixture(autouse=True)

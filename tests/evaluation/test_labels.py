@@ -140,12 +140,34 @@ def test_rows_without_a_label_are_named_with_the_flag() -> None:
     assert str(caught.value) == "no label for a, c: give --labels for every predicted row"
 
 
-@pytest.mark.parametrize("odd", ["Cat", "cat ", "", "0"])
+@pytest.mark.parametrize("odd", ["Cat", "cat ", "0"])
 def test_a_label_that_is_no_class_is_named_with_the_classes(odd: str) -> None:
     with pytest.raises(UsageError) as caught:
         truth_of(("a", "b"), {"a": odd, "b": "cat"}, CLASSES)
     told = f"labels that are no class: {odd}; the classes are cat, dog, eel"
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_label_that_is_blank_is_named_by_its_row(blank: str) -> None:
+    with pytest.raises(UsageError, match=r"t\.csv: the label is blank for 1 rows, such as a: "):
+        truth_of(("a", "b"), {"a": blank, "b": "cat", "c": ""}, CLASSES, "t.csv")
+    assert truth_of(("a",), {"a": blank}, ("x", blank)).tolist() == [1]
+
+
+def test_the_ids_of_labels_are_told_by_the_predictions(tmp_path: Path) -> None:
+    like = oof("classification", "cat", "dog")
+    assert read(tmp_path, "lesion,image,label\nx,b,dog\nx,a,cat\n", like) == [0, 1]
+    with pytest.raises(UsageError, match="Say by --id-col"):
+        read(tmp_path, "one,two,label\na,b,dog\nb,a,cat\n", like)
+    found = read_truth(tmp_path / "t.csv", like, id_column="two")
+    assert found.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("beside", ["kfold", "Fold"])
+def test_a_fold_beside_labels_is_no_label(tmp_path: Path, beside: str) -> None:
+    text = f"id,rain,{beside}\na,1,3\nb,0,4\n"
+    assert read(tmp_path, text, oof("multilabel", "rain")) == [[1], [0]]
 
 
 def test_labels_are_text_whatever_they_look_like(tmp_path: Path) -> None:

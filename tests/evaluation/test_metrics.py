@@ -43,6 +43,7 @@ MULTILABEL: dict[str, Oracle] = {
     "f1": lambda y, p: sk.f1_score(y, p >= 0.5, average="macro", zero_division=0),
     "map": lambda y, p: sk.average_precision_score(y, p, average="macro"),
     "auc": lambda y, p: sk.roc_auc_score(y, p, average="macro"),
+    "log_loss": lambda y, p: np.mean([sk.log_loss(y[:, c], p[:, c]) for c in range(y.shape[1])]),
 }
 REGRESSION: dict[str, Oracle] = {
     "rmse": sk.root_mean_squared_error,
@@ -199,6 +200,7 @@ EACH = [m for task in METRICS for m in METRICS[task].values() if m.each is not N
 def test_a_score_is_the_mean_of_the_values_of_its_rows(metric: Metric) -> None:
     y, probs = rows(3)
     y = probs[::-1] if metric.task == "regression" else y
+    y = np.eye(probs.shape[1], dtype=np.int64)[y] if metric.task == "multilabel" else y
     assert metric.each is not None
     values = metric.each(y, probs)
     assert values.shape == (12,)
@@ -291,11 +293,15 @@ def test_a_metric_is_defined_where_every_class_is_shown(metric: str) -> None:
     check_defined(np.array([0, 1, 2]), ("a", "b", "c"), "classification", metric)
 
 
-@pytest.mark.parametrize("metric", METRICS["multilabel"])
+@pytest.mark.parametrize("metric", ["f1", "map", "auc"])
 def test_a_label_that_no_row_shows_is_named(metric: str) -> None:
     y = np.array([[1, 0], [0, 0]])
     with pytest.raises(UsageError, match=f"{metric} is not defined: no row .* is labelled fog. "):
         check_defined(y, ("rain", "fog"), "multilabel", metric)
+
+
+def test_a_log_loss_needs_no_row_of_each_label() -> None:
+    check_defined(np.array([[1, 0], [0, 0]]), ("rain", "fog"), "multilabel", "log_loss")
 
 
 def test_a_regression_is_always_defined() -> None:
@@ -315,3 +321,13 @@ def test_each_task_lists_its_own_metrics(task: Task) -> None:
     with pytest.raises(UsageError) as caught:
         metric_of("f2", task)
     assert str(caught.value) == f"metric 'f2': for {task} there are {', '.join(METRICS[task])}"
+
+
+def test_the_log_loss_of_labels_is_the_mean_of_each_labels_own() -> None:
+    rng = np.random.default_rng(0)
+    y, probs = rng.integers(0, 2, (50, 3)), rng.random((50, 3))
+    expected = np.mean([sk.log_loss(y[:, c], probs[:, c]) for c in range(3)])
+    metric = metric_of("log_loss", "multilabel")
+    assert metric.score(y, probs) == pytest.approx(expected, abs=1e-12)
+    assert metric.each is not None
+    assert metric.each(y, probs).shape == (50,)

@@ -12,13 +12,8 @@ from tables import CLASSES, IDS, array, oof, probs
 
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import csv_bytes
-from ensemble.predictions.formats import (
-    ForeignHints,
-    read,
-    read_all,
-    read_labels,
-    write_predictions,
-)
+from ensemble.predictions.formats import in_memory, read, read_all, read_labels, write_predictions
+from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.oof_file import METADATA, write
 from ensemble.predictions.table import Oof
 from ensemble.records import Quarantined, Task
@@ -268,3 +263,19 @@ def test_what_no_early_exit_wrote_is_refused(tmp_path: Path, kind: str) -> None:
         path.write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="p.parquet: not what an early exit wrote"):
         read_labels(path, CLASSES)
+
+
+def test_columns_in_memory_are_read_as_those_of_a_file(tmp_path: Path) -> None:
+    columns = {"fold": [1, 0], "cat": [0.25, 0.5], "dog": [0.75, 0.5]}
+    found = in_memory("table", "ant", ("a", "b"), columns)
+    (tmp_path / "ant.csv").write_text("id,fold,cat,dog\na,1,0.25,0.75\nb,0,0.5,0.5\n")
+    of_file = read(tmp_path / "ant.csv")
+    assert (found.ids, found.classes, list(found.families)) == (("a", "b"), ("cat", "dog"), ["ant"])
+    np.testing.assert_array_equal(found.families["ant"], of_file.families["ant"])
+    assert found.folds is not None
+    assert found.folds.tolist() == [1, 0]
+
+
+def test_a_fold_in_memory_that_is_none_is_refused_by_the_table() -> None:
+    with pytest.raises(UsageError, match="table: a fold is a whole number"):
+        in_memory("table", "ant", ("a",), {"fold": ["x"], "cat": [1.0], "dog": [0.0]})

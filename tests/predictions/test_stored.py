@@ -16,7 +16,7 @@ from ensemble.api.weights import tune_weights
 from ensemble.errors import ContractError, UsageError
 from ensemble.predictions import formats, stored
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import ForeignHints
+from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.run_record import read_record
 from ensemble.predictions.table import Oof
 from ensemble.voting.weights import Weights, to_json

@@ -37,7 +37,7 @@ def test_settings_are_recorded_in_the_order_of_the_table_and_survive_json() -> N
     how = replace(WRITTEN, store=Path("kept"), weights=Weights({"ant": 0.3, "bee": 0.7}))
     record = settings_of(how)
     again = json.loads(json.dumps(record))
-    assert list(again) == list(TABLE)
+    assert list(again) == [name for name, row in TABLE.items() if not row.about.later]
     assert again["store"] == "kept"
     assert again["weights"]["weights"] == {"ant": 0.3, "bee": 0.7}
     assert again["members"] == ["a.onnx"]
@@ -51,3 +51,13 @@ def test_what_decodes_is_recorded_beside_the_rest() -> None:
 
 def test_no_setting_is_both_taken_from_the_run_and_beside_it() -> None:
     assert not set(named("predicted")) & (set(named("kept")) | set(named("beside")))
+
+
+def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
+    later = {name for name, row in TABLE.items() if row.about.later}
+    assert later == {"id_col", "positive", "top", "round"}
+    plain = Settings(("m.onnx",), ("images",))
+    assert not later & set(settings_of(plain))
+    assert settings_of(replace(plain, top=3, id_col="name")) == {
+        **settings_of(plain), "top": 3, "id_col": "name"
+    }  # fmt: skip

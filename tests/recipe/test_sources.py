@@ -47,7 +47,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_near_none_is_refused_with_all(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"'qqq'; known: {', '.join(TABLE)}$"):
+    with pytest.raises(UsageError, match=f"'qqq'; known: {', '.join((*TABLE, 'label_col'))}$"):
         read_toml(written(tmp_path, b"qqq = 4"))
 
 

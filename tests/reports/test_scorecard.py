@@ -1,6 +1,8 @@
 """A submission's scores are those of scikit-learn, joined by id."""
 
+import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from toys import ensemble
 
 from ensemble.errors import UsageError
 from ensemble.pipeline.scores import score
-from ensemble.reports.scorecard import score_submission
+from ensemble.predictions.table import Oof
+from ensemble.reports.scorecard import Labels, score_submission
 
 CLASSES = ("cat", "dog", "eel", "fox")
 ROWS = 200
@@ -48,7 +51,7 @@ def test_the_command_scores_the_submission_of_a_runs_folder(
 
 
 def test_labels_are_scored_by_the_metrics_of_labels() -> None:
-    card = score_submission(Path("said.csv"), Path("labels.csv"))
+    card = score_submission(Path("said.csv"), Labels(Path("labels.csv")))
     found = {line.metric: line.score for line in card.lines}
     assert found == pytest.approx(
         {
@@ -62,7 +65,7 @@ def test_labels_are_scored_by_the_metrics_of_labels() -> None:
 
 
 def test_probabilities_are_scored_by_all_metrics_by_class_name() -> None:
-    card = score_submission(Path("probs.csv"), Path("labels.csv"))
+    card = score_submission(Path("probs.csv"), Labels(Path("labels.csv")))
     found = {line.metric: line.score for line in card.lines}
     assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS))
     assert found["auc"] == pytest.approx(sk.roc_auc_score(TRUTH, PROBS, multi_class="ovr"))
@@ -71,7 +74,7 @@ def test_probabilities_are_scored_by_all_metrics_by_class_name() -> None:
 
 
 def test_the_interval_holds_the_score_and_is_about_two_errors_wide() -> None:
-    line = score_submission(Path("said.csv"), Path("labels.csv")).lines[0]
+    line = score_submission(Path("said.csv"), Labels(Path("labels.csv"))).lines[0]
     error = np.sqrt(line.score * (1 - line.score) / ROWS)
     assert line.interval is not None
     low, high = line.interval
@@ -85,7 +88,7 @@ def test_kappa_needs_classes_that_are_numbers() -> None:
         for number, label in enumerate(CLASSES):
             text = text.replace(f",{label}", f",{number}")
         Path(name).write_text(text)
-    card = score_submission(Path("said.csv"), Path("labels.csv"))
+    card = score_submission(Path("said.csv"), Labels(Path("labels.csv")))
     found = {line.metric: line.score for line in card.lines}
     assert found["qwk"] == pytest.approx(sk.cohen_kappa_score(TRUTH, SAID, weights="quadratic"))
 
@@ -104,7 +107,7 @@ def test_kappa_needs_classes_that_are_numbers() -> None:
 def test_a_submission_that_cannot_be_scored_is_refused(text: str, message: str) -> None:
     Path("bad.csv").write_text(text)
     with pytest.raises(UsageError, match=message):
-        score_submission(Path("bad.csv"), Path("labels.csv"))
+        score_submission(Path("bad.csv"), Labels(Path("labels.csv")))
 
 
 def test_the_command_prints_scores_and_the_confusion(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +123,7 @@ def test_probabilities_that_do_not_sum_to_1_are_counted() -> None:
     lines = Path("probs.csv").read_text().splitlines()
     lines[1] = "r0,0.5,0.5,0.5,0.5"
     Path("probs.csv").write_text("\n".join(lines))
-    assert score_submission(Path("probs.csv"), Path("labels.csv")).rescaled == 1
+    assert score_submission(Path("probs.csv"), Labels(Path("labels.csv"))).rescaled == 1
 
 
 def test_the_command_draws_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,10 +132,10 @@ def test_the_command_draws_a_picture(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.startswith("{")
 
 
-def tables(folder: Path, submission: str, labels: str) -> tuple[Path, Path]:
+def tables(folder: Path, submission: str, labels: str) -> tuple[Path, Labels]:
     (folder / "s.csv").write_text(submission)
     (folder / "l.csv").write_text(labels)
-    return folder / "s.csv", folder / "l.csv"
+    return folder / "s.csv", Labels(folder / "l.csv")
 
 
 RAIN = "id,fog,rain\nc,0,0\na,0,1\nb,1,0\n"
@@ -158,11 +161,13 @@ def test_values_are_scored_by_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = tables(tmp_path, "id,age\na,30\nb,50\n", "id,age\nb,47\na,31\n")
-    assert ensemble("score", *given, "--task", "regression", "--json") == 0
+    assert ensemble("score", given[0], given[1].table, "--task", "regression", "--json") == 0
     scores = json.loads(capsys.readouterr().out)["scores"]
     assert scores["mae"]["score"] == pytest.approx(2)
     assert scores["rmse"]["score"] == pytest.approx(np.sqrt(5))
-    assert ensemble("score", *given, "--task", "regression", "--png", "x.png") == 2
+    assert (
+        ensemble("score", given[0], given[1].table, "--task", "regression", "--png", "x.png") == 2
+    )
 
 
 def test_columns_that_differ_from_the_labels_are_refused(tmp_path: Path) -> None:
@@ -202,13 +207,13 @@ def test_a_column_of_what_are_no_labels_is_refused(said: list[str]) -> None:
     lines = [f"r{n},{text}" for n, text in enumerate(said)]
     Path("odd.csv").write_text("\n".join(["id,label", *lines]))
     with pytest.raises(UsageError, match=r"none of labels\.csv.*--labels-as name.*--task"):
-        score_submission(Path("odd.csv"), Path("labels.csv"))
+        score_submission(Path("odd.csv"), Labels(Path("labels.csv")))
 
 
 def test_a_class_that_no_row_of_the_truth_shows_is_a_wrong_label() -> None:
     lines = [f"r{n},{'gnu' if n == 0 else CLASSES[t]}" for n, t in enumerate(TRUTH)]
     Path("gnu.csv").write_text("\n".join(["id,label", *lines]))
-    card = score_submission(Path("gnu.csv"), Path("labels.csv"))
+    card = score_submission(Path("gnu.csv"), Labels(Path("labels.csv")))
     assert card.lines[0].score == pytest.approx(1 - 1 / ROWS)
 
 
@@ -266,7 +271,7 @@ def test_a_class_that_no_row_shows_leaves_means_over_classes_undefined(tmp_path:
 
 def test_the_labels_may_stand_in_another_column(tmp_path: Path) -> None:
     given = tables(tmp_path, "id,label\na,cat\nb,dog\n", "id,kind,label\na,cat,x\nb,cat,y\n")
-    assert score_submission(*given, "kind").lines[0].score == 0.5
+    assert score_submission(given[0], Labels(given[1].table, "kind")).lines[0].score == 0.5
 
 
 @pytest.mark.parametrize(
@@ -284,7 +289,7 @@ def test_probabilities_that_cannot_be_are_refused(cell: str, message: str, tmp_p
 
 
 def test_the_counts_have_a_row_for_each_that_is_scored() -> None:
-    card = score_submission(Path("probs.csv"), Path("labels.csv"))
+    card = score_submission(Path("probs.csv"), Labels(Path("labels.csv")))
     assert card.counts.sum() == card.rows == ROWS
     assert np.trace(card.counts) / ROWS == pytest.approx(np.mean(TRUTH == SAID))
 
@@ -312,3 +317,120 @@ def test_a_label_that_every_row_has_leaves_f1_only(tmp_path: Path) -> None:
     submission = "id,fog,rain\na,0.9,0.2\nb,0.8,0.7\n"
     given = tables(tmp_path, submission, "id,fog,rain\na,1,0\nb,1,1\n")
     assert [line.metric for line in score(*given, task="multilabel").lines] == ["f1"]
+
+
+# ---- grades
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 3, 4], [-1, 0, 2], [1, 2, 10]])
+def test_kappa_goes_by_the_grades_and_not_by_their_places(
+    tmp_path: Path, labels: list[int]
+) -> None:
+    rng = np.random.default_rng(1)
+    y = np.array([*labels, *rng.choice(labels, 120)])
+    said = np.where(rng.random(len(y)) < 0.6, y, rng.choice(labels, len(y)))
+    texts = ["\n".join(["id,label", *(f"r{n},{v}" for n, v in enumerate(v))]) for v in (said, y)]
+    card = score_submission(*tables(tmp_path, *texts))
+    grades = list(range(min(labels), max(labels) + 1))
+    expected = sk.cohen_kappa_score(y, said, labels=grades, weights="quadratic")
+    found = {line.metric: line.score for line in card.lines}["qwk"]
+    assert found == pytest.approx(expected, abs=1e-12)
+    lacking = str(next(grade for grade in grades if grade not in labels))
+    assert lacking in card.notes[0]
+
+
+def test_the_order_of_named_grades_is_to_be_told(tmp_path: Path) -> None:
+    texts = ("id,label\na,mild\nb,severe\nc,none\n", "id,label\na,mild\nb,mild\nc,none\n")
+    given, labels = tables(tmp_path, *texts)
+    assert "qwk" not in {line.metric for line in score_submission(given, labels).lines}
+    ordered = Labels(labels.table, classes=("none", "mild", "severe"))
+    card = score_submission(given, ordered)
+    expected = sk.cohen_kappa_score([1, 1, 0], [1, 2, 0], labels=[0, 1, 2], weights="quadratic")
+    found = {line.metric: line.score for line in card.lines}["qwk"]
+    assert (found, card.classes) == (pytest.approx(expected, abs=1e-12), ordered.classes)
+    with pytest.raises(UsageError, match="severe: none of --classes none, mild"):
+        score_submission(given, Labels(labels.table, classes=("none", "mild")))
+
+
+# ---- each class
+
+
+def test_each_class_has_the_scores_of_scikit_learn() -> None:
+    card = score_submission(Path("said.csv"), Labels(Path("labels.csv")))
+    expected = np.array(sk.precision_recall_fscore_support(TRUTH, SAID)).T
+    found = [(c.precision, c.recall, c.f1, c.support) for c in card.by_class]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert tuple(c.name for c in card.by_class) == card.classes == CLASSES
+
+
+def test_each_label_has_the_scores_of_scikit_learn(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,rain,fog\na,0.9,0.2\nb,0.4,0.6\nc,0.7,0.1\n", RAIN)
+    card = score(*given, task="multilabel")
+    y, said = np.array([[1, 0], [0, 1], [0, 0]]), np.array([[1, 0], [0, 1], [1, 0]])
+    expected = np.array(sk.precision_recall_fscore_support(y, said)).T
+    found = [(c.precision, c.recall, c.f1, c.support) for c in card.by_class]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_terminal_has_each_class_and_the_most_confused_of_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    y, said = rng.integers(0, 40, 400), rng.integers(0, 40, 400)
+    y[:30], said[:30] = 7, 23
+    texts = ["\n".join(["id,label", *(f"r{n},k{v}" for n, v in enumerate(v))]) for v in (said, y)]
+    given, labels = tables(tmp_path, *texts)
+    assert ensemble("score", given, labels.table) == 0
+    out = capsys.readouterr().out
+    assert "precision" in out
+    assert "most confused" in out
+    card = score_submission(given, labels)
+    assert (card.confused[0].truth, card.confused[0].predicted) == ("k7", "k23")
+    assert card.confused[0].rows == ((y == 7) & (said == 23)).sum()
+    assert ensemble("score", given, labels.table, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert len(record["confusion"]) == len(record["by_class"]) == len(card.classes)
+
+
+# ---- what may be scored
+
+
+def test_out_of_fold_predictions_are_scored_as_they_lie() -> None:
+    ids = tuple(f"r{n}" for n in range(ROWS))
+    folds = np.arange(ROWS) % 4
+    Oof(ids, CLASSES, {"ant": PROBS}, folds).save("oof.parquet")
+    card = score(Path("oof.parquet"), Labels(Path("labels.csv")))
+    plain = score(Path("probs.csv"), Labels(Path("labels.csv")))
+    assert {m.metric: round(m.score, 12) for m in card.lines} == {
+        m.metric: round(m.score, 12) for m in plain.lines
+    }
+    assert card.notes == ()
+    two = {"ant": PROBS, "bee": np.roll(PROBS, 1, axis=1)}
+    Oof(ids, CLASSES, two, folds).save("two.parquet")
+    mean = score(Path("two.parquet"), Labels(Path("labels.csv")))
+    assert mean.notes == ("scored is the plain mean of the families ant, bee",)
+    expected = sk.log_loss(TRUTH, (PROBS + two["bee"]) / 2)
+    assert {m.metric: m.score for m in mean.lines}["log_loss"] == pytest.approx(expected)
+
+
+def test_rows_of_a_group_are_drawn_together() -> None:
+    rows = [f"r{n},{CLASSES[t]},p{n // 20}" for n, t in enumerate(TRUTH)]
+    Path("grouped.csv").write_text("\n".join(["id,label,patient", *rows]))
+    alone = score_submission(Path("said.csv"), Labels(Path("grouped.csv"))).lines[0]
+    grouped = Labels(Path("grouped.csv"), group="patient")
+    found = score_submission(Path("said.csv"), grouped).lines[0]
+    assert found.score == alone.score
+    assert found.interval != alone.interval
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zip", ".zip"])
+def test_compressed_tables_are_scored(suffix: str) -> None:
+    for name in ("said", "labels"):
+        data = Path(f"{name}.csv").read_bytes()
+        if suffix.endswith("gz"):
+            Path(name + suffix).write_bytes(gzip.compress(data))
+        else:
+            with zipfile.ZipFile(name + suffix, "w") as archive:
+                archive.writestr(f"{name}.csv", data)
+    packed = score(Path(f"said{suffix}"), Labels(Path(f"labels{suffix}")))
+    assert packed.lines == score(Path("said.csv"), Labels(Path("labels.csv"))).lines

@@ -8,6 +8,7 @@ from toys import CLASSES
 
 from ensemble.errors import ContractError, UsageError
 from ensemble.files.csv_tables import formula_like
+from ensemble.submission.forms import Wanted
 from ensemble.submission.sample import (
     Row,
     Sample,
@@ -164,14 +165,18 @@ def test_ids_that_a_spreadsheet_would_run_are_found() -> None:
 def test_one_column_of_two_classes_is_not_a_label(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     path.write_text("id,dog\na,0\n")
-    with pytest.raises(UsageError, match="no column for cat"):
-        read_sample(path, ("cat", "dog"))
+    sample = read_sample(path, ("cat", "dog"))
+    assert (sample.kind, sample.classes) == ("probs", ("dog",))
+    text = render(sample, {"a": Row("", (0.25, 0.75))}, ("cat", "dog"))
+    assert text == b"id,dog\na,0.75\n"
 
 
 def test_fractions_in_one_column_are_not_labels(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     path.write_text("id,target\na,0.5\n")
     with pytest.raises(UsageError, match=r"'0\.5'.*a column for each class"):
+        read_sample(path, CLASSES)
+    with pytest.raises(UsageError, match="probability of one of cat, dog: say which by --positive"):
         read_sample(path, ("cat", "dog"))
 
 
@@ -182,3 +187,47 @@ def test_fractions_in_one_column_are_not_labels(tmp_path: Path) -> None:
 def test_ids_that_differ_come_with_a_guess(wanted: str, found: str, hint: str) -> None:
     with pytest.raises(ContractError, match=hint):
         check_ids_match(plain_sample([wanted], ("cat", "dog"), "labels", "auto"), [found])
+
+
+# ---- forms
+
+
+def test_the_id_may_stand_anywhere_and_stays_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "target,image,\ncat,b,\n".replace(",\n", "\n"))
+    sample = read_sample(path, CLASSES, known=("b",))
+    assert (sample.id_column, sample.ids, sample.columns) == ("image", ("b",), ("target",))
+    assert render(sample, {"b": Row("eel", ())}, CLASSES) == b"target,image\neel,b\n"
+
+
+def test_several_labels_a_cell_are_written_in_their_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "image,labels\na,cat dog\n")
+    sample = read_sample(path, CLASSES)
+    assert (sample.kind, sample.top) == ("top", 2)
+    row = Row("eel", (), ("eel", "cat"))
+    assert render(sample, {"a": row}, CLASSES) == b"image,labels\na,eel cat\n"
+    numbered = read_sample(path, CLASSES, "index")
+    assert render(numbered, {"a": row}, CLASSES) == b"image,labels\na,2 0\n"
+
+
+@pytest.mark.parametrize(
+    ("rounding", "expected"),
+    [("nearest", ["-1", "0", "2", "2", "4"]), ("0.5,1.5,2.5", ["0", "0", "2", "2", "3"]),
+     ("off", ["-0.8", "0.4", "1.5", "2.49", "3.7"])],
+)  # fmt: skip
+def test_values_are_written_whole_where_that_is_asked_for(
+    tmp_path: Path, rounding: str, expected: list[str]
+) -> None:
+    names, values = "abcde", (-0.8, 0.4, 1.5, 2.49, 3.7)
+    path = write(tmp_path / "s.csv", "id,grade\n" + "".join(f"{n},0\n" for n in names))
+    sample = read_sample(path, ("age",), wanted=Wanted("regression", rounding=rounding))
+    rows = {n: Row("", (v,)) for n, v in zip(names, values, strict=True)}
+    text = render(sample, rows, ("age",)).decode().splitlines()[1:]
+    assert [line.split(",")[1] for line in text] == expected
+
+
+def test_whole_numbers_of_a_regression_are_not_guessed_at(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "id,grade\na,3\nb,0\n")
+    with pytest.raises(UsageError, match="whole numbers, such as 3.*--round nearest"):
+        read_sample(path, ("grade",), wanted=Wanted("regression"))
+    decimal = write(tmp_path / "t.csv", "id,grade\na,3\nb,0.5\n")
+    assert read_sample(decimal, ("grade",), wanted=Wanted("regression")).rounding == "off"

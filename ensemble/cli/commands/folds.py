@@ -13,6 +13,7 @@ from ensemble.cli.options import (
     decode_of,
     decode_options,
     id_from_option,
+    id_option,
     label_option,
 )
 from ensemble.cli.origins import typed_flags
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.argument("labels", type=click.Path(path_type=Path))
 @click.option("--k", default=5, show_default=True, type=Whole(2), help="So many folds.")
 @label_option
+@id_option
 @click.option("--group", help="A column of LABELS: rows that stay together.")
 @click.option("--seed", default=0, show_default=True, help="Shuffles the rows.")
 @click.option(
@@ -58,6 +60,7 @@ def folds_command(
     *,
     k: int,
     label_column: str,
+    id_column: str | None,
     group: str | None,
     seed: int,
     check: Path | None,
@@ -80,7 +83,8 @@ def folds_command(
     with Bar(sys.stderr) as bar:
         report = folds.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
-            id_from=id_from, decode=decode_of(flags), out=out, force=force, progress=bar,
+            id_from=id_from, id_column=id_column, decode=decode_of(flags), out=out, force=force,
+            progress=bar,
         )  # fmt: skip
     _say_folds(report, as_json=as_json)
     refuse_leaks(report)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ensemble.cli.options import Whole, decode_of, decode_options, id_from_option, label_option
+from ensemble.cli.options import (
+    Whole,
+    decode_of,
+    decode_options,
+    id_from_option,
+    id_option,
+    label_option,
+)
 from ensemble.progress_bar import Bar
 from ensemble.recipe.units import percent_of
 
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     help="A CSV with an id column and the labels of the images: accuracies are stated too.",
 )
 @label_option
+@id_option
 @click.option("--head", help="The head that the labels are of, where members carry several.")
 @click.option(
     "--calibration",

@@ -80,7 +80,7 @@ def vote_command(
     if not predictions and (said := typed_flags(["rows_of", "classes", "task"])):
         raise UsageError(f"{said[0]} goes with --predictions")
     files = named_files(predictions)
-    elsewhere = foreign_hints_of(settings, files)
+    elsewhere = foreign_hints_of(settings, files, settings["id_col"])
     recipe = settings_of_flags(settings)
     given = [name for name in named("kept") if is_typed(name)]
     with Bar(sys.stderr) as bar:

@@ -1,30 +1,47 @@
 """`ensemble score` and `ensemble diff`."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
-from ensemble.cli.options import label_option
+from ensemble.cli.options import id_option, label_option
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
+from ensemble.files.classes import classes_of
 from ensemble.records import Task
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ensemble.reports.compare import Difference
     from ensemble.reports.scorecard import Scorecard
 
 _WIDEST: Final = 12
-_SCORING: Final = ("labels", "label_column", "task", "as_json", "png")
+_SCORING: Final = (
+    "labels",
+    "label_column",
+    "id_column",
+    "group",
+    "classes",
+    "task",
+    "as_json",
+    "png",
+)
 """What goes with scoring only, and not with --public."""
 
 
 @click.command(epilog="Example: ensemble score submissions/first/submission.csv labels.csv")
-@click.argument("submission", metavar="SUBMISSION|RUN", type=click.Path(path_type=Path))
+@click.argument("submission", metavar="SUBMISSION|RUN|OOF", type=click.Path(path_type=Path))
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
+@id_option
+@click.option("--group", help="A column of LABELS: its rows are drawn together for the intervals.")
+@click.option("--classes", help="All classes in order, a,b,c or a file with a class a line, where "
+              "it is not that of whole numbers.")  # fmt: skip
 @click.option("--task", default="classification", show_default=True, help="What it predicts.",
               type=click.Choice(get_args(Task)))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
@@ -36,7 +53,10 @@ def score_command(
     submission: Path,
     labels: Path | None,
     label_column: str,
+    id_column: str | None,
     *,
+    group: str | None,
+    classes: str | None,
     task: Task,
     as_json: bool,
     png: Path | None,
@@ -44,13 +64,15 @@ def score_command(
 ) -> None:
     """Score a SUBMISSION, a CSV file or that of a RUN's folder, against LABELS, joined by id.
 
-    Every metric that the submission allows is printed with a 95 % bootstrap interval, and the
-    confusion matrix.
+    An OOF Parquet, or a file of predictions from elsewhere, is scored as well. Every metric that is
+    allowed is printed with a 95 % bootstrap interval; then precision, recall and F1 of each class,
+    and the confusion matrix, or of many classes the most confused.
 
     The other form, `ensemble score --public 0.812 RUN`, scores nothing: it records the public
     score of a run's folder in the ledger.
     """
     from ensemble.pipeline.scores import score
+    from ensemble.reports.scorecard import Labels
     from ensemble.submission.folder import submission_at
 
     if public is not None:
@@ -61,7 +83,9 @@ def score_command(
             "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
             "NUMBER RUN"
         )
-    card = score(submission_at(submission), labels, label_column, task=task, png=png)
+    names = classes_of(classes) if classes else ()
+    said = Labels(labels, label_column, id_column, group, names)
+    card = score(submission_at(submission), said, task=task, png=png)
     if png is not None:
         click.echo(str(png), err=True)
     if as_json:
@@ -88,6 +112,8 @@ def _record(card: "Scorecard") -> dict[str, object]:
         "rescaled": card.rescaled,
         "scores": scores,
         "classes": card.classes,
+        "by_class": [asdict(each) for each in card.by_class],
+        "notes": card.notes,
         "confusion": card.counts.astype(int).tolist(),
     }
 
@@ -95,12 +121,13 @@ def _record(card: "Scorecard") -> dict[str, object]:
 @click.command(epilog="Example: ensemble diff first/submission.csv second/submission.csv")
 @click.argument("first", metavar="FIRST|RUN", type=click.Path(path_type=Path))
 @click.argument("second", metavar="SECOND|RUN", type=click.Path(path_type=Path))
+@id_option
 @click.option("--json", "as_json", is_flag=True, help="Print every changed id on stdout as JSON.")
-def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
+def diff_command(first: Path, second: Path, *, id_column: str | None, as_json: bool) -> None:
     """Show where two submissions, files or those of runs' folders, differ, joined by id."""
     from ensemble.reports.compare import compare
 
-    found = compare(first, second)
+    found = compare(first, second, id_column)
     if not as_json:
         _say_difference(found)
         return
@@ -110,7 +137,7 @@ def diff_command(first: Path, second: Path, *, as_json: bool) -> None:
 
 
 def _say_scores(card: "Scorecard") -> None:
-    """Print scores with their intervals, and the confusion matrix."""
+    """Print scores with their intervals, each class's own, and which are confused."""
     from rich.table import Table
 
     scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
@@ -120,18 +147,44 @@ def _say_scores(card: "Scorecard") -> None:
     console = open_console()
     if card.rescaled:
         click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
+    for note in card.notes:
+        click.echo(note, err=True)
     console.print(scores)
     if not all(line.interval for line in card.lines):
         console.print("no interval: too few rows of a class")
-    if not card.counts.size:
-        return
-    if len(card.classes) > _WIDEST:
-        console.print(f"{len(card.classes)} classes: --json has the confusion matrix")
-        return
+    if card.by_class:
+        console.print(_by_class(card))
+    if card.counts.size:
+        console.print(_confusion(card) if len(card.classes) <= _WIDEST else _confused(card))
+
+
+def _by_class(card: "Scorecard") -> "Table":
+    from rich.table import Table
+
+    table = Table("class", "precision", "recall", "F1", "support")
+    for each in card.by_class:
+        shares = (f"{share:.4f}" for share in (each.precision, each.recall, each.f1))
+        table.add_row(each.name, *shares, str(each.support))
+    return table
+
+
+def _confusion(card: "Scorecard") -> "Table":
+    from rich.table import Table
+
     matrix = Table("truth, and predicted as", *map(str, range(len(card.classes))))
     for number, row in enumerate(card.counts.astype(int)):
         matrix.add_row(f"{number} {card.classes[number]}", *map(str, row))
-    console.print(matrix)
+    return matrix
+
+
+def _confused(card: "Scorecard") -> "Table":
+    """The most confused pairs of many classes; --json has the whole matrix."""
+    from rich.table import Table
+
+    table = Table("truth", "predicted as", "rows", title="most confused; --json has the matrix")
+    for pair in card.confused[:_WIDEST]:
+        table.add_row(pair.truth, pair.predicted, str(pair.rows))
+    return table
 
 
 def _say_difference(found: "Difference") -> None:

@@ -11,6 +11,7 @@ import click
 from ensemble.cli.foreign import elsewhere_options, foreign_hints_of
 from ensemble.cli.options import (
     engine_options,
+    id_option,
     input_options,
     label_option,
     named_files,
@@ -104,6 +105,7 @@ def _say_oof(found: "Oof", out: Path) -> None:
     help="A CSV with an id column and the labels.",
 )
 @label_option
+@id_option
 @click.option(
     "--metric",
     default="log_loss",
@@ -187,5 +189,5 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     files = named_files(flags.pop("files"))
     pool = None if flags["pool"] == "auto" else flags["pool"]
     holdout = named_files(flags.pop("holdout"))
-    elsewhere = foreign_hints_of(flags, files)
+    elsewhere = foreign_hints_of(flags, files, flags["id_column"])
     return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})
