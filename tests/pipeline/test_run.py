@@ -130,7 +130,7 @@ def test_a_sample_that_names_other_ids_publishes_nothing(members: list[Path], im
 
 def test_out_that_holds_another_run_is_refused(members: list[Path], images: Path) -> None:
     submit(members, images)
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="made with --voting soft; this run has --voting hard"):
         submit(members, images, voting="hard")
     submit(members, images, voting="hard", force=True)
 

@@ -50,7 +50,7 @@ def test_a_vote_on_another_run_does_not_replace_the_first(
     submit(members, images, "two", tta="hflip")
     predict.vote("one", out="vote")
     predict.vote("one", out="vote")
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="made with .*--tta none; this run has .*--tta hflip"):
         predict.vote("two", out="vote")
 
 

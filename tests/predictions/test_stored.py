@@ -116,7 +116,7 @@ def test_frames_are_voted_on_from_python() -> None:
 def test_other_predictions_do_not_replace_a_vote() -> None:
     predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
     predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="holds a vote on other predictions"):
         predict.vote(predictions=formats.read(Path("bee.csv"), "ant"), out="out")
 
 
@@ -186,7 +186,7 @@ def test_swapped_families_are_another_vote() -> None:
     one = oof.join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
     two = oof.join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
     predict.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="holds a vote on other predictions"):
         predict.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
 
 
