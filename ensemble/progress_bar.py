@@ -8,8 +8,8 @@ import html
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, Self, TextIO, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Literal, Protocol, Self, TextIO, TypeAlias
 
 from ensemble.errors import UsageError
 from ensemble.progress import Listener, Progress, Quiet
@@ -73,15 +73,31 @@ class Lines:
         self._stream.flush()
 
 
+class Shown(Protocol):
+    """What IPython's `display` returns of an output that it may change: a `DisplayHandle`."""
+
+    def update(self, data: Mapping[str, str], *, raw: bool) -> None:
+        """Show other data, by their media types, in the place of the output."""
+
+
+class Display(Protocol):
+    """IPython's `display`, as far as it is used here."""
+
+    def __call__(
+        self, data: Mapping[str, str], *, raw: bool, display_id: bool = False
+    ) -> Shown | None:
+        """Show data by their media types; None where no `display_id` is asked for."""
+
+
 class Notebook:
     """A canvas in the output of a notebook's cell: one bar, and a line for each note."""
 
     every = 0.5
 
-    def __init__(self, display: Callable[..., Any]) -> None:
+    def __init__(self, display: Display) -> None:
         """Draw by IPython's `display`."""
         self._display = display
-        self._bar: Any = None
+        self._bar: Shown | None = None
 
     def draw(self, share: float, text: str) -> None:
         """Draw the bar, in the place where it stood."""
@@ -209,8 +225,10 @@ def _place() -> Canvas:
     return Terminal(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr, math.inf)
 
 
-def notebook_display() -> Callable[..., Any] | None:
+def notebook_display() -> Display | None:
     """Return IPython's `display` where a kernel runs this code, as in a notebook; else None."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return ipython.display.display if hasattr(shell, "kernel") else None
+    ipython = sys.modules.get("IPython")
+    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
+        return None
+    display: Display = ipython.display.display
+    return display

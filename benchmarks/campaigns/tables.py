@@ -32,7 +32,7 @@ from ensemble.files.csv_tables import column_of
 from ensemble.predictions import formats
 from ensemble.predictions import table as oof
 from ensemble.predictions.oof_file import write
-from ensemble.reports.scorecard import score_submission
+from ensemble.reports.scorecard import Labels, score_submission
 from ensemble.submission.sample import Row, read_sample, render
 
 CLASSES = ("cat", "dog", "eel")
@@ -142,7 +142,7 @@ def oof_ids(path: Path) -> list[str]:
 def scored_ids(path: Path) -> list[str]:
     """Score a submission against itself."""
     ids = list(column_of(path, "label"))
-    score_submission(path, path)
+    score_submission(path, Labels(path))
     return ids
 
 

@@ -21,7 +21,7 @@ def test_a_dry_run_tells_how_many_images_are_calibrated_and_writes_nothing(
     assert ensemble(*args, "--early-exit", "20%", "--dry-run") == 0
     said = capsys.readouterr().out
     assert "early exit: 12 images get all 12 evaluations" in said
-    assert "ant-f0: 120 evaluations" in said
+    assert "ant-f0, --tta hflip: 120 evaluations" in said
     assert not Path(".ensemble").exists()
 
 

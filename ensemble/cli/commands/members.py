@@ -228,7 +228,8 @@ def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None
 def _line_of(card: "Card") -> str:
     """Describe a member in a line: who it is, what it takes, and each head with its task."""
     seen, _, _ = _pixels(card).partition("; ")
-    return f"{card.name}: {card.family}, {_fold(card)}, {seen}; {'; '.join(map(_told, card.heads))}"
+    told = [card.family, _fold(card), seen, *filter(None, [card.source.get("quantized")])]
+    return f"{card.name}: {', '.join(map(str, told))}; {'; '.join(map(_told, card.heads))}"
 
 
 def _told(head: "Head") -> str:
