@@ -54,6 +54,18 @@ def frozen(num_classes):
     return Frozen()
 
 
+def sigmoids(num_classes):
+    return nn.Sequential(body(3, num_classes), nn.Sigmoid())
+
+
+def log_softmax(num_classes):
+    return nn.Sequential(body(3, num_classes), nn.LogSoftmax(1))
+
+
+def batch_statistics(num_classes):
+    return nn.Sequential(body(3, num_classes), nn.BatchNorm1d(3, track_running_stats=False))
+
+
 def no_module(num_classes):
     return "resnet"
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.spec import ExportSpec, PreprocessFlags
-from ensemble.records import Fit, Interpolation, Preprocess, Size
+from ensemble.records import ChannelOrder, Fit, Interpolation, Preprocess, Size
 from ensemble.user_code import importable, load_object
 
 NET_ERRORS: Final = (
@@ -35,7 +35,9 @@ def build(spec: ExportSpec) -> tuple[nn.Module, Preprocess, dict[str, str | floa
     """
     source: dict[str, str | float] = {"torch": str(torch.__version__)}
     if ":" in spec.arch and "/" not in spec.arch:
-        defaults = PreprocessFlags(fit="crop", crop_pct=1.0, interpolation="bilinear")
+        defaults = PreprocessFlags(
+            fit="crop", crop_pct=1.0, interpolation="bilinear", channel_order="rgb"
+        )
         preprocess = _preprocess(defaults, spec)
         return _from_factory(spec), preprocess, source
     net, defaults, version = _from_timm(spec)
@@ -62,6 +64,7 @@ def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
         interpolation=cast(Interpolation, flags.interpolation),
         mean=tuple(map(float, mean)),
         std=tuple(map(float, std)),
+        channel_order=cast(ChannelOrder, flags.channel_order),
     )
 
 
@@ -100,6 +103,7 @@ def _from_timm(spec: ExportSpec) -> tuple[nn.Module, PreprocessFlags, str]:
         interpolation=config["interpolation"],
         mean=tuple(config["mean"]) if colours else None,
         std=tuple(config["std"]) if colours else None,
+        channel_order="rgb",
     )
     return net, defaults, timm.__version__
 

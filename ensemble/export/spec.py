@@ -7,7 +7,7 @@ from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import SUFFIXES
-from ensemble.records import Activation, Fit, Interpolation, Task
+from ensemble.records import Activation, Batch, ChannelOrder, Fit, Interpolation, Task
 
 _SEPARATORS: Final = "-_. "
 _FOLDS: Final = tuple(
@@ -35,6 +35,7 @@ class PreprocessFlags:
     interpolation: Interpolation | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    channel_order: ChannelOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class ExportSpec:
     returns a torch module. `num_classes` is the number of classes of all heads together. A net
     with several heads returns a dict by head name, or a tuple in the order of `heads`.
     `family` and `fold` are None where the file's name tells them; see `family_and_fold`.
+    `activation` None is told by the graph's last operator, and by the task. `batch` "alone" has
+    images scored one by one, for a net whose predictions depend on their batch.
     """
 
     arch: str
@@ -58,6 +61,7 @@ class ExportSpec:
     trust_pickle: frozenset[Path] = frozenset()
     family: str | None = None
     fold: int | None = None
+    batch: Batch = "any"
 
 
 def family_and_fold(path: Path) -> tuple[str, int | None]:

@@ -26,9 +26,11 @@ from ensemble.files.atomic import publish, publish_bytes, sha256_file
 from ensemble.files.paths import is_file_name
 from ensemble.members import card as cards
 from ensemble.members.card import ACTIVATIONS, Card, Head
+from ensemble.members.independence import check_independent
 from ensemble.members.member import embed_card
 from ensemble.members.onnx_checks import check_opsets
-from ensemble.records import Size
+from ensemble.members.operators import activation_of, check_last_step, check_not_random
+from ensemble.records import MAX_CHANNELS, TASKS, Size
 from ensemble.runtime.session import run_once
 
 INPUT: Final = "image"
@@ -102,11 +104,12 @@ def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
     source |= {"trusted_pickle": "yes"} if trusted else {}
     source |= {"weights": "ema"} if spec.ema else {}
     name = _name(family, fold)
-    card = Card(name, family, fold, spec.arch, preprocess, _heads(spec), spec.dynamic_size, source)
+    card = Card(name, family, fold, spec.arch, preprocess, _heads(spec), spec.dynamic_size, source,
+                spec.batch)  # fmt: skip
     cards.from_json(cards.to_json(card), str(checkpoint))
     net = net.float().eval()
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging:
-        job = _Job(checkpoint, card, net, Path(staging))
+        job = _Job(checkpoint, card, net, Path(staging), told=spec.activation is not None)
         card, difference = job.write(folder / f"{name}.onnx")
     return Exported(folder / f"{name}.onnx", card, stripped, difference)
 
@@ -130,10 +133,12 @@ def _check_heads(spec: ExportSpec) -> None:
     if not names or len(set(names)) < len(names) or INPUT in names or "" in names:
         raise UsageError(f"heads {names}: expected different names, none of them {INPUT!r}")
     usual = ACTIVATIONS[spec.task]
-    if spec.activation not in (None, "none", usual):
+    if spec.activation not in (None, *TASKS[spec.task].activations):
         raise UsageError(f"activation {spec.activation} does not suit {spec.task}: give {usual}")
-    if spec.in_chans not in (1, 3):
-        raise UsageError(f"in_chans {spec.in_chans}: expected 3 (RGB) or 1 (grey)")
+    if not 1 <= spec.in_chans <= MAX_CHANNELS:
+        raise UsageError(
+            f"in_chans {spec.in_chans}: expected 3 (RGB), 1 (grey), or 2 to {MAX_CHANNELS} bands"
+        )
 
 
 def _heads(spec: ExportSpec) -> tuple[Head, ...]:
@@ -155,12 +160,16 @@ class _Heads(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One export under way; every complaint names the checkpoint."""
+    """One export under way; every complaint names the checkpoint.
+
+    `told` is whether the user said the activation; else the graph's last operator tells.
+    """
 
     checkpoint: Path
     card: Card
     net: nn.Module
     staging: Path
+    told: bool
 
     def write(self, target: Path) -> tuple[Card, float]:
         """Export, verify, embed the card and publish."""
@@ -168,12 +177,15 @@ class _Job:
             self.torch_outputs(self.images(batch, self.card.preprocess.size))
         model, data = self.model(self.program(), target.name)
         self.check_graph(model)
+        heads = self.card.heads if self.told else _with_activations(self.card.heads, model)
         difference = self.verify(model.SerializeToString())
+        self.check_neighbours(model)
         source = {**self.card.source, "max_abs_diff": difference}
         if data is not None:
             source[f"sha256:{data.name}"] = sha256_file(data)
             publish(target.with_name(data.name), lambda path: _copy(data, path))
-        card = replace(self.card, source=source)
+        card = replace(self.card, source=source, heads=heads)
+        check_last_step(model, card, self.checkpoint)
         embed_card(model, card)
         publish_bytes(target, model.SerializeToString())
         return card, difference
@@ -245,6 +257,7 @@ class _Job:
     def check_graph(self, model: onnx.ModelProto) -> None:
         """Check operators and names, and that the axes which must vary do vary."""
         check_opsets(model, self.checkpoint)
+        check_not_random(model, self.checkpoint)
         inner = [name for node in model.graph.node for name in node.output]
         twice = [head.name for head in self.card.heads if inner.count(head.name) > 1]
         if twice:
@@ -263,6 +276,17 @@ class _Job:
         sizes = [size, Size(size.height + 32, size.width + 64)][: 1 + self.card.dynamic_size]
         differences = [self.differs(model, batch, size) for size in sizes for batch in BATCHES]
         return max(differences)
+
+    def check_neighbours(self, model: onnx.ModelProto) -> None:
+        """Check that an image's outputs do not depend on its batch, unless its card says so."""
+        if self.card.batch == "alone":
+            return
+        images = self.images(BATCHES[-1], self.card.preprocess.size).numpy()
+        graph = model.SerializeToString()
+        together, apart = (
+            run_once(graph, {INPUT: part}, self.staging) for part in (images, images[:1])
+        )
+        check_independent(model, self.card, self.checkpoint, together, apart)
 
     def differs(self, model: bytes, batch: int, size: Size) -> float:
         images = self.images(batch, size)
@@ -289,6 +313,13 @@ class _Job:
 
     def bad(self, message: str) -> MemberError:
         return MemberError(f"{self.checkpoint}: {message}")
+
+
+def _with_activations(heads: tuple[Head, ...], model: onnx.ModelProto) -> tuple[Head, ...]:
+    """Let each head's activation be what is left to do after the graph's last operator."""
+    return tuple(
+        replace(head, activation=activation_of(model, head.output, head.task)) for head in heads
+    )
 
 
 def _forget_origin(graph: onnx.GraphProto) -> None:

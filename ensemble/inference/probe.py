@@ -13,6 +13,8 @@ from ensemble.arrays import Pixels
 from ensemble.errors import MemberError, ScoreError
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.card import Head
+from ensemble.members.independence import among_black, check_independent
+from ensemble.members.layout import adapted
 from ensemble.members.member import Member, input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
@@ -106,7 +108,8 @@ def prove(player: ReadyMember, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
 
     An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
-    batch is padded to one size, and another would be tuned for.
+    batch is padded to one size, and another would be tuned for. There, and where the batch axis is
+    fixed, the first image is tried again among black ones. Its prediction must not change.
     """
     card = player.member.card
     pre = card.preprocess
@@ -118,8 +121,10 @@ def prove(player: ReadyMember, n_views: int) -> None:
         )
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     values = _probed(player, images, n_views)
-    if not player.fixed_batch and player.scorer.provider == CPU:
-        _probed(player, images[:1], n_views)
+    alone = not player.fixed_batch and player.scorer.provider == CPU
+    again = images[:1] if alone else among_black(images)
+    member, apart = player.member, _probed(player, again, n_views)
+    check_independent(member.model, card, member.path, values, apart)
     for head in card.heads:
         _check_activation(player.member, head, values[f"{head.name}/raw"])
 
@@ -144,11 +149,12 @@ def prove_conversion(member: Member) -> None:
     """Compare a member brought up from an old opset with its original, on a probe batch."""
     original = ModelProto()
     original.ParseFromString(member.path.read_bytes())
+    original = adapted(original, member.card, member.path)
     name = input_of(original).name
     pre = member.card.preprocess
     shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
-    pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
-    feeds = {name: np.ascontiguousarray(pixels, np.float32)}
+    pixels = (probe_images(shape) / 255 - pre.mean) / pre.std
+    feeds = {name: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)}
     with blamed(member):
         before = run_once(original.SerializeToString(), feeds, member.folder)
         after = run_once(member.model.SerializeToString(), feeds, member.folder)
@@ -190,13 +196,15 @@ def _probed(player: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, N
 def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
     if not np.isfinite(raw).all() or not TASKS[head.task].bounded:
         return  # a member that gives NaN is dealt with where it is scored, by --on-nan
-    inside = bool((raw >= 0).all() and (raw <= 1).all())
-    sums = bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
+    with np.errstate(over="ignore"):
+        values = np.exp(raw) if head.activation == "exp" else raw
+        inside = bool((values >= 0).all() and (values <= 1).all())
+        sums = bool((abs(values.sum(-1) - 1) <= _ROW_SUM).all())
     many = len(head.classes) >= _CONCLUSIVE
     if TASKS[head.task].several and inside and not many:
         return  # the logits of a few labels may well lie there
     looks_done = inside and (sums or TASKS[head.task].several)
-    if looks_done == (head.activation == "none"):
+    if looks_done == (head.activation in ("none", "exp")):
         return
     found = "probabilities already" if looks_done else "no probabilities"
     right = "none" if looks_done else ("sigmoid" if TASKS[head.task].several else "softmax")

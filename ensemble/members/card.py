@@ -16,7 +16,20 @@ from typing import Final, cast, get_args
 
 from ensemble.errors import MemberError
 from ensemble.files.paths import is_file_name
-from ensemble.records import MAX_SIDE, TASKS, Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.records import (
+    MAX_CHANNELS,
+    MAX_SIDE,
+    TASKS,
+    Activation,
+    Batch,
+    ChannelOrder,
+    Fit,
+    Interpolation,
+    Layout,
+    Preprocess,
+    Size,
+    Task,
+)
 
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
@@ -34,8 +47,9 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 class Head:
     """One output of a member: its ONNX output, what it means, and the names of its columns.
 
-    `activation` is what turns the output into probabilities: "none" where it already holds them,
-    and for a regression, whose `classes` name the values.
+    `activation` is what turns the output into probabilities: "exp" where it holds their logarithms
+    (a net that ends in LogSoftmax), "none" where it already holds them, and for a regression,
+    whose `classes` name the values.
     """
 
     name: str
@@ -47,7 +61,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A member's description of itself. `fold` is None for a member that saw every row."""
+    """A member's description of itself. `fold` is None for a member that saw every row.
+
+    `batch` is "alone" where a prediction depends on the rest of its batch, so that each image is
+    scored by itself; `layout` tells where the input has its channels.
+    """
 
     name: str
     family: str
@@ -57,6 +75,8 @@ class Card:
     heads: tuple[Head, ...]
     dynamic_size: bool = False
     source: Mapping[str, str | float] = field(default_factory=dict)
+    batch: Batch = "any"
+    layout: Layout = "nchw"
 
     def head(self, name: str | None = None) -> Head:
         """Return the head of that name; without one, the only head.
@@ -78,10 +98,18 @@ def to_json(card: Card) -> str:
     """Write the card as JSON, in the order of the schema."""
     pre = card.preprocess
     preprocess = {"height": pre.size.height, "width": pre.size.width} | {
-        k: v for k, v in asdict(pre).items() if k != "size"
+        k: v for k, v in pre.record().items() if k != "size"
     }
-    record = {"schema": SCHEMA} | asdict(card) | {"preprocess": preprocess}
+    fields = {k: v for k, v in asdict(card).items() if k not in ("batch", "layout")}
+    record = {"schema": SCHEMA} | fields | {"preprocess": preprocess} | declared(card)
     return json.dumps(record, ensure_ascii=False, indent=1)
+
+
+def declared(card: Card) -> dict[str, str]:
+    """Return `batch` and `layout` where they are not the usual ones: cards do without those."""
+    return ({"batch": card.batch} if card.batch != "any" else {}) | (
+        {"layout": card.layout} if card.layout != "nchw" else {}
+    )
 
 
 def from_json(text: str | bytes, where: str) -> Card:
@@ -143,6 +171,8 @@ class _Reader:
             heads=tuple(self.head(h, f"heads[{i}]") for i, h in enumerate(heads)),
             dynamic_size=self._flag(fields, "dynamic_size"),
             source=self._source(fields.get("source", {})),
+            batch=cast(Batch, self._option(fields, "batch", get_args(Batch))),
+            layout=cast(Layout, self._option(fields, "layout", get_args(Layout))),
         )
         names = [h.name for h in card.heads]
         if not names or len(set(names)) < len(names):
@@ -154,13 +184,19 @@ class _Reader:
     def _preprocess(self, fields: dict[str, Json]) -> Preprocess:
         self._only(fields, "preprocess.", _PREPROCESS_FIELDS)
         mean, std = self._numbers(fields, "mean"), self._numbers(fields, "std")
-        if len(mean) not in (1, 3) or len(std) != len(mean):
-            raise self._bad("preprocess.mean", "1 or 3 values, and as many in std", list(mean))
+        if not 1 <= len(mean) <= MAX_CHANNELS or len(std) != len(mean):
+            expected = f"1 to {MAX_CHANNELS} values, one a channel, and as many in std"
+            raise self._bad("preprocess.mean", expected, list(mean))
+        order = self._option(fields, _ORDER, get_args(ChannelOrder))
+        if order == "bgr" and len(mean) != 3:
+            raise self._bad(f"preprocess.{_ORDER}", "bgr for 3 channels only", len(mean))
         if min(std) <= 0:
             raise self._bad("preprocess.std", "values above 0", list(std))
         if min(mean) < 0 or max(mean) > 1:
             raise self._bad(
-                "preprocess.mean", "values from 0 to 1, as pixels are (divide by 255?)", list(mean)
+                "preprocess.mean",
+                "values from 0 to 1, as pixels are (divide by 255, or say --input-range 255)",
+                list(mean),
             )
         crop_pct = self._number(fields, "crop_pct")
         if not 0.05 <= crop_pct <= 20:
@@ -174,6 +210,7 @@ class _Reader:
             ),
             mean=mean,
             std=std,
+            channel_order=cast(ChannelOrder, order),
         )
 
     def head(self, record: Json, at: str) -> Head:
@@ -264,6 +301,10 @@ class _Reader:
             raise self._bad(name, f"one of {', '.join(choices)}", value)
         return value
 
+    def _option(self, fields: dict[str, Json], name: str, choices: tuple[str, ...]) -> str:
+        """Read a choice that may be left out: then it is the first."""
+        return self._choice(fields, name, choices) if name in fields else choices[0]
+
     def _bad(self, name: str, expected: str, found: object) -> MemberError:
         shown = _SHORT.repr(found)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
@@ -275,8 +316,12 @@ class _Reader:
 
 _CARD_FIELDS: Final = (
     "schema", "name", "family", "fold", "arch", "preprocess", "heads", "dynamic_size", "source",
+    "batch", "layout",
 )  # fmt: skip
-_PREPROCESS_FIELDS: Final = ("height", "width", "fit", "crop_pct", "interpolation", "mean", "std")
+_ORDER: Final = "channel_order"
+_PREPROCESS_FIELDS: Final = (
+    "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", _ORDER,
+)  # fmt: skip
 _HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
 ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
 """What a head's outputs need, unless they are probabilities already."""

@@ -18,7 +18,15 @@ from ensemble.files.atomic import publish_bytes, sha256_bytes, sha256_file
 from ensemble.files.paths import CHECKPOINTS, is_url
 from ensemble.members import card as cards
 from ensemble.members.card import Card
-from ensemble.members.onnx_checks import TOOL_ERRORS, check_opsets, check_text, external_files
+from ensemble.members.layout import adapted, input_dims, layout_of
+from ensemble.members.onnx_checks import (
+    TOOL_ERRORS,
+    check_opsets,
+    check_text,
+    drop_unused_domains,
+    external_files,
+)
+from ensemble.members.operators import check_last_step, check_not_random
 from ensemble.records import MemberId, Size
 
 COMPOSED_OPSET: Final = 13
@@ -32,6 +40,12 @@ MAX_PROTOBUF: Final = 2**31 - 1
 
 SIDECAR: Final = ".card.json"
 _LFS: Final = b"version https://git-lfs"
+_SCORES: Final = (
+    TensorProto.UNDEFINED, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE,
+    TensorProto.BFLOAT16,
+)  # fmt: skip
+_FOREIGN: Final = {b"ORTM": "ONNX Runtime's own format (.ort)", b"TFL3": "a TensorFlow Lite file"}
+"""What stands at byte 4 of other files of nets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +85,14 @@ def open_member(path: Path) -> Member:
     model = _parse(data, path)
     external = external_files(model, path)
     card = _card_of(model, data, path)
+    model = adapted(model, card, path)
     digests = {name: sha256_file(file) for name, file in external.items()}
     _check_recorded(card, path, digests)
     opset = check_opsets(model, path)
+    check_not_random(model, path)
     batch = _check_input(model, card, path)
     _check_outputs(model, card, path)
+    check_last_step(model, card, path)
     parts = [sha256_bytes(data), *(f"{name}={digest}" for name, digest in digests.items())]
     sha256 = sha256_bytes("\n".join(parts).encode())
     member = Member(path, card, sha256, model, batch)
@@ -123,14 +140,26 @@ def write_sidecar(path: Path, card: Card) -> Path:
         raise MemberError(f"{path}: it has a card inside, which counts; export it again instead")
     external = external_files(model, path)
     check_opsets(model, path)
+    check_not_random(model, path)
+    model = adapted(model, card, path)
     _check_input(model, card, path)
     _check_outputs(model, card, path)
+    check_last_step(model, card, path)
     files = {path.name: path, **external}
     hashes = {f"sha256:{name}": sha256_file(file) for name, file in files.items()}
     card = replace(card, source={**card.source, **hashes})
     target = path.with_name(path.name + SIDECAR)
     publish_bytes(target, (cards.to_json(card) + "\n").encode())
     return target
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """Read the graph of an .onnx file, which may have no card yet.
+
+    Raises:
+        MemberError: the file is not there, or no ONNX file.
+    """
+    return _parse(_read(path), path)
 
 
 def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
@@ -154,6 +183,11 @@ def _read(path: Path) -> bytes:
         raise MemberError(f"{path}: a git-lfs pointer, not the member. Run `git lfs pull`")
     if path.suffix in CHECKPOINTS:
         raise MemberError(f"{path}: a checkpoint, not a member: `ensemble export` makes one of it")
+    if data[4:8] in _FOREIGN:
+        raise MemberError(
+            f"{path}: {_FOREIGN[data[4:8]]}, not ONNX: take the .onnx file that it was made of, or "
+            f"convert the net to ONNX"
+        )
     if data.lstrip()[:1] == b"<":
         raise MemberError(f"{path}: an HTML page, not an ONNX file. Download it again")
     return data
@@ -168,6 +202,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     check_text(model, path)
     if not model.graph.node or not model.opset_import:
         raise MemberError(f"{path}: truncated or not an ONNX file (it holds no graph)")
+    drop_unused_domains(model)
     return model
 
 
@@ -215,12 +250,15 @@ def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
     inputs = [i for i in model.graph.input if i.name not in held]
     if len(inputs) != 1:
         names = [i.name for i in inputs]
-        raise MemberError(f"{path}: expected one input, an image; found {names}")
+        raise MemberError(
+            f"{path}: expected one input, an image; found {names}. Fix the others inside the net, "
+            f"or export a net that takes the image alone"
+        )
     tensor = inputs[0].type.tensor_type
     if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):
         kind = dict(map(reversed, TensorProto.DataType.items())).get(tensor.elem_type, "unknown")
         raise MemberError(f"{path}: its input is {kind}; expected FLOAT or FLOAT16, NCHW")
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+    dims = input_dims(inputs[0])
     pre = card.preprocess
     size = (None, None) if card.dynamic_size else (pre.size.height, pre.size.width)
     expected = (len(pre.mean), *size)
@@ -229,7 +267,12 @@ def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
     ):
         shape = "x".join("?" if d is None else str(d) for d in dims)
         wanted = f"{len(pre.mean)}x{_shown(pre.size, card)}"
-        raise MemberError(f"{path}: its input is {shape}; its card says Nx{wanted} (NCHW)")
+        order = "NHWC" if layout_of(model, len(pre.mean)) == "nhwc" else "NCHW"
+        hint = ". Its channels come last: write the card anew with --layout nhwc"
+        raise MemberError(
+            f"{path}: its input is {shape}; its card says Nx{wanted} (NCHW)"
+            f"{hint if order == 'NHWC' else ''}"
+        )
     if dims[0] is not None and not 1 <= dims[0] <= MAX_BATCH:
         raise MemberError(f"{path}: its batch axis is {dims[0]}; expected 1 to {MAX_BATCH}")
     return dims[0]
@@ -241,6 +284,7 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
         if head.output not in outputs:
             known = ", ".join(outputs)
             raise MemberError(f"{path}: no output {head.output!r}; the file has: {known}")
+        _check_type(outputs[head.output], path)
         dims = outputs[head.output].type.tensor_type.shape.dim
         columns = dims[1].dim_value if len(dims) == 2 else 0
         if columns and columns != len(head.classes):
@@ -248,6 +292,23 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
                 f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
                 f"its card has {len(head.classes)} classes"
             )
+
+
+def _check_type(output: onnx.ValueInfoProto, path: Path) -> None:
+    """Check that an output holds scores: a tensor of floats, or of a type that is not told."""
+    if output.type.WhichOneof("value") in ("sequence_type", "map_type"):
+        raise MemberError(
+            f"{path}: output {output.name!r} is a sequence of maps (ZipMap), no tensor. Convert it "
+            f"again with options={{'zipmap': False}} (skl2onnx, onnxmltools), and name the output "
+            f"of the probabilities with --output-name"
+        )
+    kind = output.type.tensor_type.elem_type
+    if kind not in _SCORES:
+        name = dict(map(reversed, TensorProto.DataType.items())).get(kind, "unknown")
+        raise MemberError(
+            f"{path}: output {output.name!r} is {name}: labels, perhaps; expected scores in "
+            f"floating point. Name another with --output-name, or export the net without its ArgMax"
+        )
 
 
 def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:

@@ -52,14 +52,11 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
             f"{path}: ONNX IR version {model.ir_version}; up to {MAX_IR} is known. Export it "
             f"again with an older IR, or update onnxruntime"
         )
-    imports = [*model.opset_import, *(o for f in model.functions for o in f.opset_import)]
-    domains = {o.domain for o in imports} | {n.domain for n in _nodes(model)}
-    domains |= {f.domain for f in model.functions}
-    foreign = sorted(domains - set(DOMAINS))
+    foreign = sorted(_used_domains(model) - set(DOMAINS))
     if foreign:
         raise MemberError(
             f"{path}: operators of the domain {', '.join(foreign)}; only {', '.join(DOMAINS[1:])} "
-            f"and the standard ones are run"
+            f"and the standard ones are run{_for_one_processor(foreign)}"
         )
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
     if not MIN_OPSET <= opset <= MAX_OPSET:
@@ -68,6 +65,31 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
             f"at opset 18 for instance"
         )
     return opset
+
+
+def drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Forget the opsets of foreign domains of which no operator is used.
+
+    ONNX Runtime declares a dozen in each file that it saves; other tools refuse them.
+    """
+    used = _used_domains(model) | set(DOMAINS)
+    for holder in (model, *model.functions):
+        kept = [opset for opset in holder.opset_import if opset.domain in used]
+        del holder.opset_import[:]
+        holder.opset_import.extend(kept)
+
+
+def _used_domains(model: onnx.ModelProto) -> set[str]:
+    return {n.domain for n in _nodes(model)} | {f.domain for f in model.functions}
+
+
+def _for_one_processor(domains: list[str]) -> str:
+    if "com.microsoft.nchwc" not in domains:
+        return ""
+    return (
+        ". ONNX Runtime optimised this file for one kind of processor: take the original, or save "
+        "it with graph_optimization_level ORT_ENABLE_EXTENDED at most"
+    )
 
 
 def check_text(model: onnx.ModelProto, path: Path) -> None:
@@ -149,7 +171,7 @@ def _check_functions(model: onnx.ModelProto, path: Path) -> None:
     open_keys: set[_Key] = set()
     while waiting:
         key = waiting[-1]
-        nodes = [(n.domain, n.op_type, n.overload) for n in _below(functions[key].node)]
+        nodes = [(n.domain, n.op_type, n.overload) for n in nodes_below(functions[key].node)]
         unknown = {k for k in nodes if k in functions and k not in sizes}
         if key in sizes or not unknown:
             sizes[waiting.pop()] = sum(sizes.get(k, 1) for k in nodes)
@@ -159,7 +181,9 @@ def _check_functions(model: onnx.ModelProto, path: Path) -> None:
         else:
             open_keys.add(key)
             waiting.extend(unknown)
-    count = sum(sizes.get((n.domain, n.op_type, n.overload), 1) for n in _below(model.graph.node))
+    count = sum(
+        sizes.get((n.domain, n.op_type, n.overload), 1) for n in nodes_below(model.graph.node)
+    )
     if max([count, *sizes.values()]) > MAX_NODES:
         raise MemberError(
             f"{path}: over {MAX_NODES} nodes once its functions are written out. Export it again"
@@ -168,14 +192,14 @@ def _check_functions(model: onnx.ModelProto, path: Path) -> None:
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """Every node: of the graph, of local functions, and of the graphs inside both."""
-    yield from _below(model.graph.node)
+    yield from nodes_below(model.graph.node)
     for function in model.functions:
-        yield from _below(function.node)
+        yield from nodes_below(function.node)
         for graph in _graphs(function.attribute_proto):
-            yield from _below(graph.node)
+            yield from nodes_below(graph.node)
 
 
-def _below(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+def nodes_below(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """The nodes, and those of the graphs inside them."""
     waiting = list(nodes)
     while waiting:

@@ -11,7 +11,16 @@ from ensemble.cli.options import Whole, classes_of, stacked, typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
 from ensemble.files.paths import split_named
-from ensemble.records import Activation, Fit, Interpolation, Task
+from ensemble.records import (
+    MAX_CHANNELS,
+    Activation,
+    Batch,
+    ChannelOrder,
+    Fit,
+    Interpolation,
+    Layout,
+    Task,
+)
 
 if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
@@ -25,7 +34,8 @@ _DESCRIBE: Final = (
     click.option("--task", default="classification", show_default=True,
                  type=click.Choice(get_args(Task))),
     click.option("--activation", type=click.Choice(get_args(Activation)),
-                 help="What turns outputs into probabilities.  [default: by task]"),
+                 help="What turns outputs into probabilities.  [default: by the graph's last "
+                 "operator, and by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
                  "fold0, fold_0]"),
@@ -37,8 +47,18 @@ _DESCRIBE: Final = (
                  "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
     click.option("--interpolation",
                  type=click.Choice(get_args(Interpolation))),
-    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
+    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1, or as "
+                 "--input-range says."),
     click.option("--std", help="A number a channel, with commas."),
+    click.option("--input-range", type=click.Choice(["1", "255"]), default="1", show_default=True,
+                 help="The scale of --mean and --std: pixels run from 0 to it, as 255 for Caffe's "
+                 "nets and for inputs of bytes."),
+    click.option("--channel-order", type=click.Choice(get_args(ChannelOrder)), default="rgb",
+                 show_default=True, help="bgr for a net trained on OpenCV's images; then --mean "
+                 "and --std are blue, green, red too."),
+    click.option("--batch", type=click.Choice(get_args(Batch)), default="any", show_default=True,
+                 help="alone scores images one by one: for a net whose predictions depend on "
+                 "their batch."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
 )  # fmt: skip
 
@@ -50,7 +70,9 @@ _DESCRIBE: Final = (
               "num_classes (also found in the working directory).")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @stacked(_DESCRIBE)
-@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]))
+@click.option("--in-chans", default=3, show_default=True, type=Whole(1, MAX_CHANNELS),
+              help="1 is grey, 3 are colours; another number are as many bands of a TIFF or .npy "
+              "file.")  # fmt: skip
 @click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
 @click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
               help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
@@ -75,6 +97,8 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
               "from the flags below.")  # fmt: skip
 @stacked(_DESCRIBE)
 @click.option("--output-name", help="The output of the .onnx that the head reads.")
+@click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
+              "channels.  [default: by its axes]")  # fmt: skip
 def inspect_command(
     members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
 ) -> None:
@@ -110,9 +134,11 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
             fit=flags["fit"],
             crop_pct=flags["crop_pct"],
             interpolation=flags["interpolation"],
-            mean=_numbers("--mean", flags["mean"]),
-            std=_numbers("--std", flags["std"]),
+            mean=_scaled("--mean", flags),
+            std=_scaled("--std", flags),
+            channel_order=flags["channel_order"],
         ),
+        batch=flags["batch"],
         in_chans=flags["in_chans"],
         dynamic_size=flags["dynamic_size"],
         ema=flags["ema"],
@@ -124,7 +150,10 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
 
 def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
     from ensemble.export.spec import family_and_fold
-    from ensemble.members.card import ACTIVATIONS, make_card
+    from ensemble.members.card import make_card
+    from ensemble.members.layout import layout_of
+    from ensemble.members.member import read_graph
+    from ensemble.members.operators import activation_of
 
     missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
     if missing:
@@ -134,22 +163,24 @@ def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
         raise UsageError("--output-name goes with one head; several heads are named as outputs")
     family, fold = family_and_fold(path)
     family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
-
+    graph, mean = read_graph(path), _scaled("--mean", flags)
     preprocess = {
         "height": flags["height"],
         "width": flags["width"],
         "fit": flags["fit"] or "crop",
         "crop_pct": 1.0 if flags["crop_pct"] is None else flags["crop_pct"],
         "interpolation": flags["interpolation"] or "bilinear",
-        "mean": _numbers("--mean", flags["mean"]),
-        "std": _numbers("--std", flags["std"]),
+        "mean": mean,
+        "std": _scaled("--std", flags),
+        "channel_order": flags["channel_order"],
     }
     described = [
         {
             "name": name,
             "output": flags["output_name"] or name,
             "task": flags["task"],
-            "activation": flags["activation"] or ACTIVATIONS[flags["task"]],
+            "activation": flags["activation"]
+            or activation_of(graph, flags["output_name"] or name, flags["task"]),
             "classes": classes,
         }
         for name, classes in heads.items()
@@ -162,6 +193,8 @@ def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
         "preprocess": preprocess,
         "heads": described,
         "dynamic_size": flags["dynamic_size"],
+        "batch": flags["batch"],
+        "layout": flags["layout"] or layout_of(graph, len(mean or ())),
     }
     return make_card(record, str(path))
 
@@ -192,6 +225,16 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
+
+
+def _scaled(flag: str, flags: dict[str, Any]) -> tuple[float, ...] | None:
+    """Read --mean or --std, and bring it to the scale where pixels run from 0 to 1."""
+    values = _numbers(flag, flags[flag[2:]])
+    if flags["input_range"] == "1":
+        return values
+    if values is None:
+        raise UsageError(f"--input-range is the scale of --mean and --std: give {flag} too")
+    return tuple(value / 255 for value in values)
 
 
 def _say_export(exported: "Exported") -> None:
@@ -231,7 +274,8 @@ def _fold(card: "Card") -> str:
 def _pixels(card: "Card") -> str:
     """Say what the member wants to see: size, fit, and normalisation."""
     pre = card.preprocess
-    colours = "grey" if len(pre.mean) == 1 else "RGB"
+    colours = {1: "grey", 3: pre.channel_order.upper()}.get(len(pre.mean), f"{len(pre.mean)} bands")
     size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
+    size += ", one by one" if card.batch == "alone" else ""
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
     return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"
