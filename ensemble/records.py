@@ -100,6 +100,8 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "AVIF": ("avif",),
     "HEIC": ("heic", "heif"),
     "JPEG XL": ("jxl",),
+    "JPEG 2000": ("jp2", "j2k", "jpf", "jpx"),
+    "DICOM": ("dcm",),
 }
 """The formats, and the extensions by which `scan` knows an image. Content decides the format."""
 

@@ -63,7 +63,7 @@ def log_softmax(num_classes):
 
 
 def batch_statistics(num_classes):
-    return nn.Sequential(body(3, num_classes), nn.BatchNorm1d(3, track_running_stats=False))
+    return nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), body(3, num_classes))
 
 
 def no_module(num_classes):

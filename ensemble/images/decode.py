@@ -22,6 +22,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
 from ensemble.images.exif import BACK, SOS, TURNS, jpeg_exif, turned
+from ensemble.images.jpeg import frame_of, unusual_kind, without_padding
+from ensemble.images.limits import check_size
+from ensemble.images.tiff import check_tiff
 from ensemble.records import EXTENSIONS, DecodePolicy
 
 _Noted: TypeAlias = tuple[Image.Image, list[str]]
@@ -38,7 +41,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An RGB image; `warnings` has any of "extension", "exif", "frames" and "truncated"."""
+    """An RGB image; `warnings` tells what was odd about its file.
+
+    Any of "extension", "exif" (malformed), "exif turned", "frames", "padding" and "truncated".
+    """
 
     image: Image.Image
     warnings: tuple[str, ...]
@@ -84,54 +90,98 @@ _MAGIC: Final = (
     (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"), (b"BM", "BMP"), (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"), (b"\x93NUMPY", "NPY"),
 )  # fmt: skip
 _EOI: Final = b"\xff\xd9"
 
 
 def _format(data: bytes) -> str:
     """Tell the format by the first bytes; refuse what cannot be decoded."""
-    head = data[:64]
-    kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        kind = "WEBP"
-    elif head[4:8] == b"ftyp":
-        heic = re.search(b"hei|hev|mif|msf", head)
-        kind = "AVIF" if b"avi" in head[8:] else "HEIC" if heic else ""
+    kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")
+    kind = kind or _contained(data[:132])
     if not data:
         raise ImageError("decode", "empty", "the file is empty")
     if not kind:
         start = data[:16].decode("ascii", "backslashreplace")
         known = ", ".join(EXTENSIONS)
         raise ImageError("decode", "not an image", f"not an image: starts with {start!r} ({known})")
-    if kind in ("HEIC", "JPEG XL") or not _built_in(kind):
-        raise ImageError(
-            "decode", "unsupported",
-            f"{kind} is not supported: convert the file to JPEG or PNG first (with pillow-heif, "
-            f"libheif or djxl), or install a Pillow that reads it",
-        )  # fmt: skip
+    if kind in _CONVERT or not _built_in(kind):
+        remedy = _CONVERT.get(kind, "convert it to PNG, or install a Pillow that reads it")
+        raise ImageError("decode", "unsupported", f"{kind} is not supported: {remedy}")
     return kind
+
+
+_CONVERT: Final = {
+    "HEIC": "convert the file to JPEG or PNG first, with pillow-heif or libheif",
+    "JPEG XL": "convert the file to JPEG or PNG first, with djxl",
+    "JPEG 2000": "convert the file to PNG or TIFF first, with Pillow or opj_decompress",
+    "DICOM": "write its pixels, windowed, as 8- or 16-bit PNG first, with pydicom",
+    "NPY": "an array has bands, for a member of 2 or 4 to 16 channels; save a picture as PNG",
+}
+"""What is known and not decoded to RGB, and what to do."""
+
+
+def _contained(head: bytes) -> str:
+    """Tell formats that are named within a container's first bytes."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[128:132] == b"DICM":
+        return "DICOM"
+    if head[4:8] != b"ftyp":
+        return ""
+    heic = re.search(b"hei|hev|mif|msf", head[:64])
+    return "AVIF" if b"avi" in head[8:64] else "HEIC" if heic else ""
 
 
 def _built_in(kind: str) -> bool:
     return kind not in ("AVIF", "WEBP") or bool(features.check(kind.lower()))
 
 
-def _check_size(width: int, height: int, policy: DecodePolicy) -> None:
-    if width * height > policy.max_pixels:
-        raise ImageError(
-            "decode", "too large",
-            f"{height}x{width} pixels, over the limit of {policy.max_pixels} (--max-pixels)",
-        )  # fmt: skip
-
-
 def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+    """Decode strictly; a file with nothing worse than padding without it, rare kinds by Pillow."""
+    notes: list[str] = []
+    for _ in range(_PADDINGS):
+        try:
+            image, more = _decode_strictly(data, policy)
+        except ValueError as error:
+            odd = "subsampling" in str(error) and frame_of(data) is not None
+            if odd or unusual_kind(data):
+                return _by_pillow(data, kind, policy)
+            cleaned = without_padding(data, str(error))
+            if cleaned is None:
+                raise
+            data, notes = cleaned, ["padding"]
+        else:
+            return image, more + notes
+    raise ImageError("decode", "corrupt", f"corrupt JPEG file: padding in over {_PADDINGS} places")
+
+
+_PADDINGS: Final = 64
+
+
+def _by_pillow(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+    """Let Pillow try a JPEG of a kind that simplejpeg does not read."""
+    try:
+        return _decode_other(data, kind, policy)
+    except ImageError:
+        raise
+    except _FOREIGN as error:
+        raise ImageError(
+            "decode", "unsupported",
+            f"{unusual_kind(data) or 'this subsampling of'} JPEG is not supported: convert the "
+            f"file to PNG first, with a tool that reads it (for 12 bits and lossless, "
+            f"imagecodecs or GDAL)",
+        ) from error  # fmt: skip
+
+
+def _decode_strictly(data: bytes, policy: DecodePolicy) -> _Noted:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    _check_size(width, height, policy)
+    check_size(height, width, policy)
     if not policy.allow_truncated:
         _check_length(data, width, height)
     space = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
-    notes = []
+    notes: list[str] = []
     try:
         pixels = simplejpeg.decode_jpeg(data, space, strict=True)
     except ValueError:
@@ -170,8 +220,13 @@ def _decode_png(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
 
 
 def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = False) -> _Noted:
-    image = Image.open(io.BytesIO(data), formats=[kind])
-    _check_size(image.width, image.height, policy)
+    try:
+        image = Image.open(io.BytesIO(data), formats=[kind])
+    except UnidentifiedImageError:
+        if kind == "TIFF":
+            check_tiff(data)
+        raise
+    check_size(image.height, image.width, policy)
     _check_depth(image)
     # Pillow turns a TIFF as it loads it; the same tag tells how to turn it back.
     stored = getattr(image, "tag_v2", {}).get(0x0112)
@@ -183,6 +238,8 @@ def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = F
             raise
         image.tile = []  # what was decoded before the end stands, the rest is black
     notes = ["frames"] * bool(getattr(image, "is_animated", False))
+    if turn is not None and policy.exif == "apply":
+        notes.append("exif turned")
     if turn is not None and policy.exif == "ignore":
         return _rgb(image, policy).transpose(turn), notes
     exif = image.info.get("exif", b"")

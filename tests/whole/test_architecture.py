@@ -45,7 +45,8 @@ DOORS = {
 """The modules by which a room is entered from outside; a room that is not named here is open."""
 
 PACKAGES = {
-    "PIL": {"images.decode", "images.exif", "images.resize", "evaluation.lookalikes"},
+    "PIL": {"images.decode", "images.exif", "images.resize", "images.bands",
+            "evaluation.lookalikes"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode"},
     "onnx": {"members.member", "members.onnx_checks", "members.layout", "members.operators",
