@@ -220,6 +220,7 @@ def score_into_store(
         ]
         tallies = _predict(recipe, assignments, images.images, progress, watch)
     warnings = sum((Counter(t.warnings) for t in tallies), Counter[str]())
+    _warn_of_turns(warnings["exif turned"], progress)
     dropped = tuple(name for t in tallies for name in t.dropped)
     if len(dropped) == len(assignments):
         raise MemberError(f"every member gave NaN: {', '.join(dropped)}")
@@ -232,6 +233,16 @@ def score_into_store(
     ]
     sizes = {name: size for t in tallies for name, size in t.batch_sizes.items()}
     return entries, Tally(dropped, sum(t.evaluations for t in tallies), warnings, sizes)
+
+
+def _warn_of_turns(count: int, progress: Progress) -> None:
+    """Say that images were turned, which whoever trained a net may not have done."""
+    if count:
+        progress.warn(
+            f"{count} images were turned as their EXIF orientation says. torchvision's and timm's "
+            f"data sets do not turn images, OpenCV does: say --exif ignore where the training did "
+            f"not"
+        )
 
 
 def _predict(
