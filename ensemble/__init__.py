@@ -1,7 +1,7 @@
 """K-fold checkpoints in, one trustworthy submission out.
 
 What the command line does with members, images and predictions, Python does too, by the functions
-that docs/tutorial.md lists. Importing the package loads nothing heavy: each name is imported when
+that docs/python.md lists. Importing the package loads nothing heavy: each name is imported when
 it is first used.
 """
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from ensemble.records import Preprocess as Preprocess
     from ensemble.records import Size as Size
     from ensemble.records import View as View
-    from ensemble.runtime.session import FakeScorer as FakeScorer
+    from ensemble.runtime.scorer import FakeScorer as FakeScorer
+    from ensemble.runtime.scorer import Scorer as Scorer
     from ensemble.runtime.session import OnnxScorer as OnnxScorer
-    from ensemble.runtime.session import Scorer as Scorer
     from ensemble.submission.publish import Submission as Submission
     from ensemble.voting.weights import Weights as Weights
 
@@ -51,7 +51,7 @@ _HOMES = {
     "DecodePolicy": "records",
     "EnsembleError": "errors",
     "ExportSpec": "export.spec",
-    "FakeScorer": "runtime.session",
+    "FakeScorer": "runtime.scorer",
     "Head": "members.card",
     "HeadSpec": "export.spec",
     "ImageError": "errors",
@@ -62,7 +62,7 @@ _HOMES = {
     "PreprocessFlags": "export.spec",
     "ProviderError": "errors",
     "ScoreError": "errors",
-    "Scorer": "runtime.session",
+    "Scorer": "runtime.scorer",
     "Size": "records",
     "StoreError": "errors",
     "Submission": "submission.publish",

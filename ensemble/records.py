@@ -13,6 +13,7 @@ Activation: TypeAlias = Literal["softmax", "sigmoid", "exp", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
 Precision: TypeAlias = Literal["fp32", "fp16"]
 ChannelOrder: TypeAlias = Literal["rgb", "bgr"]
+InputRange: TypeAlias = Literal[1, 255]
 Layout: TypeAlias = Literal["nchw", "nhwc"]
 Batch: TypeAlias = Literal["any", "alone"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
@@ -230,11 +231,11 @@ class MemberId:
     sha256: str = ""
 
 
-def hashes_of(members: Iterable[MemberId]) -> dict[str, list[str]]:
+def hashes_of(members: Iterable[MemberId]) -> dict[str, tuple[str, ...]]:
     """Return the hashes of each family's members."""
-    families: dict[str, list[str]] = {}
+    families: dict[str, tuple[str, ...]] = {}
     for member in members:
-        families.setdefault(member.family, []).append(member.sha256)
+        families[member.family] = (*families.get(member.family, ()), member.sha256)
     return families
 
 

@@ -13,7 +13,7 @@ from ensemble.inference.predict import Assignment, predict
 from ensemble.predictions.store import open_partition
 from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy, Geometry, Size
-from ensemble.runtime.session import FakeScorer, Scorer
+from ensemble.runtime.scorer import FakeScorer, Scorer
 
 COLUMNS = {"label": 3}
 SMALL = Geometry(Size(8, 8), "squash", 1.0, "bilinear", 3, ())

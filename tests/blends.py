@@ -10,7 +10,7 @@ from toys import CLASSES, save_member, toy_card, toy_model
 
 from ensemble.arrays import Indices
 from ensemble.predictions import table
-from ensemble.predictions.formats import write
+from ensemble.predictions.oof_file import write
 from ensemble.recipe.settings import Settings
 from ensemble.tuning.weigh import TuneOrder
 from ensemble.voting.pools import Stack

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaigns.trials import Outcome, print_tally, run_trials
 
 from ensemble.errors import MemberError
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card, Head, to_json
 from ensemble.members.member import embed_card, open_member
@@ -113,10 +113,10 @@ def started(group: str, folder: Path) -> Outcome:
     path = folder / "toy-f0.onnx"
     with watched(folder) as seen:
         try:
-            player = lineup.start(
+            ready = start.start(
                 open_member(path), policy.preset("hflip"), "mean", device="cpu", threads=1, batch=4
             )
-            scores = player.scorer.score(probe_images((4, 8, 8, 3)))
+            scores = ready.scorer.score(probe_images((4, 8, 8, 3)))
             shapes = [probs.shape for probs in scores.values()]
             result = "clean load" if shapes == [(4, 3)] else f"shapes {shapes}"
             detail = ""
@@ -154,7 +154,7 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
     elif event == "open" and isinstance(args[0], str | bytes):
         place = os.fsdecode(args[0])
         own = place.startswith((str(_WATCH["folder"]), sys.prefix, sys.base_prefix, "/proc/self"))
-        package = str(Path(lineup.__file__).parent)
+        package = str(Path(start.__file__).parent)
         if not own and not place.startswith(package) and not place.endswith((".py", ".pyc")):
             seen.append(place)
 

@@ -26,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaigns.trials import Outcome, print_tally, run_trials
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.folds import folds_from, make_folds
+from ensemble.evaluation.folds import folds_from
+from ensemble.evaluation.split import make_folds
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import formats
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import write
+from ensemble.predictions.oof_file import write
 from ensemble.reports.scorecard import score_submission
 from ensemble.submission.sample import Row, read_sample, render
 

@@ -37,7 +37,7 @@ from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
 from ensemble.early_exit.stopping.thresholds import mean_cost, threshold_for
 from ensemble.early_exit.stopping.trajectory import Trajectory, follow
 from ensemble.images.resize import resize
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.views import parse
 from ensemble.views.pixels import HostView
 from ensemble.views.policy import preset
@@ -71,16 +71,16 @@ def read_test(data: Path) -> tuple[np.ndarray, np.ndarray]:
 def score_all(images: np.ndarray) -> dict[str, np.ndarray]:
     """Score all images by each member under each view; the mirror image is turned on the host."""
     found, pixels = {}, {}
-    for member in lineup.open_members(MEMBERS, None):
+    for member in start.open_members(MEMBERS, None):
         card = member.card
         geometry = card.preprocess.geometry
         if geometry not in pixels:
             pixels[geometry] = np.stack([resize(Image.fromarray(i), geometry) for i in images])
-        player = lineup.start(member, parse.read_policy("none"), "mean",
+        ready = start.start(member, parse.read_policy("none"), "mean",
                               device="cpu", threads=0, batch=BATCH)  # fmt: skip
         for view in preset("flip"):
             turned = HostView(pixels[geometry], np.arange(len(images)), view)
-            parts = [player.scorer.score(turned[i : i + BATCH])
+            parts = [ready.scorer.score(turned[i : i + BATCH])
                      for i in range(0, len(turned), BATCH)]  # fmt: skip
             name = f"{card.family}|{card.name}|{view.name}"
             found[name] = np.concatenate([part[card.heads[0].name] for part in parts])

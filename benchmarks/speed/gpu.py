@@ -95,11 +95,11 @@ def ours(member: Path, device: str, precision: str, batch: int, cache: Path) -> 
     from ensemble.members.member import open_member
     from ensemble.views.parse import read_policy
 
-    player = start(
+    ready = start(
         open_member(member), read_policy("none"), "mean", device=device, threads=0, batch=batch,
         precision=precision, cache=cache,
     )  # fmt: skip
-    scorer = player.scorer
+    scorer = ready.scorer
     title = f"ensemble, {device}, {precision}"
     return Contestant(title, lambda images: scorer.score(images)["label"], scorer.lanes)
 

@@ -64,7 +64,7 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
     from ensemble.members.member import open_member
     from ensemble.views.parse import read_policy
 
-    players = [
+    ready_members = [
         start(
             open_member(p),
             read_policy("none"),
@@ -75,19 +75,19 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
         )
         for p in (fp32, int8)
     ]
-    pixels = pixels_of(images, players[0].member.card.preprocess.geometry)
+    pixels = pixels_of(images, ready_members[0].member.card.preprocess.geometry)
     starts = range(0, len(pixels), BATCH)
     before, after = (
         np.concatenate([p.scorer.score(pixels[at : at + BATCH])["label"] for at in starts])
-        for p in players
+        for p in ready_members
     )
     labels = [probs.argmax(1) for probs in (before, after)]
     right = ["" if truth is None else f"{(found == truth).mean():.2%}" for found in labels]
     block = np.resize(pixels, (BLOCK, *pixels.shape[1:]))
-    sizes = [best_size(player, block) for player in players]
+    sizes = [best_size(ready, block) for ready in ready_members]
     ratios = []
     for _ in range(ROUNDS):
-        times = [seconds_of(p, block, size) for p, size in zip(players, sizes, strict=True)]
+        times = [seconds_of(p, block, size) for p, size in zip(ready_members, sizes, strict=True)]
         ratios.append(times[0] / times[1])
     low, middle, high = np.percentile(ratios, (25, 50, 75))
     gap = np.abs(before - after)
@@ -98,18 +98,18 @@ def row(title: str, fp32: Path, int8: Path, images: list[Path], truth: np.ndarra
     )
 
 
-def best_size(player: "ReadyMember", pixels: np.ndarray) -> int:
+def best_size(ready: "ReadyMember", pixels: np.ndarray) -> int:
     """Return a member's quickest batch size, as `--batch-size auto` would in a long run."""
-    return min(SIZES, key=lambda size: min(seconds_of(player, pixels, size) for _ in range(3)))
+    return min(SIZES, key=lambda size: min(seconds_of(ready, pixels, size) for _ in range(3)))
 
 
-def seconds_of(player: "ReadyMember", pixels: np.ndarray, size: int) -> float:
+def seconds_of(ready: "ReadyMember", pixels: np.ndarray, size: int) -> float:
     """Time a member over some images as a run scores them: small batches, one a core at once."""
     batches = [pixels[at : at + size] for at in range(0, len(pixels), size)]
-    with ThreadPoolExecutor(player.scorer.lanes) as pool:
-        list(pool.map(player.scorer.score, batches[: player.scorer.lanes]))
+    with ThreadPoolExecutor(ready.scorer.lanes) as pool:
+        list(pool.map(ready.scorer.score, batches[: ready.scorer.lanes]))
         begun = time.perf_counter()
-        list(pool.map(player.scorer.score, batches))
+        list(pool.map(ready.scorer.score, batches))
         return time.perf_counter() - begun
 
 

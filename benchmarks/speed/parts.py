@@ -25,7 +25,7 @@ from run import photographs
 
 from ensemble.images.decode import decode
 from ensemble.images.resize import resize
-from ensemble.inference import start as lineup
+from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.members.member import Member, open_member
 from ensemble.records import DecodePolicy
@@ -64,7 +64,7 @@ def normalised(pixels: np.ndarray, member: Member) -> np.ndarray:
 def parts_of(path: Path, tta: str) -> list[str]:
     """Return a row for each way of running a member; milliseconds of processors an image."""
     member, policy = open_member(path), parse.read_policy(tta)
-    shaped = lineup.shape_views(member, policy)
+    shaped = start.shape_views(member, policy)
     size = member.card.preprocess.size
     pixels = probe_images((IMAGES, size.height, size.width, 3))
     views = [normalised(HostView(pixels, np.arange(IMAGES), v)[0:IMAGES], member) for v in policy]
@@ -128,7 +128,7 @@ def main() -> None:
     paths = sorted((LITE / "members").glob("*.onnx"))
     members = [open_member(path) for path in paths]
     start = min(
-        spent(lambda: [lineup.start(m, parse.read_policy("hflip"), "mean", device="cpu",
+        spent(lambda: [start.start(m, parse.read_policy("hflip"), "mean", device="cpu",
                                     threads=0, batch="auto") for m in members])
         for _ in range(TURNS)
     )  # fmt: skip

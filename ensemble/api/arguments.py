@@ -1,32 +1,48 @@
-"""What Python is given, as the library takes it: paths, tables, frames and weights by name."""
+"""What Python is given, as the library takes it: paths, frames, series, weights by name."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, Union
+
+import numpy as np
 
 from ensemble.errors import UsageError
-from ensemble.predictions.table import Oof
+from ensemble.files.classes import classes_of
+from ensemble.files.paths import split_named
+from ensemble.files.text_table import TableSource, TextTable
+from ensemble.predictions.formats import ForeignHints, hints_for, read
+from ensemble.predictions.table import Oof, checked, join
+from ensemble.records import DecodePolicy, Task
+from ensemble.submission.folder import submission_at
+from ensemble.submission.publish import Submission
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
 
 if TYPE_CHECKING:
     import pandas as pd
-from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from ensemble.errors import few
-from ensemble.predictions.table import checked, join
-from ensemble.records import Task
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-Given = Weights | Mapping[str, float] | str | Path | None
+WeightsGiven = Weights | Mapping[str, float] | str | Path | None
 
 Paths = str | Path | Iterable[str | Path]
 
+TableGiven: TypeAlias = Union[str, Path, "pd.DataFrame"]
+"""A CSV, or a frame with the ids in its column `id`, or else in its index."""
+
+PredictionsGiven: TypeAlias = Oof | str | Path | Sequence[str | Path] | Mapping[str, TableGiven]
+"""An Oof; files, each as `[NAME=]FILE`; or by family a file or a frame, a column a class."""
+
+ClassesGiven: TypeAlias = str | Path | Sequence[str]
+"""Names, in order; or as text a,b,c or a file with a class a line."""
+
 Value = TypeVar("Value")
+
+
+class ById(Protocol):
+    """A mapping or a Series: a value by id."""
+
+    def items(self) -> Iterable[tuple[Hashable, object]]:
+        """Yield each id with its value."""
 
 
 def either(value: Value | None, default: Value) -> Value:
@@ -34,62 +50,217 @@ def either(value: Value | None, default: Value) -> Value:
     return default if value is None else value
 
 
-def texts_of(paths: Paths) -> tuple[str, ...]:
-    return (str(paths),) if isinstance(paths, str | Path) else tuple(str(p) for p in paths)
+def texts_of(paths: Paths, what: str = "paths") -> tuple[str, ...]:
+    """Return paths as text.
+
+    Raises:
+        UsageError: they are neither a path nor several.
+    """
+    if isinstance(paths, str | Path):
+        return (str(paths),)
+    texts = tuple(paths) if isinstance(paths, Iterable) else (paths,)
+    if odd := [text for text in texts if not isinstance(text, str | Path)]:
+        raise _unlike(what, "a path, or several", odd[0])
+    return tuple(map(str, texts))
 
 
 def path_of(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def weights_of(given: Given) -> Weights | None:
+def decode_of(given: DecodePolicy | None) -> DecodePolicy:
+    """Return how files become pixels, by default where nothing was given.
+
+    Raises:
+        UsageError: another type.
+    """
+    if given is not None and not isinstance(given, DecodePolicy):
+        raise _unlike("decode", "an ensemble.DecodePolicy", given)
+    return given or DecodePolicy()
+
+
+def text_of(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def folder_of(run: object) -> Path:
+    """Return the folder of a run, which is named or was given back.
+
+    Raises:
+        UsageError: another type.
+    """
+    if isinstance(run, Submission):
+        return run.folder
+    if isinstance(run, str | Path):
+        return Path(run)
+    raise _unlike("run", "a run's folder, or what `run` gave", run)
+
+
+def weights_of(given: WeightsGiven) -> Weights | None:
+    """Return weights; None, which weighs families alike, for None and "uniform".
+
+    Raises:
+        UsageError: what was given are no weights.
+    """
     if given is None or given == "uniform":
         return None
     if isinstance(given, Weights):
         return given
-    return Weights(dict(given)) if isinstance(given, Mapping) else weights.from_text(str(given))
+    if isinstance(given, Mapping):
+        return Weights(dict(given))
+    if isinstance(given, str | Path):
+        return weights.from_text(str(given))
+    raise _unlike("weights", "Weights, a mapping, a path or text", given)
 
 
-def rows_of(
-    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame", classes: tuple[str, ...]
-) -> dict[str, tuple[object, ...]]:
-    """Return labels by id, the columns of a frame in the order of the classes."""
+def table_of(given: object, what: str, column: str = "") -> TableSource:
+    """Return a path, or a frame as a table; `what` names it in messages.
+
+    Args:
+        given: A path; a DataFrame, its ids in the column `id`, or else in the index; where there
+            is a `column`, also its values by id: a Series or a mapping.
+        what: What it is.
+        column: The name of the one column of what is no frame.
+
+    Raises:
+        UsageError: another type, or a frame or series whose index was never set to ids.
+    """
+    if isinstance(given, str | Path):
+        return Path(given)
     import pandas as pd
 
-    if not isinstance(labels, pd.DataFrame):
-        return {name: (label,) for name, label in by_id(labels, "labels").items()}
-    frame = labels.rename(columns=str)
-    if sorted(frame.columns) != sorted(classes):
+    if isinstance(given, pd.DataFrame):
+        return _of_frame(given, what)
+    if column and isinstance(given, pd.Series):
+        return _of_frame(given.to_frame(column), what)
+    if column and isinstance(given, Mapping):
+        rows = [(str(name), _cell(value)) for name, value in given.items()]
+        return _table(what, ("id", column), rows)
+    expected = "a path or a DataFrame" + (", a Series or a mapping by id" if column else "")
+    raise _unlike(what, expected, given)
+
+
+def optional_table(given: object, what: str, column: str = "") -> TableSource | None:
+    """Return a table as `table_of` does, or None where nothing was given."""
+    return None if given is None else table_of(given, what, column)
+
+
+def submission_of(given: object, what: str) -> TableSource:
+    """Return a submission: of a file, a run's folder, a frame, or as `run` gave it.
+
+    Raises:
+        UsageError: another type, or a run that wrote no submission.
+    """
+    if not isinstance(given, Submission):
+        return submission_at(table_of(given, what))
+    if given.path is None:
         raise UsageError(
-            f"labels have the columns {few(list(frame.columns))}; the classes are {few(classes)}"
+            f"{what}: images of {given.folder} were quarantined, so there is no submission; "
+            f"vote again with fill"
         )
-    rows = frame[list(classes)].itertuples(index=False, name=None)
-    return _without_twins(zip(map(str, frame.index), rows, strict=True), "labels")
+    return Path(given.path)
 
 
-def oof_of(given: "Oof | Mapping[str, pd.DataFrame]", task: Task = "classification") -> Oof:
-    """Return predictions as they are, or join frames, having checked each."""
+def hints_of(
+    given: object, rows_of: object, classes: ClassesGiven | None, task: Task | None
+) -> ForeignHints:
+    """Return what files from elsewhere do not say, as the flags of these names do."""
+    names = classes_of(str(classes)) if isinstance(classes, str | Path) else tuple(classes or ())
+    paths = [path for _, path in _files_of(given)]
+    return hints_for(paths, optional_table(rows_of, "rows_of"), names, task)
+
+
+def predictions_of(given: object, what: str, hints: ForeignHints) -> Oof:
+    """Return predictions as they are; or read files and frames, check each, and join them.
+
+    Raises:
+        UsageError: another type, or predictions that are none or do not go together.
+    """
     if isinstance(given, Oof):
+        if hints.task not in (None, given.task):
+            raise UsageError(f"{what}: the predictions are {given.task}, not {hints.task}")
         return given
-    frames, parts = given, []
-    for name, frame in frames.items():
-        ids, classes = map(str, frame.index), map(str, frame.columns)
-        probs = frame.to_numpy(np.float64)
-        parts.append(
-            checked(f"family {name!r}", Oof(tuple(ids), tuple(classes), {name: probs}, task=task))
-        )
+    parts = [read(path, name, hints) for name, path in _files_of(given)]
+    parts += [_of_family(name, frame, hints.task) for name, frame in _frames_of(given)]
+    if not parts:
+        expected = "an Oof, paths, or a mapping of families to paths or DataFrames"
+        raise _unlike(what, expected, given)
     return join(parts)
 
 
-def by_id(given: "Mapping[str, Value] | pd.Series[Any]", what: str) -> dict[str, Value]:
-    return _without_twins(((str(name), value) for name, value in given.items()), what)
+def _files_of(given: object) -> list[tuple[str | None, Path]]:
+    """Return the files among predictions, each with the name of its family or None."""
+    if isinstance(given, Path):
+        return [(None, given)]
+    if isinstance(given, str):
+        name, path = split_named(given)
+        return [(name or None, Path(path))]
+    if isinstance(given, Mapping):
+        return [(str(n), Path(p)) for n, p in given.items() if isinstance(p, str | Path)]
+    if isinstance(given, list | tuple):
+        return [found for each in given for found in _files_of(each)]
+    return []
 
 
-def _without_twins(pairs: Iterable[tuple[str, Value]], what: str) -> dict[str, Value]:
-    """Return values by id, and refuse an id that stands there twice."""
-    found: dict[str, Value] = {}
-    for name, value in pairs:
-        if name in found:
-            raise UsageError(f"{what}: id {name!r} stands there twice")
-        found[name] = value
-    return found
+def _frames_of(given: object) -> "list[tuple[str, pd.DataFrame]]":
+    """Return the frames among predictions, each with the name of its family."""
+    if not isinstance(given, Mapping):
+        return []
+    rest = {str(n): f for n, f in given.items() if not isinstance(f, str | Path)}
+    if not rest:
+        return []
+    import pandas as pd
+
+    if odd := [name for name, frame in rest.items() if not isinstance(frame, pd.DataFrame)]:
+        raise _unlike(f"family {odd[0]!r}", "a path or a DataFrame", rest[odd[0]])
+    return list(rest.items())
+
+
+def _of_family(name: str, frame: "pd.DataFrame", task: Task | None) -> Oof:
+    frame = _indexed(frame, f"family {name!r}")
+    ids, classes = map(str, frame.index), map(str, frame.columns)
+    try:
+        probs = frame.to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"family {name!r}: predictions are numbers: {error}") from error
+    found = Oof(tuple(ids), tuple(classes), {name: probs}, task=task or "classification")
+    return checked(f"family {name!r}", found)
+
+
+def _of_frame(frame: "pd.DataFrame", what: str) -> TextTable:
+    frame = _indexed(frame, what)
+    columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
+    cells = [tuple(map(_cell, row)) for row in zip(frame.index.tolist(), *columns, strict=True)]
+    return _table(what, (str(frame.index.name or "id"), *map(str, frame.columns)), cells)
+
+
+def _table(what: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> TextTable:
+    """Make a table of rows, the id first, having checked that no id stands there twice."""
+    counts = Counter(row[0] for row in rows)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise UsageError(f"{what}: id {twice!r} stands there twice")
+    return TextTable(what, header, tuple(rows))
+
+
+def _indexed(frame: "pd.DataFrame", what: str) -> "pd.DataFrame":
+    """Return a frame with its ids in the index; rows are never joined by their position."""
+    import pandas as pd
+
+    if "id" in frame.columns:
+        return frame.set_index("id")
+    if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
+        raise UsageError(
+            f"{what}: its index numbers the rows, and no column is called id: say which are the "
+            f'ids, by frame.set_index("…"), or frame.rename_axis("id") where the numbers are'
+        )
+    return frame
+
+
+def _cell(value: object) -> str:
+    """Write a cell as a CSV would: nothing for what is missing."""
+    missing = value is None or value != value or str(value) == "<NA>"  # noqa: PLR0124
+    return "" if missing else str(value)
+
+
+def _unlike(what: str, expected: str, given: object) -> UsageError:
+    return UsageError(f"{what}: expected {expected}; found {type(given).__name__}")

@@ -1,28 +1,41 @@
 """Members in Python: exported, quantised, inspected."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ensemble.progress import Progress
+from ensemble import progress_bar
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
+    Layout,
 )
 
 if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
     from ensemble.pipeline.quantize import Quantized
-from ensemble.api.arguments import Paths, path_of, texts_of
-from ensemble.files.paths import expand
+from ensemble.api.arguments import (
+    ById,
+    Paths,
+    TableGiven,
+    decode_of,
+    optional_table,
+    texts_of,
+)
+from ensemble.errors import few
+from ensemble.html_table import html_table
 from ensemble.members.card import Card
-from ensemble.members.member import open_member
-from ensemble.members.together import check_every_head
+from ensemble.pipeline.members import inspect
+from ensemble.recipe.units import percent_of
 
 
 def export_members(
-    checkpoints: Paths, spec: "ExportSpec", out: str | Path, *, force: bool = False
+    checkpoints: Paths,
+    spec: "ExportSpec",
+    out: str | Path,
+    *,
+    force: bool = False,
+    progress: progress_bar.Given = "auto",
 ) -> list["Exported"]:
     """Export checkpoints to members; `ensemble export` in Python. Needs the extra `export`.
 
@@ -31,6 +44,7 @@ def export_members(
         spec: The architecture, the heads, and what is not to be taken from timm's data config.
         out: The folder to write to.
         force: Replace members that are there.
+        progress: Told how many members are written; see `run`.
 
     Returns:
         For each checkpoint its member's path and card, and how far it differs from torch.
@@ -40,8 +54,14 @@ def export_members(
     """
     from ensemble.export import to_onnx
 
-    paths = [Path(p) for p in texts_of(checkpoints)]
-    return list(to_onnx.export_members(paths, spec, Path(out), force=force))
+    paths = [Path(p) for p in texts_of(checkpoints, "checkpoints")]
+    done = []
+    with progress_bar.shown(progress) as told:
+        told.start(len(paths), 1, "members")
+        for exported in to_onnx.export_members(paths, spec, Path(out), force=force):
+            done.append(exported)
+            told.advance(1)
+    return done
 
 
 def quantize_members(
@@ -49,15 +69,15 @@ def quantize_members(
     images: Paths,
     out: str | Path,
     *,
-    labels: str | Path | None = None,
-    label_column: str = "label",
+    labels: TableGiven | ById | None = None,
+    label_col: str = "label",
     head: str | None = None,
     calibration: int = 256,
-    max_disagreement: float = 0.005,
+    max_disagreement: float | str = 0.005,
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> "list[Quantized]":
     """Make int8 members for the CPU; `ensemble quantize` in Python.
 
@@ -65,15 +85,17 @@ def quantize_members(
         members: As for `run`; float32 members of classes or labels.
         images: Images like those that will be predicted: some calibrate, the others judge.
         out: The folder to write to.
-        labels: A CSV with an id column and the labels of the images, to state accuracies.
-        label_column: The column of the labels.
+        labels: A CSV or a DataFrame with the labels of the images, or the label of each id, to
+            state accuracies.
+        label_col: The column of the labels.
         head: The head that the labels are of, where members carry several.
         calibration: Images that calibrate, at most half of them.
-        max_disagreement: The share of the judging images, 0 to 1, whose label may change.
+        max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
+            such as "0.5%".
         id_from: As for `run`.
         decode: As for `run`.
         force: Replace members that are there.
-        progress: Told how far it is.
+        progress: Told how far it is; see `run`.
 
     Returns:
         For each member the path and card of the int8 member, and how the two compare.
@@ -83,32 +105,68 @@ def quantize_members(
         EnsembleError: see `ensemble.errors`.
     """
     from ensemble.pipeline import quantize
+    from ensemble.pipeline.quantize_order import QuantizeOrder
 
-    order = quantize.QuantizeOrder(
-        members=texts_of(members),
-        images=texts_of(images),
-        labels=path_of(labels),
-        label_column=label_column,
+    share = max_disagreement
+    if isinstance(share, str):
+        share = percent_of(share, "--max-disagreement")
+    order = QuantizeOrder(
+        members=texts_of(members, "members"),
+        images=texts_of(images, "images"),
+        labels=optional_table(labels, "labels", label_col),
+        label_column=label_col,
         head=head,
         calibration=calibration,
-        max_disagreement=max_disagreement,
+        max_disagreement=share,
         id_from=id_from,
-        decode=decode or DecodePolicy(),
+        decode=decode_of(decode),
         force=force,
     )
-    return quantize.quantize_members(order, Path(out), progress)
+    with progress_bar.shown(progress) as told:
+        return quantize.quantize_members(order, Path(out), told)
 
 
-def inspect_members(members: str | Path | Iterable[str | Path]) -> dict[Path, Card]:
+class Cards(dict[Path, Card]):
+    """The card of each member, by its path."""
+
+    def __repr__(self) -> str:
+        return f"<Cards of {len(self)} members: {few([card.name for card in self.values()])}>"
+
+    def _repr_html_(self) -> str:
+        header = ("member", "family", "fold", "arch", "pixels", "heads")
+        return html_table(repr(self), header, map(_cells_of, self.values()))
+
+
+def _cells_of(card: Card) -> tuple[object, ...]:
+    heads = "; ".join(f"{head.name}: {few(head.classes)}" for head in card.heads)
+    fold = "none" if card.fold is None else card.fold
+    return card.name, card.family, fold, card.arch, card.preprocess.size, heads
+
+
+def inspect_members(
+    members: Paths,
+    *,
+    write_card: "ExportSpec | None" = None,
+    output_name: str | None = None,
+    layout: Layout | None = None,
+) -> Cards:
     """Return the card of each member, having checked that they can vote together.
 
-    `ensemble inspect` in Python; members are named as for `run`.
+    `ensemble inspect` in Python.
+
+    Args:
+        members: As for `run`.
+        write_card: What a card beside each foreign .onnx is to say, which is written first: size,
+            mean and std, heads, and an `arch` of any name.
+        output_name: The output of the .onnx that its one head reads; None is the head's name.
+        layout: Where a foreign .onnx has its channels: "nchw", "nhwc"; None is told by its axes.
 
     Raises:
-        MemberError: a member cannot be opened, or members cannot vote together.
-        UsageError: nothing is named, or what is not there.
+        MemberError: a member cannot be opened, a card does not fit it, or members cannot vote
+            together.
+        UsageError: nothing is named, or what is not there; or a card that says too little.
+        StoreError: the disk refused a card.
     """
-    given = [members] if isinstance(members, str | Path) else list(members)
-    opened = [open_member(path) for path in expand(given, ".onnx", "member")]
-    check_every_head(opened)
-    return {member.path: member.card for member in opened}
+    found = inspect(texts_of(members, "members"), write_card, output_name, layout=layout)
+    found.refuse()
+    return Cards(found.cards)

@@ -1,16 +1,33 @@
 """The Python API of what computes: the commands' work, with arguments named as their flags."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from ensemble.api.arguments import Given, Paths, either, oof_of, path_of, texts_of, weights_of
+from ensemble import progress_bar
+from ensemble.api.arguments import (
+    ById,
+    ClassesGiven,
+    Paths,
+    PredictionsGiven,
+    TableGiven,
+    WeightsGiven,
+    decode_of,
+    either,
+    folder_of,
+    hints_of,
+    optional_table,
+    path_of,
+    predictions_of,
+    table_of,
+    text_of,
+    texts_of,
+    weights_of,
+)
 from ensemble.errors import UsageError
 from ensemble.pipeline import run as pipeline
 from ensemble.pipeline.vote import vote as vote_run
 from ensemble.pipeline.vote import vote_predictions
 from ensemble.predictions.table import Oof
-from ensemble.progress import Progress
 from ensemble.recipe.settings import Settings
 from ensemble.records import (
     DecodePolicy,
@@ -20,12 +37,10 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    Task,
     Voting,
 )
 from ensemble.submission.publish import Submission
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def run(
@@ -35,8 +50,8 @@ def run(
     tta: str = "none",
     merge: Merge = "mean",
     voting: Voting = "soft",
-    weights: Given = None,
-    sample: str | Path | None = None,
+    weights: WeightsGiven = None,
+    sample: TableGiven | None = None,
     output: Output = "auto",
     out: str | Path | None = None,
     head: str | None = None,
@@ -58,7 +73,7 @@ def run(
     calibration: int = 0,
     time_budget: str | None = None,
     evals_per_image: float | None = None,
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Submission:
     """Score images with members and write a submission; `ensemble run` in Python.
 
@@ -69,7 +84,7 @@ def run(
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
-        sample: A sample submission: ids, order, columns.
+        sample: A sample submission, a CSV or a DataFrame: ids, order, columns.
         output: "labels" or "probs"; "binary" is 0 and 1 for each label of a multilabel head;
             "auto" is what the sample asks for, else labels.
         out: The folder to write; without one `submissions/<time and recipe>`.
@@ -92,7 +107,9 @@ def run(
         calibration: Random images that get every evaluation; 0: as few as will do.
         time_budget: The time that the run may take, such as "2h30m".
         evals_per_image: A budget of evaluations for an image, on average.
-        progress: Told how far the run is.
+        progress: Told how far the run is: "auto" shows a bar in a notebook and in a terminal, and
+            elsewhere prints notes alone; None shows nothing; else an object as
+            `ensemble.progress.Progress`, or as `Listener`, which has `warn` alone.
 
     Returns:
         The submission: ids, labels, probabilities, and where it was written.
@@ -101,21 +118,21 @@ def run(
         EnsembleError: see `ensemble.errors`.
     """
     settings = Settings(
-        members=texts_of(members),
-        images=texts_of(images),
+        members=texts_of(members, "members"),
+        images=texts_of(images, "images"),
         tta=tta,
         merge=merge,
         voting=voting,
         weights=weights_of(weights),
-        sample=path_of(sample),
+        sample=optional_table(sample, "sample"),
         output=output,
         out=path_of(out),
         head=head,
         id_from=id_from,
         labels_as=labels_as,
-        decode=decode or DecodePolicy(),
+        decode=decode_of(decode),
         on_nan=on_nan,
-        fill=None if fill is None else str(fill),
+        fill=text_of(fill),
         device=device,
         precision=precision,
         batch_size=batch_size,
@@ -130,13 +147,17 @@ def run(
         time_budget=time_budget,
         evals_per_image=evals_per_image,
     )
-    return pipeline.run(settings, progress)
+    with progress_bar.shown(progress) as told:
+        return pipeline.run(settings, told)
 
 
 def vote(
-    run_folder: str | Path | None = None,
+    run: str | Path | Submission | None = None,
     *,
-    predictions: "Oof | Mapping[str, pd.DataFrame] | None" = None,
+    predictions: PredictionsGiven | None = None,
+    rows_of: TableGiven | None = None,
+    classes: ClassesGiven | None = None,
+    task: Task | None = None,
     members: Paths | None = None,
     images: Paths | None = None,
     tta: str | None = None,
@@ -146,8 +167,8 @@ def vote(
     device: str | None = None,
     precision: Precision | None = None,
     voting: Voting | None = None,
-    weights: Given = None,
-    sample: str | Path | None = None,
+    weights: WeightsGiven = None,
+    sample: TableGiven | None = None,
     output: Output | None = None,
     out: str | Path | None = None,
     head: str | None = None,
@@ -155,58 +176,78 @@ def vote(
     fill: str | float | None = None,
     store: str | Path | None = None,
     force: bool = False,
+    progress: progress_bar.Given = "auto",
 ) -> Submission:
     """Vote on predictions that are there; `ensemble vote` in Python.
 
-    `run_folder` is where an earlier run wrote: what is None is as it was in that run; the weights
-    "uniform" weigh families alike. In its place stand `predictions`, what `oof.read` gave, or a
-    frame for each family, with ids in the index, and a column a class; or `members`, with
+    `run` is where an earlier run wrote, or what it gave: what is None is as it was in that run; the
+    weights "uniform" weigh families alike. In its place stand `predictions`: an `Oof`, files, or a
+    mapping of families to files or DataFrames with ids in the index and a column a class, of which
+    `rows_of`, `classes` and `task` say what they do not say themselves; or `members`, with
     `images`, `tta` and what else names the predictions of a run in the store. For the other
     arguments see `run`, which computes nothing again for the same members, images and views.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    if sum(given is not None for given in (run_folder, predictions, members)) != 1:
-        raise UsageError("vote takes a run's folder, predictions or members: one of them")
-    named = {"images": images, "tta": tta, "merge": merge, "id_from": id_from, "decode": decode,
-             "device": device, "precision": precision}  # fmt: skip
-    beside = [name for name, value in named.items() if value is not None]
-    if members is None and beside:
-        raise UsageError(f"{', '.join(beside)}: only members leave it open; leave it out")
+    _check_one(run, predictions, members)
+    _check_left_out(
+        "members", members,
+        images=images, tta=tta, merge=merge, id_from=id_from, decode=decode, device=device,
+        precision=precision,
+    )  # fmt: skip
+    _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
+    told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
+            "labels_as": labels_as, "store": store}  # fmt: skip
     settings = Settings(
-        members=() if members is None else texts_of(members),
-        images=texts_of("images" if images is None else images),
+        members=() if members is None else texts_of(members, "members"),
+        images=texts_of("images" if images is None else images, "images"),
         tta=either(tta, "none"),
         merge=either(merge, "mean"),
         id_from=either(id_from, "stem"),
-        decode=either(decode, DecodePolicy()),
+        decode=decode_of(decode),
         device=either(device, "auto"),
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),
         weights=weights_of(weights),
-        sample=path_of(sample),
+        sample=optional_table(sample, "sample"),
         output=either(output, "auto"),
         out=path_of(out),
         head=head,
         labels_as=either(labels_as, "auto"),
-        fill=None if fill is None else str(fill),
+        fill=text_of(fill),
         store=Path(".ensemble" if store is None else store),
         force=force,
     )
     if predictions is not None:
-        return vote_predictions(settings, oof_of(predictions))
-    told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
-            "labels_as": labels_as, "store": store}  # fmt: skip
+        hints = hints_of(predictions, rows_of, classes, task)
+        joined = predictions_of(predictions, "predictions", hints)
+        with progress_bar.shown(progress) as listener:
+            return vote_predictions(settings, joined, listener)
     given = [name for name, value in told.items() if value is not None]
-    return vote_run(settings, path_of(run_folder), given=given)
+    folder = None if run is None else folder_of(run)
+    with progress_bar.shown(progress) as listener:
+        return vote_run(settings, folder, listener, given)
+
+
+def _check_one(*given: object) -> None:
+    if sum(each is not None for each in given) != 1:
+        raise UsageError("vote takes a run's folder, predictions or members: one of them")
+
+
+def _check_left_out(door: str, opened: object, **given: object) -> None:
+    """Refuse arguments that say something only beside `door`, where it was not given."""
+    beside = [name for name, value in given.items() if value is not None]
+    if opened is None and beside:
+        raise UsageError(f"{', '.join(beside)}: only {door} leave it open; leave it out")
 
 
 def predict_oof(
     members: Paths,
     images: Paths,
-    folds: str | Path,
+    folds: TableGiven | ById,
     *,
+    out: str | Path | None = None,
     tta: str = "none",
     merge: Merge = "mean",
     head: str | None = None,
@@ -219,14 +260,15 @@ def predict_oof(
     memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
-    progress: Progress | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Oof:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
     Args:
         members: As for `run`; each has a fold in its card.
         images: As for `run`.
-        folds: A CSV with the columns `id` and `fold`.
+        folds: A CSV or a DataFrame with the columns `id` and `fold`, or the fold of each id.
+        out: The OOF Parquet to write, with the quarantine beside it; None writes none.
         tta: As for `run`, and so are all below.
         merge: How views become one.
         head: The head to predict.
@@ -243,7 +285,7 @@ def predict_oof(
 
     Returns:
         The predictions of every image that could be read; `quarantined` has the others.
-        `oof.write` saves them.
+        `save` writes them, and `Oof.load` reads them again.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -251,13 +293,13 @@ def predict_oof(
     from ensemble.pipeline import oof
 
     settings = Settings(
-        members=texts_of(members),
-        images=texts_of(images),
+        members=texts_of(members, "members"),
+        images=texts_of(images, "images"),
         tta=tta,
         merge=merge,
         head=head,
         id_from=id_from,
-        decode=decode or DecodePolicy(),
+        decode=decode_of(decode),
         device=device,
         precision=precision,
         batch_size=batch_size,
@@ -266,4 +308,6 @@ def predict_oof(
         threads=threads,
         store=Path(store),
     )
-    return oof.predict_oof(settings, Path(folds), progress)
+    table = table_of(folds, "folds", "fold")
+    with progress_bar.shown(progress) as told:
+        return oof.predict_oof(settings, table, told, out=path_of(out))

@@ -1,86 +1,97 @@
 """Weights tuned in Python."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
-from ensemble.api.arguments import by_id, oof_of, rows_of
-from ensemble.errors import UsageError
-from ensemble.evaluation.folds import folds_of
-from ensemble.evaluation.labels import given_truth
-from ensemble.predictions.table import Oof
-from ensemble.progress import Progress, Quiet
-from ensemble.records import (
-    Task,
+from ensemble import progress_bar
+from ensemble.api.arguments import (
+    ById,
+    ClassesGiven,
+    PredictionsGiven,
+    TableGiven,
+    hints_of,
+    optional_table,
+    path_of,
+    predictions_of,
+    table_of,
 )
+from ensemble.errors import UsageError
+from ensemble.records import Task
 from ensemble.voting.weights import Polish, Pool, Weights
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def tune_weights(
-    oof: "Oof | Mapping[str, pd.DataFrame]",
-    labels: "Mapping[str, str] | pd.Series[Any] | pd.DataFrame",
+    oof: PredictionsGiven,
+    labels: TableGiven | ById,
     *,
-    metric: str,
-    folds: "Mapping[str, int] | pd.Series[Any] | None" = None,
-    groups: "Mapping[str, str] | pd.Series[Any] | None" = None,
-    pool: Pool | None = None,
+    metric: str = "log_loss",
+    label_col: str = "label",
+    folds: TableGiven | ById | None = None,
+    group: TableGiven | ById | None = None,
+    pool: Pool | Literal["auto"] = "auto",
     polish: Polish = "auto",
-    holdout: "Oof | Mapping[str, pd.DataFrame] | None" = None,
-    holdout_labels: "Mapping[str, str] | pd.Series[Any] | None" = None,
+    holdout: PredictionsGiven | None = None,
+    holdout_labels: TableGiven | ById | None = None,
+    rows_of: TableGiven | None = None,
+    classes: ClassesGiven | None = None,
     task: Task | None = None,
-    progress: Progress | None = None,
+    out: str | Path | None = None,
+    progress: progress_bar.Given = "auto",
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
 
+    Tables are paths of CSVs, or DataFrames with their ids in the column `id`, or else in the index.
+
     Args:
-        oof: What `predict_oof` or `oof.read` gave, or a frame for each family: ids in the index,
-            a column a class, as `task` has it.
-        labels: The class of each id, or the value of a single target; or a frame with ids in the
-            index and a column a class, 0 or 1 (multilabel) or values (regression).
+        oof: What `predict_oof` or `Oof.load` gave; or files; or a mapping of families to files or
+            DataFrames, a column a class.
+        labels: A table with the column `label_col`, or with a column a class, 0 or 1 (multilabel)
+            or values (regression); or by id the class, or the value of a single target.
         metric: A metric by name, or "pkg.mod:fn".
-        folds: The fold of each id, where `oof` does not say.
-        groups: The group of each id: rows that belong together.
-        pool: "linear", "log-linear" or "rank"; None for the metric's default.
+        label_col: The column of the labels.
+        folds: A table with a column `fold`, or the fold of each id, where `oof` does not say.
+        group: A column of the labels, by its name; or a Path or DataFrame with a column `group`, or
+            the group of each id: rows that belong together.
+        pool: "linear", "log-linear" or "rank"; "auto" for the metric's default.
         polish: Whether to chase the metric itself: "auto", "always" or "off".
         holdout: As `oof`, of rows outside all folds, each family the mean of its folds: the
             temperature is fitted on them.
-        holdout_labels: The class of each of these rows; None takes it from `labels`.
-        task: What the frames hold: "classification" (rows that sum to 1), "multilabel" or
-            "regression"; None for what `oof` says, and for classification.
-        progress: Told of what makes the answer weak.
+        holdout_labels: As `labels`, of these rows; None takes them from `labels`.
+        rows_of: For a .npy, which holds no ids: the table whose rows it follows.
+        classes: For files that name no classes: their names, in the order of the columns.
+        task: What files from elsewhere and frames hold: "classification" (rows that sum to 1),
+            "multilabel" or "regression"; None for what `oof` says, and for classification.
+        out: The weights.json to write, with a picture beside it; None writes none.
+        progress: Told of what makes the answer weak; see `run`.
 
     Returns:
         The weights, ready for `run` and `vote`; `evidence` holds the report.
 
     Raises:
-        UsageError: predictions, labels, folds or groups do not fit together.
+        UsageError: an argument of another type; or predictions, labels, folds or groups do not fit
+            together.
+        StoreError: the disk refused.
     """
-    from ensemble.tuning import checks, weigh
-    from ensemble.tuning.tune import calibrate
+    from ensemble.pipeline.tune import tune
     from ensemble.tuning.weigh import TuneOrder
 
     if holdout is None and holdout_labels is not None:
         raise UsageError("holdout_labels are of the rows of holdout; give both")
-    joined = oof_of(oof, task or "classification")
-    if task not in (None, joined.task):
-        raise UsageError(f"the predictions are {joined.task}, not {task}")
-    if folds is not None:
-        placed = by_id(folds, "folds")
-        joined = replace(joined, folds=folds_of(joined.ids, placed, "folds"))
-    y = given_truth(rows_of(labels, joined.classes), joined)
-    order = TuneOrder((), Path(), metric, pool=pool, polish=polish)
-    numbers = None
-    if groups is not None:
-        texts = {name: str(group) for name, group in by_id(groups, "groups").items()}
-        numbers = checks.groups_of(joined.ids, texts, joined.folds)
-    weights = weigh.weigh(joined, y, order, numbers, progress or Quiet())
-    if holdout is None:
-        return weights
-    held = oof_of(holdout, joined.task)
-    given = labels if holdout_labels is None else holdout_labels
-    truth = given_truth(rows_of(given, held.classes), held)
-    return calibrate(weights, held, truth, joined.ids)
+    hints = hints_of([oof, holdout], rows_of, classes, task)
+    named = isinstance(group, str)
+    order = TuneOrder(
+        files=(),
+        labels=table_of(labels, "labels", label_col),
+        metric=metric,
+        label_column=label_col,
+        folds=optional_table(folds, "folds", "fold"),
+        group=group if isinstance(group, str) else "group" if group is not None else None,
+        groups=None if named else optional_table(group, "group", "group"),
+        pool=None if pool == "auto" else pool,
+        polish=polish,
+        holdout_labels=optional_table(holdout_labels, "holdout_labels", label_col),
+    )
+    held = None if holdout is None else predictions_of(holdout, "holdout", hints)
+    joined = predictions_of(oof, "oof", hints)
+    with progress_bar.shown(progress) as told:
+        return tune(joined, held, order, told, out=path_of(out))

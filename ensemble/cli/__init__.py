@@ -10,7 +10,8 @@ from typing import Final, NoReturn
 import click
 
 from ensemble import errors
-from ensemble.cli.options import load_recipe_file, spread_lists, tell_origin
+from ensemble.cli.options import load_recipe_file, spread_lists
+from ensemble.cli.origins import tell_origin
 from ensemble.cli.supervise import (
     StopError,
     Supervisor,
@@ -46,6 +47,9 @@ _EXTRAS: Final = {
     "imagehash": "tune",
 }
 """The extra that brings a package that is not there."""
+
+_DEBUG: Final = "--debug"
+_REPORT: Final = "; run it again as `ensemble --debug …` and report what it prints"
 
 _COMMANDS: Final = {
     "export": "ensemble.cli.commands.members",
@@ -86,7 +90,7 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ensemble-vote", prog_name="ensemble")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(_DEBUG, is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool) -> None:
     """K-fold checkpoints in, one trustworthy submission out.
@@ -106,44 +110,63 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     The command line of the process itself is supervised; `arguments` from Python are not.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # it hoards less than Arrow's own
-    args = given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    given = list(sys.argv[1:] if arguments is None else arguments)
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        if arguments is None and is_supervised(given):
-            sys.exit(Supervisor(given).run())
-        if arguments is None and WATCH in os.environ:
-            become_worker()
-        _check_arguments(args)
-        code = cli.main(args, prog_name="ensemble", standalone_mode=False)
-    except errors.EnsembleError as error:
-        _fail(error, debug=debug)
-        sys.exit(_code_of(error))
-    except click.ClickException as error:
-        tell_origin(error)
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo(resume_line("interrupted", given), err=True)
-        sys.exit(130)
-    except _Terminated:
-        click.echo(resume_line("terminated", given), err=True)
-        sys.exit(143)
-    except StopError:
-        leave()
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        lacking = f"this needs {error.name}: pip install 'ensemble-vote[{extra}]', or in a clone "
-        lacking += f"pip install '.[{extra}]'"
-        _fail(errors.UsageError(lacking) if extra else error, debug=debug, unforeseen=not extra)
-        sys.exit(2 if extra else 1)
-    except Exception as error:
-        _fail(error, debug=debug, unforeseen=True)
-        sys.exit(1)
+        code = _run(given, is_process=arguments is None)
+    except (Exception, KeyboardInterrupt, _Terminated, StopError) as error:
+        code = _explain(error, given)
     finally:
         signal.signal(signal.SIGTERM, before)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def _run(given: Sequence[str], *, is_process: bool) -> int:
+    """Do what the arguments say, or have a worker do it; return the exit code."""
+    if is_process and is_supervised(given):
+        return Supervisor(given).run()
+    if is_process and WATCH in os.environ:
+        become_worker()
+    args = [arg for arg in given if arg != _DEBUG]
+    _check_arguments(args)
+    code = cli.main(args, prog_name="ensemble", standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException, given: Sequence[str]) -> int:
+    """Say what went wrong, and return the exit code; a worker that was told to stop ends here."""
+    match error:
+        case StopError():
+            leave()
+        case click.ClickException():
+            tell_origin(error)
+            error.show()
+            return error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            click.echo(resume_line("interrupted", given), err=True)
+            return 130
+        case _Terminated():
+            click.echo(resume_line("terminated", given), err=True)
+            return 143
+    foreseen = _with_remedy(error)
+    if _DEBUG in given:
+        traceback.print_exception(error)
+    fault = f"a fault of ensemble itself, {type(error).__name__}: {error}"
+    fault += "" if _DEBUG in given else _REPORT
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(foreseen or fault, err=True)
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(foreseen, kind)), 1)
+
+
+def _with_remedy(error: BaseException) -> errors.EnsembleError | None:
+    """Return the error that tells a person what to do, or None where nobody foresaw it."""
+    if isinstance(error, errors.EnsembleError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        lacking = f"this needs {error.name}: pip install 'ensemble-vote[{extra}]', or in a clone "
+        return errors.UsageError(f"{lacking}pip install '.[{extra}]'") if extra else None
+    return None
 
 
 def _check_arguments(args: Sequence[str]) -> None:
@@ -160,18 +183,3 @@ class _Terminated(BaseException):
 
 def _terminated(_signal: int, _frame: object) -> NoReturn:
     raise _Terminated
-
-
-def _code_of(error: errors.EnsembleError) -> int:
-    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-
-
-def _fail(error: BaseException, *, debug: bool, unforeseen: bool = False) -> None:
-    if debug:
-        traceback.print_exception(error)
-    text = str(error)
-    if unforeseen:
-        text = f"a fault of ensemble itself, {type(error).__name__}: {text}"
-        text += "" if debug else "; run it again as `ensemble --debug …` and report what it prints"
-    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(text, err=True)

@@ -3,23 +3,17 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import click
-from click.core import ParameterSource
 
-from ensemble.errors import UsageError
-from ensemble.files.paths import is_file, split_named
+from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
 from ensemble.recipe.sources import FILE, read_toml
 from ensemble.records import (
     DecodePolicy,
-    Task,
 )
 from ensemble.voting.weights import from_text
-
-if TYPE_CHECKING:
-    from ensemble.predictions.formats import ForeignHints
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -164,7 +158,7 @@ def _type_of(row: Setting) -> Any:
         return Whole(row.about.least)
     if row.name in _READ:
         return _READ[row.name]
-    return click.Path(path_type=Path) if row.kind in (Path, Path | None) else None
+    return click.Path(path_type=Path) if Path in (row.kind, *get_args(row.kind)) else None
 
 
 store_option: Final = setting("store")
@@ -216,59 +210,7 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
-def classes_of(text: str) -> tuple[str, ...]:
-    """Read --classes: names with commas, or the file with a class a line that the text names.
-
-    Raises:
-        UsageError: there is no such file, or it holds more than a class a line.
-    """
-    path = Path(text)
-    if not is_file(text):
-        if path.suffix in (".txt", ".csv", ".json") or "/" in text:
-            raise UsageError(f"--classes {text}: no such file")
-        return tuple(part.strip() for part in text.split(","))
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes {path}: cannot read the classes: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    numbered = [name for name in names if name.partition(",")[0].strip().isdecimal()]
-    if path.suffix == ".json" or (numbered and all("," in name for name in names)):
-        raise UsageError(
-            f"--classes {path}: expected a class a line, in the order of the net's outputs, and "
-            f"nothing else; found {names[0]!r}"
-        )
-    return names
-
-
-def foreign_hints_of(
-    flags: dict[str, Any], files: Sequence[tuple[str | None, Path]]
-) -> "ForeignHints":
-    """Take the flags of `elsewhere_options` out: what files from elsewhere do not say.
-
-    Raises:
-        UsageError: --rows-of without a .npy.
-    """
-    from ensemble.predictions.formats import ForeignHints
-
-    rows_of, task, told = (flags.pop(name) for name in ("rows_of", "task", "classes"))
-    if rows_of and not any(path.suffix == ".npy" for _, path in files):
-        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
-    return ForeignHints(rows_of, classes_of(told) if told else (), task)
-
-
-_ELSEWHERE: Final = (
-    click.option("--rows-of", type=click.Path(path_type=Path),
-                 help="For a .npy, which holds no ids: the CSV whose rows it follows."),
-    click.option("--classes", help="For files that name no classes: a,b,c or a file with a class "
-                 "a line, in the order of the columns."),
-    click.option("--task", type=click.Choice(get_args(Task)),
-                 help="What files from elsewhere predict.  [default: what an OOF Parquet says, "
-                 "else classification]"),
-)  # fmt: skip
-
 decode_options: Final = settings_named(*DECODE)
-elsewhere_options: Final = stacked(_ELSEWHERE)
 input_options: Final = settings_named(*_INPUTS)
 engine_options: Final = settings_named(*_ENGINE)
 run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, "on_nan")
@@ -279,60 +221,6 @@ preflight_options: Final = stacked((
     click.option("--show-config", is_flag=True, help="Print every setting with its value and its "
                  "origin, and do nothing else."),
 ))  # fmt: skip
-_NO_SETTINGS: Final = ("as_json", "dry_run", "show_config")
-
-
-def settings_with_origin() -> list[dict[str, object]]:
-    """Return each setting of the command that runs: its name, its value, and where it is from."""
-    context = click.get_current_context()
-    return [
-        {"setting": param.name, "value": _plain(context.params[param.name]),
-         "origin": _origin(context, param)}
-        for param in context.command.params
-        if param.name in context.params and param.name not in _NO_SETTINGS
-    ]  # fmt: skip
-
-
-def is_typed(name: str) -> bool:
-    """Whether a setting was typed; the environment, ensemble.toml and defaults give way."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source is ParameterSource.COMMANDLINE
-
-
-def typed_flags(names: Sequence[str]) -> list[str]:
-    """Return those of the settings that were typed, as they are written on the command line."""
-    typed = [p for p in click.get_current_context().command.params
-             if p.name in names and is_typed(str(p.name))]  # fmt: skip
-    return [p.opts[0] if isinstance(p, click.Option) else p.human_readable_name for p in typed]
-
-
-def _origin(context: click.Context, param: click.Parameter) -> str:
-    source = context.get_parameter_source(str(param.name))
-    named = {
-        ParameterSource.COMMANDLINE: param.opts[0],
-        ParameterSource.ENVIRONMENT: str(param.envvar),
-        ParameterSource.DEFAULT_MAP: FILE,
-    }
-    return named.get(source, "default") if source else "default"
-
-
-def tell_origin(error: click.ClickException) -> None:
-    """Make an error of click name the variable or the file that a bad value is from."""
-    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
-        return
-    origin = _origin(error.ctx, error.param)
-    if origin == FILE:
-        error.param_hint = f"'{error.param.name}' of {FILE}"
-    elif origin == error.param.envvar:
-        error.param_hint = origin
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
-
-
 label_option: Final = click.option(
     "--label-col", "label_column", default="label", show_default=True,
     help="The column of the labels.",

@@ -22,7 +22,7 @@ from typing import Final, NoReturn
 
 import click
 
-from ensemble.cli.terminal import FRESH_LINE
+from ensemble.progress_bar import FRESH_LINE
 from ensemble.worker import CRASHES, WATCH, read_watch
 
 UNSUPERVISED: Final = "ENSEMBLE_SUPERVISE"
@@ -116,17 +116,27 @@ class Supervisor:
                 status = self._run_worker()
             except OSError as error:
                 return self._fail(f"no worker can be started: {error.strerror or error}", _SCARCE)
-            if self._order and (status < 0 or status == STOPPED):
-                say(resume_line("stopped", self._args))
-                return 128 + self._order
-            if status >= 0:
-                return status
-            self._deaths += 1
-            if self._deaths == _DEATHS:
-                return self._give_up(-status)
-            if -status in CRASHES:
-                self._suspects |= self._decoding
-            say(f"the worker was ended by {_name(-status)} {self._place}: it is started again")
+            code = self._code_of(status)
+            if code is not None:
+                return code
+
+    def _code_of(self, status: int) -> int | None:
+        """Return the exit code of the command, or None where another worker is to go on.
+
+        `status` is the exit code of the worker that ended, or minus the signal that ended it.
+        """
+        if self._order and (status < 0 or status == STOPPED):
+            say(resume_line("stopped", self._args))
+            return 128 + self._order
+        if status >= 0:
+            return status
+        self._deaths += 1
+        if self._deaths == _DEATHS:
+            return self._give_up(-status)
+        if -status in CRASHES:  # one of these pictures may have done it: each is tried apart
+            self._suspects |= self._decoding
+        say(f"the worker was ended by {_name(-status)} {self._place}: it is started again")
+        return None
 
     def _run_worker(self) -> int:
         """Start a worker, listen until it ends, and return its exit code, or minus its signal."""

@@ -1,10 +1,9 @@
-"""What a person sees: progress and summaries on stderr, data alone on stdout."""
+"""What a person sees: summaries on stderr, data alone on stdout."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,72 +15,6 @@ if TYPE_CHECKING:
 
     from ensemble.submission.publish import Submission
     from ensemble.voting.weights import Weights
-
-FRESH_LINE: Final = "\r\x1b[K"
-"""What wipes the line of a terminal that a bar may stand in."""
-
-_EVERY: Final = 10.0
-_REDRAW: Final = 0.2
-
-
-class Bar:
-    """Progress of a run: a bar on a terminal, elsewhere a line every ten seconds.
-
-    A run over one image and several members is one image: rates are in images.
-    """
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        """Report on `stream`."""
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._clock = clock
-        self._total = self._done = 0
-        self._members, self._unit = 1, "images"
-        self._began = self._shown = clock()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal on a fresh line."""
-        if self._terminal and self._total:
-            self._stream.write(FRESH_LINE)
-            self._stream.flush()
-
-    def start(self, total: int, members: int, unit: str = "images") -> None:
-        """Begin a count: evaluations in all, of so many members, that make `unit`."""
-        self._unit = unit
-        self._total, self._done, self._members = total, 0, max(members, 1)
-        self._began = self._clock()
-        self._shown = self._began
-
-    def advance(self, evaluations: int) -> None:
-        """Count evaluations, and show them when it is time."""
-        self._done += evaluations
-        now = self._clock()
-        if now - self._shown >= (_REDRAW if self._terminal else _EVERY):
-            self._shown = now
-            self._show(now)
-
-    def warn(self, message: str) -> None:
-        """Print a line of warning."""
-        if self._terminal and self._total:
-            self._stream.write(FRESH_LINE)
-        click.echo(f"{click.style('note:', fg='yellow')} {message}", file=self._stream)
-
-    def _show(self, now: float) -> None:
-        share = self._done / self._total
-        seconds = max(now - self._began, 1e-9)
-        rate = self._done / self._members / seconds
-        left = round(seconds * (1 - share) / max(share, 1e-9))
-        text = f"{share:4.0%}  {rate:.1f} {self._unit}/s  {left // 60}:{left % 60:02d} left"
-        if not self._terminal:
-            click.echo(text, file=self._stream)
-            return
-        filled = round(30 * share)
-        self._stream.write(f"{FRESH_LINE}[{'#' * filled}{'.' * (30 - filled)}] {text}")
-        self._stream.flush()
 
 
 def say_submission(result: "Submission", *, as_json: bool) -> None:
@@ -135,17 +68,17 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console = open_console()
     console.print(families)
     console.print(scores)
-    if seen["gain"] is not None:
-        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_ends_of(seen)}")
+    if seen["gain"] is not None:  # without two folds there is nothing to say but the apparent score
+        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_describe_interval(seen)}")
     plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
     written = "(the plain mean is written)" if plain else ""
     console.print(f"verdict: {seen['verdict']} {written}".rstrip())
-    for line in _told_of_rule(weights):
+    for line in _describe_rule(weights):
         console.print(line)
     click.echo(str(path), err=True)
 
 
-def _told_of_rule(weights: "Weights") -> "Iterator[str]":
+def _describe_rule(weights: "Weights") -> "Iterator[str]":
     """Yield what is to be said of the temperature and of the decision rule."""
     if held := weights.evidence.get("holdout"):
         yield (
@@ -167,7 +100,7 @@ def _told_of_rule(weights: "Weights") -> "Iterator[str]":
         )
 
 
-def _ends_of(seen: "Mapping[str, Any]") -> str:
+def _describe_interval(seen: "Mapping[str, Any]") -> str:
     """Say the interval of a nested gain and its p, or that there is none."""
     if seen["gain_ci95"] is None:
         return "without an interval: too few rows (or groups) of a class"
@@ -194,7 +127,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         click.echo(
             f"{member['member']}: {counted(member['evaluations'], 'evaluation')}, "
             f"{member['evaluations_stored']} in the store; {counted(member['shards'], 'shard')}, "
-            f"{member['shards_stored']} in the store; {_duration(member['seconds'])} on "
+            f"{member['shards_stored']} in the store; {_describe_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
     if exits := plan.get("early_exit"):
@@ -206,13 +139,14 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
         )
     parts = [*plan["members"], exits] if exits else plan["members"]
     needed = sum(part["bytes"] for part in parts)
-    click.echo(f"the store needs about {size_told(needed)}; {size_told(plan['free'])} are free")
+    free = describe_size(plan["free"])
+    click.echo(f"the store needs about {describe_size(needed)}; {free} are free")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)
 
 
-def _duration(seconds: float) -> str:
+def _describe_duration(seconds: float) -> str:
     """Write an estimated time for a person."""
     if seconds < 1:
         return "under a second" if seconds else "no time"
@@ -222,7 +156,7 @@ def _duration(seconds: float) -> str:
     return f"about {minutes:.0f} min" if hours < 2 else f"about {hours:.1f} h"
 
 
-def size_told(count: float) -> str:
+def describe_size(count: float) -> str:
     """Write a number of bytes for a person."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while count >= 1000 and len(units) > 1:

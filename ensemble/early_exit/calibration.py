@@ -10,16 +10,16 @@ import numpy as np
 from ensemble.arrays import Indices, Vector
 from ensemble.early_exit.evaluate import Calibrated, calibrate
 from ensemble.early_exit.plan import ExitPlan, column_of
-from ensemble.early_exit.record import changes_told, spent_told
-from ensemble.early_exit.setup import ExitJob, Schedule
-from ensemble.early_exit.stopping.certificate import Certificate, least_size
+from ensemble.early_exit.record import describe_changes, describe_spent
+from ensemble.early_exit.schedule import Schedule
+from ensemble.early_exit.setup import ExitJob
+from ensemble.early_exit.stopping.certificate import Certificate
 from ensemble.early_exit.stopping.thresholds import Budget, Deadline, Pace, Spending, Steady
 from ensemble.early_exit.stopping.trajectory import Exits, Trajectory, follow
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import SHARD, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.predictions.store import Partition
-from ensemble.recipe.resolve import Saving
 
 _HORIZON: Final = 4
 """Shards over which a budget of evaluations makes up for what was overspent."""
@@ -50,47 +50,11 @@ class Calibration:
     seconds: float
 
 
-def check_calibration(saving: Saving, images: int) -> None:
-    """Refuse a calibration that can certify nothing, whatever it finds.
-
-    Raises:
-        UsageError: says how many it takes.
-    """
-    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
-        return
-    least = least_size(images, saving.epsilon, saving.confidence)
-    if saving.calibration < least:
-        raise UsageError(
-            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
-            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
-        )
-
-
-def check_budget(saving: Saving, plan: ExitPlan, images: int) -> None:
-    """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
-
-    Raises:
-        UsageError: says how many it takes.
-    """
-    if saving.evaluations is None:
-        return
-    paid = [float(e.member not in plan.stored) for e in plan.evaluations]
-    each, calibrated = sum(paid), plan.calibrated
-    least = (each * calibrated + paid[0] * (images - calibrated)) / images
-    if saving.evaluations < least:
-        raise UsageError(
-            f"a budget of {saving.evaluations:g} evaluations an image is too small: {calibrated} "
-            f"of {images} images are calibrated with all {each:g}, and the others take "
-            f"{paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
-            f"--calibration"
-        )
-
-
 def take_sample(
     engine: Engine, schedule: Schedule, plan: ExitPlan, drawn: Indices, partition: Partition
 ) -> Calibration:
     """Give the drawn images every evaluation."""
-    began = time.monotonic()
+    began = time.monotonic()  # a clock is told only of what is evaluated now, not of a resume's
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [partition.rows(shard) for shard in todo]
     fresh = sum(row.stop - row.start for row in rows)
@@ -100,6 +64,7 @@ def take_sample(
     held = partition.read_heads(names)
     stack = np.stack([scores.probs for scores in held])
     trajectory = follow(schedule.accumulator, stack)
+    # the sums of images that got all evaluations, as an early exit would have left them
     sums = np.zeros((schedule.accumulator.depth, *stack.shape[1:]))
     for stage, probs in enumerate(stack):
         schedule.accumulator.add(sums, stage, probs)
@@ -115,7 +80,9 @@ def shard_size_for(work: ExitJob) -> int:
     most, setup = _SHARDS * SHARD, work.setup
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
         most = min(most, max(_SMALLEST, -(-len(setup.images) // _CORRECTIONS)))
-    return shard_size_of(setup.recipe.resources, [player.member for player in setup.players], most)
+    return shard_size_of(
+        setup.recipe.resources, [ready.member for ready in setup.ready_members], most
+    )
 
 
 def left_of(partition: Partition, drawn: Indices = _NONE) -> int:
@@ -148,6 +115,7 @@ def pace_of(
     if saving.evaluations is None:
         until, ratio = _until(work, saving.seconds or 0.0), _ratio(schedule, sampled)
         return Deadline(sampled.trajectory, schedule.costs, until, rest, ratio, limit)
+    # what the drawn images took is spent already; the pace shares out the remainder
     drawn = len(sampled.known.drawn)
     budget = Budget(saving.evaluations * images - schedule.paid.sum() * drawn, images - drawn)
     return Spending(sampled.trajectory, schedule.paid, budget, limit, horizon=_HORIZON * shard_size)
@@ -179,13 +147,16 @@ def check_clock(work: ExitJob, schedule: Schedule, sampled: Calibration | None, 
     advice = f"give {anew}s or more; what is done is kept"
     if again < anew:
         advice = (
-            f"{_told(spent)} went on the calibration, which is kept: run again with {again}s or "
-            f"more, or give {anew}s from the start"
+            f"{_describe_seconds(spent)} went on the calibration, which is kept: run again with "
+            f"{again}s or more, or give {anew}s from the start"
         )
+    over, takes, kept = map(
+        _describe_seconds, (now - work.began, least, seconds * _RESERVE + _RESERVE_SECONDS)
+    )
     raise UsageError(
-        f"a time budget of {seconds:g} s is too small: {_told(now - work.began)} are over, one "
-        f"evaluation of each of the {rest} images that are left takes {_told(least)}, and "
-        f"{_told(seconds * _RESERVE + _RESERVE_SECONDS)} are kept for the files; {advice}"
+        f"a time budget of {seconds:g} s is too small: {over} are over, one evaluation of each of "
+        f"the {rest} images that are left takes {takes}, and {kept} are kept for the files; "
+        f"{advice}"
     )
 
 
@@ -194,7 +165,7 @@ def _enough(seconds: float) -> int:
     return math.ceil(_MARGIN * (seconds + _RESERVE_SECONDS) / (1 - _RESERVE))
 
 
-def _told(seconds: float) -> str:
+def _describe_seconds(seconds: float) -> str:
     """Return seconds as one says them: two digits or more."""
     digits = 0 if seconds >= 10 else 1 if seconds >= 1 else 2
     return "less than 0.01 s" if seconds < 0.005 else f"{seconds:.{digits}f} s"
@@ -212,8 +183,8 @@ def expected(sampled: Calibration, pace: Pace, rest: int, paid: Vector) -> str:
         )
     if not seen or not rest:
         return f"{drawn} images got every evaluation, and {rest} are left"
-    took = spent_told(trajectory.evaluations(threshold), paid)
+    took = describe_spent(trajectory.evaluations(threshold), paid)
     changed = int(trajectory.disagree(threshold).sum())
     what = "threshold" if isinstance(pace, Steady) else "budget"
-    told = changes_told(changed, seen, what)
+    told = describe_changes(changed, seen, what)
     return f"expecting {took} for each of {rest} images; {told}"

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Probs, Vector
 from ensemble.early_exit.plan import ENDS, SUMS
-from ensemble.early_exit.setup import LiveEvaluation, Schedule
+from ensemble.early_exit.schedule import LiveEvaluation, Schedule
 from ensemble.early_exit.stopping.thresholds import Pace, cost_of
 from ensemble.early_exit.stopping.trajectory import Cap, Exits, replay, run
 from ensemble.images.loader import Shard, Wanted
 from ensemble.inference.batches import Rows, score_in_batches
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
+from ensemble.members.card import Head
 from ensemble.predictions.store import Partition
-from ensemble.records import Quarantined
+from ensemble.records import TASKS, Quarantined
 from ensemble.views.pixels import HostView
 
 
@@ -37,6 +38,16 @@ class Calibrated:
     rows: Indices
     ends: Exits
     lost: Sequence[Quarantined] = ()
+
+
+def nobody(schedule: Schedule, head: Head) -> Calibrated:
+    """Return the calibrated images of a run without calibration."""
+    classes = len(head.classes)
+    labels = np.empty((0, TASKS[head.task].labels(classes)), np.int64)
+    none = np.empty(0, np.int64)
+    return Calibrated(
+        none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, classes)))
+    )
 
 
 def calibrate(
@@ -94,6 +105,7 @@ def leave(
         engine.progress.warn(told if todo else "every label is in the store already")
     rows = {n: np.arange(len(engine.images))[partition.rows(n)] for n in partition.shards}
     fresh = {n: np.setdiff1d(each, known.drawn, assume_unique=True) for n, each in rows.items()}
+    # a resume must spend as the unbroken run would: the pace is told of what is done already
     for number in sorted(set(partition.shards) - set(todo)):
         pace.skip(len(fresh[number]), _fresh_ends(engine, partition, number, known))
     made = 0
@@ -105,6 +117,7 @@ def leave(
         ends = _ends(engine, schedule, at, threshold, pace.cap(len(fresh[number])))
         made += round(cost_of(ends.evaluations, schedule.paid))
         pace.note(len(fresh[number]), ends.evaluations)
+        # calibrated images are committed with their shard, at λ = ∞: they got every evaluation
         own = np.isin(known.rows, rows[number])
         parts = [
             (at.places, ends, _thresholds(schedule, ends, threshold)),
@@ -163,7 +176,7 @@ def _ends(engine: Engine, schedule: Schedule, at: _At, threshold: float, cap: Ca
     stages, before = len(schedule.stages), len(at.places)
 
     def scores(stage: int, rows: Indices) -> Probs:
-        nonlocal before
+        nonlocal before  # what ended since the last stage counts as done, with all it saves
         engine.watch.tell("score", schedule.stages[stage].job.name, at.number)
         engine.progress.advance((before - len(rows)) * (stages - stage))
         before = len(rows)

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from ensemble.early_exit.calibration import check_budget, check_calibration, left_of, shard_size_for
+from ensemble.early_exit.calibration import left_of, shard_size_for
+from ensemble.early_exit.checks import check_budget, check_calibration
 from ensemble.early_exit.plan import ExitPlan
-from ensemble.early_exit.setup import ExitJob, ExitSetup, forecast_plan
+from ensemble.early_exit.planning import forecast_plan
+from ensemble.early_exit.setup import ExitJob, ExitSetup
 from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.files.atomic import sha256_json
 from ensemble.images.reading import Hashed
+from ensemble.inference.forecast import MemberForecast
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast
 from ensemble.predictions.store import Partition, key_of, load_partition
 
 _OFFSET: Final = 4
@@ -55,11 +57,11 @@ def forecast_of(work: ExitJob) -> tuple[ExitForecast, list[MemberForecast]]:
     told = setup.sample(plan, [images[row] for row in drawn.tolist()])
     sample = _found(setup, told, len(drawn), size)
     done = sum(partition.committed(shard) for shard in partition.shards)
-    room = _room(partition, images, np.dtype(np.float64))
-    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32))
+    room = _room(partition, images, np.dtype(np.float64).itemsize)
+    room += _room(sample, [images[row] for row in drawn.tolist()], np.dtype(np.float32).itemsize)
     found = ExitForecast(len(plan.evaluations), calibrated, len(partition.shards), done, room)
     left = left_of(partition, drawn) + left_of(sample)
-    return found, [_planned(work, plan, player, found, left) for player in setup.players]
+    return found, [_planned(work, plan, ready, found, left) for ready in setup.ready_members]
 
 
 def _found(
@@ -71,30 +73,30 @@ def _found(
     return load_partition(store, key) or new
 
 
-def _room(partition: Partition, images: Sequence[Hashed], number: np.dtype[Any]) -> int:
+def _room(partition: Partition, images: Sequence[Hashed], itemsize: int) -> int:
     """Return how many bytes the parts will take that are still to be written, about."""
     todo = [shard for shard in partition.shards if not partition.committed(shard)]
     rows = [image for shard in todo for image in images[partition.rows(shard)]]
     columns, lists = sum(partition.heads.values()), len(partition.heads) + 1
     ids = sum(len(image.source.id.encode()) for image in rows)
-    return ids + len(rows) * (number.itemsize * columns + _OFFSET * lists)
+    return ids + len(rows) * (itemsize * columns + _OFFSET * lists)
 
 
 def _planned(
-    work: ExitJob, plan: ExitPlan, player: ReadyMember, exits: ExitForecast, left: int
+    work: ExitJob, plan: ExitPlan, ready: ReadyMember, exits: ExitForecast, left: int
 ) -> MemberForecast:
     """Return what a member has to do at most, so many images being left."""
-    setup, name = work.setup, player.member.card.name
+    setup, name = work.setup, ready.member.card.name
     stages = sum(evaluation.member == name for evaluation in plan.evaluations)
     todo = 0 if name in plan.stored else left * stages
     return MemberForecast(
         member=name,
-        provider=player.scorer.provider,
-        key=setup.key(player),
+        provider=ready.scorer.provider,
+        key=setup.key(ready),
         shards=exits.shards,
         shards_stored=exits.shards_stored,
         evaluations=todo,
         evaluations_stored=len(setup.images) * stages - todo,
         bytes=0,
-        seconds=todo * seconds_per_image(player) if todo else 0.0,
+        seconds=todo * seconds_per_image(ready) if todo else 0.0,
     )

@@ -12,7 +12,7 @@ from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import StoreError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.store import Partition
-from ensemble.recipe.resolve import Saving
+from ensemble.recipe.saving import Saving
 from ensemble.records import Task, Voting
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights

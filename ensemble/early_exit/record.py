@@ -18,7 +18,8 @@ from ensemble.early_exit.stopping.certificate import (
 from ensemble.early_exit.stopping.thresholds import changed, cost_of
 from ensemble.early_exit.stopping.trajectory import Trajectory
 from ensemble.errors import counted
-from ensemble.recipe.resolve import Saving
+from ensemble.predictions.store import Partition
+from ensemble.recipe.saving import Saving
 
 _SHARES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 _ROUNDING: Final = 1e-6
@@ -42,51 +43,47 @@ def certificate_of(
     return certify(trajectory, images, saving.epsilon, saving.confidence, drawn=drawn)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What is kept of an early exit: the keys of its labels and its calibration, and the plan."""
-
-    key: str
-    calibration: str | None
-    plan: ExitPlan
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What the calibration showed: what it certifies, and how its images went."""
+class ExitRun:
+    """An early exit in the store: its labels, its calibration and its plan, and what these show.
 
-    certificate: Certificate | None
+    `trajectory` is how the calibrated images went, and `certificate` what that certifies.
+    """
+
+    partition: Partition
+    calibration: Partition | None
+    plan: ExitPlan
     trajectory: Trajectory | None
+    certificate: Certificate | None
 
 
-def record_of(terms: ExitTerms, kept: Kept, seen: Seen, ends: Probs | Pooled) -> dict[str, object]:
+def record_of(terms: ExitTerms, run: ExitRun, ends: Probs | Pooled) -> dict[str, object]:
     """Return what run.json says of an early exit.
 
     Args:
         terms: What it was made under.
-        kept: What is kept of it.
-        seen: What the calibration showed.
+        run: What the store has of it.
         ends: How many evaluations each image took, and the threshold it ended at, (N, 2 or more).
     """
-    certificate, plan = seen.certificate, kept.plan
+    certificate, plan = run.certificate, run.plan
     least = float(ends[:, 1].min(initial=math.inf))
     holds = certificate is not None and least >= certificate.bound
     evaluations = ends[:, 0].astype(np.int64)
     paid = np.array([float(e.member not in plan.stored) for e in plan.evaluations])
-    changes = _changes(seen.trajectory, ends) if terms.saving.rule == "budget" else None
+    changes = _changes(run.trajectory, ends) if terms.saving.rule == "budget" else None
     mean = float(evaluations.mean()) if len(ends) else 0.0
-    outcome = _Outcome(terms.saving, certificate, changes, least, mean, len(paid))
+    summary = _Summary(terms.saving, certificate, changes, least, mean, len(paid))
     return {
         "rule": terms.saving.rule,
-        "key": kept.key,
-        "calibration": kept.calibration,
+        "key": run.partition.key,
+        "calibration": run.calibration.key if run.calibration else None,
         "stored": dict(plan.stored),
         "stages": len(paid),
         "evaluations_per_image": mean,
         "certificate": asdict(certificate) if certificate and holds else None,
         "changes": changes,
         "task": terms.task,
-        "words": f"{spent_told(evaluations, paid)} an image; {_words(outcome, holds=holds)}",
+        "words": f"{describe_spent(evaluations, paid)} an image; {_words(summary, holds=holds)}",
     }
 
 
@@ -119,7 +116,7 @@ def _changes(trajectory: Trajectory | None, ends: Probs | Pooled) -> dict[str, i
     return {"images": images, "changed": round(share * images)}
 
 
-def spent_told(evaluations: Indices, paid: Vector) -> str:
+def describe_spent(evaluations: Indices, paid: Vector) -> str:
     """Say how many evaluations (n,) images took on average; `paid` (K,) is 0 for stored ones."""
     count, stages = max(len(evaluations), 1), len(paid)
     computed, mean = cost_of(evaluations, paid) / count, float(evaluations.sum()) / count
@@ -129,7 +126,7 @@ def spent_told(evaluations: Indices, paid: Vector) -> str:
     return f"{computed:.2f} computed and {stored} from the store, of {stages} evaluations"
 
 
-def changes_told(changes: int, images: int, what: str) -> str:
+def describe_changes(changes: int, images: int, what: str) -> str:
     """Say how many labels a budget or a threshold would change, of images that got all."""
     return (
         f"of {counted(images, 'image')} that got all evaluations, this {what} would change "
@@ -138,7 +135,7 @@ def changes_told(changes: int, images: int, what: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Summary:
     """How a run went: `least` is the smallest threshold used, `mean` evaluations of `stages`."""
 
     saving: Saving
@@ -149,21 +146,21 @@ class _Outcome:
     stages: int
 
 
-def _words(outcome: _Outcome, *, holds: bool) -> str:
+def _words(summary: _Summary, *, holds: bool) -> str:
     """Say what is certain about the labels."""
-    certificate = outcome.certificate
-    if math.isinf(outcome.least):
-        return "every label is the full ensemble's" + _why_lossless(outcome)
+    certificate = summary.certificate
+    if math.isinf(summary.least):
+        return "every label is the full ensemble's" + _why_lossless(summary)
     if holds:
         return str(certificate)
-    told = outcome.changes
-    known = changes_told(told["changed"], told["images"], "budget") if told else (
+    told = summary.changes
+    known = describe_changes(told["changed"], told["images"], "budget") if told else (
         "how many labels that changes is not known"
     )  # fmt: skip
     if certificate is None:
         why = "the budget decided, and nothing is certified: --early-exit 0.5% asks for that"
         return f"{known}; {why}"
-    return f"{known}; {_why_uncertified(outcome.saving, certificate)}, so nothing is certified"
+    return f"{known}; {_why_uncertified(summary.saving, certificate)}, so nothing is certified"
 
 
 def _why_uncertified(saving: Saving, certificate: Certificate) -> str:
@@ -180,10 +177,10 @@ def _why_uncertified(saving: Saving, certificate: Certificate) -> str:
     return f"{paid} {certificate.calibrated} calibration images, and {share} needs {least}"
 
 
-def _why_lossless(outcome: _Outcome) -> str:
+def _why_lossless(summary: _Summary) -> str:
     """Say why only the lossless rule ended images though a certificate was asked for."""
-    certificate = outcome.certificate
-    if outcome.stages == 1:
+    certificate = summary.certificate
+    if summary.stages == 1:
         return ": of one evaluation, none can be left out"
     if certificate is None or certificate.threshold is not None:
         return ""
@@ -191,23 +188,23 @@ def _why_lossless(outcome: _Outcome) -> str:
     least = least_size(images, certificate.epsilon, certificate.confidence)
     if certificate.calibrated >= least:
         return f": {certificate}, so lossless was used"
-    if _cheaper(outcome, images, least):
+    if _cheaper(summary, images, least):
         advice = f"--calibration {least} may take fewer evaluations"
     else:
-        advice = _bolder(outcome, certificate)
+        advice = _bolder(summary, certificate)
     told = f"{images} images are too few for {share}, so lossless was used"
     return ": " + "; ".join(filter(None, (told, advice)))
 
 
-def _cheaper(outcome: _Outcome, images: int, calibrated: int) -> bool:
+def _cheaper(summary: _Summary, images: int, calibrated: int) -> bool:
     """Tell whether so many calibrated images, and one evaluation of each other, cost less."""
-    return calibrated * outcome.stages + images - calibrated < images * outcome.mean
+    return calibrated * summary.stages + images - calibrated < images * summary.mean
 
 
-def _bolder(outcome: _Outcome, certificate: Certificate) -> str:
+def _bolder(summary: _Summary, certificate: Certificate) -> str:
     """Name the least share that so few images may be certified for, if any."""
     for share in _SHARES:
         size = calibration_size(certificate.images, share, certificate.confidence)
-        if share > certificate.epsilon and size and _cheaper(outcome, certificate.images, size):
+        if share > certificate.epsilon and size and _cheaper(summary, certificate.images, size):
             return f"try {100 * share:g}%"
     return ""

@@ -3,35 +3,26 @@
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Final
-
-import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.early_exit.calibration import (
-    check_budget,
-    check_calibration,
     expected,
     left_of,
     pace_of,
     shard_size_for,
     take_sample,
 )
-from ensemble.early_exit.evaluate import Calibrated, leave
-from ensemble.early_exit.plan import ENDS, ExitPlan
-from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of
-from ensemble.early_exit.setup import ExitJob, ExitSetup, Schedule, open_plan
-from ensemble.early_exit.stopping.certificate import Certificate, draw_sample
-from ensemble.early_exit.stopping.rules import why_not
-from ensemble.early_exit.stopping.trajectory import Exits, Trajectory
-from ensemble.errors import UsageError
+from ensemble.early_exit.checks import check_budget, check_calibration
+from ensemble.early_exit.evaluate import leave, nobody
+from ensemble.early_exit.plan import ExitPlan
+from ensemble.early_exit.planning import open_plan
+from ensemble.early_exit.record import ExitRun, certificate_of
+from ensemble.early_exit.result import Exited, result_of
+from ensemble.early_exit.schedule import schedule_of
+from ensemble.early_exit.setup import ExitJob, ExitSetup
+from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.files.atomic import sha256_json
-from ensemble.files.paths import natural_key
-from ensemble.inference.batch_size import batch_size
 from ensemble.inference.loop import Engine
-from ensemble.members.card import Head
-from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import (
     Partition,
     hold,
@@ -39,57 +30,11 @@ from ensemble.predictions.store import (
     load_partition,
     open_partition,
 )
-from ensemble.predictions.stored import StoredPredictions, Votes
+from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
-from ensemble.recipe.resolve import Recipe, Saving
-from ensemble.records import TASKS, MemberId, hashes_of
+from ensemble.records import MemberId
 from ensemble.runtime.devices import available_threads
-from ensemble.voting.weights import Weights
 from ensemble.worker import read_watch
-
-_QUARTER: Final = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exited:
-    """What an early exit found.
-
-    `votes` name who is predicted, and hold no ballots; `labels` are int64 (N, D), `evaluations`
-    int64 (N,). `record` is what run.json says, `made` how many evaluations were made now, and
-    `odd` what was odd about files, counted.
-    """
-
-    votes: Votes
-    labels: Indices
-    evaluations: Indices
-    record: Mapping[str, object]
-    made: int
-    odd: Mapping[str, int]
-
-
-def check(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
-    """Refuse early exit where it has no meaning, before any work; `labels` tells what is wanted.
-
-    Raises:
-        UsageError: says why, and what to do instead.
-    """
-    weights = recipe.fusion.weights or Weights({})
-    exact = saving.rule == "lossless"
-    reason = why_not(
-        voting=recipe.fusion.voting if exact or recipe.fusion.voting != "geometric" else "soft",
-        pool=weights.pool if exact or weights.pool != "log-linear" else "linear",
-        task=head.task,
-        temperature=weights.temperature if exact else 1.0,
-        decision=weights.decision,
-        labels=labels,
-    )
-    if reason:
-        raise UsageError(f"early exit: {reason}")
-    if recipe.scoring.on_nan == "drop-member":
-        raise UsageError(
-            "early exit: a member that is dropped half-way would change what was decided before; "
-            "use --on-nan fail, and leave the member out"
-        )
 
 
 def run_early_exit(work: ExitJob, progress: Progress) -> Exited:
@@ -100,39 +45,43 @@ def run_early_exit(work: ExitJob, progress: Progress) -> Exited:
         UsageError: a budget too small for one evaluation an image, or another run at work here.
         StoreError: the disk refused.
     """
-    setup, saving = work.setup, work.saving
-    recipe, images = setup.recipe, setup.images
-    check_calibration(saving, len(images))
+    setup, saving, count = work.setup, work.saving, len(work.setup.images)
+    check_calibration(saving, count)
     fingerprint, size = setup.fingerprint(saving), shard_size_for(work)
     with ExitStack() as held:
         partition = _opened(
-            held, setup, fingerprint, images=len(images), shard_size=size,
-            name=f"labels, {recipe.saved}",
+            held, setup, fingerprint, images=count, shard_size=size,
+            name=f"labels, {setup.recipe.saved}",
         )  # fmt: skip
         plan = open_plan(partition, setup, saving)
-        check_budget(saving, plan, len(images))
-        drawn = draw_sample(sha256_json(fingerprint), len(images), plan.calibrated)
+        check_budget(saving, plan, count)
+        # drawn by the hash of all that decides: nobody can choose, and a resume draws the same
+        drawn = draw_sample(sha256_json(fingerprint), count, plan.calibrated)
         sample = _sample(held, setup, plan, drawn, size)
-        threads, watch = recipe.resources.threads or available_threads(), read_watch(os.environ)
-        engine = Engine(images, recipe.inputs.decode, threads, progress, watch)
-        schedule = setup.schedule(plan, _batch_sizes(setup))
-        rest = left_of(partition, drawn)
-        fresh = left_of(sample) if sample else 0
+        engine = _engine(setup, progress)
+        schedule = schedule_of(setup, plan)
+        # what a resume finds done is neither shown as work nor paid for by a clock
+        rest, fresh = left_of(partition, drawn), left_of(sample) if sample else 0
         progress.start(len(schedule.stages) * (fresh + rest), len(schedule.stages))
         sampled = take_sample(engine, schedule, plan, drawn, sample) if sample else None
         trajectory = sampled.trajectory if sampled else None
-        certificate = certificate_of(saving, trajectory, len(images), plan.calibrated)
+        # a certificate holds for thresholds chosen before the other images are seen
+        certificate = certificate_of(saving, trajectory, count, plan.calibrated)
         pace = pace_of(
             work, schedule, sampled, certificate, rest=rest, shard_size=partition.shard_size
         )  # fmt: skip
         if sampled is not None:
             progress.warn(expected(sampled, pace, rest, schedule.paid))
-        known = sampled.known if sampled else _nobody(schedule, setup.head)
+        known = sampled.known if sampled else nobody(schedule, setup.head)
         made = leave(engine, schedule, partition, known, pace) + (sampled.made if sampled else 0)
-    left = _Left(
-        partition, sample.key if sample else None, trajectory, certificate, made, engine.odd
-    )
-    return _read(work, plan, left)
+    run = ExitRun(partition, sample, plan, trajectory, certificate)
+    return result_of(work, run, made, engine.odd)
+
+
+def _engine(setup: ExitSetup, progress: Progress) -> Engine:
+    """Return what decodes the images, and who is told."""
+    inputs, threads = setup.recipe.inputs, setup.recipe.resources.threads or available_threads()
+    return Engine(setup.images, inputs.decode, threads, progress, read_watch(os.environ))
 
 
 def _sample(
@@ -177,57 +126,5 @@ def stored_entries(work: ExitJob) -> list[StoredPredictions] | None:
     begun = load_partition(setup.recipe.resources.store, key_of(setup.fingerprint(work.saving)))
     if begun is not None or len(found) < len(setup.names):
         return None
-    members = [player.member.identity for player in setup.players]
+    members = [ready.member.identity for ready in setup.ready_members]
     return [StoredPredictions(m, found[m.name], setup.head) for m in members]
-
-
-def _batch_sizes(setup: ExitSetup) -> dict[str, int]:
-    count, store = (
-        len(setup.images) // _QUARTER,
-        setup.recipe.resources.store,
-    )  # so much each has to do, about
-    return {
-        player.member.card.name: batch_size(player, count, store, setup.in_graph(player))
-        for player in setup.players
-    }
-
-
-def _nobody(schedule: Schedule, head: Head) -> Calibrated:
-    """Return the calibrated images of a run without calibration."""
-    classes = len(head.classes)
-    labels = np.empty((0, TASKS[head.task].labels(classes)), np.int64)
-    none = np.empty(0, np.int64)
-    return Calibrated(
-        none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, classes)))
-    )
-
-
-def _read(work: ExitJob, plan: ExitPlan, left: "_Left") -> Exited:
-    """Return what the store now holds of the run, and what run.json is to say."""
-    scores, setup = left.partition.read(ENDS), work.setup
-    votes = Votes(
-        head=setup.head,
-        ids=scores.ids,
-        ballots=(),
-        quarantined=tuple(sorted(scores.quarantined, key=lambda q: natural_key(q.id))),
-        members=tuple(RecordedMember(p.member.identity, None) for p in setup.players),
-        hashes=hashes_of(p.member.identity for p in setup.players),
-    )
-    record = record_of(
-        setup.terms(work.saving), Kept(left.partition.key, left.sample, plan),
-        Seen(left.certificate, left.trajectory), scores.probs,
-    )  # fmt: skip
-    evaluations, labels = (scores.probs[:, at].astype(np.int64) for at in (0, slice(2, None)))
-    return Exited(votes, labels, evaluations, record, left.made, left.odd)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Left:
-    """What a run leaves: partition, calibration, certificate; and the work done."""
-
-    partition: Partition
-    sample: str | None
-    trajectory: Trajectory | None
-    certificate: Certificate | None
-    made: int
-    odd: Mapping[str, int]

@@ -4,85 +4,47 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ensemble.arrays import Probs, Vector
 from ensemble.early_exit.plan import (
     ENDS,
-    PLAN,
     SUMS,
     ExitPlan,
     ExitTerms,
     accumulator_for,
-    calibrated_of,
     column_of,
-    read_plan,
     terms_json,
 )
 from ensemble.early_exit.stopping.accumulators import Accumulator
 from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
-from ensemble.errors import StoreError, UsageError, few
-from ensemble.files.atomic import publish_json, sha256_json
+from ensemble.errors import UsageError, few
 from ensemble.images.reading import Hashed
-from ensemble.inference.batches import Job
 from ensemble.inference.fingerprint import ENGINE, ImageSet, fingerprint_of, image_set_of
-from ensemble.inference.probe import batch_noise, seconds_per_image
-from ensemble.inference.ready import ReadyMember, job_of
+from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import host_views
 from ensemble.members.card import Head
 from ensemble.predictions.store import Partition, key_of, load_partition
-from ensemble.recipe.resolve import Recipe, Saving
-from ensemble.records import TASKS, Quarantined, View
-from ensemble.views import policy as views
+from ensemble.recipe.resolve import Recipe
+from ensemble.recipe.saving import Saving
+from ensemble.records import TASKS, View
+from ensemble.views.policy import IDENTITY
 from ensemble.voting.weights import Weights
 
 _FREE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LiveEvaluation:
-    """One evaluation at work: a member, and the view that the host gives it.
-
-    `stored` float32 (N, C) are its predictions of all images, where the store has them; NaN where
-    an image has none.
-    """
-
-    job: Job
-    head: str
-    view: View
-    stored: Probs | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Schedule:
-    """The evaluations in order, what is summed over them, and what each costs, (K,).
-
-    `paid` (K,) is 1 for each evaluation that is made, and 0 where the store has it. `missing` are
-    the images that a stored member has no prediction of.
-    """
-
-    stages: Sequence[LiveEvaluation]
-    accumulator: Accumulator
-    costs: Vector
-    paid: Vector
-    missing: Mapping[str, Quarantined]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class ExitSetup:
     """Who takes part: the members, the policy, the vote and the images.
 
-    `apart` tells that views are evaluated one by one, on the host: the members' graphs have none.
+    `on_host` tells that views are evaluated one by one there: the members' graphs have none.
     `fingerprints` are those of the members' own predictions of the whole image set, by name.
     """
 
     recipe: Recipe
     head: Head
     weights: Weights
-    players: Sequence[ReadyMember]
+    ready_members: Sequence[ReadyMember]
     policy: Sequence[View]
-    apart: bool
+    on_host: bool
     image_set: ImageSet
     fingerprints: Mapping[str, Mapping[str, object]]
 
@@ -94,7 +56,7 @@ class ExitSetup:
     @property
     def names(self) -> list[str]:
         """The members' names."""
-        return [player.member.card.name for player in self.players]
+        return [ready.member.card.name for ready in self.ready_members]
 
     def evaluations(
         self, costs: Mapping[str, float], stored: Collection[str] = ()
@@ -103,8 +65,8 @@ class ExitSetup:
 
         A member that the store knows costs next to nothing, and is one evaluation with all views.
         """
-        cards = [player.member.card for player in self.players]
-        count = len(self.policy) if self.apart else 1
+        cards = [ready.member.card for ready in self.ready_members]
+        count = len(self.policy) if self.on_host else 1
         free = dict.fromkeys(stored, min(costs.values()) * _FREE)
         found = evaluations_of(
             [(card.name, card.family) for card in cards],
@@ -161,150 +123,59 @@ class ExitSetup:
             "engine": ENGINE,
             "member": "early exit",
             "members": sorted(
-                [p.member.card.family, p.member.card.name, self.key(p)] for p in self.players
+                [p.member.card.family, p.member.card.name, self.key(p)] for p in self.ready_members
             ),
-            "apart": self.apart,
+            "apart": self.on_host,
             "head": self.head.name,
             "views": [[asdict(op) for op in view.ops] for view in self.policy],
         }
 
-    def key(self, player: ReadyMember) -> str:
+    def key(self, ready: ReadyMember) -> str:
         """Return the key of a member's own predictions of the whole image set."""
-        return key_of(self.fingerprints[player.member.card.name])
+        return key_of(self.fingerprints[ready.member.card.name])
 
-    def in_graph(self, player: ReadyMember) -> dict[str, object]:
-        """Return the fingerprint of what a member's own graph gives: without views if apart."""
-        inside = [[asdict(op) for op in view.ops] for view in player.policy]
-        return {**self.fingerprints[player.member.card.name], "views": inside}
-
-    def schedule(self, plan: ExitPlan, sizes: Mapping[str, int]) -> Schedule:
-        """Return the evaluations at work; `sizes` are the members' batch sizes, by name."""
-        players = {p.member.card.name: p for p in self.players}
-        tables = {name: self._table(key) for name, key in plan.stored.items()}
-        stages = [
-            LiveEvaluation(
-                job_of(players[e.member], sizes[e.member]),
-                self.head.name,
-                self.policy[e.view] if self.apart and e.member not in tables else views.IDENTITY,
-                tables[e.member][0] if e.member in tables else None,
-            )
-            for e in plan.evaluations
-        ]
-        return Schedule(
-            stages=stages,
-            accumulator=self.accumulator(plan),
-            costs=np.array([e.cost for e in plan.evaluations]),
-            paid=np.array([float(stage.stored is None) for stage in stages]),
-            missing={name: lost for _, found in tables.values() for name, lost in found.items()},
-        )
+    def in_graph(self, ready: ReadyMember) -> dict[str, object]:
+        """Return the fingerprint of what a member's own graph gives, without the host's views."""
+        inside = [[asdict(op) for op in view.ops] for view in ready.policy]
+        return {**self.fingerprints[ready.member.card.name], "views": inside}
 
     def whole(self) -> dict[str, Partition]:
         """Return the members whose own predictions the store has, all of them, by name."""
         found = {}
-        for player in self.players:
-            partition = load_partition(self.recipe.resources.store, self.key(player))
+        for ready in self.ready_members:
+            partition = load_partition(self.recipe.resources.store, self.key(ready))
             if partition is not None and all(partition.committed(s) for s in partition.shards):
-                found[player.member.card.name] = partition
+                found[ready.member.card.name] = partition
         return found
-
-    def _table(self, key: str) -> tuple[Probs, Mapping[str, Quarantined]]:
-        """Return stored predictions in the order of the image set, and which images lack one."""
-        partition = load_partition(self.recipe.resources.store, key)
-        scores = None if partition is None else partition.found(self.head.name)
-        if scores is None:
-            raise StoreError(
-                f"the store no longer holds the predictions {key}, which this early exit began "
-                f"with; make them again without early exit, or name another --store"
-            )
-        place = {image.source.id: row for row, image in enumerate(self.images)}
-        shape = (len(self.images), len(self.head.classes))
-        table: NDArray[np.float32] = np.full(shape, np.nan, np.float32)
-        table[[place[name] for name in scores.ids]] = scores.probs
-        return table, {lost.id: lost for lost in scores.quarantined}
 
 
 def setup_of(
     recipe: Recipe,
     head: Head,
-    players: Sequence[ReadyMember],
+    ready_members: Sequence[ReadyMember],
     policy: Sequence[View],
     image_set: ImageSet,
 ) -> ExitSetup:
     """Gather who takes part.
 
     Raises:
-        UsageError: the members were lined up with other views in their graphs.
+        UsageError: the members were started with other views in their graphs.
     """
-    families = {p.member.card.family for p in players}
+    families = {p.member.card.family for p in ready_members}
     weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
-    separate = host_views(recipe, policy, [p.member for p in players])
-    inside = (views.IDENTITY,) if separate else tuple(policy)
-    odd = [p.member.card.name for p in players if p.policy != inside]
+    on_host = host_views(recipe.scoring.merge, policy, [p.member for p in ready_members])
+    inside = (IDENTITY,) if on_host else tuple(policy)
+    odd = [p.member.card.name for p in ready_members if p.policy != inside]
     if odd:
         raise UsageError(
-            f"{few(odd)}: the views in the graph are not those of an early exit; line the members "
-            f"up for one"
+            f"{few(odd)}: the views in the graph are not those of an early exit; start the members "
+            f"for one"
         )
     fingerprints = {
         p.member.card.name: fingerprint_of(recipe, p.member, policy, p.scorer.provider, image_set)
-        for p in players
+        for p in ready_members
     }
-    return ExitSetup(recipe, head, weights, players, policy, separate, image_set, fingerprints)
-
-
-def open_plan(partition: Partition, setup: ExitSetup, saving: Saving) -> ExitPlan:
-    """Return the plan of a key; make it where the key is new.
-
-    Raises:
-        StoreError: the plan was edited, or is gone and parts are there; or the disk refused.
-    """
-    path = partition.folder / PLAN
-    if path.exists() or any(partition.begun(shard) for shard in partition.shards):
-        return read_plan(partition)
-    noise = max(batch_noise(player) for player in setup.players)
-    plan = _plan(setup, saving, _costs(setup.players), noise)
-    record = asdict(plan)
-    publish_json(path, {**record, "check": sha256_json(record)})
-    return plan
-
-
-def forecast_plan(
-    partition: Partition, setup: ExitSetup, saving: Saving
-) -> tuple[ExitPlan, int | None]:
-    """Return the plan of a key, and how many images it calibrates; write nothing.
-
-    Of a new key it is what is known without measuring: costs are alike, and with a time budget the
-    calibration is None, and empty in the plan.
-
-    Raises:
-        StoreError: the plan was edited.
-    """
-    if (partition.folder / PLAN).exists():
-        plan = read_plan(partition)
-        return plan, plan.calibrated
-    plan = _plan(setup, saving, dict.fromkeys(setup.names, 1.0), 0.0)
-    if saving.seconds is not None and not saving.calibration:
-        return replace(plan, calibrated=0), None
-    return plan, plan.calibrated
-
-
-def _plan(setup: ExitSetup, saving: Saving, costs: Mapping[str, float], noise: float) -> ExitPlan:
-    stored = {name: held.key for name, held in setup.whole().items()}
-    evaluations = setup.evaluations(costs, stored)
-    calibrated = calibrated_of(saving, len(setup.images), evaluations)
-    return ExitPlan(tuple(evaluations), noise, calibrated, stored)
-
-
-def _costs(players: Sequence[ReadyMember]) -> dict[str, float]:
-    """Measure what an evaluation of each member costs, in seconds; a family has one cost.
-
-    The folds of a family are one net, so what they differ by is noise of the clock.
-    """
-    least: dict[str, float] = {}
-    for player in players:
-        family, seconds = player.member.card.family, seconds_per_image(player)
-        least[family] = min(seconds, least.get(family, seconds))
-    return {p.member.card.name: least[p.member.card.family] for p in players}
+    return ExitSetup(recipe, head, weights, ready_members, policy, on_host, image_set, fingerprints)
 
 
 @dataclass(frozen=True, slots=True)

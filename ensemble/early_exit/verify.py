@@ -1,44 +1,27 @@
 """Checking an early-exit run from what it stored: `ensemble verify-exit`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.early_exit.plan import (
-    ENDS,
-    SUMS,
-    ExitPlan,
-    ExitTerms,
-    accumulator_for,
-    column_of,
-    read_plan,
-    terms_json,
-    terms_of,
-)
-from ensemble.early_exit.record import Kept, Seen, certificate_of, record_of, unlike
-from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.plan import ENDS, SUMS, column_of, terms_json
+from ensemble.early_exit.record import ExitRun, certificate_of, record_of, unlike
 from ensemble.early_exit.stopping.certificate import Certificate, draw_sample
 from ensemble.early_exit.stopping.order import ordered
-from ensemble.early_exit.stopping.trajectory import Exits, Trajectory, follow, replay
-from ensemble.errors import StoreError, UsageError
+from ensemble.early_exit.stopping.trajectory import Exits, follow, replay
+from ensemble.early_exit.stored_exit import StoredExit, everyone, read_exit
 from ensemble.files.atomic import sha256_file, sha256_json
-from ensemble.files.paths import natural_key
 from ensemble.predictions.formats import read_labels
-from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
-from ensemble.predictions.store import Partition, Scores, is_key, load_partition
-from ensemble.recipe.resolve import saving_of
+from ensemble.predictions.store import Scores
 from ensemble.records import TASKS
-from ensemble.submission.proofread import LabelFormat, label_faults
-from ensemble.voting import weights
-from ensemble.voting.weights import Weights
+from ensemble.submission.proofread import label_faults
 
 _ROW_SUM: Final = 2e-3
 _SHOWN: Final = 10
-_SAVING: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 _SHARED: Final = ("engine", "member", "members", "apart", "head", "views")
 
 
@@ -55,33 +38,6 @@ class Audit:
     faults: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Record:
-    """What a run.json says of an early exit, and what the store holds of it.
-
-    `terms` are those of the key, and `settings` the same by run.json; `told` is what it says of the
-    early exit, and `sha256` of the submission.
-    """
-
-    folder: Path
-    told: Mapping[str, Any]
-    settings: dict[str, object]
-    sha256: str | None
-    terms: ExitTerms
-    printed: LabelFormat
-    partition: Partition
-    calibration: Partition | None
-    plan: ExitPlan
-
-    @property
-    def accumulator(self) -> Accumulator:
-        """The accumulator of the vote."""
-        terms, classes = self.terms, len(self.terms.classes)
-        return accumulator_for(
-            terms.voting, terms.weights, self.plan, classes=classes, task=terms.task
-        )  # fmt: skip
-
-
 def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     """Replay the exits of a run from its partial sums, and its certificate from the calibration.
 
@@ -96,17 +52,14 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
         UsageError: no such run, or the store no longer holds what it kept.
         StoreError: the plan in the store was edited.
     """
-    record = _read(folder, store)
+    record = read_exit(folder, store)
     ends = record.partition.read(ENDS)
-    trajectory = _course(record)
-    certificate = _certified(record, trajectory, ends)
-    sample = record.calibration.key if record.calibration else None
-    kept = Kept(record.partition.key, sample, record.plan)
-    found = record_of(record.terms, kept, Seen(certificate, trajectory), ends.probs)
+    run = _run_again(record, ends)
+    found = record_of(record.terms, run, ends.probs)
     faults = [*_plan_faults(record), *_published_faults(record, ends)]
     faults += _printed_faults(record, ends)
     faults += _exit_faults(record, ends)
-    faults += _threshold_faults(record, certificate, ends)
+    faults += _threshold_faults(record, run.certificate, ends)
     faults += _calibration_faults(record, ends)
     faults += unlike(terms_json(record.terms), record.settings)
     faults += unlike(found, record.told)
@@ -114,50 +67,18 @@ def verify_exit(folder: Path, store: Path | None = None) -> Audit:
     return Audit(len(ends.ids), mean, str(found["words"]), tuple(faults))
 
 
-def _read(folder: Path, store: Path | None) -> _Record:
-    try:
-        if not (folder / RUN).exists():
-            raise UsageError(f"{folder}: not the folder of a run (no {RUN})")
-        record = read_record(folder)
-        exits = record.early_exit
-        if exits is None:
-            raise UsageError(f"{folder}: every image got every evaluation; there is nothing to do")
-        where, sample = store or Path(record.settings["store"]), exits["calibration"]
-        partition = _held(folder, where, exits["key"])
-        terms = terms_of(partition.fingerprint, str(partition.folder))
-        return _Record(
-            folder=folder,
-            told=exits,
-            settings=_terms_told(record, terms, str(folder / RUN)),
-            sha256=record.submission_sha256,
-            terms=terms,
-            printed=LabelFormat(
-                terms.classes,
-                single=TASKS[terms.task].single,
-                by_number=record.settings["labels_as"] == "index",
-                fill=record.settings["fill"],
-            ),
-            partition=partition,
-            calibration=_held(folder, where, sample) if sample else None,
-            plan=read_plan(partition),
-        )
-    except DAMAGED as error:
-        if isinstance(error, (UsageError, StoreError)):
-            raise
-        raise UsageError(f"{folder / RUN}: damaged, or not the record of such a run") from error
+def _run_again(record: StoredExit, ends: Scores) -> ExitRun:
+    """Follow the calibrated images again, where there are any, and certify again."""
+    sample, plan, trajectory = record.calibration, record.plan, None
+    if sample is not None:
+        held = sample.read_heads([column_of(each) for each in plan.evaluations])
+        trajectory = follow(record.accumulator, [scores.probs for scores in held])
+    drawn = sample.images if sample else 0
+    certificate = certificate_of(record.terms.saving, trajectory, len(everyone(ends)), drawn)
+    return ExitRun(record.partition, sample, plan, trajectory, certificate)
 
 
-def _held(folder: Path, store: Path, key: str) -> Partition:
-    partition = load_partition(store, key) if is_key(key) else None
-    if partition is None or not partition.complete():
-        raise UsageError(
-            f"{folder}: the store {store} does not hold what the run kept ({key}), or it is torn; "
-            f"name the right --store, or run again"
-        )
-    return partition
-
-
-def _plan_faults(record: _Record) -> list[str]:
+def _plan_faults(record: StoredExit) -> list[str]:
     """Tell whether the evaluations are in order, and weigh what the families weigh."""
     faults = []
     evaluations = record.plan.evaluations
@@ -170,7 +91,7 @@ def _plan_faults(record: _Record) -> list[str]:
     return faults
 
 
-def _published_faults(record: _Record, ends: Scores) -> list[str]:
+def _published_faults(record: StoredExit, ends: Scores) -> list[str]:
     """Hold what was published against what the store has."""
     faults = []
     ids, labels, evaluations = read_labels(
@@ -185,7 +106,7 @@ def _published_faults(record: _Record, ends: Scores) -> list[str]:
     return faults
 
 
-def _printed_faults(record: _Record, ends: Scores) -> list[str]:
+def _printed_faults(record: StoredExit, ends: Scores) -> list[str]:
     """Hold submission.csv against the labels that the store has, then against its hash."""
     csv, faults = record.folder / "submission.csv", []
     if csv.exists():
@@ -198,7 +119,7 @@ def _printed_faults(record: _Record, ends: Scores) -> list[str]:
     return faults
 
 
-def _exit_faults(record: _Record, held: Scores) -> list[str]:
+def _exit_faults(record: StoredExit, held: Scores) -> list[str]:
     """Apply the rule again to each image's last sums, at the threshold of its shard."""
     accumulator = record.accumulator
     shape = (len(held.ids), accumulator.depth, len(record.terms.classes))
@@ -222,7 +143,9 @@ def _exit_faults(record: _Record, held: Scores) -> list[str]:
             for text in _named(name, held.ids, rows)]  # fmt: skip
 
 
-def _threshold_faults(record: _Record, certificate: Certificate | None, ends: Scores) -> list[str]:
+def _threshold_faults(
+    record: StoredExit, certificate: Certificate | None, ends: Scores
+) -> list[str]:
     """Tell whether images ended only as early as the rule, or the certificate, lets them."""
     rule = record.terms.saving.rule
     if rule == "budget":
@@ -232,59 +155,23 @@ def _threshold_faults(record: _Record, certificate: Certificate | None, ends: Sc
     return _named(what, ends.ids, ends.probs[:, 1] < allowed)
 
 
-def _everyone(ends: Scores) -> list[str]:
-    """Return the ids of all images, in the order of the image set."""
-    return sorted([*ends.ids, *(q.id for q in ends.quarantined)], key=natural_key)
-
-
-def _course(record: _Record) -> Trajectory | None:
-    """Follow the calibrated images again, where there are any."""
-    if record.calibration is None:
-        return None
-    held = record.calibration.read_heads([column_of(e) for e in record.plan.evaluations])
-    return follow(record.accumulator, [scores.probs for scores in held])
-
-
-def _certified(record: _Record, trajectory: Trajectory | None, ends: Scores) -> Certificate | None:
-    """Certify again."""
-    drawn = record.calibration.images if record.calibration else 0
-    return certificate_of(record.terms.saving, trajectory, len(_everyone(ends)), drawn)
-
-
-def _calibration_faults(record: _Record, ends: Scores) -> list[str]:
+def _calibration_faults(record: StoredExit, ends: Scores) -> list[str]:
     """Draw again, and tell whether these images were evaluated, by these members."""
-    partition, everyone = record.calibration, _everyone(ends)
+    partition, ids = record.calibration, everyone(ends)
     count = 0 if partition is None else partition.images
     faults = []
     if count != record.plan.calibrated:
         faults.append(f"{count} images are calibrated, and the plan has {record.plan.calibrated}")
     if partition is None:
         return faults
-    drawn = draw_sample(sha256_json(record.partition.fingerprint), len(everyone), count)
+    drawn = draw_sample(sha256_json(record.partition.fingerprint), len(ids), count)
     held = partition.read(column_of(record.plan.evaluations[0]))
-    if {*held.ids, *(q.id for q in held.quarantined)} != {everyone[row] for row in drawn.tolist()}:
+    if {*held.ids, *(q.id for q in held.quarantined)} != {ids[row] for row in drawn.tolist()}:
         faults.append("the calibrated images are not those that the draw gives")
     both = partition.fingerprint, record.partition.fingerprint
     if any(one.get(name) != both[1][name] for one in both for name in _SHARED):
         faults.append("the calibration is of other members, views or heads")
     return faults
-
-
-def _terms_told(record: RunRecord, terms: ExitTerms, where: str) -> dict[str, object]:
-    """Return the terms of a key as the settings in run.json have them."""
-    settings = record.settings
-    alike = Weights(dict.fromkeys(terms.weights.families, 1.0))
-    told = settings["weights"]
-    saving = saving_of(**{name: settings[name] for name in _SAVING})
-    return terms_json(
-        replace(
-            terms,
-            saving=saving or terms.saving,
-            voting=settings["voting"],
-            weights=weights.from_record(told, where) if told else alike,
-            classes=record.classes,
-        )
-    )
 
 
 def _named(what: str, ids: Sequence[str], wrong: NDArray[np.bool_]) -> list[str]:

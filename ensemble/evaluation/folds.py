@@ -1,20 +1,25 @@
 """Folds: making them stratified and by group, and checking those that are there."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import as_folds, column_of
 from ensemble.files.parquet import FOLD
+from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
+
+_SHOWN: Final = 8
+"""Columns of classes that a notebook shows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FoldReport:
     """What folds look like: `counts` (F, C) are rows a fold and class, in the order of the names.
 
@@ -29,48 +34,23 @@ class FoldReport:
     twins: tuple[tuple[str, ...], ...]
     near: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        found = {"groups that leak": self.straddling, "sets of twins": self.twins,
+                 "pairs that look alike": self.near}  # fmt: skip
+        odd = "".join(f", {len(those)} {name}" for name, those in found.items() if those)
+        rows, folds = int(self.counts.sum()), len(self.folds)
+        return f"<FoldReport: {rows} rows in {folds} folds, {len(self.classes)} classes{odd}>"
+
+    def _repr_html_(self) -> str:
+        shown = self.classes[:_SHOWN]
+        rows = zip(self.folds, self.counts.tolist(), strict=True)
+        cells = [(fold, sum(counts), *counts[: len(shown)]) for fold, counts in rows]
+        return html_table(repr(self), ("fold", "rows", *shown), cells)
+
     @property
     def leaks(self) -> bool:
         """Whether a fold knows rows of another."""
         return bool(self.straddling or self.twins)
-
-
-def make_folds(
-    labels: Mapping[str, str], k: int, *, groups: Mapping[str, str] | None = None, seed: int = 0
-) -> dict[str, int]:
-    """Split ids into k folds, each with its share of every class; groups stay together.
-
-    scikit-learn's StratifiedKFold or StratifiedGroupKFold, shuffled by the seed.
-
-    Raises:
-        UsageError: a class has fewer rows, or there are fewer groups, than folds.
-    """
-    ids = list(labels)
-    if not ids:
-        raise UsageError("there are no rows to split into folds")
-    y = np.array([labels[name] for name in ids])
-    classes, counts = np.unique(y, return_counts=True)
-    small = [str(c) for c, n in zip(classes, counts, strict=True) if n < k]
-    if k < 2 or small:
-        raise UsageError(
-            f"{k} folds: expected 2 or more, and as many rows of each class; too few of "
-            f"{few(small) or 'none'}"
-        )
-    if groups is None:
-        splits = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
-    else:
-        lacking = [name for name in ids if name not in groups]
-        g = np.array([groups.get(name, "") for name in ids])
-        if lacking or len(np.unique(g)) < k:
-            raise UsageError(
-                f"{len(np.unique(g))} groups for {k} folds; no group for {few(lacking) or 'none'}"
-            )
-        splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-        splits = splitter.split(y, y, g)
-    folds: dict[str, int] = {}
-    for fold, (_, rows) in enumerate(splits):
-        folds |= {ids[row]: fold for row in rows}
-    return {name: folds[name] for name in ids}
 
 
 def report_folds(
@@ -95,19 +75,18 @@ def report_folds(
     if odd:
         raise UsageError(f"ids with a label or a fold, and not both: {few(odd)}")
     numbers, classes = sorted(set(folds.values())), sorted(set(labels.values()))
-    counts = np.zeros((len(numbers), len(classes)), np.int64)
-    for name, label in labels.items():
-        counts[numbers.index(folds[name]), classes.index(label)] += 1
+    rows = Counter((folds[name], label) for name, label in labels.items())
+    counts = [[rows[fold, label] for label in classes] for fold in numbers]
     return FoldReport(
         folds=tuple(numbers),
         classes=tuple(classes),
-        counts=counts,
+        counts=np.array(counts, np.int64).reshape(len(numbers), len(classes)),  # none: (0, 0)
         straddling=tuple(_apart(groups or {}, folds)),
         twins=tuple(tuple(ids) for ids in _apart(digests or {}, folds).values()),
     )
 
 
-def folds_from(path: Path, ids: Sequence[str]) -> Indices:
+def folds_from(path: TableSource, ids: Sequence[str]) -> Indices:
     """Read the fold of each id from a CSV with the columns `id` and `fold`.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of, read_table, rows_of
+from ensemble.files.text_table import TableSource, TextTable
 from ensemble.records import TASKS, Task
 
 _BESIDE: Final = ("id", "fold")
@@ -33,7 +33,7 @@ class Predicted(Protocol):
 
 
 def read_truth(
-    path: Path, of: Predicted, label_column: str = "label", group: str | None = None
+    path: TableSource, of: Predicted, label_column: str = "label", group: str | None = None
 ) -> Truth:
     """Read the truth of predictions from a CSV.
 
@@ -52,10 +52,11 @@ def read_truth(
         return truth_of(of.ids, column_of(path, label_column), of.classes)
     header, _ = read_table(path)
     columns = list(of.classes)
+    # a single target may be called as labels are, whatever the predictions call it
     if not TASKS[of.task].bounded and len(columns) == 1 and columns[0] not in header:
         columns = [label_column]
     key = "id" if "id" in header else header[0]
-    if TASKS[of.task].several:
+    if TASKS[of.task].several:  # a label without a prediction would be left out of the score
         beyond = sorted(set(header) - {*columns, *_BESIDE, key, group})
         if beyond:
             raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")
@@ -63,28 +64,10 @@ def read_truth(
     cells = {name: row.cells for name, row in rows.items()}
 
     def place(name: str, column: int) -> str:
-        return f"{path}, line {rows[name].line}, column {columns[column]!r}"
+        line = f", {name!r}" if isinstance(path, TextTable) else f", line {rows[name].line}"
+        return f"{path}{line}, column {columns[column]!r}"
 
     return _numbers(of, cells, place)
-
-
-def given_truth(rows: Mapping[str, Sequence[object]], of: Predicted) -> Truth:
-    """Return the truth of predictions from what Python was given: by id a label, or its values.
-
-    Raises:
-        UsageError: an id without a row, another number of columns, or a value that is none.
-    """
-    width = 1 if TASKS[of.task].single else len(of.classes)
-    odd = next((n for n, row in rows.items() if len(row) != width), None)
-    if TASKS[of.task].single and odd is None:
-        return truth_of(of.ids, {name: str(row[0]) for name, row in rows.items()}, of.classes)
-    if TASKS[of.task].single:
-        raise UsageError("labels: classes need one label an id, and no column a class")
-    if odd is not None:
-        raise UsageError(
-            f"labels: {len(rows[odd])} columns; {of.task} needs one for each of {few(of.classes)}"
-        )
-    return _numbers(of, rows, lambda name, column: f"labels, {name!r}, {of.classes[column]!r}")
 
 
 def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[str]) -> Indices:
@@ -93,9 +76,7 @@ def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[st
     Raises:
         UsageError: an id without a label, or a label that is no class; names them.
     """
-    lacking = [i for i in ids if i not in labels]
-    if lacking:
-        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
+    _check_labelled(ids, labels)
     place = {name: number for number, name in enumerate(classes)}
     odd = sorted({labels[i] for i in ids} - set(place))
     if odd:
@@ -106,9 +87,7 @@ def truth_of(ids: Sequence[str], labels: Mapping[str, str], classes: Sequence[st
 def _numbers(
     of: Predicted, rows: Mapping[str, Sequence[object]], place: Callable[[str, int], str]
 ) -> Truth:
-    lacking = [name for name in of.ids if name not in rows]
-    if lacking:
-        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
+    _check_labelled(of.ids, rows)
     binary = TASKS[of.task].several
     found = np.empty((len(of.ids), len(of.classes)))
     for row, name in enumerate(of.ids):
@@ -119,6 +98,12 @@ def _numbers(
                 raise UsageError(f"{place(name, column)}: expected {expected}, found {str(cell)!r}")
             found[row, column] = value
     return found.astype(np.int64) if binary else found
+
+
+def _check_labelled(ids: Sequence[str], rows: Mapping[str, object]) -> None:
+    lacking = [name for name in ids if name not in rows]
+    if lacking:
+        raise UsageError(f"no label for {few(lacking)}: give --labels for every predicted row")
 
 
 def _number(cell: object) -> float:

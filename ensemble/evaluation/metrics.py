@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.errors import UsageError
+from ensemble.errors import UsageError, few
 from ensemble.records import TASKS, Task
 
 Truth: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
@@ -73,11 +73,6 @@ def f1_macro(y: Truth, probs: Pooled) -> float:
     return float(np.mean(f1_of(_counts(y, probs))))
 
 
-def f1_micro(y: Truth, probs: Pooled) -> float:
-    """Return F1 over all decisions; with one label a row it is the accuracy."""
-    return accuracy(y, probs)
-
-
 def qwk(y: Truth, probs: Pooled) -> float:
     """Return Cohen's kappa with quadratic weights, the classes being equally spaced."""
     return kappa_of(_counts(y, probs))
@@ -100,8 +95,7 @@ def brier(y: Truth, probs: Pooled) -> float:
 
 def auc(y: Truth, probs: Pooled) -> float:
     """Return the mean over classes of the one-vs-rest area under the ROC curve."""
-    hot = y[:, None] == np.arange(probs.shape[1])
-    return float(np.mean([area(hot[:, c], probs[:, c]) for c in range(probs.shape[1])]))
+    return multilabel_auc(np.eye(probs.shape[1])[y.astype(np.int64)], probs)
 
 
 def multilabel_f1(y: Truth, probs: Pooled) -> float:
@@ -183,39 +177,25 @@ def _away(y: Truth, values: Pooled) -> NDArray[np.float64]:
     return np.asarray(np.abs(values - y).mean(1), np.float64)
 
 
-CLASSIFICATION: Final = {
-    metric.name: metric
-    for metric in (
-        Metric("accuracy", accuracy, True, "classification", by_label=True, each=_right),
-        Metric("balanced_accuracy", balanced_accuracy, True, "classification", by_label=True),
-        Metric("f1_macro", f1_macro, True, "classification", by_label=True),
-        Metric("f1_micro", f1_micro, True, "classification", by_label=True, each=_right),
-        Metric("log_loss", log_loss, False, "classification", each=_surprise),
-        Metric("brier", brier, False, "classification", each=_distance),
-        Metric("auc", auc, True, "classification"),
-        Metric("qwk", qwk, True, "classification", by_label=True),
-        Metric("top_k", top_k, True, "classification", each=_among_first),
-    )
-}
-MULTILABEL: Final = {
-    metric.name: metric
-    for metric in (
-        Metric("f1", multilabel_f1, True, "multilabel", by_label=True),
-        Metric("map", mean_average_precision, True, "multilabel"),
-        Metric("auc", multilabel_auc, True, "multilabel"),
-    )
-}
-REGRESSION: Final = {
-    metric.name: metric
-    for metric in (
-        Metric("rmse", rmse, False, "regression"),
-        Metric("mae", mae, False, "regression", each=_away),
-    )
-}
+_METRICS: Final = (
+    Metric("accuracy", accuracy, True, "classification", by_label=True, each=_right),
+    Metric("balanced_accuracy", balanced_accuracy, True, "classification", by_label=True),
+    Metric("f1_macro", f1_macro, True, "classification", by_label=True),
+    # F1 over all decisions: with one label a row, the accuracy
+    Metric("f1_micro", accuracy, True, "classification", by_label=True, each=_right),
+    Metric("log_loss", log_loss, False, "classification", each=_surprise),
+    Metric("brier", brier, False, "classification", each=_distance),
+    Metric("auc", auc, True, "classification"),
+    Metric("qwk", qwk, True, "classification", by_label=True),
+    Metric("top_k", top_k, True, "classification", each=_among_first),
+    Metric("f1", multilabel_f1, True, "multilabel", by_label=True),
+    Metric("map", mean_average_precision, True, "multilabel"),
+    Metric("auc", multilabel_auc, True, "multilabel"),
+    Metric("rmse", rmse, False, "regression"),
+    Metric("mae", mae, False, "regression", each=_away),
+)
 METRICS: Final = {
-    "classification": CLASSIFICATION,
-    "multilabel": MULTILABEL,
-    "regression": REGRESSION,
+    task: {metric.name: metric for metric in _METRICS if metric.task == task} for task in TASKS
 }
 """Each task's metrics by name."""
 
@@ -239,18 +219,17 @@ def check_defined(y: Truth, classes: tuple[str, ...], task: Task, metric: str) -
         UsageError: a class that no row shows (or, for AUC and average precision, a label that
             every row shows); names it.
     """
-    if not TASKS[task].bounded or not len(classes):
+    if not TASKS[task].bounded or metric not in NEEDS_EVERY_CLASS:
         return
     if TASKS[task].several:
         shown = np.asarray(y, np.float64).mean(0)
-        needs_both = metric == "auc"
-        bad = [c for c, s in zip(classes, shown, strict=True) if s == 0 or (needs_both and s == 1)]
+        bad = (shown == 0) | ((shown == 1) & (metric == "auc"))
     else:
-        present = np.bincount(np.asarray(y, np.int64), minlength=len(classes)) > 0
-        bad = [c for c, there in zip(classes, present, strict=True) if not there]
-    if bad and metric in NEEDS_EVERY_CLASS:
+        bad = np.bincount(np.asarray(y, np.int64), minlength=len(classes)) == 0
+    if bad.any():
+        names = [classes[place] for place in np.flatnonzero(bad)]
         raise UsageError(
-            f"{metric} is not defined: no row (or every row) is labelled {', '.join(bad[:5])}. "
+            f"{metric} is not defined: no row (or every row) is labelled {few(names)}. "
             f"Give rows of every class, or choose another metric"
         )
 

@@ -23,8 +23,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
 from ensemble.files.atomic import disk_error
-from ensemble.members.member import Member, input_of, with_external_data
+from ensemble.members.member import Member, with_external_data
 from ensemble.members.onnx_checks import TOOL_ERRORS
+from ensemble.members.signature import input_of
 from ensemble.runtime import graph
 from ensemble.runtime.devices import RUNTIME_ERRORS
 from ensemble.runtime.session import OnnxScorer

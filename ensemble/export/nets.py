@@ -45,7 +45,8 @@ def build(spec: ExportSpec) -> tuple[nn.Module, Preprocess, dict[str, str | floa
 
 
 def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
-    given = {name: value for name, value in asdict(spec.preprocess).items() if value is not None}
+    told = asdict(spec.preprocess.to_unit_range())
+    given = {name: value for name, value in told.items() if value is not None}
     flags = replace(defaults, **given)
     missing = [f.name for f in fields(flags) if getattr(flags, f.name) is None]
     if missing:

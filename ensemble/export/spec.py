@@ -1,13 +1,21 @@
 """What an export is told: the architecture, the heads, the preprocessing."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import SUFFIXES
-from ensemble.records import Activation, Batch, ChannelOrder, Fit, Interpolation, Task
+from ensemble.records import (
+    Activation,
+    Batch,
+    ChannelOrder,
+    Fit,
+    InputRange,
+    Interpolation,
+    Task,
+)
 
 _SEPARATORS: Final = "-_. "
 _FOLDS: Final = tuple(
@@ -26,7 +34,10 @@ class HeadSpec:
 
 @dataclass(frozen=True, slots=True)
 class PreprocessFlags:
-    """What the user says of the preprocessing; None takes timm's data config, or the default."""
+    """What the user says of the preprocessing; None takes timm's data config, or the default.
+
+    `input_range` is the scale of `mean` and `std`: pixels run from 0 to it, to 1 by default.
+    """
 
     height: int | None = None
     width: int | None = None
@@ -36,6 +47,27 @@ class PreprocessFlags:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     channel_order: ChannelOrder | None = None
+    input_range: InputRange | None = None
+
+    def to_unit_range(self) -> "PreprocessFlags":
+        """Return the same for pixels from 0 to 1, on which scale a card has its mean and std.
+
+        Raises:
+            UsageError: a range other than 1 or 255, or one without a mean and a std.
+        """
+        if self.input_range not in (None, *get_args(InputRange)):
+            raise UsageError(f"--input-range {self.input_range}: expected 1 or 255")
+        if self.input_range is None or self.input_range == 1:
+            return replace(self, input_range=1)
+        given = (("mean", self.mean), ("std", self.std))
+        mean, std = (_scaled(name, values, self.input_range) for name, values in given)
+        return replace(self, mean=mean, std=std, input_range=1)
+
+
+def _scaled(name: str, values: tuple[float, ...] | None, scale: float) -> tuple[float, ...]:
+    if not values:
+        raise UsageError(f"--input-range is the scale of --mean and --std: give --{name} too")
+    return tuple(value / scale for value in values)
 
 
 @dataclass(frozen=True, slots=True)

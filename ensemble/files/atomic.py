@@ -58,7 +58,7 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
         descriptor, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent)
         temporary = Path(name)
         os.close(descriptor)
-        temporary.chmod(0o644)
+        temporary.chmod(0o644)  # mkstemp makes it for its owner alone
         write(temporary)
         _sync(temporary, os.O_RDWR)
         temporary.replace(path)

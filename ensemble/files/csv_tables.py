@@ -1,4 +1,4 @@
-"""Tables that people give: CSV read as text, never guessed at."""
+"""Tables that people give: CSV, or a table in memory, read as text and never guessed at."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
+from ensemble.files.text_table import TableSource, TextTable
 
 _FORMULA: Final = ("=", "+", "-", "@")
 
@@ -26,33 +27,20 @@ class TableRow:
     cells: tuple[str, ...]
 
 
-def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_table(path: TableSource) -> tuple[list[str], list[list[str]]]:
     """Read a CSV as text: its header and its rows; see `read_lines`."""
     header, lines = read_lines(path)
     return header, [list(line.cells) for line in lines]
 
 
-def read_lines(path: Path) -> tuple[list[str], list[TableRow]]:
+def read_lines(path: TableSource) -> tuple[list[str], list[TableRow]]:
     """Read a CSV as text: its header, and its rows with their lines. A BOM and CRLF are accepted.
 
     Raises:
         UsageError: the file cannot be read, is empty, is not UTF-8, has a duplicate column, or a
             row of another length; names the line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise UsageError(f"{path}, line {line}: a NUL byte: UTF-16, perhaps; save it as UTF-8")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = [TableRow(reader.line_num, tuple(row)) for row in reader if row]
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
+    rows = _rows_of_memory(path) if isinstance(path, TextTable) else _rows_of_file(path)
     if not rows:
         raise UsageError(f"{path}: the table is empty")
     header, body = list(rows[0].cells), rows[1:]
@@ -63,6 +51,28 @@ def read_lines(path: Path) -> tuple[list[str], list[TableRow]]:
                 f"{path}, line {row.line}: {len(row.cells)} columns; the header has {len(header)}"
             )
     return header, body
+
+
+def _rows_of_memory(table: TextTable) -> list[TableRow]:
+    return [TableRow(line, cells) for line, cells in enumerate([table.header, *table.rows], 1)]
+
+
+def _rows_of_file(path: Path) -> list[TableRow]:
+    """Return the rows of a CSV, the header among them, with their lines."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the table: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    if "\0" in text:  # csv would read it as a letter of a cell
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageError(f"{path}, line {line}: a NUL byte: UTF-16, perhaps; save it as UTF-8")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return [TableRow(reader.line_num, tuple(row)) for row in reader if row]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
 
 
 def csv_bytes(rows: Iterable[Iterable[object]], errors: str = "strict") -> bytes:
@@ -76,7 +86,7 @@ def csv_bytes(rows: Iterable[Iterable[object]], errors: str = "strict") -> bytes
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode(errors=errors)
 
 
-def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str, str]:
+def column_of(path: TableSource, column: str, id_column: str | None = None) -> dict[str, str]:
     """Return a column of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
 
     Raises:
@@ -87,7 +97,7 @@ def column_of(path: Path, column: str, id_column: str | None = None) -> dict[str
 
 
 def rows_of(
-    path: Path, columns: Sequence[str], id_column: str | None = None
+    path: TableSource, columns: Sequence[str], id_column: str | None = None
 ) -> dict[str, TableRow]:
     """Return some columns of a CSV by id, byte-exact; the id is `id_column`, `id`, or the first.
 
@@ -106,7 +116,7 @@ def rows_of(
     }
 
 
-def by_id(path: Path, rows: Sequence[TableRow], column: int) -> dict[str, TableRow]:
+def by_id(path: TableSource, rows: Sequence[TableRow], column: int) -> dict[str, TableRow]:
     """Return the rows of a table by their id, which stands in a column, by its number.
 
     Raises:
@@ -124,7 +134,7 @@ def by_id(path: Path, rows: Sequence[TableRow], column: int) -> dict[str, TableR
     return found
 
 
-def ids_of(path: Path) -> tuple[str, ...]:
+def ids_of(path: TableSource) -> tuple[str, ...]:
     """Return the ids of a CSV in the order of its rows; the id column is `id`, or the first.
 
     Raises:
@@ -159,7 +169,7 @@ def as_folds(values: Sequence[object]) -> Indices:
     return np.array([int(str(v)) for v in values], np.int64)
 
 
-def _check_header(path: Path, header: Sequence[str]) -> None:
+def _check_header(path: TableSource, header: Sequence[str]) -> None:
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
         raise UsageError(f"{path}, line 1: columns are separated by commas; found {header[0]!r}")
     twice = sorted({c for c in header if header.count(c) > 1})

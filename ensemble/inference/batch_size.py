@@ -30,7 +30,7 @@ _GAIN: Final = 0.97
 
 
 def batch_size(
-    player: ReadyMember, images: int, store: Path, fingerprint: Mapping[str, object]
+    ready: ReadyMember, images: int, store: Path, fingerprint: Mapping[str, object]
 ) -> int:
     """Return the batch size to score so many images with.
 
@@ -39,30 +39,30 @@ def batch_size(
     which an output changes by a bit is never found.
 
     Args:
-        player: The member, with the sizes that are worth a try.
+        ready: The member, with the sizes that are worth a try.
         images: How many images will be scored.
         store: Where it is remembered, in `batch-sizes`.
-        fingerprint: Of the predictions that the player's graph makes.
+        fingerprint: Of the predictions that the member's graph makes.
 
     Raises:
         ScoreError: the member failed.
         StoreError: the disk refused.
     """
-    if len(player.sizes) < 2:
-        return player.batch
+    if len(ready.sizes) < 2:
+        return ready.batch
     decides = [fingerprint.get(name) for name in _DECIDES]
-    key = sha256_json([decides, player.scorer.lanes])[:16]
+    key = sha256_json([decides, ready.scorer.lanes])[:16]
     path = store / "batch-sizes" / f"{key}.json"
-    if (known := _remembered(path)) in player.sizes:
+    if (known := _remembered(path)) in ready.sizes:
         return known
     seconds: dict[int, float] = {}
     with suppress(OutOfMemoryError):  # the run will halve the batch, and say so
-        seconds = _tried(player, images)
-    if player.batch not in seconds:  # it has nothing to be compared with
-        return player.batch
+        seconds = _tried(ready, images)
+    if ready.batch not in seconds:  # it has nothing to be compared with
+        return ready.batch
     best = min(seconds, key=lambda size: seconds[size])
-    if seconds[best] > _GAIN * seconds[player.batch]:
-        best = player.batch
+    if seconds[best] > _GAIN * seconds[ready.batch]:
+        best = ready.batch
     rates = {str(size): round(1 / each, 2) for size, each in seconds.items()}
     publish_json(path, {"batch": best, "images_per_second": rates})
     return best
@@ -75,48 +75,48 @@ def _remembered(path: Path) -> int:
     return 0
 
 
-def _tried(player: ReadyMember, images: int) -> dict[int, float]:
+def _tried(ready: ReadyMember, images: int) -> dict[int, float]:
     """Return the seconds an image of each size, all lanes busy; none where time is too short."""
-    if images * _SHARE < player.batch:
+    if images * _SHARE < ready.batch:
         return {}
-    pre = player.member.card.preprocess
-    pixels = probe_images((player.sizes[-1], pre.size.height, pre.size.width, len(pre.mean)))
-    player.score(pixels[: player.batch])
+    pre = ready.member.card.preprocess
+    pixels = probe_images((ready.sizes[-1], pre.size.height, pre.size.width, len(pre.mean)))
+    ready.score(pixels[: ready.batch])
     began = time.perf_counter()
-    outputs = player.score(pixels[: player.batch])
-    each = (time.perf_counter() - began) / player.batch
-    left = _SHARE * images * each / player.scorer.lanes
-    if left < 3 * sum(player.sizes) * each:
+    outputs = ready.score(pixels[: ready.batch])
+    each = (time.perf_counter() - began) / ready.batch
+    left = _SHARE * images * each / ready.scorer.lanes
+    if left < 3 * sum(ready.sizes) * each:
         return {}
-    sizes = [size for size in player.sizes if _same(player, pixels[:size], outputs)]
+    sizes = [size for size in ready.sizes if _same(ready, pixels[:size], outputs)]
     best = dict.fromkeys(sizes, np.inf)
     began = time.perf_counter()
-    with ThreadPoolExecutor(player.scorer.lanes) as pool:
+    with ThreadPoolExecutor(ready.scorer.lanes) as pool:
         for _ in range(_ROUNDS):
             for size in sizes:
-                best[size] = min(best[size], _seconds(pool, player, pixels[:size]))
+                best[size] = min(best[size], _seconds(pool, ready, pixels[:size]))
             if time.perf_counter() - began > left:
                 break
     return best
 
 
-def _same(player: ReadyMember, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
+def _same(ready: ReadyMember, pixels: Pixels, outputs: Mapping[str, Probs]) -> bool:
     """Tell whether a size fits into memory, and gives the very outputs of the size guessed."""
     try:
-        found = player.score(pixels)
+        found = ready.score(pixels)
     except OutOfMemoryError:
         return False
-    rows = min(player.batch, len(pixels))
+    rows = min(ready.batch, len(pixels))
     return all(
         np.array_equal(found[name][:rows], outputs[name][:rows], equal_nan=True) for name in outputs
     )
 
 
-def _seconds(pool: ThreadPoolExecutor, player: ReadyMember, pixels: Pixels) -> float:
-    lanes = player.scorer.lanes
+def _seconds(pool: ThreadPoolExecutor, ready: ReadyMember, pixels: Pixels) -> float:
+    lanes = ready.scorer.lanes
     began = time.perf_counter()
     try:
-        list(pool.map(player.score, [pixels] * lanes))
+        list(pool.map(ready.score, [pixels] * lanes))
     except OutOfMemoryError:
         return np.inf
     return (time.perf_counter() - began) / (lanes * len(pixels))

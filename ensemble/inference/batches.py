@@ -15,7 +15,7 @@ from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.progress import Progress
 from ensemble.records import Geometry
 from ensemble.runtime.devices import GPU
-from ensemble.runtime.session import Scorer, score_as
+from ensemble.runtime.scorer import Scorer, score_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,7 @@ def score_in_batches(
     parts: dict[str, list[Probs]] = {name: [] for name in job.heads}
     done, count = 0, len(images.pixels)
     while done < count:
-        size = batches.get(job.name, job.batch)
-        lanes = 1 if job.name in batches else job.lanes
-        padded = job.fixed_batch or job.scorer.provider in GPU
-        batch = size if padded else min(size, -(-count // lanes))
+        batch, lanes = _batch_and_lanes(job, count, batches)
         try:
             for flight in _flown(job, images, range(done, count, batch), lanes):
                 _keep(job, flight, images.ids, parts)
@@ -101,14 +98,30 @@ def score_in_batches(
                 done = flight.rows.stop
         except OutOfMemoryError:
             if lanes == 1 and (job.fixed_batch or batch == 1):
-                raise
-            if job.name not in batches:
-                progress.warn(
-                    f"member {job.name} ran out of memory at a batch of {batch}: smaller ones, "
-                    f"one at a time, for the rest of the run"
-                )
-            batches[job.name] = batch if job.fixed_batch else max(1, batch // 2)
+                raise  # nothing smaller is left; else what is done stays, and the rest is tried so
+            _halve(job, batch, progress, batches)
     return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def _batch_and_lanes(job: Job, count: int, batches: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many of the images go into a batch, and how many batches are scored at once.
+
+    Few images are shared out among the lanes, where no batch need be full.
+    """
+    size = batches.get(job.name, job.batch)
+    lanes = 1 if job.name in batches else job.lanes
+    padded = job.fixed_batch or job.scorer.provider in GPU
+    return size if padded else min(size, -(-count // lanes)), lanes
+
+
+def _halve(job: Job, batch: int, progress: Progress, batches: dict[str, int]) -> None:
+    """Note the batch to try after one that did not fit; say so the first time."""
+    if job.name not in batches:
+        progress.warn(
+            f"member {job.name} ran out of memory at a batch of {batch}: smaller ones, one at a "
+            f"time, for the rest of the run"
+        )
+    batches[job.name] = batch if job.fixed_batch else max(1, batch // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,7 @@ def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Fligh
             rows, kept, scores = flying.popleft()
             yield _Flight(rows, kept, scores.result())
     finally:
+        # a batch that flies on would take its memory from the smaller one that is tried next
         wait([scores for _, _, scores in flying if not scores.cancel()])
 
 

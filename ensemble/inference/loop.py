@@ -69,6 +69,7 @@ def work_through(engine: Engine, wanted: Mapping[int, Wanted], work: Work) -> No
         StoreError: the disk refused a part.
         Exception: what the work raises.
     """
+    # decoding runs a shard ahead and commits one part behind, so neither disk nor CPU waits
     pool, writer = decoders(engine.images, engine.threads), _Writer(engine.watch)
     shards = decoded_ahead(pool, list(wanted.values()), engine.policy, engine.watch)
     try:
@@ -78,6 +79,7 @@ def work_through(engine: Engine, wanted: Mapping[int, Wanted], work: Work) -> No
             engine.odd.update(shard.warnings())
         writer.settle()
     finally:
+        # what is decoded ahead is of no use now; a part that is being written is waited for
         pool.shutdown(cancel_futures=True)
         writer.pool.shutdown()
 

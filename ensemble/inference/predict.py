@@ -52,7 +52,7 @@ def predict(engine: Engine, assignments: Sequence[Assignment], *, drop_nan: bool
     for assignment in assignments:
         for shard in unfinished(engine, assignment.partition, assignment.job.name):
             todo.setdefault(shard, []).append(assignment)
-    todo = dict(sorted(todo.items()))
+    todo = dict(sorted(todo.items()))  # members lack different shards; each is decoded once
     wanted = {shard: _wanted(engine, shard, mine) for shard, mine in todo.items()}
     left = sum(len(wanted[shard].images) * len(mine) for shard, mine in todo.items())
     images = sum(len(each.images) for each in wanted.values())
@@ -80,6 +80,7 @@ def predict(engine: Engine, assignments: Sequence[Assignment], *, drop_nan: bool
             evaluations += len(shard.images)
 
     work_through(engine, wanted, work)
+    # a member that was dropped is left unfinished: its key must not look complete
     for assignment in assignments:
         if assignment.job.name not in dropped:
             assignment.partition.finish()

@@ -15,7 +15,8 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.members.card import Head
 from ensemble.members.independence import among_black, check_independent
 from ensemble.members.layout import adapted
-from ensemble.members.member import Member, input_of
+from ensemble.members.member import Member
+from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU
@@ -49,35 +50,35 @@ def probe_images(shape: Sequence[int]) -> Pixels:
     return cast(Pixels, np.clip(level + contrast * (images - 128), 0, 255).astype(np.uint8))
 
 
-def seconds_per_image(player: ReadyMember) -> float:
+def seconds_per_image(ready: ReadyMember) -> float:
     """Return what an image costs in all views with all lanes busy: the least of some batches.
 
     Raises:
         ScoreError: the member failed.
     """
-    pre = player.member.card.preprocess
-    rows = player.batch if player.fixed_batch else _PROBE
+    pre = ready.member.card.preprocess
+    rows = ready.batch if ready.fixed_batch else _PROBE
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
-        player.score(images)
+        ready.score(images)
         seconds.append(time.perf_counter() - began)
-    return min(seconds) / (rows * player.scorer.lanes)
+    return min(seconds) / (rows * ready.scorer.lanes)
 
 
-def batch_noise(player: ReadyMember) -> float:
+def batch_noise(ready: ReadyMember) -> float:
     """Return how far a score of the probe batch moves when its image is scored alone.
 
     Raises:
         ScoreError: the member failed, or gives NaN or infinity for the probe.
     """
-    pre = player.member.card.preprocess
-    if player.fixed_batch:
+    pre = ready.member.card.preprocess
+    if ready.fixed_batch:
         return 0.0
     images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
-    together = player.score(images)
-    alone = [player.score(images[row : row + 1]) for row in range(_PROBE)]
+    together = ready.score(images)
+    alone = [ready.score(images[row : row + 1]) for row in range(_PROBE)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
         moved = [
             float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
@@ -85,7 +86,7 @@ def batch_noise(player: ReadyMember) -> float:
         ]
     if not np.isfinite(moved).all():
         raise ScoreError(
-            f"member {player.member.card.name} gave NaN or infinity for images of noise. Export it "
+            f"member {ready.member.card.name} gave NaN or infinity for images of noise. Export it "
             f"again, or leave it out"
         )
     return max(moved)
@@ -104,42 +105,42 @@ def blamed(member: Member) -> Iterator[None]:
         raise MemberError(f"{member.path}: {error}") from error
 
 
-def prove(player: ReadyMember, n_views: int) -> None:
+def prove(ready: ReadyMember, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
 
     An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
     batch is padded to one size, and another would be tuned for. There, and where the batch axis is
     fixed, the first image is tried again among black ones. Its prediction must not change.
     """
-    card = player.member.card
+    card = ready.member.card
     pre = card.preprocess
-    rows = player.batch if player.fixed_batch else _PROBE
+    rows = ready.batch if ready.fixed_batch else _PROBE
     if rows * pre.size.height * pre.size.width > _PROBE_PIXELS:
         raise MemberError(
-            f"{player.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
+            f"{ready.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
             f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
         )
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
-    values = _probed(player, images, n_views)
-    alone = not player.fixed_batch and player.scorer.provider == CPU
+    values = _probed(ready, images, n_views)
+    alone = not ready.fixed_batch and ready.scorer.provider == CPU
     again = images[:1] if alone else among_black(images)
-    member, apart = player.member, _probed(player, again, n_views)
+    member, apart = ready.member, _probed(ready, again, n_views)
     check_independent(member.model, card, member.path, values, apart)
     for head in card.heads:
-        _check_activation(player.member, head, values[f"{head.name}/raw"])
+        _check_activation(ready.member, head, values[f"{head.name}/raw"])
 
 
-def prove_float16(player: ReadyMember, full: ModelProto) -> None:
+def prove_float16(ready: ReadyMember, full: ModelProto) -> None:
     """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
-    member, pre = player.member, player.member.card.preprocess
-    rows = player.batch if player.fixed_batch else _PROBE
-    count = rows if player.fixed_batch else _HALVES
+    member, pre = ready.member, ready.member.card.preprocess
+    rows = ready.batch if ready.fixed_batch else _PROBE
+    count = rows if ready.fixed_batch else _HALVES
     images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
     )
     parts = [images[at : at + rows] for at in range(0, count, rows)]
-    before, after = ([s.score(part) for part in parts] for s in (scorer, player.scorer))
+    before, after = ([s.score(part) for part in parts] for s in (scorer, ready.scorer))
     for head in member.card.heads:
         full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
         check_agreement(head, full_rows, half_rows)
@@ -169,16 +170,16 @@ def prove_conversion(member: Member) -> None:
             )
 
 
-def _probed(player: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
+def _probed(ready: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, NDArray[np.float32]]:
     """Return the outputs of a probe batch, and `<head>/raw` (V, N, C), what the member gave."""
-    card, rows = player.member.card, len(images)
+    card, rows = ready.member.card, len(images)
     names = {f"{h.name}/raw": graph.raw_name(h) for h in card.heads}
     names |= {h.name: graph.probs_name(h) for h in card.heads}
     try:
-        values = player.scorer.outputs(images, names)
+        values = ready.scorer.outputs(images, names)
     except ScoreError as error:
         raise MemberError(
-            f"{player.member.path}: it fails on {rows} images in {n_views} views: {error}. Perhaps "
+            f"{ready.member.path}: it fails on {rows} images in {n_views} views: {error}. Perhaps "
             f"its batch axis is fixed inside: export it again with dynamic shapes, or by "
             f"`ensemble export`"
         ) from error
@@ -187,27 +188,35 @@ def _probed(player: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, N
         expected = (n_views, rows, len(head.classes))
         if raw.shape != expected:
             raise MemberError(
-                f"{player.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
+                f"{ready.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
                 f"images in {n_views} views; its card says {expected}"
             )
     return values
 
 
-def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+def _are_probabilities(head: Head, raw: NDArray[np.float32]) -> bool | None:
+    """Tell whether outputs (V, N, C), or their exp where the card says so, are probabilities.
+
+    None where they do not show it.
+    """
     if not np.isfinite(raw).all() or not TASKS[head.task].bounded:
-        return  # a member that gives NaN is dealt with where it is scored, by --on-nan
-    with np.errstate(over="ignore"):
+        return None  # a member that gives NaN is dealt with where it is scored, by --on-nan
+    with np.errstate(over="ignore"):  # infinity is no probability
         values = np.exp(raw) if head.activation == "exp" else raw
-        inside = bool((values >= 0).all() and (values <= 1).all())
-        sums = bool((abs(values.sum(-1) - 1) <= _ROW_SUM).all())
-    many = len(head.classes) >= _CONCLUSIVE
-    if TASKS[head.task].several and inside and not many:
-        return  # the logits of a few labels may well lie there
-    looks_done = inside and (sums or TASKS[head.task].several)
-    if looks_done == (head.activation in ("none", "exp")):
+    if (values < 0).any() or (values > 1).any():
+        return False
+    if TASKS[head.task].several:  # the logits of a few labels may well lie there
+        return True if len(head.classes) >= _CONCLUSIVE else None
+    return bool((abs(values.sum(-1) - 1) <= _ROW_SUM).all())
+
+
+def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+    """Hold the card's activation against what the member gave, (V, N, C), on a probe batch."""
+    done = _are_probabilities(head, raw)
+    if done is None or done == (head.activation in ("none", "exp")):
         return
-    found = "probabilities already" if looks_done else "no probabilities"
-    right = "none" if looks_done else ("sigmoid" if TASKS[head.task].several else "softmax")
+    found = "probabilities already" if done else "no probabilities"
+    right = "none" if done else ("sigmoid" if TASKS[head.task].several else "softmax")
     raise MemberError(
         f"{member.path}: its card says activation {head.activation!r} for head {head.name!r}, and "
         f"output {head.output!r} gives {found} on a probe batch (values from {raw.min():.3g} to "

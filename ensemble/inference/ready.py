@@ -8,7 +8,8 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.inference.batches import Job
 from ensemble.members.member import Member
 from ensemble.records import View
-from ensemble.runtime.session import OnnxScorer, score_as
+from ensemble.runtime.scorer import score_as
+from ensemble.runtime.session import OnnxScorer
 
 BatchSize: TypeAlias = int | Literal["auto"]
 
@@ -33,15 +34,15 @@ class ReadyMember:
         return score_as(self.member.card.name, self.scorer, images)
 
 
-def job_of(player: ReadyMember, batch: int) -> Job:
+def job_of(ready: ReadyMember, batch: int) -> Job:
     """Return a member at work, in batches of so many images."""
-    card = player.member.card
+    card = ready.member.card
     return Job(
         name=card.name,
-        scorer=player.scorer,
+        scorer=ready.scorer,
         geometry=card.preprocess.geometry,
         batch=batch,
-        fixed_batch=player.fixed_batch,
+        fixed_batch=ready.fixed_batch,
         heads={head.name: len(head.classes) for head in card.heads},
-        lanes=player.scorer.lanes,
+        lanes=ready.scorer.lanes,
     )

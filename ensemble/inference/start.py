@@ -10,15 +10,13 @@ from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion
 from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.members.member import Member, open_member, with_external_data
 from ensemble.members.together import check_together
-from ensemble.recipe.resolve import Recipe
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
 from ensemble.runtime.float16 import to_float16
 from ensemble.runtime.session import OnnxScorer
-from ensemble.views import policy as views
 from ensemble.views.pixels import can_view_on_host, output_size
-from ensemble.views.policy import Shaped
+from ensemble.views.policy import IDENTITY, Shaped, check_distinct
 
 _CACHED: Final = 2 * 224 * 224
 _SPILLED: Final = 2 * _CACHED
@@ -44,7 +42,7 @@ def shape_views(member: Member, policy: Sequence[View]) -> list[Shaped]:
     """
     card = member.card
     size = card.preprocess.size
-    views.check_distinct(policy, size)
+    check_distinct(policy, size)
     shaped = [Shaped(view, output_size(view, size)) for view in policy]
     for entry in shaped:
         if entry.size != size and not card.dynamic_size:
@@ -112,6 +110,7 @@ def start_shaped(
     """
     card = member.card
     _check_batch(member)
+    # weights kept outside the file stay there, unless float16 has to rewrite them
     full = with_external_data(member) if precision == "fp16" else member.model
     with blamed(member):
         inner = to_float16(full) if precision == "fp16" else full
@@ -126,31 +125,31 @@ def start_shaped(
             precision=precision,
             cache=cache and cache / _engine_name(member, model, precision),
         )
-    player = _with_batch(member, scorer, shaped, batch, split=split)
-    prove(player, len(shaped))
+    # proven in this order: that it runs, then what was changed of it, opset and precision
+    ready = _with_batch(member, scorer, shaped, batch, split=split)
+    prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
     if precision == "fp16":
         with blamed(member):
-            prove_float16(player, graph.compose_graph(member.model, card, shaped, merge))
-    return player
+            full = graph.compose_graph(member.model, card, shaped, merge, split=split)
+            prove_float16(ready, full)
+    return ready
 
 
-def host_views(recipe: Recipe, policy: Sequence[View], members: Sequence[Member]) -> bool:
+def host_views(merge: Merge, policy: Sequence[View], members: Sequence[Member]) -> bool:
     """Tell whether the members' views are evaluated one by one, on the host."""
-    return can_view_on_host(
-        policy, recipe.scoring.merge, [member.card.preprocess.size for member in members]
-    )
+    return can_view_on_host(policy, merge, [member.card.preprocess.size for member in members])
 
 
 def graph_views(
-    recipe: Recipe, shaped: Sequence[Sequence[Shaped]], members: Sequence[Member]
+    merge: Merge, shaped: Sequence[Sequence[Shaped]], members: Sequence[Member]
 ) -> Sequence[Sequence[Shaped]]:
     """Return the views of each member's graph in an early exit: none that the host makes."""
     policy = [entry.view for entry in shaped[0]]
-    if not host_views(recipe, policy, members):
+    if not host_views(merge, policy, members):
         return shaped
-    return [[Shaped(views.IDENTITY, member.card.preprocess.size)] for member in members]
+    return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
 
 def _engine_name(member: Member, model: bytes, precision: Precision) -> str:

@@ -7,14 +7,13 @@ evaluated.
 
 import json
 import re
-import reprlib
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Final, cast, get_args
+from typing import Final, get_args
 
 from ensemble.errors import MemberError
+from ensemble.files.fields import Choice, Fault, Fields, fields_of, shown
 from ensemble.files.paths import is_file_name
 from ensemble.records import (
     MAX_CHANNELS,
@@ -34,13 +33,19 @@ from ensemble.records import (
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
 MAX_FOLD: Final = 1_000_000
-_LARGEST: Final = sys.float_info.max
-_SHORT: Final = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 MAX_CARD_BYTES: Final = 8 * 1024 * 1024
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+_CARD_FIELDS: Final = (
+    "schema", "name", "family", "fold", "arch", "preprocess", "heads", "dynamic_size", "source",
+    "batch", "layout",
+)  # fmt: skip
+_PREPROCESS_FIELDS: Final = (
+    "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order",
+)  # fmt: skip
+_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
+ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
+"""What a head's outputs need, unless they are probabilities already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def from_json(text: str | bytes, where: str) -> Card:
         json.dumps(record, ensure_ascii=False).encode()  # surrogates could not be written again
     except (ValueError, RecursionError) as error:
         raise MemberError(f"{where}: the card is not JSON: {error}") from error
-    return _Reader(where).card(record)
+    return _card(fields_of(record, "card", _fault(where)))
 
 
 def make_card(record: Mapping[str, object], where: str) -> Card:
@@ -143,193 +148,121 @@ def read_heads(record: object, where: str) -> tuple[Head, ...]:
     Raises:
         MemberError: a field breaks the schema.
     """
-    reader, heads = _Reader(where), cast(list[Json], record)
-    return tuple(reader.head(head, f"heads[{i}]") for i, head in enumerate(heads))
+    return tuple(map(_head, Fields({"heads": record}, _fault(where)).each("heads")))
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads fields of one card; every complaint names the file and the field."""
-
-    where: str
-
-    def card(self, record: Json) -> Card:
-        fields = self._object(record, "card")
-        self._only(fields, "", _CARD_FIELDS)
-        if fields.get("schema") != SCHEMA:
-            raise self._bad("schema", f"{SCHEMA}", fields.get("schema"))
-        heads = self._list(fields, "heads")
-        fold = fields.get("fold")
-        if not (fold is None or (_is_int(fold) and 0 <= cast(int, fold) <= MAX_FOLD)):
-            raise self._bad("fold", f"a whole number from 0 to {MAX_FOLD}, or null", fold)
-        card = Card(
-            name=self._file_name(fields, "name"),
-            family=self._text(fields, "family"),
-            fold=cast(int | None, fold),
-            arch=self._text(fields, "arch"),
-            preprocess=self._preprocess(self._object(fields.get("preprocess"), "preprocess")),
-            heads=tuple(self.head(h, f"heads[{i}]") for i, h in enumerate(heads)),
-            dynamic_size=self._flag(fields, "dynamic_size"),
-            source=self._source(fields.get("source", {})),
-            batch=cast(Batch, self._option(fields, "batch", get_args(Batch))),
-            layout=cast(Layout, self._option(fields, "layout", get_args(Layout))),
-        )
-        names = [h.name for h in card.heads]
-        if not names or len(set(names)) < len(names):
-            raise self._bad("heads", "one head or more, with different names", names)
-        if "id" in names:
-            raise self._bad("heads", "other names than id, the column of the images", names)
-        return card
-
-    def _preprocess(self, fields: dict[str, Json]) -> Preprocess:
-        self._only(fields, "preprocess.", _PREPROCESS_FIELDS)
-        mean, std = self._numbers(fields, "mean"), self._numbers(fields, "std")
-        if not 1 <= len(mean) <= MAX_CHANNELS or len(std) != len(mean):
-            expected = f"1 to {MAX_CHANNELS} values, one a channel, and as many in std"
-            raise self._bad("preprocess.mean", expected, list(mean))
-        order = self._option(fields, _ORDER, get_args(ChannelOrder))
-        if order == "bgr" and len(mean) != 3:
-            raise self._bad(f"preprocess.{_ORDER}", "bgr for 3 channels only", len(mean))
-        if min(std) <= 0:
-            raise self._bad("preprocess.std", "values above 0", list(std))
-        if min(mean) < 0 or max(mean) > 1:
-            raise self._bad(
-                "preprocess.mean",
-                "values from 0 to 1, as pixels are (divide by 255, or say --input-range 255)",
-                list(mean),
-            )
-        crop_pct = self._number(fields, "crop_pct")
-        if not 0.05 <= crop_pct <= 20:
-            raise self._bad("preprocess.crop_pct", "a number from 0.05 to 20", crop_pct)
-        return Preprocess(
-            size=Size(self._side(fields, "height"), self._side(fields, "width")),
-            fit=cast(Fit, self._choice(fields, "fit", get_args(Fit))),
-            crop_pct=crop_pct,
-            interpolation=cast(
-                Interpolation, self._choice(fields, "interpolation", get_args(Interpolation))
-            ),
-            mean=mean,
-            std=std,
-            channel_order=cast(ChannelOrder, order),
-        )
-
-    def head(self, record: Json, at: str) -> Head:
-        fields = self._object(record, at)
-        self._only(fields, at + ".", _HEAD_FIELDS)
-        classes = self._list(fields, "classes")
-        if not classes or not all(_is_name(c) for c in classes):
-            raise self._bad(f"{at}.classes", "a list of names without control characters", classes)
-        names = cast(list[str], classes)
-        twice = sorted(name for name, count in Counter(names).items() if count > 1)
-        if twice:
-            raise self._bad(f"{at}.classes", "names that differ", twice)
-        task = cast(Task, self._choice(fields, "task", get_args(Task)))
-        if len(names) < TASKS[task].least:
-            raise self._bad(
-                f"{at}.classes", "two or more (one output is multilabel, or a regression)", names
-            )
-        activation = cast(Activation, self._choice(fields, "activation", get_args(Activation)))
-        if activation not in TASKS[task].activations:
-            raise self._bad(f"{at}.activation", f"one that suits {task}", activation)
-        output = self._text(fields, "output")
-        return Head(self._text(fields, "name"), output, task, activation, tuple(names))
-
-    def _source(self, record: Json) -> dict[str, str | float]:
-        fields = self._object(record, "source")
-        for name, value in fields.items():
-            if not isinstance(value, str | int | float):
-                raise self._bad(f"source.{name}", "text or a number", value)
-        return cast(dict[str, str | float], fields)
-
-    def _object(self, value: Json, name: str) -> dict[str, Json]:
-        if not isinstance(value, dict):
-            raise self._bad(name, "an object", value)
-        return value
-
-    def _only(self, fields: dict[str, Json], at: str, known: tuple[str, ...]) -> None:
-        for name in fields:
-            if name not in known:
-                raise self._bad(f"{at}{name}", f"no such field (known: {', '.join(known)})", name)
-
-    def _list(self, fields: dict[str, Json], name: str) -> list[Json]:
-        value = fields.get(name)
-        if not isinstance(value, list):
-            raise self._bad(name, "a list", value)
-        return value
-
-    def _text(self, fields: dict[str, Json], name: str) -> str:
-        value = fields.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= 500 or not value.isprintable():
-            raise self._bad(name, "printable text of 1 to 500 characters", value)
-        return value
-
-    def _file_name(self, fields: dict[str, Json], name: str) -> str:
-        value = self._text(fields, name)
-        if not is_file_name(value):
-            expected = 'what a file may be called: no / \\ : * ? " < > |, no leading dot, not long'
-            raise self._bad(name, expected, value)
-        return value
-
-    def _flag(self, fields: dict[str, Json], name: str) -> bool:
-        value = fields.get(name, False)
-        if not isinstance(value, bool):
-            raise self._bad(name, "true or false", value)
-        return value
-
-    def _number(self, fields: dict[str, Json], name: str) -> float:
-        return self._as_number(fields.get(name), name)
-
-    def _numbers(self, fields: dict[str, Json], name: str) -> tuple[float, ...]:
-        return tuple(self._as_number(v, f"preprocess.{name}") for v in self._list(fields, name))
-
-    def _as_number(self, value: Json, name: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._bad(name, "a number", value)
-        if not abs(value) <= _LARGEST:
-            raise self._bad(name, "a finite number", value)
-        return float(value)
-
-    def _side(self, fields: dict[str, Json], name: str) -> int:
-        value = fields.get(name)
-        if not _is_int(value) or not 1 <= cast(int, value) <= MAX_SIDE:
-            raise self._bad(f"preprocess.{name}", f"whole pixels from 1 to {MAX_SIDE}", value)
-        return cast(int, value)
-
-    def _choice(self, fields: dict[str, Json], name: str, choices: tuple[str, ...]) -> str:
-        value = fields.get(name)
-        if value not in choices:
-            raise self._bad(name, f"one of {', '.join(choices)}", value)
-        return value
-
-    def _option(self, fields: dict[str, Json], name: str, choices: tuple[str, ...]) -> str:
-        """Read a choice that may be left out: then it is the first."""
-        return self._choice(fields, name, choices) if name in fields else choices[0]
-
-    def _bad(self, name: str, expected: str, found: object) -> MemberError:
-        shown = _SHORT.repr(found)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        return MemberError(
-            f"{self.where}: card field {name!r}: expected {expected}, found {shown}. Mend the "
-            f"flag, export the member again, or write the card beside it anew"
-        )
+def _card(fields: Fields) -> Card:
+    fields.only(_CARD_FIELDS)
+    if fields.record.get("schema") != SCHEMA:
+        raise fields.bad("schema", f"{SCHEMA}", fields.record.get("schema"))
+    card = Card(
+        name=_file_name(fields),
+        family=fields.text("family"),
+        fold=_fold(fields),
+        arch=fields.text("arch"),
+        preprocess=_preprocess(fields.inner("preprocess")),
+        heads=tuple(map(_head, fields.each("heads"))),
+        dynamic_size="dynamic_size" in fields.record and fields.flag("dynamic_size"),
+        source=_source(fields.inner("source")) if "source" in fields.record else {},
+        batch=_option(fields, "batch", get_args(Batch)),
+        layout=_option(fields, "layout", get_args(Layout)),
+    )
+    names = [head.name for head in card.heads]
+    if not names or len(set(names)) < len(names):
+        raise fields.bad("heads", "one head or more, with different names", names)
+    if "id" in names:
+        raise fields.bad("heads", "other names than id, the column of the images", names)
+    return card
 
 
-_CARD_FIELDS: Final = (
-    "schema", "name", "family", "fold", "arch", "preprocess", "heads", "dynamic_size", "source",
-    "batch", "layout",
-)  # fmt: skip
-_ORDER: Final = "channel_order"
-_PREPROCESS_FIELDS: Final = (
-    "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", _ORDER,
-)  # fmt: skip
-_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
-ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
-"""What a head's outputs need, unless they are probabilities already."""
+def _file_name(fields: Fields) -> str:
+    name = fields.text("name")
+    if not is_file_name(name):
+        expected = 'what a file may be called: no / \\ : * ? " < > |, no leading dot, not long'
+        raise fields.bad("name", expected, name)
+    return name
 
 
-def _is_name(value: Json) -> bool:
-    return isinstance(value, str) and bool(value) and not _CONTROL.search(value)
+def _fold(fields: Fields) -> int | None:
+    if fields.record.get("fold") is None:
+        return None
+    return fields.whole("fold", f"a whole number from 0 to {MAX_FOLD}, or null", 0, MAX_FOLD)
 
 
-def _is_int(value: Json) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _preprocess(fields: Fields) -> Preprocess:
+    fields.only(_PREPROCESS_FIELDS)
+    mean, std = _normalisation(fields)
+    order: ChannelOrder = _option(fields, "channel_order", get_args(ChannelOrder))
+    if order == "bgr" and len(mean) != 3:
+        raise fields.bad("channel_order", "bgr for 3 channels only", len(mean))
+    crop_pct = fields.number("crop_pct")
+    if not 0.05 <= crop_pct <= 20:
+        raise fields.bad("crop_pct", "a number from 0.05 to 20", crop_pct)
+    pixels = f"whole pixels from 1 to {MAX_SIDE}"
+    return Preprocess(
+        size=Size(*(fields.whole(side, pixels, 1, MAX_SIDE) for side in ("height", "width"))),
+        fit=fields.choice("fit", get_args(Fit)),
+        crop_pct=crop_pct,
+        interpolation=fields.choice("interpolation", get_args(Interpolation)),
+        mean=mean,
+        std=std,
+        channel_order=order,
+    )
+
+
+def _normalisation(fields: Fields) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read the means and the deviations of the channels, for pixels from 0 to 1."""
+    mean, std = fields.numbers("mean"), fields.numbers("std")
+    if not 1 <= len(mean) <= MAX_CHANNELS or len(std) != len(mean):
+        expected = f"1 to {MAX_CHANNELS} values, one a channel, and as many in std"
+        raise fields.bad("mean", expected, list(mean))
+    if min(std) <= 0:
+        raise fields.bad("std", "values above 0", list(std))
+    if min(mean) < 0 or max(mean) > 1:
+        expected = "values from 0 to 1, as pixels are (divide by 255, or say --input-range 255)"
+        raise fields.bad("mean", expected, list(mean))
+    return mean, std
+
+
+def _option(fields: Fields, name: str, choices: tuple[Choice, ...]) -> Choice:
+    """Read a choice that may be left out: then it is the first."""
+    return fields.choice(name, choices) if name in fields.record else choices[0]
+
+
+def _head(fields: Fields) -> Head:
+    fields.only(_HEAD_FIELDS)
+    classes = _classes(fields)
+    task: Task = fields.choice("task", get_args(Task))
+    if len(classes) < TASKS[task].least:
+        expected = "two or more (one output is multilabel, or a regression)"
+        raise fields.bad("classes", expected, list(classes))
+    activation: Activation = fields.choice("activation", get_args(Activation))
+    if activation not in TASKS[task].activations:
+        raise fields.bad("activation", f"one that suits {task}", activation)
+    return Head(fields.text("name"), fields.text("output"), task, activation, classes)
+
+
+def _classes(fields: Fields) -> tuple[str, ...]:
+    given = fields.list("classes")
+    names = [name for name in given if isinstance(name, str) and name and not _CONTROL.search(name)]
+    if not names or len(names) < len(given):
+        raise fields.bad("classes", "a list of names without control characters", given)
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise fields.bad("classes", "names that differ", twice)
+    return tuple(names)
+
+
+def _source(fields: Fields) -> dict[str, str | float]:
+    found = {k: v for k, v in fields.record.items() if isinstance(v, str | int | float)}
+    for name in fields.record.keys() - found.keys():
+        raise fields.bad(name, "text or a number", fields.record[name])
+    return found
+
+
+def _fault(where: str) -> Fault:
+    """Return what makes the error of a field of the card in a file."""
+    return lambda name, expected, found: MemberError(
+        f"{where}: card field {name!r}: expected {expected}, found {shown(found)}. Mend the "
+        f"flag, export the member again, or write the card beside it anew"
+    )

@@ -16,6 +16,12 @@ _LEAST_OPSET: Final = 11
 """The opset from which on Round and Clip are spelled as they are here."""
 
 
+def inputs_of(model: ModelProto) -> list[onnx.ValueInfoProto]:
+    """Return the inputs that are not initializers, which older files list among the inputs too."""
+    held = {t.name for t in model.graph.initializer}
+    return [i for i in model.graph.input if i.name not in held]
+
+
 def input_dims(value: onnx.ValueInfoProto) -> list[int | None]:
     """Return an input's axes, None for those of any length: no number, 0, or a negative one.
 
@@ -27,7 +33,7 @@ def input_dims(value: onnx.ValueInfoProto) -> list[int | None]:
 
 def layout_of(model: ModelProto, channels: int) -> Layout:
     """Tell where an input has its channels, by its fixed axes; "nchw" where they do not tell."""
-    inputs = _inputs(model)
+    inputs = inputs_of(model)
     dims = input_dims(inputs[0]) if len(inputs) == 1 else []
     last = len(dims) == 4 and dims[3] == channels and dims[1] not in (None, channels)
     any_size = len(dims) == 4 and dims[1:] == [None, None, channels]
@@ -36,7 +42,7 @@ def layout_of(model: ModelProto, channels: int) -> Layout:
 
 def is_adapted(model: ModelProto, card: Card) -> bool:
     """Tell whether `adapted` puts anything in front of a member."""
-    inputs = _inputs(model)
+    inputs = inputs_of(model)
     kind = inputs[0].type.tensor_type.elem_type if len(inputs) == 1 else TensorProto.FLOAT
     return card.layout == "nhwc" or kind == TensorProto.UINT8
 
@@ -54,7 +60,7 @@ def adapted(model: ModelProto, card: Card, path: Path) -> ModelProto:
         return model
     copy = ModelProto()
     copy.CopyFrom(model)
-    old = _inputs(copy)[0]
+    old = inputs_of(copy)[0]
     kind = old.type.tensor_type.elem_type
     dims: list[int | str | None] = [*input_dims(old)]
     if card.layout == "nhwc" and len(dims) == 4:
@@ -112,8 +118,3 @@ def _check_bytes(model: ModelProto, pre: Preprocess, path: Path) -> None:
             f"{path}: an input of UINT8 at opset {opset}; from {_LEAST_OPSET} on it is taken. "
             f"Export it again at opset 18"
         )
-
-
-def _inputs(model: ModelProto) -> list[onnx.ValueInfoProto]:
-    held = {t.name for t in model.graph.initializer}
-    return [i for i in model.graph.input if i.name not in held]

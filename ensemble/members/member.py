@@ -1,16 +1,15 @@
 """Opening members: an .onnx file, its card and its weights, checked before any image is read.
 
-The file is untrusted: see `protos` for what it may hold. Every file of a member is hashed.
+The file is untrusted: see `onnx_checks` for what it may hold. Every file of a member is hashed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import TensorProto
 from onnx.inliner import inline_local_functions
 
 from ensemble.errors import MemberError
@@ -18,7 +17,7 @@ from ensemble.files.atomic import publish_bytes, sha256_bytes, sha256_file
 from ensemble.files.paths import CHECKPOINTS, is_url
 from ensemble.members import card as cards
 from ensemble.members.card import Card
-from ensemble.members.layout import adapted, input_dims, layout_of
+from ensemble.members.layout import adapted
 from ensemble.members.onnx_checks import (
     TOOL_ERRORS,
     check_opsets,
@@ -27,23 +26,17 @@ from ensemble.members.onnx_checks import (
     external_files,
 )
 from ensemble.members.operators import check_last_step, check_not_random
-from ensemble.records import MemberId, Size
+from ensemble.members.signature import check_signature
+from ensemble.records import MemberId
 
 COMPOSED_OPSET: Final = 13
 """Members below this opset are converted to it; the graph around a member needs at least it."""
-
-MAX_BATCH: Final = 4096
-"""The largest batch axis that an export may have frozen."""
 
 MAX_PROTOBUF: Final = 2**31 - 1
 """The most bytes of a graph in one piece."""
 
 SIDECAR: Final = ".card.json"
 _LFS: Final = b"version https://git-lfs"
-_SCORES: Final = (
-    TensorProto.UNDEFINED, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE,
-    TensorProto.BFLOAT16,
-)  # fmt: skip
 _FOREIGN: Final = {b"ORTM": "ONNX Runtime's own format (.ort)", b"TFL3": "a TensorFlow Lite file"}
 """What stands at byte 4 of other files of nets."""
 
@@ -85,14 +78,10 @@ def open_member(path: Path) -> Member:
     model = _parse(data, path)
     external = external_files(model, path)
     card = _card_of(model, data, path)
-    model = adapted(model, card, path)
     digests = {name: sha256_file(file) for name, file in external.items()}
     _check_recorded(card, path, digests)
     opset = check_opsets(model, path)
-    check_not_random(model, path)
-    batch = _check_input(model, card, path)
-    _check_outputs(model, card, path)
-    check_last_step(model, card, path)
+    model, batch = _held_against(model, card, path)
     parts = [sha256_bytes(data), *(f"{name}={digest}" for name, digest in digests.items())]
     sha256 = sha256_bytes("\n".join(parts).encode())
     member = Member(path, card, sha256, model, batch)
@@ -140,11 +129,7 @@ def write_sidecar(path: Path, card: Card) -> Path:
         raise MemberError(f"{path}: it has a card inside, which counts; export it again instead")
     external = external_files(model, path)
     check_opsets(model, path)
-    check_not_random(model, path)
-    model = adapted(model, card, path)
-    _check_input(model, card, path)
-    _check_outputs(model, card, path)
-    check_last_step(model, card, path)
+    _held_against(model, card, path)
     files = {path.name: path, **external}
     hashes = {f"sha256:{name}": sha256_file(file) for name, file in files.items()}
     card = replace(card, source={**card.source, **hashes})
@@ -162,10 +147,15 @@ def read_graph(path: Path) -> onnx.ModelProto:
     return _parse(_read(path), path)
 
 
-def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
-    """Return the one input that is not an initializer; see `open_member` for the checks."""
-    held = {t.name for t in model.graph.initializer}
-    return cast(onnx.ValueInfoProto, next(i for i in model.graph.input if i.name not in held))
+def _held_against(
+    model: onnx.ModelProto, card: Card, path: Path
+) -> tuple[onnx.ModelProto, int | None]:
+    """Hold a graph against its card; return it with a float NCHW input, and its batch axis."""
+    check_not_random(model, path)
+    model = adapted(model, card, path)
+    batch = check_signature(model, card, path)
+    check_last_step(model, card, path)
+    return model, batch
 
 
 def _read(path: Path) -> bytes:
@@ -245,72 +235,6 @@ def _check_recorded(card: Card, path: Path, digests: Mapping[str, str]) -> None:
             )
 
 
-def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
-    held = {t.name for t in model.graph.initializer}
-    inputs = [i for i in model.graph.input if i.name not in held]
-    if len(inputs) != 1:
-        names = [i.name for i in inputs]
-        raise MemberError(
-            f"{path}: expected one input, an image; found {names}. Fix the others inside the net, "
-            f"or export a net that takes the image alone"
-        )
-    tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):
-        kind = dict(map(reversed, TensorProto.DataType.items())).get(tensor.elem_type, "unknown")
-        raise MemberError(f"{path}: its input is {kind}; expected FLOAT or FLOAT16, NCHW")
-    dims = input_dims(inputs[0])
-    pre = card.preprocess
-    size = (None, None) if card.dynamic_size else (pre.size.height, pre.size.width)
-    expected = (len(pre.mean), *size)
-    if len(dims) != 4 or any(
-        d is not None and e is not None and d != e for d, e in zip(dims[1:], expected, strict=True)
-    ):
-        shape = "x".join("?" if d is None else str(d) for d in dims)
-        wanted = f"{len(pre.mean)}x{_shown(pre.size, card)}"
-        order = "NHWC" if layout_of(model, len(pre.mean)) == "nhwc" else "NCHW"
-        hint = ". Its channels come last: write the card anew with --layout nhwc"
-        raise MemberError(
-            f"{path}: its input is {shape}; its card says Nx{wanted} (NCHW)"
-            f"{hint if order == 'NHWC' else ''}"
-        )
-    if dims[0] is not None and not 1 <= dims[0] <= MAX_BATCH:
-        raise MemberError(f"{path}: its batch axis is {dims[0]}; expected 1 to {MAX_BATCH}")
-    return dims[0]
-
-
-def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
-    outputs = {o.name: o for o in model.graph.output}
-    for head in card.heads:
-        if head.output not in outputs:
-            known = ", ".join(outputs)
-            raise MemberError(f"{path}: no output {head.output!r}; the file has: {known}")
-        _check_type(outputs[head.output], path)
-        dims = outputs[head.output].type.tensor_type.shape.dim
-        columns = dims[1].dim_value if len(dims) == 2 else 0
-        if columns and columns != len(head.classes):
-            raise MemberError(
-                f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
-                f"its card has {len(head.classes)} classes"
-            )
-
-
-def _check_type(output: onnx.ValueInfoProto, path: Path) -> None:
-    """Check that an output holds scores: a tensor of floats, or of a type that is not told."""
-    if output.type.WhichOneof("value") in ("sequence_type", "map_type"):
-        raise MemberError(
-            f"{path}: output {output.name!r} is a sequence of maps (ZipMap), no tensor. Convert it "
-            f"again with options={{'zipmap': False}} (skl2onnx, onnxmltools), and name the output "
-            f"of the probabilities with --output-name"
-        )
-    kind = output.type.tensor_type.elem_type
-    if kind not in _SCORES:
-        name = dict(map(reversed, TensorProto.DataType.items())).get(kind, "unknown")
-        raise MemberError(
-            f"{path}: output {output.name!r} is {name}: labels, perhaps; expected scores in "
-            f"floating point. Name another with --output-name, or export the net without its ArgMax"
-        )
-
-
 def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.version_converter.convert_version(model, COMPOSED_OPSET)
@@ -319,7 +243,3 @@ def _convert(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
             f"{path}: cannot be brought to opset {COMPOSED_OPSET}: {str(error)[:200]}. Export it "
             f"again at opset 18"
         ) from error
-
-
-def _shown(size: Size, card: Card) -> str:
-    return "HxW" if card.dynamic_size else str(size)

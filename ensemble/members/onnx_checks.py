@@ -8,7 +8,9 @@ Runtime is known.
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -52,12 +54,7 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
             f"{path}: ONNX IR version {model.ir_version}; up to {MAX_IR} is known. Export it "
             f"again with an older IR, or update onnxruntime"
         )
-    foreign = sorted(_used_domains(model) - set(DOMAINS))
-    if foreign:
-        raise MemberError(
-            f"{path}: operators of the domain {', '.join(foreign)}; only {', '.join(DOMAINS[1:])} "
-            f"and the standard ones are run{_for_one_processor(foreign)}"
-        )
+    _check_domains(model, path)
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise MemberError(
@@ -65,6 +62,16 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
             f"at opset 18 for instance"
         )
     return opset
+
+
+def _check_domains(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse operators, or functions, of a domain that is not run."""
+    foreign = sorted(_used_domains(model) - set(DOMAINS))
+    if foreign:
+        raise MemberError(
+            f"{path}: operators of the domain {', '.join(foreign)}; only {', '.join(DOMAINS[1:])} "
+            f"and the standard ones are run{_for_one_processor(foreign)}"
+        )
 
 
 def drop_unused_domains(model: onnx.ModelProto) -> None:
@@ -165,29 +172,33 @@ def _external_file(path: Path, location: str) -> Path:
 
 def _check_functions(model: onnx.ModelProto, path: Path) -> None:
     """Refuse functions that call themselves, or that grow without bound when written out."""
-    functions = {(f.domain, f.name, f.overload): f for f in model.functions}
+    calls = {(f.domain, f.name, f.overload): _calls(f.node) for f in model.functions}
     sizes: dict[_Key, int] = {}
-    waiting: list[_Key] = list(functions)
-    open_keys: set[_Key] = set()
-    while waiting:
-        key = waiting[-1]
-        nodes = [(n.domain, n.op_type, n.overload) for n in nodes_below(functions[key].node)]
-        unknown = {k for k in nodes if k in functions and k not in sizes}
-        if key in sizes or not unknown:
-            sizes[waiting.pop()] = sum(sizes.get(k, 1) for k in nodes)
-            open_keys.discard(key)
-        elif key in open_keys or unknown & open_keys:
-            raise MemberError(f"{path}: its function {key[1]} calls itself. Export it again")
-        else:
-            open_keys.add(key)
-            waiting.extend(unknown)
-    count = sum(
-        sizes.get((n.domain, n.op_type, n.overload), 1) for n in nodes_below(model.graph.node)
-    )
-    if max([count, *sizes.values()]) > MAX_NODES:
+    try:
+        for key in TopologicalSorter(_among(calls)).static_order():
+            sizes[key] = _written_out(calls[key], sizes)
+    except CycleError as error:
+        name = error.args[1][0][1]
+        raise MemberError(f"{path}: its function {name} calls itself. Export it again") from error
+    if max([_written_out(_calls(model.graph.node), sizes), *sizes.values()]) > MAX_NODES:
         raise MemberError(
             f"{path}: over {MAX_NODES} nodes once its functions are written out. Export it again"
         )
+
+
+def _calls(nodes: Iterable[onnx.NodeProto]) -> Counter[_Key]:
+    """Count what nodes, and those of the graphs inside them, call: operators and functions."""
+    return Counter((n.domain, n.op_type, n.overload) for n in nodes_below(nodes))
+
+
+def _among(calls: Mapping[_Key, Counter[_Key]]) -> dict[_Key, set[_Key]]:
+    """Return which of the functions each of them calls."""
+    return {key: calls.keys() & called.keys() for key, called in calls.items()}
+
+
+def _written_out(called: Counter[_Key], sizes: Mapping[_Key, int]) -> int:
+    """Count nodes once functions are written out; beyond `MAX_NODES` it does not matter."""
+    return min(sum(sizes.get(key, 1) * n for key, n in called.items()), MAX_NODES + 1)
 
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import ImageError, UsageError, few
-from ensemble.evaluation.folds import FoldReport, folds_of, make_folds, refuse_leaks, report_folds
+from ensemble.evaluation.folds import FoldReport, folds_of, refuse_leaks, report_folds
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
+from ensemble.evaluation.split import make_folds
 from ensemble.files.atomic import disk_error, publish_bytes
 from ensemble.files.csv_tables import column_of, csv_bytes
+from ensemble.files.text_table import TableSource
 from ensemble.images.loader import load_image
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import Scan, scan
@@ -23,13 +25,13 @@ from ensemble.runtime.devices import available_threads
 
 
 def split(
-    labels: Path,
+    labels: TableSource,
     label_column: str,
     *,
     k: int,
     group: str | None,
     seed: int,
-    check: Path | None,
+    check: TableSource | None,
     images: Sequence[str],
     out: Path,
     force: bool = False,
@@ -100,34 +102,46 @@ def _looked_at(
     """Return the hash of each image, and the pairs that look alike across folds, and warn."""
     if images is None:
         return {}, []
-    found = [
-        each
-        for each in hash_sources(images.images, available_threads())
-        if each.sha256 and each.source.id in folds
-    ]
+    hashed = hash_sources(images.images, available_threads())
+    found = [each for each in hashed if each.sha256 and each.source.id in folds]
     if len(found) < len(folds):
         progress.warn(f"{len(folds) - len(found)} ids of the folds have no readable image")
     digests = {each.source.id: each.sha256 for each in found}
-    progress.start(len(found), 1)
-    with ThreadPoolExecutor(available_threads()) as pool:
-        looks = {}
-        for each, look in zip(found, pool.map(partial(_look, policy=policy), found), strict=True):
-            progress.advance(1)
-            if look is not None:
-                looks[each.source.id] = look
-    if len(looks) < len(found):
-        progress.warn(
-            f"{len(found) - len(looks)} images cannot be decoded: what they show is unknown"
-        )
-    if not looks:
-        return digests, []
-    names = list(looks)
-    pairs = similar_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
-    near = [(names[a], names[b]) for a, b in pairs if digests[names[a]] != digests[names[b]]]
+    near = _near(_looks(found, policy, progress), folds, digests)
     if near:
         shown = few([f"({a}, {b})" for a, b in near])
         progress.warn(f"images that look alike lie in several folds: {shown} (all: --json)")
     return digests, near
+
+
+def _looks(
+    images: Sequence[Hashed], policy: DecodePolicy, progress: Progress
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the perceptual hash of each image that can be decoded, by id, and warn of others."""
+    progress.start(len(images), 1)
+    looks: dict[str, NDArray[np.bool_]] = {}
+    with ThreadPoolExecutor(available_threads()) as pool:
+        found = pool.map(partial(_look, policy=policy), images)
+        for image, look in zip(images, found, strict=True):
+            progress.advance(1)
+            if look is not None:
+                looks[image.source.id] = look
+    if len(looks) < len(images):
+        progress.warn(
+            f"{len(images) - len(looks)} images cannot be decoded: what they show is unknown"
+        )
+    return looks
+
+
+def _near(
+    looks: Mapping[str, NDArray[np.bool_]], folds: Mapping[str, int], digests: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Return the pairs that look alike across folds; copies of one file are told of elsewhere."""
+    if not looks:
+        return []
+    names = list(looks)
+    pairs = similar_pairs(np.array(list(looks.values())), np.array([folds[n] for n in names]))
+    return [(names[a], names[b]) for a, b in pairs if digests[names[a]] != digests[names[b]]]
 
 
 def _look(image: Hashed, policy: DecodePolicy) -> NDArray[np.bool_] | None:

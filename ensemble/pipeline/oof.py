@@ -1,20 +1,26 @@
 """Out-of-fold predictions: each training image by the members that did not see it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ensemble.arrays import Probs
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.evaluation.folds import folds_of
+from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.csv_tables import column_of
+from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
+from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast, find_images, line_up, plan, score_into_store
+from ensemble.inference.score import score_into_store
+from ensemble.inference.start_members import start_members
 from ensemble.predictions.stored import StoredPredictions
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -23,13 +29,20 @@ from ensemble.runtime.devices import check_device
 from ensemble.views.parse import read_policy
 
 
-def predict_oof(settings: Settings, folds: Path, progress: Progress | None = None) -> Oof:
+def predict_oof(
+    settings: Settings,
+    folds: TableSource,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
+) -> Predictions:
     """Predict each training image by the members that did not see it.
 
     Args:
         settings: Members, images, views, and how to run them.
         folds: A CSV with the columns `id` and `fold`.
         progress: Told how far it is.
+        out: The OOF Parquet to write, its quarantine beside it; None writes none.
 
     Returns:
         The predictions in the order of the images; `quarantined` has the images without one.
@@ -39,33 +52,50 @@ def predict_oof(settings: Settings, folds: Path, progress: Progress | None = Non
         EnsembleError: as for a run.
     """
     progress, recipe = progress or Quiet(), resolve(settings)
+    if out is not None:
+        check_writable(out.parent, "--out")
+        remove_temporaries(out.parent, f"{out.stem}.")
     shares, fold_of = _shares(recipe, folds, progress)
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
         entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
-    return _stitched(entries, list(fold_of), fold_of)
+    found = _stitched(entries, list(fold_of), fold_of)
+    if out is not None:
+        found.save(out)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class OofPlan:
+    """What `predict_oof` would do: the file, each member's work, and what the disk has left."""
+
+    out: Path
+    members: tuple[MemberForecast, ...]
+    free: int
 
 
 def plan_oof(
-    settings: Settings, folds: Path, progress: Progress | None = None
-) -> list[MemberForecast]:
-    """Return what `predict_oof` would do, for each member; nothing is written.
+    settings: Settings, folds: TableSource, out: Path, progress: Progress | None = None
+) -> OofPlan:
+    """Return what `predict_oof` would do; nothing is written.
 
     Raises:
         UsageError: as for `predict_oof`.
         EnsembleError: as for a run.
     """
+    check_writable(out.parent, "--out")
     recipe = resolve(settings)
     shares, _ = _shares(recipe, folds, progress or Quiet())
-    return [
+    members = [
         planned
         for blind, rows in shares
-        for planned in plan(recipe, blind[0].policy, blind, image_set_of(rows))
+        for planned in forecast_members(recipe, blind[0].policy, blind, image_set_of(rows))
     ]
+    return OofPlan(out, tuple(members), free_bytes(recipe.resources.store))
 
 
 def _shares(
-    recipe: Recipe, folds: Path, progress: Progress
+    recipe: Recipe, folds: TableSource, progress: Progress
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     if recipe.scoring.on_nan != "fail":
@@ -75,18 +105,18 @@ def _shares(
         )
     check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    players = line_up(unweighed, read_policy(recipe.scoring.tta), progress)
+    ready_members = start_members(unweighed, read_policy(recipe.scoring.tta), progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images)
-    _check_coverage(players, fold_of)
+    _check_coverage(ready_members, fold_of)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]
-        shares.append(([p for p in players if p.member.card.fold == fold], rows))
+        shares.append(([p for p in ready_members if p.member.card.fold == fold], rows))
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
-def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
+def _folds_of(table: TableSource, images: Sequence[Hashed]) -> dict[str, int]:
     listed = column_of(table, "fold")
     ids = [image.source.id for image in images]
     beyond = sorted(set(listed) - set(ids))
@@ -95,10 +125,10 @@ def _folds_of(table: Path, images: Sequence[Hashed]) -> dict[str, int]:
     return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
 
 
-def _check_coverage(players: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
+def _check_coverage(ready_members: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
     """Check that each family has a member for each fold, and none for another."""
     held: dict[str, set[int]] = {}
-    for card in (player.member.card for player in players):
+    for card in (ready.member.card for ready in ready_members):
         if card.fold is None:
             raise UsageError(
                 f"member {card.name} has no fold in its card: it may have seen every row, so it "
@@ -122,21 +152,12 @@ def _check_coverage(players: Sequence[ReadyMember], fold_of: Mapping[str, int]) 
 
 def _stitched(
     entries: Sequence[StoredPredictions], ids: Sequence[str], fold_of: Mapping[str, int]
-) -> Oof:
+) -> Predictions:
     """Put each family's folds together, in the order of `ids`, without what any of them lacks."""
-    lost: dict[str, Quarantined] = {}
-    rows: dict[str, dict[str, np.ndarray]] = {}
-    for entry in entries:
-        held = entry.partition.read(entry.head.name)
-        lost |= {q.id: q for q in held.quarantined}
-        column = rows.setdefault(entry.member.family, {})
-        if twice := column.keys() & set(held.ids):
-            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
-        column |= dict(zip(held.ids, held.probs, strict=True))
+    rows, lost = _rows_of(entries)
     kept = [name for name in ids if name not in lost]
-    hashes = hashes_of(entry.member for entry in entries)
     head = entries[0].head
-    return Oof(
+    return Predictions(
         ids=tuple(kept),
         classes=head.classes,
         families={
@@ -146,7 +167,23 @@ def _stitched(
             for family in sorted(rows)
         },
         folds=np.array([fold_of[name] for name in kept], np.int64),
-        members={family: tuple(hashes[family]) for family in sorted(hashes)},
+        members=dict(sorted(hashes_of(entry.member for entry in entries).items())),
         task=head.task,
         quarantined=tuple(lost.values()),
     )
+
+
+def _rows_of(
+    entries: Sequence[StoredPredictions],
+) -> tuple[dict[str, dict[str, Probs]], dict[str, Quarantined]]:
+    """Return each family's rows by id, float32 (C,), and the images that some member lacks."""
+    lost: dict[str, Quarantined] = {}
+    rows: dict[str, dict[str, Probs]] = {}
+    for entry in entries:
+        held = entry.partition.read(entry.head.name)
+        lost |= {q.id: q for q in held.quarantined}
+        column = rows.setdefault(entry.member.family, {})
+        if twice := column.keys() & set(held.ids):
+            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
+        column |= dict(zip(held.ids, held.probs, strict=True))
+    return rows, lost

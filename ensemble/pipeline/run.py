@@ -4,32 +4,20 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ensemble.early_exit import forecast
-from ensemble.early_exit import run as exiting
-from ensemble.early_exit.setup import ExitJob, ExitSetup, setup_of
-from ensemble.files.atomic import free_bytes
-from ensemble.inference import score
-from ensemble.inference.fingerprint import ImageSet, image_set_of
-from ensemble.inference.ready import ReadyMember
-from ensemble.inference.score import MemberForecast, find_images, line_up, score_into_store
-from ensemble.members.card import Head
-from ensemble.predictions.stored import (
-    StoredPredictions,
-    Votes,
-    votes_of,
-)
+from ensemble.early_exit.run import run_early_exit, stored_entries
+from ensemble.early_exit.setup import ExitJob
+from ensemble.inference.score import score_into_store
+from ensemble.pipeline.preflight import Preflight, preflight
+from ensemble.predictions.stored import StoredPredictions, read_predictions
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
-from ensemble.records import View
-from ensemble.runtime.devices import check_device
 from ensemble.submission import folder, publish
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import ExitLabels, VoteInput
-from ensemble.submission.sample import Sample, sample_for
-from ensemble.views.parse import read_policy
+from ensemble.submission.sample import Sample
 from ensemble.worker import read_watch
 
 
@@ -42,9 +30,10 @@ def run(settings: Settings, progress: Progress | None = None) -> Submission:
     progress = progress or Quiet()
     recipe = resolve(settings)
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
-    votes = scored.found if isinstance(scored.found, Votes) else votes_of(scored.found)
-    poll = VoteInput(votes, scored.sample, scored.facts, scored.decided)
-    return publish.publish(recipe, scored.claimed, poll, progress)
+    found = scored.found
+    predictions = found if isinstance(found, Predictions) else read_predictions(found)
+    given = VoteInput(predictions, scored.sample, scored.facts, scored.decided)
+    return publish.publish(recipe, scored.claim, given, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,132 +43,51 @@ class _Scored:
     `decided` are the labels where images ended early; there is no vote then.
     """
 
-    claimed: folder.Claim
+    claim: folder.Claim
     sample: Sample
     facts: Mapping[str, object]
-    found: Sequence[StoredPredictions] | Votes
+    found: Sequence[StoredPredictions] | Predictions
     decided: ExitLabels | None = None
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
     began, clock = time.time(), read_watch(os.environ).began
-    ready, saving = _preflight(recipe, progress), recipe.saving
+    checked, saving = preflight(recipe, progress), recipe.saving
     if saving is not None:
-        work = ExitJob(_cast(recipe, ready), saving, clock)
-        return _exited(work, ready, progress, began)
-    entries, tally = score_into_store(recipe, ready.players, ready.images, progress)
+        work = ExitJob(checked.exit_setup(recipe), saving, clock)
+        return _exited(work, checked, progress, began)
+    entries, tally = score_into_store(recipe, checked.members, checked.images, progress)
     facts = {
-        **_facts(ready, began),
+        **_facts(checked, began),
         "evaluations": tally.evaluations,
         "batch_sizes": dict(tally.batch_sizes),
         "dropped_members": list(tally.dropped),
         "odd_files": dict(tally.warnings),
     }
-    return _Scored(ready.claimed, ready.sample, facts, entries)
+    return _Scored(checked.claim, checked.sample, facts, entries)
 
 
-def _exited(work: ExitJob, ready: "_Ready", progress: Progress, began: float) -> _Scored:
+def _exited(work: ExitJob, checked: Preflight, progress: Progress, began: float) -> _Scored:
     """Score with early exit, unless the store has every prediction."""
-    if (entries := exiting.stored_entries(work)) is not None:
+    if (entries := stored_entries(work)) is not None:
         progress.warn("every prediction is in the store already, so no image ends early")
-        facts = {**_facts(ready, began), "evaluations": 0}
-        return _Scored(ready.claimed, ready.sample, facts, entries)
-    exited = exiting.run_early_exit(work, progress)
+        facts = {**_facts(checked, began), "evaluations": 0}
+        return _Scored(checked.claim, checked.sample, facts, entries)
+    exited = run_early_exit(work, progress)
     facts = {
-        **_facts(ready, began),
+        **_facts(checked, began),
         "evaluations": exited.made,
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
     decided = ExitLabels(exited.labels, exited.evaluations)
-    return _Scored(ready.claimed, ready.sample, facts, exited.votes, decided)
+    return _Scored(checked.claim, checked.sample, facts, exited.votes, decided)
 
 
-def _cast(recipe: Recipe, ready: "_Ready") -> ExitSetup:
-    return setup_of(recipe, ready.head, ready.players, ready.policy, ready.images)
-
-
-def _facts(ready: "_Ready", began: float) -> dict[str, object]:
+def _facts(checked: Preflight, began: float) -> dict[str, object]:
     return {
-        "provider": ready.players[0].scorer.provider,
+        "provider": checked.members[0].scorer.provider,
         "seconds": round(time.time() - began, 3),
-        "skipped_files": dict(ready.skipped),
-        "image_set": ready.images.sha256,
+        "skipped_files": dict(checked.skipped),
+        "image_set": checked.images.sha256,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What a run would do: where it would write, over how many images, and each member's work.
-
-    `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
-    beforehand; None where every image gets every evaluation.
-    """
-
-    out: Path
-    images: int
-    unreadable: int
-    skipped: Mapping[str, int]
-    members: tuple[MemberForecast, ...]
-    free: int
-    early_exit: forecast.ExitForecast | None
-
-
-def plan(settings: Settings, progress: Progress | None = None) -> RunPlan:
-    """Do all that comes before a run's first evaluation, and write nothing.
-
-    Members are opened and proven, images found and hashed, the sample and the ids matched.
-
-    Raises:
-        EnsembleError: as for `run`.
-    """
-    recipe = resolve(settings)
-    ready = _preflight(recipe, progress or Quiet())
-    exits, planned = _foreseen(recipe, ready)
-    return RunPlan(
-        out=ready.claimed.fresh,
-        images=len(ready.images.images),
-        unreadable=sum(not image.sha256 for image in ready.images.images),
-        skipped=dict(ready.skipped),
-        members=tuple(planned),
-        free=free_bytes(recipe.resources.store),
-        early_exit=exits,
-    )
-
-
-def _foreseen(
-    recipe: Recipe, ready: "_Ready"
-) -> tuple[forecast.ExitForecast | None, list[MemberForecast]]:
-    """Return what is known of an early exit, if there is to be one, and each member's work."""
-    saving = recipe.saving
-    if saving is not None:
-        work = ExitJob(_cast(recipe, ready), saving, 0.0)
-        if exiting.stored_entries(work) is None:
-            return forecast.forecast_of(work)
-    return None, score.plan(recipe, ready.policy, ready.players, ready.images)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A run that has passed its preflight."""
-
-    claimed: folder.Claim
-    players: Sequence[ReadyMember]
-    policy: Sequence[View]
-    head: Head
-    images: ImageSet
-    skipped: Mapping[str, int]
-    sample: Sample
-
-
-def _preflight(recipe: Recipe, progress: Progress) -> _Ready:
-    check_device(recipe.scoring.device)
-    claimed, saving = folder.claim(recipe), recipe.saving
-    policy = read_policy(recipe.scoring.tta)
-    players = line_up(recipe, policy, progress, exits=saving is not None)
-    head = players[0].member.card.head(recipe.inputs.head)
-    images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
-    sample = sample_for(recipe, head, [image.source.id for image in images])
-    if saving is not None:
-        exiting.check(recipe, saving, head, labels=sample.kind != "probs")
-    return _Ready(claimed, players, policy, head, image_set_of(images), skipped, sample)

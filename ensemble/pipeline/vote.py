@@ -1,32 +1,27 @@
 """A submission from what the store or files hold, with no model run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
-from ensemble.files.paths import expand
-from ensemble.inference import start
-from ensemble.inference.fingerprint import fingerprint_of, image_set_of
-from ensemble.inference.score import check_weights, find_images
+from ensemble.inference.start_members import check_weights
+from ensemble.pipeline.entries import entries_of_members
 from ensemble.predictions import table
-from ensemble.predictions.store import key_of, load_partition
+from ensemble.predictions.formats import ForeignHints, read_all
 from ensemble.predictions.stored import (
-    StoredPredictions,
     entries_of_run,
-    votes_from,
-    votes_of,
+    read_predictions,
 )
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.resolve import Fusion, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
-from ensemble.runtime.devices import CPU, CUDA, check_device, provider_of
+from ensemble.runtime.devices import check_device
 from ensemble.submission import folder, publish
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import VoteInput
 from ensemble.submission.sample import sample_for
-from ensemble.views import parse
 
 
 def vote(
@@ -55,7 +50,7 @@ def vote(
     if run_folder is None:
         recipe = resolve(settings)
         check_device(recipe.scoring.device)
-        entries = _entries_of_members(recipe, progress)
+        entries = entries_of_members(recipe, progress)
     else:
         earlier = folder.read_run(run_folder)
         recipe = resolve(folder.settings_from_run(settings, earlier, run_folder, given))
@@ -63,15 +58,29 @@ def vote(
         facts["run"] = str(run_folder)
         head = recipe.inputs.head or earlier.head
         entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
-    check_weights(recipe, entries[0].head, hashes_of(e.member for e in entries))
-    votes = votes_of(entries)
-    claimed = folder.claim(recipe, keys)
+    check_weights(recipe.fusion, entries[0].head, hashes_of(e.member for e in entries))
+    votes = read_predictions(entries)
+    claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs())
-    return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
+    return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
+
+
+def vote_files(
+    settings: Settings,
+    files: Sequence[tuple[str | None, Path]],
+    elsewhere: ForeignHints,
+    progress: Progress | None = None,
+) -> Submission:
+    """Make a submission from files of predictions; see `vote_predictions` and `formats.read`.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    return vote_predictions(settings, read_all(files, elsewhere), progress)
 
 
 def vote_predictions(
-    settings: Settings, predictions: Oof, progress: Progress | None = None
+    settings: Settings, predictions: Predictions, progress: Progress | None = None
 ) -> Submission:
     """Make a submission from predictions made elsewhere, one family each.
 
@@ -87,16 +96,11 @@ def vote_predictions(
     if predictions.rescaled:
         progress.warn(table.describe_rescaling(predictions.rescaled))
     tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
-    votes = votes_from(predictions, tuned_for)
-    check_weights(recipe, votes.head, votes.hashes)
-    tuned_on = recipe.fusion.weights.members if recipe.fusion.weights else {}
-    if unknown := [family for family in tuned_on if not votes.hashes.get(family)]:
-        progress.warn(
-            f"the predictions of {few(unknown)} do not say which members made them: that they are "
-            f"those that the weights were tuned for is taken on trust"
-        )
-    keys = [each.member.sha256 for each in votes.members]
-    claimed = folder.claim(recipe, keys)
+    votes = table.identified(table.in_order(predictions, tuned_for))
+    check_weights(recipe.fusion, votes.head, votes.hashes)
+    _warn_of_unknown(recipe.fusion, votes.hashes, progress)
+    keys = [each.member.sha256 for each in votes.sources]
+    claim = folder.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
     sample = sample_for(recipe, votes.head, votes.inputs())
     if sample.index_labels and not (tuned_for or predictions.ordered):
@@ -104,39 +108,16 @@ def vote_predictions(
             "the files name the classes in different orders, so a label's number is not known: "
             "write labels by name, or give a weights.json, which has the order"
         )
-    return publish.publish(recipe, claimed, VoteInput(votes, sample, facts), progress)
+    return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
 
 
-def _entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
-    members = start.open_members(
-        expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head
-    )
-    policy = parse.read_policy(recipe.scoring.tta)
-    for member in members:
-        start.shape_views(member, policy)
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
-    image_set = image_set_of(images)
-    missing: list[str] = []
-    for provider in _providers(recipe.scoring.device):
-        entries, missing = [], []
-        for m in members:
-            fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
-            partition = load_partition(recipe.resources.store, key_of(fingerprint))
-            head = m.card.head(recipe.inputs.head)
-            scores = None if partition is None else partition.found(head.name)
-            if partition is None or scores is None:
-                missing.append(m.card.name)
-                continue
-            entries.append(StoredPredictions(m.identity, partition, head, scores))
-        if not missing:
-            return entries
-    raise UsageError(
-        f"the store {recipe.resources.store} lacks predictions of {', '.join(missing)} for these "
-        f"images and --tta {recipe.scoring.tta}; make them with `ensemble run`"
-    )
-
-
-def _providers(device: str) -> tuple[str, ...]:
-    if device == "auto":
-        return (CUDA, CPU)
-    return (provider_of(device),)
+def _warn_of_unknown(
+    fusion: Fusion, hashes: Mapping[str, Sequence[str]], progress: Progress
+) -> None:
+    """Say which families' predictions, by the hashes of their members, do not say who made them."""
+    tuned_on = fusion.weights.members if fusion.weights else {}
+    if unknown := [family for family in tuned_on if not hashes.get(family)]:
+        progress.warn(
+            f"the predictions of {few(unknown)} do not say which members made them: that they are "
+            f"those that the weights were tuned for is taken on trust"
+        )

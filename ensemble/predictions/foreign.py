@@ -14,6 +14,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import as_folds, ids_of, read_table
 from ensemble.files.parquet import read_lists
+from ensemble.files.text_table import TableSource
 
 _ID, _FOLD = "id", "fold"
 
@@ -28,7 +29,7 @@ class Foreign:
     folds: Indices | None = None
 
 
-def read_foreign(path: Path, classes: Sequence[str], rows_of: Path | None) -> Foreign:
+def read_foreign(path: Path, classes: Sequence[str], rows_of: TableSource | None) -> Foreign:
     """Read a .csv, .npz or .npy.
 
     Args:
@@ -135,7 +136,7 @@ def _read_npz(path: Path, classes: Sequence[str]) -> Foreign:
     return Foreign(ids, tuple(str(c) for c in classes), probs, folds)
 
 
-def _read_npy(path: Path, rows_of: Path | None, classes: Sequence[str]) -> Foreign:
+def _read_npy(path: Path, rows_of: TableSource | None, classes: Sequence[str]) -> Foreign:
     """Read an array without ids or names: the caller says whose rows and which columns it has."""
     if rows_of is None:
         raise UsageError(f"{path}: a .npy holds no ids; name the CSV whose rows it follows: "

@@ -5,9 +5,9 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,58 +15,28 @@ import pyarrow.parquet as pq
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.files.atomic import publish, publish_bytes
-from ensemble.files.csv_tables import csv_bytes
+from ensemble.files.atomic import publish
 from ensemble.files.parquet import (
     EVALUATIONS,
     FAMILY,
-    FOLD,
-    ID,
     PREDICTIONS,
     count_column,
     list_column,
     read_lists,
     text_column,
 )
-from ensemble.predictions.foreign import Foreign, folds_in, ids_in, of_table, read_foreign
-from ensemble.predictions.table import Oof, checked, join
-from ensemble.records import Quarantined, Task
-
-METADATA: Final = "ensemble.oof"
+from ensemble.files.text_table import TableSource
+from ensemble.predictions import oof_file
+from ensemble.predictions.foreign import Foreign, ids_in, of_table, read_foreign
+from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
+from ensemble.predictions.table import Predictions, checked, join, table_from
+from ensemble.records import Task
 
 _DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
     SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
 )  # fmt: skip
 """What NumPy and pyarrow raise for files that are damaged."""
-
-
-def write(path: Path, oof: Oof) -> None:
-    """Write the OOF Parquet: `id`, `fold`, a list of float32 a family, and metadata.
-
-    Raises:
-        UsageError: a family is called as a column of the file that is none.
-        StoreError: the disk refused.
-    """
-    if taken := sorted({ID, FOLD} & set(oof.families)):
-        raise UsageError(
-            f"{path}: a family is called {taken[0]!r}, as the column of the file is; name it "
-            f"otherwise (--family at the export, or NAME=FILE)"
-        )
-    columns: dict[str, pa.Array] = {ID: text_column(oof.ids)}
-    if oof.folds is not None:
-        columns[FOLD] = pa.array(oof.folds)
-    columns |= {name: list_column(probs) for name, probs in oof.families.items()}
-    about = {
-        "schema": 1,
-        "task": oof.task,
-        "classes": list(oof.classes),
-        "members": {name: list(hashes) for name, hashes in oof.members.items()},
-        "quarantined": [asdict(lost) for lost in oof.quarantined],
-    }
-    table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
-    options = {"compression": "zstd", "write_page_checksum": True}
-    publish(path, lambda temporary: pq.write_table(table, temporary, **options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +48,25 @@ class ForeignHints:
     predictions are; None takes what an OOF Parquet or a run says, and else classification.
     """
 
-    rows_of: Path | None = None
+    rows_of: TableSource | None = None
     classes: Sequence[str] = ()
     task: Task | None = None
 
 
-def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Oof:
+def hints_for(
+    paths: Sequence[Path], rows_of: TableSource | None, classes: Sequence[str], task: Task | None
+) -> ForeignHints:
+    """Return hints for these files.
+
+    Raises:
+        UsageError: rows for a .npy, and there is none.
+    """
+    if rows_of is not None and not any(path.suffix == ".npy" for path in paths):
+        raise UsageError("--rows-of goes with a .npy; the other files hold their ids")
+    return ForeignHints(rows_of, tuple(classes), task)
+
+
+def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = None) -> Predictions:
     """Read predictions: an OOF Parquet, a run's, or one family from a file of elsewhere.
 
     Args:
@@ -105,24 +88,13 @@ def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = N
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    if told.task not in (None, found.task):
-        raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
-    if told.classes and sorted(told.classes) != sorted(found.classes):
-        raise UsageError(
-            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
-            f"{few(told.classes)}"
-        )
-    if name is not None and name not in found.families:
-        raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
-    if name is not None:
-        kept = {name: found.members[name]} if name in found.members else {}
-        found = replace(found, families={name: found.families[name]}, members=kept)
-    return checked(path, found)
+    _check_told(path, found, told)
+    return checked(path, found if name is None else _family_of(path, found, name))
 
 
 def read_all(
     given: Sequence[tuple[str | None, Path]], elsewhere: ForeignHints | None = None
-) -> Oof:
+) -> Predictions:
     """Read files, each with the name of its family or None, and join them; see `read`, `join`."""
     return join([read(path, name, elsewhere) for name, path in given])
 
@@ -184,14 +156,7 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices,
         raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
 
 
-def write_quarantine(path: Path, quarantined: Sequence[Quarantined]) -> None:
-    """Write quarantine.csv: a row for each image without a prediction."""
-    header = [f.name for f in fields(Quarantined)]
-    rows = [list(asdict(q).values()) for q in quarantined]
-    publish_bytes(path, csv_bytes([header, *rows], "backslashreplace"))
-
-
-def _read(path: Path, name: str, told: ForeignHints) -> Oof:
+def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
     if path.suffix.lower() != ".parquet":
         return _named(name, read_foreign(path, told.classes, told.rows_of), told)
@@ -199,56 +164,69 @@ def _read(path: Path, name: str, told: ForeignHints) -> Oof:
         table = file.read()
     metadata = table.schema.metadata or {}
     if PREDICTIONS.encode() in metadata:
-        return _of_run(path, table, json.loads(metadata[PREDICTIONS.encode()]))
-    if about := json.loads(metadata.get(METADATA.encode(), b"{}")):
-        return _of_oof(table, about)
+        return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
+    if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):
+        return table_from(oof_file.of_table(table, mapping_of(about)))
     return _named(name, of_table(table, told.classes), told)
 
 
-def _named(name: str, found: Foreign, told: ForeignHints) -> Oof:
+def _check_told(path: Path, found: Predictions, told: ForeignHints) -> None:
+    """Refuse what contradicts the file."""
+    if told.task not in (None, found.task):
+        raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")
+    if told.classes and sorted(told.classes) != sorted(found.classes):
+        raise UsageError(
+            f"{path}: it names the classes {few(found.classes)} itself, and --classes names "
+            f"{few(told.classes)}"
+        )
+
+
+def _family_of(path: Path, found: Predictions, name: str) -> Predictions:
+    if name not in found.families:
+        raise UsageError(f"{path}: no family {name!r}; it has {few(list(found.families))}")
+    kept = {name: found.members[name]} if name in found.members else {}
+    return replace(found, families={name: found.families[name]}, members=kept)
+
+
+def _named(name: str, found: Foreign, told: ForeignHints) -> Predictions:
     families = {name: found.probs}
     task = told.task or "classification"
-    return Oof(found.ids, found.classes, families, found.folds, task=task)
+    return Predictions(found.ids, found.classes, families, found.folds, task=task)
 
 
-def _of_oof(table: pa.Table, about: Mapping[str, Any]) -> Oof:
-    """Take the families out of what `write` wrote."""
-    classes = tuple(about["classes"])
-    lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
-    return Oof(
-        ids=ids_in(table)[1],
-        classes=classes,
-        families={c: read_lists(table.column(c), len(classes)).astype(np.float64) for c in lists},
-        folds=folds_in(table),
-        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
-        task=about.get("task", "classification"),
-        quarantined=_lost(about),
-    )
-
-
-def _lost(about: Mapping[str, Any]) -> tuple[Quarantined, ...]:
-    return tuple(Quarantined(**lost) for lost in about.get("quarantined", []))
-
-
-def _of_run(path: Path, table: pa.Table, about: Mapping[str, Any]) -> Oof:
+def _of_run(path: Path, table: pa.Table, about: Mapping[str, object]) -> Predictions:
     """Take the families out of a run's predictions.parquet."""
     if EVALUATIONS in table.column_names:
         raise UsageError(
             f"{path}: its images ended early (it has the column {EVALUATIONS}), so it holds "
             f"labels and no probabilities; run again without --early-exit and budgets"
         )
-    classes = tuple(about["classes"])
-    families = {
-        column.removeprefix(FAMILY): read_lists(table.column(column), len(classes))
-        for column in table.column_names
-        if column.startswith(FAMILY)
+    columns = {c.removeprefix(FAMILY): c for c in table.column_names if c.startswith(FAMILY)}
+    families = _families_in(table, columns, about)
+    return replace(_described(about, ids_in(table)[1], families), deployed=True)
+
+
+def _families_in(
+    table: pa.Table, columns: Mapping[str, str], about: Mapping[str, object]
+) -> dict[str, Pooled]:
+    """Return float64 (N, C) of each family, whose column is named."""
+    width = len(texts_of(about["classes"]))
+    return {
+        name: read_lists(table.column(column), width).astype(np.float64)
+        for name, column in columns.items()
     }
-    return Oof(
-        ids=ids_in(table)[1],
-        classes=classes,
-        families={name: probs.astype(np.float64) for name, probs in families.items()},
-        members={name: tuple(hashes) for name, hashes in about.get("members", {}).items()},
-        task=about["task"],
-        quarantined=_lost(about),
-        deployed=True,
+
+
+def _described(
+    about: Mapping[str, object], ids: tuple[str, ...], families: Mapping[str, Pooled]
+) -> Predictions:
+    """Return families as the metadata of our files describe them; `checked` checks the task."""
+    members = mapping_of(about.get("members", {}))
+    return Predictions(
+        ids=ids,
+        classes=texts_of(about["classes"]),
+        families=families,
+        members={name: texts_of(hashes) for name, hashes in members.items()},
+        task=cast(Task, about["task"]),
+        quarantined=quarantined_of(about.get("quarantined", [])),
     )

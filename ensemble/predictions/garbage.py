@@ -15,7 +15,6 @@ from ensemble.predictions.inventory import (
     check_there,
     folder_of,
     inventory,
-    keys_of,
     listed,
     places_of,
 )
@@ -43,11 +42,11 @@ def garbage(store: Path, runs: Sequence[Path] = ()) -> Garbage:
     """
     check_there(store)
     places = tuple(places_of(store, runs)) or (RUNS,)
-    keys = tuple(held for held in inventory(store, places) if not held.runs)
-    going = {held.key for held in keys}
-    kept = (folder_of(store, key) for key in keys_of(store) if key not in going)
-    left = tuple(path for folder in kept for path in sorted(folder.glob(f"{TEMPORARY}*")))
-    return Garbage(keys, tuple(path for path in left if path.is_file()), places)
+    there = inventory(store, places)
+    kept = [folder_of(store, held.key) for held in there if held.runs]
+    left = (path for folder in kept for path in sorted(folder.glob(f"{TEMPORARY}*")))
+    keys = tuple(held for held in there if not held.runs)
+    return Garbage(keys, tuple(filter(Path.is_file, left)), places)
 
 
 def collect(store: Path, found: Garbage) -> int:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ensemble.predictions.parsed import list_of, mapping_of, number_of, text_of, texts_of
 from ensemble.records import MemberId
 
 RUN: Final = "run.json"
@@ -85,8 +86,8 @@ def read_record(folder: Path) -> RunRecord:
         schema=told.pop("schema"),
         settings=dict(told.pop("recipe")),
         head=str(told.pop("head")),
-        classes=tuple(told.pop("classes")),
-        members=tuple(_member(each) for each in told.pop("members")),
+        classes=texts_of(told.pop("classes")),
+        members=tuple(map(_member, list_of(told.pop("members")))),
         counts=told.pop("counts", {}),
         versions=told.pop("versions", {}),
         recipe_sha256=told.pop("recipe_sha256", None),
@@ -102,19 +103,20 @@ def read_keys(folder: Path) -> list[str]:
         OSError: it cannot be read; or what else is in `DAMAGED`.
     """
     told = json.loads((folder / RUN).read_bytes())
-    return _keys([_member(each) for each in told["members"]], told.get("early_exit"))
+    return _keys([_member(each) for each in list_of(told["members"])], told.get("early_exit"))
 
 
-def _keys(members: Sequence[RecordedMember], exits: Mapping[str, Any] | None) -> list[str]:
-    exits = exits or {}
-    keys = [str(each.key) for each in members if each.key]
-    keys += map(str, exits.get("stored", {}).values())
-    keys += [str(exits[name]) for name in ("key", "calibration") if exits.get(name)]
+def _keys(members: Sequence[RecordedMember], exits: object) -> list[str]:
+    told = mapping_of(exits or {})
+    keys = [each.key for each in members if each.key]
+    keys += map(str, mapping_of(told.get("stored", {})).values())
+    keys += [str(told[name]) for name in ("key", "calibration") if told.get(name)]
     return list(dict.fromkeys(keys))
 
 
-def _member(told: Mapping[str, Any]) -> RecordedMember:
-    who = MemberId(
-        told.get("name", ""), told.get("family", ""), told.get("fold"), told.get("sha256", "")
-    )
-    return RecordedMember(who, told["key"])
+def _member(told: object) -> RecordedMember:
+    found = mapping_of(told)
+    name, family, sha256 = (text_of(found.get(key, "")) for key in ("name", "family", "sha256"))
+    fold, key = found.get("fold"), found["key"]
+    who = MemberId(name, family, None if fold is None else number_of(fold), sha256)
+    return RecordedMember(who, None if key is None else text_of(key))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +26,7 @@ from ensemble.files.atomic import (
     sha256_json,
 )
 from ensemble.files.parquet import list_column, read_lists, text_column
+from ensemble.predictions.parsed import list_of, mapping_of, quarantined_of, text_of
 from ensemble.records import MemberId, Quarantined
 
 LOCK: Final = ".lock"
@@ -61,7 +62,7 @@ class Partition:
 
     folder: Path
     key: str
-    fingerprint: Mapping[str, Any]
+    fingerprint: Mapping[str, object]
     images: int
     shard_size: int
     label: MemberId = _NOBODY
@@ -69,7 +70,8 @@ class Partition:
     @property
     def heads(self) -> dict[str, int]:
         """The number of columns of each head."""
-        return {head["name"]: len(head["classes"]) for head in self.fingerprint["heads"]}
+        heads = map(mapping_of, list_of(self.fingerprint["heads"]))
+        return {text_of(head["name"]): len(list_of(head["classes"])) for head in heads}
 
     @property
     def shards(self) -> range:
@@ -91,7 +93,9 @@ class Partition:
         One in which a file could not be read is computed again: the file may be back.
         """
         record = self._record(shard)
-        return record is not None and all(q.stage != "read" for q in _quarantined(record))
+        return record is not None and all(
+            q.stage != "read" for q in quarantined_of(record["quarantined"])
+        )
 
     def begun(self, shard: int) -> bool:
         """Tell whether a shard has its JSON, be it whole or not."""
@@ -163,14 +167,15 @@ class Partition:
         Raises:
             StoreError: a shard is missing or torn.
         """
-        tables, lost = [], []
+        tables: list[pa.Table] = []
+        lost: list[Quarantined] = []
         for shard in self.shards if shards is None else shards:
             record = self._record(shard)
             if record is None:
                 raise StoreError(f"{self.part(shard)} is missing or torn; run again to redo it")
             with pq.ParquetFile(self.part(shard)) as part:  # read_table would import pandas
                 tables.append(part.read(["id", *heads]))
-            lost += _quarantined(record)
+            lost += quarantined_of(record["quarantined"])
         table = pa.concat_tables(tables)
         ids, widths = tuple(table.column("id").to_pylist()), self.heads
         return [
@@ -197,7 +202,7 @@ class Partition:
 
 def open_partition(
     store: Path,
-    fingerprint: Mapping[str, Any],
+    fingerprint: Mapping[str, object],
     *,
     images: int,
     shard_size: int,
@@ -272,10 +277,6 @@ def load_partition(store: Path, key: str) -> Partition | None:
 def key_of(fingerprint: object) -> str:
     """Return the key of a fingerprint: 16 hex digits of the SHA-256 of its canonical JSON."""
     return sha256_json(fingerprint)[:16]
-
-
-def _quarantined(record: Mapping[str, object]) -> list[Quarantined]:
-    return [Quarantined(**q) for q in cast(list[dict[str, Any]], record["quarantined"])]
 
 
 def _label(record: Mapping[str, object]) -> MemberId:

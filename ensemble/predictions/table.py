@@ -1,4 +1,4 @@
-"""Predictions of families for the same rows: checked, and joined.
+"""Predictions of the same rows, by families or their members: checked, joined, and identified.
 
 Rows are joined by id and columns by class name, never by position. What is read is checked once,
 here: ids, classes, NaN and row sums.
@@ -6,14 +6,22 @@ here: ids, classes, NaN and row sums.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import UsageError, few
-from ensemble.records import TASKS, Quarantined, Task, check_choice
+from ensemble.files.atomic import sha256_bytes, sha256_json
+from ensemble.files.paths import natural_key
+from ensemble.members.card import Head
+from ensemble.predictions import oof_file
+from ensemble.predictions.oof_file import OofFile
+from ensemble.predictions.run_record import RecordedMember
+from ensemble.records import TASKS, MemberId, Quarantined, Task, check_choice
+from ensemble.voting.vote import Ballot
 
 ROW_SUM: Final = 2e-3
 """How far a row of probabilities may be from 1: float16 files come that close."""
@@ -21,14 +29,14 @@ ROW_SUM: Final = 2e-3
 _ROUNDING: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Oof:
-    """Predictions of families for the same rows.
+@dataclass(frozen=True, slots=True, repr=False)
+class Predictions:
+    """Predictions of the same rows: a column a family, or a column a member where a run made them.
 
     Args:
         ids: N ids, in any order.
         classes: C names.
-        families: By name, float64 (N, C).
+        families: The columns by name, (N, C): float64 of families, float32 of members.
         folds: The fold of each row, int64 (N,), or None where the file does not say.
         members: The hashes of each family's members, where known.
         task: What the head predicts.
@@ -37,11 +45,14 @@ class Oof:
             sum.
         deployed: Whether a run made them, with every fold of a family: no OOF.
         ordered: Whether all files that were joined have the classes in one order.
+        output: The name of the head.
+        sources: Who made each column, in their order; empty where each is a family, and nobody
+            asked. Of an early exit it names those who were asked, and there are no columns.
     """
 
     ids: tuple[str, ...]
     classes: tuple[str, ...]
-    families: Mapping[str, Pooled]
+    families: Mapping[str, Probs | Pooled]
     folds: Indices | None = None
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     task: Task = "classification"
@@ -49,6 +60,94 @@ class Oof:
     rescaled: int = 0
     deployed: bool = False
     ordered: bool = True
+    output: str = "label"
+    sources: tuple[RecordedMember, ...] = ()
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
+        return (
+            f"<Oof of {len(self.ids)} rows, {len(self.classes)} classes ({self.task}): families "
+            f"{few(list(self.families))}{lost}>"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the OOF Parquet as `ensemble oof` does, and `<stem>.quarantine.csv` beside it.
+
+        Raises:
+            UsageError: a family is called id or fold, as a column of the file is.
+            StoreError: the disk refused.
+        """
+        oof_file.save(Path(path), self)
+
+    @staticmethod
+    def load(path: str | Path) -> "Predictions":
+        """Read what `save` or `ensemble oof` wrote.
+
+        Raises:
+            UsageError: the file cannot be read, or is no OOF Parquet.
+        """
+        return checked(path, table_from(oof_file.read(Path(path))))
+
+    @property
+    def head(self) -> Head:
+        """The head as it comes out: probabilities, or values of a regression."""
+        return Head(self.output, "probs", self.task, "none", self.classes)
+
+    @property
+    def ballots(self) -> list[Ballot]:
+        """The columns as a vote takes them."""
+        if not self.sources:
+            return [Ballot(name, name, probs) for name, probs in self.families.items()]
+        family = {each.member.name: each.member.family for each in self.sources}
+        return [Ballot(name, family[name], probs) for name, probs in self.families.items()]
+
+    @property
+    def hashes(self) -> dict[str, tuple[str, ...]]:
+        """The hashes of each family's members; none of a family whose members nobody knows."""
+        names = [each.member.family for each in self.sources] or self.families
+        return {name: self.members.get(name, ()) for name in names}
+
+    def inputs(self) -> list[str]:
+        """Return every id, predicted or quarantined, in its natural order."""
+        return sorted([*self.ids, *(q.id for q in self.quarantined)], key=natural_key)
+
+
+Oof = Predictions
+"""The public name, of when out-of-fold predictions were all that was read."""
+
+
+def in_order(predictions: Predictions, classes: Sequence[str]) -> Predictions:
+    """Return predictions with their columns in the order of `classes`; empty for their own.
+
+    Raises:
+        UsageError: the predictions have other classes.
+    """
+    order = tuple(classes) or predictions.classes
+    if sorted(order) != sorted(predictions.classes):
+        raise UsageError(
+            f"the predictions have the classes {few(predictions.classes)}; the weights were tuned "
+            f"for {few(order)}"
+        )
+    columns = [predictions.classes.index(name) for name in order]
+    families = {name: probs[:, columns] for name, probs in predictions.families.items()}
+    return replace(predictions, classes=order, families=families)
+
+
+def identified(predictions: Predictions) -> Predictions:
+    """Return predictions of families with each told by a SHA-256: of its task, ids and numbers."""
+    head = predictions.head
+    about = head.task, list(head.classes), list(predictions.ids)
+    sources = []
+    for name, probs in predictions.families.items():
+        numbers = np.ascontiguousarray(probs, np.float64).tobytes()
+        digest = sha256_json([name, *about, sha256_bytes(numbers)])
+        sources.append(RecordedMember(MemberId(name, name, None, digest), None))
+    return replace(predictions, sources=tuple(sources))
+
+
+def table_from(file: OofFile) -> Predictions:
+    """Return what an OOF Parquet holds, unchecked."""
+    return Predictions(**{each.name: getattr(file, each.name) for each in fields(file)})
 
 
 def describe_rescaling(rows: int) -> str:
@@ -56,37 +155,36 @@ def describe_rescaling(rows: int) -> str:
     return f"{rows} rows do not sum to 1 exactly, as in float16 files: each is divided by its sum"
 
 
-def join(parts: Sequence[Oof]) -> Oof:
+def join(parts: Sequence[Predictions]) -> Predictions:
     """Join files of predictions by id and class name; families come sorted by name.
 
     Raises:
         UsageError: files that name other ids, classes or folds, or a family twice.
     """
-    first = parts[0]
-    joined = replace(first, families={}, members={}, rescaled=0)
-    families: dict[str, Pooled] = {}
+    first, joined = parts[0], replace(parts[0], folds=None)
+    families: dict[str, Probs | Pooled] = {}
     members: dict[str, tuple[str, ...]] = {}
+    lost: dict[str, Quarantined] = {}
     for part in parts:
         rows, columns = _rows_as(first, part), _columns_as(first, part)
         joined = replace(joined, folds=_folds_as(joined, part, rows))
-        for name, probs in part.families.items():
-            if name in families:
-                raise UsageError(f"family {name!r} is given twice: name one NAME=FILE")
-            families[name] = probs[rows][:, columns]
+        if twice := families.keys() & part.families.keys():
+            raise UsageError(f"family {min(twice)!r} is given twice: name one NAME=FILE")
+        families |= {name: probs[rows][:, columns] for name, probs in part.families.items()}
         members |= part.members
-    total = sum(part.rescaled for part in parts)
+        lost |= {q.id: q for q in part.quarantined}
     return replace(
         joined,
-        families={name: families[name] for name in sorted(families)},
+        families=dict(sorted(families.items())),
         members=members,
-        rescaled=total,
+        quarantined=tuple(lost.values()),
+        rescaled=sum(part.rescaled for part in parts),
         deployed=any(part.deployed for part in parts),
         ordered=all(part.ordered and part.classes == first.classes for part in parts),
-        quarantined=tuple({q.id: q for part in parts for q in part.quarantined}.values()),
     )
 
 
-def checked(path: object, oof: Oof) -> Oof:
+def checked(path: object, oof: Predictions) -> Predictions:
     """Check names and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
 
     Raises:
@@ -109,7 +207,7 @@ def checked(path: object, oof: Oof) -> Oof:
         if bad.any():
             ids = [oof.ids[i] for i in np.flatnonzero(bad)]
             raise UsageError(f"{path}: {name} is NaN or infinite for {few(ids)}")
-        families[name], count = _normalised(path, oof, name, probs)
+        families[name], count = _normalised(path, oof, name, probs.astype(np.float64))
         rescaled += count
     return replace(oof, families=families, rescaled=rescaled)
 
@@ -122,7 +220,7 @@ def _check_names(path: object, what: str, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: {what}: number {names.index('') + 1} is empty")
 
 
-def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Pooled, int]:
+def _normalised(path: object, oof: Predictions, name: str, probs: Pooled) -> tuple[Pooled, int]:
     if TASKS[oof.task].several:
         _check_labels(path, oof, name, probs)
     if not TASKS[oof.task].single:
@@ -138,7 +236,7 @@ def _normalised(path: object, oof: Oof, name: str, probs: Pooled) -> tuple[Poole
     return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum())
 
 
-def _check_labels(path: object, oof: Oof, name: str, probs: Pooled) -> None:
+def _check_labels(path: object, oof: Predictions, name: str, probs: Pooled) -> None:
     off = ((probs < 0) | (probs > 1)).any(1)
     if off.any():
         row = int(np.flatnonzero(off)[0])
@@ -149,7 +247,7 @@ def _check_labels(path: object, oof: Oof, name: str, probs: Pooled) -> None:
         )
 
 
-def _rows_as(first: Oof, part: Oof) -> Indices:
+def _rows_as(first: Predictions, part: Predictions) -> Indices:
     """Return the rows of `part` in the order of the ids of `first`."""
     place = {name: row for row, name in enumerate(part.ids)}
     lacking = [i for i in first.ids if i not in place]
@@ -162,7 +260,7 @@ def _rows_as(first: Oof, part: Oof) -> Indices:
     return np.array([place[i] for i in first.ids], np.int64)
 
 
-def _columns_as(first: Oof, part: Oof) -> list[int]:
+def _columns_as(first: Predictions, part: Predictions) -> list[int]:
     if sorted(first.classes) != sorted(part.classes) or first.task != part.task:
         raise UsageError(
             f"{few(list(first.families))} and {few(list(part.families))} have other classes: "
@@ -171,7 +269,7 @@ def _columns_as(first: Oof, part: Oof) -> list[int]:
     return [part.classes.index(c) for c in first.classes]
 
 
-def _folds_as(joined: Oof, part: Oof, rows: Indices) -> Indices | None:
+def _folds_as(joined: Predictions, part: Predictions, rows: Indices) -> Indices | None:
     if part.folds is None:
         return joined.folds
     folds = part.folds[rows]

@@ -3,15 +3,16 @@
 A recipe has six parts; each stage takes those that it needs.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from ensemble.errors import UsageError
 from ensemble.files.paths import check_utf8
+from ensemble.files.text_table import TableSource
+from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
-from ensemble.recipe.units import bytes_of, seconds_of, share_of
+from ensemble.recipe.units import bytes_of
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -25,9 +26,7 @@ from ensemble.records import (
 )
 from ensemble.voting.weights import Weights
 
-_LEAST_CONFIDENCE: Final = 0.5
 _LEAST_MEMORY: Final = 2**20
-_RULES: Final = "off, lossless or a share such as 0.5%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +63,12 @@ class Fusion:
 class Writing:
     """What is written, and where to."""
 
-    sample: Path | None
+    sample: TableSource | None
     output: Output
     labels_as: LabelsAs
     fill: str | None
     out: Path | None
     force: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """How evaluations are to be saved, as its texts say.
-
-    `rule` is "lossless", "certified" (at most a share `epsilon` of the labels may differ from the
-    full ensemble's, with `confidence`) or "budget" (`seconds` for the command, or `evaluations` an
-    image); a budget has an `epsilon` where a certificate is asked for too. `calibration` images
-    get every evaluation; 0 lets `epsilon` decide.
-    """
-
-    rule: Literal["lossless", "certified", "budget"]
-    epsilon: float | None
-    confidence: float
-    calibration: int
-    seconds: float | None = None
-    evaluations: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,66 +160,9 @@ def check_settings(settings: Settings) -> None:
         _check_whole("batch_size", settings.batch_size, 1)
 
 
-def saving_of(
-    *,
-    early_exit: str,
-    confidence: str,
-    calibration: int,
-    time_budget: str | None,
-    evals_per_image: float | None,
-) -> Saving | None:
-    """Return how evaluations are saved; None where every image gets all of them.
-
-    Raises:
-        UsageError: a setting that is no share, time or number, or two that do not go together.
-    """
-    sure, epsilon = _confidence(confidence), _epsilon(early_exit)
-    _text(time_budget or "", "time_budget", "2h30m")
-    seconds = seconds_of(time_budget, "time_budget") if time_budget else None
-    _check_budgets(seconds, evals_per_image)
-    budget = seconds is not None or evals_per_image is not None
-    if confidence != TABLE["confidence"].default and epsilon is None:
-        raise UsageError("confidence goes with an early exit such as 0.5%: it is a certificate's")
-    if calibration and epsilon is None and not budget:
-        raise UsageError("calibration goes with an early exit such as 0.5%, or with a budget")
-    if budget and early_exit == "lossless":
-        raise UsageError(
-            "early_exit lossless keeps every label, and a budget (time_budget, evals_per_image) "
-            "does not: leave the budget out, or give early_exit off, which spends no more than "
-            "lossless needs, or a share such as 0.5%, which the budget then limits"
-        )
-    if budget:
-        return Saving("budget", epsilon, sure, calibration, seconds, evals_per_image)
-    if early_exit == "off":
-        return None
-    return Saving("certified" if epsilon else "lossless", epsilon, sure, calibration)
-
-
-def _confidence(text: str) -> float:
-    confidence = share_of(_text(text, "confidence", "95%"), "confidence")
-    if confidence < _LEAST_CONFIDENCE:
-        raise UsageError(f"confidence {text!r}: expected 50% or more")
-    return confidence
-
-
-def _epsilon(text: str) -> float | None:
-    """Return the share of the labels that may differ; None where none, or nobody counts them."""
-    rule = _text(text, "early_exit", "off, lossless or 0.5%")
-    return None if rule in ("off", "lossless") else share_of(rule, "early_exit", _RULES)
-
-
-def _check_budgets(seconds: float | None, evaluations: float | None) -> None:
-    if not isinstance(evaluations, int | float | None):
-        raise UsageError(f"evals_per_image is a number; found {evaluations!r}")
-    if seconds is not None and evaluations is not None:
-        raise UsageError("time_budget and evals_per_image are two budgets; give one of them")
-    if evaluations is not None and not 1 <= evaluations < math.inf:
-        raise UsageError(f"evals_per_image is at least 1; found {evaluations}")
-
-
 def _memory(text: str) -> int:
     """Read bytes that hold an image or more: a bare number is bytes, and seldom meant so."""
-    found = bytes_of(_text(text, "memory", "2G"), "memory")
+    found = bytes_of(check_text(text, "memory", "2G"), "memory")
     if found < _LEAST_MEMORY:
         hint = f"; did you mean {text.strip()}G?" if text.strip().isdecimal() else ""
         raise UsageError(f"memory {text!r}: expected 1M or more{hint}")
@@ -249,10 +173,3 @@ def _check_whole(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         auto = "auto or " if name == "batch_size" else ""
         raise UsageError(f"{name} {value!r}: expected {auto}a whole number from {least} on")
-
-
-def _text(value: object, name: str, such: str) -> str:
-    """Return a setting that is a text; Python may have given it as something else."""
-    if not isinstance(value, str):
-        raise UsageError(f"{name} {value!r}: expected a text such as {such}")
-    return value

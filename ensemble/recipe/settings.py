@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+from ensemble.files.text_table import TableSource, TextTable
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -35,6 +36,9 @@ class About:
     least: int | None = None
     metavar: str | None = None
 
+
+IN_MEMORY: Final = "a table in memory, sha256 "
+"""What run.json says of a table that Python was given, before its hash."""
 
 _MADE: Final[tuple[Role, ...]] = ("predicted",)
 _KEPT: Final[tuple[Role, ...]] = ("kept",)
@@ -77,7 +81,7 @@ class Settings:
         About("By family: a weights.json, family=0.6,other=0.4, or uniform.", _KEPT),
     ] = None
     sample: Annotated[
-        Path | None,
+        TableSource | None,
         About(
             "The sample submission: gives ids, order, columns and whether labels or probabilities "
             "are asked for.",
@@ -233,5 +237,7 @@ def settings_of(settings: Settings) -> dict[str, object]:
         value = getattr(settings.decode if name in DECODE else settings, name)
         if isinstance(value, Weights):
             value = to_json(value)
+        if isinstance(value, TextTable):
+            value = f"{IN_MEMORY}{value.sha256}"
         record[name] = str(value) if isinstance(value, Path) else value
     return record

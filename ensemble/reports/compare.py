@@ -1,19 +1,19 @@
 """Where two submissions differ, joined by id."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ensemble.errors import UsageError, few
-from ensemble.files.csv_tables import read_table
+from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
+from ensemble.reports.submitted import Submitted, read_submission
 from ensemble.submission.folder import submission_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Difference:
     """What differs between two submissions of the same ids.
 
@@ -28,8 +28,15 @@ class Difference:
     moves: Mapping[tuple[str, str], int]
     largest: float | None
 
+    def __repr__(self) -> str:
+        return f"<Difference: {len(self.changed)} of {self.rows} rows have another label>"
 
-def compare(first: Path, second: Path) -> Difference:
+    def _repr_html_(self) -> str:
+        rows = [(before, after, count) for (before, after), count in self.moves.items()]
+        return html_table(repr(self)[1:-1], ("from", "to", "rows"), rows)
+
+
+def compare(first: TableSource, second: TableSource) -> Difference:
     """Compare two submissions, of labels or of a probability a class.
 
     Args:
@@ -39,7 +46,7 @@ def compare(first: Path, second: Path) -> Difference:
     Raises:
         UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
-    one, two = _read(submission_at(first)), _read(submission_at(second))
+    one, two = (read_submission(submission_at(path)) for path in (first, second))
     if sorted(one.columns) != sorted(two.columns):
         raise UsageError(
             f"{first} and {second} have other columns: {few(one.columns)} and {few(two.columns)}"
@@ -47,45 +54,21 @@ def compare(first: Path, second: Path) -> Difference:
     odd = sorted(one.rows.keys() ^ two.rows.keys())
     if odd:
         raise UsageError(f"{first} and {second} name other ids: {few(odd)}")
-    ids, columns = list(one.rows), one.columns
-    if len(columns) == 1:
-        largest = None
-        labels = [(one.rows[name][0], two.rows[name][0]) for name in ids]
-    else:
-        p, q = one.numbers(ids, columns), two.numbers(ids, columns)
-        largest = float(np.abs(p - q).max())
-        labels = [(columns[a], columns[b]) for a, b in zip(p.argmax(1), q.argmax(1), strict=True)]
-    changed = tuple(name for name, (a, b) in zip(ids, labels, strict=True) if a != b)
+    labels, largest = _labels(one, two)
+    changed = tuple(name for name, (a, b) in zip(one.rows, labels, strict=True) if a != b)
     moves = Counter(pair for pair in labels if pair[0] != pair[1])
     ordered = dict(sorted(moves.items(), key=lambda move: (-move[1], move[0])))
-    return Difference(len(ids), changed, ordered, largest)
+    return Difference(len(labels), changed, ordered, largest)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A submission: its columns after the id, and each id's cells."""
+def _labels(one: Submitted, two: Submitted) -> tuple[list[tuple[str, str]], float | None]:
+    """Return each id's two labels, and the largest difference of a probability, if there are any.
 
-    path: Path
-    columns: tuple[str, ...]
-    rows: Mapping[str, list[str]]
-
-    def numbers(self, ids: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:
-        """Return the cells as float64 (N, C), in the order of the ids and columns."""
-        order = [self.columns.index(name) for name in columns]
-        try:
-            found = np.array([[float(self.rows[i][c]) for c in order] for i in ids])
-        except ValueError as error:
-            raise UsageError(f"{self.path}: probabilities are numbers: {error}") from error
-        odd = np.flatnonzero(~np.isfinite(found).all(1))
-        if odd.size:
-            names = few([ids[row] for row in odd.tolist()])
-            raise UsageError(f"{self.path}: probabilities are finite; those of {names} are not")
-        return found
-
-
-def _read(path: Path) -> _Table:
-    header, body = read_table(path)
-    rows = {row[0]: row[1:] for row in body}
-    if len(header) < 2 or not rows or len(rows) < len(body):
-        raise UsageError(f"{path}: expected an id column, another, and rows of different ids")
-    return _Table(path, tuple(header[1:]), rows)
+    Rows and columns are those of the first: the second may have them in another order.
+    """
+    ids, columns = list(one.rows), one.columns
+    if one.has_labels:
+        return [(one.rows[name][0], two.rows[name][0]) for name in ids], None
+    p, q = one.probabilities(), two.probabilities(ids, columns)
+    both = zip(p.argmax(1), q.argmax(1), strict=True)
+    return [(columns[a], columns[b]) for a, b in both], float(np.abs(p - q).max())

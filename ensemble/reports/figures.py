@@ -74,12 +74,12 @@ def _confusion(axes: Axes, card: Scorecard) -> None:
 def _intervals(axes: Axes, card: Scorecard) -> None:
     lines = card.lines[::-1]
     for row, line in enumerate(lines):
-        told = f"{line.score:.4f}"
+        text = f"{line.score:.4f}"
         if line.interval is not None:
             axes.plot(line.interval, [row, row], color=_SINGLE, linewidth=4)
-            told += "  [{:.4f}, {:.4f}]".format(*line.interval)
+            text += "  [{:.4f}, {:.4f}]".format(*line.interval)
         axes.plot(line.score, row, "o", color=_OURS)
-        axes.annotate(told, (1.02, row), xycoords=("axes fraction", "data"), va="center",
+        axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center",
                       fontsize=8)  # fmt: skip
     axes.set_yticks(range(len(lines)), [line.metric for line in lines])
     axes.set_ylim(-0.7, len(lines) - 0.3)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.bootstrap import Interval, spread
-from ensemble.evaluation.labels import read_truth
+from ensemble.evaluation.labels import read_truth, truth_of
 from ensemble.evaluation.metrics import (
-    CLASSIFICATION,
     METRICS,
     NEEDS_EVERY_CLASS,
     TOP,
@@ -21,13 +19,15 @@ from ensemble.evaluation.metrics import (
     Truth,
     confusion,
 )
-from ensemble.files.csv_tables import column_of, read_table
-from ensemble.predictions.formats import ForeignHints, read
-from ensemble.records import TASKS, Task
+from ensemble.files.csv_tables import column_of
+from ensemble.files.text_table import TableSource
+from ensemble.html_table import html_table
+from ensemble.predictions.table import Oof
+from ensemble.records import TASKS
+from ensemble.reports.submitted import Submitted, read_submission
 from ensemble.voting.decision import order_of
 
 _ROUNDING: Final = 1e-6
-_SCORED: Final = "submission"
 _HANDFUL: Final = 5
 _ODD_SHARE: Final = 0.1
 
@@ -44,7 +44,7 @@ class MetricScore:
     interval: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scorecard:
     """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
 
@@ -58,8 +58,20 @@ class Scorecard:
     lines: tuple[MetricScore, ...]
     counts: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{line.metric} {line.score:.5f}" for line in self.lines)
+        return f"<Scorecard of {self.rows} rows: {scores}>"
 
-def score_submission(submission: Path, labels: Path, label_column: str = "label") -> Scorecard:
+    def _repr_html_(self) -> str:
+        ends = [f"{s.interval[0]:.5f} to {s.interval[1]:.5f}" if s.interval else "none"
+                for s in self.lines]  # fmt: skip
+        rows = [(s.metric, f"{s.score:.5f}", end) for s, end in zip(self.lines, ends, strict=True)]
+        return html_table(f"{self.rows} rows", ("metric", "score", "95 % interval"), rows)
+
+
+def score_submission(
+    submission: TableSource, labels: TableSource, label_column: str = "label"
+) -> Scorecard:
     """Score a submission of labels, or of a probability a class, joined by id.
 
     Args:
@@ -72,53 +84,44 @@ def score_submission(submission: Path, labels: Path, label_column: str = "label"
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    header, body = read_table(submission)
-    if not body or len(header) < 2:
-        raise UsageError(f"{submission}: expected an id column, a label or more, and rows")
-    truth = column_of(labels, label_column)
-    ids = [row[0] for row in body]
-    if len(set(ids)) < len(ids):
-        raise UsageError(f"{submission}: ids stand there twice")
-    lacking = [name for name in ids if name not in truth]
+    given, truth = read_submission(submission), column_of(labels, label_column)
+    lacking = [name for name in given.rows if name not in truth]
     if lacking:
         raise UsageError(f"{labels}: no label for {few(lacking)}")
-    if len(header) == 2:
-        _check_said(submission, {row[1] for row in body}, labels, set(truth.values()))
-    known = {truth[name] for name in ids}
-    given, classes = _in_order(*_predicted(submission, header, body, known))
-    sums = given.sum(1, keepdims=True)
-    probs = given / sums
-    place = {name: number for number, name in enumerate(classes)}
-    odd = sorted(known - set(place))
+    if given.has_labels:
+        _check_said(submission, set(given.labels()), labels, set(truth.values()))
+    # of the rows that were submitted: the labels may hold more, whose classes need no column
+    known = {truth[name] for name in given.rows}
+    scores, classes = _in_order(*_predicted(given, known))
+    sums = scores.sum(1, keepdims=True)
+    probs = scores / sums
+    odd = sorted(known - set(classes))
     if odd:
         raise UsageError(f"{labels}: labels without a column in {submission}: {few(odd)}")
-    y = np.array([place[truth[name]] for name in ids], np.int64)
-    metrics = _allowed(y, classes, labels_only=len(header) == 2)
+    y = truth_of(list(given.rows), truth, classes)
     return Scorecard(
-        rows=len(ids),
+        rows=len(y),
         rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
         classes=classes,
-        lines=tuple(_line(metric, y, probs) for metric in metrics),
+        lines=tuple(_line(m, y, probs) for m in _allowed(y, classes, labels_only=given.has_labels)),
         counts=confusion(y, probs.argmax(1), len(classes)),
     )
 
 
-def score_values(
-    submission: Path, labels: Path, task: Task, label_column: str = "label"
-) -> Scorecard:
+def score_values(found: Oof, labels: TableSource, label_column: str = "label") -> Scorecard:
     """Score a submission of a multilabel task or a regression, joined by id.
 
     Args:
-        submission: A CSV: the id, then a column a class: probabilities, 0 and 1, or values.
-        labels: A CSV as `truth.read_truth` takes it.
-        task: "multilabel" or "regression".
+        found: The predictions of one family: probabilities, 0 and 1, or values.
+        labels: A table as `labels.read_truth` takes it.
         label_column: The column of a single target.
 
     Raises:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
-    found = read(submission, _SCORED, ForeignHints(task=task))
-    y, values = read_truth(labels, found, label_column), found.families[_SCORED]
+    task, (given,) = found.task, found.families.values()
+    values = given.astype(np.float64)
+    y = read_truth(labels, found, label_column)
     labels_only = TASKS[task].several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
     lines = [
@@ -129,7 +132,9 @@ def score_values(
     return Scorecard(len(found.ids), 0, found.classes, tuple(lines), np.zeros((0, 0)))
 
 
-def _check_said(submission: Path, said: set[str], labels: Path, known: set[str]) -> None:
+def _check_said(
+    submission: TableSource, said: set[str], labels: TableSource, known: set[str]
+) -> None:
     """Check that a column holds labels: a few may be classes that no row of the truth shows."""
     unknown = sorted(said - known)
     if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):
@@ -141,22 +146,17 @@ def _check_said(submission: Path, said: set[str], labels: Path, known: set[str])
     )
 
 
-def _predicted(
-    path: Path, header: Sequence[str], body: Sequence[Sequence[str]], known: set[str]
-) -> tuple[Pooled, tuple[str, ...]]:
+def _predicted(given: Submitted, known: set[str]) -> tuple[Pooled, tuple[str, ...]]:
     """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
-    if len(header) == 2:
-        said = [row[1] for row in body]
+    if given.has_labels:
+        said = given.labels()
         classes = tuple(sorted(known | set(said)))
         place = {name: number for number, name in enumerate(classes)}
         return np.eye(len(classes))[[place[name] for name in said]], classes
-    try:
-        probs = np.array([row[1:] for row in body], np.float64)
-    except ValueError as error:
-        raise UsageError(f"{path}: probabilities are numbers: {error}") from error
-    if not np.isfinite(probs).all() or (probs < 0).any() or (probs.sum(1) <= 0).any():
-        raise UsageError(f"{path}: probabilities are finite, at least 0, and not all 0 in a row")
-    return probs, tuple(header[1:])
+    probs = given.probabilities()
+    if (probs < 0).any() or (probs.sum(1) <= 0).any():
+        raise UsageError(f"{given.path}: probabilities are at least 0, and not all 0 in a row")
+    return probs, given.columns
 
 
 def _in_order(given: Pooled, classes: tuple[str, ...]) -> tuple[Pooled, tuple[str, ...]]:
@@ -170,16 +170,16 @@ def _allowed(y: Indices, classes: Sequence[str], *, labels_only: bool) -> list[M
 
     The classes of a kappa are equally spaced, so they must be whole numbers.
     """
-    everywhere = bool((np.bincount(y, minlength=len(classes)) > 0).all()) and len(classes) > 1
-    ordered = bool(order_of(classes)) and len(classes) > 1
-    return [
-        metric
-        for name, metric in CLASSIFICATION.items()
-        if (metric.by_label or not labels_only)
-        and (everywhere or name not in NEEDS_EVERY_CLASS)
-        and (ordered or name != "qwk")
-        and (len(classes) > TOP or name != "top_k")
-    ]
+    undefined = set[str]()
+    if len(classes) < 2 or (np.bincount(y, minlength=len(classes)) == 0).any():
+        undefined.update(NEEDS_EVERY_CLASS)
+    if len(order_of(classes)) < 2:
+        undefined.add("qwk")
+    if len(classes) <= TOP:
+        undefined.add("top_k")
+    metrics = METRICS["classification"].values()
+    allowed = [metric for metric in metrics if metric.by_label or not labels_only]
+    return [metric for metric in allowed if metric.name not in undefined]
 
 
 def _line(metric: Metric, y: Truth, probs: Pooled) -> MetricScore:

@@ -5,7 +5,7 @@ alike in all of them; so no ReduceMean, whose axes moved, and no Split.
 """
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, assert_never, cast
 
 import numpy as np
 import onnx
@@ -125,23 +125,34 @@ def _member_outputs(
 ) -> dict[str, str]:
     """Run the member once for each view or shape of one; name each head's (V, N, C) tensor."""
     base = _normalised(build, card.preprocess)
+    groups = _view_groups(views, split=split)
+    parts: dict[str, list[str]] = {head.name: [] for head in card.heads}
+    for number, rows in enumerate(groups):
+        images = [_viewed(build, base, views[v].view, card.preprocess.size) for v in rows]
+        batch = build.op("Concat", *images, axis=0) if len(images) > 1 else images[0]
+        given = _passed(build, batch, model, f"ensemble/pass{number}/" if number else "")
+        for head in card.heads:
+            output = build.op("Cast", given[head.output], to=TensorProto.FLOAT)
+            shape = build.integers(len(rows), -1, len(head.classes))
+            parts[head.name].append(build.op("Reshape", output, shape))
+    order = [v for rows in groups for v in rows]
+    return {name: in_order(build, tensors, order) for name, tensors in parts.items()}
+
+
+def _view_groups(views: Sequence[Shaped], *, split: bool) -> list[list[int]]:
+    """Return the places of the views that go through the member together: those of one shape."""
     groups: dict[Size | int, list[int]] = {}
     for number, shaped in enumerate(views):
         groups.setdefault(number if split else shaped.size, []).append(number)
-    parts: dict[str, list[str]] = {head.name: [] for head in card.heads}
-    for number, rows in enumerate(groups.values()):
-        images = [_viewed(build, base, views[v].view, card.preprocess.size) for v in rows]
-        batch = build.op("Concat", *images, axis=0) if len(images) > 1 else images[0]
-        copy = _copy_of(model, f"ensemble/pass{number}/" if number else "")
-        _feed(build, batch, copy)
-        build.nodes.extend(copy.node)
-        named = dict(zip((o.name for o in model.graph.output), copy.output, strict=True))
-        for head in card.heads:
-            output = build.op("Cast", named[head.output].name, to=TensorProto.FLOAT)
-            shape = build.integers(len(rows), -1, len(head.classes))
-            parts[head.name].append(build.op("Reshape", output, shape))
-    order = [v for rows in groups.values() for v in rows]
-    return {name: in_order(build, tensors, order) for name, tensors in parts.items()}
+    return [*groups.values()]
+
+
+def _passed(build: Builder, batch: str, model: ModelProto, prefix: str) -> dict[str, str]:
+    """Send a batch through a copy of the member; return its outputs by the member's names."""
+    copy = _copy_of(model, prefix)
+    _feed(build, batch, copy)
+    build.nodes.extend(copy.node)
+    return {o.name: c.name for o, c in zip(model.graph.output, copy.output, strict=True)}
 
 
 def _normalised(build: Builder, pre: Preprocess) -> str:
@@ -182,8 +193,10 @@ def _applied(build: Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size
             return build.op("Add", tensor, build.number(cast(float, op.args[0]))), size
         case "multiply":
             return build.op("Mul", tensor, build.number(cast(float, op.args[0]))), size
-        case _:
+        case "crop" | "scale" | "resize":
             return _indexed(build, tensor, op, size)
+        case _:
+            assert_never(op.name)
 
 
 def _turned(build: Builder, tensor: str, turns: int, size: Size) -> tuple[str, Size]:

@@ -1,12 +1,11 @@
-"""Running a graph: the seam that tests replace, and the session behind it."""
+"""Running a graph: the session behind the seam, on the device that was asked for."""
 
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,37 +47,6 @@ _CUDA_OPTIONS: Final = {
 _NO_MEMORY: Final = re.compile(
     "failed to allocate memory|BFCArena|bad_alloc|out.of.memory|ALLOC_FAILED", re.IGNORECASE
 )
-
-
-class Scorer(Protocol):
-    """Scores images: the one seam between the engine and whatever computes."""
-
-    @property
-    def provider(self) -> str:
-        """The provider that really runs, such as "CPUExecutionProvider"."""
-
-    def score(self, images: Pixels) -> Mapping[str, Probs]:
-        """Return each output, float32 (N, C), of uint8 images (N, H, W, C)."""
-
-
-@dataclass(frozen=True, slots=True)
-class FakeScorer:
-    """A scorer without a model: the mean colour of each image, turned into probabilities.
-
-    Its answers depend on every pixel of an image and on nothing else, so that tests of batching,
-    resume and fusion can tell a swapped image from the right one.
-    """
-
-    columns: Mapping[str, int]
-    provider: str = "FakeExecutionProvider"
-    calls: list[int] = field(default_factory=list)
-
-    def score(self, images: Pixels) -> Mapping[str, Probs]:
-        """Return for each output, float32 (N, C), rows that sum to 1."""
-        self.calls.append(len(images))
-        weights = 1 + np.arange(images[0].size, dtype=np.float64)
-        level = (images.reshape(len(images), -1) @ weights) / (255 * weights.sum())
-        return {name: _spread(level, columns) for name, columns in self.columns.items()}
 
 
 class OnnxScorer:
@@ -128,7 +96,7 @@ class OnnxScorer:
         if device == "auto":
             self._session, self.why_cpu = _start_auto(model, providers, threads, folder)
         else:
-            within = threads if providers != [CPU] else 1
+            within = threads if providers != [CPU] else 1  # on the CPU lanes use the threads
             self._session = _start(model, device, providers, within, folder)
         self._input = self._session.get_inputs()[0].name
         self.provider: str = self._session.get_providers()[0]
@@ -159,23 +127,6 @@ class OnnxScorer:
         with _translated():
             values = self._session.run(list(names.values()), {self._input: images})
         return dict(zip(names, cast(list[Probs], values), strict=True))
-
-
-def score_as(member: str, scorer: Scorer, images: Pixels) -> Mapping[str, Probs]:
-    """Return each output, float32 (N, C), of uint8 images (N, H, W, C) that a member scores.
-
-    Raises:
-        OutOfMemoryError: memory ran out; names the member and the batch.
-        ScoreError: the member failed; names both too.
-    """
-    what = f"member {member}, batch of {len(images)}"
-    try:
-        return scorer.score(images)
-    except OutOfMemoryError as error:
-        message = f"{what}: {error}. Use fewer views, or another --device"
-        raise OutOfMemoryError(message) from error
-    except ScoreError as error:
-        raise ScoreError(f"{what}: {error}") from error
 
 
 def bind(session: "InferenceSession", outputs: Mapping[str, str], device: str) -> Bound:
@@ -289,9 +240,3 @@ def _not_started(device: str, reason: str) -> ProviderError:
         f"device {device} was asked for, but {name} does not start: {reason}. Check the driver "
         f"with nvidia-smi and {remedy}"
     )
-
-
-def _spread(level: NDArray[np.float64], columns: int) -> Probs:
-    logits = np.cos(np.outer(level * 40, 1 + np.arange(columns)))
-    powers = np.exp(logits)
-    return cast(Probs, (powers / powers.sum(1, keepdims=True)).astype(np.float32))

@@ -15,10 +15,11 @@ from ensemble.files.atomic import (
     sha256_json,
 )
 from ensemble.files.paths import check_utf8
+from ensemble.files.text_table import TableSource
 from ensemble.predictions.run_record import DAMAGED, RUN, SCHEMA, RunRecord, read_record
 from ensemble.predictions.store import is_key
 from ensemble.recipe.resolve import Recipe
-from ensemble.recipe.settings import DECODE, TABLE, Settings, named, settings_of
+from ensemble.recipe.settings import DECODE, IN_MEMORY, TABLE, Settings, named, settings_of
 from ensemble.records import DecodePolicy
 from ensemble.voting import weights
 
@@ -118,6 +119,11 @@ def read_run(folder: Path) -> RunRecord:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
     if record.schema != SCHEMA:
         raise UsageError(f"{folder / RUN}: of another version of ensemble")
+    _check_votable(record, folder)
+    return record
+
+
+def _check_votable(record: RunRecord, folder: Path) -> None:
     if record.early_exit:
         raise UsageError(
             f"{folder}: its images ended early, so it holds labels and no probabilities to "
@@ -129,7 +135,6 @@ def read_run(folder: Path) -> RunRecord:
         )
     if not record.members or not all(is_key(each.key) for each in record.members):
         raise UsageError(f"{folder / RUN}: it names no predictions")
-    return record
 
 
 def settings_from_run(
@@ -149,10 +154,20 @@ def settings_from_run(
     except (KeyError, TypeError) as error:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
     decode = DecodePolicy(**{n: told.pop(n) for n in DECODE})
+    _check_sample(told.get("sample"), folder)
     told |= {n: Path(told[n]) for n in ("store", "sample") if told.get(n) is not None}
     if told.get("weights") is not None:
         told["weights"] = weights.from_record(told["weights"], str(folder / RUN))
     return replace(settings, **told, decode=decode)
+
+
+def _check_sample(sample: object, folder: Path) -> None:
+    """Refuse a sample that was a table in memory: its hash alone was kept."""
+    if str(sample).startswith(IN_MEMORY):
+        raise UsageError(
+            f"{folder}: the sample of this run was a table in memory, which is no longer there; "
+            f"give it again, as sample"
+        )
 
 
 def _check_own(claimed: Claim) -> None:
@@ -202,6 +217,6 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-zA-Z0-9.]+", "-", text).strip("-.")
 
 
-def submission_at(path: Path) -> Path:
-    """Return the submission that a path names: the file itself, or that of a run's folder."""
-    return path / "submission.csv" if path.is_dir() else path
+def submission_at(path: TableSource) -> TableSource:
+    """Return the submission that a path names: itself, or that of a run's folder."""
+    return path / "submission.csv" if isinstance(path, Path) and path.is_dir() else path

@@ -58,12 +58,18 @@ def label_faults(
         found = {name: line.cells for name, line in by_id(path, body, 0).items()}
     except UsageError as error:
         return [str(error)]
-    columns = [1] if how.single else [header.index(c, 1) for c in how.classes if c in header[1:]]
-    if len(columns) != len(header) - 1 or len(columns) != how.width:
+    columns = _columns_of(how, header)
+    if not columns:
         return [f"{path.name} has other columns than the run wrote: {few(header)}"]
     wanted = {name: how.cells(label) for name, label in zip(ids, labels.tolist(), strict=True)}
     wanted |= dict.fromkeys(lost, how.filling()) if how.fill is not None else {}
     return _unlike(path.name, wanted, {n: tuple(r[c] for c in columns) for n, r in found.items()})
+
+
+def _columns_of(how: LabelFormat, header: Sequence[str]) -> list[int]:
+    """Return where the cells of a label stand; none where the columns are others."""
+    columns = [1] if how.single else [header.index(c, 1) for c in how.classes if c in header[1:]]
+    return columns if len(columns) == how.width == len(header) - 1 else []
 
 
 def _unlike(

@@ -21,8 +21,10 @@ from ensemble.files.atomic import (
     sha256_bytes,
 )
 from ensemble.files.parquet import FAMILY
+from ensemble.html_table import html_table
 from ensemble.predictions import references
-from ensemble.predictions.formats import write_predictions, write_quarantine
+from ensemble.predictions.formats import write_predictions
+from ensemble.predictions.oof_file import write_quarantine
 from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
@@ -34,6 +36,9 @@ from ensemble.submission.rows import VoteInput, VoteResult, render, result_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SHOWN: Final = 8
+"""Columns of classes that a notebook shows."""
 
 _QUARANTINE: Final = "quarantine.csv"
 
@@ -65,6 +70,15 @@ class Submission:
         where = self.path or f"none in {self.folder}"
         return f"<Submission {where}: {len(self.ids)} rows, {len(self.quarantined)} quarantined>"
 
+    def _repr_html_(self) -> str:
+        columns = self.classes[: min(self.probs.shape[1], _SHOWN)]
+        labels = [[label] for label in self.labels] or [[]] * len(self.ids)
+        shown = self.probs[:, : len(columns)].tolist()
+        rows = zip(self.ids, labels, shown, strict=True)
+        cells = [[name, *label, *probs] for name, label, probs in rows]
+        header = ["id", *(["label"] if self.labels else []), *columns]
+        return html_table(repr(self), header, cells)
+
     @property
     def frame(self) -> "pd.DataFrame":
         """The predictions as a DataFrame: id, the label's name if there is one, a column a class.
@@ -84,7 +98,9 @@ class Submission:
         return frame
 
 
-def publish(recipe: Recipe, claimed: runs.Claim, poll: VoteInput, listener: Listener) -> Submission:
+def publish(
+    recipe: Recipe, claimed: runs.Claim, voted: VoteInput, listener: Listener
+) -> Submission:
     """Vote and write: the predictions, the submission, run.json, _SUCCESS, and the ledger's line.
 
     Raises:
@@ -92,24 +108,24 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: VoteInput, listener: List
         UsageError: weights that do not fit the families, or another run has written to the folder.
         StoreError: the disk refused.
     """
-    outcome = result_of(recipe, poll)
-    csv_bytes = render(recipe, poll, outcome)
-    record = _record(recipe, claimed, poll, outcome, csv_bytes)
+    outcome = result_of(recipe, voted)
+    csv_bytes = render(recipe, voted, outcome)
+    record = _record(recipe, claimed, voted, outcome, csv_bytes)
     out = runs.take(recipe, claimed)
     if csv_bytes is None and (out / SUCCESS).exists() and not recipe.writing.force:
         write_quarantine(out / _QUARANTINE, outcome.quarantined)
         listener.warn(f"the finished submission in {out} is left as it was")
-        return _result(poll, outcome, out, None, record)
+        return _result(voted, outcome, out, None, record)
     _tell_of_images(out, record, listener)
     _clear(out)
-    _remember(out, recipe, poll, listener)
+    _remember(out, recipe, voted, listener)
     publish_json(out / RUN, to_json(record))
-    _write_predictions(out / "predictions.parquet", poll, outcome)
+    _write_predictions(out / "predictions.parquet", voted, outcome)
     _write_quarantine(out / _QUARANTINE, outcome, listener)
     path = out / "submission.csv"
     if csv_bytes is None:
         remove(path)
-        return _result(poll, outcome, out, None, record)
+        return _result(voted, outcome, out, None, record)
     publish_bytes(path, csv_bytes)
     publish_json(
         out / SUCCESS,
@@ -119,8 +135,8 @@ def publish(recipe: Recipe, claimed: runs.Claim, poll: VoteInput, listener: List
             "versions": record.versions,
         },
     )
-    _note(out, recipe, _published(poll, outcome, csv_bytes), listener)
-    return _result(poll, outcome, out, path, record)
+    _note(out, recipe, _published(voted, outcome, csv_bytes), listener)
+    return _result(voted, outcome, out, path, record)
 
 
 def _clear(out: Path) -> None:
@@ -139,9 +155,9 @@ def _tell_of_images(out: Path, record: RunRecord, listener: Listener) -> None:
         listener.warn(f"the images are others than when {out} was written: it is replaced")
 
 
-def _remember(out: Path, recipe: Recipe, poll: VoteInput, listener: Listener) -> None:
+def _remember(out: Path, recipe: Recipe, voted: VoteInput, listener: Listener) -> None:
     """Tell the store of the run, if it refers to it; a vote needs no store that can be written."""
-    if not (poll.decided or any(each.key for each in poll.votes.members)):
+    if not (voted.decided or any(each.key for each in voted.predictions.sources)):
         return
     try:
         references.remember(recipe.resources.store, out)
@@ -152,20 +168,20 @@ def _remember(out: Path, recipe: Recipe, poll: VoteInput, listener: Listener) ->
         )
 
 
-def _write_predictions(path: Path, poll: VoteInput, outcome: VoteResult) -> None:
+def _write_predictions(path: Path, voted: VoteInput, outcome: VoteResult) -> None:
     """Write what a team mate needs: ids, labels, the fused probabilities and each family's."""
-    fused, head = outcome.fused, poll.votes.head
+    fused, head = outcome.fused, voted.predictions.head
     columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
-    if poll.decided:
+    if voted.decided:
         columns = {} if TASKS[head.task].single else {"labels": fused.probs}
     metadata = {
         "classes": list(head.classes),
         "head": head.name,
         "task": head.task,
-        "members": {name: list(hashes) for name, hashes in poll.votes.hashes.items()},
+        "members": {name: list(hashes) for name, hashes in voted.predictions.hashes.items()},
         "quarantined": [asdict(lost) for lost in outcome.quarantined],
     }
-    evaluations = poll.decided.evaluations if poll.decided else None
+    evaluations = voted.decided.evaluations if voted.decided else None
     write_predictions(path, outcome.ids, outcome.labels, columns, metadata, evaluations=evaluations)
 
 
@@ -186,50 +202,50 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
         listener.warn(f"the submission is whole, but the ledger has no line of it: {error}")
 
 
-def _published(poll: VoteInput, outcome: VoteResult, csv_bytes: bytes) -> ledger.Published:
-    families = [each.member.family for each in poll.votes.members]
-    rows, lost = len(poll.sample.ids), len(outcome.quarantined)
+def _published(voted: VoteInput, outcome: VoteResult, csv_bytes: bytes) -> ledger.Published:
+    families = [each.member.family for each in voted.predictions.sources]
+    rows, lost = len(voted.sample.ids), len(outcome.quarantined)
     return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes))
 
 
 def _result(
-    poll: VoteInput, outcome: VoteResult, out: Path, path: Path | None, record: RunRecord
+    voted: VoteInput, outcome: VoteResult, out: Path, path: Path | None, record: RunRecord
 ) -> Submission:
-    order = _order(poll.sample.ids, outcome.ids)
+    order = _order(voted.sample.ids, outcome.ids)
     return Submission(
         folder=out,
         path=path,
         ids=tuple(outcome.ids[i] for i in order),
-        classes=poll.votes.head.classes,
+        classes=voted.predictions.head.classes,
         labels=tuple(outcome.labels[i] for i in order) if outcome.labels else (),
         probs=outcome.fused.probs[order],
         families={n: p[order] for n, p in outcome.fused.families.items()},
         quarantined=outcome.quarantined,
         record=to_json(record),
-        evaluations=poll.decided.evaluations[order] if poll.decided else None,
+        evaluations=voted.decided.evaluations[order] if voted.decided else None,
     )
 
 
 def _record(
     recipe: Recipe,
     claimed: runs.Claim,
-    poll: VoteInput,
+    voted: VoteInput,
     outcome: VoteResult,
     csv_bytes: bytes | None,
 ) -> RunRecord:
     counts = {
-        "inputs": len(poll.sample.ids),
+        "inputs": len(voted.sample.ids),
         "predicted": len(outcome.ids),
         "quarantined": len(outcome.quarantined),
     }
     return RunRecord(
         settings=settings_of(recipe.settings),
-        head=poll.votes.head.name,
-        classes=poll.votes.head.classes,
-        members=poll.votes.members,
+        head=voted.predictions.head.name,
+        classes=voted.predictions.head.classes,
+        members=voted.predictions.sources,
         counts=counts,
         versions=_versions(),
-        facts=poll.facts,
+        facts=voted.facts,
         recipe_sha256=claimed.recipe_sha256,
         submission_sha256=None if csv_bytes is None else sha256_bytes(csv_bytes),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.errors import ContractError
-from ensemble.predictions.stored import Votes
+from ensemble.predictions.table import Predictions
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import TASKS, Quarantined
 from ensemble.submission import sample as submission
@@ -21,10 +21,10 @@ from ensemble.voting.decision import Decision
 class VoteInput:
     """What is voted on: the members' predictions, the sample, and facts for run.json.
 
-    `decided` stands in place of ballots where images ended early.
+    `decided` stands in place of a vote where images ended early.
     """
 
-    votes: Votes
+    predictions: Predictions
     sample: Sample
     facts: Mapping[str, object]
     decided: "ExitLabels | None" = None
@@ -51,21 +51,20 @@ class VoteResult:
     quarantined: tuple[Quarantined, ...]
 
 
-def result_of(recipe: Recipe, poll: VoteInput) -> VoteResult:
+def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
     """Vote, or take what was decided, and check that no image is missing or twice there.
 
     Raises:
         ContractError: the inputs are not the predicted and the quarantined ones.
         UsageError: weights that do not fit the families.
     """
-    votes = poll.votes
-    fused = _fused(recipe, poll)
-    _check_counts(poll.sample, votes.ids, votes.quarantined)
-    labels = tuple(votes.head.classes[c] for c in fused.labels.tolist())
-    return VoteResult(votes.ids, labels, fused, votes.quarantined)
+    found, fused = voted.predictions, _fused(recipe, voted)
+    _check_counts(voted.sample, found.ids, found.quarantined)
+    labels = tuple(found.classes[c] for c in fused.labels.tolist())
+    return VoteResult(found.ids, labels, fused, found.quarantined)
 
 
-def render(recipe: Recipe, poll: VoteInput, outcome: VoteResult) -> bytes | None:
+def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | None:
     """Return the bytes of submission.csv; None where images are missing and nothing stands in.
 
     Raises:
@@ -75,26 +74,24 @@ def render(recipe: Recipe, poll: VoteInput, outcome: VoteResult) -> bytes | None
         return None
     texts = outcome.labels or ("",) * len(outcome.ids)
     probs = outcome.fused.probs
-    if poll.sample.kind == "binary" and not poll.decided:
+    if voted.sample.kind == "binary" and not voted.decided:
         rule = recipe.fusion.weights.decision if recipe.fusion.weights else Decision()
         probs = labels_given(probs, rule)
     rows = {
         name: Row(label, row) for name, label, row in zip(outcome.ids, texts, probs, strict=True)
     }
     if recipe.writing.fill is not None:
-        filling = fill_row(recipe.writing.fill, poll.sample, poll.votes.head)
+        filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
         rows |= {q.id: filling for q in outcome.quarantined}
-    return submission.render(poll.sample, rows, poll.votes.head.classes)
+    return submission.render(voted.sample, rows, voted.predictions.classes)
 
 
-def _fused(recipe: Recipe, poll: VoteInput) -> vote.Fused:
-    votes = poll.votes
-    if poll.decided is None:
-        return vote.fuse(
-            votes.ballots, recipe.fusion.voting, recipe.fusion.weights, votes.head.task
-        )
-    labels = poll.decided.labels
-    if TASKS[votes.head.task].single:
+def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:
+    found, fusion = voted.predictions, recipe.fusion
+    if voted.decided is None:
+        return vote.fuse(found.ballots, fusion.voting, fusion.weights, found.task)
+    labels = voted.decided.labels
+    if TASKS[found.task].single:
         return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
     return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
+from ensemble.files.text_table import TableSource
 from ensemble.members.card import Head
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import TASKS, LabelsAs
@@ -46,7 +47,7 @@ class Row:
     probs: Sequence[float]
 
 
-def read_sample(path: Path, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
+def read_sample(path: TableSource, classes: Sequence[str], labels_as: LabelsAs = "auto") -> Sample:
     """Read a sample submission, and what it asks for.
 
     The first column is the id. One more column is the label; columns that are one-to-one with
@@ -84,7 +85,7 @@ def plain_sample(
     return Sample("id", tuple(ids), "label", ("label",), labels_as == "index")
 
 
-def check_output(path: Path, sample: Sample, output: str) -> None:
+def check_output(path: TableSource, sample: Sample, output: str) -> None:
     """Check that a sample asks for the output that was asked for.
 
     `output` is "auto", "labels", "probs", or "binary" in the columns of probabilities.
@@ -126,24 +127,27 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
     Raises:
         ContractError: rows missing or left over, or a value that is not finite.
     """
+    _check_rows(sample, rows)
+    place = {name: row for row, name in enumerate(classes)}
+    if sample.kind == "label":
+        text = {name: str(place[name]) if sample.index_labels else name for name in classes}
+        lines = [[name, text[rows[name].label]] for name in sample.ids]
+    else:
+        order, write = [place[c] for c in sample.columns], _WRITERS[sample.kind]
+        lines = [
+            [name, *write(np.asarray(rows[name].probs, np.float64)[order], name)]
+            for name in sample.ids
+        ]
+    return csv_bytes([[sample.id_column, *sample.columns], *lines])
+
+
+def _check_rows(sample: Sample, rows: Mapping[str, Row]) -> None:
     missing = [i for i in sample.ids if i not in rows]
     if missing or len(rows) != len(sample.ids):
         raise ContractError(
             f"{len(sample.ids)} ids are asked for and {len(rows)} have a prediction; missing: "
             f"{few(missing) or 'none'}. Nothing was published"
         )
-    order = [list(classes).index(c) for c in sample.columns] if sample.kind != "label" else []
-    indices = {name: str(i) for i, name in enumerate(classes)}
-    lines = [[sample.id_column, *sample.columns]]
-    for name in sample.ids:
-        row = rows[name]
-        if sample.kind == "label":
-            lines.append([name, indices[row.label] if sample.index_labels else row.label])
-        elif sample.kind == "binary":
-            lines.append([name, *(str(int(row.probs[c])) for c in order)])
-        else:
-            lines.append([name, *_numbers(np.asarray(row.probs, np.float64)[order], name)])
-    return csv_bytes(lines)
 
 
 def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> Sample:
@@ -178,18 +182,18 @@ def sample_for(recipe: Recipe, head: Head, ids: Sequence[str]) -> Sample:
 
 
 def fill_row(fill: str, sample: Sample, head: Head) -> Row:
+    """Return the row that stands for an image without a prediction.
+
+    Raises:
+        UsageError: `fill` is no label of the head, or no number that its columns may hold.
+    """
     if sample.kind == "label":
         names = {str(i): c for i, c in enumerate(head.classes)} if sample.index_labels else {}
         label = names.get(fill, fill)
         if label not in head.classes:
             raise UsageError(f"--fill {fill!r} is not one of {list(head.classes)[:10]}")
         return Row(label, ())
-    try:
-        value = float(fill)
-    except ValueError as error:
-        raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
-    if not math.isfinite(value):
-        raise UsageError(f"--fill {fill!r}: expected a finite number")
+    value = _number(fill)
     if TASKS[head.task].bounded and not 0 <= value <= 1:
         raise UsageError(f"--fill {fill!r}: a probability lies between 0 and 1")
     if sample.kind == "binary" and value not in (0, 1):
@@ -197,29 +201,48 @@ def fill_row(fill: str, sample: Sample, head: Head) -> Row:
     return Row("", [value] * len(head.classes))
 
 
+def _number(fill: str) -> float:
+    try:
+        value = float(fill)
+    except ValueError as error:
+        raise UsageError(f"--fill {fill!r}: a number is needed for probability columns") from error
+    if not math.isfinite(value):
+        raise UsageError(f"--fill {fill!r}: expected a finite number")
+    return value
+
+
 def _index_labels(
-    path: Path, column: str, values: Sequence[str], classes: Sequence[str], labels_as: LabelsAs
+    path: TableSource,
+    column: str,
+    values: Sequence[str],
+    classes: Sequence[str],
+    labels_as: LabelsAs,
 ) -> bool:
     """Decide whether labels are written as indices, from what the sample holds."""
     if labels_as != "auto":
         return labels_as == "index"
     filled = [v for v in values if v.strip()]
-    if filled and not set(filled) <= set(classes) and all(map(_is_fraction, filled)):
+    if not filled:
+        return False
+    where = f"{path}, column {column!r}: the sample holds"
+    if not set(filled) <= set(classes) and all(map(_is_fraction, filled)):
         raise UsageError(
-            f"{path}, column {column!r}: the sample holds numbers such as {filled[0]!r}. For "
-            f"probabilities it needs a column for each class: {few(classes)}; if labels "
-            f"are meant, say --labels-as index or --labels-as name"
-        )
-    integers = bool(filled) and all(_INTEGER.fullmatch(v.strip()) for v in filled)
-    classes_are_integers = all(_INTEGER.fullmatch(c) for c in classes)
-    if filled and integers != classes_are_integers:
-        found = "integers" if integers else f"text such as {filled[0]!r}"
-        raise UsageError(
-            f"{path}, column {column!r}: the sample holds {found}, and the classes are "
-            f"{few(classes)}. Say --labels-as index (their numbers, from 0) or "
+            f"{where} numbers such as {filled[0]!r}. For probabilities it needs a column for each "
+            f"class: {few(classes)}; if labels are meant, say --labels-as index or "
             f"--labels-as name"
         )
+    integers = _are_integers([v.strip() for v in filled])
+    if integers != _are_integers(classes):
+        found = "integers" if integers else f"text such as {filled[0]!r}"
+        raise UsageError(
+            f"{where} {found}, and the classes are {few(classes)}. Say --labels-as index (their "
+            f"numbers, from 0) or --labels-as name"
+        )
     return False
+
+
+def _are_integers(texts: Sequence[str]) -> bool:
+    return all(_INTEGER.fullmatch(text) for text in texts)
 
 
 def _is_fraction(text: str) -> bool:
@@ -237,6 +260,13 @@ def _numbers(values: NDArray[np.float64], name: str) -> list[str]:
         odd = values[~finite][0]
         raise ContractError(f"id {name!r}: the prediction is {odd}. Nothing was published")
     return [f"{value:.9g}" for value in values.tolist()]
+
+
+def _flags(values: NDArray[np.float64], _: str) -> list[str]:
+    return [str(int(value)) for value in values.tolist()]
+
+
+_WRITERS: Final = {"probs": _numbers, "binary": _flags}
 
 
 def _hint(wanted: set[str], found: set[str]) -> str:

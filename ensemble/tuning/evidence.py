@@ -160,14 +160,19 @@ def error_correlations(stack: Stack, y: Truth, task: Task = "classification") ->
 
 def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Candidate]:
     """List the ways to fit, the plainest first."""
-    pools: Sequence[Pool] = (pool,) if pool else ("log-linear",)
-    if pool is None and (metric.by_label or metric.name == "top_k"):
-        pools = ("log-linear", "linear")
-    if metric.name == "brier" or not TASKS[metric.task].bounded:
-        pools = ("linear",)
+    pools = _pools(metric, pool)
     plans = [Candidate(p, polish == "always") for p in pools]
     searched = metric.by_label and polish == "auto" and can_polish(metric)
     return plans + ([Candidate(pools[0], polish=True)] if searched else [])
+
+
+def _pools(metric: Metric, pool: Pool | None) -> Sequence[Pool]:
+    if metric.name == "brier" or not TASKS[metric.task].bounded:
+        return ("linear",)
+    if pool:
+        return (pool,)
+    both = metric.by_label or metric.name == "top_k"
+    return ("log-linear", "linear") if both else ("log-linear",)
 
 
 def _fit(stack: Stack, y: Truth, metric: Metric, plan: Candidate) -> Blend:

@@ -12,16 +12,16 @@ from ensemble.evaluation.labels import read_truth
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions.formats import read_all
-from ensemble.predictions.stored import votes_from
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions, in_order
 from ensemble.progress import Progress, Quiet
 from ensemble.records import TASKS
 from ensemble.tuning import checks
 from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.weigh import TuneOrder, weigh
+from ensemble.voting.fits import check_fits
 from ensemble.voting.pools import tempered
 from ensemble.voting.vote import fuse
-from ensemble.voting.weights import Weights, check_fits
+from ensemble.voting.weights import EvidenceRecord, HoldoutFit, Weights
 
 
 def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
@@ -30,26 +30,45 @@ def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
     Raises:
         UsageError: the files do not fit together, or the metric is not defined on them.
     """
-    progress = progress or Quiet()
-    if order.holdout_labels is not None and not order.holdout:
-        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     joined = read_all(order.files, order.elsewhere)
+    holdout = read_all(order.holdout, order.elsewhere) if order.holdout else None
+    return tune_predictions(joined, holdout, order, progress or Quiet())
+
+
+def tune_predictions(
+    joined: Predictions, holdout: Predictions | None, order: TuneOrder, progress: Progress
+) -> Weights:
+    """Find weights as `tune_weights` does, by predictions that are in memory.
+
+    Args:
+        joined: The out-of-fold predictions; `order.files` are not read.
+        holdout: Those of rows outside all folds; `order.holdout` are not read.
+        order: Labels, folds, groups, and what the blend is for.
+        progress: Told of what makes the answer weak.
+
+    Raises:
+        UsageError: as for `tune_weights`.
+    """
+    if order.holdout_labels is not None and holdout is None:
+        raise UsageError("--holdout-labels are of the rows of --holdout; give both")
     if order.folds is not None:
         joined = replace(joined, folds=folds_from(order.folds, joined.ids))
-    y = read_truth(order.labels, joined, order.label_column, order.group)
+    beside = order.group if order.groups is None else None
+    y = read_truth(order.labels, joined, order.label_column, beside)
     groups = None
     if order.group is not None:
-        named = column_of(order.labels, order.group)
+        named = column_of(order.groups or order.labels, order.group)
         groups = checks.groups_of(joined.ids, named, joined.folds)
     weights = weigh(joined, y, order, groups, progress)
-    if not order.holdout:
+    if holdout is None:
         return weights
-    held = read_all(order.holdout, order.elsewhere)
-    truth = read_truth(order.holdout_labels or order.labels, held, order.label_column, order.group)
-    return calibrate(weights, held, truth, joined.ids)
+    truth = read_truth(order.holdout_labels or order.labels, holdout, order.label_column, beside)
+    return calibrate(weights, holdout, truth, joined.ids)
 
 
-def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str]) -> Weights:
+def calibrate(
+    weights: Weights, holdout: Predictions, y: Truth, tuned_on: Collection[str]
+) -> Weights:
     """Fit the temperature on rows that no fold saw, predicted as the test images will be.
 
     Out of fold a single member predicts; deployed, a family is the mean of its folds, which is
@@ -72,18 +91,18 @@ def calibrate(weights: Weights, holdout: Oof, y: Truth, tuned_on: Collection[str
         )
     if seen := sorted(set(holdout.ids) & set(tuned_on)):
         raise UsageError(f"--holdout: the weights were tuned on {few(seen)}; take other rows")
-    votes = votes_from(holdout, weights.classes)
-    check_fits(weights, votes.head.classes, votes.hashes)
-    places = np.array([votes.head.classes.index(name) for name in holdout.classes])
+    held = in_order(holdout, weights.classes)
+    check_fits(weights, held.classes, held.hashes)
+    places = np.array([held.classes.index(name) for name in holdout.classes])
     found = places[y.astype(np.int64)]
     plain = replace(weights, temperature=1.0)
-    probs = fuse(votes.ballots, "soft", plain, votes.head.task).probs
+    probs = fuse(held.ballots, "soft", plain, held.task).probs
     temperature = temperature_of(probs, found)
     before, after = (
         metrics.log_loss(found, tempered(probs, t)) for t in (weights.temperature, temperature)
     )
-    record = {"n": len(found), "log_loss_before": before, "log_loss": after}
-    evidence = {**weights.evidence, "holdout": record}
+    record: HoldoutFit = {"n": len(found), "log_loss_before": before, "log_loss": after}
+    evidence: EvidenceRecord = {**weights.evidence, "holdout": record}
     # p^(1/T) / prior^tau has the argmax of its own power: the labels stay those of the evidence
     tau = rule.prior_tau * weights.temperature / temperature
     rule = replace(rule, prior_tau=tau)

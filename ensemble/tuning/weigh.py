@@ -13,9 +13,10 @@ from ensemble.errors import UsageError, few
 from ensemble.evaluation import metrics
 from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
+from ensemble.files.text_table import TableSource
 from ensemble.predictions import table as files
 from ensemble.predictions.formats import ForeignHints
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.tuning import checks
@@ -31,7 +32,7 @@ from ensemble.user_code import load_object
 from ensemble.voting.blend import shares_of
 from ensemble.voting.decision import order_of
 from ensemble.voting.pools import Stack
-from ensemble.voting.weights import Polish, Pool, Weights
+from ensemble.voting.weights import EvidenceRecord, Polish, Pool, Weights
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -44,24 +45,26 @@ class TuneOrder:
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
     of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
     outside all folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is
-    what the files do not say.
+    what the files do not say. `groups` is the table that has the column `group`; None takes it from
+    the labels.
     """
 
     files: Sequence[tuple[str | None, Path]]
-    labels: Path
+    labels: TableSource
     metric: str
     label_column: str = "label"
-    folds: Path | None = None
+    folds: TableSource | None = None
     group: str | None = None
     pool: Pool | None = None
     polish: Polish = "auto"
     holdout: Sequence[tuple[str | None, Path]] = ()
-    holdout_labels: Path | None = None
+    holdout_labels: TableSource | None = None
+    groups: TableSource | None = None
     elsewhere: ForeignHints = field(default_factory=ForeignHints)
 
 
 def weigh(
-    oof: Oof,
+    oof: Predictions,
     y: Truth,
     order: TuneOrder,
     groups: Indices | None,
@@ -72,7 +75,7 @@ def weigh(
     if oof.rescaled:
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)
-    names, stack = list(oof.families), np.stack(list(oof.families.values()))
+    names, stack = list(oof.families), np.stack(list(oof.families.values()), dtype=np.float64)
     steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
@@ -121,7 +124,7 @@ def metric_named(name: str, task: Task) -> Metric:
     return Metric(name, _answering(name, cast(Score, function)), True, task)
 
 
-def _metric_of(oof: Oof, order: TuneOrder) -> Metric:
+def _metric_of(oof: Predictions, order: TuneOrder) -> Metric:
     """Return the metric of an order, having checked that these predictions can be tuned for it."""
     if oof.deployed:
         raise UsageError(
@@ -186,12 +189,12 @@ def _answering(name: str, function: Score) -> Score:
 
 def _evidence(
     found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
-) -> dict[str, object]:
+) -> EvidenceRecord:
     """Return the report as JSON-ready values; what is not defined is None."""
     seen, fitted = found.evidence, found.fitted
     singles = dict(zip(names, seen.singles.tolist(), strict=True))
     best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
-    record: dict[str, object] = {
+    record: EvidenceRecord = {
         "n": seen.rows,
         "folds": seen.folds,
         "singles": singles,
@@ -221,16 +224,21 @@ def _check_order(order: TuneOrder, metric: Metric) -> None:
     check_choice("polish", order.polish, Polish)
     if order.pool is not None:
         check_choice("pool", order.pool, Pool)
-    if order.pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
-        raise UsageError(
-            f"a pool of ranks gives scores of classes that are no probabilities, which "
-            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
-        )
-    if order.pool == "log-linear" and metric.name == "brier":
-        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
-    if not TASKS[metric.task].bounded and order.pool == "log-linear":
-        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")
+        _check_pool(order.pool, metric)
     if order.polish == "always" and not can_polish(metric):
         raise UsageError(
             f"--polish always: there is no search for {metric.name} of {metric.task}; leave it out"
         )
+
+
+def _check_pool(pool: Pool, metric: Metric) -> None:
+    """Refuse a pool of which the task or the metric can make nothing."""
+    if pool == "rank" and (not TASKS[metric.task].single or metric.name in _NO_RANKS):
+        raise UsageError(
+            f"a pool of ranks gives scores of classes that are no probabilities, which "
+            f"{metric.name} of {metric.task} needs; it suits auc and accuracy"
+        )
+    if pool == "log-linear" and metric.name == "brier":
+        raise UsageError("the Brier score is least squares, of a linear pool; leave out --pool")
+    if pool == "log-linear" and not TASKS[metric.task].bounded:
+        raise UsageError("a log-linear pool needs probabilities; a regression pools linearly")

@@ -1,16 +1,16 @@
 """Views from text: a preset's name, or the user's own ttach.Compose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, OpName, View
 from ensemble.user_code import load_object
 from ensemble.views import policy
+from ensemble.views.policy import IDENTITY, Views, crop, product, scales
 
 if TYPE_CHECKING:
     import ttach
-from ensemble.views.policy import IDENTITY, Views, crop, product, scales
 
 _TTACH_CROPS: Final = {
     "crop_lt": "lt", "crop_lb": "lb", "crop_rb": "rb", "crop_rt": "rt", "center_crop": "center",
@@ -48,25 +48,9 @@ def _ttach_axis(transform: "ttach.base.BaseTransform", name: str) -> Views:
             f"{name}: {kind} with interpolation {transform.interpolation!r}; only nearest "
             f"(ttach's default) has a counterpart in the graph"
         )
-    match kind:
-        case "HorizontalFlip":
-            return _switch("hflip", transform.params)
-        case "VerticalFlip":
-            return _switch("vflip", transform.params)
-        case "Rotate90":
-            return tuple(_turn(int(angle), name) for angle in transform.params)
-        case "Scale":
-            return scales([float(f) for f in transform.params])
-        case "Resize":
-            return tuple(_resize(size, transform.original_size) for size in transform.params)
-        case "Add":
-            return tuple(_arithmetic("add", float(v), 0) for v in transform.params)
-        case "Multiply":
-            return tuple(_arithmetic("multiply", float(f), 1) for f in transform.params)
-        case "FiveCrops":
-            crops = [(_TTACH_CROPS[f.func.__name__], f.keywords) for f in transform.params]
-            return tuple(crop(place, k["crop_h"], k["crop_w"]) for place, k in crops)
-    raise UsageError(f"{name}: ttach's {kind} has no counterpart in the graph")
+    if kind not in _AXES:
+        raise UsageError(f"{name}: ttach's {kind} has no counterpart in the graph")
+    return _AXES[kind](transform, name)
 
 
 def _switch(op: OpName, params: Sequence[bool]) -> Views:
@@ -89,3 +73,19 @@ def _resize(size: Sequence[int], original: Sequence[int] | None) -> View:
 
 def _arithmetic(op: OpName, value: float, neutral: float) -> View:
     return IDENTITY if value == neutral else View(f"{op}{value:g}", (Op(op, (value,)),))
+
+
+_AXES: "Final[Mapping[str, Callable[[ttach.base.BaseTransform, str], Views]]]" = {
+    "HorizontalFlip": lambda axis, _: _switch("hflip", axis.params),
+    "VerticalFlip": lambda axis, _: _switch("vflip", axis.params),
+    "Rotate90": lambda axis, name: tuple(_turn(int(angle), name) for angle in axis.params),
+    "Scale": lambda axis, _: scales([float(factor) for factor in axis.params]),
+    "Resize": lambda axis, _: tuple(_resize(size, axis.original_size) for size in axis.params),
+    "Add": lambda axis, _: tuple(_arithmetic("add", float(v), 0) for v in axis.params),
+    "Multiply": lambda axis, _: tuple(_arithmetic("multiply", float(v), 1) for v in axis.params),
+    "FiveCrops": lambda axis, _: tuple(
+        crop(_TTACH_CROPS[cut.func.__name__], cut.keywords["crop_h"], cut.keywords["crop_w"])
+        for cut in axis.params
+    ),
+}
+"""How a transform of ttach becomes views, by its kind; the text names the policy in messages."""

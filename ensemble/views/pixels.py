@@ -5,7 +5,7 @@ The graph and the check for duplicate views both read it here. The geometry is t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,4 +133,7 @@ def _moved(op: Op, grid: NDArray[np.int64]) -> NDArray[np.int64]:
         case "crop" | "scale" | "resize":
             rows, columns = axis_indices(op, size)
             return grid[rows][:, columns]
-    return grid
+        case "add" | "multiply":  # other values, where they are
+            return grid
+        case _:
+            assert_never(op.name)

@@ -8,16 +8,13 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, Size, View
 from ensemble.views.pixels import pixel_map
-
-if TYPE_CHECKING:
-    pass
 
 Views: TypeAlias = tuple[View, ...]
 Parameters: TypeAlias = tuple[float, ...]

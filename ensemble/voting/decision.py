@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from ensemble.errors import UsageError, few
+from ensemble.files.fields import Fields
+
+_NO_RULE: Final = {"prior_tau": 0.0, "prior": [], "cut_points": [], "thresholds": [], "order": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,25 @@ class Decision:
     cut_points: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
     order: tuple[int, ...] = ()
+
+
+def read_decision(fields: Fields) -> Decision:
+    """Read the rule that the fields tell; what says nothing is not used.
+
+    Raises:
+        EnsembleError: a field is not what it should be; the error is of the fields' kind.
+    """
+    fields = fields.where_empty(_NO_RULE)
+    order = fields.numbers("order")
+    if any(number != int(number) for number in order):
+        raise fields.bad("order", "a list of whole numbers", list(order))
+    return Decision(
+        prior_tau=fields.number("prior_tau"),
+        prior=fields.numbers("prior"),
+        cut_points=fields.numbers("cut_points"),
+        thresholds=fields.numbers("thresholds"),
+        order=tuple(map(int, order)),
+    )
 
 
 def order_of(classes: Sequence[str]) -> tuple[int, ...]:
@@ -72,8 +95,8 @@ def check_length(where: str, name: str, found: int, expected: int, classes: int)
 
 def field_error(where: str, name: str, expected: str, found: object) -> UsageError:
     """Return the error of a field that is not what it should be."""
-    told = f"{where}: {name}: expected {expected}, found {found!r}"[:400]
-    return UsageError(f"{told}. Tune the weights anew, or mend the field")
+    fault = f"{where}: {name}: expected {expected}, found {found!r}"[:400]
+    return UsageError(f"{fault}. Tune the weights anew, or mend the field")
 
 
 def _check_order(rule: Decision, classes: Sequence[str], where: str) -> None:

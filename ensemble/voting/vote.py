@@ -7,6 +7,7 @@ arguments nor of the files changes a bit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,11 @@ from ensemble.errors import UsageError
 from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.blend import blend_of
-from ensemble.voting.weights import Weights, check_families
+from ensemble.voting.fits import check_families
+from ensemble.voting.weights import Weights
+
+_NEEDS: Final = {"hard": "classes", "geometric": "probabilities"}
+"""What a vote needs that not every task has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,32 +116,35 @@ def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
     Raises:
         UsageError: it has none.
     """
-    plain = weights is None or weights.plain
     if voting == "rank" or (weights is not None and weights.pool == "rank"):
         _check_rank(voting, weights, task)
         return
-    if voting != "soft" and not plain:
-        raise UsageError(
-            f"these weights carry a pool, temperature or decision rule of a soft vote: they do not "
-            f"go with --voting {voting}"
-        )
     if weights is not None:
+        if voting != "soft" and not weights.plain:
+            raise UsageError(
+                f"these weights carry a pool, temperature or decision rule of a soft vote: they "
+                f"do not go with --voting {voting}"
+            )
         _check_task(weights, task)
-    if voting == "hard" and voting not in TASKS[task].votings:
-        raise UsageError(f"a hard vote needs classes; this head is {task}. Use --voting soft")
-    if voting == "geometric" and voting not in TASKS[task].votings:
-        raise UsageError("a geometric vote needs probabilities; use --voting soft for regression")
+    if voting not in TASKS[task].votings:
+        raise UsageError(
+            f"a {voting} vote needs {_NEEDS[voting]}; this head is {task}. Use --voting soft"
+        )
 
 
 def _check_task(weights: Weights, task: Task) -> None:
     """Check that what the weights carry has a meaning for the task."""
     tuned = weights.task or task
-    rule = weights.decision
-    classes = bool(weights.temperature != 1 or rule.prior_tau or rule.cut_points)
-    if tuned != task or (classes and not TASKS[task].single):
+    if tuned != task or (_decide_classes(weights) and not TASKS[task].single):
         what = weights.task or "classification"
         raise UsageError(f"these weights were tuned for {what}; this head is {task}")
-    if rule.thresholds and not TASKS[task].several:
+    if weights.decision.thresholds and not TASKS[task].several:
         raise UsageError(f"thresholds decide the labels of a multilabel head; this head is {task}")
     if weights.pool == "log-linear" and not TASKS[task].bounded:
         raise UsageError("a log-linear pool needs probabilities; this head is regression")
+
+
+def _decide_classes(weights: Weights) -> bool:
+    """Tell whether weights carry what only a row with one label has."""
+    rule = weights.decision
+    return bool(weights.temperature != 1 or rule.prior_tau or rule.cut_points)

@@ -5,18 +5,26 @@
 """
 
 import json
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Final, Literal, TypedDict, cast, get_args
 
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish_json
+from ensemble.files.fields import Fields, fields_of
 from ensemble.files.paths import is_file
+from ensemble.html_table import html_table
 from ensemble.records import Task
-from ensemble.voting.decision import Decision, check_decision, check_length, field_error
+from ensemble.voting.decision import (
+    Decision,
+    check_decision,
+    check_length,
+    field_error,
+    read_decision,
+)
 
 SCHEMA: Final = 1
 
@@ -31,7 +39,47 @@ Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
 
 
-@dataclass(frozen=True, slots=True)
+class BestSingle(TypedDict):
+    """The best family of all, and its score."""
+
+    family: str
+    score: float
+
+
+class HoldoutFit(TypedDict):
+    """What fitting the temperature on `n` hold-out rows did to their log-loss."""
+
+    n: int
+    log_loss_before: float
+    log_loss: float
+
+
+class EvidenceRecord(TypedDict, total=False):
+    """What tuning found, as weights.json tells it; docs/weights.md says what each is.
+
+    None where something is not defined. Weights that were not tuned have none of it.
+    """
+
+    rescaled: int
+    n: int
+    folds: int
+    singles: dict[str, float]
+    best_single: BestSingle
+    uniform: float
+    apparent: float
+    apparent_gain: float
+    nested: float | None
+    gain: float | None
+    gain_ci95: list[float] | None
+    p: float | None
+    verdict: str
+    fitted: Mapping[str, object]
+    error_correlations: object
+    loss_without: dict[str, float]
+    holdout: HoldoutFit
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Weights:
     """How families become one prediction.
 
@@ -49,7 +97,7 @@ class Weights:
     classes: tuple[str, ...] = ()
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     metric: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: EvidenceRecord = field(default_factory=EvidenceRecord)
     ranks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     task: Task | None = None
 
@@ -63,6 +111,17 @@ class Weights:
         """Whether these are the numbers of a linear pool, and nothing else."""
         return self.pool == "linear" and not self.ruled
 
+    def __repr__(self) -> str:
+        shares = few([f"{name}={weight:.3g}" for name, weight in self.families.items()])
+        verdict = self.evidence.get("verdict")
+        tuned = f", for {self.metric}: {verdict}" if verdict else ""
+        return f"<Weights {shares}; {self.pool} pool{tuned}>"
+
+    def _repr_html_(self) -> str:
+        singles = self.evidence.get("singles", {})
+        rows = [(name, w, singles.get(name, "")) for name, w in self.families.items()]
+        return html_table(repr(self), ("family", "weight", self.metric or "score"), rows)
+
     def save(self, path: str | Path) -> None:
         """Write weights.json, as `ensemble tune-weights` does.
 
@@ -73,11 +132,7 @@ class Weights:
 
     @staticmethod
     def load(path: str | Path) -> "Weights":
-        """Read weights.json.
-
-        Raises:
-            UsageError: the file cannot be read, or a field is not what it should be; names it.
-        """
+        """Read weights.json; see `read`."""
         return read(Path(path))
 
 
@@ -130,29 +185,8 @@ def from_record(record: object, where: str) -> Weights:
     """
     if not isinstance(record, dict) or record.get("schema", SCHEMA) != SCHEMA:
         raise UsageError(f"{where}: not a weights.json of schema {SCHEMA}")
-    reader = _Reader(where)
-    rule = reader.mapping(record, "decision")
-    members = reader.mapping(record, "families")
-    ranks = reader.mapping(record, "ranks")
-    found = Weights(
-        families={k: reader.number(v, k) for k, v in reader.some(record, "weights").items()},
-        pool=reader.pool(record.get("pool", "linear")),
-        temperature=reader.positive(record.get("temperature", 1.0), "temperature"),
-        decision=Decision(
-            prior_tau=reader.number(rule.get("prior_tau") or 0.0, "decision.prior_tau"),
-            prior=reader.numbers(rule, "prior"),
-            cut_points=reader.numbers(rule, "cut_points"),
-            thresholds=reader.numbers(rule, "thresholds"),
-            order=reader.places(rule, "order"),
-        ),
-        ranks={k: reader.knots(v, f"ranks.{k}") for k, v in ranks.items()},
-        classes=reader.texts(record.get("classes") or [], "classes"),
-        members={k: reader.texts(v, f"families.{k}") for k, v in members.items()},
-        metric=str(record.get("metric") or ""),
-        evidence=reader.mapping(record, "evidence"),
-        task=reader.task(record.get("task")),
-    )
-    _check_rule(found, found.classes, where)
+    found = _weights(fields_of(record, "weights", partial(field_error, where)))
+    check_rule(found, found.classes, where)
     return found
 
 
@@ -173,37 +207,12 @@ def to_json(weights: Weights) -> dict[str, object]:
     }
 
 
-def check_fits(
-    weights: Weights, classes: Sequence[str], members: Mapping[str, Sequence[str]]
-) -> None:
-    """Check that weights belong to these families, classes and members.
-
-    Args:
-        weights: The weights.
-        classes: The classes of the head, in order.
-        members: The hashes of each family's members here; none where nobody knows.
+def check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
+    """Check that the decision rule, and the quantiles of ranks, can be applied to classes.
 
     Raises:
-        UsageError: another family, class or member; says which.
+        UsageError: they cannot; names the field, and `where` it is.
     """
-    check_families(weights, members)
-    if weights.classes and weights.classes != tuple(classes):
-        raise UsageError(
-            f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
-            f"{list(classes)[:5]}"
-        )
-    _check_rule(weights, classes, "weights")
-    for family, hashes in weights.members.items():
-        here = set(members.get(family, ()))
-        if here and here != set(hashes):
-            raise UsageError(
-                f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
-                f"them anew, or say --weights {family}=… to use the numbers all the same"
-            )
-
-
-def _check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
-    """Check that the decision rule, and the quantiles of ranks, can be applied to classes."""
     check_decision(weights.decision, classes, where)
     sizes = {name: (len(rows), len(rows[0])) for name, rows in weights.ranks.items()}
     for name, (rows, _) in sizes.items():
@@ -212,94 +221,40 @@ def _check_rule(weights: Weights, classes: Sequence[str], where: str) -> None:
         raise field_error(where, "ranks", "as many classes and quantiles for each family", sizes)
 
 
-def check_families(weights: Weights, here: Collection[str]) -> None:
-    """Check that there is a usable weight for each family, and none for another.
-
-    Raises:
-        UsageError: there is not; says which.
-    """
-    families = weights.families
-    missing, unknown = sorted(set(here) - set(families)), sorted(set(families) - set(here))
-    if missing or unknown:
-        told = [f"no weight for {few(missing)}"] * bool(missing)
-        told += [f"no family for {few(unknown)}"] * bool(unknown)
-        raise UsageError(
-            f"weights bind by family name: {', '.join(told)}; the families here are "
-            f"{few(sorted(here))}"
-        )
-    wrong = {f: w for f, w in families.items() if not math.isfinite(w) or w < 0}
-    if wrong or sum(families.values()) <= 0:
-        raise UsageError(
-            f"weights must be finite, at least 0, and not all 0; found {wrong or dict(families)}"
-        )
+_SAID_NOTHING: Final = {"decision": {}, "classes": [], "families": {}, "evidence": {}, "ranks": {},
+                        "metric": ""}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads fields of one record; every complaint names where it is, and the field."""
+def _weights(fields: Fields) -> Weights:
+    """Read the fields of weights.json, of which only the weights must be there."""
+    said = {"pool": "linear", "temperature": 1.0, **fields.record}
+    fields = Fields(said, fields.fault).where_empty(_SAID_NOTHING)
+    families, members, ranks = (fields.inner(k) for k in ("weights", "families", "ranks"))
+    if not families.record:
+        raise fields.bad("weights", "a number for each family", {})
+    temperature = fields.number("temperature")
+    if temperature <= 0:
+        raise fields.bad("temperature", "a number above 0", temperature)
+    return Weights(
+        families={name: families.number(name) for name in families.record},
+        pool=fields.choice("pool", get_args(Pool)),
+        temperature=temperature,
+        decision=read_decision(fields.inner("decision")),
+        classes=fields.texts("classes"),
+        members={name: members.texts(name) for name in members.record},
+        metric=fields.text("metric") if fields.record["metric"] != "" else "",
+        evidence=cast(EvidenceRecord, fields.inner("evidence").record),  # for people: unchecked
+        ranks={name: _knots(ranks, name) for name in ranks.record},
+        task=None if said.get("task") is None else fields.choice("task", get_args(Task)),
+    )
 
-    where: str
 
-    def mapping(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
-        value = record.get(name) or {}
-        if not isinstance(value, dict):
-            raise self._bad(name, "an object", value)
-        return value
-
-    def some(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
-        value = self.mapping(record, name)
-        if not value:
-            raise self._bad(name, "a number for each family", record.get(name))
-        return value
-
-    def number(self, value: object, name: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._bad(name, "a number", value)
-        if not math.isfinite(value):
-            raise self._bad(name, "a finite number", value)
-        return float(value)
-
-    def positive(self, value: object, name: str) -> float:
-        number = self.number(value, name)
-        if number <= 0:
-            raise self._bad(name, "a number above 0", value)
-        return number
-
-    def numbers(self, record: Mapping[str, Any], name: str) -> tuple[float, ...]:
-        value = record.get(name) or []
-        if not isinstance(value, list):
-            raise self._bad(name, "a list of numbers", value)
-        return tuple(self.number(v, name) for v in value)
-
-    def places(self, record: Mapping[str, Any], name: str) -> tuple[int, ...]:
-        found = self.numbers(record, name)
-        if any(number != int(number) for number in found):
-            raise self._bad(name, "a list of whole numbers", list(found))
-        return tuple(map(int, found))
-
-    def knots(self, value: object, name: str) -> tuple[tuple[float, ...], ...]:
-        rows = value if isinstance(value, list) else []
-        found = tuple(self.numbers({name: row}, name) for row in rows)
-        if not found or len({len(row) for row in found}) > 1 or len(found[0]) < 2:
-            raise self._bad(name, "a list of quantiles for each class, all of one length", value)
-        if any(b < a for row in found for a, b in pairwise(row)):
-            raise self._bad(name, "quantiles that ascend", value)
-        return found
-
-    def texts(self, value: object, name: str) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise self._bad(name, "a list of texts", value)
-        return tuple(value)
-
-    def pool(self, value: object) -> Pool:
-        if value not in get_args(Pool):
-            raise self._bad("pool", f"one of {', '.join(get_args(Pool))}", value)
-        return cast(Pool, value)
-
-    def task(self, value: object) -> Task | None:
-        if value is not None and value not in get_args(Task):
-            raise self._bad("task", f"one of {', '.join(get_args(Task))}", value)
-        return cast(Task | None, value)
-
-    def _bad(self, name: str, expected: str, found: object) -> UsageError:
-        return field_error(self.where, name, expected, found)
+def _knots(fields: Fields, name: str) -> tuple[tuple[float, ...], ...]:
+    """Read the quantiles of a family, (C, K)."""
+    found = fields.table(name)
+    if not found or len({len(row) for row in found}) > 1 or len(found[0]) < 2:
+        expected = "a list of quantiles for each class, all of one length"
+        raise fields.bad(name, expected, fields.record[name])
+    if any(b < a for row in found for a, b in pairwise(row)):
+        raise fields.bad(name, "quantiles that ascend", fields.record[name])
+    return found

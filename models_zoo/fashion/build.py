@@ -23,7 +23,7 @@ from PIL import Image
 import ensemble
 from ensemble.members.member import open_member
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import write
+from ensemble.predictions.oof_file import write
 
 HERE = Path(__file__).parent
 SHIPPED = {name: family for name, family in FAMILIES.items() if family.shipped}

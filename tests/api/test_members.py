@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import onnx
 import pytest
-from toys import MakeMember
+from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
 import ensemble as public
 from ensemble.errors import MemberError
+from ensemble.export import to_onnx
+from ensemble.progress import Quiet
 
 
 def test_cards_are_shown_by_file(members: list[Path]) -> None:
@@ -21,3 +24,43 @@ def test_members_that_cannot_vote_together_are_refused(
 ) -> None:
     with pytest.raises(MemberError):
         public.inspect_members([*members, make_member("cow-f0", classes=("x", "y"))])
+
+
+def test_python_writes_the_card_that_the_command_writes(tmp_path: Path) -> None:
+    paths = []
+    for folder in ("one", "two"):
+        card = toy_card("net-f3")
+        path = save_member(tmp_path / folder, card, toy_model(card))
+        foreign = onnx.load(path)
+        del foreign.metadata_props[:]
+        onnx.save(foreign, path)
+        paths.append(path)
+    described = {"classes": "cat,dog,eel", "height": 8, "width": 8, "mean": "0.5,0.5,0.5",
+                 "std": "0.25,0.25,0.25", "output-name": "logits"}  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in described.items()]
+    assert ensemble("inspect", paths[0], "--write-card", *flags) == 0
+    pixels = public.PreprocessFlags(height=8, width=8, mean=(0.5,) * 3, std=(0.25,) * 3)
+    head = public.HeadSpec("label", ("cat", "dog", "eel"))
+    spec = public.ExportSpec("foreign", (head,), preprocess=pixels)
+    found = public.inspect_members(paths[1], write_card=spec, output_name="logits")
+    assert [card.name for card in found.values()] == ["net-f3"]
+    by_command, by_python = (path.with_name("net-f3.onnx.card.json") for path in paths)
+    assert by_python.read_bytes() == by_command.read_bytes()
+
+
+def test_an_export_tells_how_many_members_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    class Watching(Quiet):
+        def start(self, total: int, members: int, unit: str = "images") -> None:
+            told.append((total, members, unit))
+
+        def advance(self, evaluations: int) -> None:
+            told.append(evaluations)
+
+    monkeypatch.setattr(to_onnx, "export_members", lambda paths, *_, **__: iter(paths))
+    spec = public.ExportSpec("tiny", (public.HeadSpec("label", ("cat", "dog")),))
+    public.export_members(["a.pt", "b.pt"], spec, tmp_path, progress=Watching())
+    assert told == [(2, 1, "members"), 1, 1]

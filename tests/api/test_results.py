@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from toys import ensemble
 
@@ -51,3 +52,21 @@ def test_a_task_that_there_is_not_is_refused() -> None:
 
 def test_a_run_and_a_file_are_compared() -> None:
     assert public.diff_submissions("run", "said.csv").moves == {("dog", "cat"): 1}
+
+
+def test_scores_and_differences_are_of_frames_too() -> None:
+    said, truth = pd.read_csv("said.csv"), pd.read_csv("t.csv")
+    from_files = public.score_submission("said.csv", "t.csv")
+    labels = truth.rename(columns={"label": "kind"}).set_index("id")["kind"]
+    for given in (truth, truth.set_index("id"), labels, labels.to_dict()):
+        assert public.score_submission(said, given).lines == from_files.lines
+    assert public.diff_submissions(said, "t.csv").moves == {("cat", "dog"): 1}
+
+
+def test_folds_of_frames_are_those_of_files() -> None:
+    truth = pd.read_csv("t.csv")
+    report = public.split_folds("t.csv", "one.csv", k=3)
+    public.split_folds(truth, "two.csv", k=3)
+    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
+    checked = public.split_folds(truth, check=pd.read_csv("one.csv").set_index("id")["fold"])
+    assert checked.counts.tolist() == report.counts.tolist()

@@ -14,7 +14,8 @@ from ensemble.errors import UsageError
 from ensemble.files.csv_tables import column_of
 from ensemble.pipeline.oof import predict_oof
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import read, write
+from ensemble.predictions.formats import read
+from ensemble.predictions.oof_file import write
 from ensemble.reports.figures import draw
 from ensemble.tuning.tune import tune_weights
 from ensemble.tuning.weigh import TuneOrder
@@ -51,7 +52,7 @@ def test_weights_without_folds_are_drawn_too() -> None:
 def test_labels_of_classes_are_no_frame_of_columns() -> None:
     table = read(tuned_on({"ant": 2.0}).files[0][1])
     hot = pd.DataFrame(np.eye(3, dtype=int)[TRUTH], list(table.ids), list(CLASSES))
-    with pytest.raises(UsageError, match="one label an id"):
+    with pytest.raises(UsageError, match="labels: no column 'label'; it has id, "):
         package.tune_weights(table, hot, metric="log_loss")
 
 
@@ -86,11 +87,28 @@ def test_an_id_without_a_fold_is_refused_from_python_too() -> None:
         package.tune_weights(table, labels, metric="log_loss", folds={"img0": 0})
 
 
-@pytest.mark.parametrize("what", ["labels", "folds", "groups"])
+@pytest.mark.parametrize("what", ["labels", "folds", "group"])
 def test_ids_that_stand_twice_are_refused_from_python(what: str) -> None:
     table = read(tuned_on({"ant": 2.0}).files[0][1])
     frame = pd.read_csv("train.csv", index_col="id")
-    given = {"labels": frame["label"], "folds": frame["fold"], "groups": frame["patient"]}
+    given = {"labels": frame["label"], "folds": frame["fold"], "group": frame["patient"]}
     given[what] = pd.concat([given[what], given[what].iloc[:1]])
     with pytest.raises(UsageError, match=f"{what}: id 'img0' stands there twice"):
         package.tune_weights(table, metric="log_loss", **given)
+
+
+def test_tables_are_paths_or_frames() -> None:
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    files = [path for _, path in order.files]
+    by_path = package.tune_weights(files, "train.csv", group="patient", folds="train.csv")
+    frame = pd.read_csv("train.csv")
+    by_frame = package.tune_weights(
+        {path.stem: path for path in files}, frame, folds=frame, out="w.json",
+        group=frame.rename(columns={"patient": "group"}),
+    )  # fmt: skip
+    by_id = package.tune_weights(
+        files, frame.set_index("id")["label"], group=frame.set_index("id")["patient"]
+    )
+    assert by_path.families == by_frame.families == by_id.families
+    assert package.Weights.load("w.json").families == by_path.families
+    assert by_path.metric == "log_loss"

@@ -10,7 +10,6 @@ from toys import ensemble
 
 from ensemble.cli.options import (
     auto_or_number,
-    classes_of,
     named_files,
     off_or_evaluations,
     spread_lists,
@@ -101,23 +100,6 @@ def test_an_unknown_setting_exits_2_and_suggests(capsys: pytest.CaptureFixture[s
     assert "did you mean 'members'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("missing.txt", None, "no such file"),
-        ("classes.csv", "0,cat\n1,dog\n", "a class a line"),
-        ("classes.json", '{"0": "cat"}', "a class a line"),
-    ],
-)
-def test_a_file_that_lists_no_classes_is_refused(
-    name: str, text: str | None, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if text is not None:
-        Path(name).write_text(text)
-    assert ensemble("export", "a-f0.pt", "--arch", "resnet18", "--classes", name, "--out", "o") == 2
-    assert message in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("asked", "found"), [("3", {3}), ("auto", {32})])
 def test_a_batch_size_is_a_number_or_auto_and_is_recorded(
     members: list[Path], images: Path, asked: str, found: set[int]
@@ -141,45 +123,12 @@ def test_another_batch_size_is_a_usage_error(
 Captured = pytest.CaptureFixture[str]
 
 
-def test_each_setting_is_shown_with_its_origin(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("ensemble.toml").write_text('tta = "hflip"\nvoting = "hard"\n')
-    monkeypatch.setenv("ENSEMBLE_MERGE", "max")
-    assert ensemble("run", "--voting", "soft", "--show-config", "--json") == 0
-    shown = {s["setting"]: (s["value"], s["origin"]) for s in json.loads(capsys.readouterr().out)}
-    assert shown["voting"] == ("soft", "--voting")
-    assert shown["merge"] == ("max", "ENSEMBLE_MERGE")
-    assert shown["tta"] == ("hflip", "ensemble.toml")
-    assert shown["images"] == (["images"], "default")
-
-
 def test_an_unknown_variable_exits_2_and_suggests(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENSEMBLE_STOR", "x")
     assert ensemble("store", "list") == 2
     assert "did you mean 'ENSEMBLE_STORE'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "variable", "named"),
-    [("shard_size = 'x'", {}, "'shard_size' of ensemble.toml"),
-     ("images = 7", {}, "'images' of ensemble.toml"),
-     ("", {"ENSEMBLE_SHARD_SIZE": "x"}, "ENSEMBLE_SHARD_SIZE")],
-)  # fmt: skip
-def test_a_value_that_is_wrong_is_told_by_where_it_is_from(
-    capsys: Captured,
-    monkeypatch: pytest.MonkeyPatch,
-    text: str,
-    variable: dict[str, str],
-    named: str,
-) -> None:
-    Path("ensemble.toml").write_text(text)
-    for name, value in variable.items():
-        monkeypatch.setenv(name, value)
-    assert ensemble("run") == 2
-    assert f"Invalid value for {named}: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--time-budget", "--evals-per-image"])
@@ -207,11 +156,6 @@ def test_a_number_that_is_none_is_told_in_words(capsys: Captured) -> None:
 
 def test_a_file_may_have_a_name_before_it() -> None:
     assert named_files(["ant=a.csv", "b.csv"]) == [("ant", Path("a.csv")), (None, Path("b.csv"))]
-
-
-def test_classes_are_a_list_or_a_file_with_a_class_a_line() -> None:
-    Path("classes.txt").write_text("\ufeffcat\n\n dog \n", "utf-8")
-    assert classes_of("cat, dog") == classes_of("classes.txt") == ("cat", "dog")
 
 
 def test_words_stand_for_no_number() -> None:

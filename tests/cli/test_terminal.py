@@ -1,13 +1,12 @@
 """What a person sees: progress, summaries, and numbers in words."""
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 from toys import ensemble
 
-from ensemble.cli.terminal import FRESH_LINE, Bar, open_console, say_config, say_plan, size_told
+from ensemble.cli.terminal import describe_size, open_console, say_config, say_plan
 
 
 @pytest.fixture(autouse=True)
@@ -64,39 +63,12 @@ def test_images_of_which_none_can_be_read_were_not_in_the_store(
     assert "from the store" not in capsys.readouterr().err
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def shown(stream: io.StringIO, *moments: float) -> str:
-    """What a bar writes of one evaluation a moment, of four images by two members."""
-    clock = iter([0.0, 0.0, *moments])
-    with Bar(stream, lambda: next(clock)) as bar:
-        bar.start(8, 2)
-        for _ in moments:
-            bar.advance(4)
-    return stream.getvalue()
-
-
-def test_elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds() -> None:
-    assert shown(io.StringIO(), 9.0) == ""
-    assert shown(io.StringIO(), 10.0) == " 50%  0.2 images/s  0:10 left\n"
-
-
-def test_a_bar_on_a_terminal_stands_in_one_line_that_it_wipes() -> None:
-    said = shown(Terminal(), 1.0, 2.0)
-    assert "\n" not in said
-    assert f"[{'#' * 15}{'.' * 15}]  50%  2.0 images/s" in said
-    assert said.endswith(FRESH_LINE)
-
-
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2.5e9, "2.5 GB"),
                         (3e12, "3 TB")],
 )  # fmt: skip
 def test_bytes_are_told_in_the_unit_that_fits(count: float, text: str) -> None:
-    assert size_told(count) == text
+    assert describe_size(count) == text
 
 
 def test_a_setting_is_shown_in_one_line_with_its_origin(capsys: Captured) -> None:

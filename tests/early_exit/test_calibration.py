@@ -12,16 +12,12 @@ from exit_runs import COUNT, broken, record, submit
 from toys import ensemble, save_images
 
 from ensemble.api.results import verify_exit
-from ensemble.early_exit import forecast, setup
-from ensemble.early_exit import run as exiting
-from ensemble.early_exit.calibration import check_budget, check_calibration, left_of
-from ensemble.early_exit.plan import ExitPlan
-from ensemble.early_exit.stopping.certificate import draw_sample, least_size
-from ensemble.early_exit.stopping.order import Evaluation
+from ensemble.early_exit import forecast, planning, run
+from ensemble.early_exit.calibration import left_of
+from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.store import load_partition, open_partition
-from ensemble.recipe.resolve import Saving
 from ensemble.worker import WATCH
 
 pytestmark = pytest.mark.usefixtures("alike")
@@ -82,7 +78,7 @@ def test_a_time_budget_too_short_is_refused_with_what_it_takes(
 def test_a_time_budget_pays_only_for_what_an_earlier_run_left(
     sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (setup, forecast):
+    for module in (planning, forecast):
         monkeypatch.setattr(module, "seconds_per_image", lambda _: 1.0)
     how: dict[str, Any] = {"time_budget": "30s", "shard_size": 10}
     labels = Path(".ensemble/predictions", record(submit(sharp, many, "early", **how))["key"])
@@ -147,7 +143,7 @@ def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     broken(many, range(1, 5))
-    monkeypatch.setattr(exiting, "draw_sample", lambda *_: np.arange(4))
+    monkeypatch.setattr(run, "draw_sample", lambda *_: np.arange(4))
     args = ["run", "--members", "folds", "--images", "many", "--tta", "hflip", "--device", "cpu",
             "--out", "early", "--fill", "cat", "--shard-size", "8"]  # fmt: skip
     assert ensemble(*args, "--evals-per-image", "3", "--calibration", "4") == 3
@@ -159,36 +155,12 @@ def test_a_budget_is_kept_though_no_calibrated_image_can_be_decoded(
 def test_a_time_that_the_calibration_used_up_is_told_and_what_it_takes_to_go_on(
     sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (setup, forecast):
+    for module in (planning, forecast):
         monkeypatch.setattr(module, "seconds_per_image", lambda _: 1.0)
-    take = exiting.take_sample
-    monkeypatch.setattr(
-        exiting, "take_sample", lambda *how: replace(take(*how), seconds=50.0, fresh=4)
-    )
+    take = run.take_sample
+    monkeypatch.setattr(run, "take_sample", lambda *how: replace(take(*how), seconds=50.0, fresh=4))
     with pytest.raises(UsageError, match=r"50 s went on the calibration, which is kept: run again"):
         submit(sharp, many, "early", time_budget="30s")
-
-
-@pytest.mark.parametrize("images", [100, 300, 5000])
-@pytest.mark.parametrize("epsilon", [0.01, 0.05, 0.2])
-def test_the_least_calibration_that_can_certify_is_taken_and_one_less_is_refused(
-    images: int, epsilon: float
-) -> None:
-    least = least_size(images, epsilon, 0.95)
-    check_calibration(Saving("certified", epsilon, 0.95, least), images)
-    with pytest.raises(UsageError, match=f"needs {least} or more"):
-        check_calibration(Saving("certified", epsilon, 0.95, least - 1), images)
-
-
-@pytest.mark.parametrize(("stored", "least"), [({}, 2.5), ({"m3": "key"}, 2.0)])
-def test_a_budget_pays_for_the_calibration_and_one_evaluation_of_each_other_image(
-    stored: dict[str, str], least: float
-) -> None:
-    plan = ExitPlan(tuple(Evaluation(f"m{n}", "ant", 0, 0.25) for n in range(4)), 0.0, 5, stored)
-    check_budget(Saving("budget", None, 0.95, 5, evaluations=least), plan, 10)
-    with pytest.raises(UsageError, match=f"{least:g} or more"):
-        check_budget(Saving("budget", None, 0.95, 5, evaluations=least - 0.01), plan, 10)
-    check_budget(Saving("budget", None, 0.95, 5, seconds=1e-3), plan, 10)
 
 
 def test_what_is_left_is_counted_without_what_is_drawn(tmp_path: Path) -> None:

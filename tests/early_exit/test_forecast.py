@@ -8,7 +8,7 @@ from exit_runs import COUNT, record, submit
 from toys import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.pipeline import run as pipeline
+from ensemble.pipeline.plan import RunPlan, plan_run
 from ensemble.recipe.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("alike")
@@ -25,13 +25,13 @@ def test_a_dry_run_tells_how_many_images_are_calibrated_and_writes_nothing(
     assert not Path(".ensemble").exists()
 
 
-def foreseen(**how: Any) -> pipeline.RunPlan:
+def foreseen(**how: Any) -> RunPlan:
     """Plan an early exit over the images of `many`."""
     recipe = Settings(("folds",), ("many",), tta="hflip", device="cpu", shard_size=10, **how)
-    return pipeline.plan(recipe)
+    return plan_run(recipe)
 
 
-def most(plan: pipeline.RunPlan) -> int:
+def most(plan: RunPlan) -> int:
     return sum(member.evaluations for member in plan.members)
 
 

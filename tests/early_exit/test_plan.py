@@ -22,7 +22,8 @@ from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import StoreError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.store import Partition
-from ensemble.recipe.resolve import Saving, resolve
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.saving import Saving
 from ensemble.recipe.settings import Settings
 from ensemble.voting.weights import Weights
 

@@ -9,8 +9,8 @@ from exit_runs import record, submit
 from toys import save_images
 
 from ensemble.api.results import verify_exit
-from ensemble.early_exit.record import certificate_of, changes_told, spent_told, unlike
-from ensemble.recipe.resolve import Saving
+from ensemble.early_exit.record import certificate_of, describe_changes, describe_spent, unlike
+from ensemble.recipe.saving import Saving
 from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("alike")
@@ -117,16 +117,16 @@ def test_stored_evaluations_are_told_apart(sharp: list[Path], many: Path) -> Non
     ],
 )
 def test_evaluations_of_the_store_cost_nothing_and_are_told(paid: list[int], told: str) -> None:
-    assert spent_told(np.array([1, 4]), np.array(paid, float)) == told
+    assert describe_spent(np.array([1, 4]), np.array(paid, float)) == told
 
 
 def test_of_no_images_no_evaluation_is_told() -> None:
-    assert spent_told(np.empty(0, np.int64), np.ones(3)) == "0.00 of 3 evaluations"
+    assert describe_spent(np.empty(0, np.int64), np.ones(3)) == "0.00 of 3 evaluations"
 
 
 @pytest.mark.parametrize(("changes", "labels"), [(1, "1 label (50 %)"), (0, "0 labels (0 %)")])
 def test_changes_are_told_by_number_and_share(changes: int, labels: str) -> None:
-    assert changes_told(changes, 2, "budget").endswith(f"this budget would change {labels}")
+    assert describe_changes(changes, 2, "budget").endswith(f"this budget would change {labels}")
 
 
 @pytest.mark.parametrize("told", [{"a": 1.0, "b": {"c": [2]}}, {"a": 1, "b": {"c": [2]}, "d": 4},

@@ -144,8 +144,8 @@ def test_a_run_without_calibration_leaves_no_other_key(sharp: list[Path], many: 
 
 
 KILLED = (
-    "import os, ensemble.files.atomic as files, ensemble.early_exit.setup as setup\n"
-    "setup.seconds_per_image = lambda _: 0.001\n"
+    "import os, ensemble.files.atomic as files, ensemble.early_exit.planning as planning\n"
+    "planning.seconds_per_image = lambda _: 0.001\n"
     "publish = files.publish\n"
     "def cut(path, write):\n"
     "    if path.name == 'part-00003.json': os.kill(os.getpid(), 9)\n"

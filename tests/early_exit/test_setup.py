@@ -9,7 +9,7 @@ from toys import MakeMember
 from ensemble.early_exit.setup import setup_of
 from ensemble.errors import UsageError
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.score import line_up
+from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -26,22 +26,26 @@ def recipe(make_member: MakeMember, tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("merge", "apart", "inside"),
+    ("merge", "on_host", "inside"),
     [("mean", True, policy.preset("none")), ("gmean", False, policy.preset("hflip"))],
 )
 def test_a_view_is_made_on_the_host_or_in_the_graph(
-    recipe: Recipe, merge: str, apart: bool, inside: tuple[policy.View, ...]
+    recipe: Recipe, merge: str, on_host: bool, inside: tuple[policy.View, ...]
 ) -> None:
     recipe = replace(recipe, scoring=replace(recipe.scoring, merge=merge))
-    players = line_up(recipe, FLIPS, Quiet(), exits=True)
-    setup = setup_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))
-    assert setup.apart == apart
-    assert players[0].policy == inside
+    ready_members = start_members(recipe, FLIPS, Quiet(), exits=True)
+    setup = setup_of(
+        recipe, ready_members[0].member.card.heads[0], ready_members, FLIPS, image_set_of([])
+    )
+    assert setup.on_host == on_host
+    assert ready_members[0].policy == inside
 
 
 def test_members_with_views_in_their_graphs_are_not_turned_on_the_host_too(
     recipe: Recipe,
 ) -> None:
-    players = line_up(recipe, FLIPS, Quiet())
+    ready_members = start_members(recipe, FLIPS, Quiet())
     with pytest.raises(UsageError, match="toy-f0: the views in the graph are not those"):
-        setup_of(recipe, players[0].member.card.heads[0], players, FLIPS, image_set_of([]))
+        setup_of(
+            recipe, ready_members[0].member.card.heads[0], ready_members, FLIPS, image_set_of([])
+        )

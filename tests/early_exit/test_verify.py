@@ -14,7 +14,7 @@ from exit_runs import COUNT, record, submit
 from toys import ensemble
 
 from ensemble.api.results import verify_exit
-from ensemble.early_exit import run as exiting
+from ensemble.early_exit import run
 from ensemble.early_exit.stopping.thresholds import Steady
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_file
@@ -49,7 +49,7 @@ def test_a_label_that_was_changed_is_found(
 def test_exits_that_were_too_early_for_the_rule_are_found(
     sharp: list[Path], many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exiting, "pace_of", lambda *_, **__: Steady(0.5))
+    monkeypatch.setattr(run, "pace_of", lambda *_, **__: Steady(0.5))
     submit(sharp, many, "bold", early_exit="lossless")
     assert "which is all that lossless allows" in verify_exit("bold").faults[0]
 

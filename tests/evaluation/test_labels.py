@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import CLASSES, ensemble
 
+from ensemble.api.arguments import table_of
 from ensemble.api.weights import tune_weights
 from ensemble.errors import UsageError
-from ensemble.evaluation.labels import given_truth, read_truth, truth_of
+from ensemble.evaluation.labels import read_truth, truth_of
+from ensemble.evaluation.metrics import Truth
 from ensemble.predictions.table import Oof
 from ensemble.records import Task
 
@@ -59,11 +61,17 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path, cell: str) -> No
         read(tmp_path, f"id,age\na,{cell}\nb,1\n", oof("regression", "age"))
 
 
+def given_truth(frame: pd.DataFrame, of: Oof) -> Truth:
+    """The truth of predictions from a frame of Python's."""
+    return read_truth(table_of(frame, "labels"), of)
+
+
 def test_python_gives_rows_by_id() -> None:
-    found = given_truth({"b": (0, 1), "a": (1, 0)}, oof("multilabel", "rain", "fog"))
+    frame = pd.DataFrame({"fog": [1, 0], "rain": [0, 1]}, ["b", "a"])
+    found = given_truth(frame, oof("multilabel", "rain", "fog"))
     assert found.tolist() == [[1, 0], [0, 1]]
-    with pytest.raises(UsageError, match="1 columns; multilabel needs one for each"):
-        given_truth({"b": (0,), "a": (1,)}, oof("multilabel", "rain", "fog"))
+    with pytest.raises(UsageError, match="labels: no column 'fog'; it has id, rain"):
+        given_truth(frame[["rain"]], oof("multilabel", "rain", "fog"))
 
 
 def test_frames_of_labels_tune_in_python() -> None:
@@ -79,7 +87,7 @@ def test_frames_of_labels_tune_in_python() -> None:
     found = tune_weights(frames, labels, metric="f1", folds=folds, task="multilabel")
     assert found.task == "multilabel"
     assert set(found.evidence) >= {"gain_ci95", "loss_without", "error_correlations"}
-    with pytest.raises(UsageError, match="labels have the columns 0"):
+    with pytest.raises(UsageError, match="labels: no column '1'; it has id, 0"):
         tune_weights(frames, labels[[0]], metric="f1", folds=folds, task="multilabel")
 
 
@@ -176,7 +184,8 @@ def test_a_label_that_is_given_is_any_one(tmp_path: Path, cell: str) -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=2))
 def test_values_come_as_they_are_written(values: list[float]) -> None:
-    found = given_truth({"b": [repr(values[1])], "a": [values[0]]}, oof("regression", "age"))
+    frame = pd.DataFrame({"age": [values[1], values[0]]}, ["b", "a"])
+    found = given_truth(frame, oof("regression", "age"))
     assert found.tolist() == [[values[0]], [values[1]]]
 
 
@@ -194,29 +203,26 @@ def test_one_of_several_targets_that_is_not_there_is_named(tmp_path: Path) -> No
 
 
 def test_python_gives_a_label_an_id() -> None:
-    found = given_truth({"b": ["cat"], "a": ["dog"]}, oof("classification", "cat", "dog"))
+    frame = pd.DataFrame({"id": ["b", "a"], "label": ["cat", "dog"]})
+    found = given_truth(frame, oof("classification", "cat", "dog"))
     assert found.tolist() == [1, 0]
 
 
 def test_labels_of_python_may_be_numbers() -> None:
-    found = given_truth({"a": [1], "b": [0]}, oof("classification", "0", "1"))
-    assert found.tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("row", [(), ("cat", "dog")])
-def test_python_must_give_one_label_a_class(row: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match="labels: classes need one label an id, and no column a"):
-        given_truth({"a": ("cat",), "b": row}, oof("classification", "cat", "dog"))
+    frame = pd.DataFrame({"label": [1, 0]}, ["a", "b"])
+    assert given_truth(frame, oof("classification", "0", "1")).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
     ("task", "value", "expected"),
-    [("multilabel", 2, "0 or 1"), ("multilabel", None, "0 or 1"),
-     ("regression", None, "a finite number"), ("regression", float("inf"), "a finite number")],
+    [("multilabel", 2, "0 or 1, found '2.0'"), ("multilabel", None, "0 or 1, found ''"),
+     ("regression", None, "a finite number, found ''"),
+     ("regression", float("inf"), "a finite number, found 'inf'")],
 )  # fmt: skip
 def test_a_value_of_python_that_is_none_is_named_by_its_place(
-    task: Task, value: object, expected: str
+    task: Task, value: float | None, expected: str
 ) -> None:
+    frame = pd.DataFrame({"rain": [0, 0], "fog": [1.0, value]}, ["a", "b"])
     with pytest.raises(UsageError) as caught:
-        given_truth({"a": (0, 1), "b": (0, value)}, oof(task, "rain", "fog"))
-    assert str(caught.value) == f"labels, 'b', 'fog': expected {expected}, found '{value}'"
+        given_truth(frame, oof(task, "rain", "fog"))
+    assert str(caught.value) == f"labels, 'b', column 'fog': expected {expected}"

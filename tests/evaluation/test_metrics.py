@@ -292,7 +292,9 @@ def test_a_regression_is_always_defined() -> None:
 
 def test_of_many_classes_that_nobody_shows_a_few_are_named() -> None:
     classes = tuple(f"c{n}" for n in range(100))
-    with pytest.raises(UsageError, match="is labelled c1, c2, c3, c4, c5. Give rows of every"):
+    with pytest.raises(
+        UsageError, match="labelled c1, c2, c3, c4, c5 and 94 more. Give rows of every"
+    ):
         check_defined(np.zeros(3, np.int64), classes, "classification", "auc")
 
 

@@ -66,7 +66,7 @@ QUICK_BY_TWO = {1: 0.004, 2: 0.002, 4: 0.024}
 
 
 @pytest.fixture
-def player(make_member: MakeMember) -> ReadyMember:
+def ready(make_member: MakeMember) -> ReadyMember:
     """A member whose sizes 1, 2 and 4 are worth a try; 1 was guessed."""
     started = start.start(
         open_member(make_member()), policy.preset("none"), "mean", device="cpu", threads=1, batch=1
@@ -74,81 +74,79 @@ def player(make_member: MakeMember) -> ReadyMember:
     return replace(started, sizes=(1, 2, 4))
 
 
-def paced(player: ReadyMember, scorer: Paced) -> ReadyMember:
-    return replace(player, scorer=cast(OnnxScorer, scorer))
+def paced(ready: ReadyMember, scorer: Paced) -> ReadyMember:
+    return replace(ready, scorer=cast(OnnxScorer, scorer))
 
 
-def test_the_quickest_size_is_found(player: ReadyMember, tmp_path: Path) -> None:
-    assert batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES) == 2
+def test_the_quickest_size_is_found(ready: ReadyMember, tmp_path: Path) -> None:
+    assert batch_size(paced(ready, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES) == 2
 
 
-def test_what_was_found_is_remembered(player: ReadyMember, tmp_path: Path) -> None:
-    batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
+def test_what_was_found_is_remembered(ready: ReadyMember, tmp_path: Path) -> None:
+    batch_size(paced(ready, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     again = Paced(QUICK_BY_TWO)
-    assert batch_size(paced(player, again), MANY, tmp_path, DECIDES) == 2
+    assert batch_size(paced(ready, again), MANY, tmp_path, DECIDES) == 2
     assert again.calls == []
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_another_member_or_number_of_lanes_is_tried_anew(
-    player: ReadyMember, tmp_path: Path, lanes: int
+    ready: ReadyMember, tmp_path: Path, lanes: int
 ) -> None:
-    batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
+    batch_size(paced(ready, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     other = Paced(QUICK_BY_TWO, lanes=lanes)
-    batch_size(paced(player, other), MANY, tmp_path, {"member": "b"} if lanes == 2 else DECIDES)
+    batch_size(paced(ready, other), MANY, tmp_path, {"member": "b"} if lanes == 2 else DECIDES)
     assert other.calls
 
 
 def test_few_images_are_scored_by_the_size_that_was_guessed(
-    player: ReadyMember, tmp_path: Path
+    ready: ReadyMember, tmp_path: Path
 ) -> None:
     scorer = Paced(QUICK_BY_TWO)
-    assert batch_size(paced(player, scorer), 40, tmp_path, DECIDES) == 1
+    assert batch_size(paced(ready, scorer), 40, tmp_path, DECIDES) == 1
     assert scorer.calls == []
     assert not list(tmp_path.glob("batch-sizes/*"))
 
 
-def test_a_size_that_was_asked_for_is_not_questioned(player: ReadyMember, tmp_path: Path) -> None:
-    asked = replace(paced(player, Paced(QUICK_BY_TWO)), sizes=())
+def test_a_size_that_was_asked_for_is_not_questioned(ready: ReadyMember, tmp_path: Path) -> None:
+    asked = replace(paced(ready, Paced(QUICK_BY_TWO)), sizes=())
     assert batch_size(asked, MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_size_that_changes_an_output_is_not_taken(player: ReadyMember, tmp_path: Path) -> None:
+def test_a_size_that_changes_an_output_is_not_taken(ready: ReadyMember, tmp_path: Path) -> None:
     scorer = Paced(QUICK_BY_TWO, odd=2)
-    assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
+    assert batch_size(paced(ready, scorer), MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_size_without_memory_is_not_taken(player: ReadyMember, tmp_path: Path) -> None:
+def test_a_size_without_memory_is_not_taken(ready: ReadyMember, tmp_path: Path) -> None:
     scorer = Paced({1: 0.004, 2: 0.002}, room=2)
-    assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 2
+    assert batch_size(paced(ready, scorer), MANY, tmp_path, DECIDES) == 2
 
 
-def test_a_guess_without_memory_is_left_to_the_run(player: ReadyMember, tmp_path: Path) -> None:
-    assert batch_size(paced(player, Paced({}, room=0)), MANY, tmp_path, DECIDES) == 1
+def test_a_guess_without_memory_is_left_to_the_run(ready: ReadyMember, tmp_path: Path) -> None:
+    assert batch_size(paced(ready, Paced({}, room=0)), MANY, tmp_path, DECIDES) == 1
 
 
-def test_a_member_that_fails_at_a_size_is_named_with_it(
-    player: ReadyMember, tmp_path: Path
-) -> None:
+def test_a_member_that_fails_at_a_size_is_named_with_it(ready: ReadyMember, tmp_path: Path) -> None:
     scorer = Paced(QUICK_BY_TWO, fails=4)
     with pytest.raises(ScoreError, match="member toy-f0, batch of 4: a shape is wrong"):
-        batch_size(paced(player, scorer), MANY, tmp_path, DECIDES)
+        batch_size(paced(ready, scorer), MANY, tmp_path, DECIDES)
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_guess_that_is_not_among_the_sizes_tried_is_kept(
-    player: ReadyMember, tmp_path: Path, full: bool
+    ready: ReadyMember, tmp_path: Path, full: bool
 ) -> None:
     scorer = Forgetful(QUICK_BY_TWO, full=full)
-    assert batch_size(paced(player, scorer), MANY, tmp_path, DECIDES) == 1
+    assert batch_size(paced(ready, scorer), MANY, tmp_path, DECIDES) == 1
     assert not list(tmp_path.glob("batch-sizes/*"))
 
 
-def test_a_memory_that_cannot_be_read_is_made_anew(player: ReadyMember, tmp_path: Path) -> None:
-    batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
+def test_a_memory_that_cannot_be_read_is_made_anew(ready: ReadyMember, tmp_path: Path) -> None:
+    batch_size(paced(ready, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES)
     (path,) = tmp_path.glob("batch-sizes/*.json")
     path.write_text("{")
-    assert batch_size(paced(player, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES) == 2
+    assert batch_size(paced(ready, Paced(QUICK_BY_TWO)), MANY, tmp_path, DECIDES) == 2
     assert json.loads(path.read_text())["batch"] == 2
 
 
@@ -160,8 +158,8 @@ def test_the_guess_suits_the_pixels_of_all_views(
     make_member: MakeMember, side: int, tta: str, guess: int
 ) -> None:
     member = open_member(make_member(size=Size(side, side)))
-    player = start.start(
+    ready = start.start(
         member, policy.preset(tta), "mean", device="cpu", threads=1, batch="auto"
     )  # fmt: skip
-    assert player.batch == guess
-    assert player.batch in player.sizes
+    assert ready.batch == guess
+    assert ready.batch in ready.sizes

@@ -19,7 +19,7 @@ from ensemble.images.reading import Hashed
 from ensemble.inference.batches import Rows, score_in_batches
 from ensemble.progress import Quiet
 from ensemble.runtime.devices import CPU, CUDA
-from ensemble.runtime.session import FakeScorer
+from ensemble.runtime.scorer import FakeScorer
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
@@ -152,7 +152,7 @@ import os, signal
 import numpy as np
 from ensemble.inference.batches import Job, Rows, score_in_batches
 from ensemble.progress import Quiet
-from ensemble.runtime.session import FakeScorer
+from ensemble.runtime.scorer import FakeScorer
 from ensemble.records import Geometry, Size
 
 pixels = np.zeros((8, 1, 1, 3), np.uint8)

@@ -14,7 +14,7 @@ from ensemble.images.reading import Hashed
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
 from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy
-from ensemble.runtime.session import FakeScorer
+from ensemble.runtime.scorer import FakeScorer
 
 
 def test_what_is_committed_is_not_scored_again(tmp_path: Path, hashed: list[Hashed]) -> None:

@@ -11,7 +11,7 @@ from ensemble.arrays import Pixels
 from ensemble.images.reading import Hashed
 from ensemble.images.resize import resize
 from ensemble.records import Geometry
-from ensemble.runtime.session import FakeScorer
+from ensemble.runtime.scorer import FakeScorer
 
 
 def test_each_row_is_the_score_of_its_own_image(tmp_path: Path, hashed: list[Hashed]) -> None:

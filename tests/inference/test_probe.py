@@ -16,8 +16,7 @@ from toys import MakeMember, save_member, toy_card, toy_model
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import MemberError, OutOfMemoryError, ScoreError
-from ensemble.inference import probe
-from ensemble.inference import start as lineup
+from ensemble.inference import probe, start
 from ensemble.inference.probe import batch_noise, probe_images, seconds_per_image
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
@@ -33,17 +32,17 @@ Begin = Callable[..., ReadyMember]
 def fresh(make_member: MakeMember) -> Begin:
     """Start a member on the CPU."""
 
-    def start(precision: str = "fp32") -> ReadyMember:
-        return lineup.start(
+    def started(precision: str = "fp32") -> ReadyMember:
+        return start.start(
             open_member(make_member()), policy.preset("none"), "mean", device="cpu", threads=1,
             batch=2, precision=precision,
         )  # fmt: skip
 
-    return start
+    return started
 
 
-def failing(player: ReadyMember, rows: int, error: Exception) -> ReadyMember:
-    """Let a player fail on batches of so many images."""
+def failing(ready: ReadyMember, rows: int, error: Exception) -> ReadyMember:
+    """Let a member fail on batches of so many images."""
 
     def score(images: Pixels) -> Mapping[str, Probs]:
         if len(images) == rows:
@@ -51,7 +50,7 @@ def failing(player: ReadyMember, rows: int, error: Exception) -> ReadyMember:
         return {"label": np.zeros((len(images), 3), np.float32)}
 
     scorer = SimpleNamespace(score=score, provider=CPU, lanes=1)
-    return replace(player, scorer=cast(OnnxScorer, scorer))
+    return replace(ready, scorer=cast(OnnxScorer, scorer))
 
 
 @pytest.mark.parametrize("kind", [ScoreError, OutOfMemoryError])

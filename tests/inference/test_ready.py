@@ -27,22 +27,22 @@ def test_images_of_another_size_name_the_member_and_the_batch(make_member: MakeM
 
 
 def test_a_member_at_work_is_what_its_card_says(make_member: MakeMember) -> None:
-    player = begin(make_member(size=Size(6, 10), classes=["a", "b"]))
-    job = job_of(player, 7)
+    ready = begin(make_member(size=Size(6, 10), classes=["a", "b"]))
+    job = job_of(ready, 7)
     assert (job.name, job.batch, job.heads) == ("toy-f0", 7, {"label": 2})
-    assert job.geometry == player.member.card.preprocess.geometry
+    assert job.geometry == ready.member.card.preprocess.geometry
     assert job.geometry.size == Size(6, 10)
-    assert (job.scorer, job.lanes) == (player.scorer, player.scorer.lanes)
+    assert (job.scorer, job.lanes) == (ready.scorer, ready.scorer.lanes)
     assert not job.fixed_batch
 
 
 def test_a_batch_that_the_export_froze_stays_so_at_work(tmp_path: Path) -> None:
     card = toy_card()
-    player = begin(save_member(tmp_path, card, toy_model(card, batch=8)), tta="flip")
-    assert job_of(player, player.batch).fixed_batch
-    assert player.sizes == ()
+    ready = begin(save_member(tmp_path, card, toy_model(card, batch=8)), tta="flip")
+    assert job_of(ready, ready.batch).fixed_batch
+    assert ready.sizes == ()
 
 
 def test_a_batch_size_that_was_given_leaves_nothing_to_try(make_member: MakeMember) -> None:
-    player = begin(make_member(), batch=3)
-    assert (player.batch, player.sizes) == (3, ())
+    ready = begin(make_member(), batch=3)
+    assert (ready.batch, ready.sizes) == (3, ())

@@ -19,10 +19,10 @@ from ensemble.views import policy
 
 def test_a_member_on_the_cpu_has_a_lane_a_thread(make_member: MakeMember) -> None:
     member = open_member(make_member())
-    player = start.start(
+    ready = start.start(
         member, policy.preset("none"), "mean", device="cpu", threads=3, batch=4
     )  # fmt: skip
-    assert player.scorer.lanes == 3
+    assert ready.scorer.lanes == 3
 
 
 def test_external_data_beside_the_member_is_run(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ def test_external_data_beside_the_member_is_run(tmp_path: Path) -> None:
 
 def test_a_static_batch_is_kept(tmp_path: Path) -> None:
     card = toy_card()
-    player = begin(save_member(tmp_path, card, toy_model(card, batch=8)), tta="flip")
-    assert (player.batch, player.fixed_batch) == (2, True)
+    ready = begin(save_member(tmp_path, card, toy_model(card, batch=8)), tta="flip")
+    assert (ready.batch, ready.fixed_batch) == (2, True)
 
 
 @pytest.mark.parametrize("batch", [1, 6])
@@ -79,10 +79,10 @@ def test_cuda_asked_for_and_not_there_is_an_error(make_member: MakeMember) -> No
 
 
 def test_a_batch_that_is_guessed_is_among_the_sizes_worth_a_try(make_member: MakeMember) -> None:
-    player = begin(make_member(), batch="auto")
-    assert player.batch in player.sizes
-    assert list(player.sizes) == sorted(set(player.sizes))
-    assert player.sizes[0] >= 1
+    ready = begin(make_member(), batch="auto")
+    assert ready.batch in ready.sizes
+    assert list(ready.sizes) == sorted(set(ready.sizes))
+    assert ready.sizes[0] >= 1
 
 
 def test_members_are_opened_in_the_order_they_are_named(members: list[Path]) -> None:

@@ -175,8 +175,8 @@ def calling(folder: Path, *functions: onnx.FunctionProto) -> Path:
 def test_a_member_with_local_functions_is_run(tmp_path: Path) -> None:
     inner, outer = function("A", "Identity"), function("B", "A", "Identity", "A")
     member = open_member(calling(tmp_path, inner, outer))
-    player = start.start(member, policy.preset("none"), "mean", device="cpu", threads=1, batch=4)
-    assert player.batch == 4
+    ready = start.start(member, policy.preset("none"), "mean", device="cpu", threads=1, batch=4)
+    assert ready.batch == 4
 
 
 @pytest.mark.parametrize("calls", [[("A", "A")], [("A", "B"), ("B", "A")]])

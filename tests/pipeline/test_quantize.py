@@ -11,7 +11,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
-from scipy.stats import binomtest
 from toys import CLASSES, ensemble, save_images, save_member, toy_card, toy_model
 
 import ensemble as library
@@ -23,7 +22,7 @@ from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card, Head
 from ensemble.members.member import open_member, write_sidecar
-from ensemble.pipeline.quantize import Agreement, compare, divide
+from ensemble.pipeline.calibration_images import divide
 from ensemble.runtime import graph
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import parse
@@ -141,24 +140,6 @@ def test_the_same_images_in_other_names_give_the_same_bytes(
     first = make(member, photographs, tmp_path / "first")
     second = make(member, tmp_path / "renamed", tmp_path / "second")
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_no_bytes_both_calibrate_and_judge(photographs: Path) -> None:
-    for number in range(1, 5):
-        shutil.copy(photographs / f"img{number}.png", photographs / f"copy{number}.png")
-    images = hash_sources(scan([photographs]).images, 1)
-    calibrating, judging = divide(images, 8)
-    assert len(calibrating) == 8
-    assert not {i.sha256 for i in calibrating} & {i.sha256 for i in judging}
-    assert {i.sha256 for i in calibrating} | {i.sha256 for i in judging} == {
-        i.sha256 for i in images
-    }
-
-
-def test_one_image_cannot_be_divided(photographs: Path) -> None:
-    images = hash_sources(scan([photographs]).images, 1)[:1]
-    with pytest.raises(UsageError, match="1 images that differ"):
-        divide(images, 8)
 
 
 def test_the_calibration_sees_what_the_composed_graph_feeds_the_member(member: Path) -> None:
@@ -375,17 +356,6 @@ def test_labels_give_accuracies(member: Path, photographs: Path, tmp_path: Path)
     assert 0 <= after <= 1
 
 
-@pytest.mark.parametrize(("changed", "images"), [(0, 50), (3, 200), (199, 200)])
-def test_no_more_labels_change_elsewhere_than_the_exact_limit(changed: int, images: int) -> None:
-    found = Agreement("label", images, changed, 0.0, 0.0)
-    exact = binomtest(changed, images, alternative="less").proportion_ci(0.95)
-    assert found.most == pytest.approx(exact.high)
-
-
-def test_where_every_label_changes_every_other_may() -> None:
-    assert Agreement("label", 5, 5, 0.0, 0.0).most == 1
-
-
 def test_it_says_what_few_images_cannot_show(
     member: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -412,20 +382,3 @@ def test_inspect_tells_an_int8_member(
     assert "int8 qdq" in capsys.readouterr().out
     ensemble("inspect", member)
     assert "int8" not in capsys.readouterr().out
-
-
-def test_a_multilabel_row_changes_by_any_label() -> None:
-    head = Head("label", "logits", "multilabel", "sigmoid", CLASSES)
-    before = np.array([[0.9, 0.2, 0.6], [0.9, 0.2, 0.6]])
-    after = np.array([[0.8, 0.2, 0.4], [0.6, 0.4, 0.9]])
-    assert compare(head, before, after, None).changed == 1
-
-
-def test_differences_and_accuracies_are_told() -> None:
-    head = Head("label", "logits", "classification", "softmax", CLASSES)
-    before = np.array([[0.6, 0.4, 0.0], [0.2, 0.8, 0.0]])
-    after = np.array([[0.4, 0.6, 0.0], [0.2, 0.8, 0.0]])
-    found = compare(head, before, after, np.array([0, 1]))
-    assert (found.images, found.changed, found.accuracies) == (2, 1, (1.0, 0.5))
-    assert found.largest == pytest.approx(0.2)
-    assert found.mean == pytest.approx(0.4 / 6)

@@ -1,7 +1,5 @@
 """What is written is read again; what is damaged, or no predictions, is refused by its file."""
 
-import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,13 @@ from tables import CLASSES, IDS, array, oof, probs
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import csv_bytes
 from ensemble.predictions.formats import (
-    METADATA,
     ForeignHints,
     read,
     read_all,
     read_labels,
-    write,
     write_predictions,
-    write_quarantine,
 )
+from ensemble.predictions.oof_file import METADATA, write
 from ensemble.predictions.table import Oof
 from ensemble.records import Quarantined, Task
 
@@ -272,25 +268,3 @@ def test_what_no_early_exit_wrote_is_refused(tmp_path: Path, kind: str) -> None:
         path.write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="p.parquet: not what an early exit wrote"):
         read_labels(path, CLASSES)
-
-
-def test_the_quarantine_is_a_row_an_image(tmp_path: Path) -> None:
-    write_quarantine(tmp_path / "q.csv", [LOST, replace(LOST, id="=1", message="\udce9")])
-    with (tmp_path / "q.csv").open(newline="", encoding="utf-8") as stream:
-        header, first, second = csv.reader(stream)
-    assert header == ["id", "path", "stage", "error_class", "message", "sha256", "bytes"]
-    assert first == ["z", "z.png", "decode", "truncated", LOST.message, LOST.sha256, "7"]
-    assert (second[0], second[4]) == ("=1", "\\udce9")
-
-
-def test_an_empty_quarantine_is_its_header(tmp_path: Path) -> None:
-    write_quarantine(tmp_path / "q.csv", [])
-    assert (tmp_path / "q.csv").read_text().count("\n") == 1
-
-
-@pytest.mark.parametrize("name", ["id", "fold"])
-def test_a_family_called_as_a_column_of_the_file_is_refused(name: str, tmp_path: Path) -> None:
-    table = Oof(IDS, CLASSES, {name: probs()})
-    with pytest.raises(UsageError, match=f"a family is called '{name}', as the column"):
-        write(tmp_path / "oof.parquet", table)
-    assert not (tmp_path / "oof.parquet").exists()

@@ -14,10 +14,10 @@ from toys import CLASSES, ensemble
 from ensemble.api import predict
 from ensemble.api.weights import tune_weights
 from ensemble.errors import ContractError, UsageError
-from ensemble.predictions import formats
+from ensemble.predictions import formats, stored
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import ForeignHints
-from ensemble.predictions.stored import votes_from
+from ensemble.predictions.run_record import read_record
 from ensemble.predictions.table import Oof
 from ensemble.voting.weights import Weights, to_json
 
@@ -85,7 +85,7 @@ def test_weights_of_members_that_nobody_knows_are_told(capsys: pytest.CaptureFix
 def test_classes_take_the_order_that_the_weights_were_tuned_for() -> None:
     read = formats.read(Path("bee.csv"))
     assert read.classes != CLASSES
-    votes = votes_from(read, CLASSES)
+    votes = oof.in_order(read, CLASSES)
     assert votes.head.classes == CLASSES
     rows = [votes.ids.index(name) for name in IDS]
     np.testing.assert_allclose(votes.ballots[0].probs[rows], PROBS[1])
@@ -93,7 +93,7 @@ def test_classes_take_the_order_that_the_weights_were_tuned_for() -> None:
 
 def test_other_classes_than_the_weights_were_tuned_for_are_refused() -> None:
     with pytest.raises(UsageError, match="tuned for cat, cow"):
-        votes_from(formats.read(Path("ant.csv")), ("cat", "cow"))
+        oof.in_order(formats.read(Path("ant.csv")), ("cat", "cow"))
 
 
 def test_a_sample_with_an_id_without_a_prediction_publishes_nothing() -> None:
@@ -195,3 +195,13 @@ def test_a_list_column_takes_the_classes_that_are_given() -> None:
     pq.write_table(pa.table({"id": list(IDS), "p": column}), "mate.parquet")
     found = formats.read(Path("mate.parquet"), elsewhere=ForeignHints(classes=CLASSES))
     assert found.classes == CLASSES
+
+
+def test_members_that_are_called_alike_are_not_read_as_one(
+    members: list[Path], images: Path
+) -> None:
+    predict.run(members[:1], images, out="first", device="cpu", store="kept")
+    (recorded,) = read_record(Path("first")).members
+    entries = stored.entries_of_run([recorded, recorded], Path("kept"), "label", Path("first"))
+    with pytest.raises(ContractError, match="called alike"):
+        stored.read_predictions(entries)

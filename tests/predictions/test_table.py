@@ -1,5 +1,6 @@
 """Files of predictions are joined by id and class name, and checked once, at the door."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from tables import CLASSES, IDS, oof, probs
 
 from ensemble.errors import UsageError
 from ensemble.predictions.formats import read
-from ensemble.predictions.table import Oof, join
+from ensemble.predictions.run_record import RecordedMember
+from ensemble.predictions.table import Oof, Predictions, identified, in_order, join
+from ensemble.records import MemberId
 
 
 def test_float16_rows_are_divided_by_their_sum_and_counted(tmp_path: Path) -> None:
@@ -78,3 +81,36 @@ def test_predictions_of_nothing_are_refused(tmp_path: Path, text: str, message: 
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(UsageError, match=message):
         read(tmp_path / "p.csv")
+
+
+def test_a_column_is_a_familys_ballot_until_a_run_names_its_member() -> None:
+    made = Predictions(IDS, CLASSES, {"ant-f0": probs(0), "ant-f1": probs(1)}, members={})
+    assert [each.family for each in made.ballots] == ["ant-f0", "ant-f1"]
+    sources = tuple(RecordedMember(MemberId(name, "ant"), "ab" * 8) for name in made.families)
+    named = replace(made, sources=sources, members={"ant": ("cd", "ef")})
+    assert [(each.name, each.family) for each in named.ballots] == [
+        ("ant-f0", "ant"),
+        ("ant-f1", "ant"),
+    ]
+    assert named.hashes == {"ant": ("cd", "ef")}
+    assert made.hashes == {"ant-f0": (), "ant-f1": ()}
+
+
+def test_a_family_is_told_by_its_numbers_classes_and_ids() -> None:
+    made = Predictions(IDS, CLASSES, {"ant": probs(0)})
+    others = [
+        replace(made, families={"ant": probs(1)}),
+        replace(made, families={"bee": probs(0)}),
+        replace(made, ids=IDS[::-1]),
+        replace(made, task="multilabel"),
+        in_order(made, CLASSES[::-1]),
+    ]
+    digests = {identified(each).sources[0].member.sha256 for each in (made, *others)}
+    assert len(digests) == 6
+    assert identified(made).sources == identified(made).sources
+
+
+def test_columns_follow_their_classes() -> None:
+    turned = in_order(Predictions(IDS, CLASSES, {"ant": probs(0)}), CLASSES[::-1])
+    assert turned.classes == CLASSES[::-1]
+    np.testing.assert_array_equal(turned.families["ant"], probs(0)[:, ::-1])

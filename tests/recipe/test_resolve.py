@@ -1,13 +1,13 @@
 """Settings are checked at the door, also those that Python gives."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.recipe.resolve import Saving, resolve
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.saving import Saving
 from ensemble.recipe.settings import Settings
 from ensemble.records import DecodePolicy
 
@@ -46,22 +46,6 @@ def test_memory_for_no_image_is_refused(memory: str, hint: str) -> None:
         resolve(replace(WRITTEN, memory=memory))
 
 
-@pytest.mark.parametrize("rule", ["off", "lossless"])
-def test_a_confidence_without_a_certificate_is_refused(rule: str) -> None:
-    with pytest.raises(UsageError, match="confidence goes with an early exit such as 0.5%"):
-        resolve(replace(WRITTEN, early_exit=rule, confidence="99%"))
-
-
-def test_a_confidence_without_its_percent_sign_is_refused() -> None:
-    with pytest.raises(UsageError, match="did you mean 95%"):
-        resolve(replace(WRITTEN, early_exit="1%", confidence="95"))
-
-
-def test_no_share_of_labels_is_refused_with_the_rules_that_there_are() -> None:
-    with pytest.raises(UsageError, match="expected off, lossless or a share such as 0.5%"):
-        resolve(replace(WRITTEN, early_exit="0"))
-
-
 def test_without_a_rule_or_a_budget_nothing_is_saved() -> None:
     recipe = resolve(WRITTEN)
     assert recipe.saving is None
@@ -96,12 +80,6 @@ def test_each_text_is_read_as_the_amount_it_says() -> None:
 def test_a_text_that_cannot_be_written_down_is_refused_by_its_setting() -> None:
     with pytest.raises(UsageError, match="fill"):
         resolve(replace(WRITTEN, fill="cat\udcff"))
-
-
-@pytest.mark.parametrize("value", [0.99, math.inf, math.nan, -1])
-def test_a_budget_of_evaluations_is_one_an_image_or_more(value: float) -> None:
-    with pytest.raises(UsageError, match="evals_per_image is at least 1"):
-        resolve(replace(WRITTEN, evals_per_image=value))
 
 
 def test_the_settings_are_kept_as_they_were_written() -> None:

@@ -9,7 +9,8 @@ import sklearn.metrics as sk
 from toys import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.reports.scorecard import score_submission, score_values
+from ensemble.pipeline.scores import score
+from ensemble.reports.scorecard import score_submission
 
 CLASSES = ("cat", "dog", "eel", "fox")
 ROWS = 200
@@ -139,7 +140,7 @@ RAIN = "id,fog,rain\nc,0,0\na,0,1\nb,1,0\n"
 
 def test_labels_are_scored_as_scikit_learn_does(tmp_path: Path) -> None:
     given = tables(tmp_path, "id,rain,fog\na,0.9,0.2\nb,0.4,0.6\nc,0.7,0.1\n", RAIN)
-    card = score_values(*given, "multilabel")
+    card = score(*given, task="multilabel")
     y, p = np.array([[1, 0], [0, 1], [0, 0]]), np.array([[0.9, 0.2], [0.4, 0.6], [0.7, 0.1]])
     scores = {line.metric: line.score for line in card.lines}
     assert scores["auc"] == pytest.approx(sk.roc_auc_score(y, p), abs=1e-12)
@@ -150,7 +151,7 @@ def test_labels_are_scored_as_scikit_learn_does(tmp_path: Path) -> None:
 
 def test_labels_that_are_given_have_no_ranking(tmp_path: Path) -> None:
     given = tables(tmp_path, "id,rain,fog\na,1,0\nb,0,1\nc,1,0\n", RAIN)
-    assert [line.metric for line in score_values(*given, "multilabel").lines] == ["f1"]
+    assert [line.metric for line in score(*given, task="multilabel").lines] == ["f1"]
 
 
 def test_values_are_scored_by_the_command(
@@ -167,7 +168,7 @@ def test_values_are_scored_by_the_command(
 def test_columns_that_differ_from_the_labels_are_refused(tmp_path: Path) -> None:
     given = tables(tmp_path, "id,rain,snow\na,1,0\nb,0,1\nc,1,0\n", RAIN)
     with pytest.raises(UsageError, match="fog"):
-        score_values(*given, "multilabel")
+        score(*given, task="multilabel")
 
 
 @pytest.mark.parametrize("columns", [False, True])
@@ -268,10 +269,17 @@ def test_the_labels_may_stand_in_another_column(tmp_path: Path) -> None:
     assert score_submission(*given, "kind").lines[0].score == 0.5
 
 
-@pytest.mark.parametrize("cell", ["nan", "inf", "-0.1"])
-def test_probabilities_that_cannot_be_are_refused(cell: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("nan", "are finite; those of a are not"),
+        ("inf", "are finite; those of a are not"),
+        ("-0.1", "are at least 0, and not all 0 in a row"),
+    ],
+)
+def test_probabilities_that_cannot_be_are_refused(cell: str, message: str, tmp_path: Path) -> None:
     given = tables(tmp_path, f"id,cat,dog\na,{cell},0.5\n", "id,label\na,cat\n")
-    with pytest.raises(UsageError, match=r"s\.csv: probabilities are finite, at least 0"):
+    with pytest.raises(UsageError, match=rf"s\.csv: probabilities {message}"):
         score_submission(*given)
 
 
@@ -295,7 +303,7 @@ def test_five_labels_that_are_unknown_are_wrong_and_six_are_another_thing() -> N
 
 def test_values_of_several_columns_are_joined_by_id_and_by_name(tmp_path: Path) -> None:
     given = tables(tmp_path, "id,y,x\nb,4,3\na,2,1\n", "id,x,y\na,1,3\nb,5,4\n")
-    found = {line.metric: line.score for line in score_values(*given, "regression").lines}
+    found = {line.metric: line.score for line in score(*given, task="regression").lines}
     assert found["mae"] == pytest.approx((0 + 1 + 2 + 0) / 4)
     assert found["rmse"] == pytest.approx((np.sqrt(4 / 2) + np.sqrt(1 / 2)) / 2)
 
@@ -303,4 +311,4 @@ def test_values_of_several_columns_are_joined_by_id_and_by_name(tmp_path: Path) 
 def test_a_label_that_every_row_has_leaves_f1_only(tmp_path: Path) -> None:
     submission = "id,fog,rain\na,0.9,0.2\nb,0.8,0.7\n"
     given = tables(tmp_path, submission, "id,fog,rain\na,1,0\nb,1,1\n")
-    assert [line.metric for line in score_values(*given, "multilabel").lines] == ["f1"]
+    assert [line.metric for line in score(*given, task="multilabel").lines] == ["f1"]

@@ -1,14 +1,11 @@
 """Devices are what was asked for, and what ONNX Runtime raises is translated at the seam."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime import SessionOptions
 from toys import MakeMember, toy_card, toy_model
@@ -21,8 +18,8 @@ from ensemble.errors import (
     StoreError,
     UsageError,
 )
-from ensemble.inference import start as lineup
-from ensemble.inference.score import line_up
+from ensemble.inference import start
+from ensemble.inference.start_members import start_members
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
@@ -33,7 +30,7 @@ from ensemble.runtime import graph, session
 from ensemble.runtime import nvidia as driver
 from ensemble.runtime.binding import IN_FLIGHT
 from ensemble.runtime.devices import CPU, CUDA, TENSORRT
-from ensemble.runtime.session import FakeScorer, OnnxScorer
+from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy
 from ensemble.views.policy import IDENTITY
 
@@ -155,13 +152,13 @@ def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
     gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
 ) -> None:
     monkeypatch.setattr(Recorded, "active", TENSORRT)
-    monkeypatch.setattr(lineup, "prove_float16", lambda *_: None)
+    monkeypatch.setattr(start, "prove_float16", lambda *_: None)
     folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
 
     def folder(path: Path, precision: Precision = "fp32") -> str:
         member = open_member(path)
-        lineup.start_shaped(
-            member, lineup.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
+        start.start_shaped(
+            member, start.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
             threads=1, batch=1, precision=precision, cache=tmp_path / "engines",
         )  # fmt: skip
         return str(gpu.asked[0][1]["trt_engine_cache_path"])
@@ -184,8 +181,8 @@ def test_folds_whose_weights_lie_beside_them_share_no_engine(
         onnx.save(model, folder / "toy-f0.onnx")
         write_sidecar(folder / "toy-f0.onnx", card)
         member = open_member(folder / "toy-f0.onnx")
-        lineup.start_shaped(
-            member, lineup.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
+        start.start_shaped(
+            member, start.shape_views(member, (IDENTITY,)), "mean", device="tensorrt",
             threads=1, batch=1, cache=tmp_path / "engines",
         )  # fmt: skip
     assert len(list(tmp_path.glob("engines/*"))) == 2
@@ -251,7 +248,7 @@ def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
 ) -> None:
     monkeypatch.setattr(Recorded, "active", CPU)
     told = Told()
-    line_up(resolve(Settings(members=(str(make_member()),), images=())), (IDENTITY,), told)
+    start_members(resolve(Settings(members=(str(make_member()),), images=())), (IDENTITY,), told)
     assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
 
 
@@ -293,74 +290,8 @@ def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
     monkeypatch.setattr(Recorded, "asked", [])
     monkeypatch.setattr(session, "_start_auto", full)
     told = Told()
-    line_up(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
+    start_members(resolve(Settings(members=tuple(paths), images=(), threads=1)), (IDENTITY,), told)
     assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]
-
-
-@given(seed=st.integers(0, 10**6), rows=st.integers(1, 6))
-def test_a_fake_scorer_answers_each_image_by_itself(seed: int, rows: int) -> None:
-    images = np.random.default_rng(seed).integers(0, 256, (rows, 4, 4, 3), dtype=np.uint8)
-    fake = FakeScorer({"label": 3, "age": 2})
-    together = fake.score(images)
-    for row in range(rows):
-        alone = fake.score(images[row : row + 1])
-        for name, columns in fake.columns.items():
-            assert alone[name].shape == (1, columns)
-            np.testing.assert_allclose(alone[name][0], together[name][row], atol=1e-6)
-    assert fake.calls == [rows, *[1] * rows]
-
-
-@given(seed=st.integers(0, 10**6))
-def test_a_fake_scorer_gives_probabilities(seed: int) -> None:
-    images = np.random.default_rng(seed).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
-    probs = FakeScorer({"label": 4}).score(images)["label"]
-    assert probs.dtype == np.float32
-    assert (probs > 0).all()
-    np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
-
-
-def test_a_fake_scorer_tells_a_moved_pixel() -> None:
-    image = np.zeros((1, 4, 4, 3), np.uint8)
-    one, other = image.copy(), image.copy()
-    one[0, 0, 0, 0] = other[0, 3, 3, 2] = 255
-    fake = FakeScorer({"label": 3})
-    assert abs(fake.score(one)["label"] - fake.score(other)["label"]).max() > 1e-3
-
-
-@dataclass
-class Failing:
-    """A scorer that fails on every batch."""
-
-    error: Exception
-    provider: str = CPU
-
-    def score(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        raise self.error
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (OutOfMemoryError("no room"), "member ant-f0, batch of 4: no room. Use fewer views"),
-        (ScoreError("odd"), "member ant-f0, batch of 4: odd"),
-    ],
-)
-def test_what_fails_is_named_with_its_member_and_batch(error: ScoreError, said: str) -> None:
-    with pytest.raises(type(error)) as found:
-        session.score_as("ant-f0", Failing(error), np.zeros((4, 2, 2, 3), np.uint8))
-    assert str(found.value).startswith(said)
-    assert type(found.value) is type(error)
-
-
-def test_what_is_no_fault_of_scoring_passes_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError):
-        session.score_as("ant-f0", Failing(ZeroDivisionError()), np.zeros((1, 2, 2, 3), np.uint8))
-
-
-def test_a_member_scores_under_its_name_what_it_scores() -> None:
-    fake = FakeScorer({"label": 3})
-    found = session.score_as("ant-f0", fake, IMAGES)
-    np.testing.assert_array_equal(found["label"], fake.score(IMAGES)["label"])
 
 
 def test_a_graph_is_run_once_by_the_names_of_its_inputs_and_outputs() -> None:

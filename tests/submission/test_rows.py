@@ -9,8 +9,7 @@ from runs import damaged, submit
 from toys import CLASSES
 
 from ensemble.errors import ContractError
-from ensemble.predictions.stored import votes_from
-from ensemble.predictions.table import Oof
+from ensemble.predictions.table import Predictions
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
@@ -40,14 +39,14 @@ LOST = Quarantined("c", "c.png", "decode", "ImageError", "cut short", "", 0)
 def asked(ids: tuple[str, ...] = ("b", "a"), fill: str | None = None) -> tuple[Recipe, VoteInput]:
     """Two rows of one family, a sample of some ids, and what to fill in."""
     probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
-    votes = votes_from(Oof(("a", "b"), CLASSES, {"ant": probs}))
+    given = Predictions(("a", "b"), CLASSES, {"ant": probs})
     recipe = resolve(Settings((), (), device="cpu", fill=fill))
-    return recipe, VoteInput(votes, plain_sample(ids, CLASSES, "labels", "auto"), {})
+    return recipe, VoteInput(given, plain_sample(ids, CLASSES, "labels", "auto"), {})
 
 
 def test_rows_stand_in_the_order_of_the_sample() -> None:
-    recipe, poll = asked()
-    assert render(recipe, poll, result_of(recipe, poll)) == b"id,label\nb,eel\na,cat\n"
+    recipe, voted = asked()
+    assert render(recipe, voted, result_of(recipe, voted)) == b"id,label\nb,eel\na,cat\n"
 
 
 @pytest.mark.parametrize("ids", [("a",), ("a", "b", "c")])
@@ -57,10 +56,10 @@ def test_a_row_too_few_or_too_many_is_no_result(ids: tuple[str, ...]) -> None:
 
 
 def test_an_image_is_not_predicted_and_quarantined_too() -> None:
-    recipe, poll = asked()
-    twice = replace(poll.votes, quarantined=(replace(LOST, id="a"),))
+    recipe, voted = asked()
+    twice = replace(voted.predictions, quarantined=(replace(LOST, id="a"),))
     with pytest.raises(ContractError, match="Nothing was published"):
-        result_of(recipe, replace(poll, votes=twice))
+        result_of(recipe, replace(voted, predictions=twice))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +68,14 @@ def test_an_image_is_not_predicted_and_quarantined_too() -> None:
 def test_a_quarantined_image_has_a_row_where_something_stands_in(
     fill: str | None, text: bytes | None
 ) -> None:
-    recipe, poll = asked(("c", "a", "b"), fill)
-    poll = replace(poll, votes=replace(poll.votes, quarantined=(LOST,)))
-    assert render(recipe, poll, result_of(recipe, poll)) == text
+    recipe, voted = asked(("c", "a", "b"), fill)
+    voted = replace(voted, predictions=replace(voted.predictions, quarantined=(LOST,)))
+    assert render(recipe, voted, result_of(recipe, voted)) == text
 
 
 def test_labels_that_were_decided_stand_in_place_of_the_ballots() -> None:
-    recipe, poll = asked()
+    recipe, voted = asked()
     decided = ExitLabels(np.array([[1], [0]]), np.array([1, 2]))
-    found = result_of(recipe, replace(poll, decided=decided))
+    found = result_of(recipe, replace(voted, decided=decided))
     assert found.labels == ("dog", "cat")
     assert found.fused.probs.shape == (2, 0)

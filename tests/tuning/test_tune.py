@@ -16,8 +16,8 @@ from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as oof
-from ensemble.predictions.formats import read, write
-from ensemble.predictions.stored import votes_from
+from ensemble.predictions.formats import read
+from ensemble.predictions.oof_file import write
 from ensemble.records import Task
 from ensemble.tuning.tune import calibrate, tune_weights
 from ensemble.tuning.weigh import TuneOrder
@@ -154,7 +154,7 @@ def test_a_new_temperature_changes_no_label_of_a_prior_rule() -> None:
     tuned = Weights({"ant": 0.7, "bee": 0.3}, temperature=2.0, decision=rule, classes=CLASSES)
     found = calibrate(tuned, holdout, truth, ())
     assert found.temperature != tuned.temperature
-    ballots = votes_from(holdout).ballots
+    ballots = holdout.ballots
     before, after = (fuse(ballots, "soft", w, "classification").labels for w in (tuned, found))
     np.testing.assert_array_equal(after, before)
 
@@ -171,7 +171,7 @@ def test_the_loss_before_a_hold_out_is_that_of_the_vote_as_it_was() -> None:
     assert min(probs.min() for probs in holdout.families.values()) < 1e-9
     tuned = Weights({"ant": 1, "bee": 1}, classes=CLASSES)
     found = calibrate(tuned, holdout, truth, ())
-    ballots = votes_from(holdout).ballots
+    ballots = holdout.ballots
     for weights, name in ((tuned, "log_loss_before"), (found, "log_loss")):
         probs = fuse(ballots, "soft", weights, "classification").probs
         assert found.evidence["holdout"][name] == metrics.log_loss(truth, probs)

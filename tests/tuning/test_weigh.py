@@ -17,7 +17,6 @@ from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read
-from ensemble.predictions.stored import votes_from
 from ensemble.progress import Quiet
 from ensemble.records import Task
 from ensemble.tuning.tune import tune_weights
@@ -146,7 +145,7 @@ def test_kappa_is_tuned_and_decided_by_the_numbers_of_the_classes() -> None:
     assert len(textual.decision.cut_points) == 10
     assert textual.decision.order == tuple(order_of(parts[1].classes))
     labels_of = [
-        np.array(part.classes)[fuse(votes_from(part).ballots, "soft", w, "classification").labels]
+        np.array(part.classes)[fuse(part.ballots, "soft", w, "classification").labels]
         for part, w in zip(parts, (plain, textual), strict=True)
     ]
     np.testing.assert_array_equal(*labels_of)

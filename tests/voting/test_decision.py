@@ -1,12 +1,25 @@
 """A decision rule suits the classes that it is for, or is refused by field."""
 
+import json
+from dataclasses import asdict
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import UsageError
-from ensemble.voting.decision import Decision, check_decision, check_length, field_error, order_of
-from ensemble.voting.weights import Weights, check_fits
+from ensemble.files.fields import Fields
+from ensemble.voting.decision import (
+    Decision,
+    check_decision,
+    check_length,
+    field_error,
+    order_of,
+    read_decision,
+)
+from ensemble.voting.fits import check_fits
+from ensemble.voting.weights import Weights
 
 TEXTUAL = ("0", "1", "10", "2")
 
@@ -140,3 +153,19 @@ def test_a_length_is_right_or_not_used_or_not_known(found: int, classes: int) ->
 def test_any_other_length_is_refused(found: int) -> None:
     with pytest.raises(UsageError, match=f"prior: expected 3 of them for 3 classes, found {found}"):
         check_length("w.json", "prior", found, 3, 3)
+
+
+def test_a_rule_is_read_as_it_is_written() -> None:
+    rule = Decision(0.5, (0.25, 0.75), (0.5,), (0.4, 0.6), (1, 0))
+    record = json.loads(json.dumps(asdict(rule)))
+    assert read_decision(Fields(record, partial(field_error, "w.json"))) == rule
+
+
+def test_fields_of_a_rule_that_say_nothing_are_not_used() -> None:
+    record = {"prior_tau": None, "prior": None, "cut_points": []}
+    assert read_decision(Fields(record, partial(field_error, "w.json"))) == Decision()
+
+
+def test_an_order_of_parts_of_classes_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^w.json: order: expected a list of whole numbers"):
+        read_decision(Fields({"order": [0.5]}, partial(field_error, "w.json")))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from toys import ensemble
 
+import ensemble as package
 from ensemble.files.csv_tables import column_of
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,24 @@ def test_what_the_design_says_lives_somewhere_lives_there() -> None:
     named = set(re.findall(r"`([a-z_]+/(?:[a-z_]+/)?[a-z_]+)`", section))
     assert len(named) > 30
     assert {name for name in named if not (ROOT / "ensemble" / f"{name}.py").exists()} == set()
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_examples_of_python_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    scripts = blocks(DOCS / "python.md", "python")
+    assert len(scripts) == 3
+    for script in scripts:
+        exec(compile(script, "python.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert "<Scorecard of 200 rows: accuracy 0.9" in shown
+    assert "2000 of 2000 evaluations, " in shown
+    assert Path("weights.png").exists()
+
+
+def test_the_page_of_python_names_every_function() -> None:
+    page = (DOCS / "python.md").read_text()
+    functions = {name for name in package.__all__ if name[0].islower()}
+    assert {name for name in functions if f"`{name}`" not in page} == set()
 
 
 def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:

@@ -56,19 +56,19 @@ def test_cuda_gives_the_labels_of_the_cpu(tmp_path: Path, precision: Precision) 
 
 
 def test_bound_memory_gives_what_a_plain_run_gives() -> None:
-    player = begin("cuda")
-    pre = player.member.card.preprocess
+    ready = begin("cuda")
+    pre = ready.member.card.preprocess
     images = probe_images((16, pre.size.height, pre.size.width, len(pre.mean)))
-    names = player.scorer.outputs(images, player.scorer._outputs)
+    names = ready.scorer.outputs(images, ready.scorer._outputs)
     for _ in range(4):
-        np.testing.assert_allclose(player.scorer.score(images)["label"], names["label"], atol=1e-6)
+        np.testing.assert_allclose(ready.scorer.score(images)["label"], names["label"], atol=1e-6)
 
 
 def test_pages_are_locked() -> None:
-    player = begin("cuda")
-    pre = player.member.card.preprocess
-    player.scorer.score(np.zeros((16, pre.size.height, pre.size.width, len(pre.mean)), np.uint8))
-    assert player.scorer.pinned is True
+    ready = begin("cuda")
+    pre = ready.member.card.preprocess
+    ready.scorer.score(np.zeros((16, pre.size.height, pre.size.width, len(pre.mean)), np.uint8))
+    assert ready.scorer.pinned is True
 
 
 def test_a_shard_smaller_than_a_batch_gives_the_same_labels(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_fashion_run_equals_torch_timm_and_ttach(
 def check_batches(path: Path, tta: str, count: int) -> None:
     """Check that no batch that an image lies in changes a bit of its score."""
     member = open_member(path)
-    player = start.start(
+    ready = start.start(
         member, parse.read_policy(tta), "mean", device="cpu", threads=1, batch=1
     )  # fmt: skip
     pre = member.card.preprocess
@@ -141,7 +141,7 @@ def check_batches(path: Path, tta: str, count: int) -> None:
 
     def scores(batch: int) -> NDArray[np.float32]:
         parts = [images[at : at + batch] for at in range(0, count, batch)]
-        return np.concatenate([player.scorer.score(part)["label"] for part in parts])
+        return np.concatenate([ready.scorer.score(part)["label"] for part in parts])
 
     alone = scores(1)
     for batch in (2, 3, 7, count):

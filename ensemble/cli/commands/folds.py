@@ -14,10 +14,11 @@ from ensemble.cli.options import (
     decode_options,
     id_from_option,
     label_option,
-    typed_flags,
 )
-from ensemble.cli.terminal import Bar, open_console
+from ensemble.cli.origins import typed_flags
+from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError
+from ensemble.progress_bar import Bar
 
 if TYPE_CHECKING:
     from ensemble.evaluation.folds import FoldReport

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from ensemble.cli.options import Whole, classes_of, stacked, typed_flags
+from ensemble.cli.options import Whole, stacked
+from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
+from ensemble.files.classes import classes_of
 from ensemble.files.paths import split_named
 from ensemble.records import (
     MAX_CHANNELS,
@@ -103,20 +105,21 @@ def inspect_command(
     members: tuple[str, ...], *, as_json: bool, write_card: bool, **flags: Any
 ) -> None:
     """Show members' cards, and whether the members can vote together."""
-    from ensemble.files.paths import expand
-    from ensemble.members import member
-    from ensemble.members.together import check_every_head
+    from ensemble.pipeline.members import inspect
 
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
-    paths = expand(members, ".onnx", "member")
-    if write_card:
-        for path in paths:
-            click.echo(str(member.write_sidecar(path, _sidecar(path, flags))), err=True)
-    opened = [member.open_member(path) for path in paths]
-    _say_cards([(m.path, m.card) for m in opened], as_json=as_json)
-    check_every_head(opened)
+    spec = _export_spec(_FOREIGN | flags) if write_card else None
+    found = inspect(members, spec, flags["output_name"], layout=flags["layout"])
+    for path in found.written:
+        click.echo(str(path), err=True)
+    _say_cards(list(found.cards.items()), as_json=as_json)
+    found.refuse()
     click.echo("these members can vote together", err=True)
+
+
+_FOREIGN: Final = {"arch": "foreign", "in_chans": 3, "ema": False, "trust_pickle": ()}
+"""What a card beside a foreign member says nothing of, or the same each time."""
 
 
 def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
@@ -134,69 +137,19 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
             fit=flags["fit"],
             crop_pct=flags["crop_pct"],
             interpolation=flags["interpolation"],
-            mean=_scaled("--mean", flags),
-            std=_scaled("--std", flags),
+            mean=_numbers("--mean", flags["mean"]),
+            std=_numbers("--std", flags["std"]),
             channel_order=flags["channel_order"],
+            input_range=1 if flags["input_range"] == "1" else 255,
         ),
-        batch=flags["batch"],
         in_chans=flags["in_chans"],
         dynamic_size=flags["dynamic_size"],
         ema=flags["ema"],
         trust_pickle=frozenset(flags["trust_pickle"]),
         family=flags["family"],
         fold=flags["fold"],
+        batch=flags["batch"],
     )
-
-
-def _sidecar(path: Path, flags: dict[str, Any]) -> "Card":
-    from ensemble.export.spec import family_and_fold
-    from ensemble.members.card import make_card
-    from ensemble.members.layout import layout_of
-    from ensemble.members.member import read_graph
-    from ensemble.members.operators import activation_of
-
-    missing = [f"--{n}" for n in ("height", "width", "mean", "std") if not flags[n]]
-    if missing:
-        raise UsageError(f"--write-card needs {', '.join(missing)}")
-    heads = _heads(flags)
-    if len(heads) > 1 and flags["output_name"]:
-        raise UsageError("--output-name goes with one head; several heads are named as outputs")
-    family, fold = family_and_fold(path)
-    family, fold = flags["family"] or family, fold if flags["fold"] is None else flags["fold"]
-    graph, mean = read_graph(path), _scaled("--mean", flags)
-    preprocess = {
-        "height": flags["height"],
-        "width": flags["width"],
-        "fit": flags["fit"] or "crop",
-        "crop_pct": 1.0 if flags["crop_pct"] is None else flags["crop_pct"],
-        "interpolation": flags["interpolation"] or "bilinear",
-        "mean": mean,
-        "std": _scaled("--std", flags),
-        "channel_order": flags["channel_order"],
-    }
-    described = [
-        {
-            "name": name,
-            "output": flags["output_name"] or name,
-            "task": flags["task"],
-            "activation": flags["activation"]
-            or activation_of(graph, flags["output_name"] or name, flags["task"]),
-            "classes": classes,
-        }
-        for name, classes in heads.items()
-    ]
-    record = {
-        "name": family if fold is None else f"{family}-f{fold}",
-        "family": family,
-        "fold": fold,
-        "arch": "foreign",
-        "preprocess": preprocess,
-        "heads": described,
-        "dynamic_size": flags["dynamic_size"],
-        "batch": flags["batch"],
-        "layout": flags["layout"] or layout_of(graph, len(mean or ())),
-    }
-    return make_card(record, str(path))
 
 
 def _heads(flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -225,16 +178,6 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
-
-
-def _scaled(flag: str, flags: dict[str, Any]) -> tuple[float, ...] | None:
-    """Read --mean or --std, and bring it to the scale where pixels run from 0 to 1."""
-    values = _numbers(flag, flags[flag[2:]])
-    if flags["input_range"] == "1":
-        return values
-    if values is None:
-        raise UsageError(f"--input-range is the scale of --mean and --std: give {flag} too")
-    return tuple(value / 255 for value in values)
 
 
 def _say_export(exported: "Exported") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ensemble.cli.options import Whole, decode_of, decode_options, id_from_option, label_option
-from ensemble.cli.terminal import Bar
+from ensemble.progress_bar import Bar
 from ensemble.recipe.units import percent_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def quantize_command(members: tuple[str, ...], out: Path, **flags: Any) -> None:
     Ranges are calibrated on some of the images; labels are compared on the others. Nothing is
     written where more labels change than --max-disagreement allows (exit code 4).
     """
-    from ensemble.pipeline.quantize import QuantizeOrder, quantize_members
+    from ensemble.pipeline.quantize import quantize_members
+    from ensemble.pipeline.quantize_order import QuantizeOrder
 
     flags["max_disagreement"] = percent_of(flags["max_disagreement"], "--max-disagreement")
     with Bar(sys.stderr) as bar:

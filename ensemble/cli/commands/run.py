@@ -8,20 +8,18 @@ from typing import Any, Final
 
 import click
 
+from ensemble.cli.foreign import elsewhere_options, foreign_hints_of
 from ensemble.cli.options import (
-    elsewhere_options,
-    foreign_hints_of,
-    is_typed,
     named_files,
     preflight_options,
     run_options,
     settings_of_flags,
-    settings_with_origin,
-    typed_flags,
     vote_options,
 )
-from ensemble.cli.terminal import Bar, say_config, say_plan, say_submission
+from ensemble.cli.origins import is_typed, settings_with_origin, typed_flags
+from ensemble.cli.terminal import say_config, say_plan, say_submission
 from ensemble.errors import UsageError
+from ensemble.progress_bar import Bar
 from ensemble.recipe.settings import named
 
 _QUARANTINED: Final = 3
@@ -37,7 +35,8 @@ def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: 
 
     A run that was stopped goes on with the same command: finished shards are kept in the store.
     """
-    from ensemble.pipeline import run as pipeline
+    from ensemble.pipeline.plan import plan_run
+    from ensemble.pipeline.run import run
 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
@@ -45,9 +44,9 @@ def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: 
     recipe = settings_of_flags(settings)
     with Bar(sys.stderr) as bar:
         if dry_run:
-            say_plan(asdict(pipeline.plan(recipe, bar)), as_json=as_json)
+            say_plan(asdict(plan_run(recipe, bar)), as_json=as_json)
             return 0
-        result = pipeline.run(recipe, bar)
+        result = run(recipe, bar)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 
@@ -73,8 +72,7 @@ def vote_command(
     What is not said beside RUN (--sample, --weights, --voting, --output, --labels-as) is as it was
     in RUN; `--weights uniform` weighs families alike.
     """
-    from ensemble.pipeline.vote import vote, vote_predictions
-    from ensemble.predictions.formats import read_all
+    from ensemble.pipeline.vote import vote, vote_files
 
     decided = "--predictions" if predictions else run
     if decided is not None:
@@ -87,8 +85,7 @@ def vote_command(
     given = [name for name in named("kept") if is_typed(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
-            joined = read_all(files, elsewhere)
-            result = vote_predictions(recipe, joined, bar)
+            result = vote_files(recipe, files, elsewhere, bar)
         else:
             result = vote(recipe, run, bar, given)
     say_submission(result, as_json=as_json)

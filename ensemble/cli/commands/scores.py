@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
-from ensemble.cli.options import label_option, typed_flags
+from ensemble.cli.options import label_option
+from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.records import TASKS, Task
+from ensemble.records import Task
 
 if TYPE_CHECKING:
     from ensemble.reports.compare import Difference
@@ -49,7 +50,7 @@ def score_command(
     The other form, `ensemble score --public 0.812 RUN`, scores nothing: it records the public
     score of a run's folder in the ledger.
     """
-    from ensemble.reports.scorecard import score_submission, score_values
+    from ensemble.pipeline.scores import score
     from ensemble.submission.folder import submission_at
 
     if public is not None:
@@ -60,17 +61,8 @@ def score_command(
             "LABELS is missing: ensemble score SUBMISSION LABELS, or ensemble score --public "
             "NUMBER RUN"
         )
-    submission = submission_at(submission)
-    if TASKS[task].single:
-        card = score_submission(submission, labels, label_column)
-    elif png is not None:
-        raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
-    else:
-        card = score_values(submission, labels, task, label_column)
+    card = score(submission_at(submission), labels, label_column, task=task, png=png)
     if png is not None:
-        from ensemble.reports.figures import draw_scores
-
-        draw_scores(card, png)
         click.echo(str(png), err=True)
     if as_json:
         click.echo(json.dumps(_record(card), allow_nan=False))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ensemble.cli.options import runs_option, store_option
-from ensemble.cli.terminal import open_console, size_told
+from ensemble.cli.terminal import describe_size, open_console
 from ensemble.errors import counted, few
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ def _say_held(held: "Sequence[StoredKey]") -> None:
         console.print(_table_of(held, wide=console.width >= _WIDE))
     elif held:
         click.echo("\n".join(map(_fields_of, held)))
-    click.echo(f"{counted(len(held), 'key')}, {size_told(sum(h.bytes for h in held))}", err=True)
+    total = describe_size(sum(key.bytes for key in held))
+    click.echo(f"{counted(len(held), 'key')}, {total}", err=True)
 
 
 def _fields_of(entry: "StoredKey") -> str:
@@ -170,7 +171,8 @@ def _table_of(held: "Sequence[StoredKey]", *, wide: bool) -> "Table":
 def _short_of(entry: "StoredKey") -> tuple[str, ...]:
     how = " ".join(filter(None, (entry.merge, entry.precision, entry.views)))
     day, runs = _date(entry, "%Y-%m-%d"), str(len(entry.runs) or "none")
-    return entry.fault or entry.member, how, str(entry.images), size_told(entry.bytes), day, runs
+    images, size = str(entry.images), describe_size(entry.bytes)
+    return entry.fault or entry.member, how, images, size, day, runs
 
 
 def _whole_of(entry: "StoredKey") -> tuple[str, ...]:
@@ -179,7 +181,7 @@ def _whole_of(entry: "StoredKey") -> tuple[str, ...]:
     how = " ".join(filter(None, (entry.merge, entry.precision, entry.provider, entry.views)))
     images = f"{entry.images} of set {entry.image_set}, {entry.shards}/{entry.total} shards"
     moment, runs = _date(entry, "%Y-%m-%d %H:%M"), few(entry.runs) or "none"
-    return about, how, images, size_told(entry.bytes), moment, runs
+    return about, how, images, describe_size(entry.bytes), moment, runs
 
 
 def _date(entry: "StoredKey", form: str) -> str:

@@ -8,25 +8,23 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
+from ensemble.cli.foreign import elsewhere_options, foreign_hints_of
 from ensemble.cli.options import (
-    elsewhere_options,
     engine_options,
-    foreign_hints_of,
     input_options,
     label_option,
     named_files,
     preflight_options,
     settings_of_flags,
-    settings_with_origin,
 )
-from ensemble.cli.terminal import Bar, say_config, say_plan, say_weights
-from ensemble.errors import UsageError
-from ensemble.files.atomic import free_bytes
+from ensemble.cli.origins import settings_with_origin
+from ensemble.cli.terminal import say_config, say_plan, say_weights
+from ensemble.progress_bar import Bar
 from ensemble.voting.weights import Polish, Pool
 
 if TYPE_CHECKING:
+    from ensemble.predictions.table import Oof
     from ensemble.tuning.weigh import TuneOrder
-    from ensemble.voting.weights import Weights
 
 _QUARANTINED: Final = 3
 
@@ -59,35 +57,33 @@ def oof_command(
     Each member scores the rows of its own fold only; the folds of a family are put together. What
     was computed is kept in the store.
     """
-    from ensemble.files.atomic import check_writable, remove, remove_temporaries
     from ensemble.pipeline import oof
-    from ensemble.predictions.formats import write, write_quarantine
 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
         return 0
-    check_writable(out.parent, "--out")
+    recipe = settings_of_flags(settings)
     with Bar(sys.stderr) as bar:
         if dry_run:
-            planned = oof.plan_oof(settings_of_flags(settings), folds, bar)
-            members = [asdict(entry) for entry in planned]
-            free = free_bytes(settings["store"])
-            say_plan({"out": out, "members": members, "free": free}, as_json=as_json)
+            say_plan(asdict(oof.plan_oof(recipe, folds, out, bar)), as_json=as_json)
             return 0
-        remove_temporaries(out.parent, f"{out.stem}.")
-        found = oof.predict_oof(settings_of_flags(settings), folds, bar)
-    write(out, found)
+        found = oof.predict_oof(recipe, folds, bar, out=out)
+    _say_oof(found, out)
+    return _QUARANTINED if found.quarantined else 0
+
+
+def _say_oof(found: "Oof", out: Path) -> None:
+    """Print how many rows there are, which images have none, and on stdout where they lie."""
+    from ensemble.predictions.oof_file import quarantine_beside
+
     click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
-    beside = out.with_suffix(".quarantine.csv")
-    if not found.quarantined:
-        remove(beside)
-    else:
-        write_quarantine(beside, found.quarantined)
+    if found.quarantined:
         click.echo(
-            f"{len(found.quarantined)} images have no prediction and no row; see {beside}", err=True
+            f"{len(found.quarantined)} images have no prediction and no row; see "
+            f"{quarantine_beside(out)}",
+            err=True,
         )
     click.echo(str(out))
-    return _QUARANTINED if found.quarantined else 0
 
 
 @click.command("tune-weights", epilog="Example: ensemble tune-weights --oof oof.parquet --labels "
@@ -163,18 +159,13 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     The gain is nested: each fold is predicted by weights that did not see it. Where it is not
     above one standard error, the plain mean is written.
     """
-    from ensemble.files.atomic import check_writable
-    from ensemble.tuning.tune import tune_weights
+    from ensemble.pipeline.tune import picture_of, tune_files
     from ensemble.voting.weights import to_json
 
-    picture = out.with_suffix(".png")
-    if picture == out:
-        raise UsageError(f"--out {out}: its picture would replace it; name it .json")
-    check_writable(out.parent, "--out")
     with Bar(sys.stderr) as bar:
-        weights = tune_weights(_order(flags), bar)
-    weights.save(out)
-    _draw(weights, picture)
+        weights = tune_files(_order(flags), bar, out=out)
+    if picture_of(out).exists():
+        click.echo(str(picture_of(out)), err=True)
     if as_json:
         click.echo(json.dumps(to_json(weights), allow_nan=False))
     else:
@@ -189,14 +180,3 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     holdout = named_files(flags.pop("holdout"))
     elsewhere = foreign_hints_of(flags, files)
     return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})
-
-
-def _draw(weights: "Weights", path: Path) -> None:
-    """Draw the picture, where matplotlib is there; the numbers do without it."""
-    try:
-        from ensemble.reports.figures import draw
-    except ModuleNotFoundError:
-        click.echo("no picture: matplotlib comes with the extra `tune`", err=True)
-        return
-    draw(weights, path)
-    click.echo(str(path), err=True)

@@ -195,16 +195,30 @@ def accumulator_of(
     if voting == "hard":
         return Hard(share, _places([e.member for e in evaluations]), slack(noise))
     linear = voting == "soft" and weights.pool == "linear"
-    rule: Rule = rule_of(weights.decision, weights.temperature if linear else 1.0, classes)
-    if TASKS[task].several:
-        rule = Thresholds(np.array(weights.decision.thresholds or (0.5,) * classes))
-    on_sums = weights.temperature == 1 or not weights.decision.cut_points
-    if linear and on_sums:
+    rule = _rule(weights, classes, task, linear=linear)
+    if linear and (weights.temperature == 1 or not weights.decision.cut_points):
         return Soft(share, rule, slack(noise))
+    return _families(evaluations, share, weights, _pool_of(voting, weights, task), rule)
+
+
+def _rule(weights: Weights, classes: int, task: Task, *, linear: bool) -> Rule:
+    """Return the rule by which pooled probabilities become labels."""
+    if TASKS[task].several:
+        return Thresholds(np.array(weights.decision.thresholds or (0.5,) * classes))
+    return rule_of(weights.decision, weights.temperature if linear else 1.0, classes)
+
+
+def _families(
+    evaluations: Sequence[Evaluation],
+    share: Vector,
+    weights: Weights,
+    pool: Callable[[Stack, Vector], Pooled],
+    rule: Rule,
+) -> Families:
+    """Return the accumulator of family means, the families in the order of their names."""
     names = sorted({e.family for e in evaluations})
     exponents = np.array([weights.families[name] for name in names])
-    family = _places([e.family for e in evaluations])
-    return Families(share, family, exponents, _pool_of(voting, weights, task), rule)
+    return Families(share, _places([e.family for e in evaluations]), exponents, pool, rule)
 
 
 def _statistic(weights: Vector, done: int, margins: Vector, certain: Flags) -> Vector:

@@ -44,20 +44,24 @@ def ordered(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
         UsageError: a weight or a cost that cannot be, or no weight above 0.
     """
     shares([e.weight for e in evaluations])
-    wrong = [e.member for e in evaluations if not (math.isfinite(e.cost) and e.cost > 0)]
+    wrong = [e.member for e in evaluations if not 0 < e.cost < math.inf]
     if wrong:
         raise UsageError(f"the cost of an evaluation must be above 0; it is not for {wrong[:5]}")
-    heavy = [e for e in evaluations if e.weight > 0]
-    dearest = max(e.cost for e in heavy)
-    least = min(e.cost for e in heavy if e.cost > _KNOWN * dearest)
-    value = {id(e): e.weight / _relative(e.cost / least) for e in heavy}
-    falling = sorted(heavy, key=lambda e: -value[id(e)])
+    left = _by_value([e for e in evaluations if e.weight > 0])
     found: list[Evaluation] = []
-    while len(found) < len(falling):
-        left = falling[len(found) :]
-        enough = value[id(left[0])] / _TIED
-        found += _interleaved([e for e in left if value[id(e)] >= enough])
+    while left:
+        tied = [e for value, e in left if value >= left[0][0] / _TIED]
+        found += _interleaved(tied)
+        left = left[len(tied) :]
     return found
+
+
+def _by_value(evaluations: Sequence[Evaluation]) -> list[tuple[float, Evaluation]]:
+    """Return evaluations behind their weight per cost, which falls."""
+    dearest = max(e.cost for e in evaluations)
+    least = min(e.cost for e in evaluations if e.cost > _KNOWN * dearest)
+    pairs = [(e.weight / _relative(e.cost / least), e) for e in evaluations]
+    return sorted(pairs, key=lambda pair: -pair[0])
 
 
 def shares(weights: Sequence[float]) -> Vector:

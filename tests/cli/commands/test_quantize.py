@@ -6,7 +6,7 @@ import pytest
 from toys import ensemble
 
 from ensemble.pipeline import quantize
-from ensemble.pipeline.quantize import QuantizeOrder
+from ensemble.pipeline.quantize_order import QuantizeOrder
 from ensemble.records import DecodePolicy
 
 

@@ -1,0 +1,73 @@
+"""What refuses an early exit: no meaning, a calibration or a budget that is too small."""
+
+import math
+
+from ensemble.early_exit.plan import ExitPlan
+from ensemble.early_exit.stopping.certificate import least_size
+from ensemble.early_exit.stopping.rules import why_not
+from ensemble.errors import UsageError
+from ensemble.members.card import Head
+from ensemble.recipe.resolve import Recipe
+from ensemble.recipe.saving import Saving
+from ensemble.voting.weights import Weights
+
+
+def check_early_exit(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
+    """Refuse early exit where it has no meaning, before any work; `labels` tells what is wanted.
+
+    Raises:
+        UsageError: says why, and what to do instead.
+    """
+    weights = recipe.fusion.weights or Weights({})
+    exact = saving.rule == "lossless"
+    reason = why_not(
+        voting=recipe.fusion.voting if exact or recipe.fusion.voting != "geometric" else "soft",
+        pool=weights.pool if exact or weights.pool != "log-linear" else "linear",
+        task=head.task,
+        temperature=weights.temperature if exact else 1.0,
+        decision=weights.decision,
+        labels=labels,
+    )
+    if reason:
+        raise UsageError(f"early exit: {reason}")
+    if recipe.scoring.on_nan == "drop-member":
+        raise UsageError(
+            "early exit: a member that is dropped half-way would change what was decided before; "
+            "use --on-nan fail, and leave the member out"
+        )
+
+
+def check_calibration(saving: Saving, images: int) -> None:
+    """Refuse a calibration that can certify nothing, whatever it finds.
+
+    Raises:
+        UsageError: says how many it takes.
+    """
+    if saving.epsilon is None or not saving.calibration or saving.rule == "budget":
+        return
+    least = least_size(images, saving.epsilon, saving.confidence)
+    if saving.calibration < least:
+        raise UsageError(
+            f"--calibration {saving.calibration} can certify nothing: {100 * saving.epsilon:g} % "
+            f"of {images} images needs {least} or more, or another --early-exit or --confidence"
+        )
+
+
+def check_budget(saving: Saving, plan: ExitPlan, images: int) -> None:
+    """Refuse a budget of evaluations that the calibration, and one of each other image, exceed.
+
+    Raises:
+        UsageError: says how many it takes.
+    """
+    if saving.evaluations is None:
+        return
+    paid = [float(e.member not in plan.stored) for e in plan.evaluations]
+    each, calibrated = sum(paid), plan.calibrated
+    least = (each * calibrated + paid[0] * (images - calibrated)) / images
+    if saving.evaluations < least:
+        raise UsageError(
+            f"a budget of {saving.evaluations:g} evaluations an image is too small: {calibrated} "
+            f"of {images} images are calibrated with all {each:g}, and the others take "
+            f"{paid[0]:g} or more; give {math.ceil(100 * least) / 100:g} or more, or a smaller "
+            f"--calibration"
+        )

@@ -1,0 +1,69 @@
+"""What scoring would take of each member: shards, evaluations, bytes, seconds; none is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ensemble.images.reading import Hashed
+from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
+from ensemble.inference.probe import seconds_per_image
+from ensemble.inference.ready import ReadyMember
+from ensemble.predictions.store import Partition, key_of, load_partition
+from ensemble.recipe.resolve import Recipe
+from ensemble.records import View
+
+
+@dataclass(frozen=True, slots=True)
+class MemberForecast:
+    """What one member has to do: shards and evaluations, those that the store has, and the cost.
+
+    `bytes` is what its new parts will take, `seconds` what its forwards will, by the speed of a
+    small batch; decoding is not in it.
+    """
+
+    member: str
+    provider: str
+    key: str
+    shards: int
+    shards_stored: int
+    evaluations: int
+    evaluations_stored: int
+    bytes: int
+    seconds: float
+
+
+def forecast_members(
+    recipe: Recipe, policy: Sequence[View], ready_members: Sequence[ReadyMember], images: ImageSet
+) -> list[MemberForecast]:
+    """Return what `score_into_store` would do with members of these views; nothing is written.
+
+    Raises:
+        StoreError: a key.json of the store was edited.
+    """
+    size = shard_size_of(recipe.resources, [ready.member for ready in ready_members])
+    found = []
+    for ready in ready_members:
+        provider = ready.scorer.provider
+        fingerprint = fingerprint_of(recipe, ready.member, policy, provider, images)
+        key = key_of(fingerprint)
+        folder = recipe.resources.store / "predictions" / key
+        partition = load_partition(recipe.resources.store, key)
+        partition = partition or Partition(folder, key, fingerprint, len(images.images), size)
+        found.append(_forecast(ready, partition, images.images))
+    return found
+
+
+def _forecast(ready: ReadyMember, partition: Partition, images: Sequence[Hashed]) -> MemberForecast:
+    todo = [s for s in partition.shards if not partition.committed(s)]
+    rows = [image for s in todo for image in images[partition.rows(s)]]
+    columns = sum(partition.heads.values())
+    return MemberForecast(
+        member=ready.member.card.name,
+        provider=ready.scorer.provider,
+        key=partition.key,
+        shards=len(partition.shards),
+        shards_stored=len(partition.shards) - len(todo),
+        evaluations=len(rows),
+        evaluations_stored=len(images) - len(rows),
+        bytes=sum(4 * (columns + 1) + len(image.source.id.encode()) for image in rows),
+        seconds=len(rows) * seconds_per_image(ready) if rows else 0.0,
+    )

@@ -1,0 +1,77 @@
+"""The members of a run: opened, held against weights and views, and started side by side."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from ensemble.errors import few
+from ensemble.files.atomic import check_writable
+from ensemble.files.paths import expand
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
+from ensemble.members.card import Head
+from ensemble.progress import Progress
+from ensemble.recipe.resolve import Fusion, Recipe, Scoring
+from ensemble.records import View, hashes_of
+from ensemble.runtime.devices import CPU, available_threads
+from ensemble.runtime.wheels import check_wheels, installed
+from ensemble.voting import fits, vote
+
+
+def start_members(
+    recipe: Recipe, policy: Sequence[View], progress: Progress, *, exits: bool = False
+) -> list[ReadyMember]:
+    """Open the members and start their sessions, each proven on a probe batch.
+
+    With `exits` their graphs have no views where the host can make them; see `host_views`.
+
+    Raises:
+        UsageError: members, weights or views that do not go together, or a store that cannot be
+            written to.
+        MemberError: a member is not usable.
+        ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
+    """
+    inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
+    check_wheels(installed())
+    check_writable(resources.store, "--store")
+    # what the cards alone can refuse comes before the sessions, which take seconds each
+    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head)
+    hashes = hashes_of(member.identity for member in members)
+    check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
+    shaped = [shape_views(member, policy) for member in members]
+    inside = graph_views(scoring.merge, shaped, members) if exits else shaped
+    start = partial(
+        start_shaped,
+        merge=scoring.merge,
+        device=scoring.device,
+        threads=resources.threads,
+        batch=resources.batch_size,
+        precision=scoring.precision,
+        cache=resources.store / "engines",
+    )
+    with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
+        started = list(pool.map(start, members, inside))
+    _warn_of_cpu(scoring, started, progress)
+    return started
+
+
+def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
+    """Say what runs on the CPU that might not, and why."""
+    there = [ready for ready in started if ready.scorer.provider == CPU]
+    if there and scoring.device == "auto":
+        names = few([ready.member.card.name for ready in there])
+        who = "" if len(there) == len(started) else f"{names}: "
+        progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
+    if there and scoring.precision == "fp16":
+        progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
+
+
+def check_weights(fusion: Fusion, head: Head, members: Mapping[str, Sequence[str]]) -> None:
+    """Check weights against the head and each family's member hashes, before any work.
+
+    Raises:
+        UsageError: they are for something else.
+    """
+    vote.check_vote(fusion.voting, fusion.weights, head.task)
+    if fusion.weights is not None:
+        fits.check_fits(fusion.weights, head.classes, members)

@@ -1,0 +1,52 @@
+"""What the store holds of members over images, found by fingerprint; no model runs."""
+
+from ensemble.errors import UsageError
+from ensemble.files.paths import expand
+from ensemble.inference.find import find_images
+from ensemble.inference.fingerprint import fingerprint_of, image_set_of
+from ensemble.inference.start import open_members, shape_views
+from ensemble.predictions.store import key_of, load_partition
+from ensemble.predictions.stored import StoredPredictions
+from ensemble.progress import Progress
+from ensemble.recipe.resolve import Recipe
+from ensemble.runtime.devices import CPU, CUDA, provider_of
+from ensemble.views.parse import read_policy
+
+
+def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
+    """Return the predictions of a recipe's members, all of one provider.
+
+    Raises:
+        UsageError: the store lacks some; says whose.
+        EnsembleError: as for a run.
+    """
+    members = open_members(expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head)
+    policy = read_policy(recipe.scoring.tta)
+    for member in members:
+        shape_views(member, policy)
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    image_set = image_set_of(images)
+    missing: list[str] = []
+    for provider in _providers(recipe.scoring.device):
+        entries, missing = [], []
+        for m in members:
+            fingerprint = fingerprint_of(recipe, m, policy, provider, image_set)
+            partition = load_partition(recipe.resources.store, key_of(fingerprint))
+            head = m.card.head(recipe.inputs.head)
+            scores = None if partition is None else partition.found(head.name)
+            if partition is None or scores is None:
+                missing.append(m.card.name)
+                continue
+            entries.append(StoredPredictions(m.identity, partition, head, scores))
+        if not missing:
+            return entries
+    raise UsageError(
+        f"the store {recipe.resources.store} lacks predictions of {', '.join(missing)} for these "
+        f"images and --tta {recipe.scoring.tta}; make them with `ensemble run`"
+    )
+
+
+def _providers(device: str) -> tuple[str, ...]:
+    if device == "auto":
+        return (CUDA, CPU)
+    return (provider_of(device),)

@@ -1,0 +1,151 @@
+"""Members looked at, and cards written beside foreign ones: `ensemble inspect`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ensemble.errors import MemberError, UsageError
+from ensemble.export.spec import ExportSpec, PreprocessFlags, family_and_fold
+from ensemble.files.paths import expand
+from ensemble.members.card import Card, make_card
+from ensemble.members.layout import layout_of
+from ensemble.members.member import open_member, read_graph, write_sidecar
+from ensemble.members.operators import activation_of
+from ensemble.members.together import check_every_head
+from ensemble.records import Layout
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_NEEDED = ("height", "width", "mean", "std")
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The cards of members, the sidecars that were written, and why they cannot vote together.
+
+    `fault` is None where they can.
+    """
+
+    cards: dict[Path, Card]
+    written: tuple[Path, ...] = ()
+    fault: MemberError | None = None
+
+    def refuse(self) -> None:
+        """Raise the fault, if there is one.
+
+        Raises:
+            MemberError: the members cannot vote together.
+        """
+        if self.fault is not None:
+            raise self.fault
+
+
+def inspect(
+    members: Sequence[str],
+    spec: ExportSpec | None = None,
+    output_name: str | None = None,
+    *,
+    layout: Layout | None = None,
+) -> Inspected:
+    """Open members, having written a card beside each where a spec describes them.
+
+    Args:
+        members: Files, folders, glob patterns or @lists of .onnx members.
+        spec: What a card beside each foreign .onnx is to say; None writes none.
+        output_name: The output of the .onnx that the one head reads; None is the head's name.
+        layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
+
+    Raises:
+        MemberError: a member cannot be opened, or a card does not fit it.
+        UsageError: nothing is named, or the spec does not say enough.
+        StoreError: the disk refused a card.
+    """
+    if spec is None:
+        _check_unsaid(output_name, layout)
+    paths = expand(members, ".onnx", "member")
+    cards = {}
+    if spec is not None:
+        cards = {path: foreign_card(path, spec, output_name, layout=layout) for path in paths}
+    written = tuple(write_sidecar(path, card) for path, card in cards.items())
+    opened = [open_member(path) for path in paths]
+    found = {member.path: member.card for member in opened}
+    try:
+        check_every_head(opened)
+    except MemberError as fault:
+        return Inspected(found, written, fault)
+    return Inspected(found, written)
+
+
+def foreign_card(
+    path: Path, spec: ExportSpec, output_name: str | None = None, *, layout: Layout | None = None
+) -> Card:
+    """Return the card of a foreign .onnx, as a spec describes it, and its graph what that leaves.
+
+    Raises:
+        UsageError: the spec lacks a size, a mean or a std, or says what is of checkpoints only.
+        MemberError: the file is no ONNX file, or a field is not what it should be.
+    """
+    _check_spec(spec, output_name)
+    told = spec.preprocess.to_unit_range()
+    graph = read_graph(path)
+    family, fold = family_and_fold(path)
+    family, fold = spec.family or family, fold if spec.fold is None else spec.fold
+    record = {
+        "name": family if fold is None else f"{family}-f{fold}",
+        "family": family,
+        "fold": fold,
+        "arch": spec.arch,
+        "preprocess": _pixels(told),
+        "heads": _heads(spec, output_name, graph),
+        "dynamic_size": spec.dynamic_size,
+        "batch": spec.batch,
+        "layout": layout or layout_of(graph, len(told.mean or ())),
+    }
+    return make_card(record, str(path))
+
+
+def _check_unsaid(output_name: str | None, layout: Layout | None) -> None:
+    beside = {"--output-name": output_name, "--layout": layout}
+    if told := [flag for flag, value in beside.items() if value is not None]:
+        raise UsageError(f"{', '.join(told)}: only --write-card writes what it says; add it")
+
+
+def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
+    if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
+        raise UsageError(f"--write-card needs {', '.join(missing)}")
+    if spec.ema or spec.trust_pickle:
+        raise UsageError("--write-card: ema and trust_pickle are of checkpoints; leave them out")
+    if len(spec.heads) > 1 and output_name:
+        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+
+
+def _pixels(told: PreprocessFlags) -> dict[str, object]:
+    """Return the preprocessing of a card, with the defaults of a foreign member."""
+    return {
+        "height": told.height,
+        "width": told.width,
+        "fit": told.fit or "crop",
+        "crop_pct": 1.0 if told.crop_pct is None else told.crop_pct,
+        "interpolation": told.interpolation or "bilinear",
+        "mean": told.mean,
+        "std": told.std,
+        "channel_order": told.channel_order or "rgb",
+    }
+
+
+def _heads(
+    spec: ExportSpec, output_name: str | None, graph: "ModelProto"
+) -> list[dict[str, object]]:
+    outputs = {head: output_name or head.name for head in spec.heads}
+    return [
+        {
+            "name": head.name,
+            "output": output,
+            "task": spec.task,
+            "activation": spec.activation or activation_of(graph, output, spec.task),
+            "classes": head.classes,
+        }
+        for head, output in outputs.items()
+    ]

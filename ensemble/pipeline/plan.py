@@ -1,0 +1,66 @@
+"""What a run would do, found without a forward but those that prove and measure members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.early_exit.forecast import ExitForecast, forecast_of
+from ensemble.early_exit.run import stored_entries
+from ensemble.early_exit.setup import ExitJob
+from ensemble.files.atomic import free_bytes
+from ensemble.inference.forecast import MemberForecast, forecast_members
+from ensemble.pipeline.preflight import Preflight, preflight
+from ensemble.progress import Progress, Quiet
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run would do: where it would write, over how many images, and each member's work.
+
+    `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
+    beforehand; None where every image gets every evaluation.
+    """
+
+    out: Path
+    images: int
+    unreadable: int
+    skipped: Mapping[str, int]
+    members: tuple[MemberForecast, ...]
+    free: int
+    early_exit: ExitForecast | None
+
+
+def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
+    """Do all that comes before a run's first evaluation, and write nothing.
+
+    Members are opened and proven, images found and hashed, the sample and the ids matched.
+
+    Raises:
+        EnsembleError: as for `run`.
+    """
+    recipe = resolve(settings)
+    checked = preflight(recipe, progress or Quiet())
+    exits, planned = _forecast(recipe, checked)
+    return RunPlan(
+        out=checked.claim.fresh,
+        images=len(checked.images.images),
+        unreadable=sum(not image.sha256 for image in checked.images.images),
+        skipped=dict(checked.skipped),
+        members=tuple(planned),
+        free=free_bytes(recipe.resources.store),
+        early_exit=exits,
+    )
+
+
+def _forecast(
+    recipe: Recipe, checked: Preflight
+) -> tuple[ExitForecast | None, list[MemberForecast]]:
+    """Return what is known of an early exit, if there is to be one, and each member's work."""
+    saving = recipe.saving
+    if saving is not None:
+        work = ExitJob(checked.exit_setup(recipe), saving, 0.0)
+        if stored_entries(work) is None:
+            return forecast_of(work)
+    return None, forecast_members(recipe, checked.policy, checked.members, checked.images)

@@ -1,0 +1,54 @@
+"""Everything that may refuse a run before its first evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ensemble.early_exit.checks import check_early_exit
+from ensemble.early_exit.setup import ExitSetup, setup_of
+from ensemble.inference.find import find_images
+from ensemble.inference.fingerprint import ImageSet, image_set_of
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.start_members import start_members
+from ensemble.members.card import Head
+from ensemble.progress import Progress
+from ensemble.recipe.resolve import Recipe
+from ensemble.records import View
+from ensemble.runtime.devices import check_device
+from ensemble.submission import folder
+from ensemble.submission.sample import Sample, sample_for
+from ensemble.views.parse import read_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """A run that has passed its preflight."""
+
+    claim: folder.Claim
+    members: Sequence[ReadyMember]
+    policy: Sequence[View]
+    head: Head
+    images: ImageSet
+    skipped: Mapping[str, int]
+    sample: Sample
+
+    def exit_setup(self, recipe: Recipe) -> ExitSetup:
+        """Return who takes part in an early exit of this run."""
+        return setup_of(recipe, self.head, self.members, self.policy, self.images)
+
+
+def preflight(recipe: Recipe, progress: Progress) -> Preflight:
+    """Do all that may refuse a run, what is quick before what takes time.
+
+    Raises:
+        EnsembleError: as for a run.
+    """
+    check_device(recipe.scoring.device)
+    claim, saving = folder.claim(recipe), recipe.saving
+    policy = read_policy(recipe.scoring.tta)
+    members = start_members(recipe, policy, progress, exits=saving is not None)
+    head = members[0].member.card.head(recipe.inputs.head)
+    images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
+    sample = sample_for(recipe, head, [image.source.id for image in images])
+    if saving is not None:
+        check_early_exit(recipe, saving, head, labels=sample.kind != "probs")
+    return Preflight(claim, members, policy, head, image_set_of(images), skipped, sample)

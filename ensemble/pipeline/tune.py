@@ -1,0 +1,76 @@
+"""Weights tuned, written, and drawn: `ensemble tune-weights`."""
+
+from pathlib import Path
+
+from ensemble.errors import UsageError
+from ensemble.files.atomic import check_writable, remove
+from ensemble.predictions.formats import read_all
+from ensemble.predictions.table import Oof
+from ensemble.progress import Listener, Progress, Quiet
+from ensemble.tuning.tune import tune_predictions
+from ensemble.tuning.weigh import TuneOrder
+from ensemble.voting.weights import Weights
+
+
+def tune_files(
+    order: TuneOrder, progress: Progress | None = None, *, out: Path | None = None
+) -> Weights:
+    """Tune weights on the files of an order; see `tune`."""
+    _check_out(out)
+    holdout = read_all(order.holdout, order.elsewhere) if order.holdout else None
+    return tune(read_all(order.files, order.elsewhere), holdout, order, progress, out=out)
+
+
+def tune(
+    oof: Oof,
+    holdout: Oof | None,
+    order: TuneOrder,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
+) -> Weights:
+    """Find weights by out-of-fold predictions; write them, and their picture beside them.
+
+    Args:
+        oof: The out-of-fold predictions of the families.
+        holdout: Those of rows outside all folds, or None.
+        order: Labels, folds, groups, and what the blend is for.
+        progress: Told of what makes the answer weak, and why there is no picture.
+        out: The weights.json to write; None writes none.
+
+    Raises:
+        UsageError: tables that do not fit together, or `out` is the picture's own name.
+        StoreError: the disk refused.
+    """
+    progress = progress or Quiet()
+    _check_out(out)
+    weights = tune_predictions(oof, holdout, order, progress)
+    if out is not None:
+        weights.save(out)
+        _draw(weights, picture_of(out), progress)
+    return weights
+
+
+def _check_out(out: Path | None) -> None:
+    """Check that weights can be written, before anything is read."""
+    if out is None:
+        return
+    if picture_of(out) == out:
+        raise UsageError(f"--out {out}: its picture would replace it; name it .json")
+    check_writable(out.parent, "--out")
+
+
+def picture_of(out: Path) -> Path:
+    """Return where the picture of a weights.json goes."""
+    return out.with_suffix(".png")
+
+
+def _draw(weights: Weights, path: Path, listener: Listener) -> None:
+    """Draw the picture, where matplotlib is there; the numbers do without it."""
+    try:
+        from ensemble.reports.figures import draw
+    except ModuleNotFoundError:
+        remove(path)  # it would be of other weights
+        listener.warn("no picture: matplotlib comes with the extra `tune`")
+        return
+    draw(weights, path)
