@@ -62,9 +62,6 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem") -> Scan:
     return Scan(tuple(sorted(images, key=lambda source: natural_key(source.id))), dict(skipped))
 
 
-# ---- finding
-
-
 def _sources(given: str, id_from: IdFrom, skipped: Counter[str]) -> Iterator[Source]:
     path = Path(given)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given):
@@ -191,14 +188,18 @@ def _listed(table: Path, id_from: IdFrom) -> Iterator[Source]:
     beside = {} if "path" in columns else _by_name(table.parent)
     for number, values in enumerate(body, 1):
         row = dict(zip(header, values, strict=True))
-        bad = [c for c in columns if not row[c] or "\0" in row[c] or "://" in row[c]]
-        if bad:
-            raise UsageError(f"{str(table)!r}, row {number}, {bad[0]}: found {row[bad[0]]!r}")
+        _check_cells(row, columns, f"{str(table)!r}, row {number}")
         if "path" in columns:
             name = row["id"] if "id" in columns else _id(Path(row["path"]), id_from)
             yield Source(name, table.parent / row["path"])
         else:
             yield _beside(beside, row[columns[0]], f"{str(table)!r}, row {number}")
+
+
+def _check_cells(row: Mapping[str, str], columns: Sequence[str], where: str) -> None:
+    for column in columns:
+        if not row[column] or "\0" in row[column] or "://" in row[column]:
+            raise UsageError(f"{where}, {column}: found {row[column]!r}")
 
 
 def _beside(names: Mapping[str, Sequence[Path]], name: str, where: str) -> Source:
@@ -245,6 +246,3 @@ def _check_ids(images: Sequence[Source]) -> None:
             f"name the folder above them where several were named:\n"
             + "\n".join(twins[:10]) + more
         )  # fmt: skip
-
-
-# ---- reading

@@ -57,7 +57,7 @@ DOORS = {
 
 PACKAGES = {
     "PIL": {"images.decode", "images.exif", "images.resize", "images.bands",
-            "evaluation.lookalikes"},
+            "images.formats", "evaluation.lookalikes"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode"},
     "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",
