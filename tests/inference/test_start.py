@@ -40,13 +40,11 @@ def test_a_static_batch_that_the_views_do_not_divide_has_a_forward_a_view(
     tmp_path: Path, batch: int
 ) -> None:
     card = toy_card()
-    player = begin(save_member(tmp_path / "a", card, toy_model(card, batch=batch)), tta="flip")
-    assert (player.batch, player.fixed_batch) == (batch, True)
+    ready = begin(save_member(tmp_path / "a", card, toy_model(card, batch=batch)), tta="flip")
+    assert (ready.batch, ready.fixed_batch) == (batch, True)
     images = probe_images((batch, 8, 8, 3))
     free = begin(save_member(tmp_path / "b", card, toy_model(card)), tta="flip")
-    np.testing.assert_allclose(
-        player.score(images)["label"], free.score(images)["label"], atol=1e-6
-    )
+    np.testing.assert_allclose(ready.score(images)["label"], free.score(images)["label"], atol=1e-6)
 
 
 def test_images_that_must_be_alone_do_not_suit_a_batch_that_is_fixed(tmp_path: Path) -> None:

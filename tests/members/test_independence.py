@@ -64,9 +64,9 @@ def test_a_prediction_that_depends_on_its_batch_is_refused_with_the_cause(
 @pytest.mark.parametrize("kind", ["quantised", "centred"])
 def test_images_that_are_declared_alone_are_scored_one_by_one(tmp_path: Path, kind: str) -> None:
     """The answer is that of each view of each image by itself, in the toy's own arithmetic."""
-    player = begin(saved(tmp_path, kind, declared="alone"), tta="hflip", batch=32)
-    assert (player.batch, player.fixed_batch) == (1, True)
-    found = np.concatenate([player.score(IMAGES[i : i + 1])["label"] for i in range(4)])
+    ready = begin(saved(tmp_path, kind, declared="alone"), tta="hflip", batch=32)
+    assert (ready.batch, ready.fixed_batch) == (1, True)
+    found = np.concatenate([ready.score(IMAGES[i : i + 1])["label"] for i in range(4)])
     plain = begin(saved(tmp_path / "one", kind, batch=1))
     views = [
         np.concatenate([plain.score(turned[i : i + 1])["label"] for i in range(4)])
