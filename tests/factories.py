@@ -66,6 +66,10 @@ def batch_statistics(num_classes):
     return nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), body(3, num_classes))
 
 
+def wide(num_classes, width, bias=True):
+    return nn.Linear(width, num_classes, bias=bias)
+
+
 def no_module(num_classes):
     return "resnet"
 

@@ -17,7 +17,7 @@ from ensemble.api.arguments import (
 )
 from ensemble.errors import UsageError
 from ensemble.records import Task
-from ensemble.voting.weights import Polish, Pool, Weights
+from ensemble.voting.weights import Polish, Pool, Weights, Write
 
 
 def tune_weights(
@@ -30,6 +30,7 @@ def tune_weights(
     group: TableGiven | ById | None = None,
     pool: Pool | Literal["auto"] = "auto",
     polish: Polish = "auto",
+    write: Write = "auto",
     holdout: PredictionsGiven | None = None,
     holdout_labels: TableGiven | ById | None = None,
     rows_of: TableGiven | None = None,
@@ -54,6 +55,8 @@ def tune_weights(
             the group of each id: rows that belong together.
         pool: "linear", "log-linear" or "rank"; "auto" for the metric's default.
         polish: Whether to chase the metric itself: "auto", "always" or "off".
+        write: Which blend is written: by the evidence ("auto"), or always the best that was fitted
+            ("tuned"), the plain "mean" or the "best" single family.
         holdout: As `oof`, of rows outside all folds, each family the mean of its folds: the
             temperature is fitted on them.
         holdout_labels: As `labels`, of these rows; None takes them from `labels`.
@@ -89,6 +92,7 @@ def tune_weights(
         groups=None if named else optional_table(group, "group", "group"),
         pool=None if pool == "auto" else pool,
         polish=polish,
+        write=write,
         holdout_labels=optional_table(holdout_labels, "holdout_labels", label_col),
     )
     held = None if holdout is None else predictions_of(holdout, "holdout", hints)

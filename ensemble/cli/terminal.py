@@ -3,18 +3,24 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ensemble.errors import counted
-from ensemble.voting.weights import CONFIDENCE, NO_EVIDENCE
+from ensemble.voting.weights import CONFIDENCE
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from ensemble.submission.publish import Submission
     from ensemble.voting.weights import Weights
+
+_LOST: Final = (
+    "lost without it: what the blend that was fitted loses on its own rows when it is fitted anew "
+    "without the family; below zero, the family harms it"
+)
 
 
 def say_submission(result: "Submission", *, as_json: bool) -> None:
@@ -58,24 +64,38 @@ def say_weights(weights: "Weights", path: Path) -> None:
             name, f"{weight:.3f}", f"{seen['singles'][name]:.5f}",
             "" if lost is None else f"{lost:+.5f}",
         )  # fmt: skip
-    scores = Table("blend", weights.metric)
-    best = seen["best_single"]
-    scores.add_row(f"best single family, {best['family']}", f"{best['score']:.5f}")
-    scores.add_row("uniform", f"{seen['uniform']:.5f}")
-    scores.add_row("tuned, on the rows it was tuned on (optimistic)", f"{seen['apparent']:.5f}")
-    if seen["nested"] is not None:
-        scores.add_row("tuned, nested: on rows it did not see", f"{seen['nested']:.5f}")
     console = open_console()
     console.print(families)
-    console.print(scores)
-    if seen["gain"] is not None:  # without two folds there is nothing to say but the apparent score
-        console.print(f"nested gain over uniform {seen['gain']:+.5f}, {_describe_interval(seen)}")
-    plain = seen["nested"] is not None and seen["verdict"] == NO_EVIDENCE
-    written = "(the plain mean is written)" if plain else ""
-    console.print(f"verdict: {seen['verdict']} {written}".rstrip())
+    if "loss_without" in seen:
+        console.print(_LOST)
+    console.print(_candidates(seen, weights.metric))
+    if seen["gain"] is not None:
+        console.print(f"gain of choosing so {seen['gain']:+.5f}, {_describe_interval(seen)}")
+    console.print(f"verdict: {seen['verdict']} (written: {seen['written']})")
     for line in _describe_rule(weights):
         console.print(line)
     click.echo(str(path), err=True)
+
+
+def _candidates(seen: "Mapping[str, Any]", metric: str) -> "Table":
+    """Lay out the blends that competed, on rows that they did not see."""
+    from rich.table import Table
+
+    if not seen["candidates"]:
+        table = Table("blend", metric, caption="there are no folds: nothing is proven")
+        table.add_row("mean", f"{seen['uniform']:.5f}")
+        table.add_row("tuned, on its own rows (optimistic)", f"{seen['apparent']:.5f}")
+        return table
+    table = Table("blend", f"{metric}, nested", "gain", "± one error", "")
+    plain = None
+    for each in seen["candidates"]:
+        if each["blend"] != seen["written"] and each["score"] == plain:
+            continue  # its rule changes no label
+        plain = each["score"]
+        chosen = "written" if each["blend"] == seen["written"] else ""
+        cells = f"{each['score']:.5f}", f"{each['gain']:+.5f}", f"{each['error']:.5f}"
+        table.add_row(each["blend"], *cells, chosen)
+    return table
 
 
 def _describe_rule(weights: "Weights") -> "Iterator[str]":
@@ -89,6 +109,11 @@ def _describe_rule(weights: "Weights") -> "Iterator[str]":
         yield (
             "confidence is that of single folds; the mean of folds may want another temperature, "
             "which --holdout fits"
+        )
+    if (alone := weights.evidence.get("alone")) is not None:
+        yield (
+            f"of the nested score {weights.evidence['nested']:.5f}, the weights alone have "
+            f"{alone:.5f}; the rest is the decision rule's"
         )
     rule = weights.decision
     if rule.prior_tau:

@@ -14,13 +14,14 @@ whatever is drawn: rows that are all right never differ. So there is no interval
 shown by fewer than `LEAST_UNITS`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Vector
+from ensemble.errors import UsageError
 from ensemble.evaluation.metrics import NEEDS_EVERY_CLASS, Metric, Truth
 from ensemble.records import TASKS
 
@@ -30,10 +31,12 @@ Interval: TypeAlias = tuple[float, float]
 LEAST_UNITS: Final = 5
 """With fewer rows (or groups) of a class that a metric needs, there is no interval."""
 
+LEAST_DEFINED: Final = 100
+"""On fewer draws a metric that is not defined on all tells nothing of its spread."""
+
 _SEED: Final = 20
 _DRAWS: Final = 1000
 _LEAST_DRAWS: Final = 200
-_LEAST_DEFINED: Final = 100
 _WORK: Final = 20_000_000
 _LEVELS: Final = (2.5, 97.5)
 
@@ -71,7 +74,7 @@ def spread(
         drawn = _of_means(metric, [metric.each(y, p) for p in predictions], units)
     else:
         drawn = _of_scores(metric, y, predictions, units, shown)
-    if len(drawn) < _LEAST_DEFINED:
+    if len(drawn) < LEAST_DEFINED:
         return Spread(value, None, None, None)
     error = float(np.std(drawn))
     if shown is not None and shown.rarest < LEAST_UNITS:
@@ -79,7 +82,75 @@ def spread(
     if metric.each is None:  # a mean over rows has no bias
         drawn = drawn - drawn.mean() + value
     low, high = np.percentile(drawn, _LEVELS)
-    return Spread(value, (float(low), float(high)), error, _turned(drawn))
+    return Spread(value, (float(low), float(high)), error, turned(drawn))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Scores of K predictions on D draws: of the rows drawn, and of those left out, both (D, K).
+
+    `rare` tells that too few rows, or groups, show a class that the metric needs.
+    """
+
+    drawn: Pooled
+    left: Pooled
+    rare: bool
+
+
+def draw_scores(
+    metric: Metric, y: Truth, predictions: Sequence[Pooled], groups: Indices | None = None
+) -> Draws:
+    """Score predictions, K of (N, C), on draws of rows and on the rows that each leaves out.
+
+    Args as for `spread`. Draws on which the metric is not defined are left out; where it is not on
+    the rows that one leaves out, their scores are no numbers.
+    """
+    units = _Units.of(len(y), groups)
+    shown = _shown(metric, y, units)
+    scored = _scorer(metric, y, predictions)
+    size = len(y) if metric.each or metric.counted else predictions[0].size
+    count = (
+        _DRAWS
+        if metric.each
+        else max(_LEAST_DRAWS, min(_DRAWS, _WORK // (size * len(predictions))))
+    )
+    found = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for units_drawn, rng in units.draws(count):
+            kept = units_drawn if shown is None else shown.completed(units_drawn, rng)
+            times = np.bincount(kept, minlength=len(units.sizes))[units.of_row]
+            found.append((scored(times), scored((times == 0).astype(np.int64))))
+    both = np.array(found, np.float64)
+    both = both[np.isfinite(both[:, 0]).all(1)]
+    return Draws(both[:, 0], both[:, 1], shown is not None and shown.rarest < LEAST_UNITS)
+
+
+def _scorer(metric: Metric, y: Truth, predictions: Sequence[Pooled]) -> Callable[[Indices], Vector]:
+    """Return what scores predictions, (K,), with each row taken a number of times, int64 (N,)."""
+    if metric.each is not None:
+        values = np.array([metric.each(y, probs) for probs in predictions])
+        return lambda times: np.asarray(values @ times / times.sum(), np.float64)
+    if metric.counted is not None:
+        counted, classes = metric.counted, predictions[0].shape[1]
+        cells = [y.astype(np.int64) * classes + probs.argmax(1) for probs in predictions]
+
+        def by_counts(times: Indices) -> Vector:
+            weight = times.astype(np.float64)
+            weight = times.astype(np.float64)
+            tables = (np.bincount(each, weight, classes * classes) for each in cells)
+            shaped = (np.asarray(t.reshape(classes, classes), np.float64) for t in tables)
+            return np.array([counted(table) for table in shaped])
+
+        return by_counts
+
+    def by_rows(times: Indices) -> Vector:
+        rows = np.repeat(np.arange(len(times)), times)
+        try:
+            return np.array([metric.score(y[rows], probs[rows]) for probs in predictions])
+        except UsageError:  # a metric of one's own that is not defined on these rows
+            return np.full(len(predictions), np.nan)
+
+    return by_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,6 +251,7 @@ def _gained(metric: Metric, scores: Sequence[float]) -> float:
     return scores[0] if len(scores) == 1 else metric.gain(*scores)
 
 
-def _turned(drawn: Vector) -> float:
+def turned(drawn: Vector) -> float:
+    """Return a two-sided p-value: how often draws of a gain, (D,), have the other sign."""
     share = float(min((drawn <= 0).mean(), (drawn >= 0).mean()))
     return min(1.0, 2 * max(share, 1 / len(drawn)))

@@ -37,7 +37,8 @@ class Metric:
     """A metric: its name, what it takes, and which way is up.
 
     `by_label` tells that it sees the predicted labels only, so that a decision rule can serve it.
-    `each` gives a value a row, (N,), where the score is their mean.
+    `each` gives a value a row, (N,), where the score is their mean. `counted` gives the score of a
+    confusion matrix (C, C), rows the truth, where that is all it needs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Metric:
     task: Task
     by_label: bool = False
     each: Callable[[Truth, Pooled], NDArray[np.float64]] | None = None
+    counted: Callable[[NDArray[np.float64]], float] | None = None
 
     def gain(self, score: float, reference: float) -> float:
         """Return how much better a score is than another; positive is better."""
@@ -65,12 +67,12 @@ def accuracy(y: Truth, probs: Pooled) -> float:
 
 def balanced_accuracy(y: Truth, probs: Pooled) -> float:
     """Return the mean recall of the classes."""
-    return float(np.mean(_recalls(_counts(y, probs))))
+    return mean_recall(_counts(y, probs))
 
 
 def f1_macro(y: Truth, probs: Pooled) -> float:
     """Return the mean F1 of the classes; a class without a right prediction counts 0."""
-    return float(np.mean(f1_of(_counts(y, probs))))
+    return mean_f1(_counts(y, probs))
 
 
 def qwk(y: Truth, probs: Pooled) -> float:
@@ -145,6 +147,16 @@ def f1_of(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(2 * np.diag(counts) / np.maximum(total, 1), np.float64)
 
 
+def mean_f1(counts: NDArray[np.float64]) -> float:
+    """Return the mean F1 of the classes from a confusion matrix (C, C)."""
+    return float(np.mean(f1_of(counts)))
+
+
+def mean_recall(counts: NDArray[np.float64]) -> float:
+    """Return the mean recall of the classes from a confusion matrix (C, C); NaN if one is empty."""
+    return float(np.mean(np.diag(counts) / counts.sum(1)))
+
+
 def kappa_of(counts: NDArray[np.float64]) -> float:
     """Return quadratic weighted kappa from a confusion matrix; 0 where chance explains all."""
     place = np.arange(len(counts))
@@ -179,14 +191,21 @@ def _away(y: Truth, values: Pooled) -> NDArray[np.float64]:
 
 _METRICS: Final = (
     Metric("accuracy", accuracy, True, "classification", by_label=True, each=_right),
-    Metric("balanced_accuracy", balanced_accuracy, True, "classification", by_label=True),
-    Metric("f1_macro", f1_macro, True, "classification", by_label=True),
+    Metric(
+        "balanced_accuracy",
+        balanced_accuracy,
+        True,
+        "classification",
+        by_label=True,
+        counted=mean_recall,
+    ),
+    Metric("f1_macro", f1_macro, True, "classification", by_label=True, counted=mean_f1),
     # F1 over all decisions: with one label a row, the accuracy
     Metric("f1_micro", accuracy, True, "classification", by_label=True, each=_right),
     Metric("log_loss", log_loss, False, "classification", each=_surprise),
     Metric("brier", brier, False, "classification", each=_distance),
     Metric("auc", auc, True, "classification"),
-    Metric("qwk", qwk, True, "classification", by_label=True),
+    Metric("qwk", qwk, True, "classification", by_label=True, counted=kappa_of),
     Metric("top_k", top_k, True, "classification", each=_among_first),
     Metric("f1", multilabel_f1, True, "multilabel", by_label=True),
     Metric("map", mean_average_precision, True, "multilabel"),
@@ -236,10 +255,6 @@ def check_defined(y: Truth, classes: tuple[str, ...], task: Task, metric: str) -
 
 def _counts(y: Truth, probs: Pooled) -> NDArray[np.float64]:
     return confusion(y.astype(np.int64), probs.argmax(1), probs.shape[1])
-
-
-def _recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.diag(counts) / counts.sum(1), np.float64)
 
 
 def _average_precision(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:

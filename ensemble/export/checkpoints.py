@@ -1,233 +1,244 @@
-"""Reading checkpoints: a training run's file becomes a plain state dict. The door for torch.
+"""Checkpoints: what a training run's file holds becomes a state dict. No weight goes in silence."""
 
-The file is untrusted. safetensors holds no code; a pickle is read with `weights_only=True`, and a
-fixed list of harmless classes that Lightning and timm files need. Nothing falls back to unsafe
-loading, and no weight is dropped in silence.
-"""
-
-import argparse
-import pickle
 import re
-import struct
-import warnings
-import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Final, TypeAlias, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
 
-import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 
-from ensemble.errors import MemberError, few
+from ensemble.errors import MemberError, UsageError, few
+from ensemble.export.checkpoint_files import read_file
 from ensemble.files.atomic import sha256_file
-from ensemble.files.paths import is_url
-
-PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.")
-"""What DataParallel, torch.compile and Lightning modules put before a net's own names."""
 
 _CONTAINERS: Final = ("state_dict", "model_state_dict", "model")
-_EMA_CONTAINERS: Final = ("state_dict_ema", "model_ema", "ema_state_dict")
-_LIGHTNING: Final = ("pytorch-lightning_version", "hyper_parameters", "callbacks", "loops")
+_EMA_CONTAINERS: Final = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "ema_model")
+_CURRENT: Final = "current_model_state"
+"""Where Lightning's WeightAveraging puts the last weights; its state_dict is the average."""
+
 _COUNTER: Final = "n_averaged"
-_SNIFFED: Final = 512
-_ALLOWED: TypeAlias = Callable[..., object] | tuple[Callable[..., object], str]
-_TORCH_ERRORS: Final = (
-    pickle.UnpicklingError,
-    struct.error,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ImportError,
-    OSError,
-)
+_AVERAGE: Final = re.compile(r"(?:^|[._])(?:ema|swa|avg|averaged?)(?=[._])", re.IGNORECASE)
+_NO_NET: Final = re.compile(r"optim|sched|scaler")
+_DEEP: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A net's weights by name, the prefix that was removed from every name, the file's hash."""
+    """Weights by the names of the file, and the file's hash.
+
+    `versions` is what torch keeps beside a state dict, by module (`_metadata`); `averaged` says
+    that these weights are the moving average that was asked for; `notes` is what the user should
+    know of where they come from.
+    """
 
     state: dict[str, torch.Tensor]
-    stripped: str
-    sha256: str
+    sha256: str = ""
+    versions: Mapping[str, object] = field(default_factory=dict)
+    averaged: bool = False
+    notes: tuple[str, ...] = ()
 
 
-def load_checkpoint(path: Path, *, ema: bool = False, trust_pickle: bool = False) -> Checkpoint:
+def load_checkpoint(
+    path: Path,
+    *,
+    ema: bool = False,
+    trust_pickle: bool = False,
+    key: str | None = None,
+    drop: Sequence[str] = (),
+) -> Checkpoint:
     """Read a checkpoint: a state dict, or a file of torch, Lightning or timm that holds one.
 
-    A known prefix is removed where every name carries it. The step counter of torch's
-    `AveragedModel`, `n_averaged`, is no weight and is left out.
+    The step counter of torch's `AveragedModel`, `n_averaged`, is no weight and is left out.
 
     Args:
         path: A .safetensors file, or what `torch.save` wrote.
-        ema: Take the moving average of the weights instead of the weights.
+        ema: Take the moving average of the weights instead of the weights. Where it has no entry
+            of its own, but names such as `model_ema.`, all weights are returned.
         trust_pickle: Run the code that the file's pickle asks for.
+        key: The entry that holds the weights, with dots between the entries on the way to it.
+        drop: What the names of entries begin with that are no weights of the net.
 
     Raises:
-        MemberError: the file is missing or damaged, needs code to be read, or holds no weights.
+        UsageError: `key` and `ema` are both given.
+        MemberError: the file is missing or damaged, needs code to be read, or holds no weights;
+            nothing is at `key`; no name begins with a text of `drop`.
     """
-    head = _sniff(path)
-    if path.suffix == ".safetensors" or _is_safetensors(head):
-        content: object = _read_safetensors(path)
-    else:
-        content = _read_pickle(path, trust_pickle)
-    state = _weights(_find(content, path, ema), path)
-    if isinstance(content, Mapping) and any(key in content for key in _LIGHTNING):
-        _check_lightning(state, path)
-    state, stripped = _strip(state)
-    return Checkpoint(state, stripped, sha256_file(path))
+    if key and ema:
+        raise UsageError(f"--key {key} says which weights to take: leave out --ema")
+    content = read_file(path, trust_pickle=trust_pickle)
+    own = _own(content, path, key, ema=ema)
+    found = _opened(content, path) if own is None else own
+    versions = cast(Mapping[str, object], getattr(found, "_metadata", {}))
+    state = _weights(_without(found, drop, path), content, path)
+    averaged = ema and own is not None
+    if ema and not (averaged or any(map(is_average, state))):
+        raise no_average(path, content if isinstance(content, Mapping) else state)
+    notes = _notes(content) if own is None else ()
+    return Checkpoint(state, sha256_file(path), versions, averaged, notes)
 
 
-def _sniff(path: Path) -> bytes:
-    if is_url(path):
-        raise MemberError(f"{path}: a URL is not a checkpoint; download it first")
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_SNIFFED)
-    except OSError as error:
-        raise MemberError(f"{path}: cannot read the checkpoint: {error.strerror}") from error
-    if not head:
-        raise MemberError(f"{path}: the checkpoint is empty (0 bytes)")
-    if head.startswith(b"version https://git-lfs"):
-        raise MemberError(f"{path}: a git-lfs pointer, not the checkpoint. Run `git lfs pull`")
-    if head.lstrip()[:1] == b"<":
-        raise MemberError(f"{path}: an HTML page, not a checkpoint. Download it again")
-    return head
+def is_average(name: str) -> bool:
+    """Tell whether a weight's name says that it is of a moving average, as model_ema.fc.bias."""
+    return bool(_AVERAGE.search(".".join(name.split(".")[:2]) + "."))
 
 
-def _is_safetensors(head: bytes) -> bool:
-    return head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 100_000_000
+def no_average(path: Path, found: Collection[object]) -> MemberError:
+    """Return the error of a file without a moving average; `found` is what it has."""
+    return MemberError(
+        f"{path}: holds no EMA weights ({', '.join(_EMA_CONTAINERS)}); it has {few(found)}. "
+        f"Leave out --ema to use its plain weights"
+    )
 
 
-def _is_torchscript(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
+def _own(
+    content: object, path: Path, key: str | None, *, ema: bool
+) -> Mapping[object, object] | None:
+    """Return the weights of the entry that was asked for; None where none was, or has its own."""
+    if key:
+        return _at(content, key, path)
+    return _average(content, path) if ema else None
 
 
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return safetensors.torch.load_file(path, device="cpu")
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _damaged(path, "safetensors file", error) from error
-
-
-def _read_pickle(path: Path, trust: bool) -> object:
-    if _is_torchscript(path):
-        raise MemberError(
-            f"{path}: a TorchScript archive, which is code. Save its weights instead: "
-            f"torch.save(torch.jit.load(FILE).state_dict(), OTHER)"
-        )
-    try:
-        with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols, which decide nothing
-            return torch.load(path, map_location="cpu", weights_only=not trust)
-    except _TORCH_ERRORS as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if isinstance(error, pickle.UnpicklingError) and wanted:
-            raise MemberError(
-                f"{path}: its pickle runs code, {wanted[1]}, so it was not loaded. Save the "
-                f"weights alone, as torch.save(net.state_dict(), FILE) or safetensors; or, if "
-                f"you trust who made the file, --trust-pickle {path}"
-            ) from error
-        if isinstance(error, ImportError):
-            raise MemberError(
-                f"{path}: its pickle needs a module that is not here: {error}. Install it, or "
-                f"save the weights alone, as torch.save(net.state_dict(), FILE)"
-            ) from error
-        raise _damaged(path, "PyTorch checkpoint", error) from error
-
-
-def _harmless() -> list[_ALLOWED]:
-    """Classes and functions that hold data only. Paths and defaultdicts become inert twins."""
-    rebuild = np.zeros(1).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    allowed: list[_ALLOWED] = [argparse.Namespace, np.dtype, np.ndarray, list, dict, int, float]
-    allowed += [cast(type, getattr(np.dtypes, name)) for name in np.dtypes.__all__]
-    for package in ("numpy.core", "numpy._core"):
-        allowed.append((cast(Callable[..., object], rebuild), f"{package}.multiarray._reconstruct"))
-        allowed.append((cast(Callable[..., object], scalar), f"{package}.multiarray.scalar"))
-    for module in ("pathlib", "pathlib._local"):
-        for name in ("PosixPath", "PurePosixPath", "Path"):
-            allowed.append((PurePosixPath, f"{module}.{name}"))
-        for name in ("WindowsPath", "PureWindowsPath"):
-            allowed.append((PureWindowsPath, f"{module}.{name}"))
-    allowed.append((_plain_dict, "collections.defaultdict"))
-    return allowed
-
-
-def _plain_dict(_factory: object = None) -> dict[object, object]:
-    return {}
-
-
-def _find(content: object, path: Path, ema: bool) -> object:
-    """Return what holds the weights: a mapping, or a net that was pickled whole."""
-    if isinstance(content, torch.nn.Module) and not ema:
-        return content.state_dict()
-    if not isinstance(content, Mapping):
-        raise MemberError(f"{path}: expected a state dict, found {type(content).__name__}")
-    names = _EMA_CONTAINERS if ema else _CONTAINERS
-    found = [n for n in names if isinstance(content.get(n), Mapping | torch.nn.Module)]
+def _average(content: object, path: Path) -> Mapping[object, object] | None:
+    """Return the moving average that has an entry of its own, or None."""
+    if _is_swapped(content):
+        return _opened(content, path)
+    named = ((n, v) for n, v in _entries(content) if n.rpartition(".")[2] in _EMA_CONTAINERS)
+    found = {name: value for name, value in named if _may_hold(value)}
     if len(found) > 1:
+        raise _several(path, list(found))
+    return next((_opened(value, path) for value in found.values()), None)
+
+
+def _is_swapped(content: object) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get(_CURRENT), Mapping)
+
+
+def _notes(content: object) -> tuple[str, ...]:
+    """Say where the weights that are taken unasked are an average."""
+    if not _is_swapped(content):
+        return ()
+    return (
+        f"its state_dict is an average, as WeightAveraging wrote it; the last weights lie under "
+        f"{_CURRENT} (--key {_CURRENT})",
+    )
+
+
+def _opened(content: object, path: Path) -> Mapping[object, object]:
+    """Open the containers one in another, down to a state dict or a net that was pickled whole."""
+    if isinstance(content, torch.nn.Module):
+        return cast(Mapping[object, object], content.state_dict())
+    if not isinstance(content, Mapping):
+        holding = [name for name, value in _entries(content) if _is_state(value)]
         raise MemberError(
-            f"{path}: holds weights under {' and '.join(found)}; save the one to use alone, as "
-            f"torch.save(torch.load(FILE)[{found[0]!r}], OTHER)"
+            f"{path}: expected a state dict, found {type(content).__name__}{_remedy(holding)}"
         )
-    if found:
-        inner = content[found[0]]
-        return inner.state_dict() if isinstance(inner, torch.nn.Module) else inner
-    if ema:
+    found = [n for n in _CONTAINERS if isinstance(content.get(n), Mapping | torch.nn.Module)]
+    if len(found) > 1:
+        raise _several(path, found)
+    return _opened(content[found[0]], path) if found else content
+
+
+def _several(path: Path, names: Sequence[str]) -> MemberError:
+    return MemberError(
+        f"{path}: holds weights under {' and '.join(names)}; say which with --key {names[0]}, or "
+        f"save the one to use alone, as torch.save(torch.load(FILE)[{names[0]!r}], OTHER)"
+    )
+
+
+def _at(content: object, key: str, path: Path) -> Mapping[object, object]:
+    """Return the weights at an entry that was named."""
+    entries = dict(_entries(content))
+    if key not in entries:
+        there = few(entries) or "none"
         raise MemberError(
-            f"{path}: holds no EMA weights ({' or '.join(names)}); it has {few(content)}. "
-            f"Leave out --ema to use its plain weights"
+            f"{path}: --key {key}: no such entry; those that may hold weights: {there}"
         )
-    return content
+    return _opened(entries[key], path)
 
 
-def _weights(found: object, path: Path) -> dict[str, torch.Tensor]:
-    state = cast(Mapping[object, object], found)
-    foreign = [k for k, v in state.items() if not isinstance(v, torch.Tensor)]
-    if foreign or not state:
-        what = f"values that are no tensors: {few(foreign)}" if foreign else "no weights"
-        raise MemberError(
-            f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
-            f"{what}"
-        )
-    weights = cast(Mapping[str, torch.Tensor], state)
-    others = [k for k in weights if k != _COUNTER]
-    averaged = len(others) < len(weights) and all(k.startswith("module.") for k in others)
-    return {k: v for k, v in weights.items() if not (averaged and k == _COUNTER)}
+def _entries(content: object, depth: int = _DEEP) -> Iterator[tuple[str, object]]:
+    """Yield each mapping and net within a file's content, by its keys with dots between them."""
+    listed = dict(enumerate(content)) if isinstance(content, list | tuple) else content
+    if not isinstance(listed, Mapping) or not depth:
+        return
+    for name, value in listed.items():
+        if isinstance(value, Mapping | torch.nn.Module):
+            yield str(name), value
+        if isinstance(value, Mapping | list | tuple):
+            yield from ((f"{name}.{inner}", v) for inner, v in _entries(value, depth - 1))
 
 
-def _check_lightning(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Refuse a Lightning file that holds more than its net, such as the weights of a loss."""
-    for prefix in ("model.", "net."):
-        extra = [key for key in state if not key.startswith(prefix)]
-        if 0 < len(extra) < len(state):
-            raise MemberError(
-                f"{path}: a Lightning file with {len(state) - len(extra)} weights under "
-                f"{prefix!r} and {len(extra)} beside it: {few(extra)}. They are not dropped "
-                f"in silence: save the net alone, as torch.save(module.{prefix}state_dict(), FILE)"
-            )
+def _is_state(value: object) -> bool:
+    return isinstance(value, torch.nn.Module) or (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
+    )
 
 
-def _strip(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], str]:
-    stripped = ""
-    while prefix := next((p for p in PREFIXES if all(k.startswith(p) for k in state)), ""):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
-        stripped += prefix
-    return state, stripped
+def _may_hold(value: object) -> bool:
+    return _is_state(value) or (isinstance(value, Mapping) and any(c in value for c in _CONTAINERS))
 
 
-def _damaged(path: Path, kind: str, error: BaseException) -> MemberError:
-    text = str(error).strip()
-    reason = text.splitlines()[0][:200] if text else type(error).__name__
-    return MemberError(f"{path}: truncated or not a {kind} ({reason}). Copy it again")
+def _remedy(holding: Sequence[str]) -> str:
+    """Say how to take the weights that lie under other entries; the nearest are named."""
+    nets = [name for name in holding if not _NO_NET.search(name)]
+    least = min((name.count(".") for name in nets), default=0)
+    near = [name for name in nets if name.count(".") == least]
+    if not near:
+        return ""
+    where = "".join(f"[{part if part.isdigit() else repr(part)}]" for part in near[0].split("."))
+    return (
+        f". Weights lie under {few(near)}: say --key {near[0]}, or save them alone, as "
+        f"torch.save(torch.load(FILE){where}, OTHER)"
+    )
+
+
+def _without(
+    found: Mapping[object, object], drop: Sequence[str], path: Path
+) -> Mapping[object, object]:
+    idle = [p for p in drop if not any(str(name).startswith(p) for name in found)]
+    if idle:
+        raise MemberError(f"{path}: --drop {idle[0]}: no name begins with it; leave it out")
+    return {k: v for k, v in found.items() if not str(k).startswith(tuple(drop))} if drop else found
+
+
+def _weights(
+    found: Mapping[object, object], content: object, path: Path
+) -> dict[str, torch.Tensor]:
+    """Check that a mapping holds weights by name, and nothing else."""
+    foreign = [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
+    faults = {
+        "values that are no tensors": foreign,
+        "names that are no text": [k for k in found if not isinstance(k, str)],
+        "sparse or quantised tensors (save them as x.to_dense() or x.dequantize())": _odd(found),
+    }
+    told = [f"{fault}: {few(names)}" for fault, names in faults.items() if names]
+    if told or not found:
+        raise _no_state(path, content, told, foreign)
+    return _without_counter(cast(Mapping[str, torch.Tensor], found))
+
+
+def _no_state(
+    path: Path, content: object, told: Sequence[str], foreign: Sequence[object]
+) -> MemberError:
+    holding = [name for name, value in _entries(content) if _is_state(value)]
+    drop = f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
+    return MemberError(
+        f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
+        f"{'; '.join(told) or 'no weights'}{_remedy(holding) or drop}"
+    )
+
+
+def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Leave out the steps that torch's `AveragedModel` counts, which are no weight."""
+    others = {k: v for k, v in weights.items() if k != _COUNTER}
+    averaged = all(k.startswith("module.") for k in others)
+    return others if averaged else dict(weights)
+
+
+def _odd(found: Mapping[object, object]) -> list[object]:
+    tensors = {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
+    return [k for k, v in tensors.items() if v.layout != torch.strided or v.is_quantized]

@@ -1,12 +1,11 @@
 """What an export is told: the architecture, the heads, the preprocessing."""
 
-import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, get_args
+from typing import get_args
 
 from ensemble.errors import UsageError
-from ensemble.files.paths import SUFFIXES
 from ensemble.records import (
     Activation,
     Batch,
@@ -15,12 +14,6 @@ from ensemble.records import (
     InputRange,
     Interpolation,
     Task,
-)
-
-_SEPARATORS: Final = "-_. "
-_FOLDS: Final = tuple(
-    re.compile(rf"(?:^|(?<=[-_. ])){word}([0-9]+)(?=$|[-_. ])", re.IGNORECASE)
-    for word in ("fold[-_=]?", "f")
 )
 
 
@@ -74,10 +67,13 @@ def _scaled(name: str, values: tuple[float, ...] | None, scale: float) -> tuple[
 class ExportSpec:
     """What the user says of the checkpoints.
 
-    `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes` and
-    returns a torch module. `num_classes` is the number of classes of all heads together. A net
-    with several heads returns a dict by head name, or a tuple in the order of `heads`.
-    `family` and `fold` are None where the file's name tells them; see `family_and_fold`.
+    `arch` is a timm name, or "pkg.mod:factory" for a function that takes `num_classes`, and what
+    `args` holds besides, and returns a torch module. `num_classes` is the number of classes of
+    all heads together. A net with several heads returns a dict by head name, or a tuple in the
+    order of `heads`.
+    `key` is the entry of the file that holds the weights, and what begins with a text of `drop`
+    is no weight; see `checkpoints.load_checkpoint`.
+    `family` and `fold` are None where the file's name tells them; see `names.family_and_fold`.
     `activation` None is told by the graph's last operator, and by the task. `batch` "alone" has
     images scored one by one, for a net whose predictions depend on their batch.
     """
@@ -93,27 +89,17 @@ class ExportSpec:
     trust_pickle: frozenset[Path] = frozenset()
     family: str | None = None
     fold: int | None = None
+    key: str | None = None
+    drop: tuple[str, ...] = ()
+    args: Mapping[str, object] = field(default_factory=dict)
     batch: Batch = "any"
 
 
-def family_and_fold(path: Path) -> tuple[str, int | None]:
-    """Read the family and the fold off a file's name: "resnet-f0.pt" is ("resnet", 0).
+def columns_of(spec: ExportSpec) -> int:
+    """Return the number of columns of the net: the classes of all its heads."""
+    return sum(len(head.classes) for head in spec.heads)
 
-    The fold is a part of its own between separators: f0, fold0, fold_0, fold-0 or fold=0. The
-    family is the rest of the name, and empty for a name such as "fold0.ckpt".
 
-    Raises:
-        UsageError: the name holds several folds.
-    """
-    stem = path.name
-    while (suffix := Path(stem).suffix).lower() in SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    found = next((f for f in (list(p.finditer(stem)) for p in _FOLDS) if f), [])
-    if not found:
-        return stem, None
-    if len(found) > 1:
-        names = ", ".join(match[0] for match in found)
-        raise UsageError(f"{path}: its name holds several folds: {names}. Give --family and --fold")
-    start, end = found[0].span()
-    family = stem[:start].rstrip(_SEPARATORS) + stem[end:].rstrip(_SEPARATORS)
-    return family.lstrip(_SEPARATORS), int(found[0][1])
+def is_factory(arch: str) -> bool:
+    """Tell whether an architecture is a function of the user's own, as pkg.mod:factory."""
+    return ":" in arch and "/" not in arch

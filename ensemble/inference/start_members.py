@@ -35,7 +35,7 @@ def start_members(
     check_wheels(installed())
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
-    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head)
+    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head, progress)
     hashes = hashes_of(member.identity for member in members)
     check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
     shaped = [shape_views(member, policy) for member in members]

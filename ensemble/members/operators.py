@@ -3,14 +3,15 @@
 Only what reaches an output counts: a file may hold nodes that nothing reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from ensemble.errors import MemberError
-from ensemble.members.card import Card
+from ensemble.members.card import Card, Head
 from ensemble.members.onnx_checks import nodes_below
 from ensemble.records import TASKS, Activation, Task
 
@@ -113,6 +114,13 @@ def activation_of(model: ModelProto, output: str, task: Task) -> Activation:
         return rules.activations[0]
     suited = [name for name in _AFTER[last_step(model, output)] if name in rules.activations]
     return suited[0] if suited else rules.activations[0]
+
+
+def with_activations(heads: Sequence[Head], model: ModelProto) -> tuple[Head, ...]:
+    """Let each head's activation be what is left to do after the graph's last operator."""
+    return tuple(
+        replace(head, activation=activation_of(model, head.output, head.task)) for head in heads
+    )
 
 
 def last_step(model: ModelProto, output: str) -> LastStep:

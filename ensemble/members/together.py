@@ -1,9 +1,10 @@
 """Whether members may vote together: the same heads, classes in the same order."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from ensemble.errors import MemberError
-from ensemble.members.card import Head
+from ensemble.errors import MemberError, few
+from ensemble.members.card import Card, Head
 from ensemble.members.member import Member
 
 
@@ -36,6 +37,33 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
                 f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
             )
     check_agree([(member.card.name, member.card.head(head)) for member in members])
+
+
+def note_of_single_folds(cards: Sequence[Card]) -> str | None:
+    """Return a note on families of one member that look like folds whose names were misread.
+
+    Beside families of several members these are: two or more such families, one whose member has a
+    fold, and one that is called as another family and something more. None where there is no such.
+    """
+    count = Counter(card.family for card in cards)
+    several = {family: number for family, number in count.items() if number > 1}
+    single = [card for card in cards if card.family not in several]
+    odd = len(single) > 1 or any(_is_odd(card, several) for card in single)
+    return _note(several, single) if several and odd else None
+
+
+def _note(several: Mapping[str, int], odd: Sequence[Card]) -> str:
+    beside = few([f"{family} of {number}" for family, number in several.items()])
+    named = few([card.family for card in odd])
+    return (
+        f"families of one member beside {beside}: {named}. Should they be folds of one net, its "
+        f"weight is wrong by their number: give --family and --fold when they are exported"
+    )
+
+
+def _is_odd(card: Card, several: Iterable[str]) -> bool:
+    longer = tuple(family + separator for family in several for separator in "-_. ")
+    return card.fold is not None or card.family.startswith(longer)
 
 
 def check_agree(voters: Sequence[tuple[str, Head]]) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ensemble.errors import MemberError, UsageError
-from ensemble.export.spec import ExportSpec, PreprocessFlags, family_and_fold
+from ensemble.export.names import family_and_fold
+from ensemble.export.spec import ExportSpec, PreprocessFlags
 from ensemble.files.paths import expand
 from ensemble.members.card import Card, make_card
 from ensemble.members.layout import layout_of
 from ensemble.members.member import open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
-from ensemble.members.together import check_every_head
+from ensemble.members.together import check_every_head, note_of_single_folds
 from ensemble.records import Layout
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ _NEEDED = ("height", "width", "mean", "std")
 class Inspected:
     """The cards of members, the sidecars that were written, and why they cannot vote together.
 
-    `fault` is None where they can.
+    `fault` is None where they can. `note` says where families look like folds whose names were
+    misread.
     """
 
     cards: dict[Path, Card]
     written: tuple[Path, ...] = ()
     fault: MemberError | None = None
+    note: str | None = None
 
     def refuse(self) -> None:
         """Raise the fault, if there is one.
@@ -75,7 +78,7 @@ def inspect(
         check_every_head(opened)
     except MemberError as fault:
         return Inspected(found, written, fault)
-    return Inspected(found, written)
+    return Inspected(found, written, note=note_of_single_folds(list(found.values())))
 
 
 def foreign_card(
@@ -92,6 +95,8 @@ def foreign_card(
     graph = read_graph(path)
     family, fold = family_and_fold(path)
     family, fold = spec.family or family, fold if spec.fold is None else spec.fold
+    if not family:
+        raise UsageError(f"{path}: its name tells no family; give --family")
     record = {
         "name": family if fold is None else f"{family}-f{fold}",
         "family": family,
@@ -115,8 +120,10 @@ def _check_unsaid(output_name: str | None, layout: Layout | None) -> None:
 def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
-    if spec.ema or spec.trust_pickle:
-        raise UsageError("--write-card: ema and trust_pickle are of checkpoints; leave them out")
+    if spec.ema or spec.key or spec.drop or spec.args or spec.trust_pickle:
+        raise UsageError(
+            "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
+        )
     if len(spec.heads) > 1 and output_name:
         raise UsageError("--output-name goes with one head; several heads are named as outputs")
 

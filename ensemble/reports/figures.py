@@ -138,6 +138,6 @@ def _gain(axes: Axes, weights: Weights) -> None:
         gain, interval = seen["gain"], seen["gain_ci95"]
         low, high = interval or (gain, gain)
         axes.errorbar(0, gain, [[gain - low], [high - gain]], fmt="o", color=_OURS, capsize=6)
-        labels = ["nested,\n95 % interval" if interval else "nested", "apparent,\noptimistic"]
+        labels = ["chosen,\n95 % interval" if interval else "chosen", "apparent,\noptimistic"]
     axes.set_xticks(range(2 - len(labels), 2), labels)
     axes.set_xlim(-0.6, 1.6)

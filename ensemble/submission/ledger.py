@@ -148,13 +148,15 @@ def _summary(weights: Weights) -> str:
 def _out_of_fold(weights: Weights) -> tuple[str, float | None]:
     """Return the honest score of the blend that was written, else the optimistic one, by name.
 
-    Where there is no evidence the plain mean was written, which nothing was fitted for.
+    The honest one is what choosing the blend is worth on rows that the choice did not see
+    (`corrected`). Where the plain mean was written, nothing was fitted for it.
     """
     seen = weights.evidence
-    kind = "apparent" if seen.get("nested") is None else "nested"
+    kinds = [kind for kind in ("corrected", "nested") if seen.get(kind) is not None]
+    kind = kinds[0] if kinds else "apparent"
     if "holdout" in seen and weights.metric in CONFIDENCE:
         return "", None  # its temperature is another than the one that was judged
-    if kind == "nested" and seen.get("verdict") == NO_EVIDENCE:
+    if seen.get("written") == "mean" or (kinds and seen.get("verdict") == NO_EVIDENCE):
         kind = "uniform"
     score = seen.get(kind)
     return kind, float(score) if isinstance(score, int | float) else None

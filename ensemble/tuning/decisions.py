@@ -1,6 +1,7 @@
 """Decision rules: what to do with good probabilities when the metric is not the accuracy.
 
-Each is exact: every threshold, cut and exponent at which the metric can change is tried.
+Each is exact: every threshold, cut and exponent at which the metric can change is tried; but for a
+metric of one's own, for which a grid of exponents is.
 """
 
 from typing import Final
@@ -9,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
+from ensemble.evaluation.metrics import Metric
 from ensemble.tuning import lines
-from ensemble.voting.pools import clipped_logs
+from ensemble.voting.pools import clipped_logs, with_prior
 
 _ROUNDS: Final = 50
 _SAME: Final = 1e-12
+_EXPONENTS: Final = np.linspace(0, 1, 21)
 
 
 def prior_exponent(metric: str, y: Indices, probs: Pooled, prior: Vector) -> float:
@@ -26,6 +29,19 @@ def prior_exponent(metric: str, y: Indices, probs: Pooled, prior: Vector) -> flo
     found = lines.search(metric, y, logs, logs - np.log(prior))
     tau, score = found.best()
     return tau if score > found.scores[0] + _SAME else 0.0
+
+
+def tried_exponent(metric: Metric, y: Indices, probs: Pooled, prior: Vector) -> float:
+    """Return the best τ of a grid on [0, 1] for any metric; 0 where nothing is gained.
+
+    A class without rows has no share to divide by: then there is no exponent.
+    """
+    if not prior.all():
+        return 0.0
+    scores = [metric.score(y, with_prior(probs, prior, tau)) for tau in _EXPONENTS]
+    gains = [metric.gain(score, scores[0]) for score in scores]
+    best = int(np.argmax(gains))
+    return float(_EXPONENTS[best]) if gains[best] > _SAME else 0.0
 
 
 def label_thresholds(y: NDArray[np.int64], probs: Pooled) -> Vector:

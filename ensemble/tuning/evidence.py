@@ -1,6 +1,6 @@
-"""Is the blend really better? Nested predictions, an interval, and a verdict.
+"""Is the blend really better? Nested predictions, a choice that is paid for, and a verdict.
 
-Each fold is predicted by a blend fitted on the other folds; all predictions are then scored at
+Each fold is predicted by blends fitted on the other folds; all predictions are then scored at
 once. The apparent score, on the rows that the blend was fitted on, is mostly fiction for blends
 that chase a metric; it is reported beside, and labelled so.
 """
@@ -16,21 +16,36 @@ from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.bootstrap import Spread, spread
 from ensemble.evaluation.metrics import Metric, Truth
 from ensemble.records import TASKS, Task
-from ensemble.tuning.fit import can_polish, fit, uniform
+from ensemble.tuning.candidates import Candidate, candidates_of, crossed, fitted, variants_of
+from ensemble.tuning.choice import Choice, choose
+from ensemble.tuning.fit import fit, uniform
 from ensemble.voting.blend import Blend
 from ensemble.voting.pools import Stack
-from ensemble.voting.weights import NO_EVIDENCE, Polish, Pool
+from ensemble.voting.weights import NO_EVIDENCE, Polish, Pool, Write
 
 Tick = Callable[[int], None]
 Verdict = Literal["gain", "weak", "no evidence"]
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate's nested score, its gain over the plain mean, upward, and the gain's error."""
+
+    candidate: Candidate
+    score: float
+    gain: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the out-of-fold rows say of a blend. Scores are the metric's own, gains are upward.
 
-    `singles` has each family's own score. `nested` and `gain` are None without two folds or
-    more: then nothing is known but the apparent score.
+    `singles` has each family's own score. `nested` is the score of the blend that was fitted on
+    rows that it did not see, `alone` that of its weights without the decision rule. `gain` is what
+    choosing among the candidates gains over the plain mean, on rows that the choice did not see.
+    These are None, and `judged` is empty, without two folds or more: then nothing is known but the
+    apparent score.
     """
 
     rows: int
@@ -39,30 +54,24 @@ class Evidence:
     uniform: float
     apparent: float
     apparent_gain: float
-    nested: float | None
-    gain: Spread | None
-    verdict: Verdict
+    nested: float | None = None
+    alone: float | None = None
+    gain: Spread | None = None
+    verdict: Verdict = NO_EVIDENCE
+    judged: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The blend to use, the one that was fitted, and the evidence.
+    """The blend to use, by which candidate, the best one that was fitted, and the evidence.
 
-    They differ where the nested gain is not above one standard error: then the plain mean is
-    used.
+    They differ where the plain mean is used, which nothing was fitted for.
     """
 
     blend: Blend
+    chosen: Candidate
     fitted: Blend
     evidence: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One way to fit, that competes in cross-validation."""
-
-    pool: Pool
-    polish: bool
 
 
 def tune(
@@ -74,9 +83,10 @@ def tune(
     groups: Indices | None = None,
     pool: Pool | None = None,
     polish: Polish = "auto",
+    write: Write = "auto",
     tick: Tick = lambda _: None,
 ) -> Tuned:
-    """Fit a blend, and say what it is worth.
+    """Fit the candidates, choose one by its nested score, and say what choosing so is worth.
 
     Args:
         stack: The families' out-of-fold predictions, float64 (M, N, C), sorted by name.
@@ -84,33 +94,44 @@ def tune(
         metric: What the blend is for.
         folds: The fold of each row, int64 (N,); without them there is no evidence.
         groups: Rows that belong together, int64 (N,), are resampled together.
-        pool: The pool; None for the metric's default.
+        pool: The only pool to try; None for those that suit the metric.
         polish: Whether to chase the metric itself: only if that proves itself out of fold,
             always, or never.
-        tick: Told of each fit that is done; `fits_of` says how many there are.
+        write: Which blend to use: by the evidence (without folds the plain mean), or always the
+            best that was fitted, the plain mean or the best single family.
+        tick: Told of each fold's fit that is done; `fits_of` says how many there are.
     """
-    plans = _plans(metric, pool, polish)
+    ways = candidates_of(metric, len(stack), pool, polish)
     if folds is None or len(np.unique(folds)) < 2:
-        fitted = _fit(stack, y, metric, plans[0])
-        return Tuned(fitted, fitted, _apparent(stack, y, metric, fitted))
-    crossed = [_crossed(stack, y, metric, plan=plan, folds=folds, tick=tick) for plan in plans]
-    nested = _selected(crossed, plans, y, metric, folds=folds, groups=groups)
-    fitted = _fit(stack, y, metric, plans[_best(crossed, plans, y, metric, groups)])
-    plain = uniform(len(stack), metric.task).probs(stack)
-    gain = paired(nested, plain, y, metric, groups)
+        return _without_folds(stack, y, metric, ways, write)
+    nested = [
+        probs
+        for way in ways
+        for probs in _nested(stack, y, metric, way=way, folds=folds, tick=tick)
+    ]
+    variants = variants_of(ways, metric)
+    choice = choose(nested, variants, y, metric, groups=groups, write=write)
+    best = fitted(stack, y, metric, variants[choice.best])
+    blend = best if choice.picked else uniform(len(stack), metric.task)
     evidence = replace(
-        _apparent(stack, y, metric, fitted),
+        _apparent(stack, y, metric, best),
         folds=len(np.unique(folds)),
-        nested=metric.score(y, nested),
-        gain=gain,
-        verdict=_verdict(gain),
+        nested=float(choice.scores[choice.best]),
+        alone=_alone(choice, variants),
+        gain=choice.corrected,
+        verdict=_verdict(choice),
+        judged=_judged(choice, variants),
     )
-    return Tuned(fitted if _holds(gain) else uniform(len(stack), metric.task), fitted, evidence)
+    return Tuned(blend, variants[choice.picked], best, evidence)
 
 
-def fits_of(metric: Metric, folds: Indices | None, pool: Pool | None, polish: Polish) -> int:
-    """Return how many fits `tune` makes before its last."""
-    return 0 if folds is None else len(_plans(metric, pool, polish)) * len(np.unique(folds))
+def fits_of(
+    metric: Metric, families: int, folds: Indices | None, pool: Pool | None, polish: Polish
+) -> int:
+    """Return how many fits of folds `tune` makes before its last."""
+    if folds is None:
+        return 0
+    return len(candidates_of(metric, families, pool, polish)) * len(np.unique(folds))
 
 
 def paired(
@@ -130,12 +151,11 @@ def paired(
 
 def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
     """Return how much the plain refit without each family loses, (M,); needs two families."""
-    plan = Candidate(blend.pool, polish=False)
-    whole = metric.score(y, _fit(stack, y, metric, plan).predicted(stack))
+    whole = metric.score(y, fit(stack, y, metric, blend.pool).predicted(stack))
     losses = []
     for family in range(len(stack)):
         rest = np.delete(stack, family, 0)
-        score = metric.score(y, _fit(rest, y, metric, plan).predicted(rest))
+        score = metric.score(y, fit(rest, y, metric, blend.pool).predicted(rest))
         losses.append(metric.gain(whole, score))
     return np.array(losses)
 
@@ -158,81 +178,41 @@ def error_correlations(stack: Stack, y: Truth, task: Task = "classification") ->
     return found
 
 
-def _plans(metric: Metric, pool: Pool | None, polish: Polish) -> list[Candidate]:
-    """List the ways to fit, the plainest first."""
-    pools = _pools(metric, pool)
-    plans = [Candidate(p, polish == "always") for p in pools]
-    searched = metric.by_label and polish == "auto" and can_polish(metric)
-    return plans + ([Candidate(pools[0], polish=True)] if searched else [])
-
-
-def _pools(metric: Metric, pool: Pool | None) -> Sequence[Pool]:
-    if metric.name == "brier" or not TASKS[metric.task].bounded:
-        return ("linear",)
-    if pool:
-        return (pool,)
-    both = metric.by_label or metric.name == "top_k"
-    return ("log-linear", "linear") if both else ("log-linear",)
-
-
-def _fit(stack: Stack, y: Truth, metric: Metric, plan: Candidate) -> Blend:
-    return fit(stack, y, metric, plan.pool, polish=plan.polish)
-
-
-def _crossed(
-    stack: Stack,
-    y: Truth,
-    metric: Metric,
-    *,
-    plan: Candidate,
-    folds: Indices,
-    tick: Tick,
-) -> Pooled:
-    """Predict each fold by a blend fitted on the others, (N, C)."""
-    out = np.empty(stack.shape[1:])
-    for fold in np.unique(folds):
-        held = folds == fold
-        blend = _fit(stack[:, ~held], y[~held], metric, plan)
-        out[held] = blend.predicted(stack[:, held])
+def _nested(
+    stack: Stack, y: Truth, metric: Metric, *, way: Candidate, folds: Indices, tick: Tick
+) -> list[Pooled]:
+    """Predict each row by a blend of the other folds, (N, C): without and with its rule."""
+    out: list[Pooled] = [np.empty(stack.shape[1:]) for _ in variants_of([way], metric)]
+    for held, predicted in crossed(stack, y, metric, way, folds):
+        for into, probs in zip(out, predicted, strict=True):
+            into[held] = probs
         tick(1)
     return out
 
 
-def _selected(
-    crossed: Sequence[Pooled],
-    plans: Sequence[Candidate],
-    y: Truth,
-    metric: Metric,
-    *,
-    folds: Indices,
-    groups: Indices | None,
-) -> Pooled:
-    """Choose a plan for each fold by the other folds' rows, so that the choice is nested too."""
-    out = np.empty_like(crossed[0])
-    for fold in np.unique(folds):
-        held = folds == fold
-        others = [each[~held] for each in crossed]
-        beside = None if groups is None else groups[~held]
-        out[held] = crossed[_best(others, plans, y[~held], metric, beside)][held]
-    return out
+def _without_folds(
+    stack: Stack, y: Truth, metric: Metric, ways: Sequence[Candidate], write: Write
+) -> Tuned:
+    """Fit the last pool, the one that generalises best, which nothing proves."""
+    tried = [way for way in variants_of(ways, metric) if not way.guarded]
+    named = "best" if write == "best" else tried[-1].name
+    way = [each for each in tried if each.name == named][-1]
+    best = fitted(stack, y, metric, way)
+    evidence = _apparent(stack, y, metric, best)
+    if write in ("auto", "mean"):
+        return Tuned(uniform(len(stack), metric.task), ways[0], best, evidence)
+    return Tuned(best, way, best, evidence)
 
 
-def _best(
-    crossed: Sequence[Pooled],
-    plans: Sequence[Candidate],
-    y: Truth,
-    metric: Metric,
-    groups: Indices | None,
-) -> int:
-    """Return the plan with the best score; polish only where it gains a standard error."""
-    scores = [metric.score(y, each) for each in crossed]
-    plain = [n for n, plan in enumerate(plans) if not plan.polish] or list(range(len(plans)))
-    best = max(plain, key=lambda n: metric.gain(scores[n], scores[plain[0]]))
-    for number, plan in enumerate(plans):
-        if plan.polish and number not in plain:
-            gain = paired(crossed[number], crossed[best], y, metric, groups)
-            best = number if _holds(gain) else best
-    return best
+def _alone(choice: Choice, variants: Sequence[Candidate]) -> float | None:
+    """Return the nested score of the best blend without its decision rule, if it has one."""
+    best = variants[choice.best]
+    return float(choice.scores[variants.index(replace(best, rule=False))]) if best.rule else None
+
+
+def _judged(choice: Choice, variants: Sequence[Candidate]) -> tuple[Judged, ...]:
+    found = zip(variants, choice.scores, choice.gains, choice.errors, strict=True)
+    return tuple(Judged(way, float(s), float(g), float(e)) for way, s, g, e in found)
 
 
 def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend) -> Evidence:
@@ -246,21 +226,15 @@ def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend) -> Evidence
         uniform=plain,
         apparent=apparent,
         apparent_gain=metric.gain(apparent, plain),
-        nested=None,
-        gain=None,
-        verdict=NO_EVIDENCE,
     )
 
 
-def _verdict(gain: Spread) -> Verdict:
-    if not _holds(gain):
+def _verdict(choice: Choice) -> Verdict:
+    """Say what a choice is worth: nothing where the plain mean is written."""
+    gain = choice.corrected
+    if not choice.picked or gain.error is None:
         return NO_EVIDENCE
     return "gain" if gain.interval and gain.interval[0] > 0 else "weak"
-
-
-def _holds(gain: Spread) -> bool:
-    """Tell whether a gain is above one standard error; one without an error is not."""
-    return gain.error is not None and gain.value > gain.error
 
 
 def mcnemar(first: Pooled, second: Pooled, y: Truth) -> float:

@@ -55,6 +55,14 @@ def can_polish(metric: Metric) -> bool:
     return TASKS[metric.task].single or metric.name not in METRICS[metric.task]
 
 
+def has_rule(metric: Metric) -> bool:
+    """Tell whether a decision rule can serve a metric; one of one's own may be of any kind."""
+    if not TASKS[metric.task].bounded:
+        return False
+    ruled_ones = (*_PRIOR_METRICS, "qwk") if TASKS[metric.task].single else ("f1",)
+    return metric.name in ruled_ones or metric.name not in METRICS[metric.task]
+
+
 def fit(stack: Stack, y: Truth, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
     """Fit a blend for a metric, with the metric's decision rule, on all rows given.
 
@@ -76,7 +84,7 @@ def fit(stack: Stack, y: Truth, metric: Metric, pool: Pool, *, polish: bool = Fa
         blend = replace(kept, weights=weights)
     if polish:
         blend = _polished(stack, y, metric, blend)
-    return _ruled(blend, stack, y, metric)
+    return ruled(blend, stack, y, metric)
 
 
 def ridge_of(rows: int) -> float:
@@ -142,22 +150,24 @@ def _polished(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Blend:
     return Blend("linear", climb(stack, y, metric, start), task=metric.task)
 
 
-def _ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
-    if TASKS[metric.task].several and metric.name == "f1":
+def ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
+    """Return a blend with the decision rule that serves a metric best on these rows."""
+    if not has_rule(metric):
+        return blend
+    if TASKS[metric.task].several:
         found = decisions.label_thresholds(y.astype(np.int64), blend.probs(stack))
         return replace(blend, decision=Decision(thresholds=tuple(found.tolist())))
-    if not TASKS[metric.task].single:
-        return blend
     return _ruled_classes(blend, stack, y.astype(np.int64), metric)
 
 
 def _ruled_classes(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
     probs = normalised(blend.probs(stack))
-    if metric.name in _PRIOR_METRICS:
-        prior = np.bincount(y, minlength=stack.shape[2]) / len(y)
-        tau = decisions.prior_exponent(metric.name, y, probs, prior)
-        return replace(blend, decision=Decision(tau, tuple(prior.tolist())))
     if metric.name == "qwk":
         cuts = decisions.cut_points(y, expected_level(probs), stack.shape[2])
         return replace(blend, decision=Decision(cut_points=tuple(cuts.tolist())))
-    return blend
+    prior = np.bincount(y, minlength=stack.shape[2]) / len(y)
+    if metric.name in _PRIOR_METRICS:
+        tau = decisions.prior_exponent(metric.name, y, probs, prior)
+    else:
+        tau = decisions.tried_exponent(metric, y, probs, prior)
+    return replace(blend, decision=Decision(tau, tuple(prior.tolist())))

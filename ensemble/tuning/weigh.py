@@ -20,7 +20,10 @@ from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.tuning import checks
+from ensemble.tuning.candidates import Candidate
 from ensemble.tuning.evidence import (
+    Evidence,
+    Judged,
     Tuned,
     error_correlations,
     fits_of,
@@ -32,7 +35,7 @@ from ensemble.user_code import load_object
 from ensemble.voting.blend import shares_of
 from ensemble.voting.decision import order_of
 from ensemble.voting.pools import Stack
-from ensemble.voting.weights import EvidenceRecord, Polish, Pool, Weights
+from ensemble.voting.weights import CandidateRecord, EvidenceRecord, Polish, Pool, Weights, Write
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -43,10 +46,10 @@ class TuneOrder:
 
     `files` are OOF files with the name of their family, or None for those that the file names.
     `folds` is a CSV with `id` and `fold`; None takes the folds of the files. `group` is a column
-    of the labels. `pool` None takes the metric's default. `holdout` are files as `files`, of rows
-    outside all folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is
-    what the files do not say. `groups` is the table that has the column `group`; None takes it from
-    the labels.
+    of the labels. `pool` None tries those that suit the metric. `write` says which blend is
+    written: by the evidence, or always one. `holdout` are files as `files`, of rows outside all
+    folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is what the files
+    do not say. `groups` is the table that has the column `group`; None takes it from the labels.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -57,6 +60,7 @@ class TuneOrder:
     group: str | None = None
     pool: Pool | None = None
     polish: Polish = "auto"
+    write: Write = "auto"
     holdout: Sequence[tuple[str | None, Path]] = ()
     holdout_labels: TableSource | None = None
     groups: TableSource | None = None
@@ -82,7 +86,7 @@ def weigh(
     _check_finite(metric, stack, y)
     for note in checks.notes_of(names, stack, oof.folds):
         progress.warn(note)
-    progress.start(fits_of(metric, oof.folds, order.pool, order.polish), 1, "fits")
+    progress.start(fits_of(metric, len(names), oof.folds, order.pool, order.polish), 1, "fits")
     found = tune(
         stack,
         y,
@@ -91,6 +95,7 @@ def weigh(
         groups=groups,
         pool=order.pool,
         polish=order.polish,
+        write=order.write,
         tick=progress.advance,
     )
     blend = found.blend
@@ -203,6 +208,10 @@ def _evidence(
         "apparent": seen.apparent,
         "apparent_gain": seen.apparent_gain,
         "nested": seen.nested,
+        "alone": seen.alone,
+        "candidates": [_judged(each) for each in seen.judged],
+        "written": _named(found.chosen),
+        "corrected": _corrected(seen, metric),
         "gain": None if seen.gain is None else seen.gain.value,
         "gain_ci95": _listed(seen.gain),
         "p": None if seen.gain is None else seen.gain.p,
@@ -220,8 +229,31 @@ def _evidence(
     return record
 
 
+def _judged(found: Judged) -> CandidateRecord:
+    return {
+        "blend": _named(found.candidate),
+        "score": found.score,
+        "gain": found.gain,
+        "error": found.error,
+    }
+
+
+def _named(way: Candidate) -> str:
+    """Name a candidate in words, such as "linear, polished, with rule"."""
+    words = [way.name, *["polished"] * way.polish, *["with rule"] * way.rule]
+    return ", ".join(words)
+
+
+def _corrected(seen: Evidence, metric: Metric) -> float | None:
+    """Return the score to expect: the plain mean's, and what choosing gains."""
+    if seen.gain is None:
+        return None
+    return seen.uniform + (seen.gain.value if metric.greater else -seen.gain.value)
+
+
 def _check_order(order: TuneOrder, metric: Metric) -> None:
     check_choice("polish", order.polish, Polish)
+    check_choice("write", order.write, Write)
     if order.pool is not None:
         check_choice("pool", order.pool, Pool)
         _check_pool(order.pool, metric)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal, TypedDict, cast, get_args
+from typing import Final, Literal, TypeAlias, TypedDict, cast, get_args
 
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish_json
@@ -35,6 +35,10 @@ NO_EVIDENCE: Final = "no evidence"
 """The verdict where the plain mean is written: the gain is not above one standard error."""
 
 Pool = Literal["linear", "log-linear", "rank"]
+Write: TypeAlias = Literal["auto", "tuned", "mean", "best"]
+"""Which blend is written: what the evidence says, or always the best that was fitted, the plain
+mean or the best single family."""
+
 Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
 
@@ -54,6 +58,15 @@ class HoldoutFit(TypedDict):
     log_loss: float
 
 
+class CandidateRecord(TypedDict):
+    """A blend that competed: its nested score, its gain over the plain mean, the gain's error."""
+
+    blend: str
+    score: float
+    gain: float
+    error: float
+
+
 class EvidenceRecord(TypedDict, total=False):
     """What tuning found, as weights.json tells it; docs/weights.md says what each is.
 
@@ -69,6 +82,10 @@ class EvidenceRecord(TypedDict, total=False):
     apparent: float
     apparent_gain: float
     nested: float | None
+    alone: float | None
+    candidates: list[CandidateRecord]
+    written: str
+    corrected: float | None
     gain: float | None
     gain_ci95: list[float] | None
     p: float | None

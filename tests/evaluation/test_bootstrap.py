@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ensemble.errors import UsageError
 from ensemble.evaluation import bootstrap
-from ensemble.evaluation.bootstrap import LEAST_UNITS, spread
+from ensemble.evaluation.bootstrap import LEAST_UNITS, draw_scores, spread
 from ensemble.evaluation.metrics import Metric, Truth, metric_of
 
 RNG = np.random.default_rng(0)
@@ -274,3 +275,70 @@ def test_a_regression_has_an_interval_about_its_score() -> None:
         found = spread(metric_of(name, "regression"), y, [y + rng.normal(size=(80, 2))])
         assert found.interval is not None
         assert found.interval[0] < found.value < found.interval[1]
+
+
+# ---- draws, and the rows that they leave out
+
+ALL = [metric_of(n, t) for n, t in [
+    ("accuracy", "classification"), ("f1_macro", "classification"), ("qwk", "classification"),
+    ("balanced_accuracy", "classification"), ("log_loss", "classification"),
+    ("auc", "classification"), ("rmse", "regression"), ("f1", "multilabel")]]  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", ALL, ids=lambda m: f"{m.task}-{m.name}")
+def test_draws_score_the_rows_drawn_and_those_left_out(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    probs = rng.dirichlet(np.ones(3), (2, 90))
+    y: Truth = np.arange(90) % 3
+    if metric.task != "classification":
+        y = (rng.random((90, 3)) < 0.5).astype(np.float64)
+    drawn: list[NDArray[np.int64]] = []
+    rows = bootstrap._Units.draws
+
+    def kept(units: object, number: int) -> object:
+        for each, generator in rows(units, number):  # type: ignore[arg-type]
+            drawn.append(each)
+            yield each, generator
+
+    monkeypatch.setattr(bootstrap._Units, "draws", kept)
+    found = draw_scores(metric, y, list(probs))
+    assert len(found.drawn) == len(drawn)
+    for place in (0, 7):
+        taken, left = drawn[place], np.setdiff1d(np.arange(90), drawn[place])
+        for k in range(2):
+            score = metric.score(y[taken], probs[k][taken])
+            assert found.drawn[place, k] == pytest.approx(score)
+            assert found.left[place, k] == pytest.approx(metric.score(y[left], probs[k][left]))
+
+
+def test_a_group_is_drawn_or_left_out_whole() -> None:
+    y, groups = np.zeros(40, np.int64), np.repeat(np.arange(4), 10)
+    probs = np.eye(2)[(groups == 3).astype(np.int64)]  # the fourth group is wrong, as one
+    found = draw_scores(metric_of("accuracy", "classification"), y, [probs], groups)
+    assert set(np.round(found.drawn[:, 0] * 4, 6)) <= {0, 1, 2, 3, 4}
+    seen = found.left[np.isfinite(found.left[:, 0]), 0]
+    assert {1.0, 0.0} <= set(np.round(seen, 6))
+
+
+def test_a_metric_of_ones_own_may_fail_on_a_draw() -> None:
+    def fussy(y: Truth, probs: NDArray[np.float64]) -> float:
+        if not probs[0, 0]:
+            raise UsageError("it begins with nought")
+        return 1.0
+
+    probs = np.ones((20, 2))
+    probs[0, 0] = 0
+    metric = Metric("pkg:fussy", fussy, True, "classification")
+    found = draw_scores(metric, np.zeros(20, np.int64), [probs])
+    assert 0 < len(found.drawn) < 1000
+    assert (found.drawn == 1).all()
+
+
+def test_draws_say_where_a_class_is_rare() -> None:
+    y = np.append(np.zeros(50, np.int64), [1, 1])
+    probs = np.eye(2)[y]
+    f1 = metric_of("f1_macro", "classification")
+    assert draw_scores(f1, y, [probs]).rare
+    assert not draw_scores(f1, np.arange(52) % 2, [probs]).rare

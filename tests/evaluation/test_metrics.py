@@ -207,6 +207,18 @@ def test_a_score_is_the_mean_of_the_values_of_its_rows(metric: Metric) -> None:
         assert metric.each(y[[row]], probs[[row]])[0] == pytest.approx(values[row], abs=1e-15)
 
 
+COUNTED = [m for m in METRICS["classification"].values() if m.counted is not None]
+
+
+@pytest.mark.parametrize("metric", COUNTED, ids=lambda m: m.name)
+def test_a_confusion_matrix_is_all_that_a_counted_metric_needs(metric: Metric) -> None:
+    y, probs = rows(5)
+    y[:4] = np.arange(4)
+    assert metric.counted is not None
+    counts = confusion(y, probs.argmax(1), 4)
+    assert metric.counted(counts) == pytest.approx(metric.score(y, probs), abs=1e-15)
+
+
 BY_LABEL = [m for m in METRICS["classification"].values() if m.by_label]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ensemble.errors import MemberError, UsageError
+from ensemble.export import exporters, proof
 from ensemble.export import to_onnx as export
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.export.to_onnx import Exported, export_member
@@ -173,7 +174,7 @@ def test_other_outputs_leave_no_file(
     ) -> dict[str, NDArray[np.float32]]:
         return {name: value + 0.01 for name, value in run_once(model, inputs, where).items()}
 
-    monkeypatch.setattr(export, "run_once", lie)
+    monkeypatch.setattr(proof, "run_once", lie)
     path = checkpoint(folder, rgb.net.state_dict())
     with pytest.raises(MemberError, match=r"differ by 0\.01 on head 'label' at batch 1, 16x16"):
         export_member(path, TINY, tmp_path)
@@ -192,7 +193,7 @@ def test_a_prefix_that_was_stripped_is_recorded(rgb: Made, folder: Path, tmp_pat
 def test_large_weights_lie_beside_and_are_hashed(
     rgb: Made, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_ONE_FILE", 0)
+    monkeypatch.setattr(exporters, "_ONE_FILE", 0)
     path = checkpoint(folder, rgb.net.state_dict())
     exported = export_member(path, replace(TINY, family="large"), tmp_path)
     assert "sha256:large-f0.onnx.data" in exported.card.source
@@ -288,7 +289,9 @@ def test_a_member_that_is_there_is_replaced_by_force_only(tmp_path: Path) -> Non
         next(forced)
 
 
-@pytest.mark.parametrize("names", [("fold0/best.pt", "fold1/best.pt"), ("a-f0.pt", "x/a_fold0.pt")])
+@pytest.mark.parametrize(
+    "names", [("fold0/best.pt", "x/fold_0/last.pt"), ("a-f0.pt", "x/a_fold0.pt")]
+)
 def test_two_checkpoints_for_one_member_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would both become"):
         export.export_members([tmp_path / name for name in names], TINY, tmp_path)

@@ -14,6 +14,7 @@ from ensemble.members.operators import (
     check_last_step,
     check_not_random,
     last_step,
+    with_activations,
 )
 from ensemble.records import Activation, Task
 
@@ -147,8 +148,10 @@ def test_the_last_step_tells_what_is_left_to_do(
     kind: str, task: Task, activation: Activation
 ) -> None:
     model = ending(helper.make_node(kind, ["raw"], ["logits"]))
+    card = toy_card(task=task, activation=activation)
     assert activation_of(model, "logits", task) == activation
-    check_last_step(model, toy_card(task=task, activation=activation), HERE)
+    assert with_activations(toy_card(task=task).heads, model) == card.heads
+    check_last_step(model, card, HERE)
 
 
 def test_a_softmax_of_log_probabilities_gives_the_probabilities_too() -> None:

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 from toys import MakeMember, toy_card
 
 from ensemble.errors import MemberError
-from ensemble.members.card import Head
+from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, open_member
-from ensemble.members.together import check_agree, check_every_head, check_together
+from ensemble.members.together import (
+    check_agree,
+    check_every_head,
+    check_together,
+    note_of_single_folds,
+)
 from ensemble.records import Size
 
 
@@ -155,3 +160,43 @@ def test_one_of_several_heads_must_be_named(make_member: MakeMember) -> None:
     member = replace(member, card=replace(member.card, heads=(*member.card.heads, AGE)))
     with pytest.raises(MemberError, match="has several heads; its heads: label, age. Name one"):
         check_together([member], None)
+
+
+def fold_cards(*members: tuple[str, int | None]) -> list[Card]:
+    return [replace(toy_card("a-f0"), family=family, fold=fold) for family, fold in members]
+
+
+PLAIN = (("plain", 0), ("plain", 1), ("plain", 2))
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        ([("best_a", None), ("best_b", None)], "beside plain of 3: best_a, best_b"),
+        ([("vit", 4)], "beside plain of 3: vit"),
+        ([("plain-f16", None)], "beside plain of 3: plain-f16"),
+        ([("vit", 0), ("vit", 1), ("epoch=3", 0), ("epoch=9", 1)],
+         "beside plain of 3, vit of 2: epoch=3, epoch=9"),
+    ],
+)  # fmt: skip
+def test_single_folds_beside_families_of_several_are_noted(
+    others: list[tuple[str, int | None]], named: str
+) -> None:
+    note = note_of_single_folds(fold_cards(*PLAIN, *others))
+    assert note is not None
+    assert named in note
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        PLAIN,
+        (*PLAIN, ("vit", 0), ("vit", 1)),
+        (*PLAIN, ("trained_on_all", None)),
+        (("a", 0), ("b", 0), ("c", 1)),
+        (("a", None),),
+        (),
+    ],
+)
+def test_families_that_are_meant_are_not_noted(members: tuple[tuple[str, int | None], ...]) -> None:
+    assert note_of_single_folds(fold_cards(*members)) is None

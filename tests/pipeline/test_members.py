@@ -52,7 +52,8 @@ def test_means_of_bytes_come_to_the_scale_of_the_card(ant: Path) -> None:
     [
         (replace(SPEC, preprocess=PreprocessFlags(height=8)), None, "needs --width, --mean, --std"),
         (replace(SPEC, heads=SPEC.heads * 2), "probs", "--output-name goes with one head"),
-        (replace(SPEC, ema=True), None, "ema and trust_pickle are of checkpoints"),
+        (replace(SPEC, ema=True), None, "ema, key, drop, args and trust_pickle are"),
+        (replace(SPEC, key="net"), None, "are of checkpoints"),
     ],
 )
 def test_a_spec_that_makes_no_card_is_refused(

@@ -90,7 +90,7 @@ def test_without_folds_the_score_that_is_drawn_is_called_apparent(kept: list[Fig
 
 def test_a_gain_without_an_interval_is_drawn_as_a_point(kept: list[Figure]) -> None:
     told = drawn(kept, tuned(gain_ci95=None, verdict="weak"))
-    assert "nested" in told
+    assert "chosen" in told
     assert not any("95 %" in text for text in told)
 
 

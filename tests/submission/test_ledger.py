@@ -125,6 +125,9 @@ def test_a_ledger_from_before_early_exits_is_given_the_column() -> None:
         (SEEN, "nested", "0.93"),
         ({**SEEN, "verdict": "no evidence"}, "uniform", "0.92"),
         ({**SEEN, "nested": None}, "apparent", "0.95"),
+        ({**SEEN, "corrected": 0.925, "written": "linear"}, "corrected", "0.925"),
+        ({**SEEN, "corrected": 0.925, "written": "mean"}, "uniform", "0.92"),
+        ({**SEEN, "nested": None, "written": "mean"}, "uniform", "0.92"),
         ({}, "", ""),
     ],
 )

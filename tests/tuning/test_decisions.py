@@ -155,3 +155,25 @@ def test_a_rare_class_is_lifted_where_its_rows_are_missed() -> None:
     tau = decisions.prior_exponent("balanced_accuracy", y, probs, np.array([0.8, 0.2]))
     assert 0 < tau < 1
     np.testing.assert_array_equal(pools.with_prior(probs, np.array([0.8, 0.2]), tau).argmax(1), y)
+
+
+def test_an_exponent_that_is_tried_is_the_best_of_the_grid() -> None:
+    rng = np.random.default_rng(0)
+    prior = np.array([0.85, 0.1, 0.05])
+    y = rng.choice(3, 600, p=prior)
+    scores = rng.normal(0, 1, (600, 3)) + 1.3 * np.eye(3)[y] + np.log(prior)
+    probs = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    f1 = metrics.metric_of("f1_macro", "classification")
+    own = metrics.Metric("pkg:own", f1.score, True, "classification")
+    tau = decisions.tried_exponent(own, y, probs, prior)
+    tried = [f1.score(y, probs / prior**t) for t in np.linspace(0, 1, 21)]
+    assert tau == pytest.approx(0.05 * int(np.argmax(tried)))
+    exact = decisions.prior_exponent("f1_macro", y, probs, prior)
+    assert f1.score(y, probs / prior**exact) >= max(tried) - 1e-12
+
+
+def test_where_no_exponent_helps_none_is_taken() -> None:
+    y = np.array([0, 1, 0, 1])
+    own = metrics.Metric("pkg:own", metrics.accuracy, True, "classification")
+    assert decisions.tried_exponent(own, y, np.eye(2)[y], np.array([0.5, 0.5])) == 0
+    assert decisions.tried_exponent(own, y, np.eye(2)[1 - y], np.array([1.0, 0.0])) == 0

@@ -1,7 +1,5 @@
 """The verdict is honest: real gains are found, and noise gives none."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from blends import binary, golden, many, noise
@@ -13,7 +11,7 @@ from ensemble.tuning import evidence
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit, uniform
 from ensemble.voting import pools
-from ensemble.voting.weights import Polish
+from ensemble.voting.weights import Polish, Write
 
 
 def folds_of(rows: int, folds: int = 5) -> NDArray[np.int64]:
@@ -50,11 +48,21 @@ def test_the_golden_accuracy_is_reached_by_polish_and_is_apparent() -> None:
     assert found.evidence.nested is None
 
 
-def test_noise_gives_no_evidence_and_the_plain_mean() -> None:
+@pytest.mark.parametrize("name", ["auc", "log_loss", "accuracy", "f1_macro"])
+def test_noise_is_no_gain(name: str) -> None:
     stack, y = noise()
-    found = tune(stack, y, metric_of("auc", "classification"), folds=folds_of(len(y)))
-    assert found.evidence.nested == pytest.approx(0.5, abs=0.03)
-    assert found.evidence.verdict == "no evidence"
+    seen = tune(stack, y, metric_of(name, "classification"), folds=folds_of(len(y))).evidence
+    assert seen.verdict != "gain"
+    assert seen.gain is not None
+    assert seen.gain.interval is not None
+    assert seen.gain.interval[0] <= 0
+
+
+def test_a_pool_that_noise_was_fitted_by_is_left_for_the_plain_mean() -> None:
+    stack, y = noise()
+    metric = metric_of("log_loss", "classification")
+    found = tune(stack, y, metric, folds=folds_of(len(y)))
+    assert (found.chosen.name, found.evidence.verdict) == ("mean", "no evidence")
     np.testing.assert_array_equal(found.blend.weights, uniform(40).weights)
 
 
@@ -115,19 +123,15 @@ def test_copies_of_rows_in_a_group_make_no_accuracy_more_significant() -> None:
     assert evidence.paired(*repeated(30), metric).p == pytest.approx(0, abs=1e-6)
 
 
-def test_polish_must_prove_itself_over_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
-    paired = evidence.paired
-
-    def watched(*args: Any) -> evidence.Spread:
-        asked.append(None if args[4] is None else len(args[4]) == len(args[2]))
-        return paired(*args)
-
-    monkeypatch.setattr(evidence, "paired", watched)
+def test_rows_of_a_group_are_one_proof() -> None:
     stack, y = many(2, 90, 2)
-    metric = metric_of("accuracy", "classification")
-    tune(stack, y, metric, folds=np.arange(90) % 3, groups=np.arange(90) % 30)
-    assert asked == [True] * 5  # three folds, the choice, and the gain
+    thrice = np.tile(np.arange(90), 3)
+    folds = thrice % 3
+    alone = tune(stack, y, ACCURACY, folds=np.arange(90) % 3)
+    copied = tune(stack[:, thrice], y[thrice], ACCURACY, folds=folds, groups=thrice)
+    for one, three in zip(alone.evidence.judged, copied.evidence.judged, strict=True):
+        if one.candidate.name in ("mean", "best", "subset"):  # a ridge counts rows
+            assert three.error == pytest.approx(one.error)
 
 
 def test_a_decision_rule_sees_the_prior_of_the_classes() -> None:
@@ -182,7 +186,7 @@ def test_a_rare_class_leaves_a_gain_without_an_interval_and_no_better_than_weak(
     assert gain is not None
     assert (gain.interval, gain.p) == (None, None)
     assert gain.error is not None
-    assert found.evidence.verdict == ("weak" if gain.value > gain.error else "no evidence")
+    assert found.evidence.verdict == ("no evidence" if found.chosen.name == "mean" else "weak")
 
 
 LOSS = metric_of("log_loss", "classification")
@@ -197,7 +201,7 @@ def test_each_fold_is_predicted_by_a_blend_of_the_others() -> None:
         held = folds == fold
         blend = fit(stack[:, ~held], y[~held], LOSS, "log-linear")
         expected[held] = blend.predicted(stack[:, held])
-    found = tune(stack, y, LOSS, folds=folds)
+    found = tune(stack, y, LOSS, folds=folds, pool="log-linear", write="tuned")
     assert found.evidence.nested == pytest.approx(LOSS.score(y, expected))
 
 
@@ -236,19 +240,19 @@ def test_copies_of_one_family_gain_nothing_over_their_mean() -> None:
 
 @pytest.mark.parametrize(
     ("name", "polish", "plans"),
-    [("log_loss", "auto", 1), ("accuracy", "auto", 3), ("accuracy", "off", 2), ("brier", "auto", 1),
-     ("top_k", "auto", 2), ("accuracy", "always", 2)],
+    [("log_loss", "auto", 5), ("accuracy", "auto", 6), ("accuracy", "off", 5), ("brier", "auto", 4),
+     ("top_k", "auto", 5), ("accuracy", "always", 5)],
 )  # fmt: skip
 def test_every_fit_before_the_last_is_told_of(name: str, polish: Polish, plans: int) -> None:
     stack, y = many(2, 60, 4)
     metric, folds = metric_of(name, "classification"), np.arange(60) % 3
     told: list[int] = []
     tune(stack, y, metric, folds=folds, polish=polish, tick=told.append)
-    assert sum(told) == evidence.fits_of(metric, folds, None, polish) == 3 * plans
+    assert sum(told) == evidence.fits_of(metric, 2, folds, None, polish) == 3 * plans
 
 
 def test_without_folds_one_fit_is_all() -> None:
-    assert evidence.fits_of(LOSS, None, None, "auto") == 0
+    assert evidence.fits_of(LOSS, 2, None, None, "auto") == 0
 
 
 def test_a_gain_is_the_difference_of_the_scores_upward() -> None:
@@ -305,3 +309,48 @@ def test_losing_a_copy_loses_nothing() -> None:
     losses = evidence.leave_one_out(doubled, y, LOSS, blend)
     assert losses[[0, 2]] == pytest.approx([0, 0], abs=1e-6)
     assert losses[1] >= -1e-9
+
+
+# ---- what is written
+
+
+@pytest.mark.parametrize("write", ["auto", "mean"])
+def test_without_folds_the_plain_mean_is_written(write: Write) -> None:
+    stack, y = golden()
+    found = tune(stack, y, LOSS, write=write)
+    assert found.chosen.name == "mean"
+    np.testing.assert_array_equal(found.blend.weights, [0.25] * 4)
+    assert found.fitted.pool == "log-linear"  # what it would be is told of all the same
+
+
+def test_without_folds_a_blend_that_is_forced_is_written() -> None:
+    stack, y = golden()
+    assert tune(stack, y, LOSS, write="tuned").blend.pool == "log-linear"
+    best = tune(stack, y, LOSS, write="best").blend.weights
+    assert sorted(best.tolist()) == [0, 0, 0, 1]
+
+
+def test_a_metric_of_ones_own_gets_the_rule_that_the_same_one_of_ours_gets() -> None:
+    rng = np.random.default_rng(0)
+    prior = [0.85, 0.1, 0.05]
+    y = rng.choice(3, 1500, p=prior)
+    scores = rng.normal(0, 1, (2, 1500, 3)) + 1.3 * np.eye(3)[y] + np.log(prior)
+    stack = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    ours = metric_of("f1_macro", "classification")
+    own = Metric("pkg:f1", ours.score, True, "classification")
+    one, two = (tune(stack, y, m, folds=folds_of(1500), polish="off") for m in (ours, own))
+    assert two.blend.decision.prior_tau == pytest.approx(one.blend.decision.prior_tau, abs=0.05)
+    assert two.evidence.nested == pytest.approx(one.evidence.nested, abs=0.01)
+    assert two.evidence.alone is not None
+    assert two.evidence.nested is not None
+    assert two.evidence.nested > two.evidence.alone
+
+
+def test_a_weak_family_does_not_drag_the_blend() -> None:
+    stack, y = many(3, 600, 3)
+    noise_only = np.random.default_rng(1).dirichlet(np.ones(3), 600)[None]
+    found = tune(np.concatenate([stack, noise_only, noise_only[:, ::-1]]), y, ACCURACY,
+                 folds=folds_of(600))  # fmt: skip
+    assert found.chosen.name != "mean"
+    shares = found.blend.weights / found.blend.weights.sum()
+    assert shares[3:].sum() < 0.2

@@ -12,8 +12,12 @@ from ensemble.cli import _COMMANDS, cli
 from ensemble.export.spec import ExportSpec, PreprocessFlags
 from ensemble.recipe.settings import DECODE
 
-SPEC = {f.name for f in (*fields(ExportSpec), *fields(PreprocessFlags))} | {"classes", "head"}
-"""What a record of Python's holds: `heads` are the flags --classes and --head."""
+SPEC = {f.name for f in (*fields(ExportSpec), *fields(PreprocessFlags))} | {
+    "classes",
+    "head",
+    "arg",
+}
+"""What a record of Python's holds: `heads` are the flags --classes and --head, `args` --arg."""
 
 DOORS: dict[str, Callable[..., object]] = {
     "export": package.export_members,
@@ -59,8 +63,8 @@ def arguments_of(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", DOORS)
 def test_a_function_takes_what_its_command_takes_by_the_same_names(name: str) -> None:
-    beyond = {"heads", "preprocess"} | ({"arch", "in_chans", "ema", "trust_pickle"}
-                                        if name == "inspect" else set())  # fmt: skip
+    of_checkpoints = {"arch", "arg", "in_chans", "ema", "key", "drop", "trust_pickle"}
+    beyond = {"heads", "preprocess", "args"} | (of_checkpoints if name == "inspect" else set())
     assert arguments_of(name) - beyond == flags_of(name) - {"write_card"}
 
 

@@ -39,8 +39,8 @@ _DESCRIBE: Final = (
                  help="What turns outputs into probabilities.  [default: by the graph's last "
                  "operator, and by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
-    click.option("--fold", type=Whole(0), help="[default: from the file's name: f0, "
-                 "fold0, fold_0]"),
+    click.option("--fold", type=Whole(0), help="[default: from the file's name, "
+                 "or its folder's: f0, fold0, fold_0, fold=0]"),
     click.option("--height", type=Whole(1), help="Input height in pixels."),
     click.option("--width", type=Whole(1), help="Input width in pixels."),
     click.option("--fit", type=click.Choice(get_args(Fit)),
@@ -70,12 +70,18 @@ _DESCRIBE: Final = (
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--arch", required=True, help="A timm name, or pkg.mod:factory, called with "
               "num_classes (also found in the working directory).")  # fmt: skip
+@click.option("--arg", "args", multiple=True, metavar="NAME=VALUE", help="What the factory, or "
+              "timm's create_model, is called with besides, such as width=16.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @stacked(_DESCRIBE)
 @click.option("--in-chans", default=3, show_default=True, type=Whole(1, MAX_CHANNELS),
               help="1 is grey, 3 are colours; another number are as many bands of a TIFF or .npy "
               "file.")  # fmt: skip
-@click.option("--ema", is_flag=True, help="Take the EMA weights of a timm checkpoint.")
+@click.option("--ema", is_flag=True, help="Take the moving average of the weights, of an entry "
+              "of its own or under names such as model_ema.")  # fmt: skip
+@click.option("--key", help="The entry of the file that holds the weights, such as net.")
+@click.option("--drop", multiple=True, metavar="PREFIX", help="Names that begin so are no "
+              "weights of the net, such as criterion. in a Lightning file.")  # fmt: skip
 @click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
               help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace members that are there.")
@@ -87,9 +93,13 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
     --height, --width, --mean and --std, and defaults to crop_pct 1.0 and bilinear.
     """
     from ensemble.export.to_onnx import export_members
+    from ensemble.members.together import note_of_single_folds
 
+    cards = []
     for exported in export_members(checkpoints, _export_spec(flags), out, force=force):
         _say_export(exported)
+        cards.append(exported.card)
+    _say_note(note_of_single_folds(cards))
 
 
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
@@ -115,10 +125,19 @@ def inspect_command(
         click.echo(str(path), err=True)
     _say_cards(list(found.cards.items()), as_json=as_json)
     found.refuse()
+    _say_note(found.note)
     click.echo("these members can vote together", err=True)
 
 
-_FOREIGN: Final = {"arch": "foreign", "in_chans": 3, "ema": False, "trust_pickle": ()}
+_FOREIGN: Final = {
+    "arch": "foreign",
+    "in_chans": 3,
+    "ema": False,
+    "key": None,
+    "drop": (),
+    "args": (),
+    "trust_pickle": (),
+}
 """What a card beside a foreign member says nothing of, or the same each time."""
 
 
@@ -145,6 +164,9 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
         in_chans=flags["in_chans"],
         dynamic_size=flags["dynamic_size"],
         ema=flags["ema"],
+        key=flags["key"],
+        drop=flags["drop"],
+        args=dict(_argument(text) for text in flags["args"]),
         trust_pickle=frozenset(flags["trust_pickle"]),
         family=flags["family"],
         fold=flags["fold"],
@@ -180,6 +202,17 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
         raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
 
 
+def _argument(text: str) -> tuple[str, object]:
+    """Read --arg NAME=VALUE: the value is JSON, such as 16, true or [2,2], and else text."""
+    name, marked, value = text.partition("=")
+    if not marked or not name.isidentifier():
+        raise UsageError(f"--arg {text!r}: expected NAME=VALUE, such as width=16")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def _say_export(exported: "Exported") -> None:
     """Print the member that was written, and how far it differs from torch."""
     card = exported.card
@@ -189,7 +222,14 @@ def _say_export(exported: "Exported") -> None:
         f"largest difference from torch {exported.max_abs_diff:.1e}{stripped}",
         err=True,
     )
+    for note in exported.notes:
+        _say_note(f"{card.name}: {note}")
     click.echo(str(exported.path))
+
+
+def _say_note(note: str | None) -> None:
+    if note:
+        click.echo(f"{click.style('note:', fg='yellow')} {note}", err=True)
 
 
 def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from ensemble.cli.options import (
 from ensemble.cli.origins import settings_with_origin
 from ensemble.cli.terminal import say_config, say_plan, say_weights
 from ensemble.progress_bar import Bar
-from ensemble.voting.weights import Polish, Pool
+from ensemble.voting.weights import Polish, Pool, Write
 
 if TYPE_CHECKING:
     from ensemble.predictions.table import Oof
@@ -134,6 +134,14 @@ def _say_oof(found: "Oof", out: Path) -> None:
     "itself: only if that proves itself out of fold, always, or never.",
 )
 @click.option(
+    "--write",
+    default="auto",
+    show_default=True,
+    type=click.Choice(get_args(Write)),
+    help="Which blend to write: what the evidence says, or always the best that was fitted, the "
+    "plain mean or the best single family.",
+)
+@click.option(
     "--holdout",
     multiple=True,
     metavar="[NAME=]FILE...",
@@ -156,8 +164,8 @@ def _say_oof(found: "Oof", out: Path) -> None:
 def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     """Find blend weights by out-of-fold predictions, and say what they are worth.
 
-    The gain is nested: each fold is predicted by weights that did not see it. Where it is not
-    above one standard error, the plain mean is written.
+    From the plain mean to a log-linear pool, blends compete on rows that they did not see, and the
+    simplest that these speak for is written. The gain that is told has paid for that choice.
     """
     from ensemble.pipeline.tune import picture_of, tune_files
     from ensemble.voting.weights import to_json

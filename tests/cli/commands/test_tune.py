@@ -34,7 +34,7 @@ def test_from_fold_members_to_a_weighted_submission(capsys: pytest.CaptureFixtur
     assert ensemble("oof", *flags, "--folds", "train.csv") == 0
     order = ["--oof", "oof.parquet", "--labels", "train.csv", "--metric", "accuracy"]
     assert ensemble("tune-weights", *order, "--pool", "log-linear") == 0
-    assert "nested gain over uniform" in capsys.readouterr().out
+    assert "gain of choosing so" in capsys.readouterr().out
     written = json.loads(Path("weights.json").read_text())
     assert set(written["weights"]) == {"ant", "bee", "cow"}
     assert written["evidence"]["verdict"] == "gain"
@@ -86,3 +86,16 @@ def test_a_later_run_without_bad_images_leaves_no_quarantine() -> None:
     Path("train/img7.png").write_bytes(whole)
     assert ensemble(*flags) == 0
     assert not Path("oof.quarantine.csv").exists()
+
+
+@pytest.mark.parametrize(("write", "shares"), [("mean", [0.5, 0.5]), ("best", [0.0, 1.0])])
+def test_the_blend_that_is_asked_for_is_written(
+    write: str, shares: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned_on({"ant": 0.2, "bee": 3.0})
+    flags = ("tune-weights", "--oof", "ant.parquet", "bee.parquet", "--labels", "train.csv")
+    assert ensemble(*flags, "--metric", "accuracy", "--write", write) == 0
+    written = json.loads(Path("weights.json").read_text())
+    assert list(written["weights"].values()) == shares
+    assert written["evidence"]["written"] == write
+    assert f"(written: {write})" in capsys.readouterr().out
