@@ -1,7 +1,7 @@
 """The frozen records that cross the stages."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from ensemble.errors import UsageError
@@ -9,9 +9,13 @@ from ensemble.errors import UsageError
 Fit: TypeAlias = Literal["crop", "squash", "pad"]
 Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Task: TypeAlias = Literal["classification", "multilabel", "regression"]
-Activation: TypeAlias = Literal["softmax", "sigmoid", "none"]
+Activation: TypeAlias = Literal["softmax", "sigmoid", "exp", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
 Precision: TypeAlias = Literal["fp32", "fp16"]
+ChannelOrder: TypeAlias = Literal["rgb", "bgr"]
+InputRange: TypeAlias = Literal[1, 255]
+Layout: TypeAlias = Literal["nchw", "nhwc"]
+Batch: TypeAlias = Literal["any", "alone"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
 Output: TypeAlias = Literal["auto", "labels", "probs", "binary"]
 LabelsAs: TypeAlias = Literal["auto", "index", "name"]
@@ -46,7 +50,7 @@ class TaskRules:
 
 TASKS: Final[Mapping[Task, TaskRules]] = {
     "classification": TaskRules(
-        activations=("softmax", "none"),
+        activations=("softmax", "exp", "none"),
         merges=get_args(Merge),
         votings=get_args(Voting),
         single=True,
@@ -97,12 +101,17 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "AVIF": ("avif",),
     "HEIC": ("heic", "heif"),
     "JPEG XL": ("jxl",),
+    "JPEG 2000": ("jp2", "j2k", "jpf", "jpx"),
+    "DICOM": ("dcm",),
 }
 """The formats, and the extensions by which `scan` knows an image. Content decides the format."""
 
 
 MAX_SIDE: Final = 16_384
 """The largest height or width of a member's input, in pixels."""
+
+MAX_CHANNELS: Final = 16
+"""The most channels of a member's input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +129,9 @@ class Size:
 class Geometry:
     """How decoded pixels become a member's input, before normalisation.
 
-    Members whose geometries are equal share their resized pixels. `channels` is 3 (RGB) or 1
-    (grey); `fill` is the colour of a padded border, one value in 0 to 255 a channel, and empty
-    unless `fit` is "pad".
+    Members whose geometries are equal share their resized pixels. `channels` is 3 (RGB), 1
+    (grey), or 2 to 16 for as many bands of the file; `fill` is the colour of a padded border, one
+    value in 0 to 255 a channel, and empty unless `fit` is "pad".
     """
 
     size: Size
@@ -138,7 +147,9 @@ class Preprocess:
     """A member's preprocessing: timm's evaluation transform, in timm's words.
 
     `fit` is timm's crop_mode: "crop" is its center, "squash" its squash, "pad" its border.
-    `mean` and `std` have one value a channel, on the scale where pixels run from 0 to 1.
+    `mean` and `std` have one value a channel, on the scale where pixels run from 0 to 1, in the
+    member's own order of channels: `channel_order` "bgr" turns the red, green and blue of the
+    image around before they are normalised, as a net trained on OpenCV's images needs.
     """
 
     size: Size
@@ -147,14 +158,25 @@ class Preprocess:
     interpolation: Interpolation
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    channel_order: ChannelOrder = "rgb"
 
     @property
     def geometry(self) -> Geometry:
         """The part that decides the uint8 pixels, by which members share them."""
-        fill = tuple(round(255 * m) for m in self.mean) if self.fit == "pad" else ()
+        mean = self.mean[::-1] if self.channel_order == "bgr" else self.mean
+        fill = tuple(round(255 * m) for m in mean) if self.fit == "pad" else ()
         return Geometry(
             self.size, self.fit, self.crop_pct, self.interpolation, len(self.mean), fill
         )
+
+    def record(self) -> dict[str, object]:
+        """Return the fields as plain values, the order of the channels only where it is BGR.
+
+        It stands in fingerprints, which must stay what they were for members that are there.
+        """
+        fields = asdict(self)
+        kept = self.channel_order == "bgr"
+        return {k: v for k, v in fields.items() if kept or k != "channel_order"}
 
 
 @dataclass(frozen=True, slots=True)

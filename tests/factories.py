@@ -83,6 +83,18 @@ def frozen(num_classes):
     return Frozen()
 
 
+def sigmoids(num_classes):
+    return nn.Sequential(body(3, num_classes), nn.Sigmoid())
+
+
+def log_softmax(num_classes):
+    return nn.Sequential(body(3, num_classes), nn.LogSoftmax(1))
+
+
+def batch_statistics(num_classes):
+    return nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), body(3, num_classes))
+
+
 def wide(num_classes, width, bias=True):
     return nn.Linear(width, num_classes, bias=bias)
 

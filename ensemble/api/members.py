@@ -7,6 +7,7 @@ from ensemble import progress_bar
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
+    Layout,
 )
 
 if TYPE_CHECKING:
@@ -146,7 +147,11 @@ def _cells_of(card: Card) -> tuple[object, ...]:
 
 
 def inspect_members(
-    members: Paths, *, write_card: "ExportSpec | None" = None, output_name: str | None = None
+    members: Paths,
+    *,
+    write_card: "ExportSpec | None" = None,
+    output_name: str | None = None,
+    layout: Layout | None = None,
 ) -> Cards:
     """Return the card of each member, having checked that they can vote together.
 
@@ -157,6 +162,7 @@ def inspect_members(
         write_card: What a card beside each foreign .onnx is to say, which is written first: size,
             mean and std, heads, and an `arch` of any name.
         output_name: The output of the .onnx that its one head reads; None is the head's name.
+        layout: Where a foreign .onnx has its channels: "nchw", "nhwc"; None is told by its axes.
 
     Raises:
         MemberError: a member cannot be opened, a card does not fit it, or members cannot vote
@@ -164,6 +170,6 @@ def inspect_members(
         UsageError: nothing is named, or what is not there; or a card that says too little.
         StoreError: the disk refused a card.
     """
-    found = inspect(texts_of(members, "members"), write_card, output_name)
+    found = inspect(texts_of(members, "members"), write_card, output_name, layout=layout)
     found.refuse()
     return Cards(found.cards)

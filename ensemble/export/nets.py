@@ -11,7 +11,7 @@ from torch import Tensor, __version__, nn
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export import timm_nets
 from ensemble.export.spec import ExportSpec, PreprocessFlags, columns_of, is_factory
-from ensemble.records import Fit, Interpolation, Preprocess, Size
+from ensemble.records import ChannelOrder, Fit, Interpolation, Preprocess, Size
 from ensemble.user_code import importable, load_object
 
 
@@ -34,7 +34,9 @@ def build(spec: ExportSpec) -> Built:
     source: dict[str, str | float] = {"torch": str(__version__)}
     source |= {f"arg:{name}": json.dumps(value) for name, value in sorted(spec.args.items())}
     if is_factory(spec.arch):
-        defaults = PreprocessFlags(fit="crop", crop_pct=1.0, interpolation="bilinear")
+        defaults = PreprocessFlags(
+            fit="crop", crop_pct=1.0, interpolation="bilinear", channel_order="rgb"
+        )
         preprocess = _preprocess(defaults, spec)
         return Built(_from_factory(spec), preprocess, source)
     net, defaults, version, notes = timm_nets.build(spec)
@@ -42,7 +44,8 @@ def build(spec: ExportSpec) -> Built:
 
 
 def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
-    given = {name: value for name, value in asdict(spec.preprocess).items() if value is not None}
+    told = asdict(spec.preprocess.to_unit_range())
+    given = {name: value for name, value in told.items() if value is not None}
     flags = replace(defaults, **given)
     missing = [f.name for f in fields(flags) if getattr(flags, f.name) is None]
     if missing:
@@ -61,6 +64,7 @@ def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
         interpolation=cast(Interpolation, flags.interpolation),
         mean=tuple(map(float, mean)),
         std=tuple(map(float, std)),
+        channel_order=cast(ChannelOrder, flags.channel_order),
     )
 
 

@@ -17,7 +17,9 @@ from ensemble.export.exporters import EXPORTERS, INPUT, Exporter, Order, to_grap
 from ensemble.export.nets import in_order
 from ensemble.export.torch_errors import brief
 from ensemble.members.card import Card
+from ensemble.members.independence import check_independent
 from ensemble.members.onnx_checks import check_opsets
+from ensemble.members.operators import check_not_random
 from ensemble.records import Size
 from ensemble.runtime.session import run_once
 
@@ -69,7 +71,7 @@ class Proof:
 
         Raises:
             MemberError: no exporter takes the net, or gives a graph that agrees; says why the
-                first did not.
+                first did not. Or a prediction depends on the rest of its batch.
         """
         refused: list[MemberError] = []
         for exporter in EXPORTERS:
@@ -81,6 +83,7 @@ class Proof:
                 if _BY_VALUES in str(error):
                     break  # a trace would follow the values of its own images, and could agree
                 continue
+            self.check_neighbours(model)
             notes = tuple(f"exported by TorchScript, since {error}" for error in refused)
             return Proven(model, data, exporter, difference, notes)
         raise refused[0]
@@ -126,6 +129,7 @@ class Proof:
     def check_graph(self, model: onnx.ModelProto) -> None:
         """Check operators and names, and that the axes which must vary do vary."""
         check_opsets(model, self.checkpoint)
+        check_not_random(model, self.checkpoint)
         inner = Counter(name for node in model.graph.node for name in node.output)
         twice = [head.name for head in self.card.heads if inner[head.name] > 1]
         if twice:
@@ -143,6 +147,19 @@ class Proof:
             for batch in BATCHES
             for sign in (1, -1)
         )
+
+    def check_neighbours(self, model: onnx.ModelProto) -> None:
+        """Check that an image's outputs do not depend on its batch, unless its card says so."""
+        if self.card.batch == "alone":
+            return
+        count = BATCHES[-1]
+        contrasts = np.linspace(0.2, 2, count, dtype=np.float32).reshape(-1, 1, 1, 1)
+        images = self.images(count, self.card.preprocess.size).numpy() * contrasts
+        graph = model.SerializeToString()
+        together, apart = (
+            run_once(graph, {INPUT: part}, self.staging) for part in (images, images[:1])
+        )
+        check_independent(model, self.card, self.checkpoint, together, apart)
 
     def differs(self, model: bytes, images: Tensor) -> float:
         batch, size = len(images), Size(*images.shape[2:])

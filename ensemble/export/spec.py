@@ -1,10 +1,20 @@
 """What an export is told: the architecture, the heads, the preprocessing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
-from ensemble.records import Activation, Fit, Interpolation, Task
+from ensemble.errors import UsageError
+from ensemble.records import (
+    Activation,
+    Batch,
+    ChannelOrder,
+    Fit,
+    InputRange,
+    Interpolation,
+    Task,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,10 @@ class HeadSpec:
 
 @dataclass(frozen=True, slots=True)
 class PreprocessFlags:
-    """What the user says of the preprocessing; None takes timm's data config, or the default."""
+    """What the user says of the preprocessing; None takes timm's data config, or the default.
+
+    `input_range` is the scale of `mean` and `std`: pixels run from 0 to it, to 1 by default.
+    """
 
     height: int | None = None
     width: int | None = None
@@ -31,6 +44,28 @@ class PreprocessFlags:
     interpolation: Interpolation | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    channel_order: ChannelOrder | None = None
+    input_range: InputRange | None = None
+
+    def to_unit_range(self) -> "PreprocessFlags":
+        """Return the same for pixels from 0 to 1, on which scale a card has its mean and std.
+
+        Raises:
+            UsageError: a range other than 1 or 255, or one without a mean and a std.
+        """
+        if self.input_range not in (None, *get_args(InputRange)):
+            raise UsageError(f"--input-range {self.input_range}: expected 1 or 255")
+        if self.input_range is None or self.input_range == 1:
+            return replace(self, input_range=1)
+        given = (("mean", self.mean), ("std", self.std))
+        mean, std = (_scaled(name, values, self.input_range) for name, values in given)
+        return replace(self, mean=mean, std=std, input_range=1)
+
+
+def _scaled(name: str, values: tuple[float, ...] | None, scale: float) -> tuple[float, ...]:
+    if not values:
+        raise UsageError(f"--input-range is the scale of --mean and --std: give --{name} too")
+    return tuple(value / scale for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +79,8 @@ class ExportSpec:
     `key` is the entry of the file that holds the weights, and what begins with a text of `drop`
     is no weight; see `checkpoints.load_checkpoint`.
     `family` and `fold` are None where the file's name tells them; see `names.family_and_fold`.
+    `activation` None is told by the graph's last operator, and by the task. `batch` "alone" has
+    images scored one by one, for a net whose predictions depend on their batch.
     """
 
     arch: str
@@ -60,6 +97,7 @@ class ExportSpec:
     key: str | None = None
     drop: tuple[str, ...] = ()
     args: Mapping[str, object] = field(default_factory=dict)
+    batch: Batch = "any"
 
 
 def columns_of(spec: ExportSpec) -> int:

@@ -98,6 +98,7 @@ def _defaults(net: nn.Module, channels: int) -> PreprocessFlags:
         interpolation=config["interpolation"],
         mean=tuple(config["mean"]) if colours else None,
         std=tuple(config["std"]) if colours else None,
+        channel_order="rgb",
     )
 
 

@@ -24,7 +24,8 @@ from ensemble.files.paths import is_file_name
 from ensemble.members import card as cards
 from ensemble.members.card import ACTIVATIONS, Card, Head
 from ensemble.members.member import embed_card
-from ensemble.records import TASKS
+from ensemble.members.operators import check_last_step, with_activations
+from ensemble.records import MAX_CHANNELS, TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,15 @@ def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
     source |= {"stripped_prefix": placed.stripped} if placed.stripped else {}
     source |= {"trusted_pickle": "yes"} if trusted else {}
     heads, size = _heads(spec), spec.dynamic_size
-    card = Card(name, family, fold, spec.arch, built.preprocess, heads, size, source)
+    card = Card(name, family, fold, spec.arch, built.preprocess, heads, size, source, spec.batch)
     cards.from_json(cards.to_json(card), str(checkpoint))
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging:
         proof = Proof(checkpoint, card, built.net.float().eval(), Path(staging))
         proof.check_net()
         proven = proof.proven(f"{name}.onnx")
+        if spec.activation is None:
+            card = replace(card, heads=with_activations(heads, proven.model))
+        check_last_step(proven.model, card, checkpoint)
         card = _write(proven, card, folder / f"{name}.onnx")
     notes = (*built.notes, *loaded.notes, *placed.notes, *proven.notes)
     return Exported(folder / f"{name}.onnx", card, placed.stripped, proven.difference, notes)
@@ -149,8 +153,10 @@ def _check_heads(spec: ExportSpec) -> None:
         raise UsageError(f"heads {names}: expected different names, none of them {INPUT!r}")
     for head in spec.heads:
         _check_activation(spec, head)
-    if spec.in_chans not in (1, 3):
-        raise UsageError(f"in_chans {spec.in_chans}: expected 3 (RGB) or 1 (grey)")
+    if not 1 <= spec.in_chans <= MAX_CHANNELS:
+        raise UsageError(
+            f"in_chans {spec.in_chans}: expected 3 (RGB), 1 (grey), or 2 to {MAX_CHANNELS} bands"
+        )
 
 
 def _check_activation(spec: ExportSpec, head: HeadSpec) -> None:

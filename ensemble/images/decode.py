@@ -17,11 +17,15 @@ from typing import Final, TypeAlias
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError, features
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
 from ensemble.images.exif import BACK, SOS, TURNS, jpeg_exif, turned
+from ensemble.images.formats import format_of
+from ensemble.images.jpeg import frame_of, unusual_kind, without_padding
+from ensemble.images.limits import check_size
+from ensemble.images.tiff import check_tiff
 from ensemble.records import EXTENSIONS, DecodePolicy
 
 _Noted: TypeAlias = tuple[Image.Image, list[str]]
@@ -38,7 +42,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An RGB image; `warnings` has any of "extension", "exif", "frames" and "truncated"."""
+    """An RGB image; `warnings` tells what was odd about its file.
+
+    Any of "extension", "exif" (malformed), "exif turned", "frames", "padding" and "truncated".
+    """
 
     image: Image.Image
     warnings: tuple[str, ...]
@@ -54,7 +61,7 @@ def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
     Raises:
         ImageError: the file is not an image, not supported, too large, truncated or corrupt.
     """
-    kind = _format(data)
+    kind = format_of(data)
     odd = []
     if suffix and suffix.lower().lstrip(".") not in EXTENSIONS[kind]:
         odd.append("extension")
@@ -80,58 +87,53 @@ _FOREIGN: Final = (
 )  # fmt: skip
 """What Pillow and simplejpeg raise for files that are damaged."""
 
-_MAGIC: Final = (
-    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"), (b"BM", "BMP"), (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-)  # fmt: skip
 _EOI: Final = b"\xff\xd9"
 
 
-def _format(data: bytes) -> str:
-    """Tell the format by the first bytes; refuse what cannot be decoded."""
-    head = data[:64]
-    kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        kind = "WEBP"
-    elif head[4:8] == b"ftyp":
-        heic = re.search(b"hei|hev|mif|msf", head)
-        kind = "AVIF" if b"avi" in head[8:] else "HEIC" if heic else ""
-    if not data:
-        raise ImageError("decode", "empty", "the file is empty")
-    if not kind:
-        start = data[:16].decode("ascii", "backslashreplace")
-        known = ", ".join(EXTENSIONS)
-        raise ImageError("decode", "not an image", f"not an image: starts with {start!r} ({known})")
-    if kind in ("HEIC", "JPEG XL") or not _built_in(kind):
+def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+    """Decode strictly; a file with nothing worse than padding without it, rare kinds by Pillow."""
+    notes: list[str] = []
+    for _ in range(_PADDINGS):
+        try:
+            image, more = _decode_strictly(data, policy)
+        except ValueError as error:
+            odd = "subsampling" in str(error) and frame_of(data) is not None
+            if odd or unusual_kind(data):
+                return _by_pillow(data, kind, policy)
+            cleaned = without_padding(data, str(error))
+            if cleaned is None:
+                raise
+            data, notes = cleaned, ["padding"]
+        else:
+            return image, more + notes
+    raise ImageError("decode", "corrupt", f"corrupt JPEG file: padding in over {_PADDINGS} places")
+
+
+_PADDINGS: Final = 64
+
+
+def _by_pillow(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+    """Let Pillow try a JPEG of a kind that simplejpeg does not read."""
+    try:
+        return _decode_other(data, kind, policy)
+    except ImageError:
+        raise
+    except _FOREIGN as error:
         raise ImageError(
             "decode", "unsupported",
-            f"{kind} is not supported: convert the file to JPEG or PNG first (with pillow-heif, "
-            f"libheif or djxl), or install a Pillow that reads it",
-        )  # fmt: skip
-    return kind
+            f"{unusual_kind(data) or 'this subsampling of'} JPEG is not supported: convert the "
+            f"file to PNG first, with a tool that reads it (for 12 bits and lossless, "
+            f"imagecodecs or GDAL)",
+        ) from error  # fmt: skip
 
 
-def _built_in(kind: str) -> bool:
-    return kind not in ("AVIF", "WEBP") or bool(features.check(kind.lower()))
-
-
-def _check_size(width: int, height: int, policy: DecodePolicy) -> None:
-    if width * height > policy.max_pixels:
-        raise ImageError(
-            "decode", "too large",
-            f"{height}x{width} pixels, over the limit of {policy.max_pixels} (--max-pixels)",
-        )  # fmt: skip
-
-
-def _decode_jpeg(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
+def _decode_strictly(data: bytes, policy: DecodePolicy) -> _Noted:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    _check_size(width, height, policy)
+    check_size(height, width, policy)
     if not policy.allow_truncated:
         _check_length(data, width, height)
     space = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
-    notes = []
+    notes: list[str] = []
     try:
         pixels = simplejpeg.decode_jpeg(data, space, strict=True)
     except ValueError:
@@ -170,8 +172,13 @@ def _decode_png(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
 
 
 def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = False) -> _Noted:
-    image = Image.open(io.BytesIO(data), formats=[kind])
-    _check_size(image.width, image.height, policy)
+    try:
+        image = Image.open(io.BytesIO(data), formats=[kind])
+    except UnidentifiedImageError:
+        if kind == "TIFF":
+            check_tiff(data)
+        raise
+    check_size(image.height, image.width, policy)
     _check_depth(image)
     # Pillow turns a TIFF as it loads it; the same tag tells how to turn it back.
     stored = getattr(image, "tag_v2", {}).get(0x0112)
@@ -183,6 +190,8 @@ def _decode_other(data: bytes, kind: str, policy: DecodePolicy, *, cut: bool = F
             raise
         image.tile = []  # what was decoded before the end stands, the rest is black
     notes = ["frames"] * bool(getattr(image, "is_animated", False))
+    if turn is not None and policy.exif == "apply":
+        notes.append("exif turned")
     if turn is not None and policy.exif == "ignore":
         return _rgb(image, policy).transpose(turn), notes
     exif = image.info.get("exif", b"")

@@ -32,7 +32,10 @@ def turned(image: Image.Image, exif: bytes, policy: DecodePolicy, notes: list[st
     except (struct.error, KeyError):
         notes.append("exif")
         return image
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    notes.append("exif turned")
+    return image.transpose(turn)
 
 
 def jpeg_exif(data: bytes) -> bytes:

@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
+from ensemble.images.bands import decode_bands
 from ensemble.images.decode import Decoded, decode
 from ensemble.images.reading import Hashed, read
-from ensemble.images.resize import resize
+from ensemble.images.resize import resize, resize_bands
 from ensemble.records import DecodePolicy, Geometry, Quarantined
 from ensemble.worker import Watch, crashes
 
@@ -131,7 +132,7 @@ def load_pixels(image: Hashed, policy: DecodePolicy, geometry: Geometry) -> Pixe
     Raises:
         ImageError: as for `load_image`, or it does not suit the geometry.
     """
-    return resize(load_image(image, policy).image, geometry)
+    return _pixels(read(image), image, policy)(geometry)[0]
 
 
 def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
@@ -184,9 +185,9 @@ def _check_harmless(
 
 def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:
     with suppress(ImageError):
-        decoded = load_image(image, policy)
+        pixels = _pixels(read(image), image, policy)
         for geometry in geometries:
-            resize(decoded.image, geometry)
+            pixels(geometry)
 
 
 def _load(
@@ -199,19 +200,38 @@ def _load(
     try:
         data = read(image)
         _check_harmless(watch, image, policy, tuple(pixels))
-        decoded = decode(data, policy, image.source.path.suffix)
     except ImageError as error:
         for array in pixels.values():
             array[row] = 0
         return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
-    lost = {}
+    made, lost, odd = _pixels(data, image, policy), {}, dict[str, None]()
     for geometry, array in pixels.items():
         try:
-            array[row] = resize(decoded.image, geometry)
+            array[row], warnings = made(geometry)
+            odd |= dict.fromkeys(warnings)
         except ImageError as error:
             array[row] = 0
             lost[geometry] = _quarantined(image, error)
-    return _Loaded(lost, decoded.warnings)
+    return _Loaded(lost, tuple(odd))
+
+
+def _pixels(data: bytes, image: Hashed, policy: DecodePolicy) -> "_Make":
+    """Return what makes the pixels of a file for a geometry, and tells what was odd about it.
+
+    The picture is decoded once; bands are, for each geometry that takes some.
+    """
+    picture = cache(partial(decode, data, policy, image.source.path.suffix))
+
+    def make(geometry: Geometry) -> tuple[Pixels, tuple[str, ...]]:
+        if geometry.channels in (1, 3):
+            return resize(picture().image, geometry), picture().warnings
+        found = decode_bands(data, policy, geometry.channels)
+        return resize_bands(found.bands, geometry), found.warnings
+
+    return make
+
+
+_Make: TypeAlias = Callable[[Geometry], tuple[Pixels, tuple[str, ...]]]
 
 
 def _quarantined(image: Hashed, error: ImageError) -> Quarantined:

@@ -1,6 +1,8 @@
 """From a decoded image to a member's input pixels: timm's evaluation transform, to the pixel."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -49,6 +51,20 @@ def resize(image: Image.Image, geometry: Geometry) -> Pixels:
         image = image.resize((size.width, size.height), _FILTERS[geometry.interpolation])
     pixels = np.array(_centred(image, geometry))
     return pixels.reshape(geometry.size.height, geometry.size.width, geometry.channels)
+
+
+def resize_bands(bands: Sequence[Image.Image], geometry: Geometry) -> Pixels:
+    """Return bands, mode L and one a channel, as a member takes them: as `resize`, each alone.
+
+    Raises:
+        ImageError: as for `resize`.
+    """
+    fills = [geometry.fill[number : number + 1] for number in range(len(bands))]
+    parts = [
+        resize(band, replace(geometry, channels=1, fill=fill))
+        for band, fill in zip(bands, fills, strict=True)
+    ]
+    return np.concatenate(parts, axis=2)
 
 
 def _scaled(source: Size, geometry: Geometry) -> Size:

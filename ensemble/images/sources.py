@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.columns import check_no_index, id_column
@@ -37,8 +38,9 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem", id_col: str | N
 
     A CSV file has a column `path`, relative to its folder, or an id column, or both; without a
     path, the id names a file beside the CSV, with or without its extension. The id column is
-    `id_col`, `id`, or the one whose every cell names a file. Links are followed only where they are
-    named themselves.
+    `id_col`, `id`, or the one whose every cell names a file. Links are followed where they are
+    named themselves, and in a folder where they lead to a file inside it. Arrays (.npy) are taken
+    where they or a pattern of theirs are named: a folder of images may hold others.
 
     Raises:
         UsageError: an input without images, an id twice, or a name that is not UTF-8.
@@ -61,26 +63,16 @@ def scan(inputs: Sequence[str | Path], id_from: IdFrom = "stem", id_col: str | N
     return Scan(tuple(sorted(images, key=lambda source: natural_key(source.id))), dict(skipped))
 
 
-# ---- finding
-
-
 def _sources(
     given: str, id_from: IdFrom, skipped: Counter[str], id_col: str | None
 ) -> Iterator[Source]:
     path = Path(given)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given):
         raise UsageError(f"{given!r} is a URL; images are read from paths only: download it first")
-    if path.is_dir():
-        files, base = _walk(path), path
-    elif path.is_file() and is_csv(path) and path.suffix.lower() != ".zip":
+    if path.is_file() and is_csv(path) and path.suffix.lower() != ".zip":
         yield from _listed(path, id_from, id_col)
         return
-    elif path.is_file():
-        files, base = iter([(path, _unwanted(path.name))]), path.parent
-    elif any(c in given for c in "*?["):
-        files, base = _glob(path)
-    else:
-        raise UsageError(f"no such file or folder: {given!r}")
+    files, base = _files(path)
     for file, reason in files:
         if reason:
             skipped[reason] += 1
@@ -88,23 +80,74 @@ def _sources(
             yield Source(_id(file.relative_to(base) if id_from == "path" else file, id_from), file)
 
 
-def _walk(folder: Path, depth: int | None = None) -> Iterator[tuple[Path, str]]:
+def _files(path: Path) -> tuple[Iterator[tuple[Path, str]], Path]:
+    """Return what a folder, a file or a pattern names, and the folder from which ids are told."""
+    if path.is_dir():
+        return _walk(path), path
+    if path.is_file():
+        return iter([(path, _unless_array(_unwanted(path.name)))]), path.parent
+    if any(c in str(path) for c in "*?["):
+        return _glob(path)
+    raise UsageError(f"no such file or folder: {str(path)!r}")
+
+
+def _walk(
+    folder: Path, depth: int | None = None, root: Path | None = None
+) -> Iterator[tuple[Path, str]]:
     """Yield each file below a folder with the reason to skip it, or ""."""
+    root = folder.resolve() if root is None else root
     try:
         with os.scandir(folder) as stream:
             entries = sorted(stream, key=lambda entry: entry.name)
     except OSError as error:
         raise UsageError(f"cannot list the folder {str(folder)!r}: {error.strerror}") from error
     for entry in entries:
-        path, reason = Path(entry.path), _unwanted(entry.name)
-        if entry.is_symlink():
-            yield path, "symbolic link"
-        elif not entry.is_dir():
-            yield path, reason or ("" if entry.is_file() else "not a regular file")
-        elif reason != "other extension":
-            yield path, reason or "folder named like an image"
+        reason = _reason(entry, root)
+        if reason is not None:
+            yield Path(entry.path), reason
         elif depth is None or depth > 1:
-            yield from _walk(path, None if depth is None else depth - 1)
+            yield from _walk(Path(entry.path), None if depth is None else depth - 1, root)
+
+
+def _reason(entry: os.DirEntry[str], root: Path) -> str | None:
+    """Return why an entry is skipped, "" for an image, None for a folder to look into."""
+    reason = _unwanted(entry.name)
+    if entry.is_symlink():
+        folder = "symbolic link to a folder (name it itself)" if entry.is_dir() else ""
+        return folder or reason or _linked(Path(entry.path), root)
+    if entry.is_file():
+        return reason
+    if not entry.is_dir():
+        return reason or "not a regular file"
+    return None if reason == "other extension" else reason or "folder named like an image"
+
+
+def _linked(path: Path, root: Path) -> str:
+    """Return why a link with the name of an image is skipped, or "".
+
+    Links to files inside the tree are followed, such as those of a hub's snapshots. Others are not:
+    a copy of the tree would have other images.
+    """
+    target = path.resolve()
+    if not target.exists():
+        return "symbolic link to nothing"
+    if not target.is_relative_to(root):
+        return _OUTSIDE
+    if not target.is_file():
+        return "not a regular file"
+    twin = target.name == path.name and not _unwanted(target.name)
+    return "symbolic link to an image that is there under the same name" if twin else ""
+
+
+_OUTSIDE: Final = (
+    "symbolic link out of the folder (name such files one by one, or in a CSV with a column "
+    "`path`, or copy them)"
+)
+_ARRAY: Final = "array (name it, or by a pattern such as *.npy)"
+
+
+def _unless_array(reason: str) -> str:
+    return "" if reason == _ARRAY else reason
 
 
 def _unwanted(name: str) -> str:
@@ -113,6 +156,8 @@ def _unwanted(name: str) -> str:
     if name.startswith("."):
         return "hidden"
     extension = name.rpartition(".")[2].lower() if "." in name else ""  # a Path is slow
+    if extension == "npy":
+        return _ARRAY
     return "" if any(extension in known for known in EXTENSIONS.values()) else "other extension"
 
 
@@ -123,7 +168,10 @@ def _glob(pattern: Path) -> tuple[Iterator[tuple[Path, str]], Path]:
     if not base.is_dir():
         raise UsageError(f"no such folder: {str(base)!r}, of the pattern {str(pattern)!r}")
     found = _walk(base, None if "**" in wanted else len(wanted))
-    return (f for f in found if _matches(f[0].relative_to(base).parts, wanted)), base
+    found = (f for f in found if _matches(f[0].relative_to(base).parts, wanted))
+    if wanted[-1].lower().endswith(".npy"):
+        found = ((file, _unless_array(reason)) for file, reason in found)
+    return found, base
 
 
 def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -137,26 +185,35 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 def _listed(table: Path, id_from: IdFrom, id_col: str | None) -> Iterator[Source]:
     header, body = read_table(table)
-    rows = [dict(zip(header, row, strict=True)) for row in body]
-    if not rows:
+    if not body:
         raise UsageError(f"{str(table)!r}: expected a row an image")
+    rows = [dict(zip(header, values, strict=True)) for values in body]
     beside = {} if "path" in header else _by_name(table.parent)
     key = _id_column(table, header, rows, beside, id_col)
     columns = [name for name in (key, "path") if name is not None and name in header]
     for number, row in enumerate(rows, 1):
-        bad = [c for c in columns if not row[c] or "\0" in row[c] or "://" in row[c]]
-        if bad:
-            raise UsageError(f"{str(table)!r}, row {number}, {bad[0]}: found {row[bad[0]]!r}")
+        _check_cells(row, columns, f"{str(table)!r}, row {number}")
         if "path" in columns:
             name = _id(Path(row["path"]), id_from) if key is None else row[key]
             yield Source(name, table.parent / row["path"])
-        elif len(files := beside.get(row[str(key)], [])) == 1:
-            yield Source(row[str(key)], files[0])
         else:
-            raise UsageError(
-                f"{str(table)!r}, row {number}: {len(files)} images beside the file are named "
-                f"{row[str(key)]!r}; expected one. Or add a column `path`, relative to the CSV"
-            )
+            yield _beside(beside, row[str(key)], f"{str(table)!r}, row {number}")
+
+
+def _check_cells(row: Mapping[str, str], columns: Sequence[str], where: str) -> None:
+    for column in columns:
+        if not row[column] or "\0" in row[column] or "://" in row[column]:
+            raise UsageError(f"{where}, {column}: found {row[column]!r}")
+
+
+def _beside(names: Mapping[str, Sequence[Path]], name: str, where: str) -> Source:
+    files = names.get(name, [])
+    if len(files) != 1:
+        raise UsageError(
+            f"{where}: {len(files)} images beside the file are named {name!r}; expected one. Or "
+            f"add a column `path`, relative to the CSV"
+        )
+    return Source(name, files[0])
 
 
 def _id_column(
@@ -211,6 +268,3 @@ def _check_ids(images: Sequence[Source]) -> None:
             f"name the folder above them where several were named:\n"
             + "\n".join(twins[:10]) + more
         )  # fmt: skip
-
-
-# ---- reading

@@ -6,6 +6,7 @@ from typing import Final
 
 from ensemble.files.atomic import sha256_json
 from ensemble.images.reading import Hashed
+from ensemble.members.card import declared
 from ensemble.members.member import Member
 from ensemble.recipe.resolve import Recipe, Resources
 from ensemble.records import View
@@ -35,7 +36,7 @@ def fingerprint_of(
     return {
         "engine": ENGINE,
         "member": member.sha256,
-        "preprocess": asdict(member.card.preprocess),
+        "preprocess": member.card.preprocess.record(),
         "heads": [asdict(head) for head in member.card.heads],
         "views": [[asdict(op) for op in view.ops] for view in policy],
         "merge": recipe.scoring.merge,
@@ -43,6 +44,7 @@ def fingerprint_of(
         "precision": recipe.scoring.precision,
         "provider": provider,
         "images": images.sha256,
+        **declared(member.card),
     }
 
 

@@ -13,6 +13,8 @@ from ensemble.arrays import Pixels
 from ensemble.errors import MemberError, ScoreError
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.card import Head
+from ensemble.members.independence import among_black, check_independent
+from ensemble.members.layout import adapted
 from ensemble.members.member import Member
 from ensemble.members.signature import input_of
 from ensemble.records import TASKS
@@ -107,7 +109,8 @@ def prove(ready: ReadyMember, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
 
     An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
-    batch is padded to one size, and another would be tuned for.
+    batch is padded to one size, and another would be tuned for. There, and where the batch axis is
+    fixed, the first image is tried again among black ones. Its prediction must not change.
     """
     card = ready.member.card
     pre = card.preprocess
@@ -119,8 +122,10 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         )
     images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
     values = _probed(ready, images, n_views)
-    if not ready.fixed_batch and ready.scorer.provider == CPU:
-        _probed(ready, images[:1], n_views)
+    alone = not ready.fixed_batch and ready.scorer.provider == CPU
+    again = images[:1] if alone else among_black(images)
+    member, apart = ready.member, _probed(ready, again, n_views)
+    check_independent(member.model, card, member.path, values, apart)
     for head in card.heads:
         _check_activation(ready.member, head, values[f"{head.name}/raw"])
 
@@ -145,11 +150,12 @@ def prove_conversion(member: Member) -> None:
     """Compare a member brought up from an old opset with its original, on a probe batch."""
     original = ModelProto()
     original.ParseFromString(member.path.read_bytes())
+    original = adapted(original, member.card, member.path)
     name = input_of(original).name
     pre = member.card.preprocess
     shape = (member.batch or 2, pre.size.height, pre.size.width, len(pre.mean))
-    pixels = probe_images(shape).transpose(0, 3, 1, 2) / 255
-    feeds = {name: np.ascontiguousarray(pixels, np.float32)}
+    pixels = (probe_images(shape) / 255 - pre.mean) / pre.std
+    feeds = {name: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)}
     with blamed(member):
         before = run_once(original.SerializeToString(), feeds, member.folder)
         after = run_once(member.model.SerializeToString(), feeds, member.folder)
@@ -189,20 +195,25 @@ def _probed(ready: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, ND
 
 
 def _are_probabilities(head: Head, raw: NDArray[np.float32]) -> bool | None:
-    """Tell whether outputs (V, N, C) are probabilities already; None where they do not show it."""
+    """Tell whether outputs (V, N, C), or their exp where the card says so, are probabilities.
+
+    None where they do not show it.
+    """
     if not np.isfinite(raw).all() or not TASKS[head.task].bounded:
         return None  # a member that gives NaN is dealt with where it is scored, by --on-nan
-    if (raw < 0).any() or (raw > 1).any():
+    with np.errstate(over="ignore"):  # infinity is no probability
+        values = np.exp(raw) if head.activation == "exp" else raw
+    if (values < 0).any() or (values > 1).any():
         return False
     if TASKS[head.task].several:  # the logits of a few labels may well lie there
         return True if len(head.classes) >= _CONCLUSIVE else None
-    return bool((abs(raw.sum(-1) - 1) <= _ROW_SUM).all())
+    return bool((abs(values.sum(-1) - 1) <= _ROW_SUM).all())
 
 
 def _check_activation(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
     """Hold the card's activation against what the member gave, (V, N, C), on a probe batch."""
     done = _are_probabilities(head, raw)
-    if done is None or done == (head.activation == "none"):
+    if done is None or done == (head.activation in ("none", "exp")):
         return
     found = "probabilities already" if done else "no probabilities"
     right = "none" if done else ("sigmoid" if TASKS[head.task].several else "softmax")

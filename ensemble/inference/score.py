@@ -42,6 +42,7 @@ def score_into_store(
             recipe.resources, ready_members, fingerprints, len(images.images)
         )
         tally = _total(_predict(recipe, assignments, images.images, progress, watch))
+    _warn_of_turns(tally.warnings.get("exif turned", 0), progress)
     if len(tally.dropped) == len(assignments):
         raise MemberError(f"every member gave NaN: {', '.join(tally.dropped)}")
     for name in tally.dropped:
@@ -74,6 +75,16 @@ def _assignments(
             batch = batch_size(ready, images, resources.store, fingerprint)
         assignments.append(Assignment(job_of(ready, batch), partition))
     return assignments
+
+
+def _warn_of_turns(count: int, progress: Progress) -> None:
+    """Say that images were turned, which whoever trained a net may not have done."""
+    if count:
+        progress.warn(
+            f"{count} images were turned as their EXIF orientation says. torchvision's and timm's "
+            f"data sets do not turn images, OpenCV does: say --exif ignore where the training did "
+            f"not"
+        )
 
 
 def _predict(

@@ -117,12 +117,12 @@ def start_shaped(
         ProviderError: the device does not start.
     """
     card = member.card
-    _check_batch(member, shaped)
+    _check_batch(member)
     # weights kept outside the file stay there, unless float16 has to rewrite them
     full = with_external_data(member) if precision == "fp16" else member.model
     with blamed(member):
         inner = to_float16(full) if precision == "fp16" else full
-        split = member.batch is None and runs_on_cpu(device) and _pixels(shaped) > _SPILLED
+        split = _forward_each(member, shaped, device)
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
         scorer = OnnxScorer(
             model,
@@ -134,13 +134,14 @@ def start_shaped(
             cache=cache and cache / _engine_name(member, model, precision),
         )
     # proven in this order: that it runs, then what was changed of it, opset and precision
-    ready = _with_batch(member, scorer, shaped, batch)
+    ready = _with_batch(member, scorer, shaped, batch, split=split)
     prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
     if precision == "fp16":
         with blamed(member):
-            prove_float16(ready, graph.compose_graph(member.model, card, shaped, merge))
+            full = graph.compose_graph(member.model, card, shaped, merge, split=split)
+            prove_float16(ready, full)
     return ready
 
 
@@ -167,13 +168,29 @@ def _engine_name(member: Member, model: bytes, precision: Precision) -> str:
     return sha256_json([member.sha256, sha256_bytes(model), precision])[:16]
 
 
+def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool:
+    """Tell whether each view is a forward of its own: no room in a cache or in a fixed batch."""
+    if member.card.batch == "alone":
+        return True
+    if member.batch is None:
+        return runs_on_cpu(device) and _pixels(shaped) > _SPILLED
+    return len({entry.size for entry in shaped}) > 1 or member.batch % len(shaped) > 0
+
+
 def _with_batch(
-    member: Member, scorer: OnnxScorer, shaped: Sequence[Shaped], batch: BatchSize
+    member: Member,
+    scorer: OnnxScorer,
+    shaped: Sequence[Shaped],
+    batch: BatchSize,
+    *,
+    split: bool,
 ) -> ReadyMember:
     policy = tuple(entry.view for entry in shaped)
     if member.batch is not None:
-        batch = member.batch // len(shaped)
-        return ReadyMember(member, scorer, policy, batch, fixed_batch=True, views=policy)
+        rows = member.batch if split else member.batch // len(shaped)
+        return ReadyMember(member, scorer, policy, rows, fixed_batch=True, views=policy)
+    if member.card.batch == "alone":
+        return ReadyMember(member, scorer, policy, 1, fixed_batch=True, views=policy)
     if batch != "auto":
         return ReadyMember(member, scorer, policy, batch, fixed_batch=False, views=policy)
     guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
@@ -193,14 +210,11 @@ def _guessed(pixels: int) -> int:
     return int(2 ** min(max(1, _CACHED // pixels).bit_length() - 1, _LARGEST.bit_length() - 1))
 
 
-def _check_batch(member: Member, shaped: Sequence[Shaped]) -> None:
-    """Check that the views divide a batch axis that is fixed."""
-    if member.batch is None:
-        return
-    one_shape = len({entry.size for entry in shaped}) == 1
-    if not one_shape or member.batch % len(shaped):
+def _check_batch(member: Member) -> None:
+    """Check that a batch axis that is fixed does not hold several images that must be alone."""
+    if member.card.batch == "alone" and member.batch not in (None, 1):
         raise MemberError(
-            f"{member.path}: its batch axis is fixed at {member.batch}, which {len(shaped)} views "
-            f"do not divide. Export it again with a dynamic batch (dynamic_shapes, or "
-            f"`ensemble export`)"
+            f"{member.path}: its batch axis is fixed at {member.batch}, and its card says that "
+            f"images are scored one by one. Export it again with a batch of 1, or a dynamic one "
+            f"(dynamic_shapes, or `ensemble export`)"
         )

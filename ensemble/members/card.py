@@ -13,9 +13,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, get_args
 
 from ensemble.errors import MemberError
-from ensemble.files.fields import Fault, Fields, fields_of, shown
+from ensemble.files.fields import Choice, Fault, Fields, fields_of, shown
 from ensemble.files.paths import is_file_name
-from ensemble.records import MAX_SIDE, TASKS, Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.records import (
+    MAX_CHANNELS,
+    MAX_SIDE,
+    TASKS,
+    Activation,
+    Batch,
+    ChannelOrder,
+    Fit,
+    Interpolation,
+    Layout,
+    Preprocess,
+    Size,
+    Task,
+)
 
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
@@ -25,8 +38,11 @@ MAX_CARD_BYTES: Final = 8 * 1024 * 1024
 
 _CARD_FIELDS: Final = (
     "schema", "name", "family", "fold", "arch", "preprocess", "heads", "dynamic_size", "source",
+    "batch", "layout",
 )  # fmt: skip
-_PREPROCESS_FIELDS: Final = ("height", "width", "fit", "crop_pct", "interpolation", "mean", "std")
+_PREPROCESS_FIELDS: Final = (
+    "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order",
+)  # fmt: skip
 _HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
 ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
 """What a head's outputs need, unless they are probabilities already."""
@@ -36,8 +52,9 @@ ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items(
 class Head:
     """One output of a member: its ONNX output, what it means, and the names of its columns.
 
-    `activation` is what turns the output into probabilities: "none" where it already holds them,
-    and for a regression, whose `classes` name the values.
+    `activation` is what turns the output into probabilities: "exp" where it holds their logarithms
+    (a net that ends in LogSoftmax), "none" where it already holds them, and for a regression,
+    whose `classes` name the values.
     """
 
     name: str
@@ -49,7 +66,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A member's description of itself. `fold` is None for a member that saw every row."""
+    """A member's description of itself. `fold` is None for a member that saw every row.
+
+    `batch` is "alone" where a prediction depends on the rest of its batch, so that each image is
+    scored by itself; `layout` tells where the input has its channels.
+    """
 
     name: str
     family: str
@@ -59,6 +80,8 @@ class Card:
     heads: tuple[Head, ...]
     dynamic_size: bool = False
     source: Mapping[str, str | float] = field(default_factory=dict)
+    batch: Batch = "any"
+    layout: Layout = "nchw"
 
     def head(self, name: str | None = None) -> Head:
         """Return the head of that name; without one, the only head.
@@ -80,10 +103,18 @@ def to_json(card: Card) -> str:
     """Write the card as JSON, in the order of the schema."""
     pre = card.preprocess
     preprocess = {"height": pre.size.height, "width": pre.size.width} | {
-        k: v for k, v in asdict(pre).items() if k != "size"
+        k: v for k, v in pre.record().items() if k != "size"
     }
-    record = {"schema": SCHEMA} | asdict(card) | {"preprocess": preprocess}
+    fields = {k: v for k, v in asdict(card).items() if k not in ("batch", "layout")}
+    record = {"schema": SCHEMA} | fields | {"preprocess": preprocess} | declared(card)
     return json.dumps(record, ensure_ascii=False, indent=1)
+
+
+def declared(card: Card) -> dict[str, str]:
+    """Return `batch` and `layout` where they are not the usual ones: cards do without those."""
+    return ({"batch": card.batch} if card.batch != "any" else {}) | (
+        {"layout": card.layout} if card.layout != "nchw" else {}
+    )
 
 
 def from_json(text: str | bytes, where: str) -> Card:
@@ -133,6 +164,8 @@ def _card(fields: Fields) -> Card:
         heads=tuple(map(_head, fields.each("heads"))),
         dynamic_size="dynamic_size" in fields.record and fields.flag("dynamic_size"),
         source=_source(fields.inner("source")) if "source" in fields.record else {},
+        batch=_option(fields, "batch", get_args(Batch)),
+        layout=_option(fields, "layout", get_args(Layout)),
     )
     names = [head.name for head in card.heads]
     if not names or len(set(names)) < len(names):
@@ -158,14 +191,10 @@ def _fold(fields: Fields) -> int | None:
 
 def _preprocess(fields: Fields) -> Preprocess:
     fields.only(_PREPROCESS_FIELDS)
-    mean, std = fields.numbers("mean"), fields.numbers("std")
-    if len(mean) not in (1, 3) or len(std) != len(mean):
-        raise fields.bad("mean", "1 or 3 values, and as many in std", list(mean))
-    if min(std) <= 0:
-        raise fields.bad("std", "values above 0", list(std))
-    if min(mean) < 0 or max(mean) > 1:
-        expected = "values from 0 to 1, as pixels are (divide by 255?)"
-        raise fields.bad("mean", expected, list(mean))
+    mean, std = _normalisation(fields)
+    order: ChannelOrder = _option(fields, "channel_order", get_args(ChannelOrder))
+    if order == "bgr" and len(mean) != 3:
+        raise fields.bad("channel_order", "bgr for 3 channels only", len(mean))
     crop_pct = fields.number("crop_pct")
     if not 0.05 <= crop_pct <= 20:
         raise fields.bad("crop_pct", "a number from 0.05 to 20", crop_pct)
@@ -177,7 +206,27 @@ def _preprocess(fields: Fields) -> Preprocess:
         interpolation=fields.choice("interpolation", get_args(Interpolation)),
         mean=mean,
         std=std,
+        channel_order=order,
     )
+
+
+def _normalisation(fields: Fields) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read the means and the deviations of the channels, for pixels from 0 to 1."""
+    mean, std = fields.numbers("mean"), fields.numbers("std")
+    if not 1 <= len(mean) <= MAX_CHANNELS or len(std) != len(mean):
+        expected = f"1 to {MAX_CHANNELS} values, one a channel, and as many in std"
+        raise fields.bad("mean", expected, list(mean))
+    if min(std) <= 0:
+        raise fields.bad("std", "values above 0", list(std))
+    if min(mean) < 0 or max(mean) > 1:
+        expected = "values from 0 to 1, as pixels are (divide by 255, or say --input-range 255)"
+        raise fields.bad("mean", expected, list(mean))
+    return mean, std
+
+
+def _option(fields: Fields, name: str, choices: tuple[Choice, ...]) -> Choice:
+    """Read a choice that may be left out: then it is the first."""
+    return fields.choice(name, choices) if name in fields.record else choices[0]
 
 
 def _head(fields: Fields) -> Head:

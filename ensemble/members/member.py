@@ -1,6 +1,6 @@
 """Opening members: an .onnx file, its card and its weights, checked before any image is read.
 
-The file is untrusted: see `protos` for what it may hold. Every file of a member is hashed.
+The file is untrusted: see `onnx_checks` for what it may hold. Every file of a member is hashed.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,15 @@ from ensemble.files.atomic import publish_bytes, sha256_bytes, sha256_file
 from ensemble.files.paths import CHECKPOINTS, is_url
 from ensemble.members import card as cards
 from ensemble.members.card import Card
-from ensemble.members.onnx_checks import TOOL_ERRORS, check_opsets, check_text, external_files
+from ensemble.members.layout import adapted
+from ensemble.members.onnx_checks import (
+    TOOL_ERRORS,
+    check_opsets,
+    check_text,
+    drop_unused_domains,
+    external_files,
+)
+from ensemble.members.operators import check_last_step, check_not_random
 from ensemble.members.signature import check_signature
 from ensemble.records import MemberId
 
@@ -29,6 +37,8 @@ MAX_PROTOBUF: Final = 2**31 - 1
 
 SIDECAR: Final = ".card.json"
 _LFS: Final = b"version https://git-lfs"
+_FOREIGN: Final = {b"ORTM": "ONNX Runtime's own format (.ort)", b"TFL3": "a TensorFlow Lite file"}
+"""What stands at byte 4 of other files of nets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ def open_member(path: Path) -> Member:
     digests = {name: sha256_file(file) for name, file in external.items()}
     _check_recorded(card, path, digests)
     opset = check_opsets(model, path)
-    batch = check_signature(model, card, path)
+    model, batch = _held_against(model, card, path)
     parts = [sha256_bytes(data), *(f"{name}={digest}" for name, digest in digests.items())]
     sha256 = sha256_bytes("\n".join(parts).encode())
     member = Member(path, card, sha256, model, batch)
@@ -119,13 +129,33 @@ def write_sidecar(path: Path, card: Card) -> Path:
         raise MemberError(f"{path}: it has a card inside, which counts; export it again instead")
     external = external_files(model, path)
     check_opsets(model, path)
-    check_signature(model, card, path)
+    _held_against(model, card, path)
     files = {path.name: path, **external}
     hashes = {f"sha256:{name}": sha256_file(file) for name, file in files.items()}
     card = replace(card, source={**card.source, **hashes})
     target = path.with_name(path.name + SIDECAR)
     publish_bytes(target, (cards.to_json(card) + "\n").encode())
     return target
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """Read the graph of an .onnx file, which may have no card yet.
+
+    Raises:
+        MemberError: the file is not there, or no ONNX file.
+    """
+    return _parse(_read(path), path)
+
+
+def _held_against(
+    model: onnx.ModelProto, card: Card, path: Path
+) -> tuple[onnx.ModelProto, int | None]:
+    """Hold a graph against its card; return it with a float NCHW input, and its batch axis."""
+    check_not_random(model, path)
+    model = adapted(model, card, path)
+    batch = check_signature(model, card, path)
+    check_last_step(model, card, path)
+    return model, batch
 
 
 def _read(path: Path) -> bytes:
@@ -143,6 +173,11 @@ def _read(path: Path) -> bytes:
         raise MemberError(f"{path}: a git-lfs pointer, not the member. Run `git lfs pull`")
     if path.suffix in CHECKPOINTS:
         raise MemberError(f"{path}: a checkpoint, not a member: `ensemble export` makes one of it")
+    if data[4:8] in _FOREIGN:
+        raise MemberError(
+            f"{path}: {_FOREIGN[data[4:8]]}, not ONNX: take the .onnx file that it was made of, or "
+            f"convert the net to ONNX"
+        )
     if data.lstrip()[:1] == b"<":
         raise MemberError(f"{path}: an HTML page, not an ONNX file. Download it again")
     return data
@@ -157,6 +192,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     check_text(model, path)
     if not model.graph.node or not model.opset_import:
         raise MemberError(f"{path}: truncated or not an ONNX file (it holds no graph)")
+    drop_unused_domains(model)
     return model
 
 

@@ -66,15 +66,37 @@ def check_opsets(model: onnx.ModelProto, path: Path) -> int:
 
 def _check_domains(model: onnx.ModelProto, path: Path) -> None:
     """Refuse operators, or functions, of a domain that is not run."""
-    imports = [*model.opset_import, *(o for f in model.functions for o in f.opset_import)]
-    domains = {o.domain for o in imports} | {n.domain for n in _nodes(model)}
-    domains |= {f.domain for f in model.functions}
-    foreign = sorted(domains - set(DOMAINS))
+    foreign = sorted(_used_domains(model) - set(DOMAINS))
     if foreign:
         raise MemberError(
             f"{path}: operators of the domain {', '.join(foreign)}; only {', '.join(DOMAINS[1:])} "
-            f"and the standard ones are run"
+            f"and the standard ones are run{_for_one_processor(foreign)}"
         )
+
+
+def drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Forget the opsets of foreign domains of which no operator is used.
+
+    ONNX Runtime declares a dozen in each file that it saves; other tools refuse them.
+    """
+    used = _used_domains(model) | set(DOMAINS)
+    for holder in (model, *model.functions):
+        kept = [opset for opset in holder.opset_import if opset.domain in used]
+        del holder.opset_import[:]
+        holder.opset_import.extend(kept)
+
+
+def _used_domains(model: onnx.ModelProto) -> set[str]:
+    return {n.domain for n in _nodes(model)} | {f.domain for f in model.functions}
+
+
+def _for_one_processor(domains: list[str]) -> str:
+    if "com.microsoft.nchwc" not in domains:
+        return ""
+    return (
+        ". ONNX Runtime optimised this file for one kind of processor: take the original, or save "
+        "it with graph_optimization_level ORT_ENABLE_EXTENDED at most"
+    )
 
 
 def check_text(model: onnx.ModelProto, path: Path) -> None:
@@ -166,7 +188,7 @@ def _check_functions(model: onnx.ModelProto, path: Path) -> None:
 
 def _calls(nodes: Iterable[onnx.NodeProto]) -> Counter[_Key]:
     """Count what nodes, and those of the graphs inside them, call: operators and functions."""
-    return Counter((n.domain, n.op_type, n.overload) for n in _below(nodes))
+    return Counter((n.domain, n.op_type, n.overload) for n in nodes_below(nodes))
 
 
 def _among(calls: Mapping[_Key, Counter[_Key]]) -> dict[_Key, set[_Key]]:
@@ -181,14 +203,14 @@ def _written_out(called: Counter[_Key], sizes: Mapping[_Key, int]) -> int:
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """Every node: of the graph, of local functions, and of the graphs inside both."""
-    yield from _below(model.graph.node)
+    yield from nodes_below(model.graph.node)
     for function in model.functions:
-        yield from _below(function.node)
+        yield from nodes_below(function.node)
         for graph in _graphs(function.attribute_proto):
-            yield from _below(graph.node)
+            yield from nodes_below(graph.node)
 
 
-def _below(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+def nodes_below(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """The nodes, and those of the graphs inside them."""
     waiting = list(nodes)
     while waiting:

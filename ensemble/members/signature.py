@@ -9,9 +9,18 @@ from onnx import TensorProto
 
 from ensemble.errors import MemberError
 from ensemble.members.card import Card
+from ensemble.members.layout import input_dims, inputs_of, layout_of
 
 MAX_BATCH: Final = 4096
 """The largest batch axis that an export may have frozen."""
+
+_SCORES: Final = (
+    TensorProto.UNDEFINED, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE,
+    TensorProto.BFLOAT16,
+)  # fmt: skip
+"""What an output may hold; undefined where the file does not tell."""
+
+_CHANNELS_LAST: Final = ". Its channels come last: write the card anew with --layout nhwc"
 
 
 def check_signature(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
@@ -30,33 +39,31 @@ def check_signature(model: onnx.ModelProto, card: Card, path: Path) -> int | Non
 
 def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
     """Return the one input that is not an initializer; `check_signature` checks that."""
-    return _inputs(model)[0]
-
-
-def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    held = {t.name for t in model.graph.initializer}
-    return [i for i in model.graph.input if i.name not in held]
+    return inputs_of(model)[0]
 
 
 def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
     """Check that the one input takes the card's images; return its batch axis, if it is frozen."""
-    inputs = _inputs(model)
+    inputs = inputs_of(model)
     if len(inputs) != 1:
         names = [i.name for i in inputs]
-        raise MemberError(f"{path}: expected one input, an image; found {names}")
-    tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):
-        kind = dict(map(reversed, TensorProto.DataType.items())).get(tensor.elem_type, "unknown")
-        raise MemberError(f"{path}: its input is {kind}; expected FLOAT or FLOAT16, NCHW")
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-    _check_shape(dims, card, path)
-    if dims[0] is not None and not 1 <= dims[0] <= MAX_BATCH:
+        raise MemberError(
+            f"{path}: expected one input, an image; found {names}. Fix the others inside the net, "
+            f"or export a net that takes the image alone"
+        )
+    kind = inputs[0].type.tensor_type.elem_type
+    if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16):
+        raise MemberError(f"{path}: its input is {_named(kind)}; expected FLOAT or FLOAT16, NCHW")
+    dims = input_dims(inputs[0])
+    last = layout_of(model, len(card.preprocess.mean)) == "nhwc"
+    _check_shape(dims, card, path, _CHANNELS_LAST if last else "")
+    if dims[0] is not None and dims[0] > MAX_BATCH:
         raise MemberError(f"{path}: its batch axis is {dims[0]}; expected 1 to {MAX_BATCH}")
     return dims[0]
 
 
-def _check_shape(dims: Sequence[int | None], card: Card, path: Path) -> None:
-    """Check the sides of an input, None where any will do, against the card's."""
+def _check_shape(dims: Sequence[int | None], card: Card, path: Path, hint: str) -> None:
+    """Check the axes of an input, None where any length will do, against the card's."""
     pre = card.preprocess
     sides = (None, None) if card.dynamic_size else (pre.size.height, pre.size.width)
     expected = (None, len(pre.mean), *sides)
@@ -66,7 +73,7 @@ def _check_shape(dims: Sequence[int | None], card: Card, path: Path) -> None:
     if not fits:
         raise MemberError(
             f"{path}: its input is {_joined(dims, '?' * len(dims))}; its card says "
-            f"{_joined(expected, 'NCHW')} (NCHW)"
+            f"{_joined(expected, 'NCHW')} (NCHW){hint}"
         )
 
 
@@ -81,6 +88,7 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
         if head.output not in outputs:
             known = ", ".join(outputs)
             raise MemberError(f"{path}: no output {head.output!r}; the file has: {known}")
+        _check_scores(outputs[head.output], path)
         dims = outputs[head.output].type.tensor_type.shape.dim
         columns = dims[1].dim_value if len(dims) == 2 else 0
         if columns and columns != len(head.classes):
@@ -88,3 +96,26 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
                 f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
                 f"its card has {len(head.classes)} classes"
             )
+
+
+def _check_scores(output: onnx.ValueInfoProto, path: Path) -> None:
+    """Check that an output holds scores: a tensor of floats, or of a type that is not told."""
+    if output.type.WhichOneof("value") in ("sequence_type", "map_type"):
+        raise MemberError(
+            f"{path}: output {output.name!r} is a sequence of maps (ZipMap), no tensor. Convert it "
+            f"again with options={{'zipmap': False}} (skl2onnx, onnxmltools), and name the output "
+            f"of the probabilities with --output-name"
+        )
+    kind = output.type.tensor_type.elem_type
+    if kind not in _SCORES:
+        raise MemberError(
+            f"{path}: output {output.name!r} is {_named(kind)}: labels, perhaps; expected scores "
+            f"in floating point. Name another with --output-name, or export the net without its "
+            f"ArgMax"
+        )
+
+
+def _named(kind: int) -> str:
+    """Return the name of a type of tensors."""
+    names: dict[int, str] = {number: name for name, number in TensorProto.DataType.items()}
+    return names.get(kind, "unknown")

@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ensemble.errors import MemberError, UsageError
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
-from ensemble.members.card import ACTIVATIONS, Card, make_card
-from ensemble.members.member import open_member, write_sidecar
+from ensemble.members.card import Card, make_card
+from ensemble.members.layout import layout_of
+from ensemble.members.member import open_member, read_graph, write_sidecar
+from ensemble.members.operators import activation_of
 from ensemble.members.together import check_every_head, note_of_single_folds
+from ensemble.records import Layout
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _NEEDED = ("height", "width", "mean", "std")
 
@@ -39,7 +46,11 @@ class Inspected:
 
 
 def inspect(
-    members: Sequence[str], spec: ExportSpec | None = None, output_name: str | None = None
+    members: Sequence[str],
+    spec: ExportSpec | None = None,
+    output_name: str | None = None,
+    *,
+    layout: Layout | None = None,
 ) -> Inspected:
     """Open members, having written a card beside each where a spec describes them.
 
@@ -47,17 +58,20 @@ def inspect(
         members: Files, folders, glob patterns or @lists of .onnx members.
         spec: What a card beside each foreign .onnx is to say; None writes none.
         output_name: The output of the .onnx that the one head reads; None is the head's name.
+        layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
 
     Raises:
         MemberError: a member cannot be opened, or a card does not fit it.
         UsageError: nothing is named, or the spec does not say enough.
         StoreError: the disk refused a card.
     """
-    if spec is None and output_name is not None:
-        raise UsageError("--output-name: only --write-card writes what it says; add it")
+    if spec is None:
+        _check_unsaid(output_name, layout)
     paths = expand(members, ".onnx", "member")
-    cards = [(path, foreign_card(path, spec, output_name)) for path in paths] if spec else []
-    written = tuple(write_sidecar(path, card) for path, card in cards)
+    cards = {}
+    if spec is not None:
+        cards = {path: foreign_card(path, spec, output_name, layout=layout) for path in paths}
+    written = tuple(write_sidecar(path, card) for path, card in cards.items())
     opened = [open_member(path) for path in paths]
     found = {member.path: member.card for member in opened}
     try:
@@ -67,14 +81,18 @@ def inspect(
     return Inspected(found, written, note=note_of_single_folds(list(found.values())))
 
 
-def foreign_card(path: Path, spec: ExportSpec, output_name: str | None = None) -> Card:
-    """Return the card of a foreign .onnx, as a spec describes it.
+def foreign_card(
+    path: Path, spec: ExportSpec, output_name: str | None = None, *, layout: Layout | None = None
+) -> Card:
+    """Return the card of a foreign .onnx, as a spec describes it, and its graph what that leaves.
 
     Raises:
         UsageError: the spec lacks a size, a mean or a std, or says what is of checkpoints only.
-        MemberError: a field is not what it should be.
+        MemberError: the file is no ONNX file, or a field is not what it should be.
     """
     _check_spec(spec, output_name)
+    told = spec.preprocess.to_unit_range()
+    graph = read_graph(path)
     family, fold = family_and_fold(path)
     family, fold = spec.family or family, fold if spec.fold is None else spec.fold
     if not family:
@@ -84,11 +102,19 @@ def foreign_card(path: Path, spec: ExportSpec, output_name: str | None = None) -
         "family": family,
         "fold": fold,
         "arch": spec.arch,
-        "preprocess": _pixels(spec.preprocess),
-        "heads": _heads(spec, output_name),
+        "preprocess": _pixels(told),
+        "heads": _heads(spec, output_name, graph),
         "dynamic_size": spec.dynamic_size,
+        "batch": spec.batch,
+        "layout": layout or layout_of(graph, len(told.mean or ())),
     }
     return make_card(record, str(path))
+
+
+def _check_unsaid(output_name: str | None, layout: Layout | None) -> None:
+    beside = {"--output-name": output_name, "--layout": layout}
+    if told := [flag for flag, value in beside.items() if value is not None]:
+        raise UsageError(f"{', '.join(told)}: only --write-card writes what it says; add it")
 
 
 def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
@@ -112,17 +138,22 @@ def _pixels(told: PreprocessFlags) -> dict[str, object]:
         "interpolation": told.interpolation or "bilinear",
         "mean": told.mean,
         "std": told.std,
+        "channel_order": told.channel_order or "rgb",
     }
 
 
-def _heads(spec: ExportSpec, output_name: str | None) -> list[dict[str, object]]:
+def _heads(
+    spec: ExportSpec, output_name: str | None, graph: "ModelProto"
+) -> list[dict[str, object]]:
+    outputs = {head: output_name or head.name for head in spec.heads}
     return [
         {
             "name": head.name,
-            "output": output_name or head.name,
+            "output": output,
             "task": task_of(spec, head),
-            "activation": activation_told(spec, head) or ACTIVATIONS[task_of(spec, head)],
+            "activation": activation_told(spec, head)
+            or activation_of(graph, output, task_of(spec, head)),
             "classes": head.classes,
         }
-        for head in spec.heads
+        for head, output in outputs.items()
     ]

@@ -158,11 +158,15 @@ def _passed(build: Builder, batch: str, model: ModelProto, prefix: str) -> dict[
 def _normalised(build: Builder, pre: Preprocess) -> str:
     """uint8 NHWC to normalised float32 NCHW, in the steps of torchvision's ToTensor, Normalize.
 
+    Blue, green, red for a member that takes them so.
+
     In (N, C, H * W): ONNX Runtime cannot move the Transpose below, as it would for an int8 member,
     to where the means and deviations broadcast over the last axis, many times slower.
     """
     channels, size = len(pre.mean), pre.size
     pixels = build.op("Cast", build.transpose(INPUT, [0, 3, 1, 2]), to=TensorProto.FLOAT)
+    if pre.channel_order == "bgr":
+        pixels = build.op("Gather", pixels, build.integers(2, 1, 0), axis=1)
     flat = build.op("Reshape", pixels, build.integers(0, channels, size.height * size.width))
     mean = build.constant(np.array(pre.mean, np.float32).reshape(1, -1, 1))
     std = build.constant(np.array(pre.std, np.float32).reshape(1, -1, 1))

@@ -83,6 +83,8 @@ def activated(build: Builder, tensor: str, head: Head) -> str:
             return build.op("Softmax", tensor, axis=-1)
         case "sigmoid":
             return build.op("Sigmoid", tensor)
+        case "exp":
+            return build.op("Exp", tensor)
     return tensor
 
 
@@ -91,7 +93,9 @@ def merged(build: Builder, raw: str, head: Head, merge: Merge, n_views: int) -> 
     if n_views == 1:
         return activated(build, _flat(build, raw), head)
     if merge == "logits":
-        return activated(build, _mean(build, raw, n_views), head)
+        mean = _mean(build, raw, n_views)  # of log probabilities, it no longer sums to 1
+        exp = head.activation == "exp"
+        return build.op("Softmax", mean, axis=-1) if exp else activated(build, mean, head)
     if merge == "gmean":
         return _geometric(build, raw, head, n_views)
     probs = activated(build, raw, head)
@@ -114,7 +118,7 @@ def guarded(build: Builder, probs: str, raw: str) -> str:
 
 def _geometric(build: Builder, raw: str, head: Head, n_views: int) -> str:
     """The geometric mean in log space; over classes its renormalisation is a softmax."""
-    if head.activation == "softmax":
+    if head.activation in ("softmax", "exp"):  # of log probabilities it is the identity
         logs = build.op("LogSoftmax", raw, axis=-1)
     else:
         probs = activated(build, raw, head)

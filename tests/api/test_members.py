@@ -35,14 +35,17 @@ def test_python_writes_the_card_that_the_command_writes(tmp_path: Path) -> None:
         del foreign.metadata_props[:]
         onnx.save(foreign, path)
         paths.append(path)
-    described = {"classes": "cat,dog,eel", "height": 8, "width": 8, "mean": "0.5,0.5,0.5",
-                 "std": "0.25,0.25,0.25", "output-name": "logits"}  # fmt: skip
+    described = {"classes": "cat,dog,eel", "height": 8, "width": 8, "mean": "102,127.5,51",
+                 "std": "51,51,51", "input-range": 255, "channel-order": "bgr", "batch": "alone",
+                 "layout": "nchw", "output-name": "logits"}  # fmt: skip
     flags = [f"--{name}={value}" for name, value in described.items()]
     assert ensemble("inspect", paths[0], "--write-card", *flags) == 0
-    pixels = public.PreprocessFlags(height=8, width=8, mean=(0.5,) * 3, std=(0.25,) * 3)
+    pixels = public.PreprocessFlags(
+        height=8, width=8, mean=(0.4, 0.5, 0.2), std=(0.2,) * 3, channel_order="bgr"
+    )
     head = public.HeadSpec("label", ("cat", "dog", "eel"))
-    spec = public.ExportSpec("foreign", (head,), preprocess=pixels)
-    found = public.inspect_members(paths[1], write_card=spec, output_name="logits")
+    spec = public.ExportSpec("foreign", (head,), preprocess=pixels, batch="alone")
+    found = public.inspect_members(paths[1], write_card=spec, output_name="logits", layout="nchw")
     assert [card.name for card in found.values()] == ["net-f3"]
     by_command, by_python = (path.with_name("net-f3.onnx.card.json") for path in paths)
     assert by_python.read_bytes() == by_command.read_bytes()

@@ -21,7 +21,7 @@ from ensemble.export import to_onnx as export
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.export.to_onnx import Exported, export_member
 from ensemble.members.member import open_member
-from ensemble.records import Preprocess, Size
+from ensemble.records import Preprocess, Size, Task
 from ensemble.runtime.session import run_once
 
 
@@ -264,7 +264,7 @@ def test_nan_weights_are_refused(rgb: Made, folder: Path, tmp_path: Path) -> Non
         ({"arch": "hf-hub:timm/resnet18"}, "no timm net"),
         ({"preprocess": PreprocessFlags(height=16, mean=(0.5,) * 3)}, "tells --width, --std"),
         ({"in_chans": 1}, "mean has 3 values and std 3; expected 1"),
-        ({"in_chans": 4}, "in_chans 4"),
+        ({"in_chans": 17}, "in_chans 17: expected 3 .*2 to 16 bands"),
         ({"activation": "sigmoid"}, "does not suit classification"),
         ({"heads": (LABEL, LABEL)}, "expected different names"),
         ({"heads": (HeadSpec("image", ("a",)),)}, "none of them 'image'"),
@@ -410,3 +410,39 @@ def test_an_activation_that_does_not_suit_one_head_names_the_flag(folder: Path) 
     spec = ExportSpec(f"{MODULE}:mixed", heads, activation="softmax", preprocess=SIZE)
     with pytest.raises(UsageError, match="regression: give none; --activation years=none"):
         export_member(folder / "mixed-f0.pt", spec, folder / "members")
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "activation"),
+    [("sigmoids", "multilabel", "none"), ("log_softmax", "classification", "exp")],
+)
+def test_the_net_itself_tells_what_is_left_to_activate(
+    folder: Path, tmp_path: Path, name: str, task: Task, activation: str
+) -> None:
+    path = checkpoint(tmp_path, factory(folder, name, 3).state_dict())
+    exported = export_member(path, replace(TINY, arch=f"{MODULE}:{name}", task=task), tmp_path)
+    assert exported.card.heads[0].activation == activation
+
+
+def test_a_sigmoid_on_top_of_sigmoids_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, factory(folder, "sigmoids", 3).state_dict())
+    spec = replace(TINY, arch=f"{MODULE}:sigmoids", task="multilabel", activation="sigmoid")
+    with pytest.raises(MemberError, match="other-f0.*comes from a sigmoid in the graph"):
+        export_member(path, spec, tmp_path)
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_a_net_that_takes_statistics_of_the_batch_is_refused_unless_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Its torch module does so too in evaluation mode, so the two agree."""
+    path = checkpoint(tmp_path, factory(folder, "batch_statistics", 3).state_dict())
+    spec = replace(TINY, arch=f"{MODULE}:batch_statistics")
+    with pytest.raises(MemberError, match="other-f0.*depends on the images beside it"):
+        export_member(path, spec, tmp_path)
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_an_export_may_declare_that_images_are_scored_alone(folder: Path, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, factory(folder, "tiny", 3).state_dict())
+    assert export_member(path, replace(TINY, batch="alone"), tmp_path).card.batch == "alone"

@@ -83,7 +83,7 @@ def test_what_is_no_image_is_skipped_and_counted(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_links_are_not_followed_so_loops_are_harmless(tmp_path: Path) -> None:
+def test_links_out_of_a_folder_are_not_followed_so_loops_are_harmless(tmp_path: Path) -> None:
     tree(tmp_path, "in/a.jpg", "out/b.jpg")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")
     (tmp_path / "in/out").symlink_to(tmp_path / "out")
@@ -91,7 +91,50 @@ def test_links_are_not_followed_so_loops_are_harmless(tmp_path: Path) -> None:
     for given in ("in", "in/**/*"):
         found = scan([tmp_path / given])
         assert [s.id for s in found.images] == ["a"]
-        assert found.skipped == {"symbolic link": 3}
+        assert sum(found.skipped.values()) == 3
+        assert found.skipped["symbolic link to a folder (name it itself)"] == 2
+
+
+def test_a_link_to_a_file_inside_the_folder_is_followed(tmp_path: Path) -> None:
+    """As a hub keeps its snapshots: links with names, and blobs without."""
+    tree(tmp_path, "blobs/3f2a", "blobs/77e0")
+    (tmp_path / "snapshot").mkdir()
+    for name, blob in (("a.jpg", "3f2a"), ("b.jpg", "77e0")):
+        (tmp_path / "snapshot" / name).symlink_to(Path("../blobs") / blob)
+    for given in (".", "**/*.jpg"):
+        assert ids(tmp_path / given) == ["a", "b"]
+
+
+def test_a_link_to_an_image_of_another_name_is_an_image_too(tmp_path: Path) -> None:
+    tree(tmp_path, "real/a.png")
+    (tmp_path / "c.png").symlink_to("real/a.png")
+    assert ids(tmp_path) == ["a", "c"]
+
+
+def test_a_link_to_an_image_of_the_same_name_is_no_second_one(tmp_path: Path) -> None:
+    tree(tmp_path, "all/a.png", "all/b.png")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.png").symlink_to("../all/a.png")
+    assert ids(tmp_path) == ["a", "b"]
+
+
+def test_a_folder_of_links_out_of_it_is_told_what_to_do(tmp_path: Path) -> None:
+    tree(tmp_path, "real/a.png")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").symlink_to("../real/a.png")
+    (tmp_path / "in" / "gone.png").symlink_to("../real/gone.png")
+    told = r"1 skipped: symbolic link out of the folder \(name such files one by one, or in a CSV"
+    with pytest.raises(UsageError, match=told):
+        scan([tmp_path / "in"])
+    assert ids(tmp_path / "in" / "a.png") == ["a"]
+
+
+def test_arrays_are_images_where_they_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "labels.npy", "x.npy")
+    assert ids(tmp_path) == ["a"]
+    assert ids(tmp_path / "*.npy") == ["labels", "x"]
+    assert ids(tmp_path / "x.npy") == ["x"]
+    assert ids(tmp_path / "*") == ["a"]
 
 
 def test_what_is_no_regular_file_is_skipped(

@@ -115,6 +115,8 @@ CHANGES: dict[str, Change] = {
     "the interpolation": lambda f: _pre(f, interpolation="bicubic"),
     "the mean": lambda f: _pre(f, mean=(0.4, 0.5, 0.5)),
     "the std": lambda f: _pre(f, std=(0.25, 0.25, 0.3)),
+    "the order of channels": lambda f: _pre(f, channel_order="bgr"),
+    "the batch": lambda f: _card(f, batch="alone"),
     "the family": lambda f: _card(f, family="other"),
     "the views": lambda _: {"tta": "hflip"},
     "the merge": lambda _: {"tta": "hflip", "merge": "max"},
@@ -161,7 +163,7 @@ def test_every_decode_option_is_in_the_table() -> None:
 
 
 def test_every_field_of_preprocessing_is_in_the_table() -> None:
-    names = {"size", "fit", "crop_pct", "interpolation", "mean", "std"}
+    names = {"size", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order"}
     assert {f.name for f in fields(Preprocess)} == names
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 import onnx
@@ -20,7 +20,7 @@ from ensemble.inference import probe, start
 from ensemble.inference.probe import batch_noise, probe_images, seconds_per_image
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
-from ensemble.records import Activation
+from ensemble.records import Activation, Merge
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views import policy
@@ -87,8 +87,43 @@ def softmaxed(tmp_path: Path, activation: Activation) -> Path:
 
 
 def test_a_double_softmax_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MemberError, match="probabilities already"):
+    with pytest.raises(MemberError, match="comes from a softmax in the graph.*--activation none"):
         begin(softmaxed(tmp_path, "softmax"))
+
+
+def test_a_double_softmax_that_no_operator_shows_is_refused(tmp_path: Path) -> None:
+    """Exp over its sum, as some converters write a softmax."""
+    card = toy_card()
+    model = toy_model(card)
+    model.graph.node[-1].output[0] = "raw"
+    one = numpy_helper.from_array(np.array([1]), "one")
+    model.graph.initializer.append(one)
+    model.graph.node.extend([
+        helper.make_node("Exp", ["raw"], ["e"]),
+        helper.make_node("ReduceSum", ["e", "one"], ["sum"], keepdims=1),
+        helper.make_node("Div", ["e", "sum"], ["logits"]),
+    ])  # fmt: skip
+    with pytest.raises(MemberError, match="probabilities already"):
+        begin(save_member(tmp_path, card, model))
+
+
+def test_log_probabilities_are_run_as_such(tmp_path: Path) -> None:
+    card = toy_card(activation="exp")
+    model = toy_model(card)
+    images = probe_images((3, 8, 8, 3))
+    plain = begin(save_member(tmp_path / "a", toy_card(), toy_model(toy_card())), tta="flip")
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(helper.make_node("LogSoftmax", ["raw"], ["logits"], axis=1))
+    for merge in get_args(Merge):
+        logs = begin(save_member(tmp_path / "b", card, model), tta="flip", merge=merge)
+        plain = begin(tmp_path / "a" / "toy-f0.onnx", tta="flip", merge=merge)
+        found, expected = (p.score(images)["label"] for p in (logs, plain))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_logits_declared_as_log_probabilities_are_refused(make_member: MakeMember) -> None:
+    with pytest.raises(MemberError, match="no probabilities"):
+        begin(make_member(activation="exp"))
 
 
 def test_logits_declared_as_probabilities_are_refused(make_member: MakeMember) -> None:
@@ -147,7 +182,12 @@ def test_few_labels_in_0_to_1_prove_nothing(
     path = make_member(classes=classes, task="multilabel", activation="sigmoid")
     model = onnx.load(path)
     model.graph.node[-1].output[0] = "raw"
-    model.graph.node.append(helper.make_node("Sigmoid", ["raw"], ["logits"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1), "one"))
+    model.graph.node.extend([  # a sigmoid that no operator shows
+        helper.make_node("Neg", ["raw"], ["n"]), helper.make_node("Exp", ["n"], ["e"]),
+        helper.make_node("Add", ["e", "one"], ["s"]),
+        helper.make_node("Div", ["one", "s"], ["logits"]),
+    ])  # fmt: skip
     onnx.save(model, path)
     with pytest.raises(MemberError, match="probabilities") if refused else nullcontext():
         begin(path)

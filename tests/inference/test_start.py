@@ -1,13 +1,16 @@
 """A member under its views is started, or refused before any image is read."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from begun import begin
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
 from ensemble.errors import EnsembleError, MemberError, UsageError
 from ensemble.inference import start
+from ensemble.inference.probe import probe_images
 from ensemble.members.member import open_member
 from ensemble.records import Size
 from ensemble.runtime.devices import why_no_cuda
@@ -32,11 +35,22 @@ def test_a_static_batch_is_kept(tmp_path: Path) -> None:
     assert (ready.batch, ready.fixed_batch) == (2, True)
 
 
-def test_a_static_batch_that_the_views_do_not_divide_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 6])
+def test_a_static_batch_that_the_views_do_not_divide_has_a_forward_a_view(
+    tmp_path: Path, batch: int
+) -> None:
     card = toy_card()
-    path = save_member(tmp_path, card, toy_model(card, batch=6))
-    with pytest.raises(MemberError, match="fixed at 6.*dynamic"):
-        begin(path, tta="flip")
+    ready = begin(save_member(tmp_path / "a", card, toy_model(card, batch=batch)), tta="flip")
+    assert (ready.batch, ready.fixed_batch) == (batch, True)
+    images = probe_images((batch, 8, 8, 3))
+    free = begin(save_member(tmp_path / "b", card, toy_model(card)), tta="flip")
+    np.testing.assert_allclose(ready.score(images)["label"], free.score(images)["label"], atol=1e-6)
+
+
+def test_images_that_must_be_alone_do_not_suit_a_batch_that_is_fixed(tmp_path: Path) -> None:
+    card = replace(toy_card(), batch="alone")
+    with pytest.raises(MemberError, match="fixed at 6.*one by one.*batch of 1"):
+        begin(save_member(tmp_path, card, toy_model(card, batch=6)))
 
 
 def test_a_view_that_the_member_cannot_take_is_refused(make_member: MakeMember) -> None:

@@ -15,6 +15,7 @@ from ensemble.members.card import (
     ACTIVATIONS,
     Card,
     Head,
+    declared,
     from_json,
     make_card,
     read_heads,
@@ -68,6 +69,34 @@ def test_a_mean_on_the_scale_of_bytes_is_refused() -> None:
     card = replace(card, preprocess=replace(card.preprocess, mean=(123.675, 116.28, 103.53)))
     with pytest.raises(MemberError, match=r"mean.*from 0 to 1.*divide by 255"):
         from_json(to_json(card), "here")
+
+
+@pytest.mark.parametrize("count", [2, 4, 16])
+def test_a_member_may_take_several_bands(count: int) -> None:
+    assert len(from_json(to_json(toy_card(channels=count)), "here").preprocess.mean) == count
+
+
+def test_more_bands_than_sixteen_are_refused() -> None:
+    with pytest.raises(MemberError, match="1 to 16 values"):
+        from_json(to_json(toy_card(channels=17)), "here")
+
+
+def test_the_order_of_colours_is_that_of_three_channels() -> None:
+    card = toy_card(channels=4)
+    card = replace(card, preprocess=replace(card.preprocess, channel_order="bgr"))
+    with pytest.raises(MemberError, match="bgr for 3 channels only, found 4"):
+        from_json(to_json(card), "here")
+
+
+def test_what_a_card_declares_is_written_only_where_it_is_not_usual() -> None:
+    plain = json.loads(to_json(toy_card()))
+    assert not {"batch", "layout"} & set(plain)
+    assert "channel_order" not in plain["preprocess"]
+    assert declared(toy_card()) == {}
+    odd = replace(toy_card(), batch="alone", layout="nhwc")
+    odd = replace(odd, preprocess=replace(odd.preprocess, channel_order="bgr"))
+    assert from_json(to_json(odd), "here") == odd
+    assert declared(odd) == {"batch": "alone", "layout": "nhwc"}
 
 
 def test_one_class_is_no_classification() -> None:
@@ -213,10 +242,13 @@ def altered(path: str, value: object) -> str:
             "'preprocess.interpolation': expected one of nearest, bilinear",
         ),
         ("preprocess.crop_pct", 21, "'preprocess.crop_pct': expected a number from 0.05 to 20"),
-        ("preprocess.mean", [0.5, 0.5], "'preprocess.mean': expected 1 or 3 values, and as many"),
+        ("preprocess.mean", [0.5, 0.5], "'preprocess.mean': expected 1 to 16 values, one a ch"),
         ("preprocess.mean", ["a", 0, 0], "'preprocess.mean': expected a number, found 'a'"),
         ("preprocess.std", [1, 1, 0], "'preprocess.std': expected values above 0"),
-        ("preprocess.std", [1], "'preprocess.mean': expected 1 or 3 values, and as many in std"),
+        ("preprocess.std", [1], "expected 1 to 16 values, one a channel, and as many in std"),
+        ("preprocess.channel_order", "gbr", "'preprocess.channel_order': expected one of rgb"),
+        ("batch", 1, "'batch': expected one of any, alone, found 1"),
+        ("layout", "NHWC", "'layout': expected one of nchw, nhwc, found 'NHWC'"),
         ("heads", [], "'heads': expected one head or more, with different names, found []"),
         ("heads", {}, "'heads': expected a list, found {}"),
         ("heads", ["label"], "'heads[0]': expected an object, found 'label'"),
@@ -224,7 +256,11 @@ def altered(path: str, value: object) -> str:
         ("heads.0.classes", ["a", ""], "'heads[0].classes': expected a list of names"),
         ("heads.0.classes", ["b", "a", "b"], "names that differ, found ['b']"),
         ("heads.0.task", "ranking", "'heads[0].task': expected one of classification, mult"),
-        ("heads.0.activation", "relu", "'heads[0].activation': expected one of softmax, sig"),
+        (
+            "heads.0.activation",
+            "relu",
+            "'heads[0].activation': expected one of softmax, sigmoid, exp, none",
+        ),
         ("dynamic_size", 1, "'dynamic_size': expected true or false, found 1"),
         ("source", {"run": None}, "'source.run': expected text or a number, found None"),
     ],
@@ -248,7 +284,8 @@ def test_two_heads_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize("activation", get_args(Activation))
 def test_an_activation_suits_its_task(task: Task, activation: Activation) -> None:
     text = to_json(toy_card(task=task, activation=activation))
-    suits = activation in ("none", ACTIVATIONS[task])
+    log = task == "classification" and activation == "exp"
+    suits = log or activation in ("none", ACTIVATIONS[task])
     with nullcontext() if suits else pytest.raises(MemberError, match=f"one that suits {task}"):
         from_json(text, "here")
 

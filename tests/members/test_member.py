@@ -188,6 +188,15 @@ def test_weights_too_large_to_come_inside_are_told_with_the_way_round(
 # ---- what is no member
 
 
+@pytest.mark.parametrize(("magic", "name"), [(b"ORTM", ".ort"), (b"TFL3", "TensorFlow Lite")])
+def test_a_net_of_another_format_is_told_from_a_damaged_member(
+    tmp_path: Path, magic: bytes, name: str
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"\x20\0\0\0" + magic + bytes(100))
+    with pytest.raises(MemberError, match=f"m.onnx: .*{name}.*not ONNX"):
+        open_member(tmp_path / "m.onnx")
+
+
 def test_a_folder_is_no_member(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").mkdir()
     with pytest.raises(MemberError, match="m.onnx: not a regular file"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from begun import begin
 from onnx import TensorProto, helper, numpy_helper
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
@@ -82,8 +83,28 @@ def test_versions_and_domains_that_are_not_known_are_refused(
     model.opset_import[0].version = opset
     if domain:
         model.opset_import.append(helper.make_opsetid(domain, 1))
+        model.graph.node[0].domain = domain
     with pytest.raises(MemberError, match=message):
         open_member(save_member(tmp_path, card, model))
+
+
+@pytest.mark.parametrize("domain", ["com.microsoft.nchwc", "ai.onnx.preview.training", "odd"])
+def test_a_domain_that_is_declared_and_not_used_does_not_matter(
+    tmp_path: Path, domain: str
+) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    model.opset_import.append(helper.make_opsetid(domain, 1))
+    member = open_member(save_member(tmp_path, card, model))
+    assert [opset.domain for opset in member.model.opset_import] == [""]
+    begin(member.path)
+
+
+def test_a_file_optimised_for_one_processor_is_told_what_to_do() -> None:
+    model = toy_model(toy_card())
+    model.graph.node[0].domain = "com.microsoft.nchwc"
+    with pytest.raises(MemberError, match="nchwc; only .* are run.*ORT_ENABLE_EXTENDED at most"):
+        check_opsets(model, HERE)
 
 
 def test_external_data_of_a_local_function_is_checked(tmp_path: Path) -> None:
@@ -226,7 +247,7 @@ def test_a_model_that_imports_nothing_has_no_opset() -> None:
 def test_a_foreign_domain_of_a_function_is_named() -> None:
     model = toy_model(toy_card())
     model.functions.append(function("A", "Identity"))
-    model.functions[0].opset_import.append(helper.make_opsetid("evil", 1))
+    model.functions[0].node[0].domain = "evil"
     told = "operators of the domain evil; only ai.onnx, ai.onnx.ml, com.microsoft and the standard"
     with pytest.raises(MemberError, match=told):
         check_opsets(model, HERE)

@@ -4,17 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from onnx import TensorProto, helper
 from toys import save_member, toy_card, toy_model
 
 from ensemble.errors import MemberError
-from ensemble.members.member import open_member
+from ensemble.members.member import open_member, write_sidecar
 from ensemble.members.signature import MAX_BATCH, check_signature, input_of
 from ensemble.records import Size
 
 
-@pytest.mark.parametrize("batch", [-1, 0, 10**12])
+@pytest.mark.parametrize("batch", [10**6, 10**12])
 def test_a_batch_axis_that_no_batch_has_is_refused(tmp_path: Path, batch: int) -> None:
     card = toy_card()
     with pytest.raises(MemberError, match="batch axis is"):
@@ -83,12 +84,57 @@ def test_two_inputs_are_refused_by_name(tmp_path: Path) -> None:
         open_member(save_member(tmp_path, card, model))
 
 
-@pytest.mark.parametrize(("kind", "name"), [(TensorProto.UINT8, "UINT8"), (11, "DOUBLE")])
+@pytest.mark.parametrize(("kind", "name"), [(TensorProto.INT8, "INT8"), (11, "DOUBLE")])
 def test_an_input_of_another_kind_is_named(tmp_path: Path, kind: int, name: str) -> None:
     card = toy_card()
     model = toy_model(card)
     model.graph.input[0].type.tensor_type.elem_type = kind
     with pytest.raises(MemberError, match=f"its input is {name}; expected FLOAT or FLOAT16, NCHW"):
+        open_member(save_member(tmp_path, card, model))
+
+
+@pytest.mark.parametrize("batch", [-1, 0])
+def test_an_axis_of_no_length_is_one_of_any_length(tmp_path: Path, batch: int) -> None:
+    card = toy_card()
+    model = toy_model(card, batch=batch)
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = batch
+    assert open_member(save_member(tmp_path, card, model)).batch is None
+
+
+def mapped(model: onnx.ModelProto) -> None:
+    maps = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(1, []))
+    sequence = helper.make_sequence_type_proto(maps)
+    model.graph.output[0].CopyFrom(helper.make_value_info("logits", sequence))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (TensorProto.INT64, "'logits' is INT64: labels, perhaps.*--output-name"),
+        (TensorProto.STRING, "'logits' is STRING"),
+        (None, r"a sequence of maps \(ZipMap\).*options=\{'zipmap': False\}"),
+    ],
+)
+def test_an_output_that_holds_no_scores_is_refused_by_the_card(
+    tmp_path: Path, kind: int | None, message: str
+) -> None:
+    model = toy_model(toy_card())
+    if kind is None:
+        mapped(model)
+    else:
+        model.graph.output[0].type.tensor_type.elem_type = kind
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(MemberError, match=message):
+        write_sidecar(tmp_path / "m.onnx", toy_card())
+
+
+def test_channels_that_come_last_are_named_with_the_flag(tmp_path: Path) -> None:
+    card = toy_card()
+    model = toy_model(card)
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    for dim, length in zip(dims[1:], (8, 8, 3), strict=True):
+        dim.dim_value = length
+    with pytest.raises(MemberError, match="channels come last: .*--layout nhwc"):
         open_member(save_member(tmp_path, card, model))
 
 

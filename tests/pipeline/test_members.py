@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
-from toys import MakeMember
+from toys import MakeMember, toy_card, toy_model
 
 from ensemble.errors import MemberError, UsageError
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
@@ -14,17 +15,36 @@ PIXELS = PreprocessFlags(height=8, width=9, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2,
 SPEC = ExportSpec("vendor", (HeadSpec("label", ("cat", "dog")),), preprocess=PIXELS)
 
 
-def test_a_card_says_what_the_spec_says_and_else_the_defaults() -> None:
-    card = foreign_card(Path("ant-f3.onnx"), SPEC, "probs")
+@pytest.fixture
+def ant(tmp_path: Path) -> Path:
+    """A foreign member."""
+    onnx.save(toy_model(toy_card()), tmp_path / "ant-f3.onnx")
+    return tmp_path / "ant-f3.onnx"
+
+
+def test_a_card_says_what_the_spec_says_and_else_the_defaults(ant: Path) -> None:
+    card = foreign_card(ant, SPEC, "probs")
     assert (card.name, card.family, card.fold, card.arch) == ("ant-f3", "ant", 3, "vendor")
     assert (card.preprocess.size.height, card.preprocess.size.width) == (8, 9)
     assert (card.preprocess.fit, card.preprocess.crop_pct) == ("crop", 1.0)
     assert [(h.name, h.output, h.activation) for h in card.heads] == [("label", "probs", "softmax")]
+    assert (card.preprocess.channel_order, card.batch, card.layout) == ("rgb", "any", "nchw")
 
 
-def test_what_is_told_counts_for_more_than_the_name_of_the_file() -> None:
-    card = foreign_card(Path("ant-f3.onnx"), replace(SPEC, family="bee", fold=0))
+def test_what_is_told_counts_for_more_than_the_name_of_the_file(ant: Path) -> None:
+    card = foreign_card(ant, replace(SPEC, family="bee", fold=0))
     assert (card.name, card.family, card.fold) == ("bee-f0", "bee", 0)
+
+
+def test_a_layout_that_is_told_counts_for_more_than_the_axes(ant: Path) -> None:
+    assert foreign_card(ant, SPEC, layout="nhwc").layout == "nhwc"
+
+
+def test_means_of_bytes_come_to_the_scale_of_the_card(ant: Path) -> None:
+    pixels = replace(PIXELS, mean=(51, 102, 204), std=(51.0, 1.0, 255.0), input_range=255)
+    pre = foreign_card(ant, replace(SPEC, preprocess=pixels)).preprocess
+    assert pre.mean == pytest.approx((0.2, 0.4, 0.8))
+    assert pre.std == pytest.approx((0.2, 1 / 255, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +66,11 @@ def test_a_spec_that_makes_no_card_is_refused(
 def test_an_output_is_of_a_card_that_is_written() -> None:
     with pytest.raises(UsageError, match="only --write-card writes what it says"):
         inspect(["ant.onnx"], None, "probs")
+
+
+def test_a_layout_is_of_a_card_that_is_written() -> None:
+    with pytest.raises(UsageError, match="^--layout: only --write-card writes what it says"):
+        inspect(["ant.onnx"], layout="nhwc")
 
 
 def test_members_that_cannot_vote_together_are_shown_and_then_refused(

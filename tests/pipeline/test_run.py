@@ -16,6 +16,7 @@ from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
 from ensemble.images import resize
 from ensemble.inference.fingerprint import shard_size_of
 from ensemble.members.member import open_member
+from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Resources
 from ensemble.records import Activation, DecodePolicy, Task
 
@@ -223,6 +224,27 @@ def test_an_image_that_one_member_cannot_take_is_kept_for_the_other(
     assert [q.id for q in both.quarantined] == ["thin"]
     assert alone.quarantined == ()
     assert alone.record["evaluations"] == 0
+
+
+class Told(Quiet):
+    """What the user was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_images_that_exif_turns_are_counted_and_told(members: list[Path], images: Path) -> None:
+    told = Told()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in "ab":
+        Image.new("RGB", (9, 12)).save(images / f"{name}.jpg", exif=exif)
+    record = submit(members[:1], images, "turned", progress=told).record
+    assert record["odd_files"] == {"exif turned": 2}
+    assert any("2 images were turned" in text and "--exif ignore" in text for text in told.said)
 
 
 def test_odd_and_skipped_files_are_counted_in_the_record(members: list[Path], images: Path) -> None:

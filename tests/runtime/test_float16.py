@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
-from toys import MakeMember, ensemble, toy_card, toy_model
+from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
 from ensemble.api import predict
 from ensemble.errors import MemberError
@@ -70,6 +70,15 @@ def test_probabilities_stay_float32(make_member: MakeMember) -> None:
     rows = begin(make_member()).scorer.score(probe_images((9, 8, 8, 3)))["label"]
     assert rows.dtype == np.float32
     assert abs(rows.sum(1) - 1).max() < 1e-6
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_static_batch_that_the_views_do_not_divide_is_proven_too(
+    tmp_path: Path, batch: int
+) -> None:
+    card = toy_card()
+    ready = begin(save_member(tmp_path, card, toy_model(card, batch=batch)))
+    assert (ready.batch, ready.fixed_batch) == (batch, True)
 
 
 def test_a_weight_beyond_float16_is_refused(make_member: MakeMember) -> None:

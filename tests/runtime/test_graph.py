@@ -1,5 +1,6 @@
 """The composed graph against the plain loop, and its merges against ttach's."""
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
 from ensemble.records import Merge, Op, Size, View
 from ensemble.runtime import graph
-from ensemble.runtime.session import OnnxScorer
+from ensemble.runtime.session import OnnxScorer, run_once
 from ensemble.views import policy
 from ensemble.views import policy as views
 
@@ -204,3 +205,15 @@ def test_a_merge_that_does_not_suit_a_head_is_refused_before_anything_is_built()
     shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("hflip")]
     with pytest.raises(MemberError, match="merge by mean only"):
         graph.compose_graph(toy_model(card), card, shaped, "max")
+
+
+def test_colours_are_turned_around_before_they_are_normalised() -> None:
+    """Mean and std stand in the member's order: blue, green, red."""
+    card = toy_card()
+    pre = replace(card.preprocess, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7), channel_order="bgr")
+    images = probe_images((3, 8, 8, 3))
+    model = graph.compose_normalisation(pre)
+    found = run_once(model.SerializeToString(), {graph.INPUT: images})[graph.NORMALISED]
+    blue_first = images[..., ::-1].transpose(0, 3, 1, 2) / 255
+    mean, std = (np.array(v).reshape(1, 3, 1, 1) for v in (pre.mean, pre.std))
+    np.testing.assert_allclose(found, (blue_first - mean) / std, atol=1e-6)

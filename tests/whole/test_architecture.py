@@ -38,7 +38,8 @@ DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
     "images": {"sources", "reading", "loader"},
     "views": {"policy", "parse", "pixels", "families"},
-    "members": {"card", "member", "together", "onnx_checks", "signature"},
+    "members": {"card", "member", "together", "onnx_checks", "signature",
+                "operators", "layout", "independence"},
     "runtime": {"scorer", "session", "devices", "graph", "float16", "wheels", "diagnosis",
                 "nvidia"},
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
@@ -55,10 +56,12 @@ DOORS = {
 """The modules by which a room is entered from outside; a room that is not named here is open."""
 
 PACKAGES = {
-    "PIL": {"images.decode", "images.exif", "images.resize", "evaluation.lookalikes"},
+    "PIL": {"images.decode", "images.exif", "images.resize", "images.bands",
+            "images.formats", "evaluation.lookalikes"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode"},
-    "onnx": {"members.member", "members.onnx_checks", "members.signature", "runtime.graph",
+    "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",
+             "members.operators", "members.independence", "runtime.graph",
              "runtime.merges", "runtime.float16", "inference.start", "inference.probe",
              "export.exporters", "export.proof", "export.int8"},
     "onnxruntime": {"runtime.devices", "runtime.session", "runtime.float16", "export.int8"},

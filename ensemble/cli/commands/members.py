@@ -12,7 +12,16 @@ from ensemble.cli.options import Whole, stacked
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.records import Activation, Fit, Interpolation, Task
+from ensemble.records import (
+    MAX_CHANNELS,
+    Activation,
+    Batch,
+    ChannelOrder,
+    Fit,
+    Interpolation,
+    Layout,
+    Task,
+)
 
 if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec
@@ -28,7 +37,8 @@ _DESCRIBE: Final = (
                  "[default: classification]"),
     click.option("--activation", multiple=True, metavar="[HEAD=]ACTIVATION",
                  help=f"What turns outputs into probabilities: {', '.join(get_args(Activation))}; "
-                 "HEAD=… for each head that has another.  [default: by task]"),
+                 "HEAD=… for each head that has another.  [default: by the graph's last operator, "
+                 "and by task]"),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=Whole(0), help="[default: from the file's name, "
                  "or its folder's: f0, fold0, fold_0, fold=0]"),
@@ -40,8 +50,18 @@ _DESCRIBE: Final = (
                  "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
     click.option("--interpolation",
                  type=click.Choice(get_args(Interpolation)), help="How an image is resized."),
-    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1."),
+    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1, or as "
+                 "--input-range says."),
     click.option("--std", help="A number a channel, with commas."),
+    click.option("--input-range", type=click.Choice(["1", "255"]), default="1", show_default=True,
+                 help="The scale of --mean and --std: pixels run from 0 to it, as 255 for Caffe's "
+                 "nets and for inputs of bytes."),
+    click.option("--channel-order", type=click.Choice(get_args(ChannelOrder)), default="rgb",
+                 show_default=True, help="bgr for a net trained on OpenCV's images; then --mean "
+                 "and --std are blue, green, red too."),
+    click.option("--batch", type=click.Choice(get_args(Batch)), default="any", show_default=True,
+                 help="alone scores images one by one: for a net whose predictions depend on "
+                 "their batch."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
 )  # fmt: skip
 
@@ -57,8 +77,9 @@ _DESCRIBE: Final = (
     "--out", "-o", required=True, type=click.Path(path_type=Path), help="The folder to write."
 )
 @stacked(_DESCRIBE)
-@click.option("--in-chans", default=3, show_default=True, type=click.Choice([1, 3]),
-              help="1 is grey, 3 are colours.")  # fmt: skip
+@click.option("--in-chans", default=3, show_default=True, type=Whole(1, MAX_CHANNELS),
+              help="1 is grey, 3 are colours; another number are as many bands of a TIFF or .npy "
+              "file.")  # fmt: skip
 @click.option("--ema", is_flag=True, help="Take the moving average of the weights, of an entry "
               "of its own or under names such as model_ema.")  # fmt: skip
 @click.option("--key", help="The entry of the file that holds the weights, such as net.")
@@ -93,6 +114,8 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
               "from the flags below.")  # fmt: skip
 @stacked(_DESCRIBE)
 @click.option("--output-name", help="The output of the .onnx that the head reads.")
+@click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
+              "channels.  [default: by its axes]")  # fmt: skip
 def inspect_command(
     members: tuple[str, ...], *, as_json: bool, verbose: bool, write_card: bool, **flags: Any
 ) -> None:
@@ -101,8 +124,8 @@ def inspect_command(
 
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
-    output_name = flags.pop("output_name")
-    found = inspect(members, _export_spec(_FOREIGN | flags) if write_card else None, output_name)
+    spec = _export_spec(_FOREIGN | flags) if write_card else None
+    found = inspect(members, spec, flags["output_name"], layout=flags["layout"])
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
@@ -155,6 +178,8 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
             interpolation=flags["interpolation"],
             mean=_numbers("--mean", flags["mean"]),
             std=_numbers("--std", flags["std"]),
+            channel_order=flags["channel_order"],
+            input_range=1 if flags["input_range"] == "1" else 255,
         ),
         in_chans=flags["in_chans"],
         dynamic_size=flags["dynamic_size"],
@@ -165,6 +190,7 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
         trust_pickle=frozenset(flags["trust_pickle"]),
         family=flags["family"],
         fold=flags["fold"],
+        batch=flags["batch"],
     )
 
 
@@ -247,7 +273,8 @@ def _fold(card: "Card") -> str:
 def _pixels(card: "Card") -> str:
     """Say what the member wants to see: size, fit, and normalisation."""
     pre = card.preprocess
-    colours = "grey" if len(pre.mean) == 1 else "RGB"
+    colours = {1: "grey", 3: pre.channel_order.upper()}.get(len(pre.mean), f"{len(pre.mean)} bands")
     size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
+    size += ", one by one" if card.batch == "alone" else ""
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
     return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"

@@ -2,9 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import onnx
 import pytest
+from onnx import NodeProto, helper
 from toys import MakeMember, ensemble, save_member, toy_card, toy_model
+
+from ensemble.members.card import Card
 
 
 def test_inspect_shows_cards_as_json(
@@ -55,15 +60,79 @@ def test_inspect_exits_4_where_members_cannot_vote(
     assert ensemble("inspect", *members, odd) == 4
 
 
+def foreign(card: Card, *more: NodeProto) -> Path:
+    """A member without a card, with what comes after its logits."""
+    model = toy_model(card)
+    if more:
+        model.graph.node[-1].output[0] = "raw"
+        model.graph.node.extend(more)
+    Path("folds").mkdir()
+    onnx.save(model, f"folds/{card.name}.onnx")
+    return Path(f"folds/{card.name}.onnx")
+
+
+def written(path: Path, *flags: str) -> dict[str, Any]:
+    """The card that inspect writes beside a foreign member."""
+    size = ("--classes", "cat,dog,eel", "--height", "8", "--width", "8", "--output-name", "logits")
+    assert ensemble("inspect", path, "--write-card", *size, *flags) == 0
+    card = json.loads(Path(f"{path}.card.json").read_text())
+    assert isinstance(card, dict)
+    return card
+
+
+HALVES = ("--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5")
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "activation"),
+    [
+        ("LogSoftmax", "classification", "exp"),
+        ("Softmax", "classification", "none"),
+        ("Sigmoid", "multilabel", "none"),
+        ("Identity", "multilabel", "sigmoid"),
+    ],
+)
+def test_the_last_operator_tells_the_activation(kind: str, task: str, activation: str) -> None:
+    path = foreign(toy_card(), helper.make_node(kind, ["raw"], ["logits"]))
+    assert written(path, *HALVES, "--task", task)["heads"][0]["activation"] == activation
+
+
+def test_the_conventions_of_caffe_are_on_the_card() -> None:
+    card = written(
+        foreign(toy_card()), "--channel-order", "bgr", "--input-range", "255",
+        "--mean", "102,51,204", "--std", "1,51,1",
+    )  # fmt: skip
+    pre = card["preprocess"]
+    assert pre["channel_order"] == "bgr"
+    assert pre["mean"] == pytest.approx([0.4, 0.2, 0.8])
+    assert pre["std"] == pytest.approx([1 / 255, 0.2, 1 / 255])
+
+
+def test_a_range_without_means_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--classes", "a,b", "--arch", "resnet10t", "--out", "o", "--input-range", "255")
+    assert ensemble("export", "x.pt", *flags) == 2
+    assert "--input-range is the scale of --mean and --std" in capsys.readouterr().err
+
+
+def test_the_axes_tell_the_layout_and_the_card_says_who_is_alone() -> None:
+    path = foreign(toy_card())
+    model = onnx.load(path)
+    for dim, length in zip(
+        model.graph.input[0].type.tensor_type.shape.dim[1:], (8, 8, 3), strict=True
+    ):
+        dim.dim_value = length
+    onnx.save(model, path)
+    card = written(path, *HALVES, "--batch", "alone")
+    assert (card["layout"], card["batch"]) == ("nhwc", "alone")
+
+
 def test_inspect_writes_a_card_for_a_foreign_member(images: Path) -> None:
     card = toy_card("net-f3")
     path = save_member(Path("folds"), card, toy_model(card))
     model = path.read_bytes()
-    import onnx
-
-    foreign = onnx.load_from_string(model)
-    del foreign.metadata_props[:]
-    onnx.save(foreign, path)
+    bare = onnx.load_from_string(model)
+    del bare.metadata_props[:]
+    onnx.save(bare, path)
     described = {
         "--classes": "cat,dog,eel", "--height": "8", "--width": "8",
         "--mean": "0.5,0.5,0.5", "--std": "0.25,0.25,0.25", "--output-name": "logits",
@@ -116,7 +185,7 @@ def test_an_argument_is_json_or_text(text: str, expected: tuple[str, object]) ->
     assert _argument(text) == expected
 
 
-def foreign(name: str, outputs: dict[str, tuple[int, ...]]) -> Path:
+def several_outputs(name: str, outputs: dict[str, tuple[int, ...]]) -> Path:
     """A net of no card: the mean of each channel, over the columns of each output."""
     import numpy as np
     import onnx
@@ -142,7 +211,7 @@ PIXELS = ("--height", "8", "--width", "8", "--mean", "0,0,0", "--std", "1,1,1")
 
 
 def test_a_foreign_net_may_have_heads_of_different_tasks(images: Path) -> None:
-    path = foreign("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
+    path = several_outputs("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
     heads = ("--classes", "years=years", "--classes", "sex=f,m", "--classes", "tags=a,b,c")
     tasks = ("--task", "years=regression", "--task", "tags=multilabel")
     assert ensemble("inspect", path, "--write-card", *heads, *tasks, *PIXELS) == 0
@@ -165,7 +234,7 @@ def test_a_foreign_regression_gives_a_number_an_image(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     for number, image in enumerate(pixels):
         Image.fromarray(image).save(tmp_path / "small" / f"{number}.png")
-    path = foreign("net-f0.onnx", {"years": ()})
+    path = several_outputs("net-f0.onnx", {"years": ()})
     told = ("--classes", "years", "--task", "regression", "--head", "years", *PIXELS)
     assert ensemble("inspect", path, "--write-card", *told) == 0
     run = ("--members", path, "--images", tmp_path / "small", "--tta", "hflip", "--out", "out")
