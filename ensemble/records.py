@@ -88,7 +88,7 @@ def check_choice(name: str, value: object, choices: object) -> None:
     """
     known = get_args(choices)
     if value not in known:
-        raise UsageError(f"{name} {value!r}: expected one of {', '.join(known)}")
+        raise UsageError(f"{name} {value!r}: expected one of {', '.join(map(str, known))}")
 
 
 EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -101,7 +101,7 @@ EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "AVIF": ("avif",),
     "HEIC": ("heic", "heif"),
     "JPEG XL": ("jxl",),
-    "JPEG 2000": ("jp2", "j2k", "jpf", "jpx"),
+    "JPEG2000": ("jp2", "j2k", "jpf", "jpx"),
     "DICOM": ("dcm",),
 }
 """The formats, and the extensions by which `scan` knows an image. Content decides the format."""

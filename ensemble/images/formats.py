@@ -12,14 +12,14 @@ _MAGIC: Final = (
     (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"), (b"BM", "BMP"), (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"), (b"\x93NUMPY", "NPY"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"), (b"\x93NUMPY", "NPY"),
 )  # fmt: skip
 
 _CONVERT: Final = {
     "HEIC": "convert the file to JPEG or PNG first, with pillow-heif or libheif",
     "JPEG XL": "convert the file to JPEG or PNG first, with djxl",
-    "JPEG 2000": "convert the file to PNG or TIFF first, with Pillow or opj_decompress",
+    "JPEG2000": "convert the file to PNG or TIFF first, with Pillow or opj_decompress",
     "DICOM": "write its pixels, windowed, as 8- or 16-bit PNG first, with pydicom",
     "NPY": "an array has bands, for a member of 2 or 4 to 16 channels; save a picture as PNG",
 }

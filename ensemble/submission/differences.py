@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from ensemble.recipe.settings import TABLE, Settings, named, settings_of
 
@@ -10,7 +10,7 @@ _SHOWN: Final = 3
 _SHORT: Final = 60
 
 
-def differences(recorded: Mapping[str, Any], settings: Settings) -> str:
+def differences(recorded: Mapping[str, object], settings: Settings) -> str:
     """Say which settings of a recorded run are other ones: "was made with --tta hflip; …".
 
     Args:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from ensemble.errors import UsageError, few
 from ensemble.records import Merge, Op, OpName, View
@@ -78,11 +78,12 @@ def merged_as(views: Sequence[View], merge: Merge) -> str:
 
 def views_told(told: object) -> tuple[View, ...]:
     """Return the views of a fingerprint, operations in lists for each; see `fingerprint_of`."""
-    rows = cast(Sequence[Sequence[Mapping[str, Any]]], told)
-    return tuple(
-        View("", tuple(Op(cast(OpName, op["name"]), tuple(op["args"])) for op in ops))
-        for ops in rows
-    )
+    rows = cast(Sequence[Sequence[Mapping[str, object]]], told)
+    return tuple(View("", tuple(map(_told, ops))) for ops in rows)
+
+
+def _told(op: Mapping[str, object]) -> Op:
+    return Op(cast(OpName, op["name"]), tuple(cast(Sequence[float | int | str], op["args"])))
 
 
 def name_of(views: Sequence[View]) -> str:

@@ -28,8 +28,8 @@ def test_the_rarer_beginnings_are_known(start: bytes, kind: str) -> None:
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "^HEIC is not supported: convert .* pillow-heif"),
         (b"\xff\x0a..", "^JPEG XL is not supported: convert .* djxl"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "^JPEG 2000 is not supported: convert"),
-        (b"\xff\x4f\xff\x51", "^JPEG 2000 is not supported: convert"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "^JPEG2000 is not supported: convert"),
+        (b"\xff\x4f\xff\x51", "^JPEG2000 is not supported: convert"),
         (bytes(128) + b"DICM", "^DICOM is not supported: write its pixels"),
         (b"\x93NUMPY\x01\0", "^NPY is not supported: an array has bands"),
     ],

@@ -32,7 +32,7 @@ def test_inspect_has_a_line_for_each_member_and_says_that_they_can_vote(
 
 
 def test_inspect_tells_the_task_of_every_head(capsys: pytest.CaptureFixture[str]) -> None:
-    path = foreign("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
+    path = several_outputs("net-f0.onnx", {"years": (), "sex": (2,), "tags": (3,)})
     heads = ("--classes", "years=years", "--classes", "sex=f,m", "--classes", "tags=a,b,c")
     tasks = ("--task", "years=regression", "--task", "tags=multilabel")
     assert ensemble("inspect", path, "--write-card", *heads, *tasks, *PIXELS) == 0
