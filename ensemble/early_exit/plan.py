@@ -4,13 +4,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final, get_args
 
 from ensemble.early_exit.stopping.accumulators import Accumulator, accumulator_of
 from ensemble.early_exit.stopping.certificate import calibration_size
 from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import StoreError
 from ensemble.files.atomic import sha256_json
+from ensemble.predictions.parsed import choice_of, mapping_of, record_of, texts_of
 from ensemble.predictions.store import Partition
 from ensemble.recipe.saving import Saving
 from ensemble.records import Task, Voting
@@ -86,20 +87,21 @@ def terms_json(terms: ExitTerms) -> dict[str, object]:
     }
 
 
-def terms_of(fingerprint: Mapping[str, Any], where: str) -> ExitTerms:
+def terms_of(fingerprint: Mapping[str, object], where: str) -> ExitTerms:
     """Return the terms that a fingerprint has.
 
     Raises:
         KeyError: it is none of an early exit.
+        TypeError: something in it is of another kind.
         UsageError: its weights are none; `where` names it.
     """
-    told = fingerprint["weights"]
+    told = mapping_of(fingerprint["weights"])
     return ExitTerms(
-        saving=Saving(**fingerprint["early_exit"]),
-        voting=fingerprint["voting"],
+        saving=record_of(Saving, fingerprint["early_exit"]),
+        voting=choice_of(fingerprint["voting"], get_args(Voting)),
         weights=weights.from_record({**told, "weights": told["families"], "families": {}}, where),
-        classes=tuple(fingerprint["classes"]),
-        task=fingerprint["task"],
+        classes=texts_of(fingerprint["classes"]),
+        task=choice_of(fingerprint["task"], get_args(Task)),
     )
 
 

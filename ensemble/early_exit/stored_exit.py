@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
 
 from ensemble.early_exit.plan import (
     ExitPlan,
@@ -16,15 +15,14 @@ from ensemble.early_exit.plan import (
 from ensemble.early_exit.stopping.accumulators import Accumulator
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.paths import natural_key
+from ensemble.predictions.parsed import number_of, or_none, real_of, text_of
 from ensemble.predictions.run_record import DAMAGED, RUN, RunRecord, read_record
 from ensemble.predictions.store import Partition, Scores, is_key, load_partition
-from ensemble.recipe.saving import saving_of
+from ensemble.recipe.saving import Saving, saving_of
 from ensemble.records import TASKS
 from ensemble.submission.proofread import LabelFormat
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
-
-_SAVING: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +34,7 @@ class StoredExit:
     """
 
     folder: Path
-    told: Mapping[str, Any]
+    told: Mapping[str, object]
     settings: dict[str, object]
     sha256: str | None
     terms: ExitTerms
@@ -72,7 +70,7 @@ def read_exit(folder: Path, store: Path | None = None) -> StoredExit:
         exits = record.early_exit
         if exits is None:
             raise UsageError(f"{folder}: every image got every evaluation; there is nothing to do")
-        where, sample = store or Path(record.settings["store"]), exits["calibration"]
+        where, sample = store or Path(text_of(record.settings["store"])), exits["calibration"]
         partition = _held(folder, where, exits["key"])
         terms = terms_of(partition.fingerprint, str(partition.folder))
         return StoredExit(
@@ -85,7 +83,7 @@ def read_exit(folder: Path, store: Path | None = None) -> StoredExit:
                 terms.classes,
                 single=TASKS[terms.task].single,
                 by_number=record.settings["labels_as"] == "index",
-                fill=record.settings["fill"],
+                fill=or_none(text_of, record.settings["fill"]),
             ),
             partition=partition,
             calibration=_held(folder, where, sample) if sample else None,
@@ -97,7 +95,7 @@ def read_exit(folder: Path, store: Path | None = None) -> StoredExit:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of such a run") from error
 
 
-def _held(folder: Path, store: Path, key: str) -> Partition:
+def _held(folder: Path, store: Path, key: object) -> Partition:
     partition = load_partition(store, key) if is_key(key) else None
     if partition is None or not partition.complete():
         raise UsageError(
@@ -117,13 +115,20 @@ def _terms_in(record: RunRecord, terms: ExitTerms, where: str) -> dict[str, obje
     settings = record.settings
     alike = Weights(dict.fromkeys(terms.weights.families, 1.0))
     told = settings["weights"]
-    saving = saving_of(**{name: settings[name] for name in _SAVING})
-    return terms_json(
-        replace(
-            terms,
-            saving=saving or terms.saving,
-            voting=settings["voting"],
-            weights=weights.from_record(told, where) if told else alike,
-            classes=record.classes,
-        )
+    found = replace(
+        terms,
+        saving=_saving_in(settings) or terms.saving,
+        weights=weights.from_record(told, where) if told else alike,
+        classes=record.classes,
+    )
+    return {**terms_json(found), "voting": settings["voting"]}
+
+
+def _saving_in(settings: Mapping[str, object]) -> Saving | None:
+    return saving_of(
+        early_exit=text_of(settings["early_exit"]),
+        confidence=text_of(settings["confidence"]),
+        calibration=number_of(settings["calibration"]),
+        time_budget=or_none(text_of, settings["time_budget"]),
+        evals_per_image=or_none(real_of, settings["evals_per_image"]),
     )

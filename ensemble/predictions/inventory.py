@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Final
 
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import disk_error
+from ensemble.predictions.parsed import list_of, mapping_of
 from ensemble.predictions.references import references, remembered
 from ensemble.predictions.run_record import RUN
 from ensemble.predictions.store import Partition, is_key, load_partition
@@ -174,7 +175,7 @@ def _described(partition: Partition, bare: StoredKey) -> StoredKey:
         member=label.name or str(seen.get("member", ""))[:12],
         family=label.family,
         fold=label.fold,
-        views=", ".join(map(_view, cast(list[_Ops], seen.get("views", ())))),
+        views=", ".join(map(_view, list_of(seen.get("views", ())))),
         merge=str(seen.get("merge", "")),
         precision=str(seen.get("precision", "")),
         provider=str(seen.get("provider", "")).removesuffix("ExecutionProvider"),
@@ -185,14 +186,14 @@ def _described(partition: Partition, bare: StoredKey) -> StoredKey:
     )
 
 
-_Ops: TypeAlias = Sequence[Mapping[str, Any]]
-
-
-def _view(ops: _Ops) -> str:
+def _view(ops: object) -> str:
     """Name a view of a fingerprint by its operations, as "hflip+rot90(1)"."""
-    texts = [op["name"] + (f"({', '.join(map(str, op['args']))})" if op["args"] else "")
-             for op in ops]  # fmt: skip
-    return "+".join(texts) or "plain"
+    return "+".join(map(_operation, map(mapping_of, list_of(ops)))) or "plain"
+
+
+def _operation(op: Mapping[str, object]) -> str:
+    args = ", ".join(map(str, list_of(op["args"])))
+    return f"{op['name']}({args})" if args else f"{op['name']}"
 
 
 def folder_of(store: Path, key: str) -> Path:

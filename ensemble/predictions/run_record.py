@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from ensemble.predictions.parsed import list_of, mapping_of, number_of, text_of, texts_of
+from ensemble.predictions.parsed import list_of, mapping_of, number_of, or_none, text_of, texts_of
 from ensemble.records import MemberId
 
 RUN: Final = "run.json"
@@ -33,21 +33,25 @@ class RunRecord:
     None where every image got every evaluation. The hashes are None where they are not known yet.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     head: str
     classes: tuple[str, ...]
     members: tuple[RecordedMember, ...]
     counts: Mapping[str, int]
     versions: Mapping[str, str]
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
     recipe_sha256: str | None = None
     submission_sha256: str | None = None
     schema: int = SCHEMA
 
     @property
-    def early_exit(self) -> Mapping[str, Any] | None:
-        """What is said of an early exit."""
-        return self.facts.get("early_exit")
+    def early_exit(self) -> Mapping[str, object] | None:
+        """What is said of an early exit.
+
+        Raises:
+            TypeError: it is no object, in a record that was not read from a file.
+        """
+        return or_none(mapping_of, self.facts.get("early_exit"))
 
     @property
     def keys(self) -> list[str]:
@@ -80,18 +84,18 @@ def read_record(folder: Path) -> RunRecord:
         KeyError: it lacks what every run records.
         TypeError: something in it is of another kind; or AttributeError. See `DAMAGED`.
     """
-    found = json.loads((folder / RUN).read_bytes())
-    told = dict(found)
+    told = _read(folder)
+    or_none(mapping_of, told.get("early_exit"))
     return RunRecord(
-        schema=told.pop("schema"),
-        settings=dict(told.pop("recipe")),
+        schema=number_of(told.pop("schema")),
+        settings=mapping_of(told.pop("recipe")),
         head=str(told.pop("head")),
         classes=texts_of(told.pop("classes")),
         members=tuple(map(_member, list_of(told.pop("members")))),
-        counts=told.pop("counts", {}),
-        versions=told.pop("versions", {}),
-        recipe_sha256=told.pop("recipe_sha256", None),
-        submission_sha256=told.pop("submission_sha256", None),
+        counts={k: number_of(n) for k, n in mapping_of(told.pop("counts", {})).items()},
+        versions={k: text_of(v) for k, v in mapping_of(told.pop("versions", {})).items()},
+        recipe_sha256=or_none(text_of, told.pop("recipe_sha256", None)),
+        submission_sha256=or_none(text_of, told.pop("submission_sha256", None)),
         facts=told,
     )
 
@@ -102,8 +106,12 @@ def read_keys(folder: Path) -> list[str]:
     Raises:
         OSError: it cannot be read; or what else is in `DAMAGED`.
     """
-    told = json.loads((folder / RUN).read_bytes())
+    told = _read(folder)
     return _keys([_member(each) for each in list_of(told["members"])], told.get("early_exit"))
+
+
+def _read(folder: Path) -> dict[str, object]:
+    return dict(mapping_of(json.loads((folder / RUN).read_bytes())))
 
 
 def _keys(members: Sequence[RecordedMember], exits: object) -> list[str]:
@@ -117,6 +125,5 @@ def _keys(members: Sequence[RecordedMember], exits: object) -> list[str]:
 def _member(told: object) -> RecordedMember:
     found = mapping_of(told)
     name, family, sha256 = (text_of(found.get(key, "")) for key in ("name", "family", "sha256"))
-    fold, key = found.get("fold"), found["key"]
-    who = MemberId(name, family, None if fold is None else number_of(fold), sha256)
-    return RecordedMember(who, None if key is None else text_of(key))
+    who = MemberId(name, family, or_none(number_of, found.get("fold")), sha256)
+    return RecordedMember(who, or_none(text_of, found["key"]))

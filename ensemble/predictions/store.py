@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -295,6 +295,6 @@ def _edited(folder: Path) -> StoreError:
     return StoreError(f"{folder / 'key.json'} was edited; delete {folder}")
 
 
-def is_key(key: object) -> bool:
+def is_key(key: object) -> TypeGuard[str]:
     """Tell whether something is a key of the store: 16 hex digits."""
     return isinstance(key, str) and len(key) == 16 and set(key) <= set("0123456789abcdef")

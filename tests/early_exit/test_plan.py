@@ -19,7 +19,7 @@ from ensemble.early_exit.plan import (
     terms_of,
 )
 from ensemble.early_exit.stopping.order import Evaluation
-from ensemble.errors import StoreError
+from ensemble.errors import StoreError, UsageError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.store import Partition
 from ensemble.recipe.resolve import resolve
@@ -130,6 +130,33 @@ def test_terms_are_read_back_from_a_fingerprint() -> None:
     )
     told = json.loads(json.dumps(terms_json(terms)))
     assert terms_json(terms_of(told, "here")) == terms_json(terms)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda told: told.pop("early_exit"), KeyError),
+        (lambda told: told.pop("weights"), KeyError),
+        (lambda told: told["early_exit"].update(rule="other"), TypeError),
+        (lambda told: told["early_exit"].update(epsilon="5%"), TypeError),
+        (lambda told: told["early_exit"].update(later=1), TypeError),
+        (lambda told: told.update(voting="other"), TypeError),
+        (lambda told: told.update(classes="cat"), TypeError),
+        (lambda told: told.update(task=None), TypeError),
+        (lambda told: told["weights"].update(pool="other"), UsageError),
+    ],
+)
+def test_a_fingerprint_that_is_none_of_an_early_exit_is_known(
+    change: Callable[[dict[str, Any]], object], error: type[Exception]
+) -> None:
+    terms = ExitTerms(
+        Saving("lossless", None, 0.95, 0), "soft", Weights({"ant": 1.0}), ("a", "b"),
+        "classification",
+    )  # fmt: skip
+    told = json.loads(json.dumps(terms_json(terms)))
+    change(told)
+    with pytest.raises(error):
+        terms_of(told, "here")
 
 
 def test_the_columns_of_evaluations_are_told_apart() -> None:

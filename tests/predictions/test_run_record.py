@@ -95,6 +95,11 @@ def test_a_record_that_lacks_what_every_run_has_is_damaged(tmp_path: Path, name:
         lambda told: told.update(members=None),
         lambda told: told.update(members=["ant"]),
         lambda told: told["members"][0].pop("key"),
+        lambda told: told.update(schema="1"),
+        lambda told: told.update(counts={"images": "3"}),
+        lambda told: told.update(versions=["1"]),
+        lambda told: told.update(recipe_sha256=7),
+        lambda told: told.update(early_exit=7),
     ],
 )
 def test_a_field_of_another_kind_is_damage_that_is_known(
