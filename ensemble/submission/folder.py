@@ -3,7 +3,7 @@
 import itertools
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ensemble.files.atomic import (
 )
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
+from ensemble.predictions.parsed import check_kind, record_of, texts_of
 from ensemble.predictions.run_record import DAMAGED, RUN, SCHEMA, RunRecord, read_record
 from ensemble.predictions.store import is_key
 from ensemble.recipe.resolve import Recipe
@@ -145,20 +146,35 @@ def settings_from_run(
     A setting that the run did not know yet has its default.
 
     Raises:
-        UsageError: the run's settings are damaged.
+        UsageError: the run's settings are damaged, or its sample was a table in memory.
     """
     names = [n for n in (*named("predicted"), *named("kept")) if n not in given]
     try:
         told = {n: earlier.settings.get(n, TABLE[n].default) for n in names}
-        told |= {n: tuple(earlier.settings[n]) for n in ("members", "images")}
+        told |= {n: texts_of(earlier.settings[n]) for n in ("members", "images")}
+        decode = record_of(DecodePolicy, {n: told.pop(n) for n in DECODE})
+        _check_sample(told.get("sample"), folder)
+        found = _read(told, str(folder / RUN))
     except (KeyError, TypeError) as error:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
-    decode = DecodePolicy(**{n: told.pop(n) for n in DECODE})
-    _check_sample(told.get("sample"), folder)
-    told |= {n: Path(told[n]) for n in ("store", "sample") if told.get(n) is not None}
+    changed: Callable[..., Settings] = replace  # by name: the table has told of what kind each is
+    return changed(settings, **found, decode=decode)
+
+
+def _read(told: Mapping[str, object], where: str) -> dict[str, object]:
+    """Return settings as run.json has them as what they are: paths, weights, the rest as it is.
+
+    Raises:
+        UsageError: a field of the weights is not what it should be.
+        TypeError: a setting is of another kind than the table has.
+    """
+    found = dict(told)
+    found |= {n: Path(v) for n in ("store", "sample") if isinstance(v := told.get(n), str)}
     if told.get("weights") is not None:
-        told["weights"] = weights.from_record(told["weights"], str(folder / RUN))
-    return replace(settings, **told, decode=decode)
+        found["weights"] = weights.from_record(told["weights"], where)
+    for name, value in found.items():
+        check_kind(name, value, TABLE[name].kind)
+    return found
 
 
 def _check_sample(sample: object, folder: Path) -> None:

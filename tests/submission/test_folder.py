@@ -1,5 +1,6 @@
 """A run's folder: claimed at the start, taken when there is something to write."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 from ensemble.api import predict as api
 from ensemble.errors import ContractError, StoreError, UsageError
 from ensemble.pipeline import run as pipeline
+from ensemble.predictions.run_record import RunRecord
 from ensemble.recipe.resolve import resolve
-from ensemble.recipe.settings import Settings
+from ensemble.recipe.settings import Settings, settings_of
+from ensemble.records import DecodePolicy
 from ensemble.submission import folder as runs
+from ensemble.voting.weights import Weights
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +117,42 @@ def test_a_working_folder_that_is_not_utf8_is_refused(
     monkeypatch.chdir(os.fsdecode(b"f\xff"))
     with pytest.raises(UsageError, match="the working folder .* is not UTF-8"):
         api.run(members, images)
+
+
+def recorded_with(**change: object) -> RunRecord:
+    """What a run of plain settings recorded, some of them changed."""
+    recipe = settings_of(Settings(("a.onnx",), ("photos",), weights=Weights({"a": 1.0})))
+    told = json.loads(json.dumps({**recipe, **change}))
+    return RunRecord(told, "label", ("cat", "dog"), (), {}, {}, {})
+
+
+def test_settings_are_read_back_from_a_run_but_for_those_that_are_given() -> None:
+    earlier = recorded_with(sample="s.csv", tta="hflip", alpha="white", voting="hard", store="kept")
+    given = Settings((), (), voting="geometric", device="cpu")
+    assert runs.settings_from_run(given, earlier, Path("out"), ("voting",)) == Settings(
+        ("a.onnx",), ("photos",), tta="hflip", weights=Weights({"a": 1.0}), sample=Path("s.csv"),
+        decode=DecodePolicy(alpha="white"), voting="geometric", device="cpu", store=Path("kept"),
+    )  # fmt: skip
+
+
+def test_a_flag_that_python_was_given_as_a_number_is_read_back() -> None:
+    found = runs.settings_from_run(
+        Settings((), ()), recorded_with(allow_truncated=1), Path("out"), ()
+    )
+    assert found.decode == DecodePolicy(allow_truncated=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tta": 7}, {"members": "abc"}, {"images": [1]}, {"merge": "median"}, {"store": None},
+        {"sample": 7}, {"max_pixels": "1G"}, {"allow_truncated": 7}, {"exif": "turn"},
+        {"weights": 7},
+    ],
+)  # fmt: skip
+def test_a_recorded_setting_of_another_kind_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"out/run\.json"):
+        runs.settings_from_run(Settings((), ()), recorded_with(**change), Path("out"), ())
 
 
 def test_a_folder_that_cannot_be_made_is_told() -> None:
