@@ -77,6 +77,10 @@ PACKAGES = {
 }  # fmt: skip
 """The only modules, or rooms, that may import a package."""
 
+ANY = {"cli", "runtime.session"}
+"""The only rooms, or modules, that may say `Any`: the options of click, the seam to ONNX Runtime.
+Elsewhere what comes from outside is an `object`, checked before it is used, or a protocol."""
+
 HEAVY = ("numpy", "pandas", "scipy", "onnx", "pyarrow", "torch", "timm", "ttach", "onnxruntime",
          "ray")  # fmt: skip
 
@@ -173,6 +177,18 @@ def rooms_without_a_level(package: Path) -> set[str]:
     return {room(name) for name in modules(package)} - set().union(*LEVELS.values())
 
 
+def untyped(package: Path) -> set[str]:
+    """The modules that say `Any` where they may not, be it for the type checker alone."""
+    named = {
+        name
+        for name, path in modules(package).items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.alias) and node.name == "Any")
+        or (isinstance(node, ast.Attribute) and node.attr == "Any")
+    }
+    return {name for name in named if not {name, room(name)} & ANY}
+
+
 def package(folder: Path, **texts: str) -> Path:
     """A small package called ensemble: `images__decode` is the module images.decode."""
     for name, text in texts.items():
@@ -213,6 +229,25 @@ def test_a_circle_inside_a_room_is_seen(tmp_path: Path) -> None:
     assert cycles(package(tmp_path, voting__blend=one, voting__vote=two)) == {
         "voting.blend", "voting.vote",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from typing import Any",
+        "from typing import Any as Anything",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from typing import Any",
+        "import typing\ndef told(record: typing.Any) -> None:\n    pass",
+    ],
+)
+def test_a_module_that_says_any_is_seen(tmp_path: Path, text: str) -> None:
+    names = ("predictions__run_record", "runtime__scorer", "runtime__session", "cli__options")
+    small = package(tmp_path, errors="", **dict.fromkeys(names, text))
+    assert untyped(small) == {"predictions.run_record", "runtime.scorer"}
+
+
+def test_any_stands_at_the_seams_only() -> None:
+    assert untyped(PACKAGE) == set()
 
 
 def test_imports_go_downward() -> None:
