@@ -115,6 +115,8 @@ def _kinds(make: Callable[..., object]) -> Mapping[str, object]:
 def check_kind(name: str, told: object, kind: object) -> None:
     """Check that a value is of the kind that an annotation names; `name` is its own in the error.
 
+    A float may be a whole number, and a flag 0 or 1, since Python may have been given these.
+
     Raises:
         TypeError: it is of another kind.
     """
@@ -135,8 +137,12 @@ def _is_of(kind: object, told: object) -> bool:
         return any(_is_of(each, told) for each in args)
     if origin is tuple:
         return isinstance(told, tuple) and all(_is_of(args[0], each) for each in told)
-    if isinstance(told, bool) or not isinstance(kind, type):
-        return kind is bool
+    return isinstance(kind, type) and _is_one(kind, told)
+
+
+def _is_one(kind: type, told: object) -> bool:
+    if isinstance(told, bool) or kind is bool:
+        return kind is bool and told in (0, 1)
     return isinstance(told, (int, float) if kind is float else kind)
 
 

@@ -121,7 +121,7 @@ def test_what_lacks_a_field_is_no_record(told: object) -> None:
     ("told", "kind"),
     [
         (("a", "b"), tuple[str, ...]), ((), tuple[str, ...]), (Path("a"), Path | None),
-        (None, Path | None), (True, bool), (3, int | Literal["auto"]),
+        (None, Path | None), (True, bool), (1, bool), (2, float), (3, int | Literal["auto"]),
         ("auto", int | Literal["auto"]),
     ],
 )  # fmt: skip
@@ -133,7 +133,8 @@ def test_a_value_is_of_the_kind_of_its_annotation(told: object, kind: object) ->
     ("told", "kind"),
     [
         (("a", 1), tuple[str, ...]), (["a"], tuple[str, ...]), ("a", Path | None),
-        (1, bool), (True, int), ("none", int | Literal["auto"]),
+        (7, bool), ("true", bool), (True, int), (True, float), ("1", float),
+        ("none", int | Literal["auto"]),
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_named_by_its_setting(told: object, kind: object) -> None:

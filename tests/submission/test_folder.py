@@ -135,11 +135,18 @@ def test_settings_are_read_back_from_a_run_but_for_those_that_are_given() -> Non
     )  # fmt: skip
 
 
+def test_a_flag_that_python_was_given_as_a_number_is_read_back() -> None:
+    found = runs.settings_from_run(
+        Settings((), ()), recorded_with(allow_truncated=1), Path("out"), ()
+    )
+    assert found.decode == DecodePolicy(allow_truncated=True)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"tta": 7}, {"members": "abc"}, {"images": [1]}, {"merge": "median"}, {"store": None},
-        {"sample": 7}, {"max_pixels": "1G"}, {"allow_truncated": 1}, {"exif": "turn"},
+        {"sample": 7}, {"max_pixels": "1G"}, {"allow_truncated": 7}, {"exif": "turn"},
         {"weights": 7},
     ],
 )  # fmt: skip
