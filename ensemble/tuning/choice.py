@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.bootstrap import LEAST_DEFINED, Spread, draw_scores, turned
@@ -106,25 +107,34 @@ def _corrected(gain: float, error: float, found: Vector, own: Vector, *, rare: b
 
 def _picking(candidates: Sequence[Candidate], write: Write) -> Pick:
     """Return how one is picked by the gains (K,) over the first and the errors of all pairs."""
-    plain = [k for k, each in enumerate(candidates) if not each.guarded]
     guarded = [k for k, each in enumerate(candidates) if each.guarded]
-    among = {
-        "auto": plain,
-        "mean": [k for k in plain if candidates[k].name == "mean"],
-        "best": [k for k in plain if candidates[k].name == "best"],
-        "tuned": [k for k in plain if candidates[k].name not in ("mean", "best")],
-    }[write]
+    among = [k for k, each in enumerate(candidates) if not each.guarded and _may(each, write)]
+    if write in ("mean", "best"):
+        return lambda gains, _: max(among, key=lambda k: gains[k])
+    sure = write == "tuned"
 
     def pick(gains: Vector, errors: Pooled) -> int:
-        top = max(among, key=lambda k: gains[k])
-        error = errors[top, 0]
-        if write == "auto" and gains[top] <= WORTH * error:
-            return 0
-        alike = (k for k in among if gains[k] >= gains[top] - ALIKE * error)
-        found = next(k for k in alike if write != "auto" or gains[k] > WORTH * errors[k, 0])
-        for k in guarded if write in ("auto", "tuned") else ():
+        worth = (gains > WORTH * errors[:, 0]) | sure
+        found = _simplest(among, gains, errors[:, 0], worth)
+        for k in guarded if found else ():
             if gains[k] - gains[found] > errors[k, found]:
                 found = k
         return found
 
     return pick
+
+
+def _may(candidate: Candidate, write: Write) -> bool:
+    """Tell whether a candidate may be written."""
+    if write == "tuned":
+        return candidate.name not in ("mean", "best")
+    return write in ("auto", candidate.name)
+
+
+def _simplest(among: Sequence[int], gains: Vector, errors: Vector, worth: NDArray[np.bool_]) -> int:
+    """Return the simplest of those worth writing, (K,), that is alike to the best; 0 if none is."""
+    top = max(among, key=lambda k: gains[k])
+    if not worth[top]:
+        return 0
+    enough = gains[top] - ALIKE * errors[top]
+    return next(k for k in among if gains[k] >= enough and worth[k])
