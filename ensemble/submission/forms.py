@@ -109,13 +109,17 @@ def positive_of(where: str, column: str, classes: Sequence[str], said: str | Non
     )
 
 
-def check_whole(where: object, cells: Sequence[str], rounding: str) -> None:
+def check_whole(where: object, rows: Sequence[Sequence[str]], rounding: str) -> None:
     """Refuse whole numbers in the sample of a regression, where nobody says what becomes of values.
+
+    Zeros alone under several targets hold the place of values; under one they may be grades.
 
     Raises:
         UsageError: names the flag.
     """
-    filled = [cell.strip() for cell in cells if cell.strip()]
+    filled = [cell.strip() for row in rows for cell in row if cell.strip()]
+    if set(filled) == {"0"} and len(rows[0]) > 1:
+        return
     if rounding == "auto" and filled and all(map(_INTEGER.fullmatch, filled)):
         raise UsageError(
             f"{where}: the sample holds whole numbers, such as {filled[0]}, and the head gives "

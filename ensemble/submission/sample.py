@@ -119,7 +119,7 @@ def _rounding_of(path: TableSource, cells: Sequence[Sequence[str]], wanted: Want
     if TASKS[wanted.task].bounded:
         return "off"
     if wanted.output == "auto":
-        check_whole(path, [cell for row in cells for cell in row], wanted.rounding)
+        check_whole(path, cells, wanted.rounding)
     return "off" if wanted.rounding == "auto" else wanted.rounding
 
 

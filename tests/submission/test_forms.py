@@ -121,8 +121,8 @@ def test_cuts_ascend_or_are_refused() -> None:
 
 
 def test_whole_numbers_are_told_from_others() -> None:
-    check_whole("s.csv", ["0", "0.5"], "auto")
-    check_whole("s.csv", ["", " "], "auto")
-    check_whole("s.csv", ["0"], "off")
+    check_whole("s.csv", [["0"], ["0.5"]], "auto")
+    check_whole("s.csv", [[""], [" "]], "auto")
+    check_whole("s.csv", [["0"]], "off")
     with pytest.raises(UsageError, match="--round off"):
-        check_whole("s.csv", ["0", "-3"], "auto")
+        check_whole("s.csv", [["0"], ["-3"]], "auto")

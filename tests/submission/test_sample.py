@@ -229,5 +229,17 @@ def test_whole_numbers_of_a_regression_are_not_guessed_at(tmp_path: Path) -> Non
     path = write(tmp_path / "s.csv", "id,grade\na,3\nb,0\n")
     with pytest.raises(UsageError, match="whole numbers, such as 3.*--round nearest"):
         read_sample(path, ("grade",), wanted=Wanted("regression"))
+    zeros = write(tmp_path / "z.csv", "id,grade\na,0\nb,0\n")
+    with pytest.raises(UsageError, match="--round nearest"):
+        read_sample(zeros, ("grade",), wanted=Wanted("regression"))
     decimal = write(tmp_path / "t.csv", "id,grade\na,3\nb,0.5\n")
     assert read_sample(decimal, ("grade",), wanted=Wanted("regression")).rounding == "off"
+
+
+def test_zeros_under_several_targets_hold_the_place_of_values(tmp_path: Path) -> None:
+    names, wanted = ("x", "y"), Wanted("regression")
+    zeros = write(tmp_path / "s.csv", "id,x,y\na,0,0\nb,0,0\n")
+    assert read_sample(zeros, names, wanted=wanted).rounding == "off"
+    counts = write(tmp_path / "t.csv", "id,x,y\na,0,2\nb,0,0\n")
+    with pytest.raises(UsageError, match="whole numbers"):
+        read_sample(counts, names, wanted=wanted)
