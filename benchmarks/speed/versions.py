@@ -13,18 +13,17 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from run import garments, photographs
+from start import ENSEMBLE
 
 ROOT = Path(__file__).parents[2]
 LITE = ROOT / "models_zoo" / "imagenet_lite" / "work" / "members"
 FASHION = ROOT / "models_zoo" / "fashion"
-COMMAND = [sys.executable, "-c", "from ensemble.cli import main; main()"]
 OOFS = [FASHION / "oof.parquet", FASHION / "oof_more.parquet"]
 
 
@@ -69,7 +68,7 @@ def seconds(checkout: Path, args: Sequence[str]) -> float:
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         env = {**kept, "PYTHONPATH": str(checkout.resolve())}
         began = time.perf_counter()
-        subprocess.run([*COMMAND, *args], cwd=folder, env=env, check=True, capture_output=True)
+        subprocess.run([*ENSEMBLE, *args], cwd=folder, env=env, check=True, capture_output=True)
         return time.perf_counter() - began
 
 

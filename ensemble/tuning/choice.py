@@ -128,6 +128,8 @@ def _may(candidate: Candidate, write: Write) -> bool:
     """Tell whether a candidate may be written."""
     if write == "tuned":
         return candidate.name not in ("mean", "best")
+    if write == "mean":
+        return candidate.name == "mean" and not candidate.rule
     return write in ("auto", candidate.name)
 
 

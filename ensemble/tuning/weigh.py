@@ -142,7 +142,7 @@ def _metric_of(oof: Predictions, order: TuneOrder) -> Metric:
             "tuned on rows that a member did not see: make them with `ensemble oof`"
         )
     metric = metric_named(order.metric, oof.task)
-    _check_order(order, metric)
+    _check_order(order, metric, len(oof.families))
     if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
         raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
     return metric
@@ -256,9 +256,14 @@ def _corrected(seen: Evidence, metric: Metric) -> float | None:
     return seen.uniform + (seen.gain.value if metric.greater else -seen.gain.value)
 
 
-def _check_order(order: TuneOrder, metric: Metric) -> None:
+def _check_order(order: TuneOrder, metric: Metric, families: int) -> None:
     check_choice("polish", order.polish, Polish)
     check_choice("write", order.write, Write)
+    if order.write == "best" and (order.pool is not None or families < 2):
+        raise UsageError(
+            "--write best: no best single family competes, since there is one family, or --pool "
+            "lets its pool meet the plain mean alone; leave one of them out"
+        )
     if order.pool is not None:
         check_choice("pool", order.pool, Pool)
         _check_pool(order.pool, metric)

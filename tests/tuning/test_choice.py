@@ -123,3 +123,8 @@ def test_where_the_metric_is_defined_on_no_draw_the_plain_mean_stays() -> None:
     nested = [np.full((50, 2), 0.1 * k) for k in range(3)]
     found = choose(nested, FIVE[:3], np.arange(50.0), metric)
     assert (found.picked, found.corrected.error) == (0, None)
+
+
+def test_the_plain_mean_that_is_asked_for_has_no_rule() -> None:
+    ruled = [Candidate("mean"), Candidate("mean", rule=True), Candidate("linear")]
+    assert chosen(100, 40, 60, write="mean", candidates=ruled).picked == 0

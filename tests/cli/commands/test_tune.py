@@ -99,3 +99,15 @@ def test_the_blend_that_is_asked_for_is_written(
     assert list(written["weights"].values()) == shares
     assert written["evidence"]["written"] == write
     assert f"(written: {write})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [("ant.parquet", "bee.parquet", "--pool", "linear"),
+                                   ("ant.parquet",)])  # fmt: skip
+def test_a_best_single_family_that_does_not_compete_cannot_be_written(
+    flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned_on({"ant": 0.2, "bee": 3.0})
+    order = ("--labels", "train.csv", "--metric", "accuracy", "--write", "best")
+    assert ensemble("tune-weights", "--oof", *flags, *order) == 2
+    assert "--write best: no best single family competes" in capsys.readouterr().err
+    assert not Path("weights.json").exists()
