@@ -136,7 +136,6 @@ def _scorer(metric: Metric, y: Truth, predictions: Sequence[Pooled]) -> Callable
 
         def by_counts(times: Indices) -> Vector:
             weight = times.astype(np.float64)
-            weight = times.astype(np.float64)
             tables = (np.bincount(each, weight, classes * classes) for each in cells)
             shaped = (np.asarray(t.reshape(classes, classes), np.float64) for t in tables)
             return np.array([counted(table) for table in shaped])
