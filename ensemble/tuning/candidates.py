@@ -93,10 +93,12 @@ def best_subset(stack: Stack, y: Truth, metric: Metric) -> Blend:
     left, top = list(range(len(stack))), -np.inf
     taken: list[int] = []
     best: list[int] = []
+    total = np.zeros(stack.shape[1:])
     while left:
-        means = [stack[[*taken, family]].mean(0) for family in left]
+        means = ((total + stack[family]) / (len(taken) + 1) for family in left)
         gains = [metric.gain(metric.score(y, mean), 0.0) for mean in means]
         place = int(np.argmax(gains))
+        total = total + stack[left[place]]
         taken = [*taken, left.pop(place)]
         if gains[place] > top + _BETTER:
             best, top = taken, gains[place]
