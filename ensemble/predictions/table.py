@@ -163,17 +163,17 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     Raises:
         UsageError: files that name other ids, classes or folds, or a family twice.
     """
-    first, joined = parts[0], replace(parts[0], folds=None)
+    alike = [_laid_out_as(parts[0], part) for part in parts]
+    joined = replace(parts[0], folds=None)
     families: dict[str, Probs | Pooled] = {}
     members: dict[str, tuple[str, ...]] = {}
     views: dict[str, str] = {}
     lost: dict[str, Quarantined] = {}
-    for part in parts:
-        rows, columns = _rows_as(first, part), _columns_as(first, part)
-        joined = replace(joined, folds=_folds_as(joined, part, rows))
+    for part in alike:
+        joined = replace(joined, folds=_folds_with(joined, part))
         if twice := families.keys() & part.families.keys():
             raise UsageError(f"family {min(twice)!r} is given twice: name one NAME=FILE")
-        families |= {name: probs[rows][:, columns] for name, probs in part.families.items()}
+        families |= part.families
         members |= part.members
         views |= part.views
         lost |= {q.id: q for q in part.quarantined}
@@ -186,7 +186,7 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         rescaled=sum(part.rescaled for part in parts),
         notes=tuple(note for part in parts for note in part.notes),
         deployed=any(part.deployed for part in parts),
-        ordered=all(part.ordered and part.classes == first.classes for part in parts),
+        ordered=all(part.ordered for part in alike),
     )
 
 
@@ -235,6 +235,19 @@ def _check_names(path: object, what: str, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: {what}: number {names.index('') + 1} is empty")
 
 
+def _laid_out_as(first: Predictions, part: Predictions) -> Predictions:
+    """Return `part` with the rows and columns of `first`; not `ordered` if its columns moved."""
+    rows, columns = _rows_as(first, part), _columns_as(first, part)
+    return replace(
+        part,
+        ids=first.ids,
+        classes=first.classes,
+        families={name: probs[rows][:, columns] for name, probs in part.families.items()},
+        folds=None if part.folds is None else part.folds[rows],
+        ordered=part.ordered and part.classes == first.classes,
+    )
+
+
 def _rows_as(first: Predictions, part: Predictions) -> Indices:
     """Return the rows of `part` in the order of the ids of `first`."""
     place = {name: row for row, name in enumerate(part.ids)}
@@ -257,14 +270,15 @@ def _columns_as(first: Predictions, part: Predictions) -> list[int]:
     return [part.classes.index(c) for c in first.classes]
 
 
-def _folds_as(joined: Predictions, part: Predictions, rows: Indices) -> Indices | None:
-    if part.folds is None:
-        return joined.folds
-    folds = part.folds[rows]
-    if joined.folds is not None and (joined.folds != folds).any():
-        row = int(np.flatnonzero(joined.folds != folds)[0])
+def _folds_with(joined: Predictions, part: Predictions) -> Indices | None:
+    """Return the folds of what was joined, or of `part`, whose rows are the same."""
+    if part.folds is None or joined.folds is None:
+        return joined.folds if part.folds is None else part.folds
+    odd = np.flatnonzero(joined.folds != part.folds)
+    if odd.size:
+        row = int(odd[0])
         raise UsageError(
             f"{few(list(part.families))} was split into other folds: {joined.ids[row]!r} is in "
-            f"fold {folds[row]}, and in fold {joined.folds[row]} elsewhere"
+            f"fold {part.folds[row]}, and in fold {joined.folds[row]} elsewhere"
         )
-    return folds
+    return joined.folds
