@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _NEEDED = ("height", "width", "mean", "std")
 
+_OF_CHECKPOINTS = ("ema", "key", "drop", "args", "trust_pickle")
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
@@ -120,7 +122,7 @@ def _check_unsaid(output_name: str | None, layout: Layout | None) -> None:
 def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
-    if spec.ema or spec.key or spec.drop or spec.args or spec.trust_pickle:
+    if any(getattr(spec, name) for name in _OF_CHECKPOINTS):
         raise UsageError(
             "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
         )
