@@ -9,17 +9,8 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.evaluation.bootstrap import Interval, spread
 from ensemble.evaluation.labels import check_filled, read_truth, truth_of
-from ensemble.evaluation.metrics import (
-    METRICS,
-    NEEDS_EVERY_CLASS,
-    TOP,
-    Metric,
-    Truth,
-    confusion,
-    kappa_between,
-)
+from ensemble.evaluation.metrics import confusion
 from ensemble.files.csv_tables import column_of
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
@@ -32,6 +23,12 @@ from ensemble.reports.by_class import (
     scores_of_counts,
     scores_of_labels,
 )
+from ensemble.reports.metric_scores import (
+    MetricScore,
+    metrics_of_classes,
+    metrics_of_values,
+    score_by,
+)
 from ensemble.reports.submitted import Submitted, read_submission
 from ensemble.voting.blend import labels_given
 from ensemble.voting.decision import Decision, order_of
@@ -39,18 +36,6 @@ from ensemble.voting.decision import Decision, order_of
 _ROUNDING: Final = 1e-6
 _HANDFUL: Final = 5
 _ODD_SHARE: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class MetricScore:
-    """One metric's score, and its 95 % interval by a bootstrap of the rows; see `resample`.
-
-    The interval is None where a class has too few rows for one.
-    """
-
-    metric: str
-    score: float
-    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -169,20 +154,13 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
     y = read_truth(labels.table, found, labels.column, labels.group, id_column=labels.id_column)
     several = TASKS[task].several
     labels_only = several and bool(np.isin(values, (0, 1)).all())
-    mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
-    groups = labels.groups(found.ids)
-    lines = [
-        _line(metric, y, values, groups)
-        for metric in METRICS[task].values()
-        if (metric.by_label or not labels_only)
-        and (mixed or metric.by_label or metric.name not in NEEDS_EVERY_CLASS)
-    ]
+    allowed, groups = metrics_of_values(task, y, labels_only=labels_only), labels.groups(found.ids)
     said = labels_given(values, Decision()) if several else values
     return Scorecard(
         rows=len(found.ids),
         rescaled=0,
         classes=found.classes,
-        lines=tuple(lines),
+        lines=tuple(score_by(metric, y, values, groups) for metric in allowed),
         counts=np.zeros((0, 0)),
         by_class=scores_of_labels(y, said, found.classes) if several else (),
         notes=_told(found),
@@ -210,12 +188,12 @@ def _of_classes(
         )
     y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids)
     counts = confusion(y, probs.argmax(1), len(classes))
-    allowed = _allowed(y, classes, labels.classes, labels_only=labels_only)
+    allowed = metrics_of_classes(y, classes, labels.classes, labels_only=labels_only)
     return Scorecard(
         rows=len(y),
         rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
         classes=classes,
-        lines=tuple(_line(m, y, probs, groups) for m in allowed),
+        lines=tuple(score_by(metric, y, probs, groups) for metric in allowed),
         counts=counts,
         by_class=scores_of_counts(counts, classes),
         notes=(*notes, *_absent(y, classes)),
@@ -289,35 +267,3 @@ def _in_order(
     found = np.zeros((len(given), len(said)))
     found[:, [list(said).index(name) for name in classes]] = given
     return found, tuple(said)
-
-
-def _allowed(
-    y: Indices, classes: Sequence[str], said: Sequence[str], *, labels_only: bool
-) -> list[Metric]:
-    """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
-
-    The classes of a kappa are worth their numbers; or equally spaced, where their order is said.
-    """
-    undefined = set[str]()
-    if len(classes) < 2 or (np.bincount(y, minlength=len(classes)) == 0).any():
-        undefined.update(NEEDS_EVERY_CLASS)
-    if len(classes) < 2 or not (order_of(classes) or said):
-        undefined.add("qwk")
-    if len(classes) <= TOP:
-        undefined.add("top_k")
-    metrics = dict(METRICS["classification"])
-    if order_of(classes):
-        metrics["qwk"] = kappa_between([int(name) for name in classes])
-    allowed = [metric for metric in metrics.values() if metric.by_label or not labels_only]
-    return [metric for metric in allowed if metric.name not in undefined]
-
-
-def _line(metric: Metric, y: Truth, probs: Pooled, groups: Indices | None) -> MetricScore:
-    found = spread(metric, y, [probs], groups)
-    return MetricScore(metric.name, found.value, found.interval and _within(metric, found.interval))
-
-
-def _within(metric: Metric, interval: Interval) -> Interval:
-    """Cut an interval at the ends of a metric's scale, over which its bias may have carried it."""
-    lowest, highest = -1.0 if metric.name == "qwk" else 0.0, 1.0 if metric.greater else np.inf
-    return max(interval[0], lowest), min(interval[1], highest)
