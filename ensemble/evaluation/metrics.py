@@ -239,10 +239,13 @@ METRICS: Final = {
 def kappa_between(levels: Sequence[float]) -> Metric:
     """Return the quadratic weighted kappa of classes that are worth these numbers, C of them."""
 
-    def score(y: Truth, probs: Pooled) -> float:
-        return kappa_of(_counts(y, probs), levels)
+    def counted(counts: NDArray[np.float64]) -> float:
+        return kappa_of(counts, levels)
 
-    return replace(METRICS["classification"]["qwk"], score=score)
+    def score(y: Truth, probs: Pooled) -> float:
+        return counted(_counts(y, probs))
+
+    return replace(METRICS["classification"]["qwk"], score=score, counted=counted)
 
 
 def metric_of(name: str, task: Task) -> Metric:

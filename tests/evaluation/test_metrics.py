@@ -20,6 +20,7 @@ from ensemble.evaluation.metrics import (
     check_defined,
     confusion,
     f1_of,
+    kappa_between,
     kappa_of,
     metric_of,
 )
@@ -209,7 +210,8 @@ def test_a_score_is_the_mean_of_the_values_of_its_rows(metric: Metric) -> None:
         assert metric.each(y[[row]], probs[[row]])[0] == pytest.approx(values[row], abs=1e-15)
 
 
-COUNTED = [m for m in METRICS["classification"].values() if m.counted is not None]
+GRADED = kappa_between([0, 1, 2, 9])
+COUNTED = [m for m in (*METRICS["classification"].values(), GRADED) if m.counted is not None]
 
 
 @pytest.mark.parametrize("metric", COUNTED, ids=lambda m: m.name)
