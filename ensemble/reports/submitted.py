@@ -1,6 +1,5 @@
 """A submission as it was written: its columns and cells by id, for what looks at it."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import numpy as np
 from ensemble.arrays import Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.columns import submitted_id
-from ensemble.files.csv_tables import read_table
+from ensemble.files.csv_tables import by_id, read_lines
 from ensemble.files.text_table import TableSource
 
 
@@ -58,14 +57,15 @@ def read_submission(path: TableSource, id_column: str | None = None) -> Submitte
     The id is `id_column`, the column `id`, or the first.
 
     Raises:
-        UsageError: no table, no column after the id, no rows, or an id that stands there twice.
+        UsageError: no table, no column after the id, no rows, or an id that is empty or stands
+            there twice.
     """
-    header, body = read_table(path)
+    header, body = read_lines(path)
     if len(header) < 2 or not body:
         raise UsageError(f"{path}: expected an id column, another, and rows")
     place = header.index(submitted_id(path, header, said=id_column))
-    rows = {row[place]: [*row[:place], *row[place + 1 :]] for row in body}
-    if len(rows) < len(body):
-        twice = [name for name, count in Counter(row[place] for row in body).items() if count > 1]
-        raise UsageError(f"{path}: ids stand there twice: {few(twice)}; expected different ids")
+    rows = {
+        name: [*row.cells[:place], *row.cells[place + 1 :]]
+        for name, row in by_id(path, body, place).items()
+    }
     return Submitted(path, (*header[:place], *header[place + 1 :]), rows)

@@ -65,7 +65,7 @@ def test_a_submission_does_not_differ_from_itself() -> None:
     [
         ("id,label\n1,cat\n", "other ids: 2, 3, 4"),
         ("id,target\n1,cat\n", "other columns"),
-        ("id,label\n1,cat\n1,cat\n", "different ids"),
+        ("id,label\n1,cat\n1,cat\n", "id '1' stands in line 2 too"),
         ("id,label\n", "expected an id column"),
     ],
 )

@@ -97,7 +97,7 @@ def test_kappa_needs_classes_that_are_numbers() -> None:
     ("text", "message"),
     [
         ("id,label\nr0,cat\nzzz,cat\n", "no label for zzz"),
-        ("id,label\nr0,cat\nr0,cat\n", "twice"),
+        ("id,label\nr0,cat\nr0,cat\n", "line 3: id .r0. stands in line 2 too"),
         ("id\nr0\n", "expected an id column"),
         ("id,cat,dog\n" + "\n".join(f"r{n},0.5,0.5" for n in range(ROWS)), "without a column"),
         ("id,cat,dog,eel,fox\nr0,a,0,0,0\n", "are numbers"),

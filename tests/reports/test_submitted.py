@@ -41,13 +41,14 @@ def test_no_ids_give_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\na\n", "expected an id column, another, and rows"),
-        ("id,label\n", "expected an id column, another, and rows"),
-        ("id,label\na,x\nb,x\na,y\n", "ids stand there twice: a; expected different ids"),
+        ("id\na\n", ": expected an id column, another, and rows"),
+        ("id,label\n", ": expected an id column, another, and rows"),
+        ("id,label\na,x\nb,x\na,y\n", ", line 4: id 'a' stands in line 2 too"),
+        ("id,label\na,x\n,x\n", ", line 3: the id is empty"),
     ],
 )
 def test_a_table_that_cannot_be_joined_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"s\.csv: {message}$"):
+    with pytest.raises(UsageError, match=rf"s\.csv{message}$"):
         written(tmp_path, text)
 
 
