@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ensemble.export.to_onnx import Exported
     from ensemble.pipeline.quantize import Quantized
 from ensemble.api.arguments import (
-    ById,
     Paths,
-    TableGiven,
     decode_of,
-    optional_table,
     texts_of,
+)
+from ensemble.api.tables import (
+    ById,
+    TableGiven,
+    optional_table,
 )
 from ensemble.errors import few
 from ensemble.html_table import html_table

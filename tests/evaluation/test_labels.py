@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import CLASSES, ensemble
 
-from ensemble.api.arguments import table_of
+from ensemble.api.tables import table_of
 from ensemble.api.weights import tune_weights
 from ensemble.errors import UsageError
 from ensemble.evaluation.labels import read_truth, truth_of
