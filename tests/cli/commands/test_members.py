@@ -165,26 +165,6 @@ def test_a_card_of_a_name_without_a_family_asks_for_one(
     assert "its name tells no family; give --family" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["width", "=3", "2x=3"])
-def test_an_argument_without_a_name_is_a_usage_error(
-    text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = ("--classes", "a,b", "--arch", "x", "--out", "m", "--arg", text)
-    assert ensemble("export", "a.pt", *told) == 2
-    assert f"--arg {text!r}: expected NAME=VALUE" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("width=16", ("width", 16)), ("flag=true", ("flag", True)), ("pool=avg", ("pool", "avg")),
-     ("depths=[2, 2]", ("depths", [2, 2])), ("path=a=b", ("path", "a=b")), ("x=", ("x", ""))],
-)  # fmt: skip
-def test_an_argument_is_json_or_text(text: str, expected: tuple[str, object]) -> None:
-    from ensemble.cli.commands.members import _argument
-
-    assert _argument(text) == expected
-
-
 def several_outputs(name: str, outputs: dict[str, tuple[int, ...]]) -> Path:
     """A net of no card: the mean of each channel, over the columns of each output."""
     import numpy as np
