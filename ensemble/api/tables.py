@@ -14,7 +14,8 @@ from ensemble.files.paths import split_named
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.predictions.formats import in_memory, read
 from ensemble.predictions.hints import ForeignHints, hints_for
-from ensemble.predictions.table import Oof, join
+from ensemble.predictions.join import join
+from ensemble.predictions.table import Oof
 from ensemble.records import Task
 from ensemble.submission.folder import submission_at
 from ensemble.submission.publish import Submission
