@@ -1,7 +1,7 @@
 """Flags that say what an exported net or a foreign member is: heads, family, preprocessing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
@@ -95,7 +95,7 @@ def export_spec_of(flags: Mapping[str, Any]) -> "ExportSpec":
         ema=flags["ema"],
         key=flags["key"],
         drop=flags["drop"],
-        args=dict(_argument(text) for text in flags["args"]),
+        args=_arguments(flags["args"]),
         trust_pickle=frozenset(flags["trust_pickle"]),
         family=flags["family"],
         fold=flags["fold"],
@@ -126,6 +126,14 @@ def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
+
+
+def _arguments(texts: Sequence[str]) -> dict[str, object]:
+    found = [_argument(text) for text in texts]
+    names = [name for name, _ in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"--arg {twice[0]}: said twice; leave one of them out")
+    return dict(found)
 
 
 def _argument(text: str) -> tuple[str, object]:

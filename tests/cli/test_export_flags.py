@@ -68,6 +68,11 @@ def test_an_argument_is_json_or_text(text: str, expected: dict[str, object]) -> 
     assert spec_of("--classes", "a,b", args=(text,)).args == expected
 
 
+def test_an_argument_that_is_said_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="--arg width: said twice"):
+        spec_of("--classes", "a,b", args=("width=16", "depth=2", "width=32"))
+
+
 def test_pickles_are_trusted_file_by_file() -> None:
     found = spec_of("--classes", "a,b", trust_pickle=(Path("a.pt"),))
     assert found.trust_pickle == {Path("a.pt")}
