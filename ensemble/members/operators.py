@@ -126,9 +126,9 @@ def with_activations(heads: Sequence[Head], model: ModelProto) -> tuple[Head, ..
 def last_step(model: ModelProto, output: str) -> LastStep:
     """Tell what an output's last operator makes of it, looking through casts and reshapes."""
     makers = {name: node for node in model.graph.node for name in node.output}
-    node = makers.get(output)
-    while node is not None and node.op_type in _THROUGH:
-        node = makers.get(node.input[0])
+    node = makers.pop(output, None)
+    while node is not None and node.op_type in _THROUGH and node.input:
+        node = makers.pop(node.input[0], None)  # once each: a hostile file may hold a circle
     return "" if node is None else _LAST.get(node.op_type, "")
 
 

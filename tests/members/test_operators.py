@@ -110,6 +110,21 @@ def test_the_last_step_is_found_behind_what_changes_no_meaning(kinds: list[str],
     assert last_step(ending(*nodes), "logits") == step
 
 
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [helper.make_node("Identity", [], ["logits"])],
+        [helper.make_node("Identity", ["logits"], ["logits"])],
+        [
+            helper.make_node("Cast", ["other"], ["logits"], to=1),
+            helper.make_node("Identity", ["logits"], ["other"]),
+        ],
+    ],
+)
+def test_a_graph_that_leads_nowhere_has_no_last_step(nodes: list[NodeProto]) -> None:
+    assert last_step(ending(*nodes), "logits") == ""
+
+
 def test_an_output_that_is_no_nodes_has_no_last_step() -> None:
     assert last_step(toy_model(toy_card()), "elsewhere") == ""
 
