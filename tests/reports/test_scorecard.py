@@ -11,6 +11,8 @@ import sklearn.metrics as sk
 from toys import ensemble
 
 from ensemble.errors import UsageError
+from ensemble.evaluation.bootstrap import spread
+from ensemble.evaluation.metrics import METRICS
 from ensemble.pipeline.scores import score
 from ensemble.predictions.table import Oof
 from ensemble.reports.scorecard import Labels, score_submission
@@ -339,6 +341,21 @@ def test_kappa_goes_by_the_grades_and_not_by_their_places(
     assert found == pytest.approx(expected, abs=1e-12)
     lacking = str(next(grade for grade in grades if grade not in labels))
     assert lacking in card.notes[0]
+
+
+def test_the_interval_of_a_kappa_goes_by_the_grades_too(tmp_path: Path) -> None:
+    """It is that of all grades from 1 to 10, of which two are never said."""
+    rng, grades = np.random.default_rng(3), np.array([1, 2, 10])
+    y, said = np.sort(rng.integers(0, 3, (2, 60)))
+    said[::4] = y[::4]
+    texts = [
+        "\n".join(["id,label", *(f"r{n},{v}" for n, v in enumerate(grades[c]))]) for c in (said, y)
+    ]
+    card = score_submission(*tables(tmp_path, *texts))
+    equal = METRICS["classification"]["qwk"]
+    expected = spread(equal, grades[y] - 1, [np.eye(10)[grades[said] - 1]]).interval
+    found = {line.metric: line.interval for line in card.lines}["qwk"]
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_order_of_named_grades_is_to_be_told(tmp_path: Path) -> None:
