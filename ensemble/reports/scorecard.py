@@ -21,6 +21,7 @@ from ensemble.evaluation.metrics import (
     kappa_between,
 )
 from ensemble.files.csv_tables import column_of
+from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
 from ensemble.predictions.table import Oof
@@ -102,20 +103,20 @@ class Labels:
     group: str | None = None
     classes: tuple[str, ...] = ()
 
-    def groups(self, ids: Sequence[str]) -> Indices | None:
+    def groups(self, ids: Sequence[str], tell: Tell) -> Indices | None:
         """Return the group of each id as a number, int64 (N,), or None where there are none."""
         if self.group is None:
             return None
-        named = column_of(self.table, self.group, self.id_column, ids)
+        named = column_of(self.table, self.group, self.id_column, ids, tell)
         return np.unique([named[name] for name in ids], return_inverse=True)[1].astype(np.int64)
 
-    def of(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the label of each id.
+    def of(self, ids: Sequence[str], tell: Tell) -> dict[str, str]:
+        """Return the label of each id; `tell` is told where ids are a folder or an extension apart.
 
         Raises:
             UsageError: an id without one.
         """
-        truth = column_of(self.table, self.column, self.id_column, ids)
+        truth = column_of(self.table, self.column, self.id_column, ids, tell)
         lacking = [name for name in ids if name not in truth]
         if lacking:
             raise UsageError(f"{self.table}: no label for {few(lacking)}")
@@ -136,13 +137,16 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
             not.
     """
     given = read_submission(submission, labels.id_column)
-    truth = labels.of(list(given.rows))
+    notes: list[str] = []
+    truth = labels.of(list(given.rows), notes.append)
     if given.has_labels:
         _check_said(submission, set(given.labels()), labels.table, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
     known = {truth[name] for name in given.rows}
     scores, classes = _predicted(given, known | set(labels.classes))
-    return _of_classes(list(given.rows), scores, classes, labels, labels_only=given.has_labels)
+    return _of_classes(
+        list(given.rows), scores, classes, labels, labels_only=given.has_labels, notes=notes
+    )
 
 
 def score_classes(found: Oof, labels: Labels) -> Scorecard:
@@ -166,11 +170,15 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
     task, values = found.task, _mean(found)
-    y = read_truth(labels.table, found, labels.column, labels.group, id_column=labels.id_column)
+    notes = [*_told(found)]
+    y = read_truth(
+        labels.table, found, labels.column, labels.group,
+        id_column=labels.id_column, tell=notes.append,
+    )  # fmt: skip
     several = TASKS[task].several
     labels_only = several and bool(np.isin(values, (0, 1)).all())
     mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
-    groups = labels.groups(found.ids)
+    groups = labels.groups(found.ids, notes.append)
     lines = [
         _line(metric, y, values, groups)
         for metric in METRICS[task].values()
@@ -185,7 +193,7 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
         lines=tuple(lines),
         counts=np.zeros((0, 0)),
         by_class=scores_of_labels(y, said, found.classes) if several else (),
-        notes=_told(found),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -199,7 +207,8 @@ def _of_classes(
     notes: Sequence[str] = (),
 ) -> Scorecard:
     """Score N rows of probabilities (N, C), or of anything from 0 on that is divided by its sum."""
-    truth = labels.of(ids)
+    told = [*notes]
+    truth = labels.of(ids, told.append)
     scores, classes = _in_order(scores, classes, labels.classes)
     sums = scores.sum(1, keepdims=True)
     odd = sorted({truth[name] for name in ids} - set(classes))
@@ -208,7 +217,7 @@ def _of_classes(
             f"{labels.table}: labels without a column, or none of the classes {few(classes)}: "
             f"{few(odd)}"
         )
-    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids)
+    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids, told.append)
     counts = confusion(y, probs.argmax(1), len(classes))
     allowed = _allowed(y, classes, labels.classes, labels_only=labels_only)
     return Scorecard(
@@ -218,7 +227,7 @@ def _of_classes(
         lines=tuple(_line(m, y, probs, groups) for m in allowed),
         counts=counts,
         by_class=scores_of_counts(counts, classes),
-        notes=(*notes, *_absent(y, classes)),
+        notes=tuple(dict.fromkeys([*told, *_absent(y, classes)])),
     )
 
 

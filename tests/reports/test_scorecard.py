@@ -433,6 +433,27 @@ def test_out_of_fold_predictions_are_scored_as_they_lie() -> None:
     assert {m.metric: m.score for m in mean.lines}["log_loss"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("scored", ["oof.parquet", "probs.csv"])
+def test_labels_whose_ids_carry_a_folder_and_an_extension_are_joined_and_told(scored: str) -> None:
+    ids = tuple(f"r{n}" for n in range(ROWS))
+    Oof(ids, CLASSES, {"ant": PROBS}, np.arange(ROWS) % 4).save("oof.parquet")
+    rows = [f"train/r{n}.jpg,{CLASSES[t]},p{n // 20}" for n, t in enumerate(TRUTH)]
+    Path("named.csv").write_text("\n".join(["id,label,patient", *rows[::-1]]))
+    card = score(Path(scored), Labels(Path("named.csv"), group="patient"))
+    found = {m.metric: m.score for m in card.lines}
+    assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS), abs=1e-6)
+    assert found["accuracy"] == sk.accuracy_score(TRUTH, SAID)
+    assert len(card.notes) == 1
+    assert "such as 'train/r199.jpg' for 'r199'" in card.notes[0]
+
+
+def test_values_are_joined_with_labels_that_carry_an_extension(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,age\na,1\nb,4\n", "id,age\nb.dcm,2\na.dcm,1\n")
+    card = score(*given, task="regression")
+    assert {m.metric: m.score for m in card.lines}["mae"] == 1.0
+    assert "'b.dcm' for 'b'" in card.notes[0]
+
+
 def test_rows_of_a_group_are_drawn_together() -> None:
     rows = [f"r{n},{CLASSES[t]},p{n // 20}" for n, t in enumerate(TRUTH)]
     Path("grouped.csv").write_text("\n".join(["id,label,patient", *rows]))
