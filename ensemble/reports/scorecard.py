@@ -33,7 +33,12 @@ from ensemble.reports.by_class import (
     scores_of_counts,
     scores_of_labels,
 )
-from ensemble.reports.submitted import Submitted, read_submission
+from ensemble.reports.submitted import (
+    Submitted,
+    predicted_columns,
+    read_submission,
+    sums_to_one,
+)
 from ensemble.voting.blend import labels_given
 from ensemble.voting.decision import Decision, order_of
 
@@ -136,14 +141,16 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    given = read_submission(submission, labels.id_column)
+    read = read_submission(submission, labels.id_column)
     notes: list[str] = []
-    truth = labels.of(list(given.rows), notes.append)
+    truth = labels.of(list(read.rows), notes.append)
+    given = predicted_columns(read, {*truth.values(), *labels.classes})
+    notes += given.notes
     if given.has_labels:
         _check_said(submission, set(given.labels()), labels.table, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
-    known = {truth[name] for name in given.rows}
-    scores, classes = _predicted(given, known | set(labels.classes))
+    known = {truth[name] for name in given.rows} | set(labels.classes)
+    scores, classes = _predicted(given, known, labels.table)
     return _of_classes(
         list(given.rows), scores, classes, labels, labels_only=given.has_labels, notes=notes
     )
@@ -267,13 +274,22 @@ def _check_said(
     )
 
 
-def _predicted(given: Submitted, known: set[str]) -> tuple[Pooled, tuple[str, ...]]:
+def _predicted(
+    given: Submitted, known: set[str], labels: TableSource
+) -> tuple[Pooled, tuple[str, ...]]:
     """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
     if given.has_labels:
         said = given.labels()
         classes = tuple(sorted(known | set(said)))
         place = {name: number for number, name in enumerate(classes)}
         return np.eye(len(classes))[[place[name] for name in said]], classes
+    unknown = [name for name in given.columns if name not in known]
+    rest = [name for name in given.columns if name in known]
+    if unknown and sums_to_one(given, rest) and not sums_to_one(given, given.columns):
+        raise UsageError(
+            f"{given.path}: the columns {few(unknown)} are no labels of {labels}, and without them "
+            f"the rows sum to 1: leave them out"
+        )
     probs = given.probabilities()
     if (probs < 0).any() or (probs.sum(1) <= 0).any():
         raise UsageError(f"{given.path}: probabilities are at least 0, and not all 0 in a row")

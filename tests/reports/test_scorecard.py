@@ -433,6 +433,26 @@ def test_out_of_fold_predictions_are_scored_as_they_lie() -> None:
     assert {m.metric: m.score for m in mean.lines}["log_loss"] == pytest.approx(expected)
 
 
+def test_a_table_with_its_folds_and_its_truth_is_scored_without_them(tmp_path: Path) -> None:
+    rows = [",".join([f"r{n}", str(n % 5), *map(repr, row), CLASSES[t]])
+            for n, (row, t) in enumerate(zip(PROBS.tolist(), TRUTH, strict=True))]  # fmt: skip
+    text = "\n".join([",".join(["id", "fold", *CLASSES, "target"]), *rows])
+    given, _ = tables(tmp_path, text, "")
+    card = score(given, Labels(Path("labels.csv")))
+    found = {m.metric: m.score for m in card.lines}
+    assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS), abs=1e-12)
+    assert found["accuracy"] == sk.accuracy_score(TRUTH, SAID)
+    assert (card.classes, card.rescaled) == (CLASSES, 0)
+    assert card.notes == (f"{given}: the columns fold, target are no class, and left out",)
+
+
+def test_a_number_beside_probabilities_is_no_class(tmp_path: Path) -> None:
+    text = "id,cat,dog,age\na,0.25,0.75,40\nb,0.5,0.5,30\n"
+    given, labels = tables(tmp_path, text, "id,label\na,dog\nb,cat\n")
+    with pytest.raises(UsageError, match="the columns age are no labels of .* leave them out"):
+        score_submission(given, labels)
+
+
 @pytest.mark.parametrize("scored", ["oof.parquet", "probs.csv"])
 def test_labels_whose_ids_carry_a_folder_and_an_extension_are_joined_and_told(scored: str) -> None:
     ids = tuple(f"r{n}" for n in range(ROWS))
