@@ -54,9 +54,9 @@ def check_not_random(model: ModelProto, path: Path) -> None:
         return
     if "Dropout" in found:
         raise MemberError(
-            f"{path}: its Dropout is in training mode, or may be by what the graph computes, so the "
-            f"same image gets another prediction each time. Export it again after net.eval(), with "
-            f"training=TrainingMode.EVAL"
+            f"{path}: its Dropout is in training mode, or may be by what the graph computes, so "
+            f"the same image gets another prediction each time. Export it again after net.eval(), "
+            f"with training=TrainingMode.EVAL"
         )
     raise MemberError(
         f"{path}: its {found[0]} is random, so the same image gets another prediction each time. "
