@@ -257,3 +257,20 @@ def test_weights_stay_as_they_were_but_for_the_temperature() -> None:
     found = calibrate(tuned, holdout, truth, ())
     back = replace(found, temperature=1.0, evidence={})
     assert back == tuned
+
+
+def test_tables_whose_ids_have_an_extension_tune_as_those_without(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Labels, folds and groups of one table, which is told of once."""
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    plain = tune_weights(replace(order, folds=order.labels, group="patient"))
+    Path("named.csv").write_text(Path("train.csv").read_text().replace("img", "train/img"))
+    files = [str(path) for _, path in order.files]
+    assert ensemble("tune-weights", "--oof", *files, "--labels", "named.csv", "--folds",
+                    "named.csv", "--group", "patient") == 0  # fmt: skip
+    found = Weights.load("weights.json")
+    assert found.families == pytest.approx(plain.families)
+    assert found.evidence["nested"] == pytest.approx(plain.evidence["nested"])
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("such as 'train/img0' for 'img0'") == 1
