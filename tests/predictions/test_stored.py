@@ -18,6 +18,7 @@ from ensemble.errors import ContractError, UsageError
 from ensemble.predictions import formats, stored
 from ensemble.predictions import table as oof
 from ensemble.predictions.hints import ForeignHints
+from ensemble.predictions.join import join
 from ensemble.predictions.run_record import read_record
 from ensemble.predictions.table import Oof
 from ensemble.voting.weights import Weights, to_json
@@ -144,7 +145,7 @@ def test_a_runs_predictions_are_no_oof() -> None:
 
 
 def test_rows_are_joined_whatever_their_order() -> None:
-    joined = oof.join([formats.read(Path("bee.csv")), formats.read(Path("ant.csv"))])
+    joined = join([formats.read(Path("bee.csv")), formats.read(Path("ant.csv"))])
     assert isinstance(joined, Oof)
     rows = [joined.ids.index(name) for name in IDS]
     columns = [joined.classes.index(name) for name in CLASSES]
@@ -170,7 +171,7 @@ def test_numbers_of_classes_need_one_order(capsys: pytest.CaptureFixture[str]) -
     assert ensemble("vote", *flags) == 2
     assert "different orders" in capsys.readouterr().err
     assert ensemble("vote", "--predictions", "ant.csv", "--labels-as", "index") == 0
-    joined = oof.join([formats.read(Path("ant.csv")), formats.read(Path("bee.csv"))])
+    joined = join([formats.read(Path("ant.csv")), formats.read(Path("bee.csv"))])
     with pytest.raises(UsageError, match="different orders"):
         tune_weights(joined, dict.fromkeys(IDS, "cat"), metric="qwk")
 
@@ -184,8 +185,8 @@ def test_a_file_that_says_its_task_is_not_taken_for_another(
 
 
 def test_swapped_families_are_another_vote() -> None:
-    one = oof.join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
-    two = oof.join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
+    one = join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
+    two = join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
     vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
     with pytest.raises(UsageError, match="holds a vote on other predictions"):
         vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")

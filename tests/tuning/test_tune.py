@@ -17,6 +17,7 @@ from ensemble.evaluation import metrics
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read
+from ensemble.predictions.join import join
 from ensemble.predictions.oof_file import write
 from ensemble.records import Task
 from ensemble.tuning.tune import calibrate, tune_weights
@@ -124,7 +125,7 @@ def test_labels_without_a_hold_out_are_refused() -> None:
 def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     tuned = tune_weights(order)
-    same = oof.join([read(path) for _, path in order.files])
+    same = join([read(path) for _, path in order.files])
     with pytest.raises(UsageError, match=r"tuned on img0.*take other rows"):
         calibrate(tuned, same, TRUTH, same.ids)
 
@@ -138,7 +139,7 @@ def test_a_hold_out_of_other_families_is_refused() -> None:
 
 
 def test_python_takes_a_hold_out_too() -> None:
-    table = oof.join([read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
+    table = join([read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
     holdout, truth = held_out(0.5)
     labels = column_of(Path("train.csv"), "label")
     said = {name: CLASSES[c] for name, c in zip(holdout.ids, truth, strict=True)}

@@ -18,6 +18,7 @@ from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read
+from ensemble.predictions.join import join
 from ensemble.progress import Quiet
 from ensemble.records import Task
 from ensemble.tuning.tune import tune_weights
@@ -95,7 +96,7 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
     ids = tuple(map(str, range(len(y))))
     labels = {name: CLASSES[c] for name, c in zip(ids, y, strict=True)}
     parts = [oof.Oof(ids, CLASSES[:2], {f"m{m}": p}) for m, p in enumerate(stack)]
-    joined = [oof.join(order) for order in permutations(parts)]
+    joined = [join(order) for order in permutations(parts)]
     for other in joined:  # all that tuning sees
         assert list(other.families) == list(joined[0].families)
         np.testing.assert_array_equal(list(other.families.values()), stack)
