@@ -12,6 +12,7 @@ from ensemble.errors import UsageError, few
 from ensemble.evaluation.labels import check_filled, read_truth, truth_of
 from ensemble.evaluation.metrics import confusion
 from ensemble.files.csv_tables import column_of
+from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
 from ensemble.predictions.table import Oof
@@ -29,7 +30,12 @@ from ensemble.reports.metric_scores import (
     metrics_of_values,
     score_by,
 )
-from ensemble.reports.submitted import Submitted, read_submission
+from ensemble.reports.submitted import (
+    Submitted,
+    predicted_columns,
+    read_submission,
+    sums_to_one,
+)
 from ensemble.voting.blend import labels_given
 from ensemble.voting.decision import Decision, order_of
 
@@ -87,20 +93,20 @@ class Labels:
     group: str | None = None
     classes: tuple[str, ...] = ()
 
-    def groups(self, ids: Sequence[str]) -> Indices | None:
+    def groups(self, ids: Sequence[str], tell: Tell) -> Indices | None:
         """Return the group of each id as a number, int64 (N,), or None where there are none."""
         if self.group is None:
             return None
-        named = column_of(self.table, self.group, self.id_column, ids)
+        named = column_of(self.table, self.group, self.id_column, ids, tell)
         return np.unique([named[name] for name in ids], return_inverse=True)[1].astype(np.int64)
 
-    def of(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the label of each id.
+    def of(self, ids: Sequence[str], tell: Tell) -> dict[str, str]:
+        """Return the label of each id; `tell` is told where ids are a folder or an extension apart.
 
         Raises:
             UsageError: an id without one.
         """
-        truth = column_of(self.table, self.column, self.id_column, ids)
+        truth = column_of(self.table, self.column, self.id_column, ids, tell)
         lacking = [name for name in ids if name not in truth]
         if lacking:
             raise UsageError(f"{self.table}: no label for {few(lacking)}")
@@ -120,14 +126,19 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    given = read_submission(submission, labels.id_column)
-    truth = labels.of(list(given.rows))
+    read = read_submission(submission, labels.id_column)
+    notes: list[str] = []
+    truth = labels.of(list(read.rows), notes.append)
+    given = predicted_columns(read, {*truth.values(), *labels.classes})
+    notes += given.notes
     if given.has_labels:
         _check_said(submission, set(given.labels()), labels.table, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
-    known = {truth[name] for name in given.rows}
-    scores, classes = _predicted(given, known | set(labels.classes))
-    return _of_classes(list(given.rows), scores, classes, labels, labels_only=given.has_labels)
+    known = {truth[name] for name in given.rows} | set(labels.classes)
+    scores, classes = _predicted(given, known, labels.table)
+    return _of_classes(
+        list(given.rows), scores, classes, labels, labels_only=given.has_labels, notes=notes
+    )
 
 
 def score_classes(found: Oof, labels: Labels) -> Scorecard:
@@ -151,10 +162,15 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
     task, values = found.task, _mean(found)
-    y = read_truth(labels.table, found, labels.column, labels.group, id_column=labels.id_column)
+    notes = [*_told(found)]
+    y = read_truth(
+        labels.table, found, labels.column, labels.group,
+        id_column=labels.id_column, tell=notes.append,
+    )  # fmt: skip
     several = TASKS[task].several
     labels_only = several and bool(np.isin(values, (0, 1)).all())
-    allowed, groups = metrics_of_values(task, y, labels_only=labels_only), labels.groups(found.ids)
+    allowed = metrics_of_values(task, y, labels_only=labels_only)
+    groups = labels.groups(found.ids, notes.append)
     said = labels_given(values, Decision()) if several else values
     return Scorecard(
         rows=len(found.ids),
@@ -163,7 +179,7 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
         lines=tuple(score_by(metric, y, values, groups) for metric in allowed),
         counts=np.zeros((0, 0)),
         by_class=scores_of_labels(y, said, found.classes) if several else (),
-        notes=_told(found),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -177,7 +193,8 @@ def _of_classes(
     notes: Sequence[str] = (),
 ) -> Scorecard:
     """Score N rows of probabilities (N, C), or of anything from 0 on that is divided by its sum."""
-    truth = labels.of(ids)
+    told = [*notes]
+    truth = labels.of(ids, told.append)
     scores, classes = _in_order(scores, classes, labels.classes)
     sums = scores.sum(1, keepdims=True)
     odd = sorted({truth[name] for name in ids} - set(classes))
@@ -186,7 +203,7 @@ def _of_classes(
             f"{labels.table}: labels without a column, or none of the classes {few(classes)}: "
             f"{few(odd)}"
         )
-    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids)
+    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids, told.append)
     counts = confusion(y, probs.argmax(1), len(classes))
     allowed = metrics_of_classes(y, classes, labels.classes, labels_only=labels_only)
     return Scorecard(
@@ -196,7 +213,7 @@ def _of_classes(
         lines=tuple(score_by(metric, y, probs, groups) for metric in allowed),
         counts=counts,
         by_class=scores_of_counts(counts, classes),
-        notes=(*notes, *_absent(y, classes)),
+        notes=tuple(dict.fromkeys([*told, *_absent(y, classes)])),
     )
 
 
@@ -236,13 +253,22 @@ def _check_said(
     )
 
 
-def _predicted(given: Submitted, known: set[str]) -> tuple[Pooled, tuple[str, ...]]:
+def _predicted(
+    given: Submitted, known: set[str], labels: TableSource
+) -> tuple[Pooled, tuple[str, ...]]:
     """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
     if given.has_labels:
         said = given.labels()
         classes = tuple(sorted(known | set(said)))
         place = {name: number for number, name in enumerate(classes)}
         return np.eye(len(classes))[[place[name] for name in said]], classes
+    unknown = [name for name in given.columns if name not in known]
+    rest = [name for name in given.columns if name in known]
+    if unknown and sums_to_one(given, rest) and not sums_to_one(given, given.columns):
+        raise UsageError(
+            f"{given.path}: the columns {few(unknown)} are no labels of {labels}, and without them "
+            f"the rows sum to 1: leave them out"
+        )
     probs = given.probabilities()
     if (probs < 0).any() or (probs.sum(1) <= 0).any():
         raise UsageError(f"{given.path}: probabilities are at least 0, and not all 0 in a row")

@@ -45,7 +45,7 @@ DOORS = {
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
                   "batches", "probe", "batch_size", "fingerprint"},
     "predictions": {"store", "table", "join", "formats", "stored", "inventory", "garbage",
-                    "references", "run_record", "oof_file", "hints", "parsed"},
+                    "references", "run_record", "oof_file", "hints", "parsed", "row_values"},
     "tuning": {"tune", "weigh", "checks"},
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from ensemble.cli.export_flags import FOREIGN, described_options, export_spec_of
+from ensemble.cli.heads import outputs_by_head
 from ensemble.cli.options import Whole
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
@@ -66,7 +67,9 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
 @click.option("--write-card", is_flag=True, help="Write a sidecar card for each foreign .onnx, "
               "from the flags below.")  # fmt: skip
 @described_options
-@click.option("--output-name", help="The output of the .onnx that the head reads.")
+@click.option("--output-name", multiple=True, metavar="[HEAD=]NAME", help="The output of the "
+              ".onnx that a head reads; HEAD=… for each head of several.  "
+              "[default: the head's name]")  # fmt: skip
 @click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
               "channels.  [default: by its axes]")  # fmt: skip
 def inspect_command(
@@ -78,7 +81,9 @@ def inspect_command(
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
     spec = export_spec_of(FOREIGN | flags) if write_card else None
-    found = inspect(members, spec, flags["output_name"], layout=flags["layout"])
+    heads = [head.name for head in spec.heads] if spec else []
+    output = outputs_by_head(flags["output_name"], heads)
+    found = inspect(members, spec, output, layout=flags["layout"])
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
