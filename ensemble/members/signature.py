@@ -74,9 +74,9 @@ def _check_shape(dims: Sequence[int | None], card: Card, path: Path, hint: str) 
         None in pair or pair[0] == pair[1] for pair in zip(dims, expected, strict=True)
     )
     if not fits:
+        found = _joined(dims, "?" * len(dims)) or "of no shape"
         raise MemberError(
-            f"{path}: its input is {_joined(dims, '?' * len(dims)) or 'of no shape'}; its card says "
-            f"{_joined(expected, 'NCHW')} (NCHW){hint}"
+            f"{path}: its input is {found}; its card says {_joined(expected, 'NCHW')} (NCHW){hint}"
         )
 
 
