@@ -18,6 +18,9 @@ Paths = str | Path | Iterable[str | Path]
 ClassesGiven: TypeAlias = str | Path | Sequence[str]
 """Names, in order; or as text a,b,c or a file with a class a line."""
 
+TasksGiven: TypeAlias = str | Mapping[str, Mapping[str, object]]
+"""What is declared of a label map's tasks: TOML, or a mapping of tasks to what it would say."""
+
 TtaGiven: TypeAlias = str | Mapping[str, str]
 """A policy of views, such as flip; or one for each family, by its name."""
 

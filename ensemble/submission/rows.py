@@ -9,26 +9,30 @@ import numpy as np
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError
 from ensemble.predictions.table import Predictions
-from ensemble.recipe.resolve import Recipe
+from ensemble.predictions.tasks import TaskPredictions
+from ensemble.recipe.resolve import Fusion, Recipe
 from ensemble.records import TASKS, Quarantined
 from ensemble.submission import sample as submission
 from ensemble.submission.sample import Row, Sample, fill_row
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
 from ensemble.voting.decision import Decision
+from ensemble.voting.joint import fuse_tasks
 
 
 @dataclass(frozen=True, slots=True)
 class VoteInput:
     """What is voted on: the members' predictions, the sample, and facts for run.json.
 
-    `decided` stands in place of a vote where images ended early.
+    `decided` stands in place of a vote where images ended early. With a label map `tasks` are voted
+    on, and `predictions` tell of the labels.
     """
 
     predictions: Predictions
     sample: Sample
     facts: Mapping[str, object]
     decided: "ExitLabels | None" = None
+    tasks: TaskPredictions | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,12 +109,22 @@ def _rule(recipe: Recipe) -> Decision:
 
 def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:
     found, fusion = voted.predictions, recipe.fusion
+    if voted.tasks is not None:
+        return _fused_tasks(fusion, voted.tasks)
     if voted.decided is None:
         return vote.fuse(found.ballots, fusion.voting, fusion.weights, found.task)
     labels = voted.decided.labels
     if TASKS[found.task].single:
         return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
     return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
+
+
+def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
+    joint = fusion.weights.joint if fusion.weights else None
+    columns = tasks.columns(joint.spreads if joint else {})
+    hard = fusion.voting == "hard"
+    voters = tasks.voters() if hard else ()
+    return fuse_tasks(columns, voters, tasks.label_map, fusion.voting, fusion.weights)
 
 
 def _check_counts(sample: Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]) -> None:
