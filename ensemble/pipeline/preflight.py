@@ -14,7 +14,8 @@ from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder
-from ensemble.submission.sample import Sample, sample_for
+from ensemble.submission.asked import sample_for
+from ensemble.submission.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)

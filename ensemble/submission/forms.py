@@ -1,11 +1,9 @@
 """What the columns of a sample ask for, told by their names and cells, or refused with the flag."""
 
 import difflib
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from ensemble.errors import UsageError, few
@@ -107,44 +105,6 @@ def positive_of(where: str, column: str, classes: Sequence[str], said: str | Non
     raise UsageError(
         f"{where} asks for the probability of one of {few(classes)}: say which by --positive NAME"
     )
-
-
-def check_whole(where: object, rows: Sequence[Sequence[str]], rounding: str) -> None:
-    """Refuse whole numbers in the sample of a regression, where nobody says what becomes of values.
-
-    Zeros alone under several targets hold the place of values; under one they may be grades.
-
-    Raises:
-        UsageError: names the flag.
-    """
-    filled = [cell.strip() for row in rows for cell in row if cell.strip()]
-    if set(filled) == {"0"} and len(rows[0]) > 1:
-        return
-    if rounding == "auto" and filled and all(map(_INTEGER.fullmatch, filled)):
-        raise UsageError(
-            f"{where}: the sample holds whole numbers, such as {filled[0]}, and the head gives "
-            f"values: say --round nearest, --round 0.5,1.5 (cuts: values below the first become "
-            f"0), or --round off to write values as they are"
-        )
-
-
-def cuts_of(rounding: str) -> tuple[float, ...]:
-    """Return the cuts that --round names, ascending; none where it names none.
-
-    Raises:
-        UsageError: it is neither a word that is known nor numbers that ascend.
-    """
-    if rounding in ("auto", "off", "nearest"):
-        return ()
-    try:
-        cuts = tuple(float(text) for text in rounding.split(","))
-    except ValueError:
-        cuts = ()
-    if not cuts or not all(a < b for a, b in pairwise(cuts)) or not all(map(math.isfinite, cuts)):
-        raise UsageError(
-            f"--round {rounding!r}: expected off, nearest, or cuts that ascend, such as 0.5,1.5"
-        )
-    return cuts
 
 
 def _is_probability(

@@ -11,8 +11,9 @@ from ensemble.errors import ContractError
 from ensemble.predictions.table import Predictions
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import TASKS, Quarantined
-from ensemble.submission import sample as submission
-from ensemble.submission.sample import Row, Sample, fill_row
+from ensemble.submission import cells
+from ensemble.submission.cells import Row, fill_row
+from ensemble.submission.sample import Sample
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
 from ensemble.voting.decision import Decision
@@ -85,7 +86,7 @@ def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | Non
     if recipe.writing.fill is not None:
         filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
         rows |= {q.id: filling for q in outcome.quarantined}
-    return submission.render(voted.sample, rows, voted.predictions.classes)
+    return cells.render(voted.sample, rows, voted.predictions.classes)
 
 
 def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[str, ...]]:

@@ -48,7 +48,7 @@ DOORS = {
                     "run_record", "oof_file", "hints", "parsed"},
     "tuning": {"tune", "weigh", "checks"},
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
-    "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
+    "submission": {"asked", "sample", "rows", "publish", "folder", "ledger", "proofread"},
     "export": {"spec", "names", "to_onnx", "int8"},
     "api": {"predict", "weights", "members", "results"},
     "cli": {"__init__"},

@@ -1,0 +1,70 @@
+"""The ids of a sample held against those of the images: alike, or alike but for an extension."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ensemble.errors import ContractError, few
+from ensemble.progress import Listener
+from ensemble.submission.sample import Sample
+
+
+def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
+    """Check that the sample and the images name the same ids.
+
+    Raises:
+        ContractError: with both difference lists.
+    """
+    wanted, found = set(sample.ids), set(ids)
+    if wanted == found:
+        return
+    lacking = _listed("ids of the sample have no image", [i for i in sample.ids if i not in found])
+    beyond = _listed("images are not in the sample", [i for i in ids if i not in wanted])
+    told = "; ".join(filter(None, (lacking, beyond)))
+    raise ContractError(f"the sample and the images differ: {told}. {_hint(wanted, found)}")
+
+
+def mapped(sample: Sample, ids: Sequence[str], listener: Listener) -> Sample:
+    """Return a sample whose ids carry a folder or an extension with those of the images.
+
+    Only where that is one to one, and it is said: a run of ids that differ is refused later.
+    """
+    if set(sample.ids) == set(ids):
+        return sample
+    for strip in (_without_folder, _without_extension, _stem):
+        own = {strip(name): name for name in sample.ids}
+        if len(own) == len(sample.ids) and set(own) == set(ids):
+            short, name = next(iter(own.items()))
+            listener.warn(
+                f"the sample's ids are those of the images with a folder or an extension, one to "
+                f"one, such as {name!r} for {short!r}: they are written as the sample has them"
+            )
+            return replace(sample, ids=tuple(own), written=own)
+    return sample
+
+
+def _without_folder(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _without_extension(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _stem(name: str) -> str:
+    return _without_extension(_without_folder(name))
+
+
+def _hint(wanted: set[str], found: set[str]) -> str:
+    """Guess why no id fits: an extension, or zeros that a spreadsheet took away."""
+    if wanted & found:
+        return "Check --images"
+    if {Path(name).stem for name in wanted} & found:
+        return "The sample's ids have an extension: say --id-from name"
+    if {name.lstrip("0") for name in wanted} & {name.lstrip("0") for name in found}:
+        return "Leading zeros differ: a spreadsheet may have taken them from the sample"
+    return "Check --images and --id-from"
+
+
+def _listed(what: str, odd: Sequence[str]) -> str:
+    return f"{len(odd)} {what} ({few(odd)})" if odd else ""

@@ -1,0 +1,83 @@
+"""What a run is asked to write follows from the sample, the head and the flags, or is refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from toys import CLASSES
+
+from ensemble.errors import ContractError, UsageError
+from ensemble.members.card import Head
+from ensemble.recipe.resolve import resolve
+from ensemble.recipe.settings import Settings
+from ensemble.records import Task
+from ensemble.submission.asked import sample_for
+from ensemble.submission.sample import Sample
+
+
+class Notes(list[str]):
+    """A listener that keeps what it is told."""
+
+    def warn(self, message: str) -> None:
+        self.append(message)
+
+
+def asked(
+    text: str | None = None,
+    ids: Sequence[str] = ("a", "b"),
+    *,
+    task: Task = "classification",
+    notes: Notes | None = None,
+    **flags: object,
+) -> Sample:
+    """What a sample of this text asks for, in the working folder, under these flags."""
+    if text is not None:
+        Path("s.csv").write_text(text)
+        flags["sample"] = Path("s.csv")
+    recipe = resolve(Settings((), (), device="cpu", **flags))  # type: ignore[arg-type]
+    head = Head("label", "logits", task, "none", CLASSES)
+    return sample_for(recipe, head, ids, Notes() if notes is None else notes)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_a_sample_each_image_has_its_label() -> None:
+    found = asked()
+    assert (found.ids, found.kind, found.columns) == (("a", "b"), "label", ("label",))
+    assert asked(output="probs").columns == CLASSES
+
+
+def test_without_a_sample_a_regression_has_no_labels() -> None:
+    assert asked(task="regression").kind == "probs"
+    with pytest.raises(UsageError, match="is regression and has no labels"):
+        asked(task="regression", output="labels")
+
+
+def test_ids_with_an_extension_are_joined_and_said() -> None:
+    notes = Notes()
+    found = asked("id,label\nb.png,cat\na.png,cat\n", notes=notes)
+    assert (found.ids, dict(found.written)) == (("b", "a"), {"b": "b.png", "a": "a.png"})
+    assert "one to one, such as 'b.png' for 'b'" in notes[0]
+
+
+def test_ids_that_differ_are_no_sample_of_the_run() -> None:
+    with pytest.raises(ContractError, match="1 images are not in the sample"):
+        asked("id,label\na,cat\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"output": "binary"}, "--output binary is for multilabel heads"),
+        ({"round": "nearest"}, "--round is for values of a regression"),
+        ({"fill": "fox"}, "--fill 'fox' is not one of"),
+    ],
+)
+def test_flags_that_do_not_suit_the_head_are_refused(
+    flags: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        asked(**flags)
