@@ -34,7 +34,7 @@ from ensemble.predictions import table as oof
 from ensemble.predictions.oof_file import write
 from ensemble.reports.scorecard import Labels, score_submission
 from ensemble.submission.cells import Row, render
-from ensemble.submission.sample import read_sample
+from ensemble.submission.reading import read_sample
 
 CLASSES = ("cat", "dog", "eel")
 HOSTILE = (

@@ -39,6 +39,7 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Task,
     Voting,
 )
@@ -60,6 +61,7 @@ def run(
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     positive: str | None = None,
+    form: SampleForm = "auto",
     top: int = 0,
     round: str = "auto",  # noqa: A002
     labels_as: LabelsAs = "auto",
@@ -100,6 +102,7 @@ def run(
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
         positive: The class whose probability the one column of a sample asks for.
+        form: The form of the sample, where it fits two: label, wide, tasks, melted or list.
         top: The best labels, so many in a cell; 0: as the sample has them.
         round: Whole numbers of a regression: "nearest", or cuts such as "0.5,1.5"; "off" writes
             values as they are; "auto" too, unless the sample holds whole numbers.
@@ -144,6 +147,7 @@ def run(
         id_from=id_from,
         id_col=id_col,
         positive=positive,
+        form=form,
         top=top,
         round=round,
         labels_as=labels_as,
@@ -191,6 +195,7 @@ def vote(
     out: str | Path | None = None,
     head: str | None = None,
     positive: str | None = None,
+    form: SampleForm | None = None,
     top: int | None = None,
     round: str | None = None,  # noqa: A002
     labels_as: LabelsAs | None = None,
@@ -219,8 +224,8 @@ def vote(
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
-            "labels_as": labels_as, "id_col": id_col, "positive": positive, "top": top,
-            "round": round, "store": store}  # fmt: skip
+            "labels_as": labels_as, "id_col": id_col, "positive": positive, "form": form,
+            "top": top, "round": round, "store": store}  # fmt: skip
     settings = Settings(
         members=() if members is None else texts_of(members, "members"),
         images=texts_of("images" if images is None else images, "images"),
@@ -238,6 +243,7 @@ def vote(
         out=path_of(out),
         head=head,
         positive=positive,
+        form=either(form, "auto"),
         top=either(top, 0),
         round=either(round, "auto"),
         labels_as=either(labels_as, "auto"),

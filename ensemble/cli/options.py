@@ -187,8 +187,8 @@ _INPUTS: Final = (
     "precision", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
-    "voting", "weights", "sample", "output", "positive", "top", "round", "labels_as", "fill", "out",
-    "force",
+    "voting", "weights", "sample", "output", "positive", "form", "top", "round", "labels_as",
+    "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")

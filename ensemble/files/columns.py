@@ -117,6 +117,11 @@ def is_beside(name: str) -> bool:
     return name.lower() in (*_TRUTH, *_SPLIT)
 
 
+def is_split(name: str) -> bool:
+    """Tell whether a column is called as those that part the rows, as `Usage` does."""
+    return name.lower() in _SPLIT
+
+
 def _holding(
     header: Sequence[str], rows: Sequence[Sequence[object]], known: Collection[str]
 ) -> list[str]:

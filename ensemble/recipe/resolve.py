@@ -21,6 +21,7 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
     check_choice,
 )
@@ -67,6 +68,7 @@ class Writing:
     sample: TableSource | None
     output: Output
     positive: str | None
+    form: SampleForm
     top: int
     round: str
     labels_as: LabelsAs
@@ -131,7 +133,16 @@ def resolve(settings: Settings) -> Recipe:
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights),
         Writing(
-            s.sample, s.output, s.positive, s.top, s.round, s.labels_as, s.fill, s.out, s.force
+            s.sample,
+            s.output,
+            s.positive,
+            s.form,
+            s.top,
+            s.round,
+            s.labels_as,
+            s.fill,
+            s.out,
+            s.force,
         ),
         saving_of(
             early_exit=s.early_exit,

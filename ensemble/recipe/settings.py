@@ -18,6 +18,7 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
 )
 from ensemble.voting.weights import Weights, to_json
@@ -126,6 +127,15 @@ class Settings:
             "The class whose probability the one column of a sample asks for.", _KEPT, later=True
         ),
     ] = None
+    form: Annotated[
+        SampleForm,
+        About(
+            "The form of the sample, where it fits two: one label, a column a class or target, a "
+            "column a task, a row for each image and class, or several labels a cell.",
+            _KEPT,
+            later=True,
+        ),
+    ] = "auto"
     top: Annotated[
         int,
         About(

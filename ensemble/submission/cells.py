@@ -1,8 +1,8 @@
 """A submission written: each row's cells, in the sample's order and columns."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,18 +13,21 @@ from ensemble.members.card import Head
 from ensemble.records import TASKS
 from ensemble.submission.rounding import number_texts
 from ensemble.submission.sample import Sample
+from ensemble.submission.tasks import filled_tasks
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """The filling of a submission for one id: a label, or a probability for each class.
 
-    `labels` are those of one cell, where it holds several.
+    `labels` are those of one cell, where it holds several; `tasks` are the cells of several tasks,
+    by name.
     """
 
     label: str
     probs: Sequence[float]
     labels: tuple[str, ...] = ()
+    tasks: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> bytes:
@@ -40,10 +43,30 @@ def render(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> b
     """
     _check_rows(sample, rows)
     cells = _cells(sample, rows, classes)
-    at, written = sample.id_place, sample.written
-    lines = [(written.get(name, name), cells[name]) for name in sample.ids]
-    header = (sample.id_column, list(sample.columns))
-    return csv_bytes([*rest[:at], name, *rest[at:]] for name, rest in [header, *lines])
+    lines = _lines(sample, cells) if sample.pairs is None else _pair_lines(sample, cells)
+    return csv_bytes([sample.header, *lines])
+
+
+def _lines(sample: Sample, cells: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Yield a row an image; what is copied stands in the rows of the sample, in its order."""
+    for row, name in enumerate(sample.ids):
+        line = [*cells[name]]
+        line.insert(sample.id_place, sample.written.get(name, name))
+        for column in sample.copied:
+            line.insert(column.place, column.cells[row])
+        yield line
+
+
+def _pair_lines(sample: Sample, cells: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Yield the rows of a melted sample, each with the value of its image and name."""
+    pairs = sample.pairs
+    if pairs is None:
+        return
+    place = {name: number for number, name in enumerate(sample.classes)}
+    written = {sample.written.get(name, name): row for name, row in cells.items()}
+    for (image, name), line in zip(pairs.rows, pairs.lines, strict=True):
+        value = written[image][place[name]]
+        yield [*line[: pairs.value], value, *line[pairs.value + 1 :]]
 
 
 def fill_row(fill: str, sample: Sample, head: Head) -> Row:
@@ -52,6 +75,8 @@ def fill_row(fill: str, sample: Sample, head: Head) -> Row:
     Raises:
         UsageError: `fill` is no label of the head, or no number that its columns may hold.
     """
+    if sample.kind == "tasks":
+        return Row("", (), tasks=filled_tasks(fill, sample.tasks))
     if sample.kind in ("label", "list", "top"):
         return _filled_labels(fill, sample, head.classes)
     return _filled_numbers(fill, sample, head)
@@ -87,6 +112,8 @@ def _number(fill: str) -> float:
 
 def _cells(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> dict[str, list[str]]:
     """Return the cells of each id beside the id, in the order of the sample's columns."""
+    if sample.kind == "tasks":
+        return {n: [rows[n].tasks[task] for task in sample.classes] for n in sample.ids}
     if sample.kind in ("label", "list", "top"):
         text = {c: str(n) if sample.index_labels else c for n, c in enumerate(classes)}
         return {n: [" ".join(text[c] for c in _labels_of(rows[n], sample))] for n in sample.ids}

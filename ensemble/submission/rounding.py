@@ -33,6 +33,16 @@ def check_whole(where: object, rows: Sequence[Sequence[str]], rounding: str) -> 
         )
 
 
+def rounding_of(where: object, rows: Sequence[Sequence[str]], rounding: str) -> str:
+    """Return how values are written under the cells of a sample: "off", or what somebody said.
+
+    Raises:
+        UsageError: whole numbers, and nobody says what becomes of values.
+    """
+    check_whole(where, rows, rounding)
+    return "off" if rounding == "auto" else rounding
+
+
 def cuts_of(rounding: str) -> tuple[float, ...]:
     """Return the cuts that --round names, ascending; none where it names none.
 

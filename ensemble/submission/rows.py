@@ -11,9 +11,10 @@ from ensemble.errors import ContractError
 from ensemble.predictions.table import Predictions
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import TASKS, Quarantined
-from ensemble.submission import cells
 from ensemble.submission.cells import Row, fill_row
+from ensemble.submission.cells import render as render_rows
 from ensemble.submission.sample import Sample
+from ensemble.submission.tasks import TaskColumn, task_rows
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
 from ensemble.voting.decision import Decision
@@ -66,8 +67,16 @@ def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
     return VoteResult(found.ids, labels, fused, found.quarantined)
 
 
-def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | None:
+def render(
+    recipe: Recipe, voted: VoteInput, outcome: VoteResult, tasks: Sequence[TaskColumn] = ()
+) -> bytes | None:
     """Return the bytes of submission.csv; None where images are missing and nothing stands in.
+
+    Args:
+        recipe: The rule, and what stands in for quarantined images.
+        voted: What was voted on, and the sample.
+        outcome: What it came to.
+        tasks: What each task came to, in the order of the ids of `outcome`; for a sample of tasks.
 
     Raises:
         ContractError: it would not be what the sample asks for.
@@ -79,14 +88,17 @@ def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | Non
     if voted.sample.kind in ("binary", "list") and not voted.decided:
         probs = labels_given(probs, _rule(recipe))
     lists = _labels_of(recipe, voted, probs)
+    cells = task_rows(tasks, voted.sample.tasks, outcome.ids)
     rows = {
-        name: Row(label, row, labels)
-        for name, label, row, labels in zip(outcome.ids, texts, probs, lists, strict=True)
+        name: Row(label, row, labels, of_tasks)
+        for name, label, row, labels, of_tasks in zip(
+            outcome.ids, texts, probs, lists, cells, strict=True
+        )
     }
     if recipe.writing.fill is not None:
         filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
         rows |= {q.id: filling for q in outcome.quarantined}
-    return cells.render(voted.sample, rows, voted.predictions.classes)
+    return render_rows(voted.sample, rows, voted.predictions.classes)
 
 
 def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[str, ...]]:

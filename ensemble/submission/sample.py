@@ -1,18 +1,39 @@
-"""The sample: the ids in order, the columns, and what they ask for.
+"""The sample: the ids in order, the columns, and what they ask for."""
 
-Ids are text, byte for byte: `007`, `NA` and `1e5` stay what they are. Rows are joined by id.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ensemble.errors import UsageError, few
-from ensemble.files.columns import submitted_id
-from ensemble.files.csv_tables import by_id, read_lines
 from ensemble.files.text_table import TableSource
-from ensemble.records import TASKS, LabelsAs
-from ensemble.submission.forms import Form, Kind, Wanted, form_of_column
-from ensemble.submission.rounding import check_whole
+from ensemble.records import LabelsAs, SampleForm
+from ensemble.submission.forms import Kind
+from ensemble.submission.melted import Pairs
+from ensemble.submission.tasks import TaskForm
+
+SHAPES: Final[Mapping[SampleForm, str]] = {
+    "label": "the id and one column",
+    "wide": "the id and a column for each class or target",
+    "tasks": "the id and a column for each task",
+    "melted": "ids of an image and a class, target or task, or a column for each of the two, and "
+    "one for the value",
+    "list": "the id and one column",
+}
+"""What each form of a sample looks like."""
+
+_FORMS: Final[Mapping[Kind, SampleForm]] = {
+    "label": "label", "probs": "wide", "binary": "wide", "list": "list", "top": "list",
+    "tasks": "tasks",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A column of the sample that is written as it stands: its place, name, and cell by row."""
+
+    place: int
+    name: str
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +41,13 @@ class Sample:
     """A sample submission: the header, the ids in order, and what the other columns ask for.
 
     `kind` is "label" (one column), "probs" (a column a class, or one of a class of two), "binary"
-    (such columns, of 0 and 1), "list" (the labels that are given, in one cell) or "top" (the best
-    `top` of them, the best first). `index_labels` tells whether labels are written as class
-    indices; `id_place` is the place of the id among the columns. `of` are the classes of the
-    columns, where these are called otherwise; `written` are ids that are written otherwise than the
-    images' own; `rounding` is how values are written, see `forms.Wanted`.
+    (such columns, of 0 and 1), "list" (the labels that are given, in one cell), "top" (the best
+    `top` of them, the best first) or "tasks" (a column a task). `index_labels` tells whether labels
+    are written as class indices; `id_place` is the place of the id among the columns. `of` are the
+    classes of the columns, where these are called otherwise; `written` are ids that are written
+    otherwise than the images' own; `rounding` is how values are written, see `forms.Wanted`.
+    `tasks` are how each task is written. `pairs` are the rows of a melted sample, whose `ids` are
+    those of its images; `copied` are columns that are no part of what is asked for.
     """
 
     id_column: str
@@ -37,71 +60,30 @@ class Sample:
     top: int = 0
     written: Mapping[str, str] = field(default_factory=dict)
     rounding: str = "off"
+    tasks: Mapping[str, TaskForm] = field(default_factory=dict)
+    pairs: Pairs | None = None
+    copied: tuple[Copied, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes of the columns of numbers."""
+        """The classes of the columns of numbers, or the tasks."""
         return self.of or self.columns
 
+    @property
+    def form(self) -> SampleForm:
+        """The form: "label", "wide", "tasks", "melted" or "list"."""
+        return "melted" if self.pairs else _FORMS[self.kind]
 
-def read_sample(
-    path: TableSource,
-    classes: Sequence[str],
-    labels_as: LabelsAs = "auto",
-    *,
-    id_column: str | None = None,
-    known: Collection[str] = (),
-    wanted: Wanted | None = None,
-) -> Sample:
-    """Read a sample submission, and what it asks for.
-
-    The id is `id_column`, the column `id`, the one that holds the ids that are `known`, or the
-    first. One more column is told by its cells, see `forms.form_of_column`; columns that are
-    one-to-one with the classes are probabilities.
-
-    Raises:
-        UsageError: anything else; names the line or column.
-    """
-    header, body = read_lines(path)
-    if not body:
-        raise UsageError(f"{path}: the sample has a header and no rows")
-    wanted = wanted or Wanted(labels_as=labels_as)
-    rows = [row.cells for row in body]
-    place = header.index(submitted_id(path, header, rows, said=id_column, known=known))
-    ids, columns = tuple(by_id(path, body, place)), (*header[:place], *header[place + 1 :])
-    cells = [(*row[:place], *row[place + 1 :]) for row in rows]
-    if len(columns) == 1 and columns != tuple(classes):
-        where, texts = f"{path}, column {columns[0]!r}", [row[0] for row in cells]
-        form = form_of_column(where, columns[0], texts, classes, wanted)
-    else:
-        _check_columns(path, columns, classes)
-        form = Form("probs", columns)
-    rounding = _rounding_of(path, cells, wanted)
-    return Sample(
-        header[place], ids, form.kind, columns, form.index_labels, place, form.of, form.top,
-        rounding=rounding,
-    )  # fmt: skip
-
-
-def _check_columns(path: TableSource, columns: Sequence[str], classes: Sequence[str]) -> None:
-    """Check that columns are one-to-one with the classes."""
-    missing, unknown = sorted(set(classes) - set(columns)), sorted(set(columns) - set(classes))
-    if missing or unknown or not columns:
-        told = [f"no column for {few(missing)}"] * bool(missing)
-        told += [f"no class for {few(unknown)}"] * bool(unknown)
-        raise UsageError(
-            f"{path}: after the id, expected one label column or one column a class; "
-            f"{', '.join(told)}"
-        )
-
-
-def _rounding_of(path: TableSource, cells: Sequence[Sequence[str]], wanted: Wanted) -> str:
-    """Return how values are written: as they are, but for a regression that is told otherwise."""
-    if TASKS[wanted.task].bounded:
-        return "off"
-    if wanted.output == "auto":
-        check_whole(path, cells, wanted.rounding)
-    return "off" if wanted.rounding == "auto" else wanted.rounding
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The names of the columns, in their order."""
+        if self.pairs:
+            return self.pairs.header
+        at, header = self.id_place, list(self.columns)
+        header.insert(at, self.id_column)
+        for column in self.copied:
+            header.insert(column.place, column.name)
+        return tuple(header)
 
 
 def plain_sample(

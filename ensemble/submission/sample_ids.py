@@ -7,6 +7,7 @@ from pathlib import Path
 from ensemble.errors import ContractError, few
 from ensemble.progress import Listener
 from ensemble.submission.sample import Sample
+from ensemble.submission.sample_table import SPELLINGS
 
 
 def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
@@ -31,8 +32,8 @@ def mapped(sample: Sample, ids: Sequence[str], listener: Listener) -> Sample:
     """
     if set(sample.ids) == set(ids):
         return sample
-    for strip in (_without_folder, _without_extension, _stem):
-        own = {strip(name): name for name in sample.ids}
+    for spell in SPELLINGS:
+        own = {spell(name): name for name in sample.ids}
         if len(own) == len(sample.ids) and set(own) == set(ids):
             short, name = next(iter(own.items()))
             listener.warn(
@@ -41,18 +42,6 @@ def mapped(sample: Sample, ids: Sequence[str], listener: Listener) -> Sample:
             )
             return replace(sample, ids=tuple(own), written=own)
     return sample
-
-
-def _without_folder(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
-def _without_extension(name: str) -> str:
-    return name.rpartition(".")[0] or name
-
-
-def _stem(name: str) -> str:
-    return _without_extension(_without_folder(name))
 
 
 def _hint(wanted: set[str], found: set[str]) -> str:

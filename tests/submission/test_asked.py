@@ -81,3 +81,55 @@ def test_flags_that_do_not_suit_the_head_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         asked(**flags)
+
+
+# ---- forms
+
+
+def test_a_form_that_is_said_holds_without_a_sample() -> None:
+    assert asked(form="wide").form == "wide"
+    assert (asked(form="list", top=2).kind, asked(form="list", top=2).top) == ("top", 2)
+    assert asked(task="multilabel", form="list").kind == "list"
+    assert asked(task="multilabel").kind == "probs"
+
+
+@pytest.mark.parametrize(
+    ("task", "form", "message"),
+    [
+        ("classification", "melted", "give a sample"),
+        ("classification", "tasks", "no tasks are predicted"),
+        ("classification", "list", "say by --top"),
+        ("multilabel", "label", "say --form list"),
+        ("regression", "list", "has no labels"),
+    ],
+)
+def test_a_form_that_nothing_tells_is_refused(task: Task, form: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        asked(task=task, form=form)
+
+
+def test_tasks_have_a_column_each_without_a_sample() -> None:
+    recipe = resolve(Settings((), (), device="cpu", form="tasks"))
+    head = Head("label", "logits", "classification", "none", CLASSES)
+    found = sample_for(recipe, head, ["a"], Notes(), {"mask": ("wear", "none"), "age": ()})
+    assert (found.form, found.header) == ("tasks", ("id", "mask", "age"))
+
+
+def test_melted_ids_with_an_extension_are_those_of_the_images() -> None:
+    rows = "".join(f"{i}.jpg_{c},0\n" for i in "ba" for c in CLASSES)
+    notes = Notes()
+    found = asked(f"id,value\n{rows}", notes=notes)
+    assert (found.ids, dict(found.written)) == (("b", "a"), {"b": "b.jpg", "a": "a.jpg"})
+    assert "such as 'b.jpg' for 'b'" in notes[0]
+
+
+def test_an_image_without_melted_rows_is_listed() -> None:
+    rows = "".join(f"a_{c},0\n" for c in CLASSES)
+    with pytest.raises(ContractError, match=r"1 images are not in the sample \(b\)"):
+        asked(f"id,value\n{rows}")
+
+
+def test_a_copied_column_is_said() -> None:
+    notes = Notes()
+    asked("id,label,Usage\na,cat,Public\nb,cat,Private\n", notes=notes)
+    assert notes == ["the sample's 'Usage' is neither class nor target: it is copied as it stands"]

@@ -7,9 +7,12 @@ import pytest
 from toys import CLASSES
 
 from ensemble.errors import ContractError
-from ensemble.submission.cells import Row, render
+from ensemble.members.card import Head
+from ensemble.submission.cells import Row, fill_row, render
 from ensemble.submission.forms import Wanted
-from ensemble.submission.sample import Sample, plain_sample, read_sample
+from ensemble.submission.reading import read_sample
+from ensemble.submission.sample import Sample, plain_sample
+from ensemble.submission.tasks import TaskForm
 
 ODD_IDS = ("007", "NA", "null", "1e5", " 8 ", "nan", "é", "a,b", 'q"q')
 
@@ -118,3 +121,59 @@ def test_one_column_of_two_classes_has_the_probability_of_its_class(tmp_path: Pa
     sample = read_sample(path, ("cat", "dog"))
     text = render(sample, {"a": Row("", (0.25, 0.75))}, ("cat", "dog"))
     assert text == b"id,dog\na,0.75\n"
+
+
+# ---- forms of several rows or columns
+
+
+def written(
+    path: Path, rows: dict[str, Row], known: tuple[str, ...] = ("a", "b"), **said: object
+) -> str:
+    """What is written into a sample that lies there."""
+    wanted = Wanted(**said)  # type: ignore[arg-type]
+    sample = read_sample(path, CLASSES, known=known, wanted=wanted)
+    return render(sample, rows, CLASSES).decode()
+
+
+PROBS = {"a": Row("", (0.5, 0.3, 0.2)), "b": Row("", (0.1, 0.2, 0.7))}
+
+
+def test_pairs_in_ids_are_filled_in_the_order_of_the_sample(tmp_path: Path) -> None:
+    text = "ID,Label\nb_eel,0\na_cat,0\nb_dog,0\nb_cat,0\na_eel,0\na_dog,0\n"
+    found = written(write(tmp_path / "s.csv", text), PROBS)
+    assert found == "ID,Label\nb_eel,0.7\na_cat,0.5\nb_dog,0.2\nb_cat,0.1\na_eel,0.2\na_dog,0.3\n"
+
+
+def test_pairs_in_columns_keep_their_other_cells(tmp_path: Path) -> None:
+    text = "Usage,value,image,class\nPublic,0,a,dog\nPrivate,0,a,cat\nPublic,0,a,eel\n"
+    found = written(write(tmp_path / "s.csv", text), {"a": PROBS["a"]}, ("a",))
+    assert found == text.replace("0,a,dog", "0.3,a,dog").replace("0,a,cat", "0.5,a,cat").replace(
+        "0,a,eel", "0.2,a,eel"
+    )
+
+
+def test_tasks_are_written_under_their_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "id,age,mask\nb,0.5,wear\na,0.5,wear\n")
+    rows = {n: Row("", (), tasks={"mask": f"m{n}", "age": f"3{n}"}) for n in "ab"}
+    found = written(path, rows, tasks={"mask": ("wear", "none"), "age": ()})
+    assert found == "id,age,mask\nb,3b,mb\na,3a,ma\n"
+
+
+def test_melted_tasks_are_written_a_row_each(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "row_id,target\na_mask,wear\na_age,0.5\n")
+    rows = {"a": Row("", (), tasks={"mask": "none", "age": "31"})}
+    found = written(path, rows, tasks={"mask": ("wear", "none"), "age": ()})
+    assert found == "row_id,target\na_mask,none\na_age,31\n"
+
+
+def test_a_copied_column_stays_in_its_place(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.csv", "Usage,id,label,split\np,b,cat,1\nq,a,cat,2\n")
+    rows = {"a": Row("dog", ()), "b": Row("eel", ())}
+    assert written(path, rows) == "Usage,id,label,split\np,b,eel,1\nq,a,dog,2\n"
+
+
+def test_what_stands_in_for_tasks_is_a_row_of_them() -> None:
+    forms = {"mask": TaskForm(("wear", "none")), "age": TaskForm(())}
+    sample = Sample("id", ("a",), "tasks", ("mask", "age"), False, tasks=forms)
+    head = Head("label", "logits", "classification", "softmax", CLASSES)
+    assert fill_row("mask=none,age=4", sample, head).tasks == {"mask": "none", "age": "4"}

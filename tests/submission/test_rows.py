@@ -14,7 +14,8 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
 from ensemble.submission.rows import ExitLabels, VoteInput, render, result_of
-from ensemble.submission.sample import plain_sample
+from ensemble.submission.sample import Sample, plain_sample
+from ensemble.submission.tasks import TaskColumn, TaskForm
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +80,16 @@ def test_labels_that_were_decided_stand_in_place_of_the_ballots() -> None:
     found = result_of(recipe, replace(voted, decided=decided))
     assert found.labels == ("dog", "cat")
     assert found.fused.probs.shape == (2, 0)
+
+
+def test_tasks_are_written_as_they_are_given_by_their_names() -> None:
+    recipe, voted = asked()
+    forms = {"age": TaskForm(()), "mask": TaskForm(("wear", "none"), by_number=True)}
+    sample = Sample("id", ("b", "a"), "tasks", tuple(forms), False, tasks=forms)
+    voted = replace(voted, sample=sample)
+    mask = TaskColumn("mask", ("wear", "none"), np.array([[0.9, 0.1], [0.2, 0.8]]))
+    tasks = [mask, TaskColumn("age", (), np.array([[31.0], [8.5]]))]
+    outcome = result_of(recipe, voted)
+    assert render(recipe, voted, outcome, tasks) == b"id,age,mask\nb,8.5,1\na,31,0\n"
+    with pytest.raises(ContractError, match="asks for age, mask"):
+        render(recipe, voted, outcome)

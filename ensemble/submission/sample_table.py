@@ -1,0 +1,89 @@
+"""A sample as it stands: its rows, and what each column is for."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ensemble.errors import UsageError
+from ensemble.files.columns import is_index, is_split, submitted_id
+from ensemble.files.csv_tables import TableRow, read_lines
+from ensemble.files.text_table import TableSource
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTable:
+    """A sample: its rows, the place of the id, the columns to be filled, and those to be copied.
+
+    Places count the columns from 0; those to be copied are called as a split or an index, and are
+    neither class nor task.
+    """
+
+    path: TableSource
+    header: tuple[str, ...]
+    body: Sequence[TableRow]
+    id_place: int
+    places: tuple[int, ...]
+    copied: tuple[int, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns to be filled."""
+        return tuple(self.header[place] for place in self.places)
+
+    @property
+    def ids(self) -> list[str]:
+        """The cells of the id's column, in the order of the rows."""
+        return self.cells(self.id_place)
+
+    def cells(self, place: int) -> list[str]:
+        """Return the cells of a column, in the order of the rows."""
+        return [row.cells[place] for row in self.body]
+
+
+def read_sample_table(
+    path: TableSource, names: Collection[str], id_column: str | None, known: Collection[str]
+) -> SampleTable:
+    """Read a sample, and what each of its columns is for.
+
+    Args:
+        path: The sample.
+        names: The classes and tasks, whose columns are never copied.
+        id_column: The column of the ids, where somebody says it.
+        known: The ids of the images, by which it may be found.
+
+    Raises:
+        UsageError: no table, no rows, or no column for the ids.
+    """
+    header, body = read_lines(path)
+    if not body:
+        raise UsageError(f"{path}: the sample has a header and no rows")
+    cells = [row.cells for row in body]
+    at = header.index(submitted_id(path, header, cells, said=id_column, known=known))
+    others = [place for place in range(len(header)) if place != at]
+    copied = [n for n in others if header[n] not in names and _is_beside(header[n])]
+    copied = copied if len(copied) < len(others) else []
+    places = tuple(place for place in others if place not in copied)
+    return SampleTable(path, tuple(header), body, at, places, tuple(copied))
+
+
+def _is_beside(name: str) -> bool:
+    return is_index(name) or is_split(name)
+
+
+def without_folder(name: str) -> str:
+    """Return an id without the folder that stands before it."""
+    return name.rpartition("/")[2]
+
+
+def without_extension(name: str) -> str:
+    """Return an id without an extension."""
+    return name.rpartition(".")[0] or name
+
+
+def stem(name: str) -> str:
+    """Return an id without folder and extension."""
+    return without_extension(without_folder(name))
+
+
+SPELLINGS: Final[tuple[Callable[[str], str], ...]] = (without_folder, without_extension, stem)
+"""How the ids of a sample may be turned into those of the images, the least change first."""
