@@ -56,7 +56,7 @@ def read_sample_table(
     """
     header, body = read_lines(path)
     if not body:
-        raise UsageError(f"{path}: the sample has a header and no rows")
+        raise UsageError(f"{path}: expected rows below the header, found no rows")
     cells = [row.cells for row in body]
     at = header.index(submitted_id(path, header, cells, said=id_column, known=known))
     others = [place for place in range(len(header)) if place != at]

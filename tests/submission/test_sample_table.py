@@ -36,7 +36,7 @@ def test_the_only_column_is_not_copied(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a header and no rows"):
+    with pytest.raises(UsageError, match="found no rows"):
         table(tmp_path, "id,cat\n")
 
 
