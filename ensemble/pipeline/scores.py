@@ -1,5 +1,6 @@
 """A submission or predictions scored against labels, and the picture: `ensemble score`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ensemble.errors import UsageError
@@ -10,6 +11,7 @@ from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
+from ensemble.reports.read_back import read_back
 from ensemble.reports.scorecard import Labels, Scorecard
 
 _SCORED = "submission"
@@ -48,6 +50,15 @@ def score(
 
 def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
     table = isinstance(submission, TextTable) or is_csv(submission)
+    notes: tuple[str, ...] = ()
+    if table:
+        told = read_back(submission, labels, task)
+        submission, notes = told.table, told.notes
+    card = _card(submission, labels, task, table=table)
+    return replace(card, notes=(*notes, *card.notes))
+
+
+def _card(submission: TableSource, labels: Labels, task: Task, *, table: bool) -> Scorecard:
     if table and TASKS[task].single:
         return scorecard.score_submission(submission, labels)
     said = task if table or not TASKS[task].single else None

@@ -1,5 +1,6 @@
 """A submission as it was written: its columns and cells by id, for what looks at it."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from ensemble.files.text_table import TableSource
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A submission: its columns after the id, and each id's cells, in the order of the file."""
+    """A submission: its columns after the id, and each id's cells, in the order of the file.
+
+    Of a melted one with a column of names, an id is that of the image, a space and the name.
+    """
 
     path: TableSource
     columns: tuple[str, ...]
@@ -25,6 +29,18 @@ class Submitted:
     def has_labels(self) -> bool:
         """Whether it holds a label for each id, not a probability for each class."""
         return len(self.columns) == 1
+
+    @property
+    def has_values(self) -> bool:
+        """Whether its one column holds numbers, and not whole ones alone, which may be labels."""
+        cells = self.labels() if self.has_labels else []
+        return all(map(is_number, cells)) and not all(map(_is_whole, cells))
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether it has several columns, and not all of them hold numbers: labels of tasks."""
+        cells = itertools.chain.from_iterable(self.rows.values())
+        return len(self.columns) > 1 and not all(map(is_number, cells))
 
     def labels(self) -> list[str]:
         """Return the first cell of each id, in the order of the file."""
@@ -53,9 +69,10 @@ class Submitted:
 
 
 def read_submission(path: TableSource, id_column: str | None = None) -> Submitted:
-    """Read a submission of labels, or of a probability a class.
+    """Read a submission: of labels, of a probability a class, of several tasks, or melted.
 
-    The id is `id_column`, the column `id`, or the first.
+    The id is `id_column`, the column `id`, or the first. Where ids stand there more than once, one
+    of two other columns names the targets: that of which each id has every one once.
 
     Raises:
         UsageError: no table, no column after the id, no rows, or an id that stands there twice.
@@ -65,7 +82,37 @@ def read_submission(path: TableSource, id_column: str | None = None) -> Submitte
         raise UsageError(f"{path}: expected an id column, another, and rows")
     place = header.index(submitted_id(path, header, said=id_column))
     rows = {row[place]: [*row[:place], *row[place + 1 :]] for row in body}
+    if len(rows) < len(body) and (target := _target(header, body, place)) is not None:
+        value = next(n for n in range(len(header)) if n not in (place, target))
+        melted = {f"{row[place]} {row[target]}": [row[value]] for row in body}
+        return Submitted(path, (header[value],), melted)
     if len(rows) < len(body):
         twice = [name for name, count in Counter(row[place] for row in body).items() if count > 1]
         raise UsageError(f"{path}: ids stand there twice: {few(twice)}; expected different ids")
     return Submitted(path, (*header[:place], *header[place + 1 :]), rows)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a cell is a number, be it not finite."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(text: str) -> bool:
+    return text.strip().lstrip("+-").isdecimal()
+
+
+def _target(header: Sequence[str], body: Sequence[Sequence[str]], place: int) -> int | None:
+    """Return the place of the names in a melted submission; None where no one column has them."""
+    others = [n for n in range(len(header)) if n != place] if len(header) == 3 else []
+    ids = {row[place] for row in body}
+    found = [
+        n
+        for n in others
+        if len({(row[place], row[n]) for row in body}) == len(body)
+        and len(ids) * len({row[n] for row in body}) == len(body)
+    ]
+    return found[0] if len(found) == 1 else None
