@@ -34,6 +34,9 @@ PredictionsGiven: TypeAlias = Oof | str | Path | Sequence[str | Path] | Mapping[
 ClassesGiven: TypeAlias = str | Path | Sequence[str]
 """Names, in order; or as text a,b,c or a file with a class a line."""
 
+ConstraintsGiven: TypeAlias = str | Sequence[str] | Mapping[str, str]
+"""Equations, such as "total = a + b"; or by target what it is the sum of."""
+
 TtaGiven: TypeAlias = str | Mapping[str, str]
 """A policy of views, such as flip; or one for each family, by its name."""
 
@@ -113,6 +116,21 @@ def weights_of(given: WeightsGiven) -> Weights | None:
     if isinstance(given, str | Path):
         return weights.from_text(str(given))
     raise _unlike("weights", "Weights, a mapping, a path or text", given)
+
+
+def constraints_of(given: ConstraintsGiven) -> tuple[str, ...]:
+    """Return equations as text.
+
+    Raises:
+        UsageError: what was given are none.
+    """
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, Mapping):
+        given = [f"{target} = {total}" for target, total in given.items()]
+    if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
+        raise _unlike("constraints", "equations such as 'total = a + b'", given)
+    return tuple(given)
 
 
 def table_of(given: object, what: str, column: str = "", id_col: str | None = None) -> TableSource:

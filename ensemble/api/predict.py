@@ -7,11 +7,13 @@ from ensemble import progress_bar
 from ensemble.api.arguments import (
     ById,
     ClassesGiven,
+    ConstraintsGiven,
     Paths,
     PredictionsGiven,
     TableGiven,
     TtaGiven,
     WeightsGiven,
+    constraints_of,
     decode_of,
     either,
     folder_of,
@@ -54,6 +56,7 @@ def run(
     merge: Merge = "mean",
     voting: Voting = "soft",
     weights: WeightsGiven = None,
+    constraints: ConstraintsGiven = (),
     sample: TableGiven | None = None,
     output: Output = "auto",
     out: str | Path | None = None,
@@ -93,6 +96,8 @@ def run(
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
+        constraints: Equations that the values of a regression are to fulfil, such as
+            {"total": "a + b"}: each row is moved as little as that takes.
         sample: A sample submission, a CSV or a DataFrame: ids, order, columns.
         output: "labels" or "probs"; "binary" is 0 and 1 for each label of a multilabel head;
             "auto" is what the sample asks for, else labels.
@@ -140,6 +145,7 @@ def run(
         merge=merge,
         voting=voting,
         weights=weights_of(weights),
+        constraints=constraints_of(constraints),
         sample=optional_table(sample, "sample", id_col=id_col),
         output=output,
         out=path_of(out),
@@ -189,6 +195,7 @@ def vote(
     precision: Precision | None = None,
     voting: Voting | None = None,
     weights: WeightsGiven = None,
+    constraints: ConstraintsGiven | None = None,
     sample: TableGiven | None = None,
     id_col: str | None = None,
     output: Output | None = None,
@@ -223,7 +230,8 @@ def vote(
         precision=precision,
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
-    told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
+    told = {"voting": voting, "weights": weights, "constraints": constraints,
+            "sample": sample, "output": output,
             "labels_as": labels_as, "id_col": id_col, "positive": positive, "form": form,
             "top": top, "round": round, "store": store}  # fmt: skip
     settings = Settings(
@@ -237,6 +245,7 @@ def vote(
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),
         weights=weights_of(weights),
+        constraints=() if constraints is None else constraints_of(constraints),
         sample=optional_table(sample, "sample", id_col=id_col),
         id_col=id_col,
         output=either(output, "auto"),

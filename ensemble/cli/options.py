@@ -1,18 +1,16 @@
 """Options that several commands share, each defined once."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
+from ensemble.cli.option_types import Equation, auto_or_number, off_or_evaluations
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
 from ensemble.recipe.sources import FILE, read_toml, tta_text
-from ensemble.records import (
-    DecodePolicy,
-)
+from ensemble.records import DecodePolicy
 from ensemble.voting.weights import from_text
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -69,9 +67,11 @@ def load_recipe_file() -> dict[str, Any] | None:
     weights = settings.get("weights")
     if isinstance(weights, Mapping):
         settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
+    if isinstance(equations := settings.get("constraints"), Mapping):
+        settings["constraints"] = [f"{k} = {v}" for k, v in equations.items()]
     if isinstance(settings.get("tta"), Mapping):
         settings["tta"] = tta_text(settings["tta"])
-    for name in ("members", "images"):
+    for name in ("members", "images", "constraints"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
@@ -89,8 +89,8 @@ def _env(name: str) -> str:
     return f"ENSEMBLE_{name.upper()}"
 
 
-_SHORT: Final = {"--out": ("-o",)}
-"""The flags that have a letter too."""
+_SHORT: Final = {"--out": ("-o",), "--constraints": ("--constraint",)}
+"""The flags that are spelled in another way too."""
 
 
 def option(
@@ -103,40 +103,10 @@ def option(
     return click.option(name, *short, key or own, envvar=_env(own), help=help, **more)
 
 
-def auto_or_number(value: str | int) -> int | Literal["auto"]:
-    """Read a whole number from 1 on, or the word auto.
-
-    Raises:
-        click.BadParameter: it is neither.
-    """
-    if value == "auto":
-        return "auto"
-    if not str(value).isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"{str(value)!r} is neither auto nor a whole number from 1 on.")
-    return int(value)
-
-
 class Whole(click.IntRange):
     """A whole number in a range, and so called where a value is none."""
 
     name = "whole number"
-
-
-def off_or_evaluations(value: str | float) -> float | None:
-    """Read a number of evaluations from 1 on, or the word off, which is None.
-
-    Raises:
-        click.BadParameter: it is neither.
-    """
-    if value == "off":
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if not 1 <= number < math.inf:
-        raise click.BadParameter(f"{str(value)!r} is neither off nor a number from 1 on.")
-    return number
 
 
 _READ: Final[Mapping[str, Callable[[Any], object]]] = {
@@ -170,6 +140,8 @@ def _type_of(row: Setting) -> Any:
         return click.Choice(row.choices)
     if row.about.least is not None:
         return Whole(row.about.least)
+    if row.name == "constraints":
+        return Equation()
     if row.name in _READ:
         return _READ[row.name]
     return click.Path(path_type=Path) if Path in (row.kind, *get_args(row.kind)) else None
@@ -187,8 +159,8 @@ _INPUTS: Final = (
     "precision", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
-    "voting", "weights", "sample", "output", "positive", "form", "top", "round", "labels_as",
-    "fill", "out", "force",
+    "voting", "weights", "constraints", "sample", "output", "positive", "form", "top", "round",
+    "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
@@ -221,6 +193,8 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
+    if values.get("constraints") == ("off",):
+        values["constraints"] = ()
     if values.get("time_budget") == "off":
         values["time_budget"] = None
     return Settings(**values, decode=decode)

@@ -19,6 +19,7 @@ from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.families import merged_as, policies_of, read_policies
 from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
+from ensemble.voting.constraints import check_constraints
 
 
 def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
@@ -79,11 +80,12 @@ def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Pro
 
 
 def check_weights(fusion: Fusion, head: Head, members: Mapping[str, Sequence[str]]) -> None:
-    """Check weights against the head and each family's member hashes, before any work.
+    """Check weights and constraints against the head and the members' hashes, before any work.
 
     Raises:
         UsageError: they are for something else.
     """
     vote.check_vote(fusion.voting, fusion.weights, head.task)
+    check_constraints(fusion.constraints, head.task, head.classes)
     if fusion.weights is not None:
         fits.check_fits(fusion.weights, head.classes, members)

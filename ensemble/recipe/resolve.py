@@ -25,6 +25,7 @@ from ensemble.records import (
     Voting,
     check_choice,
 )
+from ensemble.voting.constraints import sides_of
 from ensemble.voting.weights import Weights
 
 _LEAST_MEMORY: Final = 2**20
@@ -55,10 +56,14 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How members become one prediction; `weights` None weighs families alike."""
+    """How members become one prediction; `weights` None weighs families alike.
+
+    `constraints` are equations that the values of a regression are made to fulfil.
+    """
 
     voting: Voting
     weights: Weights | None
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ def resolve(settings: Settings) -> Recipe:
     return Recipe(
         Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
-        Fusion(s.voting, s.weights),
+        Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
             s.sample,
             s.output,
@@ -175,6 +180,13 @@ def check_settings(settings: Settings) -> None:
             _check_whole(name, value, row.about.least)
     if settings.batch_size != "auto":
         _check_whole("batch_size", settings.batch_size, 1)
+
+
+def _constraints(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each is an equation; its names are checked where the targets are known."""
+    for text in texts:
+        sides_of(text)
+    return texts
 
 
 def _memory(text: str) -> int:

@@ -85,6 +85,16 @@ class Settings:
         Weights | None,
         About("By family: a weights.json, family=0.6,other=0.4, or uniform.", _KEPT),
     ] = None
+    constraints: Annotated[
+        tuple[str, ...],
+        About(
+            "An equation that the values of a regression are to fulfil, such as 'total = a + b'; "
+            "may be given more than once; off: none.",
+            _KEPT,
+            metavar="EQUATION",
+            later=True,
+        ),
+    ] = ()
     sample: Annotated[
         TableSource | None,
         About(

@@ -75,6 +75,11 @@ def _wanted(recipe: Recipe, head: Head, tasks: Mapping[str, tuple[str, ...]]) ->
         raise UsageError(f"--output binary is for multilabel heads; {head.name!r} is {head.task}")
     if writing.round != "auto" and rules.bounded:
         raise UsageError(f"--round is for values of a regression; {head.name!r} is {head.task}")
+    if recipe.fusion.constraints and writing.round not in ("auto", "off"):
+        raise UsageError(
+            f"--round {writing.round}: rounded values no longer fulfil the constraints; leave one "
+            f"of the two out"
+        )
     cuts_of(writing.round)  # what is no rounding is refused before any work
     if writing.top and not rules.bounded:
         raise UsageError(f"--top is for labels; head {head.name!r} is {head.task}")

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ensemble.submission.sample import Sample
 from ensemble.submission.tasks import TaskColumn, task_rows
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
+from ensemble.voting.constraints import Residual, constrained
 from ensemble.voting.decision import Decision
 
 
@@ -46,12 +47,16 @@ class ExitLabels:
 
 @dataclass(frozen=True, slots=True)
 class VoteResult:
-    """What a vote comes to: ids and labels in the stored order, what was fused, what is missing."""
+    """What a vote comes to: ids and labels in the stored order, what was fused, what is missing.
+
+    `residuals` tell by how much values were off each constraint before they were made to fulfil it.
+    """
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
     fused: vote.Fused
     quarantined: tuple[Quarantined, ...]
+    residuals: Mapping[str, Residual] = field(default_factory=dict)
 
 
 def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
@@ -62,9 +67,13 @@ def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
         UsageError: weights that do not fit the families.
     """
     found, fused = voted.predictions, _fused(recipe, voted)
+    residuals: Mapping[str, Residual] = {}
+    if recipe.fusion.constraints:
+        values, residuals = constrained(fused.probs, recipe.fusion.constraints, found.classes)
+        fused = replace(fused, probs=values)
     _check_counts(voted.sample, found.ids, found.quarantined)
     labels = tuple(found.classes[c] for c in fused.labels.tolist())
-    return VoteResult(found.ids, labels, fused, found.quarantined)
+    return VoteResult(found.ids, labels, fused, found.quarantined, residuals)
 
 
 def render(

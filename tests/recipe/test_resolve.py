@@ -84,3 +84,11 @@ def test_a_text_that_cannot_be_written_down_is_refused_by_its_setting() -> None:
 
 def test_the_settings_are_kept_as_they_were_written() -> None:
     assert resolve(WRITTEN).settings is WRITTEN
+
+
+def test_a_constraint_that_is_no_equation_is_refused() -> None:
+    assert resolve(replace(WRITTEN, constraints=("c = a + b",))).fusion.constraints == (
+        "c = a + b",
+    )
+    with pytest.raises(UsageError, match="constraint 'c': expected such as 'total = a "):
+        resolve(replace(WRITTEN, constraints=("c",)))

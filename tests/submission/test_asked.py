@@ -133,3 +133,8 @@ def test_a_copied_column_is_said() -> None:
     notes = Notes()
     asked("id,label,Usage\na,cat,Public\nb,cat,Private\n", notes=notes)
     assert notes == ["the sample's 'Usage' is neither class nor target: it is copied as it stands"]
+
+
+def test_rounded_values_fulfil_no_constraints() -> None:
+    with pytest.raises(UsageError, match="--round nearest: rounded values no longer fulfil"):
+        asked(task="regression", round="nearest", constraints=("eel = cat + dog",))

@@ -16,6 +16,7 @@ from ensemble.records import Quarantined
 from ensemble.submission.rows import ExitLabels, VoteInput, render, result_of
 from ensemble.submission.sample import Sample, plain_sample
 from ensemble.submission.tasks import TaskColumn, TaskForm
+from ensemble.voting.constraints import Residual
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +94,15 @@ def test_tasks_are_written_as_they_are_given_by_their_names() -> None:
     assert render(recipe, voted, outcome, tasks) == b"id,age,mask\nb,8.5,1\na,31,0\n"
     with pytest.raises(ContractError, match="asks for age, mask"):
         render(recipe, voted, outcome)
+
+
+def test_values_fulfil_constraints_and_tell_by_how_much_they_were_off() -> None:
+    probs = np.array([[1.0, 2.0, 6.0], [1.0, 1.0, 2.0]])
+    given = Predictions(("a", "b"), CLASSES, {"ant": probs}, task="regression")
+    recipe = resolve(Settings((), (), device="cpu", constraints=("eel = cat + dog",)))
+    voted = VoteInput(given, plain_sample(("a", "b"), CLASSES, "probs", "auto"), {})
+    found = result_of(recipe, voted)
+    np.testing.assert_allclose(found.fused.probs, [[2, 3, 5], [1, 1, 2]])
+    assert found.residuals == {"eel = cat + dog": Residual(3.0, 1.5)}
+    np.testing.assert_array_equal(found.fused.families["ant"], probs)
+    assert render(recipe, voted, found) == b"id,cat,dog,eel\na,2,3,5\nb,1,1,2\n"
