@@ -53,6 +53,11 @@ def sample_for(
             sample = mapped(sample, ids, listener)
         check_ids_match(sample, ids)
         _tell_of_copied(sample, listener)
+    if wanted.top and sample.kind != "top":
+        raise UsageError(
+            f"--top {wanted.top}: the submission is of the form {sample.form}, with no labels in one "
+            f"cell; leave it out"
+        )
     if recipe.writing.output == "binary":
         sample = replace(sample, kind="binary")
     if recipe.writing.fill is not None:

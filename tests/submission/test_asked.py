@@ -138,3 +138,9 @@ def test_a_copied_column_is_said() -> None:
 def test_rounded_values_fulfil_no_constraints() -> None:
     with pytest.raises(UsageError, match="--round nearest: rounded values no longer fulfil"):
         asked(task="regression", round="nearest", constraints=("eel = cat + dog",))
+
+
+def test_the_best_of_a_cell_are_asked_for_where_cells_have_several() -> None:
+    assert asked("id,label\na,cat dog\nb,dog cat\n", top=2).top == 2
+    with pytest.raises(UsageError, match="--top 2: the submission is of the form wide"):
+        asked("id,cat,dog,eel\na,0,0,0\nb,0,0,0\n", top=2)
