@@ -1,5 +1,6 @@
 """Where two submissions differ, joined by id."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,20 +56,22 @@ def compare(first: TableSource, second: TableSource, id_column: str | None = Non
         UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
     one, two = (read_submission(submission_at(path), id_column) for path in (first, second))
-    if sorted(one.columns) != sorted(two.columns):
-        raise UsageError(
-            f"{first} and {second} have other columns: {few(one.columns)} and {few(two.columns)}"
-        )
-    odd = sorted(one.rows.keys() ^ two.rows.keys())
-    if odd:
-        raise UsageError(f"{first} and {second} name other ids: {few(odd)}")
+    _check_alike(one, two, f"{first} and {second}")
     if one.has_values and two.has_values:
         return _of_values(one, two)
     labels, largest = (_task_labels(one, two), None) if one.has_tasks else _labels(one, two)
-    changed = tuple(n for n, pairs in zip(one.rows, labels, strict=True) if _moved(pairs))
-    moves = Counter(pair for pairs in labels for pair in _moved(pairs))
+    moved = {name: _moved(pairs) for name, pairs in zip(one.rows, labels, strict=True)}
+    moves = Counter(itertools.chain.from_iterable(moved.values()))
     ordered = dict(sorted(moves.items(), key=lambda move: (-move[1], move[0])))
-    return Difference(len(labels), changed, ordered, largest)
+    return Difference(len(moved), tuple(filter(moved.get, moved)), ordered, largest)
+
+
+def _check_alike(one: Submitted, two: Submitted, both: str) -> None:
+    """Check that two submissions, which messages call `both`, have the same columns and ids."""
+    if sorted(one.columns) != sorted(two.columns):
+        raise UsageError(f"{both} have other columns: {few(one.columns)} and {few(two.columns)}")
+    if odd := sorted(one.rows.keys() ^ two.rows.keys()):
+        raise UsageError(f"{both} name other ids: {few(odd)}")
 
 
 def _of_values(one: Submitted, two: Submitted) -> Difference:

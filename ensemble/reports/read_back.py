@@ -1,5 +1,6 @@
 """A submission of any form as a label a row or a column a class, to be scored against labels."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,29 +58,54 @@ def read_back(submission: TableSource, labels: Labels, task: Task) -> ReadBack:
     wide = TASKS[task].single and set(truth.classes) <= set(table.columns)
     if wide or len(table.places) < 2:
         _check_one_label(table, truth)
-        return ReadBack(submission)
+        return ReadBack(_without_copied(table, submission, labels.id_column or ID))
     return _of_task(table, submission, labels)
 
 
 def _truth_of(labels: Labels, task: Task) -> _Truth:
     header, rows = read_table(labels.table)
-    said = labels.id_column if labels.id_column in header else None
-    first = header[0] if isinstance(labels.table, TextTable) else None
-    key = said or first or (ID if ID in header else None)
+    key = _key(labels, header)
     places = range(len(header)) if key is None else [header.index(key)]
     ids = frozenset(row[place] for row in rows for place in places)
-    beside = (key, labels.group, *filter(is_index, header))
-    columns = tuple(n for n in header if n not in beside and n.lower() not in FOLDS)
-    classes = labels.classes
-    if TASKS[task].single and not classes and labels.column in header:
-        place = header.index(labels.column)
-        classes = tuple(sorted({row[place] for row in rows}))
-    return _Truth(ids, classes or columns, columns)
+    columns = tuple(name for name in header if not _is_beside(name, key, labels))
+    seen = _said_classes(labels.column, header, rows) if TASKS[task].single else ()
+    return _Truth(ids, labels.classes or seen or columns, columns)
+
+
+def _said_classes(
+    column: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[str, ...]:
+    """Return the classes that a column of the labels shows; none where it is not there."""
+    if column not in header:
+        return ()
+    place = header.index(column)
+    return tuple(sorted({row[place] for row in rows}))
+
+
+def _key(labels: Labels, header: Sequence[str]) -> str | None:
+    """Return the column of the labels' ids; None where only the ids themselves could tell."""
+    if isinstance(labels.table, TextTable) and labels.id_column not in header:
+        return header[0]
+    named = [name for name in (labels.id_column, ID) if name in header]
+    return named[0] if named else None
+
+
+def _is_beside(name: str, key: str | None, labels: Labels) -> bool:
+    """Tell whether a column of the labels is none: the id, the groups, the folds, an index."""
+    return name in (key, labels.group) or name.lower() in FOLDS or is_index(name)
 
 
 def _table(submission: TableSource, names: set[str], said: str | None) -> SampleTable:
     header, _ = read_table(submission)
     return read_sample_table(submission, names, said if said in header else None, ())
+
+
+def _without_copied(table: SampleTable, submission: TableSource, key: str) -> TableSource:
+    """Return a submission without what was copied from its sample, as `Usage`."""
+    if not table.copied:
+        return submission
+    cells = [table.cells(place) for place in (table.id_place, *table.places)]
+    return TextTable(str(table.path), (key, *table.columns), tuple(zip(*cells, strict=True)))
 
 
 # ---- melted
@@ -119,19 +145,25 @@ def _spread(
     if len(table.places) != 1 or len(names) < 2:
         return submission
     texts = [cell.split() for cell in table.cells(table.places[0])]
-    said = {token for tokens in texts for token in tokens}
-    numbers = {str(number): name for number, name in enumerate(labels.classes)}
-    named = {name: name for name in names}
-    known: Mapping[str, str] = named if said <= named.keys() else numbers
+    known = _label_names(table, set(itertools.chain.from_iterable(texts)), names, labels.classes)
+    given = [{known[token] for token in tokens} for tokens in texts]
+    rows = [(name, *("01"[each in there] for each in names))
+            for name, there in zip(table.ids, given, strict=True)]  # fmt: skip
+    return TextTable(str(table.path), (labels.id_column or ID, *names), tuple(rows))
+
+
+def _label_names(
+    table: SampleTable, said: set[str], names: Sequence[str], ordered: Sequence[str]
+) -> Mapping[str, str]:
+    """Return the label that each text of the cells is: its name, or its number in an order."""
+    numbers = {str(number): name for number, name in enumerate(ordered)}
+    known = {name: name for name in names} if said <= set(names) else numbers
     if odd := sorted(said - known.keys()):
         raise UsageError(
             f"{table.path}, column {table.columns[0]!r}: {few(odd)} are no labels; expected "
             f"some of {few(names)} with spaces between them, or their numbers and --classes"
         )
-    given = [{known[token] for token in tokens} for tokens in texts]
-    rows = [(name, *("1" if each in there else "0" for each in names))
-            for name, there in zip(table.ids, given, strict=True)]  # fmt: skip
-    return TextTable(str(table.path), (labels.id_column or ID, *names), tuple(rows))
+    return known
 
 
 # ---- several tasks

@@ -82,14 +82,15 @@ def read_submission(path: TableSource, id_column: str | None = None) -> Submitte
         raise UsageError(f"{path}: expected an id column, another, and rows")
     place = header.index(submitted_id(path, header, said=id_column))
     rows = {row[place]: [*row[:place], *row[place + 1 :]] for row in body}
-    if len(rows) < len(body) and (target := _target(header, body, place)) is not None:
-        value = next(n for n in range(len(header)) if n not in (place, target))
-        melted = {f"{row[place]} {row[target]}": [row[value]] for row in body}
-        return Submitted(path, (header[value],), melted)
-    if len(rows) < len(body):
+    if len(rows) == len(body):
+        return Submitted(path, (*header[:place], *header[place + 1 :]), rows)
+    targets = [n for n in range(len(header)) if n != place and _are_pairs(body, place, n)]
+    if len(header) != 3 or len(targets) != 1:
         twice = [name for name, count in Counter(row[place] for row in body).items() if count > 1]
         raise UsageError(f"{path}: ids stand there twice: {few(twice)}; expected different ids")
-    return Submitted(path, (*header[:place], *header[place + 1 :]), rows)
+    value = 3 - place - targets[0]
+    melted = {f"{row[place]} {row[targets[0]]}": [row[value]] for row in body}
+    return Submitted(path, (header[value],), melted)
 
 
 def is_number(text: str) -> bool:
@@ -105,14 +106,8 @@ def _is_whole(text: str) -> bool:
     return text.strip().lstrip("+-").isdecimal()
 
 
-def _target(header: Sequence[str], body: Sequence[Sequence[str]], place: int) -> int | None:
-    """Return the place of the names in a melted submission; None where no one column has them."""
-    others = [n for n in range(len(header)) if n != place] if len(header) == 3 else []
-    ids = {row[place] for row in body}
-    found = [
-        n
-        for n in others
-        if len({(row[place], row[n]) for row in body}) == len(body)
-        and len(ids) * len({row[n] for row in body}) == len(body)
-    ]
-    return found[0] if len(found) == 1 else None
+def _are_pairs(body: Sequence[Sequence[str]], place: int, other: int) -> bool:
+    """Tell whether every id stands once with every cell of another column."""
+    pairs = {(row[place], row[other]) for row in body}
+    ids, names = ({pair[side] for pair in pairs} for side in (0, 1))
+    return len(body) == len(pairs) == len(ids) * len(names)

@@ -55,8 +55,8 @@ def sample_for(
         _tell_of_copied(sample, listener)
     if wanted.top and sample.kind != "top":
         raise UsageError(
-            f"--top {wanted.top}: the submission is of the form {sample.form}, with no labels in one "
-            f"cell; leave it out"
+            f"--top {wanted.top}: the submission is of the form {sample.form}, with no labels in "
+            f"one cell; leave it out"
         )
     if recipe.writing.output == "binary":
         sample = replace(sample, kind="binary")

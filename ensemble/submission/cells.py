@@ -115,16 +115,17 @@ def _cells(sample: Sample, rows: Mapping[str, Row], classes: Sequence[str]) -> d
     if sample.kind == "tasks":
         return {n: [rows[n].tasks[task] for task in sample.classes] for n in sample.ids}
     if sample.kind in ("label", "list", "top"):
-        text = {c: str(n) if sample.index_labels else c for n, c in enumerate(classes)}
-        return {n: [" ".join(text[c] for c in _labels_of(rows[n], sample))] for n in sample.ids}
+        number = {name: str(n) for n, name in enumerate(classes)}
+        return {n: [_label_cell(rows[n], sample, number)] for n in sample.ids}
     place = {name: number for number, name in enumerate(classes)}
     order = [place[name] for name in sample.classes]
     return {n: _numbers(np.asarray(rows[n].probs, np.float64)[order], n, sample)
             for n in sample.ids}  # fmt: skip
 
 
-def _labels_of(row: Row, sample: Sample) -> Sequence[str]:
-    return [row.label] if sample.kind == "label" else row.labels
+def _label_cell(row: Row, sample: Sample, number: Mapping[str, str]) -> str:
+    labels = [row.label] if sample.kind == "label" else row.labels
+    return " ".join(number[label] if sample.index_labels else label for label in labels)
 
 
 def _numbers(values: Pooled, name: str, sample: Sample) -> list[str]:

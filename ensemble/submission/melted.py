@@ -99,18 +99,24 @@ def _parted_ids(
     """Return the pair of each id, and the place of the value; None where ids are no pairs."""
     ids, knows = table.ids, _knows(known)
     found = [_parted(ids, mark, set(names), knows) for mark in MARKS if _stands(mark, ids)]
-    fitting = sorted((each for each in found if 2 * each.hits > len(ids)), key=lambda p: -p.hits)
-    if not fitting or (fitting[0].hits < len(ids) and are_known(ids, known)):
+    best = _likeliest(table, [each for each in found if 2 * each.hits > len(ids)])
+    if best is None or (best.hits < len(ids) and are_known(ids, known)):
         return None
-    if len(fitting) > 1 and fitting[0].hits == fitting[1].hits:
-        raise UsageError(
-            f"{table.path}: the ids may be parted at {fitting[0].mark!r} or at "
-            f"{fitting[1].mark!r}; write image, target and value as three columns"
-        )
-    best = fitting[0]
     for number, options in enumerate(best.options):
         _check_one(table, number, options, best.mark, names)
     return [options[0] for options in best.options], table.places[0]
+
+
+def _likeliest(table: SampleTable, fitting: Sequence[_Parted]) -> _Parted | None:
+    """Return the parting that finds the most images; None where there is none."""
+    ordered = sorted(fitting, key=lambda each: -each.hits)
+    if len(ordered) > 1 and ordered[0].hits == ordered[1].hits:
+        marks = " or at ".join(repr(each.mark) for each in ordered[:2])
+        raise UsageError(
+            f"{table.path}: the ids may be parted at {marks}; write image, target and value as "
+            f"three columns"
+        )
+    return ordered[0] if ordered else None
 
 
 def _stands(mark: str, ids: Sequence[str]) -> bool:
@@ -158,28 +164,34 @@ def _check_one(
 def _paired_columns(table: SampleTable, names: Sequence[str]) -> tuple[list[Pair], int] | None:
     """Return the pair of each row, and the place of the value; None where no column has names."""
     alone = len(names) > 1 and len(set(table.ids)) == len(table.ids)
-    if len(table.places) != 2 or alone or set(table.columns) & set(names):
+    if len(table.places) != 2 or alone or not set(table.columns).isdisjoint(names):
         return None
-    held = {place: table.cells(place) for place in table.places}
-    found = [place for place, cells in held.items() if _mostly(cells, set(names))]
-    if len(found) > 1:  # numbers that stand in for values may be names too
-        found = [n for n in found if len({*zip(table.ids, held[n], strict=True)}) == len(held[n])]
-    if not found:
+    target = _target_place(table, set(names))
+    if target is None:
         return None
-    if len(found) > 1:
-        raise UsageError(
-            f"{table.path}: the columns {few(table.columns)} both hold names; call the values "
-            f"otherwise, such as 0.5"
-        )
-    target = found[0]
-    value = next(place for place in table.places if place != target)
-    for row, name in zip(table.body, held[target], strict=True):
+    value = sum(table.places) - target
+    pairs = list(zip(table.ids, table.cells(target), strict=True))
+    for row, (_, name) in zip(table.body, pairs, strict=True):
         if name not in names:
             raise UsageError(
                 f"{table.path}, line {row.line}, column {table.header[target]!r}: {name!r} is none "
                 f"of {few(names)}"
             )
-    return list(zip(table.ids, held[target], strict=True)), value
+    return pairs, value
+
+
+def _target_place(table: SampleTable, names: Collection[str]) -> int | None:
+    """Return the one of two columns that holds names; None where neither does."""
+    found = [place for place in table.places if _mostly(table.cells(place), names)]
+    if len(found) > 1:  # numbers that stand in for values may be names too
+        pairs = {place: {*zip(table.ids, table.cells(place), strict=True)} for place in found}
+        found = [place for place in found if len(pairs[place]) == len(table.body)]
+    if len(found) > 1:
+        raise UsageError(
+            f"{table.path}: the columns {few(table.columns)} both hold names; call the values "
+            f"otherwise, such as 0.5"
+        )
+    return found[0] if found else None
 
 
 def _mostly(cells: Sequence[str], names: Collection[str]) -> bool:

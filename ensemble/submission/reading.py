@@ -79,19 +79,13 @@ def _form(
 
     "label" stands for all forms of one column, which its cells tell.
     """
-    columns = table.columns
-    one, wide = len(columns) == 1, set(columns) == set(classes)
-    tasks = bool(columns) and set(columns) <= set(wanted.tasks)
-    tasks = tasks and not (one and columns[0] in classes)
-    fits: dict[SampleForm, bool] = {
-        "melted": pairs is not None,
-        "tasks": tasks,
-        "wide": wide,
-        "label": one and not wide and not tasks and (not pairs or are_known(table.ids, known)),
-    }
+    fitting = _fitting(table, classes, wanted)
+    if pairs is not None and fitting == ["label"] and not are_known(table.ids, known):
+        fitting = []  # ids of images and names are no images
+    fitting += ["melted"] * (pairs is not None)
     if wanted.form != "auto":
-        return _said_form(table, wanted.form, fits, one=one and not wide)
-    fitting = [form for form, fit in fits.items() if fit]
+        one = len(table.columns) == 1 and table.columns != tuple(classes)
+        return _said_form(table, wanted.form, fitting, one=one)
     if len(fitting) > 1:
         both = " and ".join(f"{form} ({SHAPES[form]})" for form in fitting)
         raise UsageError(
@@ -101,13 +95,27 @@ def _form(
     return fitting[0] if fitting else "wide"
 
 
+def _fitting(table: SampleTable, classes: Sequence[str], wanted: Wanted) -> list[SampleForm]:
+    """Return the forms of a row an image that a sample fits by its columns."""
+    columns, fitting = set(table.columns), list[SampleForm]()
+    if (
+        columns
+        and columns <= set(wanted.tasks)
+        and (len(columns) > 1 or columns.isdisjoint(classes))
+    ):
+        fitting.append("tasks")
+    if columns == set(classes):
+        fitting.append("wide")
+    return ["label"] if len(columns) == 1 and not fitting else fitting
+
+
 def _said_form(
-    table: SampleTable, said: SampleForm, fits: Mapping[SampleForm, bool], *, one: bool
+    table: SampleTable, said: SampleForm, fitting: Sequence[SampleForm], *, one: bool
 ) -> SampleForm:
     """Return the form that was said; one column may be said to hold anything."""
     if one and said in ("label", "list", "wide"):
         return "label"
-    if said == "wide" or fits.get(said):
+    if said == "wide" or said in fitting:
         return said
     raise UsageError(
         f"--form {said}: the sample {table.path} does not fit it: expected {SHAPES[said]}; its "

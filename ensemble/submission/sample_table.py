@@ -59,15 +59,14 @@ def read_sample_table(
         raise UsageError(f"{path}: expected rows below the header, found no rows")
     cells = [row.cells for row in body]
     at = header.index(submitted_id(path, header, cells, said=id_column, known=known))
-    others = [place for place in range(len(header)) if place != at]
-    copied = [n for n in others if header[n] not in names and _is_beside(header[n])]
-    copied = copied if len(copied) < len(others) else []
-    places = tuple(place for place in others if place not in copied)
+    beside = [n for n, name in enumerate(header) if n != at and _is_beside(name, names)]
+    copied = beside if len(beside) < len(header) - 1 else []
+    places = tuple(n for n in range(len(header)) if n != at and n not in copied)
     return SampleTable(path, tuple(header), body, at, places, tuple(copied))
 
 
-def _is_beside(name: str) -> bool:
-    return is_index(name) or is_split(name)
+def _is_beside(name: str, names: Collection[str]) -> bool:
+    return name not in names and (is_index(name) or is_split(name))
 
 
 def without_folder(name: str) -> str:

@@ -15,7 +15,6 @@ from ensemble.records import TASKS, Task
 _SIGN: Final = re.compile(r"\s*([+-])\s*")
 _NUMBER: Final = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*(\*?)\s*")
 _WORD: Final = re.compile(r"[^\s+*=-]+|.")
-_SPACE: Final = re.compile(r"\s*")
 
 _CONSTANT: Final = ""
 """What stands for the name where a term is a number alone."""
@@ -128,27 +127,32 @@ def describe_residuals(found: Mapping[str, Residual]) -> str:
 
 def _terms(text: str, right: str, targets: Sequence[str]) -> Iterator[tuple[str, float]]:
     """Yield the name and the factor of each term of a sum; a number alone has no name."""
-    at, first = 0, True
+    at = 0
     while at < len(right):
         sign = _SIGN.match(right, at)
-        if sign is None and not first:
+        if sign is None and at:
             raise _unread(text, right[at:])
-        at, factor = (sign.end(), float(sign[1] + "1")) if sign else (at, 1.0)
+        name, factor, at = _term(text, right, sign.end() if sign else at, targets)
+        yield name, -factor if sign and sign[1] == "-" else factor
+
+
+def _term(text: str, right: str, at: int, targets: Sequence[str]) -> tuple[str, float, int]:
+    """Read a term without its sign: its name, its factor, and where the next begins."""
+    name, factor = _target_at(right, at, targets), 1.0
+    number = None if name else _NUMBER.match(right, at)
+    if number is not None:
+        at, factor = number.end(), float(number[1])
         name = _target_at(right, at, targets)
-        number = None if name else _NUMBER.match(right, at)
-        if number is not None:
-            at, factor = number.end(), factor * float(number[1])
-            name = _target_at(right, at, targets)
-        if name is None and (number is None or number[2]):
-            raise _unknown(text, (_WORD.match(right, at) or [""])[0], targets)
-        yield name or _CONSTANT, factor
-        at = _after(right, at + len(name or ""))
-        first = False
+    if name is None and (number is None or number[2]):
+        raise _unknown(text, _word_at(right, at), targets)
+    name = name or _CONSTANT
+    after = right[at + len(name) :]
+    return name, factor, len(right) - len(after.lstrip())
 
 
-def _after(right: str, at: int) -> int:
-    space = _SPACE.match(right, at)
-    return space.end() if space else at
+def _word_at(right: str, at: int) -> str:
+    found = _WORD.match(right, at)
+    return found[0] if found else ""
 
 
 def _target_at(right: str, at: int, targets: Sequence[str]) -> str | None:

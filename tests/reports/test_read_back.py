@@ -117,3 +117,8 @@ def test_numbers_of_labels_without_their_order_are_refused() -> None:
 def test_the_best_labels_of_a_cell_are_refused_with_what_can_be_scored() -> None:
     with pytest.raises(UsageError, match="several labels, such as 'cat dog'; a score takes one"):
         back("id,label\na,cat dog\nb,dog cat\n", TRUTH)
+
+
+def test_what_was_copied_from_the_sample_is_left_out() -> None:
+    found = back("id,Usage,label\na,Public,cat\nb,Private,dog\n", TRUTH)
+    assert table_of(found) == (("id", "label"), ("a", "cat"), ("b", "dog"))

@@ -57,6 +57,13 @@ def test_an_id_that_may_be_parted_in_two_ways_is_named(tmp_path: Path) -> None:
         found(tmp_path, by_id(*ids), ("cat", "big_cat"), known)
 
 
+def test_ids_that_may_be_parted_at_two_marks_are_refused(tmp_path: Path) -> None:
+    names, known = ("cat", "b-cat"), ("a_b", "a", "x_b", "x")
+    ids = ("a_b-cat", "x_b-cat")
+    with pytest.raises(UsageError, match="may be parted at '_' or at '-'"):
+        found(tmp_path, by_id(*ids), names, known)
+
+
 def test_images_may_carry_a_folder_and_an_extension(tmp_path: Path) -> None:
     ids = [f"test/{image}.jpg_{name}" for image in KNOWN for name in NAMES]
     pairs = found(tmp_path, by_id(*ids))
