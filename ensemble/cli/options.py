@@ -1,6 +1,6 @@
 """Options that several commands share, each defined once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -74,15 +74,17 @@ def load_recipe_file() -> dict[str, Any] | None:
     for name in ("members", "images", "constraints"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
-    inputs = {name: settings[name] for name in settings.keys() & _SCORING}
-    judged = {name: settings[name] for name in settings.keys() & {"id_from", *DECODE}}
+    inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
-    judged |= tables
-    kept = {name: settings[name] for name in settings.keys() & {"store"}}
+    judged = _among(settings, {"id_from", *DECODE}) | tables
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
             "folds": judged, "store": store, "score": tables, "diff": tables,
             "tune-weights": tables, "doctor": kept}  # fmt: skip
+
+
+def _among(settings: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
+    return {name: settings[name] for name in settings.keys() & names}
 
 
 def _env(name: str) -> str:

@@ -118,7 +118,7 @@ def is_beside(name: str) -> bool:
 
 
 def is_split(name: str) -> bool:
-    """Tell whether a column is called as those that part the rows, as `Usage` does."""
+    """Tell whether a column says which part of the data a row belongs to, by its name."""
     return name.lower() in _SPLIT
 
 

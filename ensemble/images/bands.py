@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Final
 
 import numpy as np
@@ -9,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ensemble.errors import ImageError
-from ensemble.images.decode import decode
+from ensemble.images.decode import FOREIGN, decode
 from ensemble.images.exif import TURNS
 from ensemble.images.limits import check_size
-from ensemble.images.tiff import tiff_bands
+from ensemble.images.tiff import read_tiff, tiff_bands
 from ensemble.records import DecodePolicy
 
 _NPY: Final = b"\x93NUMPY"
@@ -36,24 +37,41 @@ def decode_bands(data: bytes, policy: DecodePolicy, count: int) -> Bands:
     Raises:
         ImageError: the file has another number of bands, or cannot be decoded.
     """
-    turn = None
+    try:
+        return _decoded(data, policy, count)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("decode", "too large", "not enough memory for its bands") from error
+    except (*FOREIGN, TokenError) as error:
+        raise ImageError("decode", "corrupt", f"corrupt file of bands: {error}") from error
+
+
+def _decoded(data: bytes, policy: DecodePolicy, count: int) -> Bands:
+    turn, notes = None, list[str]()
     if data.startswith(_NPY):
         pixels = _array(data, policy)
     elif data.startswith(_TIFF):
+        tiff = read_tiff(data)
+        _check_count(tiff.bands, count)  # before memory is taken for them
         pixels, orientation = tiff_bands(data, policy)
-        turn = TURNS.get(orientation)
+        turn, notes = TURNS.get(orientation), ["frames"] * tiff.more
     else:
         pixels = np.asarray(decode(data, policy).image)
-    if pixels.shape[2] != count:
-        raise ImageError(
-            "decode", "bands",
-            f"the image has {pixels.shape[2]} bands, the member takes {count}: write those that it "
-            f"was trained on, in their order, as TIFF or .npy (H, W, {count})",
-        )  # fmt: skip
+    _check_count(pixels.shape[2], count)
     bands = tuple(Image.fromarray(_eight_bits(pixels[:, :, band])) for band in range(count))
     if turn is None or policy.exif == "ignore":
-        return Bands(bands)
-    return Bands(tuple(band.transpose(turn) for band in bands), ("exif turned",))
+        return Bands(bands, tuple(notes))
+    return Bands(tuple(band.transpose(turn) for band in bands), (*notes, "exif turned"))
+
+
+def _check_count(found: int, count: int) -> None:
+    if found != count:
+        raise ImageError(
+            "decode", "bands",
+            f"the image has {found} bands, the member takes {count}: write those that it "
+            f"was trained on, in their order, as TIFF or .npy (H, W, {count})",
+        )  # fmt: skip
 
 
 def _array(data: bytes, policy: DecodePolicy) -> NDArray[np.generic]:

@@ -59,11 +59,16 @@ def split(
     progress = progress or Quiet()
     found = scan(images, id_from, id_column) if images else None
     known = [source.id for source in found.images] if found else ()
-    truth = column_of(labels, label_column, id_column, known)
+    notes: list[str] = []
+    by_id = partial(column_of, id_column=id_column, known=known, tell=notes.append)
+    truth = by_id(labels, label_column)
     check_filled(truth, labels)
-    groups = None if group is None else column_of(labels, group, id_column, known)
+    groups = None if group is None else by_id(labels, group)
+    listed = None if check is None else listed_folds(check, id_column, truth, notes.append)
+    for note in dict.fromkeys(notes):  # of labels and groups once
+        progress.warn(note)
     policy = decode or DecodePolicy()
-    if check is None:
+    if listed is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
         data = csv_bytes([("id", "fold"), *folds.items()])
         if not force:
@@ -72,7 +77,6 @@ def split(
         refuse_leaks(report)
         publish_bytes(out, data)
         return report
-    listed = listed_folds(check, id_column, truth)
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
     return _report(truth, numbers, groups, found, policy=policy, progress=progress)
 

@@ -1,11 +1,11 @@
 """Members looked at, and cards written beside foreign ones: `ensemble inspect`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 _NEEDED = ("height", "width", "mean", "std")
+
+_OF_CHECKPOINTS = ("ema", "key", "drop", "args", "trust_pickle")
+
+OutputName: TypeAlias = str | Mapping[str, str]
+"""The output that the one head reads, or those of heads by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Inspected:
 def inspect(
     members: Sequence[str],
     spec: ExportSpec | None = None,
-    output_name: str | None = None,
+    output_name: OutputName | None = None,
     *,
     layout: Layout | None = None,
 ) -> Inspected:
@@ -57,7 +62,8 @@ def inspect(
     Args:
         members: Files, folders, glob patterns or @lists of .onnx members.
         spec: What a card beside each foreign .onnx is to say; None writes none.
-        output_name: The output of the .onnx that the one head reads; None is the head's name.
+        output_name: The output of the .onnx that the one head reads, or those of heads by name; a
+            head of which nothing is said reads the output of its own name.
         layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
 
     Raises:
@@ -82,7 +88,11 @@ def inspect(
 
 
 def foreign_card(
-    path: Path, spec: ExportSpec, output_name: str | None = None, *, layout: Layout | None = None
+    path: Path,
+    spec: ExportSpec,
+    output_name: OutputName | None = None,
+    *,
+    layout: Layout | None = None,
 ) -> Card:
     """Return the card of a foreign .onnx, as a spec describes it, and its graph what that leaves.
 
@@ -111,21 +121,28 @@ def foreign_card(
     return make_card(record, str(path))
 
 
-def _check_unsaid(output_name: str | None, layout: Layout | None) -> None:
+def _check_unsaid(output_name: OutputName | None, layout: Layout | None) -> None:
     beside = {"--output-name": output_name, "--layout": layout}
     if told := [flag for flag, value in beside.items() if value is not None]:
         raise UsageError(f"{', '.join(told)}: only --write-card writes what it says; add it")
 
 
-def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
+def _check_spec(spec: ExportSpec, output_name: OutputName | None) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
-    if spec.ema or spec.key or spec.drop or spec.args or spec.trust_pickle:
+    if any(getattr(spec, name) for name in _OF_CHECKPOINTS):
         raise UsageError(
             "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
         )
-    if len(spec.heads) > 1 and output_name:
-        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+    heads = [head.name for head in spec.heads]
+    if isinstance(output_name, str) and len(heads) > 1:
+        raise UsageError(
+            f"--output-name {output_name!r}: of which head? Say HEAD=NAME; the heads are "
+            f"{few(heads)}"
+        )
+    beyond = [] if isinstance(output_name, str) else sorted({*(output_name or ())} - {*heads})
+    if beyond:
+        raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
 
 
 def _pixels(told: PreprocessFlags) -> dict[str, object]:
@@ -143,9 +160,12 @@ def _pixels(told: PreprocessFlags) -> dict[str, object]:
 
 
 def _heads(
-    spec: ExportSpec, output_name: str | None, graph: "ModelProto"
+    spec: ExportSpec, output_name: OutputName | None, graph: "ModelProto"
 ) -> list[dict[str, object]]:
-    outputs = {head: output_name or head.name for head in spec.heads}
+    if isinstance(output_name, str):
+        output_name = {spec.heads[0].name: output_name}
+    said = output_name or {}
+    outputs = {head: said.get(head.name, head.name) for head in spec.heads}
     return [
         {
             "name": head.name,

@@ -11,7 +11,7 @@ import numpy as np
 from ensemble.errors import UsageError, few
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
-from ensemble.reports.submitted import Submitted, read_submission
+from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 from ensemble.submission.folder import submission_at
 
 Pair: TypeAlias = tuple[str, str]
@@ -27,13 +27,15 @@ class Difference:
     `changed` are those with another value; of several tasks, with another label of any. `moves`
     counts each (label of the first, label of the second), the most frequent first: of tasks with
     their names, of values none. `largest` is the largest difference of a probability or a value,
-    None for labels. `what` is what the rows hold: label or value.
+    None for labels. `notes` are what a person should know; `what` is what the rows hold, label or
+    value.
     """
 
     rows: int
     changed: tuple[str, ...]
     moves: Mapping[tuple[str, str], int]
     largest: float | None
+    notes: tuple[str, ...] = ()
     what: str = "label"
 
     def __repr__(self) -> str:
@@ -55,15 +57,19 @@ def compare(first: TableSource, second: TableSource, id_column: str | None = Non
     Raises:
         UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
-    one, two = (read_submission(submission_at(path), id_column) for path in (first, second))
+    one, two = (
+        predicted_columns(read_submission(submission_at(path), id_column))
+        for path in (first, second)
+    )
     _check_alike(one, two, f"{first} and {second}")
+    notes = (*one.notes, *two.notes)
     if one.has_values and two.has_values:
-        return _of_values(one, two)
+        return _of_values(one, two, notes)
     labels, largest = (_task_labels(one, two), None) if one.has_tasks else _labels(one, two)
     moved = {name: _moved(pairs) for name, pairs in zip(one.rows, labels, strict=True)}
     moves = Counter(itertools.chain.from_iterable(moved.values()))
     ordered = dict(sorted(moves.items(), key=lambda move: (-move[1], move[0])))
-    return Difference(len(moved), tuple(filter(moved.get, moved)), ordered, largest)
+    return Difference(len(moved), tuple(filter(moved.get, moved)), ordered, largest, notes)
 
 
 def _check_alike(one: Submitted, two: Submitted, both: str) -> None:
@@ -74,12 +80,12 @@ def _check_alike(one: Submitted, two: Submitted, both: str) -> None:
         raise UsageError(f"{both} name other ids: {few(odd)}")
 
 
-def _of_values(one: Submitted, two: Submitted) -> Difference:
+def _of_values(one: Submitted, two: Submitted, notes: tuple[str, ...]) -> Difference:
     """Compare two columns of values, joined by id."""
     ids = list(one.rows)
     away = np.abs(one.probabilities() - two.probabilities(ids))[:, 0]
     changed = tuple(name for name, size in zip(ids, away.tolist(), strict=True) if size)
-    return Difference(len(ids), changed, {}, float(away.max()), "value")
+    return Difference(len(ids), changed, {}, float(away.max()), notes, "value")
 
 
 def _moved(pairs: Sequence[Pair]) -> list[Pair]:

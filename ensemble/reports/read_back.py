@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ensemble.errors import ContractError, UsageError, few
-from ensemble.files.columns import FOLDS, ID, is_index
+from ensemble.files.columns import FOLDS, ID, is_beside, is_index
 from ensemble.files.csv_tables import read_table
+from ensemble.files.ids import are_known
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.records import TASKS, Task
 from ensemble.reports.scorecard import Labels
@@ -58,7 +59,7 @@ def read_back(submission: TableSource, labels: Labels, task: Task) -> ReadBack:
     wide = TASKS[task].single and set(truth.classes) <= set(table.columns)
     if wide or len(table.places) < 2:
         _check_one_label(table, truth)
-        return ReadBack(_without_copied(table, submission, labels.id_column or ID))
+        return ReadBack(submission)
     return _of_task(table, submission, labels)
 
 
@@ -100,20 +101,12 @@ def _table(submission: TableSource, names: set[str], said: str | None) -> Sample
     return read_sample_table(submission, names, said if said in header else None, ())
 
 
-def _without_copied(table: SampleTable, submission: TableSource, key: str) -> TableSource:
-    """Return a submission without what was copied from its sample, as `Usage`."""
-    if not table.copied:
-        return submission
-    cells = [table.cells(place) for place in (table.id_place, *table.places)]
-    return TextTable(str(table.path), (key, *table.columns), tuple(zip(*cells, strict=True)))
-
-
 # ---- melted
 
 
 def _pairs(table: SampleTable, truth: _Truth, task: Task) -> Pairs | None:
     """Return the rows of a melted submission; None where its ids are those of the labels."""
-    if len(table.places) == 1 and set(table.ids) <= truth.ids:
+    if len(table.places) == 1 and are_known(table.ids, truth.ids):
         return None
     try:
         found = find_pairs(table, truth.classes, truth.ids)
@@ -171,7 +164,9 @@ def _label_names(
 
 def _of_task(table: SampleTable, submission: TableSource, labels: Labels) -> ReadBack:
     """Return the one column of a task that is scored; what is no submission of tasks stays."""
-    columns = table.columns
+    columns = [n for n in table.columns if not (is_beside(n) or n.lower() in FOLDS)]
+    if len(columns) < 2:
+        return ReadBack(submission)
     if labels.column in columns:
         place = table.header.index(labels.column)
         rows = zip(table.ids, table.cells(place), strict=True)

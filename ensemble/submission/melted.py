@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ensemble.errors import ContractError, UsageError, few
-from ensemble.submission.sample_table import SPELLINGS, SampleTable
+from ensemble.files.ids import are_known, recognise
+from ensemble.submission.sample_table import SampleTable
 
 MARKS: Final = ("__", "_", "-", ".", "/", ":", "|", " ")
 """What may stand between an image and a name in one id."""
@@ -77,19 +78,6 @@ def find_pairs(
     return Pairs(table.header, tuple(pairs), lines, value, tuple(names))
 
 
-def are_known(ids: Collection[str], known: Collection[str]) -> bool:
-    """Tell whether all ids are those of images, one to one, perhaps with a folder or extension."""
-    if set(ids) <= set(known):
-        return True
-    spelt = ({spell(name) for name in ids} for spell in SPELLINGS)
-    return any(len(own) == len(ids) and own <= set(known) for own in spelt)
-
-
-def _knows(known: Collection[str]) -> Callable[[str], bool]:
-    held = known if isinstance(known, (set, frozenset)) else set(known)
-    return lambda name: name in held or any(spell(name) in held for spell in SPELLINGS)
-
-
 # ---- image and name in one id
 
 
@@ -97,7 +85,7 @@ def _parted_ids(
     table: SampleTable, names: Sequence[str], known: Collection[str]
 ) -> tuple[list[Pair], int] | None:
     """Return the pair of each id, and the place of the value; None where ids are no pairs."""
-    ids, knows = table.ids, _knows(known)
+    ids, knows = table.ids, recognise(known)
     found = [_parted(ids, mark, set(names), knows) for mark in MARKS if _stands(mark, ids)]
     best = _likeliest(table, [each for each in found if 2 * each.hits > len(ids)])
     if best is None or (best.hits < len(ids) and are_known(ids, known)):

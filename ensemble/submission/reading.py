@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ensemble.errors import UsageError, few
 from ensemble.files.csv_tables import by_id
+from ensemble.files.ids import are_known
 from ensemble.files.text_table import TableSource
 from ensemble.records import TASKS, LabelsAs, SampleForm
 from ensemble.submission.forms import Form, Wanted, form_of_column
-from ensemble.submission.melted import Pairs, are_known, find_pairs
+from ensemble.submission.melted import Pairs, find_pairs
 from ensemble.submission.rounding import rounding_of
 from ensemble.submission.sample import SHAPES, Copied, Sample
 from ensemble.submission.sample_table import SampleTable, read_sample_table

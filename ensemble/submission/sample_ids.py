@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ensemble.errors import ContractError, few
+from ensemble.files.ids import counterparts
 from ensemble.progress import Listener
 from ensemble.submission.sample import Sample
-from ensemble.submission.sample_table import SPELLINGS
 
 
 def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
@@ -26,22 +26,20 @@ def check_ids_match(sample: Sample, ids: Sequence[str]) -> None:
 
 
 def mapped(sample: Sample, ids: Sequence[str], listener: Listener) -> Sample:
-    """Return a sample whose ids carry a folder or an extension with those of the images.
+    """Return a sample with the ids of the images where theirs are a folder or an extension apart.
 
     Only where that is one to one, and it is said: a run of ids that differ is refused later.
     """
-    if set(sample.ids) == set(ids):
+    own = counterparts(sample.ids, ids)
+    if not own or not len(own) == len(sample.ids) == len(ids):
         return sample
-    for spell in SPELLINGS:
-        own = {spell(name): name for name in sample.ids}
-        if len(own) == len(sample.ids) and set(own) == set(ids):
-            short, name = next(iter(own.items()))
-            listener.warn(
-                f"the sample's ids are those of the images with a folder or an extension, one to "
-                f"one, such as {name!r} for {short!r}: they are written as the sample has them"
-            )
-            return replace(sample, ids=tuple(own), written=own)
-    return sample
+    name, short = next(iter(own.items()))
+    listener.warn(
+        f"the sample's ids are those of the images, a folder or an extension apart, one to one, "
+        f"such as {name!r} for {short!r}: they are written as the sample has them"
+    )
+    written = {known: name for name, known in own.items()}
+    return replace(sample, ids=tuple(own[name] for name in sample.ids), written=written)
 
 
 def _hint(wanted: set[str], found: set[str]) -> str:

@@ -1,8 +1,7 @@
 """A sample as it stands: its rows, and what each column is for."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.columns import is_index, is_split, submitted_id
@@ -67,22 +66,3 @@ def read_sample_table(
 
 def _is_beside(name: str, names: Collection[str]) -> bool:
     return name not in names and (is_index(name) or is_split(name))
-
-
-def without_folder(name: str) -> str:
-    """Return an id without the folder that stands before it."""
-    return name.rpartition("/")[2]
-
-
-def without_extension(name: str) -> str:
-    """Return an id without an extension."""
-    return name.rpartition(".")[0] or name
-
-
-def stem(name: str) -> str:
-    """Return an id without folder and extension."""
-    return without_extension(without_folder(name))
-
-
-SPELLINGS: Final[tuple[Callable[[str], str], ...]] = (without_folder, without_extension, stem)
-"""How the ids of a sample may be turned into those of the images, the least change first."""

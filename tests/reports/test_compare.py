@@ -65,7 +65,7 @@ def test_a_submission_does_not_differ_from_itself() -> None:
     [
         ("id,label\n1,cat\n", "other ids: 2, 3, 4"),
         ("id,target\n1,cat\n", "other columns"),
-        ("id,label\n1,cat\n1,cat\n", "different ids"),
+        ("id,label\n1,cat\n1,cat\n", "id '1' stands in line 2 too"),
         ("id,label\n", "expected an id column"),
     ],
 )
@@ -177,3 +177,14 @@ def test_tasks_move_by_their_names() -> None:
     found = both("id,mask,age\n1,wear,<30\n2,none,<30\n", "id,age,mask\n2,60+,wear\n1,<30,wear\n")
     assert (found.changed, found.largest) == (("2",), None)
     assert found.moves == {("age <30", "age 60+"): 1, ("mask none", "mask wear"): 1}
+
+
+def test_folds_beside_probabilities_are_not_compared(tmp_path: Path) -> None:
+    """The fold, the largest number of each row, would be every label."""
+    texts = ("id,fold,cat,dog\na,3,0.6,0.4\nb,4,0.5,0.5\n", "id,cat,dog\na,0.3,0.7\nb,0.5,0.5\n")
+    for name, text in zip("xy", texts, strict=True):
+        (tmp_path / f"{name}.csv").write_text(text)
+    found = compare(tmp_path / "x.csv", tmp_path / "y.csv")
+    assert (found.changed, found.moves) == (("a",), {("cat", "dog"): 1})
+    assert found.largest == pytest.approx(0.3)
+    assert found.notes == (f"{tmp_path / 'x.csv'}: the columns fold are no class, and left out",)

@@ -119,6 +119,18 @@ def test_the_best_labels_of_a_cell_are_refused_with_what_can_be_scored() -> None
         back("id,label\na,cat dog\nb,dog cat\n", TRUTH)
 
 
-def test_what_was_copied_from_the_sample_is_left_out() -> None:
-    found = back("id,Usage,label\na,Public,cat\nb,Private,dog\n", TRUTH)
-    assert table_of(found) == (("id", "label"), ("a", "cat"), ("b", "dog"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,fold,label\na,0,cat\nb,1,dog\n",
+        "id,Usage,label\na,Public,cat\nb,Private,dog\n",
+        "id,label,fold,cat\na,cat,0,0.5\nb,cat,1,0.5\n",
+    ],
+)
+def test_what_stands_beside_predictions_is_no_task(text: str) -> None:
+    assert back(text, TRUTH) == ReadBack(Path("s.csv"))
+
+
+def test_melted_ids_may_be_an_extension_apart_from_those_of_the_labels() -> None:
+    found = back("ID,value\na.png_dog,0.2\na.png_cat,0.8\n", TRUTH)
+    assert table_of(found) == (("id", "cat", "dog"), ("a.png", "0.8", "0.2"))

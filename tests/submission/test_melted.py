@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ContractError, UsageError
-from ensemble.submission.melted import MARKS, Pairs, are_known, find_pairs
+from ensemble.submission.melted import MARKS, Pairs, find_pairs
 from ensemble.submission.sample_table import read_sample_table
 
 NAMES = ("cat", "dog")
@@ -134,9 +134,3 @@ def test_a_pair_that_stands_there_twice_is_named_with_both_lines(tmp_path: Path)
 def test_a_name_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="line 3, column 'target': 'dgo' is none of cat, dog"):
         found(tmp_path, "image,target,value\na,cat,1\na,dgo,2\nb,cat,3\nb,dog,3\n")
-
-
-def test_ids_are_known_with_a_folder_or_an_extension() -> None:
-    assert are_known(["x/b", "x/a"], KNOWN) and are_known(["a.png"], KNOWN)
-    assert not are_known(["a", "c"], KNOWN)
-    assert not are_known(["a.jpg_cat", "a.jpg_dog"], KNOWN)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.submission.sample_table import SPELLINGS, SampleTable, read_sample_table
+from ensemble.submission.sample_table import SampleTable, read_sample_table
 
 
 def table(
@@ -38,8 +38,3 @@ def test_the_only_column_is_not_copied(tmp_path: Path) -> None:
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found no rows"):
         table(tmp_path, "id,cat\n")
-
-
-def test_a_spelling_takes_folder_or_extension_or_both() -> None:
-    assert [spell("d/a.png") for spell in SPELLINGS] == ["a.png", "d/a", "a"]
-    assert [spell(".png") for spell in SPELLINGS] == [".png", ".png", ".png"]
