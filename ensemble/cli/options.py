@@ -63,17 +63,7 @@ def load_recipe_file() -> dict[str, Any] | None:
     """Return ensemble.toml of the working directory as defaults of the commands that share it."""
     if not Path(FILE).is_file():
         return None
-    settings = read_toml(Path(FILE))
-    weights = settings.get("weights")
-    if isinstance(weights, Mapping):
-        settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
-    if isinstance(equations := settings.get("constraints"), Mapping):
-        settings["constraints"] = [f"{k} = {v}" for k, v in equations.items()]
-    if isinstance(settings.get("tta"), Mapping):
-        settings["tta"] = tta_text(settings["tta"])
-    for name in ("members", "images", "constraints"):
-        if isinstance(settings.get(name), str):
-            settings[name] = [settings[name]]
+    settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     judged = _among(settings, {"id_from", *DECODE}) | tables
@@ -81,6 +71,22 @@ def load_recipe_file() -> dict[str, Any] | None:
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
             "folds": judged, "store": store, "score": tables, "diff": tables,
             "tune-weights": tables, "doctor": kept}  # fmt: skip
+
+
+def _as_flag(name: str, value: Any) -> Any:
+    """Return a setting of ensemble.toml as its flag would have it."""
+    if isinstance(value, Mapping):
+        return _TABLE_TEXTS[name](value) if name in _TABLE_TEXTS else value
+    one = name in ("members", "images", "constraints") and isinstance(value, str)
+    return [value] if one else value
+
+
+_TABLE_TEXTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "weights": lambda told: ",".join(f"{family}={weight}" for family, weight in told.items()),
+    "constraints": lambda told: [f"{target} = {total}" for target, total in told.items()],
+    "tta": tta_text,
+}
+"""How a table of ensemble.toml is said by flags."""
 
 
 def _among(settings: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:

@@ -172,7 +172,11 @@ class Settings:
     ] = "fail"
     fill: Annotated[
         str | None,
-        About("For quarantined images: a label, or a number for every probability.", _BESIDE),
+        About(
+            "For quarantined images: a label, or a number for every probability; of tasks "
+            "mask=none,age=30.",
+            _BESIDE,
+        ),
     ] = None
     device: Annotated[
         str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")

@@ -28,7 +28,7 @@ def sample_for(
 
     Args:
         recipe: The sample, and what flags say of it.
-        head: What is predicted, or voted on.
+        head: What is predicted, or voted on; without classes where only tasks are.
         ids: The images'.
         listener: Told where ids or columns are taken otherwise than they stand.
         tasks: The tasks that are predicted beside, by name: the classes of each, none of a value.
@@ -108,15 +108,17 @@ def _without_sample(recipe: Recipe, head: Head, ids: Sequence[str], wanted: Want
     """
     if wanted.form == "melted":
         raise UsageError("--form melted: give a sample, whose rows say how pairs are written")
-    if wanted.form == "tasks":
+    if wanted.form == "tasks" or (wanted.tasks and not head.classes):
         return _plain_tasks(ids, wanted)
-    labels = _asks_labels(head, wanted)
-    sample = plain_sample(ids, head.classes, "labels" if labels else "probs", wanted.labels_as)
-    if labels and (wanted.top or wanted.form == "list" or TASKS[head.task].several):
+    rounding = "off" if wanted.rounding == "auto" else wanted.rounding
+    if not _asks_labels(head, wanted):
+        plain = plain_sample(ids, head.classes, "probs", wanted.labels_as)
+        return replace(plain, rounding=rounding)
+    sample = plain_sample(ids, head.classes, "labels", wanted.labels_as)
+    if wanted.top or wanted.form == "list" or TASKS[head.task].several:
         where = "the submission, column 'label'"
         form = form_of_column(where, "label", (), head.classes, wanted)
         sample = replace(sample, kind=form.kind, top=form.top)
-    rounding = "off" if wanted.rounding == "auto" else wanted.rounding
     return replace(sample, rounding=rounding)
 
 

@@ -1,6 +1,7 @@
 """What a run is asked to write follows from the sample, the head and the flags, or is refused."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,8 @@ def test_tasks_have_a_column_each_without_a_sample() -> None:
     head = Head("label", "logits", "classification", "none", CLASSES)
     found = sample_for(recipe, head, ["a"], Notes(), {"mask": ("wear", "none"), "age": ()})
     assert (found.form, found.header) == ("tasks", ("id", "mask", "age"))
+    plain, none = resolve(Settings((), (), device="cpu")), replace(head, classes=())
+    assert sample_for(plain, none, ["a"], Notes(), {"mask": ("wear", "none"), "age": ()}) == found
 
 
 def test_melted_ids_with_an_extension_are_those_of_the_images() -> None:
