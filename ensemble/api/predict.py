@@ -5,10 +5,12 @@ from typing import Literal
 
 from ensemble import progress_bar
 from ensemble.api.arguments import (
+    ConstraintsGiven,
     Paths,
     TasksGiven,
     TtaGiven,
     WeightsGiven,
+    constraints_of,
     decode_of,
     path_of,
     text_of,
@@ -19,7 +21,7 @@ from ensemble.api.tables import (
     ById,
     TableGiven,
     label_map_of,
-    optional_table,
+    sample_of,
     table_of,
 )
 from ensemble.pipeline import run as pipeline
@@ -35,6 +37,7 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
 )
 from ensemble.submission.publish import Submission
@@ -48,6 +51,7 @@ def run(
     merge: Merge = "mean",
     voting: Voting = "soft",
     weights: WeightsGiven = None,
+    constraints: ConstraintsGiven = (),
     sample: TableGiven | None = None,
     output: Output = "auto",
     out: str | Path | None = None,
@@ -57,6 +61,7 @@ def run(
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     positive: str | None = None,
+    form: SampleForm = "auto",
     top: int = 0,
     round: str = "auto",  # noqa: A002
     labels_as: LabelsAs = "auto",
@@ -88,6 +93,8 @@ def run(
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
+        constraints: Equations that the values of a regression are to fulfil, such as
+            {"total": "a + b"}: each row is moved as little as that takes.
         sample: A sample submission, a CSV or a DataFrame: ids, order, columns.
         output: "labels" or "probs"; "binary" is 0 and 1 for each label of a multilabel head;
             "auto" is what the sample asks for, else labels.
@@ -100,6 +107,7 @@ def run(
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
         positive: The class whose probability the one column of a sample asks for.
+        form: The form of the sample, where it fits two: label, wide, tasks, melted or list.
         top: The best labels, so many in a cell; 0: as the sample has them.
         round: Whole numbers of a regression: "nearest", or cuts such as "0.5,1.5"; "off" writes
             values as they are; "auto" too, unless the sample holds whole numbers.
@@ -137,7 +145,8 @@ def run(
         merge=merge,
         voting=voting,
         weights=weights_of(weights),
-        sample=optional_table(sample, "sample", id_col=id_col),
+        constraints=constraints_of(constraints),
+        sample=sample_of(sample, id_col),
         output=output,
         out=path_of(out),
         head=head,
@@ -146,6 +155,7 @@ def run(
         id_from=id_from,
         id_col=id_col,
         positive=positive,
+        form=form,
         top=top,
         round=round,
         labels_as=labels_as,

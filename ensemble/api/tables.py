@@ -41,7 +41,14 @@ class ById(Protocol):
         """Yield each id with its value."""
 
 
-def table_of(given: object, what: str, column: str = "", id_col: str | None = None) -> TableSource:
+def table_of(
+    given: object,
+    what: str,
+    column: str = "",
+    id_col: str | None = None,
+    *,
+    melted: bool = False,
+) -> TableSource:
     """Return a path, or a frame as a table; `what` names it in messages.
 
     Args:
@@ -50,6 +57,7 @@ def table_of(given: object, what: str, column: str = "", id_col: str | None = No
         what: What it is.
         column: The name of the one column of what is no frame.
         id_col: The column of a frame's ids, where it is not called `id`.
+        melted: Whether ids may stand in several rows, as of a melted sample: who reads it checks.
 
     Raises:
         UsageError: another type, or a frame or series whose index was never set to ids.
@@ -59,7 +67,7 @@ def table_of(given: object, what: str, column: str = "", id_col: str | None = No
     import pandas as pd
 
     if isinstance(given, pd.DataFrame):
-        return _of_frame(given, what, id_col)
+        return _of_frame(given, what, id_col, melted=melted)
     if column and isinstance(given, pd.Series):
         return _of_frame(given.to_frame(column), what)
     if column and isinstance(given, Mapping):
@@ -76,6 +84,11 @@ def optional_table(
     return None if given is None else table_of(given, what, column, id_col)
 
 
+def sample_of(given: object, id_col: str | None = None) -> TableSource | None:
+    """Return a sample, melted or not, or None where none was given."""
+    return None if given is None else table_of(given, "sample", id_col=id_col, melted=True)
+
+
 def submission_of(given: object, what: str, id_col: str | None = None) -> TableSource:
     """Return a submission: of a file, a run's folder, a frame, or as `run` gave it.
 
@@ -83,7 +96,7 @@ def submission_of(given: object, what: str, id_col: str | None = None) -> TableS
         UsageError: another type, or a run that wrote no submission.
     """
     if not isinstance(given, Submission):
-        return submission_at(table_of(given, what, id_col=id_col))
+        return submission_at(table_of(given, what, id_col=id_col, melted=True))
     if given.path is None:
         raise UsageError(
             f"{what}: images of {given.folder} were quarantined, so there is no submission; "
@@ -202,11 +215,14 @@ def _of_family(name: str, frame: "pd.DataFrame", hints: ForeignHints) -> Oof:
     return in_memory(where, name, [str(i) for i in frame.index], columns, hints)
 
 
-def _of_frame(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> TextTable:
+def _of_frame(
+    frame: "pd.DataFrame", what: str, id_col: str | None = None, *, melted: bool = False
+) -> TextTable:
     frame = _indexed(frame, what, id_col)
     columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
     cells = [tuple(map(_cell, row)) for row in zip(frame.index.tolist(), *columns, strict=True)]
-    return _table(what, (str(frame.index.name or "id"), *map(str, frame.columns)), cells)
+    header = (str(frame.index.name or "id"), *map(str, frame.columns))
+    return TextTable(what, header, tuple(cells)) if melted else _table(what, header, cells)
 
 
 def _table(what: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> TextTable:

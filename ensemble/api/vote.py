@@ -5,10 +5,12 @@ from pathlib import Path
 from ensemble import progress_bar
 from ensemble.api.arguments import (
     ClassesGiven,
+    ConstraintsGiven,
     Paths,
     TasksGiven,
     TtaGiven,
     WeightsGiven,
+    constraints_of,
     decode_of,
     either,
     folder_of,
@@ -22,8 +24,8 @@ from ensemble.api.tables import (
     TableGiven,
     hints_of,
     label_map_of,
-    optional_table,
     predictions_of,
+    sample_of,
     tasks_of,
 )
 from ensemble.errors import UsageError
@@ -41,6 +43,7 @@ from ensemble.records import (
     Merge,
     Output,
     Precision,
+    SampleForm,
     Task,
     Voting,
 )
@@ -64,6 +67,7 @@ def vote(
     precision: Precision | None = None,
     voting: Voting | None = None,
     weights: WeightsGiven = None,
+    constraints: ConstraintsGiven | None = None,
     sample: TableGiven | None = None,
     id_col: str | None = None,
     output: Output | None = None,
@@ -72,6 +76,7 @@ def vote(
     label_map: TableGiven | None = None,
     tasks: TasksGiven | None = None,
     positive: str | None = None,
+    form: SampleForm | None = None,
     top: int | None = None,
     round: str | None = None,  # noqa: A002
     labels_as: LabelsAs | None = None,
@@ -101,7 +106,7 @@ def vote(
     given = _given(
         voting=voting, weights=weights, sample=sample, output=output, labels_as=labels_as,
         id_col=id_col, label_map=label_map, tasks=tasks, positive=positive, top=top, round=round,
-        store=store,
+        store=store, form=form, constraints=constraints,
     )  # fmt: skip
     settings = Settings(
         members=() if members is None else texts_of(members, "members"),
@@ -114,7 +119,8 @@ def vote(
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),
         weights=weights_of(weights),
-        sample=optional_table(sample, "sample", id_col=id_col),
+        constraints=() if constraints is None else constraints_of(constraints),
+        sample=sample_of(sample, id_col),
         id_col=id_col,
         output=either(output, "auto"),
         out=path_of(out),
@@ -122,6 +128,7 @@ def vote(
         label_map=label_map_of(label_map),
         tasks="" if tasks is None else tasks_text(tasks),
         positive=positive,
+        form=either(form, "auto"),
         top=either(top, 0),
         round=either(round, "auto"),
         labels_as=either(labels_as, "auto"),

@@ -1,12 +1,12 @@
 """Options that several commands share, each defined once."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
 
+from ensemble.cli.option_types import Equation, auto_or_number, off_or_evaluations
 from ensemble.errors import UsageError
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
@@ -68,17 +68,7 @@ def load_recipe_file() -> dict[str, Any] | None:
     """Return ensemble.toml of the working directory as defaults of the commands that share it."""
     if not Path(FILE).is_file():
         return None
-    settings = read_toml(Path(FILE))
-    weights = settings.get("weights")
-    if isinstance(weights, Mapping):
-        settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
-    if isinstance(settings.get("tta"), Mapping):
-        settings["tta"] = tta_text(settings["tta"])
-    if isinstance(settings.get("tasks"), Mapping):
-        settings["tasks"] = tasks_text(settings["tasks"])
-    for name in ("members", "images"):
-        if isinstance(settings.get(name), str):
-            settings[name] = [settings[name]]
+    settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     mapped = tables | _among(settings, {"label_map", "tasks"})
@@ -89,6 +79,23 @@ def load_recipe_file() -> dict[str, Any] | None:
             "tune-weights": mapped, "doctor": kept}  # fmt: skip
 
 
+def _as_flag(name: str, value: Any) -> Any:
+    """Return a setting of ensemble.toml as its flag would have it."""
+    if isinstance(value, Mapping):
+        return _TABLE_TEXTS[name](value) if name in _TABLE_TEXTS else value
+    one = name in ("members", "images", "constraints") and isinstance(value, str)
+    return [value] if one else value
+
+
+_TABLE_TEXTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "weights": lambda told: ",".join(f"{family}={weight}" for family, weight in told.items()),
+    "constraints": lambda told: [f"{target} = {total}" for target, total in told.items()],
+    "tta": tta_text,
+    "tasks": tasks_text,
+}
+"""How a table of ensemble.toml is said by flags."""
+
+
 def _among(settings: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
     return {name: settings[name] for name in settings.keys() & names}
 
@@ -97,8 +104,8 @@ def _env(name: str) -> str:
     return f"ENSEMBLE_{name.upper()}"
 
 
-_SHORT: Final = {"--out": ("-o",)}
-"""The flags that have a letter too."""
+_SHORT: Final = {"--out": ("-o",), "--constraints": ("--constraint",)}
+"""The flags that are spelled in another way too."""
 
 
 def option(
@@ -111,40 +118,10 @@ def option(
     return click.option(name, *short, key or own, envvar=_env(own), help=help, **more)
 
 
-def auto_or_number(value: str | int) -> int | Literal["auto"]:
-    """Read a whole number from 1 on, or the word auto.
-
-    Raises:
-        click.BadParameter: it is neither.
-    """
-    if value == "auto":
-        return "auto"
-    if not str(value).isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"{str(value)!r} is neither auto nor a whole number from 1 on.")
-    return int(value)
-
-
 class Whole(click.IntRange):
     """A whole number in a range, and so called where a value is none."""
 
     name = "whole number"
-
-
-def off_or_evaluations(value: str | float) -> float | None:
-    """Read a number of evaluations from 1 on, or the word off, which is None.
-
-    Raises:
-        click.BadParameter: it is neither.
-    """
-    if value == "off":
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if not 1 <= number < math.inf:
-        raise click.BadParameter(f"{str(value)!r} is neither off nor a number from 1 on.")
-    return number
 
 
 _READ: Final[Mapping[str, Callable[[Any], object]]] = {
@@ -178,6 +155,8 @@ def _type_of(row: Setting) -> Any:
         return click.Choice(row.choices)
     if row.about.least is not None:
         return Whole(row.about.least)
+    if row.name == "constraints":
+        return Equation()
     if row.name in _READ:
         return _READ[row.name]
     return click.Path(path_type=Path) if Path in (row.kind, *get_args(row.kind)) else None
@@ -196,8 +175,8 @@ _INPUTS: Final = (
     "precision", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
-    "voting", "weights", "sample", "output", "positive", "top", "round", "labels_as", "fill", "out",
-    "force",
+    "voting", "weights", "constraints", "sample", "output", "positive", "form", "top", "round",
+    "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
@@ -230,6 +209,8 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
+    if values.get("constraints") == ("off",):
+        values["constraints"] = ()
     if values.get("time_budget") == "off":
         values["time_budget"] = None
     return Settings(**values, decode=decode)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.errors import counted
+from ensemble.errors import counted, few
 from ensemble.voting.weights import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
     needed = sum(part["bytes"] for part in parts)
     free = describe_size(plan["free"])
     click.echo(f"the store needs about {describe_size(needed)}; {free} are free")
+    click.echo(f"the submission is of the form {plan['form']}: columns {few(plan['columns'])}")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)

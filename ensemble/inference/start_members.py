@@ -21,6 +21,7 @@ from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.families import merged_as, policies_of, read_policies
 from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
+from ensemble.voting.constraints import check_constraints
 
 
 def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
@@ -98,7 +99,7 @@ def check_weights(
     members: Mapping[str, Sequence[str]],
     label_map: LabelMap | None = None,
 ) -> None:
-    """Check weights against the head and each family's member hashes, before any work.
+    """Check weights and constraints against the head and the members' hashes, before any work.
 
     Raises:
         UsageError: they are for something else.
@@ -106,5 +107,6 @@ def check_weights(
     vote.check_vote(fusion.voting, fusion.weights, head.task)
     if fusion.weights is not None or label_map is not None:
         fits.check_label_map(fusion.weights, label_map)
+    check_constraints(fusion.constraints, head.task, head.classes)
     if fusion.weights is not None:
         fits.check_fits(fusion.weights, head.classes, members)

@@ -14,7 +14,8 @@ from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder
-from ensemble.submission.sample import Sample, sample_for
+from ensemble.submission.asked import sample_for
+from ensemble.submission.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +47,5 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
-        check_early_exit(recipe, saving, head, labels=sample.kind in ("label", "binary"))
+        check_early_exit(recipe, saving, head, labels=sample.kind in ("label", "binary", "list"))
     return Preflight(claim, members, head, image_set_of(images), skipped, sample)

@@ -13,6 +13,7 @@ from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
+from ensemble.reports.read_back import read_back
 from ensemble.reports.scorecard import Labels, Scorecard
 from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 
@@ -59,6 +60,15 @@ def score(
 
 def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
     table = isinstance(submission, TextTable) or is_csv(submission)
+    notes: tuple[str, ...] = ()
+    if table:
+        told = read_back(submission, labels, task)
+        submission, notes = told.table, told.notes
+    card = _card(submission, labels, task, table=table)
+    return replace(card, notes=(*notes, *card.notes))
+
+
+def _card(submission: TableSource, labels: Labels, task: Task, *, table: bool) -> Scorecard:
     said = task if table or not TASKS[task].single else None
     # of two classes --classes names the positive one; else it only orders them
     classes = () if TASKS[task].single and len(labels.classes) != _PAIR else labels.classes

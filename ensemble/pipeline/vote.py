@@ -24,9 +24,9 @@ from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder, publish
+from ensemble.submission.asked import sample_for
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import VoteInput
-from ensemble.submission.sample import sample_for
 from ensemble.voting.fits import other_views
 
 

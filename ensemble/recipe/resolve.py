@@ -23,9 +23,11 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
     check_choice,
 )
+from ensemble.voting.constraints import sides_of
 from ensemble.voting.weights import Weights
 
 _LEAST_MEMORY: Final = 2**20
@@ -60,10 +62,14 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How members become one prediction; `weights` None weighs families alike."""
+    """How members become one prediction; `weights` None weighs families alike.
+
+    `constraints` are equations that the values of a regression are made to fulfil.
+    """
 
     voting: Voting
     weights: Weights | None
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class Writing:
     sample: TableSource | None
     output: Output
     positive: str | None
+    form: SampleForm
     top: int
     round: str
     labels_as: LabelsAs
@@ -135,9 +142,18 @@ def resolve(settings: Settings) -> Recipe:
     return Recipe(
         Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode, _label_map(s)),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
-        Fusion(s.voting, s.weights),
+        Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
-            s.sample, s.output, s.positive, s.top, s.round, s.labels_as, s.fill, s.out, s.force
+            s.sample,
+            s.output,
+            s.positive,
+            s.form,
+            s.top,
+            s.round,
+            s.labels_as,
+            s.fill,
+            s.out,
+            s.force,
         ),
         saving_of(
             early_exit=s.early_exit,
@@ -188,6 +204,13 @@ def _label_map(settings: Settings) -> LabelMap | None:
             f"--head {settings.head}: with a label map every head is read; leave one of them out"
         )
     return read_label_map(settings.label_map, settings.tasks)
+
+
+def _constraints(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each is an equation; its names are checked where the targets are known."""
+    for text in texts:
+        sides_of(text)
+    return texts
 
 
 def _memory(text: str) -> int:

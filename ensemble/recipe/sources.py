@@ -26,8 +26,9 @@ _KEYS: Final = (*TABLE, *BESIDE)
 def read_toml(path: Path) -> dict[str, object]:
     """Read a recipe file: settings by the names of the flags, with underscores.
 
-    `[weights]` and `[tta]` are tables of families, `[tasks]` one of the label map's tasks. Relative
-    paths are relative to the working directory, as on the command line.
+    `[weights]` and `[tta]` are tables of families, `[constraints]` one of targets, `[tasks]` one of
+    the label map's tasks. Relative paths are relative to the working directory, as on the command
+    line.
 
     Raises:
         UsageError: the file is not TOML, or has an unknown key; suggests the nearest.

@@ -157,6 +157,7 @@ def settings_from_run(
     try:
         told = {n: earlier.settings.get(n, TABLE[n].default) for n in names}
         told |= {n: texts_of(earlier.settings[n]) for n in ("members", "images")}
+        told |= {n: texts_of(told[n]) for n in ("constraints",) if n in told}
         decode = record_of(DecodePolicy, {n: told.pop(n) for n in DECODE})
         for name in ("sample", "label_map"):
             _check_kept(name, told.get(name), folder)

@@ -117,3 +117,11 @@ def test_what_does_not_go_with_a_label_map_is_refused(
     given = Settings(("a.onnx",), ("images",), **told)
     with pytest.raises(UsageError, match=said):
         resolve(given)
+
+
+def test_a_constraint_that_is_no_equation_is_refused() -> None:
+    assert resolve(replace(WRITTEN, constraints=("c = a + b",))).fusion.constraints == (
+        "c = a + b",
+    )
+    with pytest.raises(UsageError, match="constraint 'c': expected such as 'total = a "):
+        resolve(replace(WRITTEN, constraints=("c",)))

@@ -189,3 +189,40 @@ def test_python_tunes_and_votes_on_what_it_predicted() -> None:
         "members", label_map="label_map.csv", weights=weights, out="tuned", progress=None
     )
     assert len(result.labels) == 12
+
+
+def cells(out: str) -> list[dict[str, str]]:
+    with Path(out, "submission.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sample_of_tasks_is_filled_task_by_task() -> None:
+    ids = [f"img{number}" for number in range(12)]
+    lines = ["id,turn,kind,age", *(f"{name},up,bag,<30" for name in ids)]
+    Path("sample.csv").write_text("\n".join(lines))
+    assert run("--sample", "sample.csv") == 0
+    found = cells("out")
+    assert [row["id"] for row in found] == ids
+    for name, classes in (("kind", KINDS), ("turn", TURNS), ("age", AGES)):
+        assert {row[name] for row in found} <= set(classes)
+
+
+def test_a_melted_sample_of_tasks_has_a_row_a_pair() -> None:
+    pairs = [f"img{number}_{task}" for number in range(12) for task in ("kind", "age")]
+    classes = {"kind": "bag", "age": "<30"}
+    lines = ["id,value", *(f"{pair},{classes[pair.rpartition('_')[2]]}" for pair in pairs)]
+    Path("sample.csv").write_text("\n".join(lines))
+    assert run("--sample", "sample.csv") == 0
+    found = {row["id"]: row["value"] for row in cells("out")}
+    assert list(found) == pairs
+    assert found["img0_age"] in AGES
+    assert found["img3_kind"] in KINDS
+
+
+def test_a_wide_sample_of_labels_has_their_probabilities() -> None:
+    zeros = ",".join(["0"] * 18)
+    lines = [f"id,{','.join(LABELS)}", *(f"img{number},{zeros}" for number in range(12))]
+    Path("sample.csv").write_text("\n".join(lines))
+    assert run("--sample", "sample.csv") == 0
+    for row in cells("out"):
+        assert sum(float(row[label]) for label in LABELS) == pytest.approx(1, abs=1e-6)

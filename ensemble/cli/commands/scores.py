@@ -219,9 +219,12 @@ def _say_difference(found: "Difference") -> None:
     for note in found.notes:
         click.echo(note, err=True)
     share = len(found.changed) / found.rows
-    console.print(f"{len(found.changed)} of {found.rows} rows have another label ({share:.2%})")
+    console.print(
+        f"{len(found.changed)} of {found.rows} rows have another {found.what} ({share:.2%})"
+    )
     if found.largest is not None:
-        console.print(f"the largest difference of a probability is {found.largest:.3g}")
+        of = "value" if found.what == "value" else "probability"
+        console.print(f"the largest difference of a {of} is {found.largest:.3g}")
     if not found.moves:
         return
     table = Table("from", "to", "rows")
