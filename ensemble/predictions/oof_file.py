@@ -22,6 +22,9 @@ from ensemble.records import Quarantined, Task
 
 METADATA: Final = "ensemble.oof"
 
+_USUAL: Final = "label"
+"""What a head is called of which the file says nothing."""
+
 _DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, struct.error,
     pa.ArrowException,
@@ -60,6 +63,10 @@ class Saved(Protocol):
         """What is predicted."""
 
     @property
+    def output(self) -> str:
+        """The name of the head."""
+
+    @property
     def quarantined(self) -> tuple[Quarantined, ...]:
         """The images without a row."""
 
@@ -76,6 +83,7 @@ class OofFile:
     task: Task = "classification"
     quarantined: tuple[Quarantined, ...] = ()
     views: Mapping[str, str] = field(default_factory=dict)
+    output: str = _USUAL
 
 
 def quarantine_beside(path: Path) -> Path:
@@ -122,6 +130,8 @@ def write(path: Path, oof: Saved) -> None:
     }
     if oof.views:
         about["views"] = dict(oof.views)
+    if oof.output != _USUAL:
+        about["head"] = oof.output
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
     options = {"compression": "zstd", "write_page_checksum": True}
     publish(path, lambda temporary: pq.write_table(table, temporary, **options))
@@ -174,4 +184,5 @@ def of_table(where: object, table: pa.Table, about: Mapping[str, object]) -> Oof
         task=cast(Task, about.get("task", "classification")),
         quarantined=quarantined_of(about.get("quarantined", [])),
         views={n: text_of(v) for n, v in mapping_of(about.get("views", {})).items()},
+        output=text_of(about.get("head", _USUAL)),
     )

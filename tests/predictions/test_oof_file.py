@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from tables import CLASSES, IDS, oof, probs
 
 import ensemble as public
 from ensemble.errors import UsageError
 from ensemble.predictions.formats import read
-from ensemble.predictions.oof_file import write, write_quarantine
+from ensemble.predictions.oof_file import METADATA, write, write_quarantine
 from ensemble.predictions.table import Oof
 from ensemble.records import Quarantined
 
@@ -81,3 +82,13 @@ def test_a_family_called_as_a_column_of_the_file_is_refused(name: str, tmp_path:
     with pytest.raises(UsageError, match=f"a family is called '{name}', as the column"):
         write(tmp_path / "oof.parquet", table)
     assert not (tmp_path / "oof.parquet").exists()
+
+
+def test_the_name_of_another_head_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "oof.parquet"
+    given = Oof(("a",), ("x", "y"), {"net": np.array([[0.5, 0.5]])}, output="mask")
+    given.save(path)
+    assert Oof.load(path).output == "mask"
+    replace(given, output="label").save(path)
+    assert b"head" not in pq.read_schema(path).metadata[METADATA.encode()]
+    assert Oof.load(path).output == "label"
