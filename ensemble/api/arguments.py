@@ -21,6 +21,9 @@ ClassesGiven: TypeAlias = str | Path | Sequence[str]
 ConstraintsGiven: TypeAlias = str | Sequence[str] | Mapping[str, str]
 """Equations, such as "total = a + b"; or by target what it is the sum of."""
 
+TasksGiven: TypeAlias = str | Mapping[str, Mapping[str, object]]
+"""What is declared of a label map's tasks: TOML, or a mapping of tasks to what it would say."""
+
 TtaGiven: TypeAlias = str | Mapping[str, str]
 """A policy of views, such as flip; or one for each family, by its name."""
 

@@ -7,6 +7,7 @@ from ensemble import progress_bar
 from ensemble.api.arguments import (
     ConstraintsGiven,
     Paths,
+    TasksGiven,
     TtaGiven,
     WeightsGiven,
     constraints_of,
@@ -19,13 +20,15 @@ from ensemble.api.arguments import (
 from ensemble.api.tables import (
     ById,
     TableGiven,
+    label_map_of,
     sample_of,
     table_of,
 )
 from ensemble.pipeline import run as pipeline
 from ensemble.predictions.table import Oof
+from ensemble.predictions.tasks import TaskPredictions
 from ensemble.recipe.settings import Settings
-from ensemble.recipe.sources import tta_text
+from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -53,6 +56,8 @@ def run(
     output: Output = "auto",
     out: str | Path | None = None,
     head: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     positive: str | None = None,
@@ -95,6 +100,9 @@ def run(
             "auto" is what the sample asks for, else labels.
         out: The folder to write; without one `submissions/<time and recipe>`.
         head: The head to predict, where members carry several.
+        label_map: A CSV or a DataFrame with the column `label` and one a task: members answer
+            tasks, and together one label.
+        tasks: What is declared of the tasks, as TOML or a mapping: {"age": {"cuts": [30, 60]}}.
         id_from: What an image's id is: its stem, name or relative path.
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
@@ -142,6 +150,8 @@ def run(
         output=output,
         out=path_of(out),
         head=head,
+        label_map=label_map_of(label_map),
+        tasks=tasks_text(tasks),
         id_from=id_from,
         id_col=id_col,
         positive=positive,
@@ -179,6 +189,8 @@ def predict_oof(
     tta: TtaGiven = "none",
     merge: Merge = "mean",
     head: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
@@ -190,7 +202,7 @@ def predict_oof(
     threads: int = 0,
     store: str | Path = ".ensemble",
     progress: progress_bar.Given = "auto",
-) -> Oof:
+) -> Oof | TaskPredictions:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
     Args:
@@ -201,6 +213,8 @@ def predict_oof(
         tta: As for `run`, and so are all below.
         merge: How views become one.
         head: The head to predict.
+        label_map: As for `run`: every head that answers a task of it is predicted.
+        tasks: What is declared of its tasks.
         id_from: What an image's id is.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
@@ -215,7 +229,8 @@ def predict_oof(
 
     Returns:
         The predictions of every image that could be read; `quarantined` has the others.
-        `save` writes them, and `Oof.load` reads them again.
+        `save` writes them, and `Oof.load` reads those of one head again; with a label map there is
+        a part for each head.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -228,6 +243,8 @@ def predict_oof(
         tta=tta_text(tta),
         merge=merge,
         head=head,
+        label_map=label_map_of(label_map),
+        tasks=tasks_text(tasks),
         id_from=id_from,
         id_col=id_col,
         decode=decode_of(decode),

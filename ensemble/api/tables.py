@@ -8,14 +8,18 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
-from ensemble.api.arguments import ClassesGiven, classes_in, unlike
+from ensemble.api.arguments import ClassesGiven, TasksGiven, classes_in, unlike
 from ensemble.errors import UsageError, few
+from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import split_named
 from ensemble.files.text_table import TableSource, TextTable
-from ensemble.predictions.formats import in_memory, read
+from ensemble.label_map import LABEL, LabelMap
+from ensemble.predictions.formats import in_memory, read, read_parts
 from ensemble.predictions.hints import ForeignHints, hints_for
 from ensemble.predictions.join import join
 from ensemble.predictions.table import Oof
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
+from ensemble.recipe.sources import tasks_text
 from ensemble.records import Task
 from ensemble.submission.folder import submission_at
 from ensemble.submission.publish import Submission
@@ -99,6 +103,46 @@ def submission_of(given: object, what: str, id_col: str | None = None) -> TableS
             f"vote again with fill"
         )
     return Path(given.path)
+
+
+def label_map_of(given: TableGiven | None) -> TableSource | None:
+    """Return the table of a label map: a CSV, or a frame with the labels in its column `label`."""
+    return optional_table(given, "label_map", id_col=LABEL)
+
+
+def read_label_map_of(given: TableGiven | None, tasks: TasksGiven) -> LabelMap | None:
+    """Read a label map that Python is given, and what is declared of its tasks.
+
+    Raises:
+        UsageError: what is wrong with it, or tasks of no map.
+    """
+    table, told = label_map_of(given), tasks_text(tasks)
+    if table is None:
+        if told:
+            raise UsageError("tasks belong to a label map: give label_map too")
+        return None
+    return read_label_map(table, told)
+
+
+def tasks_of(
+    given: "PredictionsGiven | TaskPredictions", what: str, hints: ForeignHints, label_map: LabelMap
+) -> TaskPredictions:
+    """Return predictions of several tasks, joined through a label map; see `predictions_of`.
+
+    Raises:
+        UsageError: another type, or predictions that are none or do not go together.
+        ContractError: files that predict other rows.
+    """
+    if isinstance(given, TaskPredictions):
+        return join_tasks(given.parts, label_map)
+    if isinstance(given, Oof):
+        return join_tasks([given], label_map)
+    parts = [part for name, path in _files_of(given) for part in read_parts(path, name, hints)]
+    parts += [_of_family(name, frame, hints) for name, frame in _frames_of(given)]
+    if not parts:
+        expected = "what predict_oof gave, paths, or a mapping of families to paths or DataFrames"
+        raise unlike(what, expected, given)
+    return join_tasks(parts, label_map)
 
 
 def hints_of(

@@ -2,21 +2,26 @@
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
 
 from ensemble.cli.option_types import Equation, auto_or_number, off_or_evaluations
+from ensemble.errors import UsageError
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
-from ensemble.recipe.sources import FILE, read_toml, tta_text
+from ensemble.recipe.sources import FILE, read_toml, tasks_text, tta_text
 from ensemble.records import DecodePolicy
 from ensemble.voting.weights import from_text
 
+if TYPE_CHECKING:
+    from ensemble.label_map import LabelMap
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_SCORING: Final = {"members", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
-                   "precision", "store", "batch_size", "memory", "threads"}  # fmt: skip
+_SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
+                   *DECODE, "device", "precision", "store", "batch_size", "memory",
+                   "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images and shards are those of the training set."""
 
 _TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
@@ -66,11 +71,12 @@ def load_recipe_file() -> dict[str, Any] | None:
     settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
-    judged = _among(settings, {"id_from", *DECODE}) | tables
+    mapped = tables | _among(settings, {"label_map", "tasks"})
+    judged = _among(settings, {"id_from", *DECODE}) | mapped
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "store": store, "score": tables, "diff": tables,
-            "tune-weights": tables, "doctor": kept}  # fmt: skip
+            "folds": judged, "store": store, "score": mapped, "diff": tables,
+            "tune-weights": mapped, "doctor": kept}  # fmt: skip
 
 
 def _as_flag(name: str, value: Any) -> Any:
@@ -85,6 +91,7 @@ _TABLE_TEXTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "weights": lambda told: ",".join(f"{family}={weight}" for family, weight in told.items()),
     "constraints": lambda told: [f"{target} = {total}" for target, total in told.items()],
     "tta": tta_text,
+    "tasks": tasks_text,
 }
 """How a table of ensemble.toml is said by flags."""
 
@@ -163,7 +170,8 @@ runs_option: Final = click.option(
 )  # fmt: skip
 
 _INPUTS: Final = (
-    "members", "images", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
+    "members", "images", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col", *DECODE,
+    "device",
     "precision", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
@@ -208,6 +216,22 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
+def label_map_of(path: Path | None, tasks: str) -> "LabelMap | None":
+    """Read the label map of two flags.
+
+    Raises:
+        UsageError: the tasks of no map, or what is wrong with it.
+    """
+    from ensemble.files.label_maps import read_label_map
+
+    if path is None:
+        if tasks:
+            raise UsageError("tasks belong to a label map: give --label-map too")
+        return None
+    return read_label_map(path, tasks)
+
+
+label_map_options: Final = settings_named("label_map", "tasks")
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
 engine_options: Final = settings_named(*_ENGINE)

@@ -59,7 +59,8 @@ def say_weights(weights: "Weights", path: Path) -> None:
     seen = weights.evidence
     families = Table("family", "weight", weights.metric, "lost without it")
     for name, weight in weights.families.items():
-        lost = seen.get("loss_without", {}).get(name)
+        losses = seen.get("loss_without", {})
+        lost = losses.get(name, losses.get(name.rpartition("/")[0]))
         families.add_row(
             name, f"{weight:.3f}", f"{seen['singles'][name]:.5f}",
             "" if lost is None else f"{lost:+.5f}",
@@ -68,6 +69,8 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console.print(families)
     if "loss_without" in seen:
         console.print(_LOST)
+    if "tasks" in seen:
+        console.print(_tasks(seen, weights.metric))
     console.print(_candidates(seen, weights.metric))
     if seen["gain"] is not None:
         console.print(f"gain of choosing so {seen['gain']:+.5f}, {_describe_interval(seen)}")
@@ -75,6 +78,17 @@ def say_weights(weights: "Weights", path: Path) -> None:
     for line in _describe_rule(weights):
         console.print(line)
     click.echo(str(path), err=True)
+
+
+def _tasks(seen: "Mapping[str, Any]", metric: str) -> "Table":
+    """Lay out how each task fares by the mean of its families, and by what is written."""
+    from rich.table import Table
+
+    table = Table("task", f"{metric}, mean", "written, nested")
+    for name, scores in seen["tasks"].items():
+        cells = (scores["uniform"], scores["nested"])
+        table.add_row(name, *("" if cell is None else f"{cell:.5f}" for cell in cells))
+    return table
 
 
 def _candidates(seen: "Mapping[str, Any]", metric: str) -> "Table":

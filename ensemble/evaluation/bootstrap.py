@@ -29,7 +29,8 @@ Interval: TypeAlias = tuple[float, float]
 """The low and the high end of a 95 % interval."""
 
 LEAST_UNITS: Final = 5
-"""With fewer rows (or groups) of a class that a metric needs, there is no interval."""
+"""With fewer rows (or groups) of a class that a metric needs, or fewer groups in all, there is no
+interval."""
 
 LEAST_DEFINED: Final = 100
 """On fewer draws a metric that is not defined on all tells nothing of its spread."""
@@ -77,7 +78,7 @@ def spread(
     if len(drawn) < LEAST_DEFINED:
         return Spread(value, None, None, None)
     error = float(np.std(drawn))
-    if shown is not None and shown.rarest < LEAST_UNITS:
+    if _is_rare(shown, units):
         return Spread(value, None, error, None)
     if metric.each is None:  # a mean over rows has no bias
         drawn = drawn - drawn.mean() + value
@@ -117,7 +118,7 @@ def draw_scores(
         ]
     both = np.array(found, np.float64)
     both = both[np.isfinite(both[:, 0]).all(1)]
-    return Draws(both[:, 0], both[:, 1], shown is not None and shown.rarest < LEAST_UNITS)
+    return Draws(both[:, 0], both[:, 1], _is_rare(shown, units))
 
 
 def _scorer(metric: Metric, y: Truth, predictions: Sequence[Pooled]) -> Callable[[Indices], Vector]:
@@ -222,6 +223,13 @@ def _drawn(units: _Units, shown: _Shown | None, number: int) -> Iterator[Indices
 def _affordable(work: int) -> int:
     """Return how many draws are made, by the cells that each of them looks at."""
     return max(_LEAST_DRAWS, min(_DRAWS, _WORK // work))
+
+
+def _is_rare(shown: _Shown | None, units: _Units) -> bool:
+    """Tell whether too few rows, or groups, show a class, or are too few groups in all."""
+    grouped = len(units.sizes) < len(units.of_row)
+    few_groups = grouped and len(units.sizes) < LEAST_UNITS
+    return few_groups or (shown is not None and shown.rarest < LEAST_UNITS)
 
 
 def _of_means(metric: Metric, values: Sequence[Vector], units: _Units) -> Vector:

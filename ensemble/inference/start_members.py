@@ -10,9 +10,11 @@ from ensemble.files.atomic import check_writable
 from ensemble.files.paths import expand
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
-from ensemble.members.card import Head
+from ensemble.label_map import LabelMap
+from ensemble.members.card import Head, head_named
+from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
-from ensemble.recipe.resolve import Fusion, Recipe, Scoring
+from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
@@ -38,9 +40,10 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
-    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head, progress)
+    paths = expand(inputs.members, ".onnx", "member")
+    members = open_members(paths, inputs.head, progress, inputs.label_map)
     hashes = hashes_of(member.identity for member in members)
-    check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
+    check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
@@ -79,7 +82,23 @@ def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Pro
         progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
 
 
-def check_weights(fusion: Fusion, head: Head, members: Mapping[str, Sequence[str]]) -> None:
+def head_of(inputs: Inputs, heads: Sequence[Head]) -> Head:
+    """Return the head that is voted on: of the heads of a member, or that of the labels of a map.
+
+    Raises:
+        MemberError: the member has no such head, or several and none was named.
+    """
+    if inputs.label_map is not None:
+        return joint_head(inputs.label_map)
+    return head_named(heads, inputs.head, "the first member")
+
+
+def check_weights(
+    fusion: Fusion,
+    head: Head,
+    members: Mapping[str, Sequence[str]],
+    label_map: LabelMap | None = None,
+) -> None:
     """Check weights and constraints against the head and the members' hashes, before any work.
 
     Raises:
@@ -87,5 +106,7 @@ def check_weights(fusion: Fusion, head: Head, members: Mapping[str, Sequence[str
     """
     vote.check_vote(fusion.voting, fusion.weights, head.task)
     check_constraints(fusion.constraints, head.task, head.classes)
+    if fusion.weights is not None or label_map is not None:
+        fits.check_label_map(fusion.weights, label_map)
     if fusion.weights is not None:
         fits.check_fits(fusion.weights, head.classes, members)

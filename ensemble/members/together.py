@@ -4,8 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ensemble.errors import MemberError, few
+from ensemble.label_map import LABEL, LabelMap
+from ensemble.members.answers import answering, check_answered
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member
+
+_ONE_NET = 3
+"""From so many families of one member on, each of another fold, they may be one net's folds."""
 
 
 def check_every_head(members: Sequence[Member]) -> None:
@@ -24,6 +29,54 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
     Raises:
         MemberError: two members share a name, a family holds a fold twice, or they disagree.
     """
+    _check_apart(members)
+    check_agree([(member.card.name, member.card.head(head)) for member in members])
+
+
+def check_tasks(members: Sequence[Member], label_map: LabelMap) -> list[str]:
+    """Check that members can answer the tasks of a label map together; return what is to be said.
+
+    That are heads which answer nothing, and tasks that the label alone answers.
+
+    Raises:
+        MemberError: as `check_together`; a member that answers nothing, or members of one family
+            that answer other tasks or by other classes.
+        UsageError: a task that nobody answers.
+    """
+    _check_apart(members)
+    notes: list[str] = []
+    first: dict[str, tuple[str, list[object]]] = {}
+    answered: set[str | None] = set()
+    for card in (member.card for member in members):
+        heads, idle = answering(card.heads, label_map, f"member {card.name}")
+        told: list[object] = [(head.name, head.task, head.classes) for head, _ in heads]
+        twin, other = first.setdefault(card.family, (card.name, told))
+        if told != other:
+            raise MemberError(
+                f"members {twin} and {card.name} of family {card.family} answer by other heads"
+            )
+        answered |= {answer.task for _, answers in heads for answer in answers}
+        notes += [f"member {card.name}: its head {few(idle)} is no task, and is left out"] * bool(
+            idle
+        )
+    check_answered(answered, label_map)
+    if lacking := [name for name in label_map.names if name not in answered]:
+        notes.append(f"no family answers {few(lacking)} alone: those of the label do")
+    return notes
+
+
+def answers_by_task(cards: Sequence[Card], label_map: LabelMap) -> dict[str, tuple[str, ...]]:
+    """Return the families that answer each task, and the label, each once and by name."""
+    found: dict[str, set[str]] = {name: set() for name in (*label_map.names, LABEL)}
+    for card in cards:
+        for _, answers in answering(card.heads, label_map, f"member {card.name}")[0]:
+            for answer in answers:
+                found[answer.task or LABEL].add(card.family)
+    return {name: tuple(sorted(families)) for name, families in found.items()}
+
+
+def _check_apart(members: Sequence[Member]) -> None:
+    """Check that no two members are called alike, or are the same fold of a family."""
     names: dict[str, Member] = {}
     folds: dict[tuple[str, int | None], Member] = {}
     for member in members:
@@ -36,20 +89,29 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
             raise MemberError(
                 f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
             )
-    check_agree([(member.card.name, member.card.head(head)) for member in members])
 
 
 def note_of_single_folds(cards: Sequence[Card]) -> str | None:
     """Return a note on families of one member that look like folds whose names were misread.
 
     Beside families of several members these are: two or more such families, one whose member has a
-    fold, and one that is called as another family and something more. None where there is no such.
+    fold, and one that is called as another family and something more. Where no family has several,
+    they are three or more, each of another fold. None where there is no such.
     """
     count = Counter(card.family for card in cards)
     several = {family: number for family, number in count.items() if number > 1}
     single = [card for card in cards if card.family not in several]
     odd = len(single) > 1 or any(_is_odd(card, several) for card in single)
-    return _note(several, single) if several and odd else None
+    if several:
+        return _note(several, single) if odd else None
+    folds = {card.fold for card in single}
+    if len(single) < _ONE_NET or len(folds) < len(single) or None in folds:
+        return None
+    named = few([f"{card.family} (fold {card.fold})" for card in single])
+    return (
+        f"each family has one member, and each another fold: {named}. Should they be folds of one "
+        f"net, give --family and --fold when they are exported"
+    )
 
 
 def _note(several: Mapping[str, int], odd: Sequence[Card]) -> str:

@@ -5,6 +5,7 @@ from ensemble.files.paths import expand
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.start import open_members, shape_views
+from ensemble.members.answers import heads_read
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
@@ -20,7 +21,9 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         UsageError: the store lacks some; says whose.
         EnsembleError: as for a run.
     """
-    members = open_members(expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head)
+    inputs = recipe.inputs
+    paths = expand(inputs.members, ".onnx", "member")
+    members = open_members(paths, inputs.head, label_map=inputs.label_map)
     policies = policies_of(
         read_policies(recipe.scoring.tta), {member.card.family for member in members}
     )
@@ -34,12 +37,12 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         for m in members:
             fingerprint = fingerprint_of(recipe, m, policies[m.card.family], provider, image_set)
             partition = load_partition(recipe.resources.store, key_of(fingerprint))
-            head = m.card.head(recipe.inputs.head)
-            scores = None if partition is None else partition.found(head.name)
-            if partition is None or scores is None:
-                missing.append(m.card.name)
-                continue
-            entries.append(StoredPredictions(m.identity, partition, head, scores))
+            for head in heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name):
+                scores = None if partition is None else partition.found(head.name)
+                if partition is None or scores is None:
+                    missing.append(m.card.name)
+                    break
+                entries.append(StoredPredictions(m.identity, partition, head, scores))
         if not missing:
             return entries
     raise UsageError(

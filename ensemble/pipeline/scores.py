@@ -6,6 +6,8 @@ from pathlib import Path
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import is_csv
 from ensemble.files.text_table import TableSource, TextTable
+from ensemble.label_map import LabelMap
+from ensemble.pipeline.task_scores import score_tasks
 from ensemble.predictions.formats import in_memory, read
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Oof
@@ -13,8 +15,11 @@ from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
 from ensemble.reports.read_back import read_back
 from ensemble.reports.scorecard import Labels, Scorecard
+from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 
 _SCORED = "submission"
+
+_PAIR = 2
 
 
 def score(
@@ -23,6 +28,7 @@ def score(
     *,
     task: Task = "classification",
     png: Path | None = None,
+    label_map: LabelMap | None = None,
 ) -> Scorecard:
     """Score a submission, or a file of predictions, by every metric that it allows, joined by id.
 
@@ -32,13 +38,17 @@ def score(
         labels: The labels, with an id column.
         task: What the submission predicts; a file of ours says it itself.
         png: Where to draw the confusion matrix and the scores, which takes matplotlib.
+        label_map: What the labels stand for: each task is scored too; see `score_tasks`.
 
     Raises:
         UsageError: the two do not fit together, or a picture of a task without a matrix.
         StoreError: the disk refused the picture.
     """
     check_choice("task", task, Task)
-    card = _scored(submission, labels, task)
+    if label_map is None:
+        card = _scored(submission, labels, task)
+    else:
+        card = score_tasks(submission, labels, label_map)
     if png is not None:
         if not card.counts.size:
             raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
@@ -52,21 +62,33 @@ def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
     table = isinstance(submission, TextTable) or is_csv(submission)
     notes: tuple[str, ...] = ()
     if table:
-        told = read_back(submission, labels, task)
-        submission, notes = told.table, told.notes
+        back = read_back(submission, labels, task)
+        submission, notes = back.table, back.notes
     card = _card(submission, labels, task, table=table)
     return replace(card, notes=(*notes, *card.notes))
 
 
 def _card(submission: TableSource, labels: Labels, task: Task, *, table: bool) -> Scorecard:
-    if table and TASKS[task].single:
-        return scorecard.score_submission(submission, labels)
     said = task if table or not TASKS[task].single else None
-    classes = () if TASKS[task].single else labels.classes
-    found = _predictions(submission, ForeignHints(None, classes, said, labels.id_column))
+    # of two classes --classes names the positive one; else it only orders them
+    classes = () if TASKS[task].single and len(labels.classes) != _PAIR else labels.classes
+    told = ForeignHints(None, classes, said, labels.id_column)
+    if table and TASKS[task].single:
+        given = predicted_columns(read_submission(submission, labels.id_column), labels.classes)
+        if not given.has_probability or _are_labels(given, labels):
+            return scorecard.score_submission(submission, labels)
+        columns = {given.columns[0]: given.labels()}
+        found = in_memory(submission, _SCORED, list(given.rows), columns, told)
+        return scorecard.score_classes(replace(found, notes=(*given.notes, *found.notes)), labels)
+    found = _predictions(submission, told)
     if TASKS[found.task].single:
         return scorecard.score_classes(found, labels)
     return scorecard.score_values(found, labels)
+
+
+def _are_labels(given: Submitted, labels: Labels) -> bool:
+    """Tell whether all that is given are labels of the truth, such as grades of 0.5."""
+    return set(given.labels()) <= set(labels.of(list(given.rows), lambda _: None).values())
 
 
 def _predictions(submission: TableSource, told: ForeignHints) -> Oof:

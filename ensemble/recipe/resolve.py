@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ensemble.errors import UsageError
+from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
+from ensemble.label_map import LabelMap
 from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
@@ -33,7 +35,10 @@ _LEAST_MEMORY: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is read: the members and their head, the images and how they become pixels."""
+    """What is read: the members and their head, the images and how they become pixels.
+
+    With a label map every head is read that answers a task of it.
+    """
 
     members: tuple[str, ...]
     images: tuple[str, ...]
@@ -41,6 +46,7 @@ class Inputs:
     id_from: IdFrom
     id_col: str | None
     decode: DecodePolicy
+    label_map: LabelMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ def resolve(settings: Settings) -> Recipe:
     check_settings(settings)
     s = settings
     return Recipe(
-        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode),
+        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode, _label_map(s)),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
@@ -187,6 +193,24 @@ def _constraints(texts: tuple[str, ...]) -> tuple[str, ...]:
     for text in texts:
         sides_of(text)
     return texts
+
+
+def _label_map(settings: Settings) -> LabelMap | None:
+    """Read the label map, with what is declared of its tasks."""
+    if settings.label_map is None:
+        if settings.tasks:
+            raise UsageError("tasks belong to a label map: give --label-map too")
+        return None
+    if settings.early_exit != "off" or settings.time_budget or settings.evals_per_image:
+        raise UsageError(
+            "early exits and budgets know of no label map yet: leave out --early-exit, "
+            "--time-budget and --evals-per-image, or vote on one head by --head"
+        )
+    if settings.head is not None:
+        raise UsageError(
+            f"--head {settings.head}: with a label map every head is read; leave one of them out"
+        )
+    return read_label_map(settings.label_map, settings.tasks)
 
 
 def _memory(text: str) -> int:

@@ -116,6 +116,25 @@ class Settings:
         About("The folder to write.  [default: submissions/<time and recipe>]", _BESIDE),
     ] = None
     head: Annotated[str | None, About("The head to predict, where members carry several.")] = None
+    label_map: Annotated[
+        TableSource | None,
+        About(
+            "A CSV with the column label and one a task: members answer tasks, and together one "
+            "label.",
+            _KEPT,
+            later=True,
+        ),
+    ] = None
+    tasks: Annotated[
+        str,
+        About(
+            "Of the label map's tasks, in TOML: age = {cuts = [30, 60], spread = 4}; also classes "
+            "in order, and merge of finer ones.",
+            _KEPT,
+            metavar="TOML",
+            later=True,
+        ),
+    ] = ""
     id_from: Annotated[
         IdFrom,
         About(

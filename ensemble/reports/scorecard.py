@@ -1,7 +1,7 @@
 """What a submission scores against labels: every metric that it allows, with an interval."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.evaluation.labels import check_filled, read_truth, truth_of
+from ensemble.evaluation.labels import (
+    check_filled,
+    check_grouped,
+    read_truth,
+    truth_of,
+)
 from ensemble.evaluation.metrics import confusion
 from ensemble.files.csv_tables import column_of
 from ensemble.files.ids import Tell
@@ -51,7 +56,7 @@ class Scorecard:
     Labels and values have no such matrix: then `counts` is (0, 0). `rescaled` rows of
     probabilities did not sum to 1, and were divided by their sum to be scored. `by_class` has how
     each class or label fares, a label being given from 0.5 on; a regression has none. `notes` are
-    what a person should know.
+    what a person should know. `tasks` has the scores of each task, where several make the label.
     """
 
     rows: int
@@ -61,6 +66,7 @@ class Scorecard:
     counts: NDArray[np.float64]
     by_class: tuple[ClassScore, ...] = ()
     notes: tuple[str, ...] = ()
+    tasks: Mapping[str, "Scorecard"] = field(default_factory=dict)
 
     @property
     def confused(self) -> tuple[Confused, ...]:
@@ -98,6 +104,7 @@ class Labels:
         if self.group is None:
             return None
         named = column_of(self.table, self.group, self.id_column, ids, tell)
+        check_grouped(named, ids, self.table)
         return np.unique([named[name] for name in ids], return_inverse=True)[1].astype(np.int64)
 
     def of(self, ids: Sequence[str], tell: Tell) -> dict[str, str]:
@@ -199,9 +206,10 @@ def _of_classes(
     sums = scores.sum(1, keepdims=True)
     odd = sorted({truth[name] for name in ids} - set(classes))
     if odd:
+        pair = ". One column is of two classes: --classes NEGATIVE,POSITIVE names them"
         raise UsageError(
             f"{labels.table}: labels without a column, or none of the classes {few(classes)}: "
-            f"{few(odd)}"
+            f"{few(odd)}{pair if sorted(classes) == ['0', '1'] else ''}"
         )
     y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids, told.append)
     counts = confusion(y, probs.argmax(1), len(classes))

@@ -31,13 +31,16 @@ def sample_for(
         head: What is predicted, or voted on; without classes where only tasks are.
         ids: The images'.
         listener: Told where ids or columns are taken otherwise than they stand.
-        tasks: The tasks that are predicted beside, by name: the classes of each, none of a value.
+        tasks: The tasks that are predicted beside, by name: the classes of each, none of a value;
+            without them those of the recipe's label map.
 
     Raises:
         UsageError: the sample is wrong, or does not suit the head or `--fill`.
         ContractError: the sample and the images name different ids, or a melted one lacks rows.
     """
-    wanted = _wanted(recipe, head, tasks or {})
+    label_map = recipe.inputs.label_map
+    mapped_tasks = {task.name: task.classes for task in label_map.tasks} if label_map else {}
+    wanted = _wanted(recipe, head, tasks or mapped_tasks)
     if recipe.writing.sample is None:
         sample = _without_sample(recipe, head, ids, wanted)
     else:

@@ -9,29 +9,33 @@ import numpy as np
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError
 from ensemble.predictions.table import Predictions
-from ensemble.recipe.resolve import Recipe
+from ensemble.predictions.tasks import TaskPredictions
+from ensemble.recipe.resolve import Fusion, Recipe
 from ensemble.records import TASKS, Quarantined
 from ensemble.submission.cells import Row, fill_row
 from ensemble.submission.cells import render as render_rows
 from ensemble.submission.sample import Sample
-from ensemble.submission.tasks import TaskColumn, task_rows
+from ensemble.submission.tasks import TaskOutcome, outcomes_of, task_rows
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
 from ensemble.voting.constraints import Residual, constrained
 from ensemble.voting.decision import Decision
+from ensemble.voting.joint import fuse_tasks
 
 
 @dataclass(frozen=True, slots=True)
 class VoteInput:
     """What is voted on: the members' predictions, the sample, and facts for run.json.
 
-    `decided` stands in place of a vote where images ended early.
+    `decided` stands in place of a vote where images ended early. With a label map `tasks` are voted
+    on, and `predictions` tell of the labels.
     """
 
     predictions: Predictions
     sample: Sample
     facts: Mapping[str, object]
     decided: "ExitLabels | None" = None
+    tasks: TaskPredictions | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +81,7 @@ def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
 
 
 def render(
-    recipe: Recipe, voted: VoteInput, outcome: VoteResult, tasks: Sequence[TaskColumn] = ()
+    recipe: Recipe, voted: VoteInput, outcome: VoteResult, tasks: Sequence[TaskOutcome] = ()
 ) -> bytes | None:
     """Return the bytes of submission.csv; None where images are missing and nothing stands in.
 
@@ -86,6 +90,7 @@ def render(
         voted: What was voted on, and the sample.
         outcome: What it came to.
         tasks: What each task came to, in the order of the ids of `outcome`; for a sample of tasks.
+            Without them those of a label map are what its labels say of them.
 
     Raises:
         ContractError: it would not be what the sample asks for.
@@ -97,7 +102,7 @@ def render(
     if voted.sample.kind in ("binary", "list") and not voted.decided:
         probs = labels_given(probs, _rule(recipe))
     lists = _labels_of(recipe, voted, probs)
-    cells = task_rows(tasks, voted.sample.tasks, outcome.ids)
+    cells = task_rows(tasks or _of_map(recipe, voted, outcome), voted.sample.tasks, outcome.ids)
     rows = {
         name: Row(label, row, labels, of_tasks)
         for name, label, row, labels, of_tasks in zip(
@@ -108,6 +113,13 @@ def render(
         filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
         rows |= {q.id: filling for q in outcome.quarantined}
     return render_rows(voted.sample, rows, voted.predictions.classes)
+
+
+def _of_map(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> Sequence[TaskOutcome]:
+    """Return what the labels of a map say of its tasks; nothing without a map."""
+    if voted.tasks is None:
+        return ()
+    return outcomes_of(outcome.fused, voted.tasks.label_map, recipe.fusion.voting)
 
 
 def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[str, ...]]:
@@ -127,12 +139,22 @@ def _rule(recipe: Recipe) -> Decision:
 
 def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:
     found, fusion = voted.predictions, recipe.fusion
+    if voted.tasks is not None:
+        return _fused_tasks(fusion, voted.tasks)
     if voted.decided is None:
         return vote.fuse(found.ballots, fusion.voting, fusion.weights, found.task)
     labels = voted.decided.labels
     if TASKS[found.task].single:
         return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
     return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
+
+
+def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
+    joint = fusion.weights.joint if fusion.weights else None
+    columns = tasks.columns(joint.spreads if joint else {})
+    hard = fusion.voting == "hard"
+    voters = tasks.voters() if hard else ()
+    return fuse_tasks(columns, voters, tasks.label_map, fusion.voting, fusion.weights)
 
 
 def _check_counts(sample: Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]) -> None:

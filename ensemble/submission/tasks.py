@@ -7,9 +7,13 @@ import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError, UsageError, few
+from ensemble.label_map import LabelMap
+from ensemble.records import Voting
 from ensemble.submission.forms import Wanted
 from ensemble.submission.label_cells import index_labels
 from ensemble.submission.rounding import number_texts, rounding_of
+from ensemble.voting.lift import class_places, marginals
+from ensemble.voting.vote import Fused
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class TaskForm:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TaskColumn:
+class TaskOutcome:
     """What was predicted for a task.
 
     `classes` are C names, or none where the task is a value. `probs` are float64 (N, C)
@@ -34,6 +38,20 @@ class TaskColumn:
     classes: tuple[str, ...]
     probs: Pooled
     labels: Indices | None = None
+
+
+def outcomes_of(fused: Fused, label_map: LabelMap, voting: Voting) -> list[TaskOutcome]:
+    """Return what a vote on the labels of a map says of each task.
+
+    The class of the largest probability, summed over the labels; of a hard vote, whose shares are
+    no probabilities, that of the label which won.
+    """
+    shares = marginals(fused.probs, label_map)
+    won = class_places(label_map)[fused.labels] if voting == "hard" else None
+    return [
+        TaskOutcome(task.name, task.classes, shares[task.name], None if won is None else won[:, t])
+        for t, task in enumerate(label_map.tasks)
+    ]
 
 
 def task_forms(
@@ -63,7 +81,7 @@ def task_forms(
 
 
 def task_rows(
-    columns: Sequence[TaskColumn], forms: Mapping[str, TaskForm], ids: Sequence[str]
+    columns: Sequence[TaskOutcome], forms: Mapping[str, TaskForm], ids: Sequence[str]
 ) -> list[dict[str, str]]:
     """Return the cell of each task, by its name, for each of N ids.
 
@@ -96,7 +114,7 @@ def filled_tasks(fill: str, forms: Mapping[str, TaskForm]) -> dict[str, str]:
     return {name: _filled(said[name], name, form) for name, form in forms.items()}
 
 
-def _texts(column: TaskColumn, form: TaskForm, ids: Sequence[str]) -> list[str]:
+def _texts(column: TaskOutcome, form: TaskForm, ids: Sequence[str]) -> list[str]:
     """Return the cell of each row of a task."""
     if set(column.classes) != set(form.classes) or len(column.probs) != len(ids):
         raise ContractError(
@@ -114,7 +132,7 @@ def _texts(column: TaskColumn, form: TaskForm, ids: Sequence[str]) -> list[str]:
     return [written[column.classes[number]] for number in decided.tolist()]
 
 
-def _check_finite(column: TaskColumn, probs: Pooled, ids: Sequence[str]) -> None:
+def _check_finite(column: TaskOutcome, probs: Pooled, ids: Sequence[str]) -> None:
     odd = np.flatnonzero(~np.isfinite(probs).all(1))
     if odd.size:
         raise ContractError(

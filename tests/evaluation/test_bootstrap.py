@@ -368,3 +368,15 @@ def test_draws_say_where_a_class_is_rare() -> None:
     f1 = metric_of("f1_macro", "classification")
     assert draw_scores(f1, y, [probs]).rare
     assert not draw_scores(f1, np.arange(52) % 2, [probs]).rare
+
+
+def test_a_few_groups_have_an_error_but_no_interval() -> None:
+    """Of one group every draw is the same, which is no certainty."""
+    y, probs = np.array([0, 1] * 20), np.eye(2)[[0, 1, 1, 1] * 10]
+    for count, known in ((1, False), (4, False), (5, True)):
+        groups = np.arange(40) % count
+        found = spread(metric_of("accuracy", "classification"), y, [probs], groups)
+        assert (found.interval is not None) == known
+        assert found.error is not None
+        draws = draw_scores(metric_of("qwk", "classification"), y, [probs], groups)
+        assert draws.rare != known

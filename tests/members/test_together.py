@@ -2,18 +2,24 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import ModelProto
 from toys import MakeMember, toy_card
 
 from ensemble.errors import MemberError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, open_member
 from ensemble.members.together import (
+    answers_by_task,
     check_agree,
     check_every_head,
+    check_tasks,
     check_together,
     note_of_single_folds,
 )
@@ -187,10 +193,20 @@ def test_single_folds_beside_families_of_several_are_noted(
     assert named in note
 
 
+def test_families_of_one_member_that_are_each_another_fold_are_noted() -> None:
+    """As resnet-fold0-epoch09-0.91.pth and its like are read."""
+    names = [(f"resnet-epoch{9 + fold}", fold) for fold in range(5)]
+    note = note_of_single_folds(fold_cards(*names))
+    assert note is not None
+    assert "each another fold: resnet-epoch9 (fold 0), resnet-epoch10 (fold 1), " in note
+
+
 @pytest.mark.parametrize(
     "members",
     [
         PLAIN,
+        (("a", 0), ("b", 1)),
+        (("a", 0), ("b", 1), ("c", None)),
         (*PLAIN, ("vit", 0), ("vit", 1)),
         (*PLAIN, ("trained_on_all", None)),
         (("a", 0), ("b", 0), ("c", 1)),
@@ -200,3 +216,51 @@ def test_single_folds_beside_families_of_several_are_noted(
 )
 def test_families_that_are_meant_are_not_noted(members: tuple[tuple[str, int | None], ...]) -> None:
     assert note_of_single_folds(fold_cards(*members)) is None
+
+
+YEARS, MASKS = LabelTask("age", ("<30", ">=30"), (30.0,)), LabelTask("mask", ("off", "on"))
+PAIRS = LabelMap(
+    tuple("0123"), (YEARS, MASKS), tuple((a, m) for a in YEARS.classes for m in MASKS.classes)
+)
+
+
+def answerer(name: str, *heads: tuple[str, tuple[str, ...]]) -> Member:
+    card = toy_card(name)
+    told = tuple(Head(head, head, "classification", "softmax", classes) for head, classes in heads)
+    return Member(Path(f"{name}.onnx"), replace(card, heads=told), name, ModelProto(), None)
+
+
+def test_members_of_several_tasks_go_together_by_a_label_map() -> None:
+    members = [
+        answerer("ages-f0", ("age", YEARS.classes)), answerer("masks-f0", ("mask", ("on", "off"))),
+    ]  # fmt: skip
+    assert check_tasks(members, PAIRS) == []
+    cards = [member.card for member in members]
+    assert answers_by_task(cards, PAIRS) == {"age": ("ages",), "mask": ("masks",), "label": ()}
+
+
+def test_heads_that_are_no_task_and_tasks_of_the_label_alone_are_told_of() -> None:
+    members = [
+        answerer("all-f0", ("label", PAIRS.labels), ("sharp", ("no", "yes"))),
+        answerer("masks-f0", ("mask", MASKS.classes)),
+    ]
+    notes = check_tasks(members, PAIRS)
+    assert notes == [
+        "member all-f0: its head sharp is no task, and is left out",
+        "no family answers age alone: those of the label do",
+    ]
+
+
+def test_members_of_one_family_answer_by_the_same_heads() -> None:
+    members = [
+        answerer("net-f0", ("age", YEARS.classes), ("mask", MASKS.classes)),
+        answerer("net-f1", ("age", YEARS.classes)),
+    ]
+    with pytest.raises(MemberError, match="net-f0 and net-f1 of family net answer by other heads"):
+        check_tasks(members, PAIRS)
+
+
+def test_twins_are_refused_with_a_label_map_too() -> None:
+    twin = answerer("net-f0", ("label", PAIRS.labels))
+    with pytest.raises(MemberError, match="both called net-f0"):
+        check_tasks([twin, replace(twin, path=Path("other.onnx"))], PAIRS)

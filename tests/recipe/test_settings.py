@@ -55,7 +55,9 @@ def test_no_setting_is_both_taken_from_the_run_and_beside_it() -> None:
 
 def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
     later = {name for name, row in TABLE.items() if row.about.later}
-    assert later == {"id_col", "positive", "form", "top", "round", "constraints"}
+    assert later == {
+        "id_col", "label_map", "tasks", "positive", "form", "top", "round", "constraints"
+    }  # fmt: skip
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))
     assert settings_of(replace(plain, top=3, id_col="name")) == {

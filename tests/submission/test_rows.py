@@ -15,7 +15,7 @@ from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
 from ensemble.submission.rows import ExitLabels, VoteInput, render, result_of
 from ensemble.submission.sample import Sample, plain_sample
-from ensemble.submission.tasks import TaskColumn, TaskForm
+from ensemble.submission.tasks import TaskForm, TaskOutcome
 from ensemble.voting.constraints import Residual
 
 
@@ -88,8 +88,8 @@ def test_tasks_are_written_as_they_are_given_by_their_names() -> None:
     forms = {"age": TaskForm(()), "mask": TaskForm(("wear", "none"), by_number=True)}
     sample = Sample("id", ("b", "a"), "tasks", tuple(forms), False, tasks=forms)
     voted = replace(voted, sample=sample)
-    mask = TaskColumn("mask", ("wear", "none"), np.array([[0.9, 0.1], [0.2, 0.8]]))
-    tasks = [mask, TaskColumn("age", (), np.array([[31.0], [8.5]]))]
+    mask = TaskOutcome("mask", ("wear", "none"), np.array([[0.9, 0.1], [0.2, 0.8]]))
+    tasks = [mask, TaskOutcome("age", (), np.array([[31.0], [8.5]]))]
     outcome = result_of(recipe, voted)
     assert render(recipe, voted, outcome, tasks) == b"id,age,mask\nb,8.5,1\na,31,0\n"
     with pytest.raises(ContractError, match="asks for age, mask"):

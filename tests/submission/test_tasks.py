@@ -4,12 +4,22 @@ import numpy as np
 import pytest
 
 from ensemble.errors import ContractError, UsageError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.submission.forms import Wanted
-from ensemble.submission.tasks import TaskColumn, TaskForm, filled_tasks, task_forms, task_rows
+from ensemble.submission.tasks import (
+    TaskForm,
+    TaskOutcome,
+    filled_tasks,
+    outcomes_of,
+    task_forms,
+    task_rows,
+)
+from ensemble.voting.vote import Fused
 
 TASKS = {"mask": ("wear", "wrong", "none"), "age": ()}
-MASK = TaskColumn("mask", TASKS["mask"], np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]]))
-AGE = TaskColumn("age", (), np.array([[31.25], [7.0]]))
+MASK = TaskOutcome("mask", TASKS["mask"], np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]]))
+AGE = TaskOutcome("age", (), np.array([[31.25], [7.0]]))
 FORMS = {name: TaskForm(classes) for name, classes in TASKS.items()}
 
 
@@ -25,13 +35,13 @@ def test_the_likeliest_class_is_the_label_and_a_value_is_itself() -> None:
 
 
 def test_labels_that_were_decided_stand_in_place_of_the_likeliest() -> None:
-    decided = TaskColumn("mask", MASK.classes, MASK.probs, np.array([2, 1]))
+    decided = TaskOutcome("mask", MASK.classes, MASK.probs, np.array([2, 1]))
     (first, second) = task_rows([decided], {"mask": FORMS["mask"]}, ["a", "b"])
     assert (first, second) == ({"mask": "none"}, {"mask": "wrong"})
 
 
 def test_classes_join_by_name_and_numbers_are_those_of_the_task() -> None:
-    turned = TaskColumn("mask", ("none", "wear", "wrong"), np.array([[0.0, 0.0, 1.0]]))
+    turned = TaskOutcome("mask", ("none", "wear", "wrong"), np.array([[0.0, 0.0, 1.0]]))
     numbered = {"mask": TaskForm(TASKS["mask"], by_number=True)}
     assert task_rows([turned], numbered, ["a"]) == [{"mask": "1"}]
 
@@ -55,17 +65,17 @@ def test_cells_that_do_not_tell_ask_for_the_flag(cells: dict[str, list[str]], me
     ("columns", "message"),
     [
         ([MASK], "asks for age, and only mask were predicted"),
-        ([TaskColumn("mask", ("wear", "none"), np.ones((2, 2))), AGE], "task 'mask'"),
-        ([TaskColumn("mask", MASK.classes, np.ones((1, 3))), AGE], "1 rows of"),
+        ([TaskOutcome("mask", ("wear", "none"), np.ones((2, 2))), AGE], "task 'mask'"),
+        ([TaskOutcome("mask", MASK.classes, np.ones((1, 3))), AGE], "1 rows of"),
         (
-            [MASK, TaskColumn("age", (), np.array([[1.0], [np.nan]]))],
+            [MASK, TaskOutcome("age", (), np.array([[1.0], [np.nan]]))],
             "id 'b': the prediction is nan",
         ),
-        ([TaskColumn("mask", MASK.classes, np.full((2, 3), np.nan)), AGE], "id 'a'.*not finite"),
+        ([TaskOutcome("mask", MASK.classes, np.full((2, 3), np.nan)), AGE], "id 'a'.*not finite"),
     ],
 )
 def test_what_was_not_predicted_as_asked_is_never_published(
-    columns: list[TaskColumn], message: str
+    columns: list[TaskOutcome], message: str
 ) -> None:
     with pytest.raises(ContractError, match=f"{message}.*Nothing was published"):
         task_rows(columns, FORMS, ["a", "b"])
@@ -94,3 +104,27 @@ def test_what_stands_in_is_said_for_each_task() -> None:
 def test_what_cannot_stand_in_is_refused(fill: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         filled_tasks(fill, FORMS)
+
+
+# ---- tasks of a label map
+
+MAP = LabelMap(
+    ("0", "1", "2"),
+    (LabelTask("mask", ("off", "on")), LabelTask("age", ("<30", ">=30"))),
+    (("off", "<30"), ("on", "<30"), ("on", ">=30")),
+)
+FUSED = Fused(np.array([[0.4, 0.35, 0.25]]), np.array([0]), {})
+
+
+def test_a_task_of_a_map_has_the_class_that_its_labels_speak_for_in_sum() -> None:
+    mask, age = outcomes_of(FUSED, MAP, "soft")
+    np.testing.assert_allclose(mask.probs, [[0.4, 0.6]])
+    np.testing.assert_allclose(age.probs, [[0.75, 0.25]])
+    forms = {task.name: TaskForm(task.classes) for task in MAP.tasks}
+    assert task_rows([mask, age], forms, ["a"]) == [{"mask": "on", "age": "<30"}]
+
+
+def test_a_hard_vote_gives_the_classes_of_the_label_that_won() -> None:
+    outcomes = outcomes_of(FUSED, MAP, "hard")
+    forms = {task.name: TaskForm(task.classes) for task in MAP.tasks}
+    assert task_rows(outcomes, forms, ["a"]) == [{"mask": "off", "age": "<30"}]

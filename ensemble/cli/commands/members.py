@@ -9,7 +9,7 @@ import click
 
 from ensemble.cli.export_flags import FOREIGN, described_options, export_spec_of
 from ensemble.cli.heads import outputs_by_head
-from ensemble.cli.options import Whole
+from ensemble.cli.options import Whole, label_map_of, label_map_options
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
@@ -72,8 +72,16 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
               "[default: the head's name]")  # fmt: skip
 @click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
               "channels.  [default: by its axes]")  # fmt: skip
+@label_map_options
 def inspect_command(
-    members: tuple[str, ...], *, as_json: bool, verbose: bool, write_card: bool, **flags: Any
+    members: tuple[str, ...],
+    *,
+    as_json: bool,
+    verbose: bool,
+    write_card: bool,
+    label_map: Path | None,
+    tasks: str,
+    **flags: Any,
 ) -> None:
     """Show members, a line each, and whether they can vote together."""
     from ensemble.pipeline.members import inspect
@@ -83,7 +91,9 @@ def inspect_command(
     spec = export_spec_of(FOREIGN | flags) if write_card else None
     heads = [head.name for head in spec.heads] if spec else []
     output = outputs_by_head(flags["output_name"], heads)
-    found = inspect(members, spec, output, layout=flags["layout"])
+    found = inspect(
+        members, spec, output, layout=flags["layout"], label_map=label_map_of(label_map, tasks)
+    )
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
@@ -91,7 +101,10 @@ def inspect_command(
     else:
         click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
-    _say_note(found.note)
+    for note in found.notes:
+        _say_note(note)
+    for task, families in found.answered.items():
+        click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
     click.echo("these members can vote together", err=True)
 
 
