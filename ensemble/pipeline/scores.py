@@ -62,8 +62,8 @@ def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
     table = isinstance(submission, TextTable) or is_csv(submission)
     notes: tuple[str, ...] = ()
     if table:
-        told = read_back(submission, labels, task)
-        submission, notes = told.table, told.notes
+        back = read_back(submission, labels, task)
+        submission, notes = back.table, back.notes
     card = _card(submission, labels, task, table=table)
     return replace(card, notes=(*notes, *card.notes))
 

@@ -15,13 +15,12 @@ from ensemble.records import TASKS, Quarantined
 from ensemble.submission.cells import Row, fill_row
 from ensemble.submission.cells import render as render_rows
 from ensemble.submission.sample import Sample
-from ensemble.submission.tasks import TaskOutcome, task_rows
+from ensemble.submission.tasks import TaskOutcome, outcomes_of, task_rows
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
 from ensemble.voting.constraints import Residual, constrained
 from ensemble.voting.decision import Decision
 from ensemble.voting.joint import fuse_tasks
-from ensemble.voting.lift import class_places, marginals
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +139,10 @@ def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:
 
 
 def _tasks_of(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> list[TaskOutcome]:
-    """Return what each task came to, for a sample of tasks.
-
-    Of probabilities it is what they say of the task, whatever the likeliest label is; of a hard
-    vote, whose shares are no probabilities, the class that the label has.
-    """
+    """Return what each task came to, for a sample of tasks."""
     if voted.tasks is None or not voted.sample.tasks:
         return []
-    label_map, fused = voted.tasks.label_map, outcome.fused
-    said = marginals(fused.probs, label_map)
-    hard = recipe.fusion.voting == "hard"
-    places = class_places(label_map)[fused.labels]
-    return [
-        TaskOutcome(task.name, task.classes, said[task.name], places[:, t] if hard else None)
-        for t, task in enumerate(label_map.tasks)
-    ]
+    return outcomes_of(outcome.fused, voted.tasks.label_map, recipe.fusion.voting)
 
 
 def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:

@@ -7,9 +7,13 @@ import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError, UsageError, few
+from ensemble.label_map import LabelMap
+from ensemble.records import Voting
 from ensemble.submission.forms import Wanted
 from ensemble.submission.label_cells import index_labels
 from ensemble.submission.rounding import number_texts, rounding_of
+from ensemble.voting.lift import class_places, marginals
+from ensemble.voting.vote import Fused
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,20 @@ class TaskOutcome:
     classes: tuple[str, ...]
     probs: Pooled
     labels: Indices | None = None
+
+
+def outcomes_of(fused: Fused, label_map: LabelMap, voting: Voting) -> list[TaskOutcome]:
+    """Return what a vote on the labels of a map says of each task.
+
+    The class of the largest probability, summed over the labels; of a hard vote, whose shares are
+    no probabilities, that of the label which won.
+    """
+    shares = marginals(fused.probs, label_map)
+    won = class_places(label_map)[fused.labels] if voting == "hard" else None
+    return [
+        TaskOutcome(task.name, task.classes, shares[task.name], None if won is None else won[:, t])
+        for t, task in enumerate(label_map.tasks)
+    ]
 
 
 def task_forms(

@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 
 from ensemble.errors import ContractError, UsageError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.submission.forms import Wanted
-from ensemble.submission.tasks import TaskForm, TaskOutcome, filled_tasks, task_forms, task_rows
+from ensemble.submission.tasks import (
+    TaskForm,
+    TaskOutcome,
+    filled_tasks,
+    outcomes_of,
+    task_forms,
+    task_rows,
+)
+from ensemble.voting.vote import Fused
 
 TASKS = {"mask": ("wear", "wrong", "none"), "age": ()}
 MASK = TaskOutcome("mask", TASKS["mask"], np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]]))
@@ -94,3 +104,27 @@ def test_what_stands_in_is_said_for_each_task() -> None:
 def test_what_cannot_stand_in_is_refused(fill: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         filled_tasks(fill, FORMS)
+
+
+# ---- tasks of a label map
+
+MAP = LabelMap(
+    ("0", "1", "2"),
+    (LabelTask("mask", ("off", "on")), LabelTask("age", ("<30", ">=30"))),
+    (("off", "<30"), ("on", "<30"), ("on", ">=30")),
+)
+FUSED = Fused(np.array([[0.4, 0.35, 0.25]]), np.array([0]), {})
+
+
+def test_a_task_of_a_map_has_the_class_that_its_labels_speak_for_in_sum() -> None:
+    mask, age = outcomes_of(FUSED, MAP, "soft")
+    np.testing.assert_allclose(mask.probs, [[0.4, 0.6]])
+    np.testing.assert_allclose(age.probs, [[0.75, 0.25]])
+    forms = {task.name: TaskForm(task.classes) for task in MAP.tasks}
+    assert task_rows([mask, age], forms, ["a"]) == [{"mask": "on", "age": "<30"}]
+
+
+def test_a_hard_vote_gives_the_classes_of_the_label_that_won() -> None:
+    outcomes = outcomes_of(FUSED, MAP, "hard")
+    forms = {task.name: TaskForm(task.classes) for task in MAP.tasks}
+    assert task_rows(outcomes, forms, ["a"]) == [{"mask": "off", "age": "<30"}]
