@@ -10,6 +10,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/pytest
 FASHION := models_zoo/fashion
+GARMENTS := models_zoo/garments
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -77,9 +78,11 @@ bench-gpu: .venv/dev build ## Measure CUDA, float16 and TensorRT; needs an NVIDI
 figures: .venv/uv ## Count the code: sizes, complexity, imports
 	$(BIN)/python benchmarks/figures.py
 
-zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: 40 minutes)
+zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (trains: an hour)
 	$(BIN)/python $(FASHION)/train.py
 	$(BIN)/python $(FASHION)/build.py
+	$(BIN)/python $(GARMENTS)/train.py
+	$(BIN)/python $(GARMENTS)/build.py
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 
 docs: .venv/dev build ## Write the command reference anew

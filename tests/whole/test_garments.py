@@ -1,0 +1,267 @@
+"""The garments zoo: what its scenes show, and that its files say the same of them."""
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import ensemble
+from ensemble.members.card import Head
+from ensemble.members.member import open_member
+from ensemble.predictions.formats import read
+
+ZOO = Path(__file__).parents[2] / "models_zoo" / "garments"
+MODULES = ("data", "draw")
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[ModuleType]:
+    """The zoo's `data`, which imports its `draw` as scripts do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ZOO))
+        for name in MODULES:
+            patch.delitem(sys.modules, name, raising=False)
+        yield import_module("data")
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+def garments() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """A hundred rectangles, no two alike, of three kinds."""
+    rng = np.random.default_rng(7)
+    tiles = np.zeros((100, 28, 28), np.uint8)
+    for tile in tiles:
+        top, left = rng.integers(0, 12, 2)
+        tile[top : top + 16, left : left + 10] = rng.integers(20, 256, (16, 10))
+    return tiles, np.arange(100) % 3
+
+
+def pixels_of(data: ModuleType, count: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.stack([s.drawn.pixels for s in data.scenes(*garments(), "train", count, seed)])
+
+
+def table(name: str) -> pd.DataFrame:
+    return pd.read_csv(ZOO / name)
+
+
+def shown_by(labels: pd.DataFrame) -> pd.DataFrame:
+    """What label_map.csv says of the label of each row."""
+    return table("label_map.csv").set_index("label").loc[labels["label"]].reset_index()
+
+
+def holds(size: str, value: int) -> bool:
+    """Whether a name such as <24, 24-33 or >=34 says this value."""
+    if between := re.fullmatch(r"(\d+)-(\d+)", size):
+        return int(between[1]) <= value <= int(between[2])
+    if size.startswith(">="):
+        return value >= int(size[2:])
+    return value < int(size.removeprefix("<"))
+
+
+def test_the_same_seed_gives_the_same_bytes(data: ModuleType) -> None:
+    np.testing.assert_array_equal(pixels_of(data, 12), pixels_of(data, 12))
+
+
+def test_another_seed_gives_other_scenes(data: ModuleType) -> None:
+    assert (pixels_of(data, 12) != pixels_of(data, 12, seed=1)).any((1, 2)).all()
+
+
+def test_the_first_of_many_scenes_are_those_of_a_few(data: ModuleType) -> None:
+    np.testing.assert_array_equal(pixels_of(data, 20)[:5], pixels_of(data, 5))
+
+
+def test_the_splits_are_drawn_apart(data: ModuleType) -> None:
+    other = np.stack([s.drawn.pixels for s in data.scenes(*garments(), "test", 5)])
+    assert (pixels_of(data, 5) != other).any((1, 2)).all()
+
+
+def test_a_box_is_the_smallest_that_holds_the_garment(data: ModuleType) -> None:
+    for scene in data.scenes(*garments(), "train", 200):
+        places = np.argwhere(scene.drawn.mask)
+        box = scene.drawn.box
+        assert (box.top, box.left) == tuple(places.min(0))
+        assert (box.bottom, box.right) == tuple(places.max(0) + 1)
+
+
+def test_a_garment_is_as_large_as_its_size_says(data: ModuleType) -> None:
+    for scene in data.scenes(*garments(), "train", 200):
+        box = scene.drawn.box
+        # 16 of 28 pixels are covered, 12 % more or less, turned by 20 degrees at most
+        least, most = 0.88 * 16 / 28 * 0.94, 1.12 * (16 * 0.94 + 10 * 0.35) / 28
+        assert least * scene.size - 2 < box.bottom - box.top < most * scene.size + 2
+
+
+def test_a_garment_is_shown_again_only_when_its_kind_is_used_up(data: ModuleType) -> None:
+    rows = data._in_turn(np.array([4, 2, 9]))
+    assert [next(rows) for _ in range(5)] == [4, 2, 9, 4, 2]
+
+
+def test_the_shares_sum_to_one_and_the_rarest_is_a_hundredth(data: ModuleType) -> None:
+    assert sum(data.SHARES) == pytest.approx(1, abs=1e-12)
+    assert len(data.SHARES) == len(data.JOINT) == 18
+    assert min(data.SHARES) == 0.01
+
+
+def test_the_training_scenes_have_the_shares_of_the_draw(data: ModuleType) -> None:
+    labels = table("labels.csv")["label"]
+    found = np.bincount(labels, minlength=18) / len(labels)
+    error = np.sqrt(np.array(data.SHARES) / len(labels))
+    assert (np.abs(found - data.SHARES) < 4 * error).all()
+
+
+@pytest.mark.parametrize("task", ["orientation", "size"])
+def test_the_other_tasks_depend_on_the_kind(task: str) -> None:
+    shown = shown_by(table("labels.csv"))
+    shares = pd.crosstab(shown["kind"], shown[task], normalize="index")
+    assert (shares.max() - shares.min()).max() > 0.2
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "test_labels.csv"])
+def test_the_label_map_says_what_the_labels_say(name: str) -> None:
+    labels = table(name)
+    shown = shown_by(labels)
+    assert shown["kind"].tolist() == labels["kind"].tolist()
+    assert shown["orientation"].tolist() == labels["orientation"].tolist()
+    assert all(holds(*row) for row in zip(shown["size"], labels["size"], strict=True))
+
+
+def test_the_label_map_has_each_combination_once() -> None:
+    mapped = table("label_map.csv")
+    assert mapped["label"].tolist() == list(range(18))
+    parts = mapped[["kind", "orientation", "size"]]
+    assert len(parts.drop_duplicates()) == 18
+    assert parts.nunique().tolist() == [3, 2, 3]
+
+
+def test_each_fold_has_its_share_of_each_label() -> None:
+    labels, folds = table("labels.csv"), table("folds.csv")
+    assert folds["id"].tolist() == labels["id"].tolist()
+    counts = pd.crosstab(labels["label"], folds["fold"]).to_numpy()
+    assert counts.shape == (18, 5)
+    assert (counts.max(1) - counts.min(1)).max() <= 1
+
+
+def test_the_files_of_the_test_scenes_have_the_same_ids() -> None:
+    ids = [f"test-{row:05d}" for row in range(300)]
+    for name in ("test_labels.csv", "test_boxes.csv", "sample_submission.csv"):
+        assert table(name)["id"].tolist() == ids
+    assert sorted(path.stem for path in (ZOO / "images").glob("*.png")) == ids
+
+
+def test_the_test_scenes_are_64_pixels_high_and_wide_and_hold_their_boxes() -> None:
+    for name, left, top, right, bottom in table("test_boxes.csv").itertuples(index=False):
+        with Image.open(ZOO / "images" / f"{name}.png") as image:
+            assert (image.size, image.mode) == ((64, 64), "L")
+        assert 0 <= left < right <= 64
+        assert 0 <= top < bottom <= 64
+
+
+def test_the_shipped_test_scenes_are_those_that_are_drawn(data: ModuleType) -> None:
+    if not data.DATA.exists():
+        pytest.skip("needs Debian's package dataset-fashion-mnist")
+    drawn = list(data.scenes(*data.read_garments(data.DATA, "test"), "test", 20))
+    boxes = table("test_boxes.csv").set_index("id")
+    for name, scene in zip(data.ids_of("test", 20), drawn, strict=True):
+        with Image.open(ZOO / "images" / f"{name}.png") as image:
+            np.testing.assert_array_equal(np.asarray(image), scene.drawn.pixels)
+        box = scene.drawn.box
+        assert boxes.loc[name].tolist() == [box.left, box.top, box.right, box.bottom]
+
+
+BINS = tuple(map(str, range(16, 45, 2)))
+KIND = Head("kind", "kind", "classification", "softmax", ("tops", "bottoms", "shoes"))
+TURN = Head("orientation", "orientation", "classification", "softmax", ("upright", "turned"))
+HEADS = {
+    "joint": (
+        Head("label", "label", "classification", "softmax", tuple(map(str, range(18)))),
+    ),
+    "kind_net": (KIND,),
+    "turn_net": (TURN,),
+    "size_net": (Head("size", "size", "classification", "softmax", BINS),),
+    "three": (KIND, TURN, Head("size", "size", "regression", "none", ("size",))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", HEADS)
+def test_the_cards_of_a_family_have_its_heads(family: str) -> None:
+    cards = [open_member(path).card for path in sorted(ZOO.glob(f"members/{family}-f*.onnx"))]
+    assert [(card.family, card.fold) for card in cards] == [(family, fold) for fold in range(5)]
+    for card in cards:
+        assert card.heads == HEADS[family]
+        assert card.preprocess.size == ensemble.Size(64, 64)
+        assert len(card.preprocess.mean) == 1
+
+
+def test_sizes_of_two_pixels_lie_within_one_size() -> None:
+    names = table("label_map.csv")["size"].unique()
+    for least in map(int, BINS):
+        assert sum(holds(name, least) and holds(name, least + 1) for name in names) == 1
+
+
+OOF = {
+    "label": {"joint"},
+    "kind": {"kind_net", "three"},
+    "orientation": {"turn_net", "three"},
+    "size": {"size_net"},
+    "size_value": {"three"},
+}
+
+
+@pytest.mark.parametrize("file", OOF)
+def test_the_shipped_oof_is_of_the_members_and_folds_that_are_shipped(file: str) -> None:
+    found = read(ZOO / "oof" / f"{file}.parquet")
+    assert set(found.families) == OOF[file]
+    assert list(found.ids) == table("labels.csv")["id"].tolist()
+    assert found.folds is not None
+    assert found.folds.tolist() == table("folds.csv")["fold"].tolist()
+    for family, hashes in found.members.items():
+        members = sorted(ZOO.glob(f"members/{family}-f*.onnx"))
+        assert set(hashes) == {open_member(path).sha256 for path in members}
+
+
+@pytest.mark.parametrize("file", ["label", "kind", "orientation"])
+def test_the_shipped_oof_is_right_as_often_as_nets_that_did_not_see_the_row(file: str) -> None:
+    expected = {"label": (0.55, 0.80), "kind": (0.80, 0.97), "orientation": (0.80, 0.97)}
+    found = read(ZOO / "oof" / f"{file}.parquet")
+    truth = table("labels.csv")[file].astype(str).to_numpy()
+    for probs in found.families.values():
+        right = np.array(found.classes)[probs.argmax(1)] == truth
+        assert expected[file][0] < right.mean() < expected[file][1]
+
+
+def test_the_shipped_sizes_are_off_by_a_few_pixels_out_of_fold() -> None:
+    truth = table("labels.csv")["size"].to_numpy()
+    classes = read(ZOO / "oof" / "size.parquet")
+    of_classes = classes.families["size_net"] @ (np.array(classes.classes, float) + 0.5)
+    of_values = read(ZOO / "oof" / "size_value.parquet").families["three"][:, 0]
+    for found in (of_classes, of_values):
+        assert 1 < np.abs(found - truth).mean() < 3.5
+
+
+def test_a_run_over_the_test_scenes_is_right_in_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    members = [ZOO / "members" / f"joint-f{fold}.onnx" for fold in range(5)]
+    sample = ZOO / "sample_submission.csv"
+    result = ensemble.run(members, ZOO / "images", sample=sample, out="out", progress=None)
+    truth = table("test_labels.csv").set_index("id")["label"].astype(str)
+    right = [truth[i] == label for i, label in zip(result.ids, result.labels, strict=True)]
+    assert 0.55 < np.mean(right) < 0.85
+
+
+def test_the_shipped_files_take_less_than_ten_megabytes() -> None:
+    shipped = [
+        path
+        for path in ZOO.rglob("*")
+        if path.is_file() and path.relative_to(ZOO).parts[0] not in ("work", "__pycache__")
+    ]
+    assert sum(path.stat().st_size for path in shipped) < 10_000_000
