@@ -21,7 +21,7 @@ from ensemble.export.spec import ExportSpec, HeadSpec, activation_told, task_of
 from ensemble.export.weights import load_weights
 from ensemble.files.atomic import publish, publish_bytes, sha256_file
 from ensemble.files.paths import is_file_name
-from ensemble.members import card as cards
+from ensemble.members import card_json as cards
 from ensemble.members.card import ACTIVATIONS, Card, Head
 from ensemble.members.member import embed_card
 from ensemble.members.operators import check_last_step, with_activations

@@ -9,7 +9,8 @@ from ensemble.errors import MemberError, UsageError
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
-from ensemble.members.card import Card, make_card
+from ensemble.members.card import Card
+from ensemble.members.card_json import make_card
 from ensemble.members.layout import layout_of
 from ensemble.members.member import open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of

@@ -8,7 +8,8 @@ from typing import cast
 from ensemble.arrays import Probs
 from ensemble.errors import ContractError, MemberError, UsageError, few
 from ensemble.files.paths import natural_key
-from ensemble.members.card import Head, read_heads
+from ensemble.members.card import Head
+from ensemble.members.card_json import read_heads
 from ensemble.members.together import check_agree
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition

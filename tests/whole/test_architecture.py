@@ -38,7 +38,7 @@ DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
     "images": {"sources", "reading", "loader"},
     "views": {"policy", "parse", "pixels", "families"},
-    "members": {"card", "member", "together", "onnx_checks", "signature",
+    "members": {"card", "card_json", "member", "together", "onnx_checks", "signature",
                 "operators", "layout", "independence"},
     "runtime": {"scorer", "session", "devices", "graph", "float16", "wheels", "diagnosis",
                 "nvidia"},

@@ -235,7 +235,7 @@ def _say_note(note: str | None) -> None:
 
 def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
     """Print cards as a table, or as JSON."""
-    from ensemble.members.card import to_json
+    from ensemble.members.card_json import to_json
 
     if as_json:
         click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
