@@ -64,6 +64,9 @@ def run(
     round: str = "auto",  # noqa: A002
     labels_as: LabelsAs = "auto",
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool = False,
     on_nan: OnNan = "fail",
     fill: str | float | None = None,
     device: str = "auto",
@@ -105,6 +108,11 @@ def run(
             values as they are; "auto" too, unless the sample holds whole numbers.
         labels_as: How labels are written: as class "index", by "name", or as the sample does.
         decode: How files become pixels.
+        crops: The box of each image that members see, a CSV or a DataFrame with the columns id,
+            left, top, right, bottom, in pixels; None shows them all of it.
+        margin: How boxes are widened: each side moves out by this share of the box's own width or
+            height; None is as the members' cards say.
+        square: Boxes get the longer of their sides both ways, after the margin.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
         device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
@@ -148,6 +156,9 @@ def run(
         round=round,
         labels_as=labels_as,
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops", id_col=id_col),
+        margin=margin,
+        square=square,
         on_nan=on_nan,
         fill=text_of(fill),
         device=device,
@@ -181,6 +192,9 @@ def vote(
     merge: Merge | None = None,
     id_from: IdFrom | None = None,
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool | None = None,
     device: str | None = None,
     precision: Precision | None = None,
     voting: Voting | None = None,
@@ -215,7 +229,7 @@ def vote(
     _check_left_out(
         "members", members,
         images=images, tta=tta, merge=merge, id_from=id_from, decode=decode, device=device,
-        precision=precision,
+        precision=precision, crops=crops, margin=margin, square=square,
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
@@ -228,6 +242,9 @@ def vote(
         merge=either(merge, "mean"),
         id_from=either(id_from, "stem"),
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops", id_col=id_col),
+        margin=margin,
+        square=either(square, False),
         device=either(device, "auto"),
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),
@@ -280,6 +297,9 @@ def predict_oof(
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool = False,
     device: str = "auto",
     precision: Precision = "fp32",
     batch_size: int | Literal["auto"] = "auto",
@@ -302,6 +322,9 @@ def predict_oof(
         id_from: What an image's id is.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
+        crops: The box of each image.
+        margin: How boxes are widened.
+        square: Whether boxes become square.
         device: Where members run.
         precision: What members compute in.
         batch_size: Images a forward.
@@ -329,6 +352,9 @@ def predict_oof(
         id_from=id_from,
         id_col=id_col,
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops", id_col=id_col),
+        margin=margin,
+        square=square,
         device=device,
         precision=precision,
         batch_size=batch_size,

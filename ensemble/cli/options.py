@@ -18,8 +18,12 @@ from ensemble.voting.weights import from_text
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
-                   "precision", "store", "batch_size", "memory", "threads"}  # fmt: skip
-"""What `oof` takes from ensemble.toml: images and shards are those of the training set."""
+                   "precision", "margin", "square", "store", "batch_size", "memory",
+                   "threads"}  # fmt: skip
+"""What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
+
+_OF_MEMBERS: Final = {"members", "tta", "merge", "head", "precision", "margin", "square"}
+"""What `crops` does not take: a detector is another member than those of a run."""
 
 _TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
 """What commands take from ensemble.toml of tables: the setting, and how they call it."""
@@ -76,12 +80,13 @@ def load_recipe_file() -> dict[str, Any] | None:
             settings[name] = [settings[name]]
     inputs = {name: settings[name] for name in settings.keys() & _SCORING}
     judged = {name: settings[name] for name in settings.keys() & {"id_from", *DECODE}}
+    detecting = {name: inputs[name] for name in inputs.keys() & (_SCORING - _OF_MEMBERS)}
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     judged |= tables
     kept = {name: settings[name] for name in settings.keys() & {"store"}}
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "store": store, "score": tables, "diff": tables,
+            "folds": judged, "crops": detecting, "store": store, "score": tables, "diff": tables,
             "tune-weights": tables, "doctor": kept}  # fmt: skip
 
 
@@ -142,6 +147,7 @@ def off_or_evaluations(value: str | float) -> float | None:
 _READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "batch_size": auto_or_number,
     "evals_per_image": off_or_evaluations,
+    "margin": float,
 }
 """How a value is read where click has no type for it."""
 
@@ -184,7 +190,7 @@ runs_option: Final = click.option(
 
 _INPUTS: Final = (
     "members", "images", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
-    "precision", "store",
+    "precision", "crops", "margin", "square", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
     "voting", "weights", "sample", "output", "positive", "top", "round", "labels_as", "fill", "out",
@@ -226,6 +232,9 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
+_DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device", "store")
+
+detector_options: Final = settings_named(*_DETECTOR, *_ENGINE)
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
 engine_options: Final = settings_named(*_ENGINE)

@@ -152,10 +152,20 @@ def _check_heads(spec: ExportSpec) -> None:
     if not names or len(set(names)) < len(names) or INPUT in names or "" in names:
         raise UsageError(f"heads {names}: expected different names, none of them {INPUT!r}")
     for head in spec.heads:
+        _check_voted(spec, head)
         _check_activation(spec, head)
     if not 1 <= spec.in_chans <= MAX_CHANNELS:
         raise UsageError(
             f"in_chans {spec.in_chans}: expected 3 (RGB), 1 (grey), or 2 to {MAX_CHANNELS} bands"
+        )
+
+
+def _check_voted(spec: ExportSpec, head: HeadSpec) -> None:
+    if task_of(spec, head) == "boxes":
+        raise UsageError(
+            f"head {head.name!r} gives boxes: a detector is not exported here. Export it to ONNX "
+            f"with its suppression of doubles inside, and describe it by `ensemble inspect "
+            f"--write-card --task boxes`"
         )
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from ensemble.errors import ImageError
 from ensemble.images.decode import decode
-from ensemble.images.exif import TURNS
+from ensemble.images.exif import ON_ITS_SIDE, TURNS
 from ensemble.images.limits import check_size
 from ensemble.images.tiff import tiff_bands
-from ensemble.records import DecodePolicy
+from ensemble.records import DecodePolicy, Size
 
 _NPY: Final = b"\x93NUMPY"
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -36,14 +36,8 @@ def decode_bands(data: bytes, policy: DecodePolicy, count: int) -> Bands:
     Raises:
         ImageError: the file has another number of bands, or cannot be decoded.
     """
-    turn = None
-    if data.startswith(_NPY):
-        pixels = _array(data, policy)
-    elif data.startswith(_TIFF):
-        pixels, orientation = tiff_bands(data, policy)
-        turn = TURNS.get(orientation)
-    else:
-        pixels = np.asarray(decode(data, policy).image)
+    pixels, orientation = _stored(data, policy)
+    turn = TURNS.get(orientation)
     if pixels.shape[2] != count:
         raise ImageError(
             "decode", "bands",
@@ -54,6 +48,30 @@ def decode_bands(data: bytes, policy: DecodePolicy, count: int) -> Bands:
     if turn is None or policy.exif == "ignore":
         return Bands(bands)
     return Bands(tuple(band.transpose(turn) for band in bands), ("exif turned",))
+
+
+def size_of_bands(data: bytes, policy: DecodePolicy) -> Size:
+    """Return the size of an image of any number of bands, as `decode_bands` gives it.
+
+    Raises:
+        ImageError: it is no such image, or cannot be decoded.
+    """
+    pixels, orientation = _stored(data, policy)
+    height, width = pixels.shape[:2]
+    on_its_side = orientation in ON_ITS_SIDE and policy.exif == "apply"
+    return Size(width, height) if on_its_side else Size(height, width)
+
+
+def _stored(data: bytes, policy: DecodePolicy) -> tuple[NDArray[np.generic], int]:
+    """Return the bands as they are stored, (H, W, C), and the orientation that their file asks for.
+
+    That of a picture has been treated already, and is 1.
+    """
+    if data.startswith(_NPY):
+        return _array(data, policy), 1
+    if data.startswith(_TIFF):
+        return tiff_bands(data, policy)
+    return np.asarray(decode(data, policy).image), 1
 
 
 def _array(data: bytes, policy: DecodePolicy) -> NDArray[np.generic]:

@@ -13,6 +13,7 @@ import numpy as np
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
 from ensemble.images.bands import decode_bands
+from ensemble.images.crops import cut_out
 from ensemble.images.decode import Decoded, decode
 from ensemble.images.reading import Hashed, read
 from ensemble.images.resize import resize, resize_bands
@@ -224,9 +225,11 @@ def _pixels(data: bytes, image: Hashed, policy: DecodePolicy) -> "_Make":
 
     def make(geometry: Geometry) -> tuple[Pixels, tuple[str, ...]]:
         if geometry.channels in (1, 3):
-            return resize(picture().image, geometry), picture().warnings
+            part = cut_out(picture().image, image.box, geometry)
+            return resize(part, geometry), picture().warnings
         found = decode_bands(data, policy, geometry.channels)
-        return resize_bands(found.bands, geometry), found.warnings
+        parts = [cut_out(band, image.box, geometry) for band in found.bands]
+        return resize_bands(parts, geometry), found.warnings
 
     return make
 

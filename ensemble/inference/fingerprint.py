@@ -37,7 +37,7 @@ def fingerprint_of(
         "engine": ENGINE,
         "member": member.sha256,
         "preprocess": member.card.preprocess.record(),
-        "heads": [asdict(head) for head in member.card.heads],
+        "heads": [head.record() for head in member.card.heads],
         "views": [[asdict(op) for op in view.ops] for view in policy],
         "merge": recipe.scoring.merge,
         "decode": asdict(recipe.inputs.decode),
@@ -50,7 +50,10 @@ def fingerprint_of(
 
 def image_set_of(images: Sequence[Hashed]) -> ImageSet:
     """Return images with the hash by which predictions of them are found."""
-    told = [[image.source.id, image.bytes, image.sha256] for image in images]
+    told = [
+        [image.source.id, image.bytes, image.sha256, *(image.box.sides if image.box else ())]
+        for image in images
+    ]
     return ImageSet(images, sha256_json(told))
 
 

@@ -128,6 +128,7 @@ def prove(ready: ReadyMember, n_views: int) -> None:
     check_independent(member.model, card, member.path, values, apart)
     for head in card.heads:
         _check_activation(ready.member, head, values[f"{head.name}/raw"])
+        _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
 
 
 def prove_float16(ready: ReadyMember, full: ModelProto) -> None:
@@ -185,13 +186,25 @@ def _probed(ready: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, ND
         ) from error
     for head in card.heads:
         raw = values[f"{head.name}/raw"]
-        expected = (n_views, rows, len(head.classes))
+        expected = (n_views, rows, head.columns)
         if raw.shape != expected:
             raise MemberError(
                 f"{ready.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
                 f"images in {n_views} views; its card says {expected}"
             )
     return values
+
+
+def _check_box_scores(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+    """Check that the scores of boxes lie in [0, 1] on a probe batch; `raw` is (V, N, C)."""
+    if head.boxes is None:
+        return
+    scores = raw[..., -head.boxes.count :]
+    if (scores < 0).any() or (scores > 1).any():  # NaN is dealt with where boxes are chosen
+        raise MemberError(
+            f"{member.path}: output {head.boxes.scores!r} gives scores from {scores.min():.3g} to "
+            f"{scores.max():.3g}; expected 0 to 1. Export it again with the sigmoid inside"
+        )
 
 
 def _are_probabilities(head: Head, raw: NDArray[np.float32]) -> bool | None:

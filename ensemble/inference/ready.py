@@ -45,6 +45,7 @@ def job_of(ready: ReadyMember, batch: int) -> Job:
         geometry=card.preprocess.geometry,
         batch=batch,
         fixed_batch=ready.fixed_batch,
-        heads={head.name: len(head.classes) for head in card.heads},
+        heads={head.name: head.columns for head in card.heads},
+        finite=not any(head.boxes for head in card.heads),
         lanes=ready.scorer.lanes,
     )

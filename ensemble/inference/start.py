@@ -9,7 +9,7 @@ from ensemble.files.atomic import sha256_bytes, sha256_json
 from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion, prove_float16
 from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.members.member import Member, open_member, with_external_data
-from ensemble.members.together import check_together, note_of_single_folds
+from ensemble.members.together import check_together, check_voters, note_of_single_folds
 from ensemble.progress import Listener
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
@@ -36,6 +36,7 @@ def open_members(
     """
     members = [open_member(path) for path in paths]
     check_together(members, head)
+    check_voters(members, head)
     if listener and (note := note_of_single_folds([member.card for member in members])):
         listener.warn(note)
     return members

@@ -11,6 +11,7 @@ from ensemble.files.paths import expand
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
 from ensemble.members.card import Head
+from ensemble.members.crop import with_crops
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Recipe, Scoring
 from ensemble.records import hashes_of
@@ -39,6 +40,7 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     told = read_policies(scoring.tta)
     members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head, progress)
     hashes = hashes_of(member.identity for member in members)
+    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)

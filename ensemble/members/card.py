@@ -1,14 +1,31 @@
 """The card: what a member says of itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from ensemble.errors import MemberError
-from ensemble.records import TASKS, Activation, Batch, Layout, Preprocess, Task
+from ensemble.records import TASKS, Activation, Batch, BoxScale, Layout, Preprocess, Task
 
 ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
 """What a head's outputs need, unless they are probabilities already."""
+
+BOX_COLUMNS: Final = 5
+"""The values of a box: its four sides, and its score."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxOutput:
+    """How a detector gives its boxes: `count` an image, after its own suppression of doubles.
+
+    The head's output holds them, float (N, count, 4) as left, top, right, bottom, in pixels of the
+    member's input, or from 0 to 1 where `scale` is "unit". `scores` is the ONNX output of their
+    scores, from 0 to 1, float (N, count); rows that are not used have the score 0.
+    """
+
+    scores: str
+    count: int
+    scale: BoxScale = "pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +34,8 @@ class Head:
 
     `activation` is what turns the output into probabilities: "exp" where it holds their logarithms
     (a net that ends in LogSoftmax), "none" where it already holds them, and for a regression,
-    whose `classes` name the values.
+    whose `classes` name the values. A head of boxes has one class, what they hold, and `boxes`,
+    which others have not.
     """
 
     name: str
@@ -25,6 +43,19 @@ class Head:
     task: Task
     activation: Activation
     classes: tuple[str, ...]
+    boxes: BoxOutput | None = None
+
+    @property
+    def columns(self) -> int:
+        """How many values it gives of an image: its classes; or 4 a box, and then 1 a box."""
+        return len(self.classes) if self.boxes is None else BOX_COLUMNS * self.boxes.count
+
+    def record(self) -> dict[str, object]:
+        """Return the fields as plain values, `boxes` only where there are some.
+
+        It stands in fingerprints, which must stay what they were for members that are there.
+        """
+        return {k: v for k, v in asdict(self).items() if k != "boxes" or v is not None}
 
 
 @dataclass(frozen=True, slots=True)

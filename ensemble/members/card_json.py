@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final, get_args
 
+from ensemble.boxes import MAX_MARGIN, Crop
 from ensemble.errors import MemberError
 from ensemble.files.fields import Choice, Fault, Fields, fields_of, shown
 from ensemble.files.paths import is_file_name
-from ensemble.members.card import Card, Head, declared
+from ensemble.members.card import BoxOutput, Card, Head, declared
 from ensemble.records import (
     MAX_CHANNELS,
     MAX_SIDE,
     TASKS,
     Activation,
     Batch,
+    BoxScale,
     ChannelOrder,
     Fit,
     Interpolation,
@@ -42,9 +44,10 @@ _CARD_FIELDS: Final = (
     "batch", "layout",
 )  # fmt: skip
 _PREPROCESS_FIELDS: Final = (
-    "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order",
+    "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order", "crop",
 )  # fmt: skip
-_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes")
+_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes", "boxes")
+MAX_BOXES: Final = 10_000
 
 
 def to_json(card: Card) -> str:
@@ -54,7 +57,8 @@ def to_json(card: Card) -> str:
         k: v for k, v in pre.record().items() if k != "size"
     }
     fields = {k: v for k, v in asdict(card).items() if k not in ("batch", "layout")}
-    record = {"schema": SCHEMA} | fields | {"preprocess": preprocess} | declared(card)
+    told = {"preprocess": preprocess, "heads": [head.record() for head in card.heads]}
+    record = {"schema": SCHEMA} | fields | told | declared(card)
     return json.dumps(record, ensure_ascii=False, indent=1)
 
 
@@ -113,6 +117,8 @@ def _card(fields: Fields) -> Card:
         raise fields.bad("heads", "one head or more, with different names", names)
     if "id" in names:
         raise fields.bad("heads", "other names than id, the column of the images", names)
+    if len(names) > 1 and any(head.boxes for head in card.heads):
+        raise fields.bad("heads", "a head of boxes alone: a detector is a member of its own", names)
     return card
 
 
@@ -148,7 +154,16 @@ def _preprocess(fields: Fields) -> Preprocess:
         mean=mean,
         std=std,
         channel_order=order,
+        crop=_crop(fields.inner("crop")) if "crop" in fields.record else None,
     )
+
+
+def _crop(fields: Fields) -> Crop:
+    fields.only(("margin", "square"))
+    margin = fields.number("margin")
+    if not 0 <= margin <= MAX_MARGIN:
+        raise fields.bad("margin", f"a number from 0 to {MAX_MARGIN}", margin)
+    return Crop(margin, fields.flag("square"))
 
 
 def _normalisation(fields: Fields) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -180,7 +195,25 @@ def _head(fields: Fields) -> Head:
     activation: Activation = fields.choice("activation", get_args(Activation))
     if activation not in TASKS[task].activations:
         raise fields.bad("activation", f"one that suits {task}", activation)
-    return Head(fields.text("name"), fields.text("output"), task, activation, classes)
+    boxes = _boxes(fields, task, classes)
+    return Head(fields.text("name"), fields.text("output"), task, activation, classes, boxes)
+
+
+def _boxes(fields: Fields, task: Task, classes: tuple[str, ...]) -> BoxOutput | None:
+    """Read how a detector gives its boxes; other heads say nothing of them."""
+    if task != "boxes" and "boxes" not in fields.record:
+        return None
+    if task != "boxes":
+        raise fields.bad("boxes", "none, unless the task is boxes", fields.record["boxes"])
+    if len(classes) > 1:
+        raise fields.bad("classes", "one, what the boxes hold", list(classes))
+    told = fields.inner("boxes")
+    told.only(("scores", "count", "scale"))
+    return BoxOutput(
+        told.text("scores"),
+        told.whole("count", f"a whole number from 1 to {MAX_BOXES}", 1, MAX_BOXES),
+        told.choice("scale", get_args(BoxScale)),
+    )
 
 
 def _classes(fields: Fields) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ensemble.errors import MemberError, few
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member
+from ensemble.records import TASKS
 
 
 def check_every_head(members: Sequence[Member]) -> None:
@@ -16,6 +17,20 @@ def check_every_head(members: Sequence[Member]) -> None:
     """
     for name in dict.fromkeys(head.name for member in members for head in member.card.heads):
         check_together(members, name)
+
+
+def check_voters(members: Sequence[Member], head: str | None) -> None:
+    """Check that members predict something to vote on, and no boxes.
+
+    Raises:
+        MemberError: a detector among them.
+    """
+    for member in members:
+        if not TASKS[member.card.head(head).task].votings:
+            raise MemberError(
+                f"{member.path}: a detector, whose boxes nobody votes on. Run it by `ensemble "
+                f"crops --members {member.path}`, and the others with the --crops that it writes"
+            )
 
 
 def check_together(members: Sequence[Member], head: str | None) -> None:

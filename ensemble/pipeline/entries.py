@@ -5,6 +5,7 @@ from ensemble.files.paths import expand
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.start import open_members, shape_views
+from ensemble.members.crop import with_crops
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
@@ -20,7 +21,9 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         UsageError: the store lacks some; says whose.
         EnsembleError: as for a run.
     """
-    members = open_members(expand(recipe.inputs.members, ".onnx", "member"), recipe.inputs.head)
+    inputs = recipe.inputs
+    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head)
+    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     policies = policies_of(
         read_policies(recipe.scoring.tta), {member.card.family for member in members}
     )

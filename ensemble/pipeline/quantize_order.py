@@ -55,8 +55,8 @@ def _check_heads(member: Member, order: QuantizeOrder) -> None:
     values = [head.name for head in member.card.heads if not TASKS[head.task].bounded]
     if values:
         raise MemberError(
-            f"{member.path}: head {values[0]!r} is a regression, whose agreement no label "
-            f"shows. Run the float32 member"
+            f"{member.path}: head {values[0]!r} has no labels, whose agreement would show: it is a "
+            f"regression, or gives boxes. Run the float32 member"
         )
     labelled = None if order.labels is None else member.card.head(order.head)
     if labelled is not None and not TASKS[labelled.task].single:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from ensemble.boxes import MAX_MARGIN, Crop
 from ensemble.errors import UsageError
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
@@ -31,7 +32,11 @@ _LEAST_MEMORY: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is read: the members and their head, the images and how they become pixels."""
+    """What is read: the members and their head, the images and how they become pixels.
+
+    `crops` has the box of each image that members see, None where they see all of it; `crop` says
+    how boxes are widened, None as the members' cards say.
+    """
 
     members: tuple[str, ...]
     images: tuple[str, ...]
@@ -39,6 +44,8 @@ class Inputs:
     id_from: IdFrom
     id_col: str | None
     decode: DecodePolicy
+    crops: TableSource | None = None
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ def resolve(settings: Settings) -> Recipe:
     check_settings(settings)
     s = settings
     return Recipe(
-        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode),
+        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode, s.crops, crop_of(s)),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights),
         Writing(
@@ -143,6 +150,25 @@ def resolve(settings: Settings) -> Recipe:
         Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store),
         settings,
     )
+
+
+def crop_of(settings: Settings) -> Crop | None:
+    """Return how boxes are widened; None as the members' cards say.
+
+    Raises:
+        UsageError: a margin that is no number in its range, or flags that do not go together.
+    """
+    margin, square = settings.margin, settings.square
+    if settings.crops is None and (margin is not None or square):
+        raise UsageError("margin and square say how the boxes of crops are widened: give crops too")
+    if margin is None and square:
+        raise UsageError("square goes with margin: give both, or neither, which is as cards say")
+    if margin is None:
+        return None
+    number = isinstance(margin, int | float) and not isinstance(margin, bool)
+    if not number or not 0 <= margin <= MAX_MARGIN:
+        raise UsageError(f"margin {margin!r}: expected a number from 0 to {MAX_MARGIN}")
+    return Crop(float(margin), bool(square))
 
 
 def check_settings(settings: Settings) -> None:

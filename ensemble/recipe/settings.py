@@ -120,6 +120,29 @@ class Settings:
             later=True,
         ),
     ] = None
+    crops: Annotated[
+        TableSource | None,
+        About(
+            "A CSV with the box of each image that members see: id, left, top, right, bottom in "
+            "pixels, as `ensemble crops` writes it.",
+            _MADE,
+            later=True,
+        ),
+    ] = None
+    margin: Annotated[
+        float | None,
+        About(
+            "How boxes of --crops are widened: each side moves out by this share of the box's own "
+            "width or height.  [default: as the members' cards say]",
+            _MADE,
+            metavar="SHARE",
+            later=True,
+        ),
+    ] = None
+    square: Annotated[
+        bool,
+        About("Boxes get the longer of their sides both ways, after --margin.", _MADE, later=True),
+    ] = False
     positive: Annotated[
         str | None,
         About(

@@ -4,7 +4,7 @@ The wrapper is written at the member's own opset (13 or later), with operators t
 alike in all of them; so no ReduceMean, whose axes moved, and no Split.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never, cast
 
 import numpy as np
@@ -47,23 +47,24 @@ def compose_graph(
     Returns:
         A model with the input `INPUT`, uint8 (N, H, W, C), and for each head the output
         `probs_name(head)`, float32 (N, C), with rows of NaN where the member gave NaN or
-        infinity in any view, `raw_name(head)`, float32 (V, N, C), what the member
-        itself gave, and with `keep_views` `views_name(head)`, float32 (V, N, C).
+        infinity in any view, `raw_name(head)`, float32 (V, N, C), what the member itself gave, and
+        with `keep_views` `views_name(head)`, float32 (V, N, C). C is `head.columns`; boxes are as
+        the member gave them, NaN and all.
 
     Raises:
         MemberError: the merge does not suit a head.
     """
     for head in card.heads:
-        check_merge(head, merge)
+        check_merge(head, merge, len(views))
     build = Builder(prefix="ensemble")
     raw = _member_outputs(build, model, card, views, split=split)
     outputs: list[onnx.ValueInfoProto] = []
     for head in card.heads:
         together = merged(build, raw[head.name], head, merge, len(views))
-        probs = guarded(build, together, raw[head.name])
+        probs = together if head.boxes else guarded(build, together, raw[head.name])
         build.name(probs, probs_name(head))
         build.name(raw[head.name], raw_name(head))
-        columns = len(head.classes)
+        columns = head.columns
         outputs.append(_float_info(probs_name(head), ["N", columns]))
         outputs.append(_float_info(raw_name(head), [len(views), "N", columns]))
         if keep_views:
@@ -132,11 +133,20 @@ def _member_outputs(
         batch = build.op("Concat", *images, axis=0) if len(images) > 1 else images[0]
         given = _passed(build, batch, model, f"ensemble/pass{number}/" if number else "")
         for head in card.heads:
-            output = build.op("Cast", given[head.output], to=TensorProto.FLOAT)
-            shape = build.integers(len(rows), -1, len(head.classes))
-            parts[head.name].append(build.op("Reshape", output, shape))
+            shape = build.integers(len(rows), -1, head.columns)
+            parts[head.name].append(build.op("Reshape", _output_of(build, given, head), shape))
     order = [v for rows in groups for v in rows]
     return {name: in_order(build, tensors, order) for name, tensors in parts.items()}
+
+
+def _output_of(build: Builder, given: Mapping[str, str], head: Head) -> str:
+    """Name a head's float output; of a detector an image's boxes, and then their scores."""
+    output = build.op("Cast", given[head.output], to=TensorProto.FLOAT)
+    if head.boxes is None:
+        return output
+    boxes = build.op("Flatten", output, axis=1)
+    scores = build.op("Cast", given[head.boxes.scores], to=TensorProto.FLOAT)
+    return build.op("Concat", boxes, scores, axis=1)
 
 
 def _view_groups(views: Sequence[Shaped], *, split: bool) -> list[list[int]]:

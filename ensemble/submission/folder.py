@@ -174,7 +174,7 @@ def _read(told: Mapping[str, object], where: str) -> dict[str, object]:
         TypeError: a setting is of another kind than the table has.
     """
     found = dict(told)
-    found |= {n: Path(v) for n in ("store", "sample") if isinstance(v := told.get(n), str)}
+    found |= {n: Path(v) for n in ("store", "sample", "crops") if isinstance(v := told.get(n), str)}
     if told.get("weights") is not None:
         found["weights"] = weights.from_record(told["weights"], where)
     for name, value in found.items():

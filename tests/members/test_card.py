@@ -6,7 +6,7 @@ import pytest
 from toys import toy_card
 
 from ensemble.errors import MemberError
-from ensemble.members.card import Head, declared
+from ensemble.members.card import BoxOutput, Head, declared
 
 TWO = (Head("label", "l", "classification", "none", ("a", "b")),
        Head("age", "g", "regression", "none", ("years",)))  # fmt: skip
@@ -36,3 +36,15 @@ def test_a_head_that_is_not_told_apart_is_refused_with_all_names(
         replace(toy_card(), heads=TWO).head(asked)
     told = f"member toy-f0 {message}; its heads: label, age. Name one with --head"
     assert str(caught.value) == told
+
+
+def test_the_columns_of_a_head_are_its_classes_or_five_a_box() -> None:
+    assert [head.columns for head in TWO] == [2, 1]
+    head = Head("face", "b", "boxes", "none", ("face",), BoxOutput("s", 7))
+    assert head.columns == 35
+
+
+def test_the_record_of_a_head_says_boxes_only_where_there_are_some() -> None:
+    assert "boxes" not in TWO[0].record()
+    head = Head("face", "b", "boxes", "none", ("face",), BoxOutput("s", 7))
+    assert head.record()["boxes"] == {"scores": "s", "count": 7, "scale": "pixels"}

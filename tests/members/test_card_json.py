@@ -10,10 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import toy_card
 
+from ensemble.boxes import Crop
 from ensemble.errors import MemberError
-from ensemble.members.card import ACTIVATIONS, Card, Head
+from ensemble.members.card import ACTIVATIONS, BoxOutput, Card, Head
 from ensemble.members.card_json import from_json, make_card, read_heads, to_json
-from ensemble.records import Activation, Fit, Interpolation, Preprocess, Size, Task
+from ensemble.records import (
+    VOTED,
+    Activation,
+    BoxScale,
+    Fit,
+    Interpolation,
+    Preprocess,
+    Size,
+    Task,
+)
 
 
 def test_a_card_survives_the_round_trip() -> None:
@@ -128,16 +138,19 @@ def test_a_card_that_names_a_factory_is_refused() -> None:
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9)
 SIDES = st.integers(1, 16_384)
+SCALES = get_args(BoxScale)
 UNIT = st.floats(0, 1, allow_subnormal=False)
 
 
 @st.composite
 def cards(draw: st.DrawFn) -> Card:
     """Any card that keeps the schema."""
-    task = draw(st.sampled_from(get_args(Task)))
+    task: Task = draw(st.sampled_from(get_args(Task)))
     activation = draw(st.sampled_from(sorted({ACTIVATIONS[task], "none"})))
     least = 2 if task == "classification" else 1
-    classes = draw(st.lists(NAMES, min_size=least, max_size=4, unique=True))
+    most = 1 if task == "boxes" else 4
+    classes = draw(st.lists(NAMES, min_size=least, max_size=most, unique=True))
+    output = BoxOutput(draw(NAMES), draw(st.integers(1, 10_000)), draw(st.sampled_from(SCALES)))
     channels = draw(st.sampled_from([1, 3]))
     pre = Preprocess(
         Size(draw(SIDES), draw(SIDES)),
@@ -146,11 +159,13 @@ def cards(draw: st.DrawFn) -> Card:
         draw(st.sampled_from(get_args(Interpolation))),
         tuple(draw(UNIT) for _ in range(channels)),
         tuple(draw(st.floats(1e-3, 9)) for _ in range(channels)),
+        crop=draw(st.none() | st.builds(Crop, st.floats(0, 10), st.booleans())),
     )
     return Card(
         name=f"m{draw(st.integers(0, 9))}", family=draw(NAMES),
         fold=draw(st.none() | st.integers(0, 1_000_000)), arch=draw(NAMES), preprocess=pre,
-        heads=(Head(draw(NAMES), draw(NAMES), task, activation, tuple(classes)),),
+        heads=(Head(draw(NAMES), draw(NAMES), task, activation, tuple(classes),
+                    output if task == "boxes" else None),),
         dynamic_size=draw(st.booleans()),
         source=draw(st.dictionaries(NAMES, NAMES | st.integers(-9, 9) | UNIT, max_size=2)),
     )  # fmt: skip
@@ -270,7 +285,7 @@ def test_two_heads_of_one_name_are_refused() -> None:
         from_json(to_json(replace(card, heads=card.heads * 2)), "here")
 
 
-@pytest.mark.parametrize("task", get_args(Task))
+@pytest.mark.parametrize("task", VOTED)
 @pytest.mark.parametrize("activation", get_args(Activation))
 def test_an_activation_suits_its_task(task: Task, activation: Activation) -> None:
     text = to_json(toy_card(task=task, activation=activation))
@@ -309,3 +324,69 @@ def test_a_card_is_made_of_fields_without_their_schema() -> None:
     assert make_card(record, "flags") == toy_card()
     with pytest.raises(MemberError, match="flags: card field 'fold'"):
         make_card({**record, "fold": "first"}, "flags")
+
+
+# ---- boxes and crops
+
+
+def detector_record() -> dict[str, object]:
+    """The head of a detector, as JSON."""
+    boxes = {"scores": "scores", "count": 7, "scale": "unit"}
+    return {"name": "face", "output": "boxes", "task": "boxes", "activation": "none",
+            "classes": ["face"], "boxes": boxes}  # fmt: skip
+
+
+def test_a_head_of_boxes_says_its_scores_how_many_and_their_scale() -> None:
+    (head,) = read_heads([detector_record()], "here")
+    assert head == Head("face", "boxes", "boxes", "none", ("face",), BoxOutput("scores", 7, "unit"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boxes": None}, "'heads[0].boxes': expected an object, found None"),
+        ({"task": "regression"}, "'heads[0].boxes': expected none, unless the task is boxes"),
+        ({"classes": ["a", "b"]}, "'heads[0].classes': expected one, what the boxes hold"),
+        ({"activation": "sigmoid"}, "'heads[0].activation': expected one that suits boxes"),
+        ({"boxes": {"scores": "s", "count": 0, "scale": "unit"}}, "'heads[0].boxes.count'"),
+        ({"boxes": {"scores": "s", "count": 1, "scale": "cm"}}, "expected one of pixels, unit"),
+        ({"boxes": {"scores": "s", "count": 1, "scale": "unit", "x": 1}}, "no such field"),
+    ],
+)
+def test_a_wrong_field_of_a_head_of_boxes_is_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(MemberError) as caught:
+        read_heads([detector_record() | change], "here")
+    assert message in str(caught.value)
+
+
+def test_a_detector_has_no_other_head() -> None:
+    record = json.loads(to_json(toy_card()))
+    record["heads"].append(detector_record())
+    with pytest.raises(MemberError, match="a head of boxes alone"):
+        from_json(json.dumps(record), "here")
+
+
+def test_a_head_without_boxes_says_nothing_of_them() -> None:
+    assert "boxes" not in json.loads(to_json(toy_card()))["heads"][0]
+
+
+def test_a_card_says_on_which_crops_its_member_was_trained() -> None:
+    card = toy_card()
+    card = replace(card, preprocess=replace(card.preprocess, crop=Crop(0.25, square=True)))
+    written = to_json(card)
+    assert json.loads(written)["preprocess"]["crop"] == {"margin": 0.25, "square": True}
+    assert from_json(written, "here") == card
+
+
+@pytest.mark.parametrize(
+    ("crop", "field"),
+    [
+        ({"margin": -0.1, "square": True}, "preprocess.crop.margin"),
+        ({"margin": 11, "square": True}, "preprocess.crop.margin"),
+        ({"margin": 0.1}, "preprocess.crop.square"),
+        ({"margin": 0.1, "square": True, "pad": 1}, "preprocess.crop.pad"),
+    ],
+)
+def test_a_wrong_field_of_a_crop_is_named(crop: object, field: str) -> None:
+    with pytest.raises(MemberError, match=f"'{field}'"):
+        from_json(altered("preprocess.crop", crop), "here")

@@ -2,8 +2,10 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from detectors import save_detector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import MakeMember, toy_card
@@ -15,6 +17,7 @@ from ensemble.members.together import (
     check_agree,
     check_every_head,
     check_together,
+    check_voters,
     note_of_single_folds,
 )
 from ensemble.records import Size
@@ -200,3 +203,9 @@ def test_single_folds_beside_families_of_several_are_noted(
 )
 def test_families_that_are_meant_are_not_noted(members: tuple[tuple[str, int | None], ...]) -> None:
     assert note_of_single_folds(fold_cards(*members)) is None
+
+
+def test_a_detector_does_not_vote(tmp_path: Path, make_member: MakeMember) -> None:
+    check_voters([open_member(make_member("a-f0"))], None)
+    with pytest.raises(MemberError, match="a detector, whose boxes nobody votes on"):
+        check_voters([open_member(save_detector(tmp_path))], None)

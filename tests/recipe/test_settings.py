@@ -55,7 +55,7 @@ def test_no_setting_is_both_taken_from_the_run_and_beside_it() -> None:
 
 def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
     later = {name for name, row in TABLE.items() if row.about.later}
-    assert later == {"id_col", "positive", "top", "round"}
+    assert later == {"id_col", "crops", "margin", "square", "positive", "top", "round"}
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))
     assert settings_of(replace(plain, top=3, id_col="name")) == {

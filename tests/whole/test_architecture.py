@@ -17,6 +17,7 @@ LEVELS = {
     1: {
         "errors",
         "arrays",
+        "boxes",
         "records",
         "progress",
         "progress_bar",
@@ -36,10 +37,10 @@ LEVELS = {
 
 DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
-    "images": {"sources", "reading", "loader"},
+    "images": {"sources", "reading", "loader", "sizes", "box_choice", "crop_table", "resize"},
     "views": {"policy", "parse", "pixels", "families"},
     "members": {"card", "card_json", "member", "together", "onnx_checks", "signature",
-                "operators", "layout", "independence"},
+                "operators", "layout", "independence", "crop"},
     "runtime": {"scorer", "session", "devices", "graph", "float16", "wheels", "diagnosis",
                 "nvidia"},
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
@@ -50,16 +51,16 @@ DOORS = {
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
     "export": {"spec", "names", "to_onnx", "int8"},
-    "api": {"predict", "weights", "members", "results"},
+    "api": {"crops", "predict", "weights", "members", "results"},
     "cli": {"__init__"},
 }  # fmt: skip
 """The modules by which a room is entered from outside; a room that is not named here is open."""
 
 PACKAGES = {
-    "PIL": {"images.decode", "images.exif", "images.resize", "images.bands",
+    "PIL": {"images.decode", "images.crops", "images.exif", "images.resize", "images.bands",
             "images.formats", "evaluation.lookalikes"},
     "imagehash": {"evaluation.lookalikes"},
-    "simplejpeg": {"images.decode"},
+    "simplejpeg": {"images.decode", "images.sizes"},
     "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",
              "members.operators", "members.independence", "runtime.graph",
              "runtime.merges", "runtime.float16", "inference.start", "inference.probe",
