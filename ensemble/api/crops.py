@@ -36,7 +36,8 @@ def crops(
     Args:
         members: The detector: a member whose card has a head of the task "boxes".
         images: As for `run`.
-        out: The CSV to write, which `run` takes as `crops`; the quarantine beside it.
+        out: The CSV to write, which `run` takes as `crops`; a contact sheet, and the
+            quarantine, beside it.
         sure: A box of this score is taken, of several the one with the largest product of score,
             share of the image and nearness to its centre.
         unsure: Else a box of this score, where it lies about the centre of the image.

@@ -35,6 +35,7 @@ from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, Size
+from ensemble.reports.contact_sheet import Tile, contact_sheet
 from ensemble.runtime.devices import available_threads, check_device
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.policy import IDENTITY
@@ -42,9 +43,14 @@ from ensemble.views.policy import IDENTITY
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """The table that was written: how many boxes each rule chose, and the images without one."""
+    """The table that was written: how many boxes each rule chose, and the images without one.
+
+    `sheet` is a picture of the least certain boxes; `several` counts the images that had more than
+    one box to choose from.
+    """
 
     path: Path
+    sheet: Path
     rules: Mapping[str, int]
     several: int
     quarantined: tuple[Quarantined, ...]
@@ -58,7 +64,7 @@ def make_crops(
     Args:
         settings: The detector as the one member, the images, and how to run.
         rule: Which box is taken.
-        out: The CSV to write, its quarantine beside it.
+        out: The CSV to write, with its quarantine and the contact sheet, a PNG, beside it.
         progress: Told how far it is.
 
     Raises:
@@ -70,6 +76,8 @@ def make_crops(
     check_rule(rule)
     check_device(recipe.scoring.device)
     check_wheels(installed())
+    if out.suffix.lower() != ".csv":
+        raise UsageError(f"--out {out}: expected a name that ends in .csv; a .png lies beside it")
     check_writable(out.parent, "--out")
     check_writable(recipe.resources.store, "--store")
     ready = _started(recipe)
@@ -82,11 +90,12 @@ def make_crops(
             f"the detector gave NaN or infinity for {len(odd)} images, which have the fallback: "
             f"{few(odd)}"
         )
+    sheet = _write_sheet(recipe, images, chosen, out)
     publish_bytes(out, crops_bytes(chosen))
     _write_quarantine(out, scores.quarantined)
     rules = Counter(found.box.rule for found, _ in chosen.values())
     several = sum(found.count > 1 for found, _ in chosen.values())
-    return Crops(out, {name: rules[name] for name in RULES}, several, scores.quarantined)
+    return Crops(out, sheet, {name: rules[name] for name in RULES}, several, scores.quarantined)
 
 
 def _started(recipe: Recipe) -> ReadyMember:
@@ -141,6 +150,25 @@ def _boxes_of(card: Card, row: Vector, size: Size) -> tuple[Boxes, Vector]:
     if output is not None and output.scale == "unit":
         boxes = boxes * [pre.size.width, pre.size.height, pre.size.width, pre.size.height]
     return back_to_image(boxes, size, pre.geometry), scores
+
+
+def _write_sheet(
+    recipe: Recipe,
+    images: Sequence[Hashed],
+    chosen: Mapping[str, tuple[ChosenBox, Size]],
+    out: Path,
+) -> Path:
+    """Write the contact sheet beside the table."""
+    boxes = {name: found for name, (found, _) in chosen.items()}
+    tiles = [
+        Tile(image, boxes[image.source.id].box, boxes[image.source.id].score)
+        for image in images
+        if image.source.id in boxes
+    ]
+    threads = recipe.resources.threads or available_threads()
+    sheet = out.with_suffix(".png")
+    publish_bytes(sheet, contact_sheet(tiles, recipe.inputs.decode, threads))
+    return sheet
 
 
 def _write_quarantine(out: Path, quarantined: Sequence[Quarantined]) -> None:

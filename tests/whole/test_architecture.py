@@ -58,7 +58,7 @@ DOORS = {
 
 PACKAGES = {
     "PIL": {"images.decode", "images.crops", "images.exif", "images.resize", "images.bands",
-            "images.formats", "evaluation.lookalikes"},
+            "images.formats", "evaluation.lookalikes", "reports.contact_sheet"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode", "images.sizes"},
     "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",

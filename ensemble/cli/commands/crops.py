@@ -27,7 +27,8 @@ _QUARANTINED: Final = 3
               type=click.Choice(get_args(Fallback)),
               help="Else the largest square about the centre, or the whole image.")  # fmt: skip
 @click.option("--out", "-o", default="crops.csv", show_default=True,
-              type=click.Path(path_type=Path), help="The file to write.")  # fmt: skip
+              type=click.Path(path_type=Path),
+              help="The file to write; a contact sheet goes beside it, as a .png.")  # fmt: skip
 def crops_command(
     *,
     sure: float,
@@ -65,4 +66,5 @@ def _say_crops(found: "Crops") -> None:
             f"{quarantine_beside(found.path)}",
             err=True,
         )
+    click.echo(str(found.sheet), err=True)
     click.echo(str(found.path))

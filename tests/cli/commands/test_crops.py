@@ -26,6 +26,8 @@ def test_the_counts_of_the_rules_are_printed(capsys: pytest.CaptureFixture[str])
     told = capsys.readouterr()
     assert "3 boxes: 2 sure, 0 centred, 1 fallback" in told.err
     assert "1 images had several boxes to choose from" in told.err
+    assert "crops.png" in told.err
+    assert Path("crops.png").read_bytes().startswith(b"\x89PNG")
     assert told.out == "crops.csv\n"
 
 
@@ -43,6 +45,11 @@ def test_an_image_without_a_box_is_told_and_ends_with_3(
     Path("images/d.png").write_bytes(b"no image")
     assert ensemble("crops", "--members", "detector", "--device", "cpu") == 3
     assert "1 images have no box and no row; see crops.quarantine.csv" in capsys.readouterr().err
+
+
+def test_another_kind_of_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble("crops", "--members", "detector", "--out", "crops.png") == 2
+    assert "expected a name that ends in .csv" in capsys.readouterr().err
 
 
 def test_a_rule_out_of_range_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
