@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from ensemble.errors import UsageError
+
 Fallback: TypeAlias = Literal["centre", "whole"]
 
 RULES: Final = ("sure", "centred", "fallback")
@@ -41,6 +43,9 @@ class Crop:
     margin: float
     square: bool
 
+    def __str__(self) -> str:
+        return f"--margin {self.margin:g}{' --square' if self.square else ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class BoxRule:
@@ -56,3 +61,19 @@ class BoxRule:
     unsure: float = 0.2
     centre: float = 0.25
     fallback: Fallback = "centre"
+
+
+def crop_told(margin: float | None, *, square: bool) -> Crop | None:
+    """Return how boxes are widened, as the flags of these names say; None where they say nothing.
+
+    Raises:
+        UsageError: a margin that is no number in its range, or `square` without one.
+    """
+    if margin is None and square:
+        raise UsageError("square goes with margin: give both, or neither")
+    if margin is None:
+        return None
+    number = isinstance(margin, int | float) and not isinstance(margin, bool)
+    if not number or not 0 <= margin <= MAX_MARGIN:
+        raise UsageError(f"margin {margin!r}: expected a number from 0 to {MAX_MARGIN}")
+    return Crop(float(margin), bool(square))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ensemble import progress_bar
 from ensemble.records import (
+    BoxScale,
     DecodePolicy,
     IdFrom,
     Layout,
@@ -152,6 +153,7 @@ def inspect_members(
     write_card: "ExportSpec | None" = None,
     output_name: str | None = None,
     layout: Layout | None = None,
+    box_scale: BoxScale | None = None,
 ) -> Cards:
     """Return the card of each member, having checked that they can vote together.
 
@@ -163,6 +165,8 @@ def inspect_members(
             mean and std, heads, and an `arch` of any name.
         output_name: The output of the .onnx that its one head reads; None is the head's name.
         layout: Where a foreign .onnx has its channels: "nchw", "nhwc"; None is told by its axes.
+        box_scale: What a detector tells its boxes in: "pixels" of its input, or "unit", from 0 to
+            1; None is pixels.
 
     Raises:
         MemberError: a member cannot be opened, a card does not fit it, or members cannot vote
@@ -170,6 +174,8 @@ def inspect_members(
         UsageError: nothing is named, or what is not there; or a card that says too little.
         StoreError: the disk refused a card.
     """
-    found = inspect(texts_of(members, "members"), write_card, output_name, layout=layout)
+    found = inspect(
+        texts_of(members, "members"), write_card, output_name, layout=layout, box_scale=box_scale
+    )
     found.refuse()
     return Cards(found.cards)

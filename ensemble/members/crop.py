@@ -23,25 +23,20 @@ def with_crops(members: Sequence[Member], told: Crop | None, *, cropped: bool) -
     return [_with_crop(member, told, cropped=cropped) for member in members]
 
 
-def spelled(crop: Crop) -> str:
-    """Write a crop as its flags."""
-    return f"--margin {crop.margin:g}{' --square' if crop.square else ''}"
-
-
 def _with_crop(member: Member, told: Crop | None, *, cropped: bool) -> Member:
     card = member.card
     own = card.preprocess.crop
     if own is not None and not cropped:
         raise MemberError(
-            f"{member.path}: trained on crops ({spelled(own)}), as its card says, and this is "
+            f"{member.path}: trained on crops ({own}), as its card says, and this is "
             f"without: give the boxes of the images by --crops"
         )
     if not cropped:
         return member
     if own is not None and told is not None and own != told:
         raise MemberError(
-            f"{member.path}: trained on crops with {spelled(own)}, as its card says; this has "
-            f"{spelled(told)}. Leave --margin and --square out, or the member"
+            f"{member.path}: trained on crops with {own}, as its card says; this has "
+            f"{told}. Leave --margin and --square out, or the member"
         )
     crop = told or own
     if crop is None:

@@ -1,21 +1,22 @@
 """Members looked at, and cards written beside foreign ones: `ensemble inspect`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ensemble.errors import MemberError, UsageError
 from ensemble.export.names import family_and_fold
-from ensemble.export.spec import ExportSpec, PreprocessFlags, activation_told, task_of
+from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
 from ensemble.members.card import Card
 from ensemble.members.card_json import make_card
+from ensemble.members.detector import box_output_of
 from ensemble.members.layout import layout_of
 from ensemble.members.member import open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
 from ensemble.members.together import check_every_head, note_of_single_folds
-from ensemble.records import Layout
+from ensemble.records import BoxScale, Layout
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -52,6 +53,7 @@ def inspect(
     output_name: str | None = None,
     *,
     layout: Layout | None = None,
+    box_scale: BoxScale | None = None,
 ) -> Inspected:
     """Open members, having written a card beside each where a spec describes them.
 
@@ -60,6 +62,7 @@ def inspect(
         spec: What a card beside each foreign .onnx is to say; None writes none.
         output_name: The output of the .onnx that the one head reads; None is the head's name.
         layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
+        box_scale: What a detector tells its boxes in; None is pixels of its input.
 
     Raises:
         MemberError: a member cannot be opened, or a card does not fit it.
@@ -67,11 +70,14 @@ def inspect(
         StoreError: the disk refused a card.
     """
     if spec is None:
-        _check_unsaid(output_name, layout)
+        _check_unsaid(output_name, layout, box_scale)
     paths = expand(members, ".onnx", "member")
     cards = {}
     if spec is not None:
-        cards = {path: foreign_card(path, spec, output_name, layout=layout) for path in paths}
+        cards = {
+            path: foreign_card(path, spec, output_name, layout=layout, box_scale=box_scale)
+            for path in paths
+        }
     written = tuple(write_sidecar(path, card) for path, card in cards.items())
     opened = [open_member(path) for path in paths]
     found = {member.path: member.card for member in opened}
@@ -83,7 +89,12 @@ def inspect(
 
 
 def foreign_card(
-    path: Path, spec: ExportSpec, output_name: str | None = None, *, layout: Layout | None = None
+    path: Path,
+    spec: ExportSpec,
+    output_name: str | None = None,
+    *,
+    layout: Layout | None = None,
+    box_scale: BoxScale | None = None,
 ) -> Card:
     """Return the card of a foreign .onnx, as a spec describes it, and its graph what that leaves.
 
@@ -91,7 +102,7 @@ def foreign_card(
         UsageError: the spec lacks a size, a mean or a std, or says what is of checkpoints only.
         MemberError: the file is no ONNX file, or a field is not what it should be.
     """
-    _check_spec(spec, output_name)
+    _check_spec(spec, output_name, box_scale)
     told = spec.preprocess.to_unit_range()
     graph = read_graph(path)
     family, fold = family_and_fold(path)
@@ -104,7 +115,12 @@ def foreign_card(
         "fold": fold,
         "arch": spec.arch,
         "preprocess": _pixels(told),
-        "heads": _heads(spec, output_name, graph),
+        "heads": [
+            _detector(head, output_name, box_scale, graph, path)
+            if task_of(spec, head) == "boxes"
+            else _head(spec, head, output_name, graph)
+            for head in spec.heads
+        ],
         "dynamic_size": spec.dynamic_size,
         "batch": spec.batch,
         "layout": layout or layout_of(graph, len(told.mean or ())),
@@ -112,13 +128,15 @@ def foreign_card(
     return make_card(record, str(path))
 
 
-def _check_unsaid(output_name: str | None, layout: Layout | None) -> None:
-    beside = {"--output-name": output_name, "--layout": layout}
+def _check_unsaid(
+    output_name: str | None, layout: Layout | None, box_scale: BoxScale | None
+) -> None:
+    beside = {"--output-name": output_name, "--layout": layout, "--box-scale": box_scale}
     if told := [flag for flag, value in beside.items() if value is not None]:
         raise UsageError(f"{', '.join(told)}: only --write-card writes what it says; add it")
 
 
-def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
+def _check_spec(spec: ExportSpec, output_name: str | None, box_scale: BoxScale | None) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
     if spec.ema or spec.key or spec.drop or spec.args or spec.trust_pickle:
@@ -127,6 +145,8 @@ def _check_spec(spec: ExportSpec, output_name: str | None) -> None:
         )
     if len(spec.heads) > 1 and output_name:
         raise UsageError("--output-name goes with one head; several heads are named as outputs")
+    if box_scale is not None and not any(task_of(spec, head) == "boxes" for head in spec.heads):
+        raise UsageError("--box-scale goes with --task boxes: it says what boxes are told in")
 
 
 def _pixels(told: PreprocessFlags) -> dict[str, object]:
@@ -140,21 +160,37 @@ def _pixels(told: PreprocessFlags) -> dict[str, object]:
         "mean": told.mean,
         "std": told.std,
         "channel_order": told.channel_order or "rgb",
+        **({"crop": asdict(told.crop)} if told.crop else {}),
     }
 
 
-def _heads(
-    spec: ExportSpec, output_name: str | None, graph: "ModelProto"
-) -> list[dict[str, object]]:
-    outputs = {head: output_name or head.name for head in spec.heads}
-    return [
-        {
-            "name": head.name,
-            "output": output,
-            "task": task_of(spec, head),
-            "activation": activation_told(spec, head)
-            or activation_of(graph, output, task_of(spec, head)),
-            "classes": head.classes,
-        }
-        for head, output in outputs.items()
-    ]
+def _head(
+    spec: ExportSpec, head: HeadSpec, output_name: str | None, graph: "ModelProto"
+) -> dict[str, object]:
+    output, task = output_name or head.name, task_of(spec, head)
+    return {
+        "name": head.name,
+        "output": output,
+        "task": task,
+        "activation": activation_told(spec, head) or activation_of(graph, output, task),
+        "classes": head.classes,
+    }
+
+
+def _detector(
+    head: HeadSpec,
+    output_name: str | None,
+    box_scale: BoxScale | None,
+    graph: "ModelProto",
+    path: Path,
+) -> dict[str, object]:
+    """Return the head of a detector; its graph tells how many boxes it gives, and its scores."""
+    output = output_name or "boxes"
+    return {
+        "name": head.name,
+        "output": output,
+        "task": "boxes",
+        "activation": "none",
+        "classes": head.classes,
+        "boxes": asdict(box_output_of(graph, output, box_scale or "pixels", path)),
+    }

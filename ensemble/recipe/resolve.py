@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ensemble.boxes import MAX_MARGIN, Crop
+from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
@@ -161,14 +161,7 @@ def crop_of(settings: Settings) -> Crop | None:
     margin, square = settings.margin, settings.square
     if settings.crops is None and (margin is not None or square):
         raise UsageError("margin and square say how the boxes of crops are widened: give crops too")
-    if margin is None and square:
-        raise UsageError("square goes with margin: give both, or neither, which is as cards say")
-    if margin is None:
-        return None
-    number = isinstance(margin, int | float) and not isinstance(margin, bool)
-    if not number or not 0 <= margin <= MAX_MARGIN:
-        raise UsageError(f"margin {margin!r}: expected a number from 0 to {MAX_MARGIN}")
-    return Crop(float(margin), bool(square))
+    return crop_told(margin, square=square)
 
 
 def check_settings(settings: Settings) -> None:

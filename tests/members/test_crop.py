@@ -8,7 +8,7 @@ from toys import save_member, toy_card, toy_model
 
 from ensemble.boxes import Crop
 from ensemble.errors import MemberError, UsageError
-from ensemble.members.crop import spelled, with_crops
+from ensemble.members.crop import with_crops
 from ensemble.members.member import Member, open_member
 
 WIDE = Crop(0.25, square=True)
@@ -56,8 +56,3 @@ def test_a_member_of_crops_is_not_run_on_whole_images(tmp_path: Path) -> None:
 def test_a_margin_that_nobody_says_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="say --margin"):
         crop_of(tmp_path, None, None, cropped=True)
-
-
-def test_a_crop_is_spelled_as_its_flags() -> None:
-    assert spelled(WIDE) == "--margin 0.25 --square"
-    assert spelled(Crop(0, square=False)) == "--margin 0"

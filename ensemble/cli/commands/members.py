@@ -16,6 +16,7 @@ from ensemble.records import (
     MAX_CHANNELS,
     Activation,
     Batch,
+    BoxScale,
     ChannelOrder,
     Fit,
     Interpolation,
@@ -62,6 +63,10 @@ _DESCRIBE: Final = (
     click.option("--batch", type=click.Choice(get_args(Batch)), default="any", show_default=True,
                  help="alone scores images one by one: for a net whose predictions depend on "
                  "their batch."),
+    click.option("--margin", type=float, help="For a net that was trained on boxes of images: by "
+                 "which share of its own width or height each side of a box was moved out."),
+    click.option("--square", is_flag=True, help="Boxes then had the longer of their sides both "
+                 "ways."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
 )  # fmt: skip
 
@@ -116,6 +121,8 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
 @click.option("--output-name", help="The output of the .onnx that the head reads.")
 @click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
               "channels.  [default: by its axes]")  # fmt: skip
+@click.option("--box-scale", type=click.Choice(get_args(BoxScale)), help="Of a detector: its boxes "
+              "are told in pixels of its input, or from 0 to 1.  [default: pixels]")  # fmt: skip
 def inspect_command(
     members: tuple[str, ...], *, as_json: bool, verbose: bool, write_card: bool, **flags: Any
 ) -> None:
@@ -125,7 +132,8 @@ def inspect_command(
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
     spec = _export_spec(_FOREIGN | flags) if write_card else None
-    found = inspect(members, spec, flags["output_name"], layout=flags["layout"])
+    told = {name: flags[name] for name in ("layout", "box_scale")}
+    found = inspect(members, spec, flags["output_name"], **told)
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
@@ -134,7 +142,8 @@ def inspect_command(
         click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
     _say_note(found.note)
-    click.echo("these members can vote together", err=True)
+    if not any(head.boxes for card in found.cards.values() for head in card.heads):
+        click.echo("these members can vote together", err=True)
 
 
 _FOREIGN: Final = {
@@ -180,6 +189,8 @@ def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
             std=_numbers("--std", flags["std"]),
             channel_order=flags["channel_order"],
             input_range=1 if flags["input_range"] == "1" else 255,
+            margin=flags["margin"],
+            square=flags["square"] or None,
         ),
         in_chans=flags["in_chans"],
         dynamic_size=flags["dynamic_size"],
@@ -260,6 +271,8 @@ def _line_of(card: "Card") -> str:
 
 def _told(head: "Head") -> str:
     """Say what a head predicts: "label: classification, 3 classes"."""
+    if head.boxes is not None:
+        return f"{head.name}: a detector, {head.boxes.count} boxes"
     what = "values" if head.task == "regression" else "classes"
     count = len(head.classes)
     of = f"{count} {what}" if count > 1 else f"{head.classes[0]} alone"
@@ -276,5 +289,6 @@ def _pixels(card: "Card") -> str:
     colours = {1: "grey", 3: pre.channel_order.upper()}.get(len(pre.mean), f"{len(pre.mean)} bands")
     size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
     size += ", one by one" if card.batch == "alone" else ""
+    size += f", crops {pre.crop}" if pre.crop else ""
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
     return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"
