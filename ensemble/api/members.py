@@ -78,6 +78,9 @@ def quantize_members(
     max_disagreement: float | str = 0.005,
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool = False,
     force: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> "list[Quantized]":
@@ -96,7 +99,10 @@ def quantize_members(
         max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
             such as "0.5%".
         id_from: As for `run`.
-        decode: As for `run`.
+        decode: As for `run`, and so are the next three.
+        crops: The box of each image that members see.
+        margin: How boxes are widened.
+        square: Whether boxes become square.
         force: Replace members that are there.
         progress: Told how far it is; see `run`.
 
@@ -124,6 +130,9 @@ def quantize_members(
         max_disagreement=share,
         id_from=id_from,
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops"),
+        margin=margin,
+        square=square,
         force=force,
     )
     with progress_bar.shown(progress) as told:

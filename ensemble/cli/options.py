@@ -237,6 +237,7 @@ _DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device",
 detector_options: Final = settings_named(*_DETECTOR, *_ENGINE)
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
+crop_options: Final = settings_named("crops", "margin", "square")
 engine_options: Final = settings_named(*_ENGINE)
 run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, "on_nan")
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)

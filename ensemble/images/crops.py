@@ -50,7 +50,21 @@ def cut_out(image: Image.Image, box: Box | None, geometry: Geometry) -> Image.Im
         return image
     if box is None:
         raise ImageError("decode", "no box", "no box of it was given, and members see boxes")
-    region = region_of(box, geometry.crop)
+    return _cut(image, region_of(box, geometry.crop), geometry.border)
+
+
+def boxed(image: Image.Image, box: Box | None) -> Image.Image:
+    """Return the box of an RGB image as it is, black beyond the border; all of it without a box.
+
+    Raises:
+        ImageError: the box has over `MAX_PIXELS`.
+    """
+    if box is None:
+        return image
+    return _cut(image, region_of(box, Crop(0.0, square=False)), (0, 0, 0))
+
+
+def _cut(image: Image.Image, region: Region, border: tuple[int, ...]) -> Image.Image:
     width, height = region.size.width, region.size.height
     if width * height > MAX_PIXELS:
         raise ImageError(
@@ -62,7 +76,7 @@ def cut_out(image: Image.Image, box: Box | None, geometry: Geometry) -> Image.Im
     right, bottom = left + width, top + height
     if left >= 0 and top >= 0 and right <= image.width and bottom <= image.height:
         return image.crop((left, top, right, bottom))
-    canvas = Image.new(image.mode, (width, height), geometry.border)
+    canvas = Image.new(image.mode, (width, height), border)
     canvas.paste(image, (-left, -top))
     return canvas
 

@@ -15,7 +15,8 @@ from ensemble.records import TASKS, DecodePolicy, IdFrom
 class QuantizeOrder:
     """What is to be quantised, on which images, and how many labels may change (0 to 1).
 
-    Members that are there already are replaced with `force` only.
+    `crops`, `margin` and `square` say which part of an image members see, as in a run. Members that
+    are there already are replaced with `force` only.
     """
 
     members: tuple[str, ...]
@@ -28,6 +29,9 @@ class QuantizeOrder:
     max_disagreement: float = 0.005
     id_from: IdFrom = "stem"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
+    crops: TableSource | None = None
+    margin: float | None = None
+    square: bool = False
     force: bool = False
 
 

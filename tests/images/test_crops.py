@@ -6,7 +6,7 @@ from PIL import Image
 
 from ensemble.boxes import Box, Crop
 from ensemble.errors import ImageError
-from ensemble.images.crops import Region, cut_out, region_of
+from ensemble.images.crops import Region, boxed, cut_out, region_of
 from ensemble.records import (
     Geometry,
     Size,
@@ -84,3 +84,10 @@ def test_a_box_of_too_many_pixels_is_refused_before_memory_is_taken() -> None:
     with pytest.raises(ImageError, match=r"--margin") as caught:
         cut_out(numbered(4, 4), Box(-90_000, 0, 90_000, 4), geometry(Crop(1, True)))
     assert caught.value.kind == "too large"
+
+
+def test_the_box_of_a_picture_is_taken_as_it_is() -> None:
+    part = np.asarray(boxed(numbered(20, 30), Box(28, 18, 32, 22)))
+    assert part[:, :, 0].tolist() == [[28, 29, 0, 0], [28, 29, 0, 0], [0] * 4, [0] * 4]
+    image = numbered(2, 2)
+    assert boxed(image, None) is image

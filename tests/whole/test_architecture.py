@@ -37,7 +37,8 @@ LEVELS = {
 
 DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
-    "images": {"sources", "reading", "loader", "sizes", "box_choice", "crop_table", "resize"},
+    "images": {"sources", "reading", "loader", "sizes", "box_choice", "crop_table",
+               "crops", "resize"},
     "views": {"policy", "parse", "pixels", "families"},
     "members": {"card", "card_json", "member", "together", "onnx_checks", "signature",
                 "operators", "layout", "independence", "crop", "detector"},
