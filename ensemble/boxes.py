@@ -10,6 +10,9 @@ Fallback: TypeAlias = Literal["centre", "whole"]
 RULES: Final = ("sure", "centred", "fallback")
 """How a box was chosen, best first."""
 
+Jitter: TypeAlias = tuple[float, float, float]
+"""How a box is moved across and down, and widened beyond its margin, as shares of its own sides."""
+
 MAX_MARGIN: Final = 10
 """The largest share of its own sides by which a box is widened."""
 

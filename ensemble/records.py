@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-from ensemble.boxes import Crop
+from ensemble.boxes import Crop, Jitter
 from ensemble.errors import UsageError
 
 Fit: TypeAlias = Literal["crop", "squash", "pad"]
@@ -148,6 +148,8 @@ class Geometry:
     (grey), or 2 to 16 for as many bands of the file; `fill` is the colour of a padded border, one
     value in 0 to 255 a channel, and empty unless `fit` is "pad". With a `crop` an image's box is
     cut out first; what lies beyond the image has the colour `border`, which is empty without one.
+    Where there are `jitters`, the box is cut out once for each of them, moved and widened so, and
+    the parts stand one below the other, each of `size`.
     """
 
     size: Size
@@ -158,6 +160,12 @@ class Geometry:
     fill: tuple[int, ...]
     crop: Crop | None = None
     border: tuple[int, ...] = ()
+    jitters: tuple[Jitter, ...] = ()
+
+    @property
+    def height(self) -> int:
+        """The height of all parts together, in pixels."""
+        return self.size.height * max(1, len(self.jitters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +228,9 @@ class DecodePolicy:
     allow_truncated: bool = False
 
 
-OpName: TypeAlias = Literal["hflip", "vflip", "rot90", "scale", "resize", "crop", "add", "multiply"]
+OpName: TypeAlias = Literal[
+    "hflip", "vflip", "rot90", "scale", "resize", "crop", "add", "multiply", "jitter"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +239,8 @@ class Op:
 
     hflip (), vflip (), rot90 (k counter-clockwise quarter turns), scale (factor) and resize
     (height, width) by nearest neighbour, crop (place, height, width) with place one of "lt",
-    "lb", "rb", "rt", "center", add (value), multiply (factor).
+    "lb", "rb", "rt", "center", add (value), multiply (factor); and, before any other and before the
+    image is resized, jitter (across, down, wider) of the box that is cut out.
     """
 
     name: OpName

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ensemble.boxes import Box, Crop
+from ensemble.boxes import Box, Crop, Jitter
 from ensemble.errors import ImageError
 from ensemble.images.resize import MAX_PIXELS
 from ensemble.records import (
@@ -23,25 +23,30 @@ class Region:
     size: Size
 
 
-def region_of(box: Box, crop: Crop) -> Region:
+def region_of(box: Box, crop: Crop, jitter: Jitter = (0.0, 0.0, 0.0)) -> Region:
     """Return the pixels that a box has when it is widened: at least one, halves rounded up."""
-    width = (box.right - box.left) * (1 + 2 * crop.margin)
-    height = (box.bottom - box.top) * (1 + 2 * crop.margin)
+    across, down, wider = jitter
+    own_width, own_height = box.right - box.left, box.bottom - box.top
+    factor = 1 + 2 * (crop.margin + wider)
+    width, height = own_width * factor, own_height * factor
     if crop.square:
         width = height = max(width, height)
     size = Size(max(1, _rounded(height)), max(1, _rounded(width)))
-    left = _rounded((box.left + box.right - size.width) / 2)
-    top = _rounded((box.top + box.bottom - size.height) / 2)
+    left = _rounded((box.left + box.right - size.width) / 2 + across * own_width)
+    top = _rounded((box.top + box.bottom - size.height) / 2 + down * own_height)
     return Region(left, top, size)
 
 
-def cut_out(image: Image.Image, box: Box | None, geometry: Geometry) -> Image.Image:
+def cut_out(
+    image: Image.Image, box: Box | None, geometry: Geometry, jitter: Jitter = (0.0, 0.0, 0.0)
+) -> Image.Image:
     """Return the part of an image that a geometry wants: its box, widened; or all of it.
 
     Args:
         image: as it was decoded, of any mode that has the geometry's channels.
         box: the part; None where the image has none.
         geometry: says whether there is a crop, how a box is widened, and the colour of a border.
+        jitter: how the box is moved, and widened besides.
 
     Raises:
         ImageError: the image has no box, or the widened box has over `MAX_PIXELS`.
@@ -50,7 +55,7 @@ def cut_out(image: Image.Image, box: Box | None, geometry: Geometry) -> Image.Im
         return image
     if box is None:
         raise ImageError("decode", "no box", "no box of it was given, and members see boxes")
-    return _cut(image, region_of(box, geometry.crop), geometry.border)
+    return _cut(image, region_of(box, geometry.crop, jitter), geometry.border)
 
 
 def boxed(image: Image.Image, box: Box | None) -> Image.Image:

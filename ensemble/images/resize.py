@@ -38,8 +38,7 @@ def resize(image: Image.Image, geometry: Geometry) -> Pixels:
     Raises:
         ImageError: the image is so narrow that it would be resized to over `MAX_PIXELS`.
     """
-    if geometry.channels == 1 and image.mode != "L":
-        image = image.convert("L")
+    image = in_channels(image, geometry)
     size = _scaled(Size(image.height, image.width), geometry)
     if size.height * size.width > MAX_PIXELS:
         raise ImageError(
@@ -51,6 +50,11 @@ def resize(image: Image.Image, geometry: Geometry) -> Pixels:
         image = image.resize((size.width, size.height), _FILTERS[geometry.interpolation])
     pixels = np.array(_centred(image, geometry))
     return pixels.reshape(geometry.size.height, geometry.size.width, geometry.channels)
+
+
+def in_channels(image: Image.Image, geometry: Geometry) -> Image.Image:
+    """Return an image as it is, or turned grey for a grey geometry."""
+    return image.convert("L") if geometry.channels == 1 and image.mode != "L" else image
 
 
 def resize_bands(bands: Sequence[Image.Image], geometry: Geometry) -> Pixels:

@@ -56,9 +56,8 @@ def seconds_per_image(ready: ReadyMember) -> float:
     Raises:
         ScoreError: the member failed.
     """
-    pre = ready.member.card.preprocess
     rows = ready.batch if ready.fixed_batch else _PROBE
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((rows, *ready.shape))
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
@@ -73,10 +72,9 @@ def batch_noise(ready: ReadyMember) -> float:
     Raises:
         ScoreError: the member failed, or gives NaN or infinity for the probe.
     """
-    pre = ready.member.card.preprocess
     if ready.fixed_batch:
         return 0.0
-    images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((_PROBE, *ready.shape))
     together = ready.score(images)
     alone = [ready.score(images[row : row + 1]) for row in range(_PROBE)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
@@ -115,12 +113,12 @@ def prove(ready: ReadyMember, n_views: int) -> None:
     card = ready.member.card
     pre = card.preprocess
     rows = ready.batch if ready.fixed_batch else _PROBE
-    if rows * pre.size.height * pre.size.width > _PROBE_PIXELS:
+    if rows * ready.shape[0] * ready.shape[1] > _PROBE_PIXELS:
         raise MemberError(
             f"{ready.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
             f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
         )
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((rows, *ready.shape))
     values = _probed(ready, images, n_views)
     alone = not ready.fixed_batch and ready.scorer.provider == CPU
     again = images[:1] if alone else among_black(images)
@@ -133,10 +131,10 @@ def prove(ready: ReadyMember, n_views: int) -> None:
 
 def prove_float16(ready: ReadyMember, full: ModelProto) -> None:
     """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
-    member, pre = ready.member, ready.member.card.preprocess
+    member = ready.member
     rows = ready.batch if ready.fixed_batch else _PROBE
     count = rows if ready.fixed_batch else _HALVES
-    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((count, *ready.shape))
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
     )

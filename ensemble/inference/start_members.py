@@ -17,7 +17,7 @@ from ensemble.recipe.resolve import Fusion, Recipe, Scoring
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
-from ensemble.views.families import merged_as, policies_of, read_policies
+from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
 from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
 
@@ -38,6 +38,7 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
+    check_jitters(told, cropped=inputs.crops is not None)
     members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head, progress)
     hashes = hashes_of(member.identity for member in members)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)

@@ -11,7 +11,7 @@ from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.runtime.devices import CPU, CUDA, provider_of
-from ensemble.views.families import policies_of, read_policies
+from ensemble.views.families import check_jitters, policies_of, read_policies
 
 
 def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
@@ -24,9 +24,9 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
     inputs = recipe.inputs
     members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
-    policies = policies_of(
-        read_policies(recipe.scoring.tta), {member.card.family for member in members}
-    )
+    told = read_policies(recipe.scoring.tta)
+    check_jitters(told, cropped=inputs.crops is not None)
+    policies = policies_of(told, {member.card.family for member in members})
     for member in members:
         shape_views(member, policies[member.card.family])
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)

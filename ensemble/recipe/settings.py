@@ -71,7 +71,8 @@ class Settings:
         str,
         About(
             "Views: none, hflip, vflip, flip, d4, multiscale(0.8,1,1.2), five_crop(H,W), "
-            "ten_crop(H,W), or pkg.mod:name; or family=flip,other=none for each family.",
+            "ten_crop(H,W), jitter(0.1) of --crops, or pkg.mod:name; or family=flip,other=none for "
+            "each family.",
             _MADE,
         ),
     ] = "none"

@@ -7,6 +7,7 @@ from typing import Final, cast
 from ensemble.errors import UsageError, few
 from ensemble.records import Merge, Op, OpName, View
 from ensemble.views.parse import read_policy
+from ensemble.views.pixels import jitters_of
 from ensemble.views.policy import Views, preset, presets
 
 EVERY: Final = ""
@@ -35,6 +36,16 @@ def read_policies(tta: str) -> dict[str, Views]:
                              f"family, as family=flip,other=none")  # fmt: skip
         found[family] = read_policy(policy)
     return found
+
+
+def check_jitters(told: Mapping[str, Views], *, cropped: bool) -> None:
+    """Refuse views that move a box where there is none.
+
+    Raises:
+        UsageError: there are such views, and the run has no crops.
+    """
+    if not cropped and any(map(jitters_of, told.values())):
+        raise UsageError("--tta jitter moves the boxes of --crops: give them too, or other views")
 
 
 def policies_of(told: Mapping[str, Views], families: Collection[str]) -> dict[str, Views]:
@@ -107,8 +118,9 @@ def _candidates(views: Sequence[View]) -> list[str]:
     if crops:
         height, width = crops[0]
         plain += [f"{name}({height},{width})" for name in ("five_crop", "ten_crop")]
+    plain += [f"jitter({max(map(abs, jitter)):g})" for jitter in jitters_of(views)[1:2]]
     return plain
 
 
-_MEASURED: Final = ("multiscale", "five_crop", "ten_crop")
+_MEASURED: Final = ("multiscale", "five_crop", "ten_crop", "jitter")
 """The presets that take numbers."""

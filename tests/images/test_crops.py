@@ -91,3 +91,18 @@ def test_the_box_of_a_picture_is_taken_as_it_is() -> None:
     assert part[:, :, 0].tolist() == [[28, 29, 0, 0], [28, 29, 0, 0], [0] * 4, [0] * 4]
     image = numbered(2, 2)
     assert boxed(image, None) is image
+
+
+@pytest.mark.parametrize(
+    ("jitter", "region"),
+    [
+        ((0.5, 0.0, 0.0), Region(20, 20, Size(30, 20))),
+        ((0.0, -0.5, 0.0), Region(10, 5, Size(30, 20))),
+        ((0.0, 0.0, 0.5), Region(0, 5, Size(60, 40))),
+        ((0.0, 0.0, -0.25), Region(15, 28, Size(15, 10))),
+    ],
+)
+def test_a_jitter_moves_a_box_by_its_own_sides_and_adds_to_its_margin(
+    jitter: tuple[float, float, float], region: Region
+) -> None:
+    assert region_of(Box(10, 20, 30, 50), Crop(0, False), jitter) == region

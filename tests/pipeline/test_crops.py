@@ -330,3 +330,52 @@ def test_a_detector_is_no_member_of_a_run(tmp_path: Path) -> None:
 
 def test_the_side_of_the_detector_is_small() -> None:
     assert detector_card().preprocess.size.width == SIDE
+
+
+# ---- jitter
+
+
+def test_jittered_views_are_the_mean_over_boxes_moved_by_hand(tmp_path: Path) -> None:
+    member(tmp_path)
+    save_images(tmp_path / "images", 3)
+    sides = np.array([1.0, 1.0, 9.0, 9.0])  # 8 pixels: a quarter is 2
+    moves = [[0, 0, 0, 0], [-2, 0, -2, 0], [2, 0, 2, 0], [0, -2, 0, -2], [0, 2, 0, 2],
+             [-2, -2, 2, 2], [2, 2, -2, -2]]  # fmt: skip
+    by_hand = []
+    for number, move in enumerate(moves):
+        boxes = {f"img{n}": Box(*map(float, sides + move)) for n in range(1, 4)}
+        crops = table(tmp_path, boxes, f"moved{number}.csv")
+        by_hand.append(predicted(tmp_path, crops=crops, margin=0.0).probs)
+    still = tmp_path / "moved0.csv"
+    seen = predicted(tmp_path, crops=still, margin=0.0, tta="jitter(0.25)")
+    assert np.allclose(seen.probs, np.mean(by_hand, axis=0), atol=1e-6)
+    assert evaluations(predicted(tmp_path, crops=still, margin=0.0, tta="jitter(0.25)")) == 0
+
+
+@pytest.mark.parametrize("batch", [1, 2, "auto"])
+def test_jittered_views_do_not_depend_on_the_batch(tmp_path: Path, batch: Any) -> None:
+    member(tmp_path)
+    save_images(tmp_path / "images", 5)
+    how = {"crops": table(tmp_path, {f"img{n}": Box(1, 1, 9, 9) for n in range(1, 6)}),
+           "margin": 0.1, "tta": "jitter(0.1)"}  # fmt: skip
+    first = predicted(tmp_path, **how, batch_size=5)
+    again = predicted(tmp_path, **how, batch_size=batch, store=tmp_path / "other")
+    assert np.array_equal(first.probs, again.probs)
+
+
+def test_an_early_exit_takes_jittered_views(tmp_path: Path) -> None:
+    for name in ("ant-f0", "bee-f0", "cow-f0"):
+        member(tmp_path, None, name)
+    save_images(tmp_path / "images", 5)
+    how = {"crops": table(tmp_path, {f"img{n}": Box(1, 1, 9, 9) for n in range(1, 6)}),
+           "margin": 0.1, "tta": "jitter(0.1)", "output": "labels"}  # fmt: skip
+    full = predicted(tmp_path, **how)
+    early = predicted(tmp_path, **how, early_exit="lossless", store=tmp_path / "other")
+    assert early.labels == full.labels
+
+
+def test_jitter_is_refused_without_crops(tmp_path: Path) -> None:
+    member(tmp_path)
+    save_images(tmp_path / "images", 1)
+    with pytest.raises(UsageError, match="--tta jitter moves the boxes of --crops"):
+        predicted(tmp_path, tta="jitter(0.1)")
