@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from ensemble.api.members import quantize_members as quantize_members
     from ensemble.api.predict import predict_oof as predict_oof
     from ensemble.api.predict import run as run
-    from ensemble.api.predict import vote as vote
     from ensemble.api.results import diff_submissions as diff_submissions
     from ensemble.api.results import record_public as record_public
     from ensemble.api.results import score_submission as score_submission
     from ensemble.api.results import split_folds as split_folds
     from ensemble.api.results import verify_exit as verify_exit
+    from ensemble.api.vote import vote as vote
     from ensemble.api.weights import tune_weights as tune_weights
     from ensemble.errors import ContractError as ContractError
     from ensemble.errors import EnsembleError as EnsembleError
@@ -82,7 +82,7 @@ _HOMES = {
     "split_folds": "api.results",
     "tune_weights": "api.weights",
     "verify_exit": "api.results",
-    "vote": "api.predict",
+    "vote": "api.vote",
 }
 
 __all__ = list(_HOMES)

@@ -1,35 +1,19 @@
-"""What Python is given, as the library takes it: paths, frames, series, weights by name."""
+"""What Python is given, as the library takes it: paths, texts, weights by name."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, Union
+from typing import TypeAlias, TypeVar
 
-from ensemble.errors import UsageError, few
+from ensemble.errors import UsageError
 from ensemble.files.classes import classes_of
-from ensemble.files.paths import split_named
-from ensemble.files.text_table import TableSource, TextTable
-from ensemble.predictions.formats import in_memory, read
-from ensemble.predictions.hints import ForeignHints, hints_for
-from ensemble.predictions.table import Oof, join
-from ensemble.records import DecodePolicy, Task
-from ensemble.submission.folder import submission_at
+from ensemble.records import DecodePolicy
 from ensemble.submission.publish import Submission
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 WeightsGiven = Weights | Mapping[str, float] | str | Path | None
 
 Paths = str | Path | Iterable[str | Path]
-
-TableGiven: TypeAlias = Union[str, Path, "pd.DataFrame"]
-"""A CSV, or a frame with the ids in its column `id`, or else in its index."""
-
-PredictionsGiven: TypeAlias = Oof | str | Path | Sequence[str | Path] | Mapping[str, TableGiven]
-"""An Oof; files, each as `[NAME=]FILE`; or by family a file or a frame, a column a class."""
 
 ClassesGiven: TypeAlias = str | Path | Sequence[str]
 """Names, in order; or as text a,b,c or a file with a class a line."""
@@ -38,13 +22,6 @@ TtaGiven: TypeAlias = str | Mapping[str, str]
 """A policy of views, such as flip; or one for each family, by its name."""
 
 Value = TypeVar("Value")
-
-
-class ById(Protocol):
-    """A mapping or a Series: a value by id."""
-
-    def items(self) -> Iterable[tuple[Hashable, object]]:
-        """Yield each id with its value."""
 
 
 def either(value: Value | None, default: Value) -> Value:
@@ -62,7 +39,7 @@ def texts_of(paths: Paths, what: str = "paths") -> tuple[str, ...]:
         return (str(paths),)
     texts = tuple(paths) if isinstance(paths, Iterable) else (paths,)
     if odd := [text for text in texts if not isinstance(text, str | Path)]:
-        raise _unlike(what, "a path, or several", odd[0])
+        raise unlike(what, "a path, or several", odd[0])
     return tuple(map(str, texts))
 
 
@@ -77,7 +54,7 @@ def decode_of(given: DecodePolicy | None) -> DecodePolicy:
         UsageError: another type.
     """
     if given is not None and not isinstance(given, DecodePolicy):
-        raise _unlike("decode", "an ensemble.DecodePolicy", given)
+        raise unlike("decode", "an ensemble.DecodePolicy", given)
     return given or DecodePolicy()
 
 
@@ -95,7 +72,7 @@ def folder_of(run: object) -> Path:
         return run.folder
     if isinstance(run, str | Path):
         return Path(run)
-    raise _unlike("run", "a run's folder, or what `run` gave", run)
+    raise unlike("run", "a run's folder, or what `run` gave", run)
 
 
 def weights_of(given: WeightsGiven) -> Weights | None:
@@ -112,58 +89,7 @@ def weights_of(given: WeightsGiven) -> Weights | None:
         return Weights(dict(given))
     if isinstance(given, str | Path):
         return weights.from_text(str(given))
-    raise _unlike("weights", "Weights, a mapping, a path or text", given)
-
-
-def table_of(given: object, what: str, column: str = "", id_col: str | None = None) -> TableSource:
-    """Return a path, or a frame as a table; `what` names it in messages.
-
-    Args:
-        given: A path; a DataFrame, its ids in the column `id`, or else in the index; where there
-            is a `column`, also its values by id: a Series or a mapping.
-        what: What it is.
-        column: The name of the one column of what is no frame.
-        id_col: The column of a frame's ids, where it is not called `id`.
-
-    Raises:
-        UsageError: another type, or a frame or series whose index was never set to ids.
-    """
-    if isinstance(given, str | Path):
-        return Path(given)
-    import pandas as pd
-
-    if isinstance(given, pd.DataFrame):
-        return _of_frame(given, what, id_col)
-    if column and isinstance(given, pd.Series):
-        return _of_frame(given.to_frame(column), what)
-    if column and isinstance(given, Mapping):
-        rows = [(str(name), _cell(value)) for name, value in given.items()]
-        return _table(what, ("id", column), rows)
-    expected = "a path or a DataFrame" + (", a Series or a mapping by id" if column else "")
-    raise _unlike(what, expected, given)
-
-
-def optional_table(
-    given: object, what: str, column: str = "", id_col: str | None = None
-) -> TableSource | None:
-    """Return a table as `table_of` does, or None where nothing was given."""
-    return None if given is None else table_of(given, what, column, id_col)
-
-
-def submission_of(given: object, what: str, id_col: str | None = None) -> TableSource:
-    """Return a submission: of a file, a run's folder, a frame, or as `run` gave it.
-
-    Raises:
-        UsageError: another type, or a run that wrote no submission.
-    """
-    if not isinstance(given, Submission):
-        return submission_at(table_of(given, what, id_col=id_col))
-    if given.path is None:
-        raise UsageError(
-            f"{what}: images of {given.folder} were quarantined, so there is no submission; "
-            f"vote again with fill"
-        )
-    return Path(given.path)
+    raise unlike("weights", "Weights, a mapping, a path or text", given)
 
 
 def classes_in(given: ClassesGiven) -> tuple[str, ...]:
@@ -171,113 +97,6 @@ def classes_in(given: ClassesGiven) -> tuple[str, ...]:
     return classes_of(str(given)) if isinstance(given, str | Path) else tuple(given)
 
 
-def hints_of(
-    given: object,
-    rows_of: object,
-    classes: ClassesGiven | None,
-    task: Task | None,
-    id_col: str | None = None,
-) -> ForeignHints:
-    """Return what files from elsewhere do not say, as the flags of these names do."""
-    names = classes_in(classes or ())
-    paths = [path for _, path in _files_of(given)]
-    rows = optional_table(rows_of, "rows_of", id_col=id_col)
-    return hints_for(paths, rows, names, task, id_col)
-
-
-def predictions_of(given: object, what: str, hints: ForeignHints) -> Oof:
-    """Return predictions as they are; or read files and frames, check each, and join them.
-
-    Raises:
-        UsageError: another type, or predictions that are none or do not go together.
-    """
-    if isinstance(given, Oof):
-        if hints.task not in (None, given.task):
-            raise UsageError(f"{what}: the predictions are {given.task}, not {hints.task}")
-        return given
-    parts = [read(path, name, hints) for name, path in _files_of(given)]
-    parts += [_of_family(name, frame, hints) for name, frame in _frames_of(given)]
-    if not parts:
-        expected = "an Oof, paths, or a mapping of families to paths or DataFrames"
-        raise _unlike(what, expected, given)
-    return join(parts)
-
-
-def _files_of(given: object) -> list[tuple[str | None, Path]]:
-    """Return the files among predictions, each with the name of its family or None."""
-    if isinstance(given, Path):
-        return [(None, given)]
-    if isinstance(given, str):
-        name, path = split_named(given)
-        return [(name or None, Path(path))]
-    if isinstance(given, Mapping):
-        return [(str(n), Path(p)) for n, p in given.items() if isinstance(p, str | Path)]
-    if isinstance(given, list | tuple):
-        return [found for each in given for found in _files_of(each)]
-    return []
-
-
-def _frames_of(given: object) -> "list[tuple[str, pd.DataFrame]]":
-    """Return the frames among predictions, each with the name of its family."""
-    if not isinstance(given, Mapping):
-        return []
-    rest = {str(n): f for n, f in given.items() if not isinstance(f, str | Path)}
-    if not rest:
-        return []
-    import pandas as pd
-
-    if odd := [name for name, frame in rest.items() if not isinstance(frame, pd.DataFrame)]:
-        raise _unlike(f"family {odd[0]!r}", "a path or a DataFrame", rest[odd[0]])
-    return list(rest.items())
-
-
-def _of_family(name: str, frame: "pd.DataFrame", hints: ForeignHints) -> Oof:
-    where = f"family {name!r}"
-    frame = _indexed(frame, where, hints.id_column)
-    twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
-    if twice:
-        raise UsageError(f"{where}: classes stand there twice: {few(twice)}")
-    columns = {str(c): frame.iloc[:, p].tolist() for p, c in enumerate(frame.columns)}
-    return in_memory(where, name, [str(i) for i in frame.index], columns, hints)
-
-
-def _of_frame(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> TextTable:
-    frame = _indexed(frame, what, id_col)
-    columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
-    cells = [tuple(map(_cell, row)) for row in zip(frame.index.tolist(), *columns, strict=True)]
-    return _table(what, (str(frame.index.name or "id"), *map(str, frame.columns)), cells)
-
-
-def _table(what: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> TextTable:
-    """Make a table of rows, the id first, having checked that no id stands there twice."""
-    counts = Counter(row[0] for row in rows)
-    if twice := next((name for name, count in counts.items() if count > 1), None):
-        raise UsageError(f"{what}: id {twice!r} stands there twice")
-    return TextTable(what, header, tuple(rows))
-
-
-def _indexed(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> "pd.DataFrame":
-    """Return a frame with its ids in the index; rows are never joined by their position."""
-    import pandas as pd
-
-    if id_col is not None and id_col in frame.columns:
-        return frame.set_index(id_col)
-    if "id" in frame.columns:
-        return frame.set_index("id")
-    if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
-        raise UsageError(
-            f"{what}: its index numbers the rows, and no column is called id: say which "
-            f'are the ids, by id_col, by frame.set_index("…"), or by frame.rename_axis("id") where '
-            f"the numbers are"
-        )
-    return frame
-
-
-def _cell(value: object) -> str:
-    """Write a cell as a CSV would: nothing for what is missing."""
-    missing = value is None or value != value or str(value) == "<NA>"  # noqa: PLR0124
-    return "" if missing else str(value)
-
-
-def _unlike(what: str, expected: str, given: object) -> UsageError:
+def unlike(what: str, expected: str, given: object) -> UsageError:
+    """Return the error of an argument of another type than expected."""
     return UsageError(f"{what}: expected {expected}; found {type(given).__name__}")

@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from ensemble.export.to_onnx import Exported
     from ensemble.pipeline.quantize import Quantized
 from ensemble.api.arguments import (
-    ById,
     Paths,
-    TableGiven,
     decode_of,
-    optional_table,
     texts_of,
+)
+from ensemble.api.tables import (
+    ById,
+    TableGiven,
+    optional_table,
 )
 from ensemble.errors import few
 from ensemble.html_table import html_table
 from ensemble.members.card import Card
-from ensemble.pipeline.members import inspect
+from ensemble.pipeline.members import OutputName, inspect
 from ensemble.recipe.units import percent_of
 
 
@@ -160,7 +162,7 @@ def inspect_members(
     members: Paths,
     *,
     write_card: "ExportSpec | None" = None,
-    output_name: str | None = None,
+    output_name: OutputName | None = None,
     layout: Layout | None = None,
     box_scale: BoxScale | None = None,
 ) -> Cards:
@@ -172,7 +174,8 @@ def inspect_members(
         members: As for `run`.
         write_card: What a card beside each foreign .onnx is to say, which is written first: size,
             mean and std, heads, and an `arch` of any name.
-        output_name: The output of the .onnx that its one head reads; None is the head's name.
+        output_name: The output of the .onnx that its one head reads, or a mapping of heads to
+            outputs; a head of which nothing is said reads the output of its own name.
         layout: Where a foreign .onnx has its channels: "nchw", "nhwc"; None is told by its axes.
         box_scale: What a detector tells its boxes in: "pixels" of its input, or "unit", from 0 to
             1; None is pixels.

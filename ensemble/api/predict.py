@@ -1,33 +1,26 @@
-"""The Python API of what computes: the commands' work, with arguments named as their flags."""
+"""Runs in Python: the commands' work, with arguments named as their flags."""
 
 from pathlib import Path
 from typing import Literal
 
 from ensemble import progress_bar
 from ensemble.api.arguments import (
-    ById,
-    ClassesGiven,
     Paths,
-    PredictionsGiven,
-    TableGiven,
     TtaGiven,
     WeightsGiven,
     decode_of,
-    either,
-    folder_of,
-    hints_of,
-    optional_table,
     path_of,
-    predictions_of,
-    table_of,
     text_of,
     texts_of,
     weights_of,
 )
-from ensemble.errors import UsageError
+from ensemble.api.tables import (
+    ById,
+    TableGiven,
+    optional_table,
+    table_of,
+)
 from ensemble.pipeline import run as pipeline
-from ensemble.pipeline.vote import vote as vote_run
-from ensemble.pipeline.vote import vote_predictions
 from ensemble.predictions.table import Oof
 from ensemble.recipe.settings import Settings
 from ensemble.recipe.sources import tta_text
@@ -39,7 +32,6 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
-    Task,
     Voting,
 )
 from ensemble.submission.publish import Submission
@@ -177,112 +169,6 @@ def run(
     )
     with progress_bar.shown(progress) as told:
         return pipeline.run(settings, told)
-
-
-def vote(
-    run: str | Path | Submission | None = None,
-    *,
-    predictions: PredictionsGiven | None = None,
-    rows_of: TableGiven | None = None,
-    classes: ClassesGiven | None = None,
-    task: Task | None = None,
-    members: Paths | None = None,
-    images: Paths | None = None,
-    tta: TtaGiven | None = None,
-    merge: Merge | None = None,
-    id_from: IdFrom | None = None,
-    decode: DecodePolicy | None = None,
-    crops: TableGiven | None = None,
-    margin: float | None = None,
-    square: bool | None = None,
-    device: str | None = None,
-    precision: Precision | None = None,
-    voting: Voting | None = None,
-    weights: WeightsGiven = None,
-    sample: TableGiven | None = None,
-    id_col: str | None = None,
-    output: Output | None = None,
-    out: str | Path | None = None,
-    head: str | None = None,
-    positive: str | None = None,
-    top: int | None = None,
-    round: str | None = None,  # noqa: A002
-    labels_as: LabelsAs | None = None,
-    fill: str | float | None = None,
-    store: str | Path | None = None,
-    force: bool = False,
-    progress: progress_bar.Given = "auto",
-) -> Submission:
-    """Vote on predictions that are there; `ensemble vote` in Python.
-
-    `run` is where an earlier run wrote, or what it gave: what is None is as it was in that run; the
-    weights "uniform" weigh families alike. In its place stand `predictions`: an `Oof`, files, or a
-    mapping of families to files or DataFrames with ids in the index and a column a class, of which
-    `rows_of`, `classes` and `task` say what they do not say themselves; or `members`, with
-    `images`, `tta` and what else names the predictions of a run in the store. For the other
-    arguments see `run`, which computes nothing again for the same members, images and views.
-
-    Raises:
-        EnsembleError: see `ensemble.errors`.
-    """
-    _check_one(run, predictions, members)
-    _check_left_out(
-        "members", members,
-        images=images, tta=tta, merge=merge, id_from=id_from, decode=decode, device=device,
-        precision=precision, crops=crops, margin=margin, square=square,
-    )  # fmt: skip
-    _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
-    told = {"voting": voting, "weights": weights, "sample": sample, "output": output,
-            "labels_as": labels_as, "id_col": id_col, "positive": positive, "top": top,
-            "round": round, "store": store}  # fmt: skip
-    settings = Settings(
-        members=() if members is None else texts_of(members, "members"),
-        images=texts_of("images" if images is None else images, "images"),
-        tta="none" if tta is None else tta_text(tta),
-        merge=either(merge, "mean"),
-        id_from=either(id_from, "stem"),
-        decode=decode_of(decode),
-        crops=optional_table(crops, "crops", id_col=id_col),
-        margin=margin,
-        square=either(square, False),
-        device=either(device, "auto"),
-        precision=either(precision, "fp32"),
-        voting=either(voting, "soft"),
-        weights=weights_of(weights),
-        sample=optional_table(sample, "sample", id_col=id_col),
-        id_col=id_col,
-        output=either(output, "auto"),
-        out=path_of(out),
-        head=head,
-        positive=positive,
-        top=either(top, 0),
-        round=either(round, "auto"),
-        labels_as=either(labels_as, "auto"),
-        fill=text_of(fill),
-        store=Path(".ensemble" if store is None else store),
-        force=force,
-    )
-    if predictions is not None:
-        hints = hints_of(predictions, rows_of, classes, task, id_col)
-        joined = predictions_of(predictions, "predictions", hints)
-        with progress_bar.shown(progress) as listener:
-            return vote_predictions(settings, joined, listener)
-    given = [name for name, value in told.items() if value is not None]
-    folder = None if run is None else folder_of(run)
-    with progress_bar.shown(progress) as listener:
-        return vote_run(settings, folder, listener, given)
-
-
-def _check_one(*given: object) -> None:
-    if sum(each is not None for each in given) != 1:
-        raise UsageError("vote takes a run's folder, predictions or members: one of them")
-
-
-def _check_left_out(door: str, opened: object, **given: object) -> None:
-    """Refuse arguments that say something only beside `door`, where it was not given."""
-    beside = [name for name, value in given.items() if value is not None]
-    if opened is None and beside:
-        raise UsageError(f"{', '.join(beside)}: only {door} leave it open; leave it out")
 
 
 def predict_oof(

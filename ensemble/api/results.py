@@ -4,18 +4,20 @@ from pathlib import Path
 
 from ensemble import progress_bar
 from ensemble.api.arguments import (
-    ById,
     ClassesGiven,
     Paths,
-    TableGiven,
     classes_in,
     decode_of,
     folder_of,
-    optional_table,
     path_of,
+    texts_of,
+)
+from ensemble.api.tables import (
+    ById,
+    TableGiven,
+    optional_table,
     submission_of,
     table_of,
-    texts_of,
 )
 from ensemble.early_exit import verify
 from ensemble.early_exit.verify import Audit

@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Literal
 
 from ensemble import progress_bar
-from ensemble.api.arguments import (
+from ensemble.api.arguments import ClassesGiven, path_of
+from ensemble.api.tables import (
     ById,
-    ClassesGiven,
     PredictionsGiven,
     TableGiven,
     hints_of,
     optional_table,
-    path_of,
     predictions_of,
     table_of,
 )

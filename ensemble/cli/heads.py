@@ -1,4 +1,4 @@
-"""Flags that say something of each head: `--classes`, `--task`, `--activation`."""
+"""Flags that say something of each head: `--classes`, `--task`, `--activation`, `--output-name`."""
 
 from collections.abc import Sequence
 from typing import TypeVar, cast, get_args
@@ -87,3 +87,28 @@ def choices_by_head(
             raise UsageError(f"{flag} {text!r}: said twice; leave one of them out")
         found[name] = cast(Choice, choice)
     return found.pop("", None), found
+
+
+def outputs_by_head(given: Sequence[str], heads: Sequence[str]) -> str | dict[str, str] | None:
+    """Read --output-name, which takes `[HEAD=]NAME`, several times.
+
+    What stands before = is a head where there is one of that name, and else a part of the output's.
+
+    Returns:
+        The one output where no head is named, those of heads by name, or None where none is said.
+
+    Raises:
+        UsageError: several outputs of which one names no head, or a head is named twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        head = max((name for name in heads if text.startswith(f"{name}=")), key=len, default=None)
+        if head is None:
+            if len(given) == 1:
+                return text
+            raise UsageError(f"--output-name {text!r}: of which head? Say HEAD=NAME; the heads are "
+                             f"{', '.join(heads)}")  # fmt: skip
+        if head in found:
+            raise UsageError(f"--output-name {text!r}: said twice; leave one of them out")
+        found[head] = text.removeprefix(f"{head}=")
+    return found or None

@@ -1,7 +1,7 @@
 """Options that several commands share, each defined once."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
@@ -10,9 +10,7 @@ import click
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
 from ensemble.recipe.sources import FILE, read_toml, tta_text
-from ensemble.records import (
-    DecodePolicy,
-)
+from ensemble.records import DecodePolicy
 from ensemble.voting.weights import from_text
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -78,16 +76,18 @@ def load_recipe_file() -> dict[str, Any] | None:
     for name in ("members", "images"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
-    inputs = {name: settings[name] for name in settings.keys() & _SCORING}
-    judged = {name: settings[name] for name in settings.keys() & {"id_from", *DECODE}}
-    detecting = {name: inputs[name] for name in inputs.keys() & (_SCORING - _OF_MEMBERS)}
+    inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
+    detecting = _among(inputs, _SCORING - _OF_MEMBERS)
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
-    judged |= tables
-    kept = {name: settings[name] for name in settings.keys() & {"store"}}
+    judged = _among(settings, {"id_from", *DECODE}) | tables
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
             "folds": judged, "crops": detecting, "store": store, "score": tables, "diff": tables,
             "tune-weights": tables, "doctor": kept}  # fmt: skip
+
+
+def _among(settings: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
+    return {name: settings[name] for name in settings.keys() & names}
 
 
 def _env(name: str) -> str:

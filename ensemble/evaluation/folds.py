@@ -12,6 +12,7 @@ from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.files.columns import fold_column
 from ensemble.files.csv_tables import as_folds, column_of, read_table
+from ensemble.files.ids import Tell
 from ensemble.files.parquet import FOLD
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
@@ -87,25 +88,32 @@ def report_folds(
     )
 
 
-def folds_from(path: TableSource, ids: Sequence[str], id_column: str | None = None) -> Indices:
+def folds_from(
+    path: TableSource, ids: Sequence[str], id_column: str | None = None, tell: Tell | None = None
+) -> Indices:
     """Read the fold of each id from a CSV with an id column and a column `fold` or `kfold`.
 
     Raises:
         UsageError: no such columns, an id without a fold, or a fold that is no whole number.
     """
-    return folds_of(ids, listed_folds(path, id_column, ids), path)
+    return folds_of(ids, listed_folds(path, id_column, ids, tell), path)
 
 
 def listed_folds(
-    path: TableSource, id_column: str | None = None, known: Collection[str] = ()
+    path: TableSource,
+    id_column: str | None = None,
+    known: Collection[str] = (),
+    tell: Tell | None = None,
 ) -> dict[str, str]:
     """Return the fold of each id that a CSV lists, as it is written; see `columns.fold_column`.
+
+    For the ids see `csv_tables.rows_of`.
 
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
     """
     header, _ = read_table(path)
-    return column_of(path, fold_column(path, header) or FOLD, id_column, known)
+    return column_of(path, fold_column(path, header) or FOLD, id_column, known, tell)
 
 
 def folds_of(ids: Sequence[str], folds: Mapping[str, object], where: object) -> Indices:

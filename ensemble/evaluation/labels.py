@@ -11,6 +11,7 @@ from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.columns import fold_column, is_index
 from ensemble.files.csv_tables import column_of, id_of, read_lines, rows_of
+from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.records import TASKS, Task
 
@@ -38,6 +39,7 @@ def read_truth(
     group: str | None = None,
     *,
     id_column: str | None = None,
+    tell: Tell | None = None,
 ) -> Truth:
     """Read the truth of predictions from a CSV.
 
@@ -49,12 +51,13 @@ def read_truth(
         label_column: The column of the labels.
         group: Another column that the table may have.
         id_column: The column of the ids; None takes `id`, or the one that holds those of `of`.
+        tell: Told where its ids are those of `of` but for a folder or an extension.
 
     Raises:
         UsageError: columns or ids that are missing, or a value that is none; names its line.
     """
     if TASKS[of.task].single:
-        labels = column_of(path, label_column, id_column, of.ids)
+        labels = column_of(path, label_column, id_column, of.ids, tell)
         return truth_of(of.ids, labels, of.classes, path)
     header, body = read_lines(path)
     columns = list(of.classes)
@@ -67,7 +70,7 @@ def read_truth(
         beyond = sorted(set(header) - {*columns, *beside})
         if beyond:
             raise UsageError(f"{path}, line 1: no class for the columns {few(beyond)}")
-    rows = rows_of(path, columns, key)
+    rows = rows_of(path, columns, key, of.ids, tell)
     cells = {name: row.cells for name, row in rows.items()}
 
     def place(name: str, column: int) -> str:

@@ -38,7 +38,8 @@ class Metric:
 
     `by_label` tells that it sees the predicted labels only, so that a decision rule can serve it.
     `each` gives a value a row, (N,), where the score is their mean. `counted` gives the score of a
-    confusion matrix (C, C), rows the truth, where that is all it needs.
+    confusion matrix (C, C), rows the truth, where that is all it needs. `levels` are what the
+    classes of a kappa are worth, C numbers that ascend; empty where they are equally spaced.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     by_label: bool = False
     each: Callable[[Truth, Pooled], NDArray[np.float64]] | None = None
     counted: Callable[[NDArray[np.float64]], float] | None = None
+    levels: tuple[float, ...] = ()
 
     def gain(self, score: float, reference: float) -> float:
         """Return how much better a score is than another; positive is better."""
@@ -239,10 +241,14 @@ METRICS: Final = {
 def kappa_between(levels: Sequence[float]) -> Metric:
     """Return the quadratic weighted kappa of classes that are worth these numbers, C of them."""
 
-    def score(y: Truth, probs: Pooled) -> float:
-        return kappa_of(_counts(y, probs), levels)
+    def counted(counts: NDArray[np.float64]) -> float:
+        return kappa_of(counts, levels)
 
-    return replace(METRICS["classification"]["qwk"], score=score)
+    def score(y: Truth, probs: Pooled) -> float:
+        return counted(_counts(y, probs))
+
+    equal = METRICS["classification"]["qwk"]
+    return replace(equal, score=score, counted=counted, levels=tuple(levels))
 
 
 def metric_of(name: str, task: Task) -> Metric:

@@ -7,8 +7,10 @@ classes that Lightning and timm files need. Nothing falls back to unsafe loading
 import argparse
 import pickle
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final, TypeAlias, cast
@@ -24,6 +26,11 @@ from ensemble.files.paths import is_url
 _SNIFFED: Final = 512
 _CHECKED: Final = 3
 """The last protocol of pickles that torch's checked unpickler knows."""
+
+_ZIP_ERRORS: Final = (
+    zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Python's zipfile raises of a damaged archive; NotImplementedError is a RuntimeError."""
 
 _ALLOWED: TypeAlias = Callable[..., object] | tuple[Callable[..., object], str]
 
@@ -96,7 +103,7 @@ def _archived(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except zipfile.BadZipFile:
+    except _ZIP_ERRORS:
         return []
 
 
@@ -127,12 +134,19 @@ def _unread(path: Path, error: Exception, names: list[str]) -> MemberError:
 def _protocol(path: Path, names: list[str]) -> int:
     """Return the protocol of the pickle in a file, or 0 where its start does not tell."""
     inner = next((name for name in names if name.endswith("/data.pkl")), None)
-    if inner is None:
-        start = path.read_bytes()[:2]
-    else:
-        with zipfile.ZipFile(path) as archive, archive.open(inner) as stream:
-            start = stream.read(2)
+    try:
+        start = _start(path, inner)
+    except _ZIP_ERRORS:
+        return 0
     return start[1] if start[:1] == b"\x80" and len(start) == 2 else 0
+
+
+def _start(path: Path, inner: str | None) -> bytes:
+    if inner is None:
+        with path.open("rb") as stream:
+            return stream.read(2)
+    with zipfile.ZipFile(path) as archive, archive.open(inner) as stream:
+        return stream.read(2)
 
 
 def _harmless() -> list[_ALLOWED]:

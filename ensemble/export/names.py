@@ -10,7 +10,11 @@ from ensemble.files.paths import SUFFIXES
 
 _SEPARATORS: Final = "-_. "
 _STARTS, _ENDS = r"(?:^|(?<=[-_. ]))", r"(?=$|[-_. ])"
-_FOLD: Final = re.compile(rf"{_STARTS}fold[-_=]?([0-9]+){_ENDS}", re.IGNORECASE)
+_FOLD: Final = re.compile(
+    rf"{_STARTS}(?:k|[0-9]+-?)?fold[-_= ]?([0-9]+)(?:of[0-9]+)?{_ENDS}", re.IGNORECASE
+)
+"""fold0, fold_0, fold=0; also kfold0, 5fold_0 and fold0of5."""
+
 _PRECISION: Final = r"(?!(?:16|32|64)(?![0-9]))"
 _SCORE: Final = r"(?!1[-_=. ][0-9]*\.[0-9])"
 _SCORED: Final = r"(?<!best[-_. ])(?<!macro[-_. ])(?<!micro[-_. ])(?<!weighted[-_. ])(?<!val[-_. ])"
@@ -21,9 +25,11 @@ _SHORT: Final = re.compile(
 """f0, f12; not f16, f32 and f64, which are precisions, nor the score in best_f1 and f1_0.93."""
 
 _NUMBER: Final = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
-_METRIC: Final = r"(?:(?:val|valid|validation|train|test|cv|oof|best)[_/.]\w+?|[a-z][a-z0-9]*)"
+_METRIC: Final = (
+    r"(?:(?:val|valid|validation|train|test|cv|oof|best)[_/.](?!k?fold=)\w+?|[a-z][a-z0-9]*)"
+)
 _PAIR: Final = re.compile(
-    rf"{_STARTS}(?!fold=[0-9]+{_ENDS}){_METRIC}=(?:{_NUMBER}|\w*){_ENDS}", re.IGNORECASE
+    rf"{_STARTS}(?!k?fold=[0-9]+{_ENDS}){_METRIC}=(?:{_NUMBER}|\w*){_ENDS}", re.IGNORECASE
 )
 """What Lightning writes into names: epoch=13, val_acc=0.77."""
 
@@ -37,11 +43,11 @@ _UP: Final = 3
 def family_and_fold(path: Path) -> tuple[str, int | None]:
     """Read the family and the fold: "resnet-f0.pt" is ("resnet", 0).
 
-    The fold is a part of its own between separators: f0, fold0, fold_0, fold-0 or fold=0. Where
-    the name has none, that of the nearest of three folders is taken: "fold_0/resnet.pth". The
-    family is the rest of the name without parts such as epoch=13, which differ between folds;
-    where that only says what "best.pth" says, it is the rest of the folder's name. It is empty
-    for "fold0.ckpt" and "fold_0/best.pth".
+    The fold is a part of its own between separators: f0, fold0, fold_0, fold-0 or fold=0, also
+    kfold0, 5fold_0 and fold0of5. Where the name has none, that of the nearest of three folders is
+    taken: "fold_0/resnet.pth". The family is the rest of the name without parts such as epoch=13,
+    which differ between folds; where that only says what "best.pth" says, it is the rest of the
+    folder's name. It is empty for "fold0.ckpt" and "fold_0/best.pth".
 
     Raises:
         UsageError: the name holds several folds.

@@ -101,8 +101,7 @@ def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
         proof = Proof(checkpoint, card, built.net.float().eval(), Path(staging))
         proof.check_net()
         proven = proof.proven(f"{name}.onnx")
-        if spec.activation is None:
-            card = replace(card, heads=with_activations(heads, proven.model))
+        card = replace(card, heads=_unless_told(spec, heads, with_activations(heads, proven.model)))
         check_last_step(proven.model, card, checkpoint)
         card = _write(proven, card, folder / f"{name}.onnx")
     notes = (*built.notes, *loaded.notes, *placed.notes, *proven.notes)
@@ -182,4 +181,14 @@ def _heads(spec: ExportSpec) -> tuple[Head, ...]:
     return tuple(
         Head(h.name, h.name, task, activation_told(spec, h) or ACTIVATIONS[task], h.classes)
         for h, task in ((h, task_of(spec, h)) for h in spec.heads)
+    )
+
+
+def _unless_told(
+    spec: ExportSpec, heads: Sequence[Head], found: Sequence[Head]
+) -> tuple[Head, ...]:
+    """Take each head as the graph tells it, but where the user says its activation."""
+    return tuple(
+        head if activation_told(spec, said) else left
+        for said, head, left in zip(spec.heads, heads, found, strict=True)
     )

@@ -117,6 +117,11 @@ def is_beside(name: str) -> bool:
     return name.lower() in (*_TRUTH, *_SPLIT)
 
 
+def is_split(name: str) -> bool:
+    """Tell whether a column says which part of the data a row belongs to, by its name."""
+    return name.lower() in _SPLIT
+
+
 def _holding(
     header: Sequence[str], rows: Sequence[Sequence[object]], known: Collection[str]
 ) -> list[str]:

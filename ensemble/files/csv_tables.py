@@ -14,6 +14,7 @@ from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.files import columns as roles
 from ensemble.files.compressed import unpacked
+from ensemble.files.ids import Tell, counterparts, describe_counterparts
 from ensemble.files.text_table import TableSource, TextTable
 
 _FORMULA: Final = ("=", "+", "-", "@")
@@ -94,14 +95,18 @@ def csv_bytes(rows: Iterable[Iterable[object]], errors: str = "strict") -> bytes
 
 
 def column_of(
-    path: TableSource, column: str, id_column: str | None = None, known: Collection[str] = ()
+    path: TableSource,
+    column: str,
+    id_column: str | None = None,
+    known: Collection[str] = (),
+    tell: Tell | None = None,
 ) -> dict[str, str]:
-    """Return a column of a CSV by id, byte-exact; for the id see `columns.id_column`.
+    """Return a column of a CSV by id, as `rows_of` does; a cell a row.
 
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
     """
-    rows = rows_of(path, [column], id_column, known)
+    rows = rows_of(path, [column], id_column, known, tell)
     return {name: row.cells[0] for name, row in rows.items()}
 
 
@@ -110,8 +115,12 @@ def rows_of(
     columns: Sequence[str],
     id_column: str | None = None,
     known: Collection[str] = (),
+    tell: Tell | None = None,
 ) -> dict[str, TableRow]:
     """Return some columns of a CSV by id, byte-exact; for the id see `columns.id_column`.
+
+    Ids that are those `known` but for a folder or an extension are replaced by them, where that is
+    one to one and there is somebody to `tell`; see `ids.counterparts`.
 
     Raises:
         UsageError: a column that is not there, or an id that is empty or stands there twice.
@@ -122,9 +131,13 @@ def rows_of(
         if name not in header:
             raise UsageError(f"{path}: no column {name!r}; it has {few(header)}")
     wanted = [header.index(c) for c in columns]
+    rows = by_id(path, body, header.index(key))
+    own = counterparts(rows, known) if tell else {}
+    if tell and own:
+        tell(describe_counterparts(path, own))
     return {
-        name: TableRow(row.line, tuple(row.cells[c] for c in wanted))
-        for name, row in by_id(path, body, header.index(key)).items()
+        own.get(name, name): TableRow(row.line, tuple(row.cells[c] for c in wanted))
+        for name, row in rows.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Final
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ensemble.errors import ImageError
-from ensemble.images.decode import decode
-from ensemble.images.exif import ON_ITS_SIDE, TURNS
+from ensemble.images.decode import FOREIGN, decode
+from ensemble.images.exif import TURNS
 from ensemble.images.limits import check_size
-from ensemble.images.tiff import tiff_bands
-from ensemble.records import DecodePolicy, Size
+from ensemble.images.tiff import read_tiff, tiff_bands
+from ensemble.records import DecodePolicy
 
 _NPY: Final = b"\x93NUMPY"
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -27,51 +28,52 @@ class Bands:
     warnings: tuple[str, ...] = ()
 
 
-def decode_bands(data: bytes, policy: DecodePolicy, count: int) -> Bands:
+def decode_bands(data: bytes, policy: DecodePolicy, count: int | None) -> Bands:
     """Decode an image file to so many bands; 16-bit values are scaled from 65535 to 255.
 
-    The bands are as they are stored, in an array uint8 or uint16 (H, W, C). A TIFF file's
-    orientation is treated as the policy says.
+    A `count` of None is as many as there are. The bands are as they are stored, in an array uint8
+    or uint16 (H, W, C). A TIFF file's orientation is treated as the policy says.
 
     Raises:
         ImageError: the file has another number of bands, or cannot be decoded.
     """
-    pixels, orientation = _stored(data, policy)
-    turn = TURNS.get(orientation)
-    if pixels.shape[2] != count:
+    try:
+        return _decoded(data, policy, count)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("decode", "too large", "not enough memory for its bands") from error
+    except (*FOREIGN, TokenError) as error:
+        raise ImageError("decode", "corrupt", f"corrupt file of bands: {error}") from error
+
+
+def _decoded(data: bytes, policy: DecodePolicy, count: int | None) -> Bands:
+    turn, notes = None, list[str]()
+    if data.startswith(_NPY):
+        pixels = _array(data, policy)
+    elif data.startswith(_TIFF):
+        tiff = read_tiff(data)
+        _check_count(tiff.bands, count)  # before memory is taken for them
+        pixels, orientation = tiff_bands(data, policy)
+        turn, notes = TURNS.get(orientation), ["frames"] * tiff.more
+    else:
+        pixels = np.asarray(decode(data, policy).image)
+    _check_count(pixels.shape[2], count)
+    bands = tuple(
+        Image.fromarray(_eight_bits(pixels[:, :, band])) for band in range(pixels.shape[2])
+    )
+    if turn is None or policy.exif == "ignore":
+        return Bands(bands, tuple(notes))
+    return Bands(tuple(band.transpose(turn) for band in bands), (*notes, "exif turned"))
+
+
+def _check_count(found: int, count: int | None) -> None:
+    if count not in (None, found):
         raise ImageError(
             "decode", "bands",
-            f"the image has {pixels.shape[2]} bands, the member takes {count}: write those that it "
+            f"the image has {found} bands, the member takes {count}: write those that it "
             f"was trained on, in their order, as TIFF or .npy (H, W, {count})",
         )  # fmt: skip
-    bands = tuple(Image.fromarray(_eight_bits(pixels[:, :, band])) for band in range(count))
-    if turn is None or policy.exif == "ignore":
-        return Bands(bands)
-    return Bands(tuple(band.transpose(turn) for band in bands), ("exif turned",))
-
-
-def size_of_bands(data: bytes, policy: DecodePolicy) -> Size:
-    """Return the size of an image of any number of bands, as `decode_bands` gives it.
-
-    Raises:
-        ImageError: it is no such image, or cannot be decoded.
-    """
-    pixels, orientation = _stored(data, policy)
-    height, width = pixels.shape[:2]
-    on_its_side = orientation in ON_ITS_SIDE and policy.exif == "apply"
-    return Size(width, height) if on_its_side else Size(height, width)
-
-
-def _stored(data: bytes, policy: DecodePolicy) -> tuple[NDArray[np.generic], int]:
-    """Return the bands as they are stored, (H, W, C), and the orientation that their file asks for.
-
-    That of a picture has been treated already, and is 1.
-    """
-    if data.startswith(_NPY):
-        return _array(data, policy), 1
-    if data.startswith(_TIFF):
-        return tiff_bands(data, policy)
-    return np.asarray(decode(data, policy).image), 1
 
 
 def _array(data: bytes, policy: DecodePolicy) -> NDArray[np.generic]:

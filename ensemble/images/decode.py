@@ -71,7 +71,7 @@ def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
         raise
     except MemoryError as error:
         raise ImageError("decode", "too large", f"{kind}: not enough memory") from error
-    except _FOREIGN as error:
+    except FOREIGN as error:
         text = str(error)
         if isinstance(error, UnidentifiedImageError):
             text = "the header is damaged"
@@ -81,7 +81,7 @@ def decode(data: bytes, policy: DecodePolicy, suffix: str = "") -> Decoded:
     return Decoded(image, (*odd, *noted))
 
 
-_FOREIGN: Final = (
+FOREIGN: Final = (
     OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
     EOFError, AssertionError, RuntimeError, Warning, struct.error, zlib.error,
 )  # fmt: skip
@@ -118,7 +118,7 @@ def _by_pillow(data: bytes, kind: str, policy: DecodePolicy) -> _Noted:
         return _decode_other(data, kind, policy)
     except ImageError:
         raise
-    except _FOREIGN as error:
+    except FOREIGN as error:
         raise ImageError(
             "decode", "unsupported",
             f"{unusual_kind(data) or 'this subsampling of'} JPEG is not supported: convert the "

@@ -13,14 +13,17 @@ _MAGIC: Final = (
     (b"GIF89a", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"), (b"BM", "BMP"), (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"), (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
-    (b"\xff\x4f\xff\x51", "JPEG2000"), (b"\x93NUMPY", "NPY"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"), (b"\x93NUMPY", "NPY"), (b"\x1f\x8b", "gzip"),
 )  # fmt: skip
+
+_POINTER: Final = b"version https://git-lfs"
 
 _CONVERT: Final = {
     "HEIC": "convert the file to JPEG or PNG first, with pillow-heif or libheif",
     "JPEG XL": "convert the file to JPEG or PNG first, with djxl",
     "JPEG2000": "convert the file to PNG or TIFF first, with Pillow or opj_decompress",
     "DICOM": "write its pixels, windowed, as 8- or 16-bit PNG first, with pydicom",
+    "gzip": "unpack the file first, with gunzip",
     "NPY": "an array has bands, for a member of 2 or 4 to 16 channels; save a picture as PNG",
 }
 """What is known and not decoded to RGB, and what to do."""
@@ -39,6 +42,8 @@ def format_of(data: bytes) -> str:
     if not kind:
         start = data[:16].decode("ascii", "backslashreplace")
         known = ", ".join(EXTENSIONS)
+        if data.startswith(_POINTER):
+            known = "a git-lfs pointer: fetch the file that it stands for, with git lfs pull"
         raise ImageError("decode", "not an image", f"not an image: starts with {start!r} ({known})")
     if kind in _CONVERT or not _built_in(kind):
         remedy = _CONVERT.get(kind, "convert it to PNG, or install a Pillow that reads it")

@@ -8,7 +8,7 @@ from typing import Final
 import simplejpeg
 
 from ensemble.errors import ImageError
-from ensemble.images.bands import size_of_bands
+from ensemble.images.bands import decode_bands
 from ensemble.images.decode import decode
 from ensemble.images.exif import is_on_its_side, jpeg_exif
 from ensemble.images.reading import Hashed, read
@@ -57,5 +57,5 @@ def _of_pixels(data: bytes, policy: DecodePolicy) -> Size:
     try:
         image = decode(data, policy).image
     except ImageError:
-        return size_of_bands(data, policy)
+        image = decode_bands(data, policy, None).bands[0]
     return Size(image.height, image.width)

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.errors import ImageError
+from ensemble.errors import ImageError, counted
 from ensemble.images.limits import check_size
 from ensemble.records import DecodePolicy
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _COUNTS = 273, 274, 277, 278, 279
 _PLANAR, _PREDICTOR, _TILE_WIDTH, _FORMAT = 284, 317, 322, 339
 _SIZES: Final = {1: 1, 3: 2, 4: 4, 16: 8}
@@ -26,10 +26,14 @@ _REMEDY: Final = "write it with 8 or 16 bits in strips, uncompressed or deflated
 
 @dataclass(frozen=True, slots=True)
 class Tiff:
-    """What the first directory of a TIFF file says: its size, its bands, and how they are kept."""
+    """What the first directory of a TIFF file says: its size, its bands, and how they are kept.
+
+    `more` tells that another directory follows it: another frame, or the same at another size.
+    """
 
     order: str
     tags: Mapping[int, tuple[int, ...]]
+    more: bool
 
     def one(self, tag: int, default: int = 0) -> int:
         """Return the first value of a tag."""
@@ -55,9 +59,11 @@ def read_tiff(data: bytes) -> Tiff:
         (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
         first, size = start + (8 if big else 2), 20 if big else 12
         places = range(first, first + size * min(count, _MOST_TAGS), size)
-        return Tiff(order, dict(_tag(data, at, order, big=big) for at in places))
-    except struct.error as error:
+        tags = dict(_tag(data, at, order, big=big) for at in places)
+    except (struct.error, OverflowError) as error:
         raise ImageError("decode", "corrupt", f"corrupt TIFF file: {error}") from error
+    end = first + size * count
+    return Tiff(order, tags, any(data[end : end + (8 if big else 4)]))
 
 
 def check_tiff(data: bytes) -> None:
@@ -88,19 +94,13 @@ def tiff_bands(data: bytes, policy: DecodePolicy) -> tuple[NDArray[np.generic], 
     height, width, bands = tiff.one(_HEIGHT), tiff.one(_WIDTH), tiff.bands
     check_size(height, width, policy)
     kind = _kind(tiff)
-    planar = tiff.one(_PLANAR, 1) == 2
-    planes, together = (bands, 1) if planar else (1, bands)
-    row = width * together
-    wanted = height * row * kind.itemsize
-    raw = _strips(data, tiff)
-    each = len(raw) // planes if planes else 0
-    plane = [b"".join(raw[p * each : (p + 1) * each]) for p in range(planes)]
-    if not wanted or any(len(part) < wanted for part in plane):
-        raise ImageError("decode", "truncated", "truncated TIFF file: its strips are too short")
-    arrays = [np.frombuffer(part[:wanted], kind).reshape(height, width, together) for part in plane]
-    pixels = np.concatenate(arrays, axis=2)
+    planes, together = (bands, 1) if tiff.one(_PLANAR, 1) == 2 else (1, bands)
+    strips = _strips(data, tiff, _lengths(tiff, planes, width * together * kind.itemsize))
+    planar = np.frombuffer(b"".join(strips), kind).reshape(planes, height, width, together)
+    pixels = planar.transpose(1, 2, 0, 3).reshape(height, width, bands)
     pixels = pixels.astype(kind.newbyteorder("="))
-    if tiff.one(_PREDICTOR, 1) == 2:  # each sample is kept as its step from the one to its left
+    if tiff.one(_COMPRESSION, 1) in _DEFLATED and tiff.one(_PREDICTOR, 1) == 2:
+        # each sample is kept as its step from the one to its left
         pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
     return pixels, tiff.one(_ORIENTATION, 1)
 
@@ -108,8 +108,10 @@ def tiff_bands(data: bytes, policy: DecodePolicy) -> tuple[NDArray[np.generic], 
 def _kind(tiff: Tiff) -> np.dtype[np.generic]:
     """Return the type of a sample; refuse what is not read here."""
     bits, compression = set(tiff.tags.get(_BITS, (1,))), tiff.one(_COMPRESSION, 1)
+    formats = set(tiff.tags.get(_FORMAT, (1,)))
     faults = [
-        (bits not in ({8}, {16}) or tiff.one(_FORMAT, 1) != 1, f"samples of {sorted(bits)} bits"),
+        (bits not in ({8}, {16}) or formats != {1}, f"samples of {sorted(bits)} bits"),
+        (tiff.one(_FILL_ORDER, 1) != 1, "bits in reversed order"),
         (_TILE_WIDTH in tiff.tags, "tiles"),
         (compression not in (1, *_DEFLATED),
          f"{_COMPRESSIONS.get(compression, compression)} compression"),
@@ -124,15 +126,38 @@ def _kind(tiff: Tiff) -> np.dtype[np.generic]:
     return np.dtype("u1" if bits == {8} else f"{tiff.order}u2")
 
 
-def _strips(data: bytes, tiff: Tiff) -> Sequence[bytes]:
+def _lengths(tiff: Tiff, planes: int, row: int) -> list[int]:
+    """Return how many bytes each strip has: so many rows of so many bytes, plane by plane."""
+    height, found = tiff.one(_HEIGHT), len(tiff.tags.get(_OFFSETS, ()))
+    rows = min(tiff.one(_ROWS, height), height)
+    if not (rows and row and planes):
+        raise ImageError("decode", "corrupt", "corrupt TIFF file: its directory tells of no pixels")
+    wanted = planes * -(-height // rows)
+    if found != wanted:
+        fault = "truncated" if found < wanted else "corrupt"
+        raise ImageError(
+            "decode", fault,
+            f"{fault} TIFF file: {counted(found, 'strip')}, where {height} rows, {rows} a strip, "
+            f"have {wanted}",
+        )  # fmt: skip
+    return [min(rows, height - at) * row for at in range(0, height, rows)] * planes
+
+
+def _strips(data: bytes, tiff: Tiff, lengths: Sequence[int]) -> list[bytes]:
+    """Return the strips, each of its length: what is beyond that is padding, or a bomb."""
     offsets, counts = tiff.tags.get(_OFFSETS, ()), tiff.tags.get(_COUNTS, ())
     strips = [data[at : at + size] for at, size in zip(offsets, counts, strict=False)]
-    if tiff.one(_COMPRESSION, 1) not in _DEFLATED:
-        return strips
-    try:
-        # No strip holds more than the whole image: what would is a bomb.
-        most = tiff.one(_HEIGHT) * tiff.one(_WIDTH) * tiff.bands * 2
-        return [zlib.decompressobj().decompress(strip, most) for strip in strips]
+    if tiff.one(_COMPRESSION, 1) in _DEFLATED:
+        strips = list(map(_inflated, strips, lengths))
+    short = any(len(strip) < length for strip, length in zip(strips, lengths, strict=False))
+    if short or len(strips) < len(lengths):
+        raise ImageError("decode", "truncated", "truncated TIFF file: its strips are too short")
+    return [strip[:length] for strip, length in zip(strips, lengths, strict=True)]
+
+
+def _inflated(strip: bytes, length: int) -> bytes:
+    try:  # with room for one byte more the end of the stream is reached, and its checksum compared
+        return zlib.decompressobj().decompress(strip, length + 1)
     except zlib.error as error:
         raise ImageError("decode", "corrupt", f"corrupt TIFF file: {error}") from error
 

@@ -37,9 +37,9 @@ _AFTER: Final[dict[LastStep, tuple[Activation, ...]]] = {
 
 _THROUGH: Final = frozenset((
     "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "QuantizeLinear",
-    "DequantizeLinear",
+    "DequantizeLinear", "Clip", "Dropout", "Transpose", "Slice", "Split", "Gather",
 ))  # fmt: skip
-"""Operators that leave what an output means as it is."""
+"""Operators that leave what an output means as it is; Concat does where all its inputs agree."""
 
 
 def check_not_random(model: ModelProto, path: Path) -> None:
@@ -54,8 +54,9 @@ def check_not_random(model: ModelProto, path: Path) -> None:
         return
     if "Dropout" in found:
         raise MemberError(
-            f"{path}: its Dropout is in training mode, so the same image gets another prediction "
-            f"each time. Export it again after net.eval(), with training=TrainingMode.EVAL"
+            f"{path}: its Dropout is in training mode, or may be by what the graph computes, so "
+            f"the same image gets another prediction each time. Export it again after net.eval(), "
+            f"with training=TrainingMode.EVAL"
         )
     raise MemberError(
         f"{path}: its {found[0]} is random, so the same image gets another prediction each time. "
@@ -124,12 +125,19 @@ def with_activations(heads: Sequence[Head], model: ModelProto) -> tuple[Head, ..
 
 
 def last_step(model: ModelProto, output: str) -> LastStep:
-    """Tell what an output's last operator makes of it, looking through casts and reshapes."""
+    """Tell what an output's last operator makes of it, through casts, reshapes and joined parts."""
     makers = {name: node for node in model.graph.node for name in node.output}
-    node = makers.get(output)
-    while node is not None and node.op_type in _THROUGH:
-        node = makers.get(node.input[0])
-    return "" if node is None else _LAST.get(node.op_type, "")
+    steps: set[LastStep] = set()
+    seen, behind = {output}, [output]  # each tensor once: a hostile file may hold a circle
+    while behind:
+        node = makers.get(behind.pop())
+        if node is None or node.op_type not in (*_THROUGH, "Concat"):
+            steps.add("" if node is None else _LAST.get(node.op_type, ""))
+            continue
+        parts = node.input if node.op_type == "Concat" else node.input[:1]
+        behind += set(parts) - seen
+        seen.update(parts)
+    return steps.pop() if len(steps) == 1 else ""
 
 
 def _used(model: ModelProto) -> Iterator[NodeProto]:
@@ -162,6 +170,8 @@ def _constants(model: ModelProto) -> dict[str, TensorProto]:
     found = {t.name: t for t in model.graph.initializer}
     for node in _used(model):
         for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                found |= {t.name: t for t in graph.initializer}
             if node.op_type == "Constant" and attribute.name == "value":
                 found[node.output[0]] = attribute.t
     return found
@@ -173,7 +183,7 @@ def _is_random(node: NodeProto, constants: dict[str, TensorProto]) -> bool:
     if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
         return False
     mode = constants.get(node.input[2])
-    return mode is not None and bool(numpy_helper.to_array(mode).any())
+    return mode is None or bool(numpy_helper.to_array(mode).any())
 
 
 def _trains(node: NodeProto) -> bool:

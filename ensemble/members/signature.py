@@ -87,7 +87,10 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
     for head in card.heads:
         if head.output not in outputs:
             known = ", ".join(outputs)
-            raise MemberError(f"{path}: no output {head.output!r}; the file has: {known}")
+            raise MemberError(
+                f"{path}: no output {head.output!r}; the file has: {known}. Name the one that head "
+                f"{head.name!r} reads by --output-name {head.name}=NAME"
+            )
         _check_scores(outputs[head.output], path)
         if head.boxes is not None:
             _check_boxes(outputs, head.output, head.boxes, path)

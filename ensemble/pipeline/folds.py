@@ -65,11 +65,16 @@ def split(
         raise UsageError("crops are of images: give these too")
     found = scan(images, id_from, id_column) if images else None
     known = [source.id for source in found.images] if found else ()
-    truth = column_of(labels, label_column, id_column, known)
+    notes: list[str] = []
+    by_id = partial(column_of, id_column=id_column, known=known, tell=notes.append)
+    truth = by_id(labels, label_column)
     check_filled(truth, labels)
-    groups = None if group is None else column_of(labels, group, id_column, known)
+    groups = None if group is None else by_id(labels, group)
+    listed = None if check is None else listed_folds(check, id_column, truth, notes.append)
+    for note in dict.fromkeys(notes):  # of labels and groups once
+        progress.warn(note)
     seen = None if found is None else _Seen(found, decode or DecodePolicy(), crops, id_column)
-    if check is None:
+    if listed is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
         data = csv_bytes([("id", "fold"), *folds.items()])
         if not force:
@@ -78,7 +83,6 @@ def split(
         refuse_leaks(report)
         publish_bytes(out, data)
         return report
-    listed = listed_folds(check, id_column, truth)
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
     return _report(truth, numbers, groups, seen, progress)
 

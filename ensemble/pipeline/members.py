@@ -1,11 +1,11 @@
 """Members looked at, and cards written beside foreign ones: `ensemble inspect`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from ensemble.errors import MemberError, UsageError
+from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 _NEEDED = ("height", "width", "mean", "std")
+
+_OF_CHECKPOINTS = ("ema", "key", "drop", "args", "trust_pickle")
+
+OutputName: TypeAlias = str | Mapping[str, str]
+"""The output that the one head reads, or those of heads by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Inspected:
 def inspect(
     members: Sequence[str],
     spec: ExportSpec | None = None,
-    output_name: str | None = None,
+    output_name: OutputName | None = None,
     *,
     layout: Layout | None = None,
     box_scale: BoxScale | None = None,
@@ -60,7 +65,8 @@ def inspect(
     Args:
         members: Files, folders, glob patterns or @lists of .onnx members.
         spec: What a card beside each foreign .onnx is to say; None writes none.
-        output_name: The output of the .onnx that the one head reads; None is the head's name.
+        output_name: The output of the .onnx that the one head reads, or those of heads by name; a
+            head of which nothing is said reads the output of its own name.
         layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
         box_scale: What a detector tells its boxes in; None is pixels of its input.
 
@@ -91,7 +97,7 @@ def inspect(
 def foreign_card(
     path: Path,
     spec: ExportSpec,
-    output_name: str | None = None,
+    output_name: OutputName | None = None,
     *,
     layout: Layout | None = None,
     box_scale: BoxScale | None = None,
@@ -109,18 +115,19 @@ def foreign_card(
     family, fold = spec.family or family, fold if spec.fold is None else spec.fold
     if not family:
         raise UsageError(f"{path}: its name tells no family; give --family")
+    outputs = _outputs(spec, output_name)
+    heads = [_head(spec, head, outputs[head.name], graph) for head in spec.heads]
+    for head in heads:
+        if head["task"] == "boxes":
+            boxes = box_output_of(graph, outputs[str(head["name"])], box_scale or "pixels", path)
+            head["boxes"] = asdict(boxes)
     record = {
         "name": family if fold is None else f"{family}-f{fold}",
         "family": family,
         "fold": fold,
         "arch": spec.arch,
         "preprocess": _pixels(told),
-        "heads": [
-            _detector(head, output_name, box_scale, graph, path)
-            if task_of(spec, head) == "boxes"
-            else _head(spec, head, output_name, graph)
-            for head in spec.heads
-        ],
+        "heads": heads,
         "dynamic_size": spec.dynamic_size,
         "batch": spec.batch,
         "layout": layout or layout_of(graph, len(told.mean or ())),
@@ -129,22 +136,31 @@ def foreign_card(
 
 
 def _check_unsaid(
-    output_name: str | None, layout: Layout | None, box_scale: BoxScale | None
+    output_name: OutputName | None, layout: Layout | None, box_scale: BoxScale | None
 ) -> None:
     beside = {"--output-name": output_name, "--layout": layout, "--box-scale": box_scale}
     if told := [flag for flag, value in beside.items() if value is not None]:
         raise UsageError(f"{', '.join(told)}: only --write-card writes what it says; add it")
 
 
-def _check_spec(spec: ExportSpec, output_name: str | None, box_scale: BoxScale | None) -> None:
+def _check_spec(
+    spec: ExportSpec, output_name: OutputName | None, box_scale: BoxScale | None
+) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
-    if spec.ema or spec.key or spec.drop or spec.args or spec.trust_pickle:
+    if any(getattr(spec, name) for name in _OF_CHECKPOINTS):
         raise UsageError(
             "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
         )
-    if len(spec.heads) > 1 and output_name:
-        raise UsageError("--output-name goes with one head; several heads are named as outputs")
+    heads = [head.name for head in spec.heads]
+    if isinstance(output_name, str) and len(heads) > 1:
+        raise UsageError(
+            f"--output-name {output_name!r}: of which head? Say HEAD=NAME; the heads are "
+            f"{few(heads)}"
+        )
+    beyond = [] if isinstance(output_name, str) else sorted({*(output_name or ())} - {*heads})
+    if beyond:
+        raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
     if box_scale is not None and not any(task_of(spec, head) == "boxes" for head in spec.heads):
         raise UsageError("--box-scale goes with --task boxes: it says what boxes are told in")
 
@@ -164,33 +180,20 @@ def _pixels(told: PreprocessFlags) -> dict[str, object]:
     }
 
 
-def _head(
-    spec: ExportSpec, head: HeadSpec, output_name: str | None, graph: "ModelProto"
-) -> dict[str, object]:
-    output, task = output_name or head.name, task_of(spec, head)
+def _outputs(spec: ExportSpec, output_name: OutputName | None) -> dict[str, str]:
+    """Return the output that each head reads, by its name; of a detector the boxes."""
+    if isinstance(output_name, str):
+        output_name = {spec.heads[0].name: output_name}
+    usual = {h.name: "boxes" if task_of(spec, h) == "boxes" else h.name for h in spec.heads}
+    return usual | dict(output_name or {})
+
+
+def _head(spec: ExportSpec, head: HeadSpec, output: str, graph: "ModelProto") -> dict[str, object]:
+    task = task_of(spec, head)
     return {
         "name": head.name,
         "output": output,
         "task": task,
         "activation": activation_told(spec, head) or activation_of(graph, output, task),
         "classes": head.classes,
-    }
-
-
-def _detector(
-    head: HeadSpec,
-    output_name: str | None,
-    box_scale: BoxScale | None,
-    graph: "ModelProto",
-    path: Path,
-) -> dict[str, object]:
-    """Return the head of a detector; its graph tells how many boxes it gives, and its scores."""
-    output = output_name or "boxes"
-    return {
-        "name": head.name,
-        "output": output,
-        "task": "boxes",
-        "activation": "none",
-        "classes": head.classes,
-        "boxes": asdict(box_output_of(graph, output, box_scale or "pixels", path)),
     }

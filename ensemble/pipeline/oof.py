@@ -20,7 +20,7 @@ from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
 from ensemble.predictions.stored import StoredPredictions, views_of
 from ensemble.predictions.table import Predictions
-from ensemble.progress import Progress, Quiet
+from ensemble.progress import Listener, Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, hashes_of
@@ -106,7 +106,7 @@ def _shares(
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     ready_members = start_members(unweighed, progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
-    fold_of = _folds_of(folds, images, recipe.inputs.id_col)
+    fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
     _check_coverage(ready_members, fold_of)
     shares = []
     for fold in sorted(set(fold_of.values())):
@@ -116,10 +116,10 @@ def _shares(
 
 
 def _folds_of(
-    table: TableSource, images: Sequence[Hashed], id_column: str | None
+    table: TableSource, images: Sequence[Hashed], id_column: str | None, listener: Listener
 ) -> dict[str, int]:
     ids = [image.source.id for image in images]
-    listed = listed_folds(table, id_column, ids)
+    listed = listed_folds(table, id_column, ids, listener.warn)
     beyond = sorted(set(listed) - set(ids))
     if beyond:
         raise UsageError(f"{table}: {len(beyond)} ids have no image: {few(beyond)}")

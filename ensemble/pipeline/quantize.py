@@ -84,7 +84,7 @@ def quantize_members(
     truth = None
     if order.labels is not None:
         ids = [image.source.id for image in found]
-        truth = column_of(order.labels, order.label_column, order.id_column, ids)
+        truth = column_of(order.labels, order.label_column, order.id_column, ids, progress.warn)
     with tempfile.TemporaryDirectory(prefix="ensemble-") as folder:
         judge = Judge(recipe, judging, truth, order.head, Path(folder), progress)
         done = [_to_int8(order, ready, calibrating, judge) for ready in ready_members]

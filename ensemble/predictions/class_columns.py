@@ -1,6 +1,6 @@
 """Which columns of a foreign table are the predictions: declared, or told by what they hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -43,7 +43,7 @@ def choose(where: object, columns: Mapping[str, Column], told: Sequence[str], ta
             prediction; names it.
     """
     beside = [name for name in columns if _ignored(name, columns, told, task)]
-    rest = [name for name in columns if name not in beside]
+    rest = _without(columns, beside)
     _check_known(where, rest, columns, told)
     notes = [f"{where}: the columns {few(beside)} are no class, and left out"] * bool(beside)
     if not rest:
@@ -59,14 +59,23 @@ def choose(where: object, columns: Mapping[str, Column], told: Sequence[str], ta
 
 def _ignored(name: str, columns: Mapping[str, Column], told: Sequence[str], task: Task) -> bool:
     """Tell whether a column has a known role, and is no prediction."""
-    if name in told or not (is_index(name) or is_beside(name)):
+    if name in told:
         return False
-    if is_index(name) or columns[name] is None or _all_in(told, columns):
+    if is_index(name):
         return True
-    others = [each for each in columns if each != name and not is_beside(each)]
-    if not TASKS[task].single or not others:
+    if not is_beside(name):
         return False
-    return not _are_classes([*others, name], columns) and _are_classes(others, columns)
+    if columns[name] is None or _all_in(told, columns):
+        return True
+    return TASKS[task].single and _are_classes_without(name, columns)
+
+
+def _are_classes_without(name: str, columns: Mapping[str, Column]) -> bool:
+    """Tell whether the other columns, which are not beside any, are classes only without this."""
+    others = [each for each in columns if each != name and not is_beside(each)]
+    if not others or _are_classes([*others, name], columns):
+        return False
+    return _are_classes(others, columns)
 
 
 def _check_known(
@@ -79,19 +88,23 @@ def _check_known(
             f"{where}: predictions are numbers, and the columns {few(texts)} hold none: leave them "
             f"out, or say by --id-col which column is the id"
         )
-    unknown = [name for name in rest if name not in told] if _all_in(told, columns) else []
-    if unknown:
+    undeclared = _without(rest, told)
+    if undeclared and _all_in(told, columns):
         raise UsageError(
-            f"{where}: the columns {few(unknown)} are none of --classes {few(told)}; leave them "
+            f"{where}: the columns {few(undeclared)} are none of --classes {few(told)}; leave them "
             f"out, or name them there"
         )
-    odd = [name for name in rest if is_beside(name) and name not in told]
+    odd = list(filter(is_beside, undeclared))
     if odd and len(rest) > 1 and not _are_classes(rest, columns):
         raise UsageError(
             f"{where}: {few(odd)} may be the truth as well as a prediction, beside "
-            f"{few([name for name in rest if name not in odd]) or 'each other'}: name the columns "
+            f"{few(_without(rest, odd)) or 'each other'}: name the columns "
             f"of the predictions by --classes, or leave the others out"
         )
+
+
+def _without(names: Iterable[str], others: Collection[str]) -> list[str]:
+    return [name for name in names if name not in others]
 
 
 def _all_in(told: Sequence[str], columns: Mapping[str, Column]) -> bool:

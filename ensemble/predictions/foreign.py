@@ -138,9 +138,15 @@ def _chosen(
 
 
 def _numbers_of(cells: Sequence[object]) -> Column:
-    """Return cells as float64 (N,), NaN for what is missing; None where one is no number."""
+    """Return cells as float64 (N,), NaN for what is missing; None where one is no number.
+
+    A cell that is blank is missing, as pandas writes NaN; where all are, there is no number.
+    """
+    if len(cells) and all(cell == "" for cell in cells):
+        return None
+    missing = (None, "")
     try:
-        return np.array([np.nan if cell is None else float(str(cell)) for cell in cells], float)
+        return np.array([np.nan if cell in missing else float(str(cell)) for cell in cells], float)
     except ValueError:
         return None
 

@@ -35,8 +35,9 @@ from ensemble.predictions.foreign import (
     read_foreign,
 )
 from ensemble.predictions.hints import NO_HINTS, ForeignHints
+from ensemble.predictions.join import join
 from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
-from ensemble.predictions.table import Predictions, checked, join, table_from
+from ensemble.predictions.table import Predictions, checked, table_from
 from ensemble.records import Task
 
 _DAMAGED: Final = (

@@ -19,6 +19,11 @@ _ROUNDING: Final = 1e-6
 _DIGITS: Final = range(2, 7)
 """Digits that a file of probabilities may have been rounded to."""
 
+_PERCENT: Final = 100.0
+
+_FEW: Final = 0.5
+"""Where a smaller share of the rows is off, it is these rows that are odd, and not the file."""
+
 _COARSEST: Final = 0.1
 """How far from 1 a row may be by rounding, before too much is lost."""
 
@@ -134,10 +139,13 @@ def _why_off(rows: Rows, probs: Pooled, off: NDArray[np.bool_]) -> str:
         f"{rows.where} gives no probabilities for {int(off.sum())} rows; {rows.ids[row]!r} sums "
         f"to {sums[row]:.4g}. "
     )
-    odd = ((probs < 0) | (probs > 1)).any(0)
-    if odd.any() and not odd.all() and sum_to_one(probs[:, ~odd]):
-        names = few([rows.classes[c] for c in np.flatnonzero(odd).tolist()])
+    odd = np.asarray(((probs < 0) | (probs > 1)).any(0), bool)
+    if names := _no_classes(rows, probs, odd):
         return f"{told}Without {names} the rows sum to 1: is it no class? Then leave it out"
+    if (probs >= 0).all() and sum_to_one(probs / _PERCENT):
+        return f"{told}They are percentages: divide them by 100"
+    if odd.any() and off.mean() < _FEW:
+        return f"{told}The other rows sum to 1: predict these too, or leave them out of all files"
     if odd.any():
         return f"{told}Apply the softmax first"
     if _digits(probs):
@@ -146,6 +154,16 @@ def _why_off(rows: Rows, probs: Pooled, off: NDArray[np.bool_]) -> str:
         f"{told}Is a class left out, or a column no class? Labels that are given each on its own "
         f"are --task multilabel, values --task regression"
     )
+
+
+def _no_classes(rows: Rows, probs: Pooled, odd: NDArray[np.bool_]) -> str:
+    """Name columns without which the rows sum to 1: those with odd values, or else one."""
+    if odd.any():
+        gone = odd & (not odd.all() and sum_to_one(probs[:, ~odd]))
+    else:
+        gone = (np.abs(probs.sum(1, keepdims=True) - probs - 1) <= ROW_SUM).all(0)
+        gone &= np.cumsum(gone) == 1  # where several would do, the first
+    return few([name for name, left in zip(rows.classes, gone, strict=True) if left])
 
 
 def _check_labels(rows: Rows, probs: Pooled) -> None:

@@ -1,7 +1,6 @@
-"""Predictions of the same rows, by families or their members: checked, joined, and identified.
+"""Predictions of the same rows, by families or their members: checked, and identified.
 
-Rows are joined by id and columns by class name, never by position. What is read is checked once,
-here: ids, classes, NaN and row sums.
+What is read is checked once, here: ids, classes, NaN and row sums.
 """
 
 from collections import Counter
@@ -157,39 +156,6 @@ def describe_rescaling(rows: int) -> str:
     )
 
 
-def join(parts: Sequence[Predictions]) -> Predictions:
-    """Join files of predictions by id and class name; families come sorted by name.
-
-    Raises:
-        UsageError: files that name other ids, classes or folds, or a family twice.
-    """
-    first, joined = parts[0], replace(parts[0], folds=None)
-    families: dict[str, Probs | Pooled] = {}
-    members: dict[str, tuple[str, ...]] = {}
-    views: dict[str, str] = {}
-    lost: dict[str, Quarantined] = {}
-    for part in parts:
-        rows, columns = _rows_as(first, part), _columns_as(first, part)
-        joined = replace(joined, folds=_folds_as(joined, part, rows))
-        if twice := families.keys() & part.families.keys():
-            raise UsageError(f"family {min(twice)!r} is given twice: name one NAME=FILE")
-        families |= {name: probs[rows][:, columns] for name, probs in part.families.items()}
-        members |= part.members
-        views |= part.views
-        lost |= {q.id: q for q in part.quarantined}
-    return replace(
-        joined,
-        families=dict(sorted(families.items())),
-        members=members,
-        views=views,
-        quarantined=tuple(lost.values()),
-        rescaled=sum(part.rescaled for part in parts),
-        notes=tuple(note for part in parts for note in part.notes),
-        deployed=any(part.deployed for part in parts),
-        ordered=all(part.ordered and part.classes == first.classes for part in parts),
-    )
-
-
 def checked(path: object, oof: Predictions) -> Predictions:
     """Check names and numbers; rows that nearly sum to 1 are divided by their sum, and counted.
 
@@ -233,38 +199,3 @@ def _check_names(path: object, what: str, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: {what} stand there twice: {few(twice)}")
     if "" in names:
         raise UsageError(f"{path}: {what}: number {names.index('') + 1} is empty")
-
-
-def _rows_as(first: Predictions, part: Predictions) -> Indices:
-    """Return the rows of `part` in the order of the ids of `first`."""
-    place = {name: row for row, name in enumerate(part.ids)}
-    lacking = [i for i in first.ids if i not in place]
-    beyond = sorted(set(part.ids) - set(first.ids))
-    if lacking or beyond:
-        raise UsageError(
-            f"{few(list(first.families))} and {few(list(part.families))} predict other rows: only "
-            f"the first has {few(lacking) or 'none'}; only the second has {few(beyond) or 'none'}"
-        )
-    return np.array([place[i] for i in first.ids], np.int64)
-
-
-def _columns_as(first: Predictions, part: Predictions) -> list[int]:
-    if sorted(first.classes) != sorted(part.classes) or first.task != part.task:
-        raise UsageError(
-            f"{few(list(first.families))} and {few(list(part.families))} have other classes: "
-            f"{few(first.classes)} and {few(part.classes)}"
-        )
-    return [part.classes.index(c) for c in first.classes]
-
-
-def _folds_as(joined: Predictions, part: Predictions, rows: Indices) -> Indices | None:
-    if part.folds is None:
-        return joined.folds
-    folds = part.folds[rows]
-    if joined.folds is not None and (joined.folds != folds).any():
-        row = int(np.flatnonzero(joined.folds != folds)[0])
-        raise UsageError(
-            f"{few(list(part.families))} was split into other folds: {joined.ids[row]!r} is in "
-            f"fold {folds[row]}, and in fold {joined.folds[row]} elsewhere"
-        )
-    return folds

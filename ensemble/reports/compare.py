@@ -9,7 +9,7 @@ import numpy as np
 from ensemble.errors import UsageError, few
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
-from ensemble.reports.submitted import Submitted, read_submission
+from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 from ensemble.submission.folder import submission_at
 
 
@@ -20,13 +20,14 @@ class Difference:
     `changed` are the ids with another label, in the order of the first; the label of probabilities
     is the largest column, of equal ones the first in the first submission. `moves` counts each
     (label of the first, label of the second), the most frequent first. `largest` is the largest
-    difference of a probability, None for labels.
+    difference of a probability, None for labels. `notes` are what a person should know.
     """
 
     rows: int
     changed: tuple[str, ...]
     moves: Mapping[tuple[str, str], int]
     largest: float | None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Difference: {len(self.changed)} of {self.rows} rows have another label>"
@@ -47,7 +48,10 @@ def compare(first: TableSource, second: TableSource, id_column: str | None = Non
     Raises:
         UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
-    one, two = (read_submission(submission_at(path), id_column) for path in (first, second))
+    one, two = (
+        predicted_columns(read_submission(submission_at(path), id_column))
+        for path in (first, second)
+    )
     if sorted(one.columns) != sorted(two.columns):
         raise UsageError(
             f"{first} and {second} have other columns: {few(one.columns)} and {few(two.columns)}"
@@ -59,7 +63,7 @@ def compare(first: TableSource, second: TableSource, id_column: str | None = Non
     changed = tuple(name for name, (a, b) in zip(one.rows, labels, strict=True) if a != b)
     moves = Counter(pair for pair in labels if pair[0] != pair[1])
     ordered = dict(sorted(moves.items(), key=lambda move: (-move[1], move[0])))
-    return Difference(len(labels), changed, ordered, largest)
+    return Difference(len(labels), changed, ordered, largest, (*one.notes, *two.notes))
 
 
 def _labels(one: Submitted, two: Submitted) -> tuple[list[tuple[str, str]], float | None]:

@@ -9,18 +9,10 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.evaluation.bootstrap import Interval, spread
 from ensemble.evaluation.labels import check_filled, read_truth, truth_of
-from ensemble.evaluation.metrics import (
-    METRICS,
-    NEEDS_EVERY_CLASS,
-    TOP,
-    Metric,
-    Truth,
-    confusion,
-    kappa_between,
-)
+from ensemble.evaluation.metrics import confusion
 from ensemble.files.csv_tables import column_of
+from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
 from ensemble.predictions.table import Oof
@@ -32,25 +24,24 @@ from ensemble.reports.by_class import (
     scores_of_counts,
     scores_of_labels,
 )
-from ensemble.reports.submitted import Submitted, read_submission
+from ensemble.reports.metric_scores import (
+    MetricScore,
+    metrics_of_classes,
+    metrics_of_values,
+    score_by,
+)
+from ensemble.reports.submitted import (
+    Submitted,
+    predicted_columns,
+    read_submission,
+    sums_to_one,
+)
 from ensemble.voting.blend import labels_given
 from ensemble.voting.decision import Decision, order_of
 
 _ROUNDING: Final = 1e-6
 _HANDFUL: Final = 5
 _ODD_SHARE: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class MetricScore:
-    """One metric's score, and its 95 % interval by a bootstrap of the rows; see `resample`.
-
-    The interval is None where a class has too few rows for one.
-    """
-
-    metric: str
-    score: float
-    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,20 +93,20 @@ class Labels:
     group: str | None = None
     classes: tuple[str, ...] = ()
 
-    def groups(self, ids: Sequence[str]) -> Indices | None:
+    def groups(self, ids: Sequence[str], tell: Tell) -> Indices | None:
         """Return the group of each id as a number, int64 (N,), or None where there are none."""
         if self.group is None:
             return None
-        named = column_of(self.table, self.group, self.id_column, ids)
+        named = column_of(self.table, self.group, self.id_column, ids, tell)
         return np.unique([named[name] for name in ids], return_inverse=True)[1].astype(np.int64)
 
-    def of(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the label of each id.
+    def of(self, ids: Sequence[str], tell: Tell) -> dict[str, str]:
+        """Return the label of each id; `tell` is told where ids are a folder or an extension apart.
 
         Raises:
             UsageError: an id without one.
         """
-        truth = column_of(self.table, self.column, self.id_column, ids)
+        truth = column_of(self.table, self.column, self.id_column, ids, tell)
         lacking = [name for name in ids if name not in truth]
         if lacking:
             raise UsageError(f"{self.table}: no label for {few(lacking)}")
@@ -135,14 +126,19 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    given = read_submission(submission, labels.id_column)
-    truth = labels.of(list(given.rows))
+    read = read_submission(submission, labels.id_column)
+    notes: list[str] = []
+    truth = labels.of(list(read.rows), notes.append)
+    given = predicted_columns(read, {*truth.values(), *labels.classes})
+    notes += given.notes
     if given.has_labels:
         _check_said(submission, set(given.labels()), labels.table, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
-    known = {truth[name] for name in given.rows}
-    scores, classes = _predicted(given, known | set(labels.classes))
-    return _of_classes(list(given.rows), scores, classes, labels, labels_only=given.has_labels)
+    known = {truth[name] for name in given.rows} | set(labels.classes)
+    scores, classes = _predicted(given, known, labels.table)
+    return _of_classes(
+        list(given.rows), scores, classes, labels, labels_only=given.has_labels, notes=notes
+    )
 
 
 def score_classes(found: Oof, labels: Labels) -> Scorecard:
@@ -166,26 +162,24 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
         UsageError: ids without a label, columns that differ, or values that are none.
     """
     task, values = found.task, _mean(found)
-    y = read_truth(labels.table, found, labels.column, labels.group, id_column=labels.id_column)
+    notes = [*_told(found)]
+    y = read_truth(
+        labels.table, found, labels.column, labels.group,
+        id_column=labels.id_column, tell=notes.append,
+    )  # fmt: skip
     several = TASKS[task].several
     labels_only = several and bool(np.isin(values, (0, 1)).all())
-    mixed = not TASKS[task].bounded or bool(((y == 0).any(0) & (y == 1).any(0)).all())
-    groups = labels.groups(found.ids)
-    lines = [
-        _line(metric, y, values, groups)
-        for metric in METRICS[task].values()
-        if (metric.by_label or not labels_only)
-        and (mixed or metric.by_label or metric.name not in NEEDS_EVERY_CLASS)
-    ]
+    allowed = metrics_of_values(task, y, labels_only=labels_only)
+    groups = labels.groups(found.ids, notes.append)
     said = labels_given(values, Decision()) if several else values
     return Scorecard(
         rows=len(found.ids),
         rescaled=0,
         classes=found.classes,
-        lines=tuple(lines),
+        lines=tuple(score_by(metric, y, values, groups) for metric in allowed),
         counts=np.zeros((0, 0)),
         by_class=scores_of_labels(y, said, found.classes) if several else (),
-        notes=_told(found),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -199,7 +193,8 @@ def _of_classes(
     notes: Sequence[str] = (),
 ) -> Scorecard:
     """Score N rows of probabilities (N, C), or of anything from 0 on that is divided by its sum."""
-    truth = labels.of(ids)
+    told = [*notes]
+    truth = labels.of(ids, told.append)
     scores, classes = _in_order(scores, classes, labels.classes)
     sums = scores.sum(1, keepdims=True)
     odd = sorted({truth[name] for name in ids} - set(classes))
@@ -208,17 +203,17 @@ def _of_classes(
             f"{labels.table}: labels without a column, or none of the classes {few(classes)}: "
             f"{few(odd)}"
         )
-    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids)
+    y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids, told.append)
     counts = confusion(y, probs.argmax(1), len(classes))
-    allowed = _allowed(y, classes, labels.classes, labels_only=labels_only)
+    allowed = metrics_of_classes(y, classes, labels.classes, labels_only=labels_only)
     return Scorecard(
         rows=len(y),
         rescaled=int((np.abs(sums - 1) > _ROUNDING).sum()),
         classes=classes,
-        lines=tuple(_line(m, y, probs, groups) for m in allowed),
+        lines=tuple(score_by(metric, y, probs, groups) for metric in allowed),
         counts=counts,
         by_class=scores_of_counts(counts, classes),
-        notes=(*notes, *_absent(y, classes)),
+        notes=tuple(dict.fromkeys([*told, *_absent(y, classes)])),
     )
 
 
@@ -258,13 +253,22 @@ def _check_said(
     )
 
 
-def _predicted(given: Submitted, known: set[str]) -> tuple[Pooled, tuple[str, ...]]:
+def _predicted(
+    given: Submitted, known: set[str], labels: TableSource
+) -> tuple[Pooled, tuple[str, ...]]:
     """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
     if given.has_labels:
         said = given.labels()
         classes = tuple(sorted(known | set(said)))
         place = {name: number for number, name in enumerate(classes)}
         return np.eye(len(classes))[[place[name] for name in said]], classes
+    unknown = [name for name in given.columns if name not in known]
+    rest = [name for name in given.columns if name in known]
+    if unknown and sums_to_one(given, rest) and not sums_to_one(given, given.columns):
+        raise UsageError(
+            f"{given.path}: the columns {few(unknown)} are no labels of {labels}, and without them "
+            f"the rows sum to 1: leave them out"
+        )
     probs = given.probabilities()
     if (probs < 0).any() or (probs.sum(1) <= 0).any():
         raise UsageError(f"{given.path}: probabilities are at least 0, and not all 0 in a row")
@@ -289,35 +293,3 @@ def _in_order(
     found = np.zeros((len(given), len(said)))
     found[:, [list(said).index(name) for name in classes]] = given
     return found, tuple(said)
-
-
-def _allowed(
-    y: Indices, classes: Sequence[str], said: Sequence[str], *, labels_only: bool
-) -> list[Metric]:
-    """Leave out what labels cannot tell, what an absent class leaves undefined, and kappa of names.
-
-    The classes of a kappa are worth their numbers; or equally spaced, where their order is said.
-    """
-    undefined = set[str]()
-    if len(classes) < 2 or (np.bincount(y, minlength=len(classes)) == 0).any():
-        undefined.update(NEEDS_EVERY_CLASS)
-    if len(classes) < 2 or not (order_of(classes) or said):
-        undefined.add("qwk")
-    if len(classes) <= TOP:
-        undefined.add("top_k")
-    metrics = dict(METRICS["classification"])
-    if order_of(classes):
-        metrics["qwk"] = kappa_between([int(name) for name in classes])
-    allowed = [metric for metric in metrics.values() if metric.by_label or not labels_only]
-    return [metric for metric in allowed if metric.name not in undefined]
-
-
-def _line(metric: Metric, y: Truth, probs: Pooled, groups: Indices | None) -> MetricScore:
-    found = spread(metric, y, [probs], groups)
-    return MetricScore(metric.name, found.value, found.interval and _within(metric, found.interval))
-
-
-def _within(metric: Metric, interval: Interval) -> Interval:
-    """Cut an interval at the ends of a metric's scale, over which its bias may have carried it."""
-    lowest, highest = -1.0 if metric.name == "qwk" else 0.0, 1.0 if metric.greater else np.inf
-    return max(interval[0], lowest), min(interval[1], highest)

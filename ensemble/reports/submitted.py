@@ -1,25 +1,29 @@
 """A submission as it was written: its columns and cells by id, for what looks at it."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ensemble.arrays import Pooled
 from ensemble.errors import UsageError, few
-from ensemble.files.columns import submitted_id
-from ensemble.files.csv_tables import read_table
+from ensemble.files.columns import fold_column, is_beside, is_index, is_split, submitted_id
+from ensemble.files.csv_tables import by_id, read_lines
 from ensemble.files.text_table import TableSource
+from ensemble.predictions.row_values import sum_to_one
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A submission: its columns after the id, and each id's cells, in the order of the file."""
+    """A submission: its columns after the id, and each id's cells, in the order of the file.
+
+    `notes` are what a person should know of how the columns were read.
+    """
 
     path: TableSource
     columns: tuple[str, ...]
     rows: Mapping[str, Sequence[str]]
+    notes: tuple[str, ...] = ()
 
     @property
     def has_labels(self) -> bool:
@@ -58,14 +62,62 @@ def read_submission(path: TableSource, id_column: str | None = None) -> Submitte
     The id is `id_column`, the column `id`, or the first.
 
     Raises:
-        UsageError: no table, no column after the id, no rows, or an id that stands there twice.
+        UsageError: no table, no column after the id, no rows, or an id that is empty or stands
+            there twice.
     """
-    header, body = read_table(path)
+    header, body = read_lines(path)
     if len(header) < 2 or not body:
         raise UsageError(f"{path}: expected an id column, another, and rows")
     place = header.index(submitted_id(path, header, said=id_column))
-    rows = {row[place]: [*row[:place], *row[place + 1 :]] for row in body}
-    if len(rows) < len(body):
-        twice = [name for name, count in Counter(row[place] for row in body).items() if count > 1]
-        raise UsageError(f"{path}: ids stand there twice: {few(twice)}; expected different ids")
+    rows = {
+        name: [*row.cells[:place], *row.cells[place + 1 :]]
+        for name, row in by_id(path, body, place).items()
+    }
     return Submitted(path, (*header[:place], *header[place + 1 :]), rows)
+
+
+def predicted_columns(given: Submitted, classes: Collection[str] = ()) -> Submitted:
+    """Leave out columns that stand beside predictions: folds, an index, a split, the truth.
+
+    They are told by their names, unless the rows sum to 1 with them, and noted. Out-of-fold files
+    have them, and no submission.
+
+    Args:
+        given: What was read.
+        classes: The classes that are known, whatever they are called.
+
+    Raises:
+        UsageError: several columns may be the folds.
+    """
+    gone = _beside(given, [name for name in given.columns if name not in classes])
+    if not gone or len(gone) == len(given.columns):
+        return given
+    kept = [place for place, name in enumerate(given.columns) if name not in gone]
+    return replace(
+        given,
+        columns=tuple(given.columns[place] for place in kept),
+        rows={name: [cells[place] for place in kept] for name, cells in given.rows.items()},
+        notes=(f"{given.path}: the columns {few(gone)} are no class, and left out",),
+    )
+
+
+def sums_to_one(given: Submitted, columns: Sequence[str]) -> bool:
+    """Tell whether the cells of two columns or more are probabilities that sum to 1."""
+    if len(columns) < 2:
+        return False
+    try:
+        return sum_to_one(given.probabilities(columns=columns))
+    except UsageError:  # text, or what is not finite
+        return False
+
+
+def _beside(given: Submitted, unknown: Sequence[str]) -> list[str]:
+    """Return those of the unknown columns that have a role beside the predictions."""
+    gone = [name for name in unknown if is_index(name)]
+    if sums_to_one(given, [name for name in given.columns if name not in gone]):
+        return gone
+    fold = fold_column(given.path, unknown)
+    gone += [name for name in unknown if name == fold or is_split(name)]
+    truth = [name for name in unknown if is_beside(name) and name not in gone]
+    others = [name for name in given.columns if name not in (*gone, *truth)]
+    return gone + truth if sums_to_one(given, others) else gone

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.columns import submitted_id
 from ensemble.files.csv_tables import by_id, csv_bytes, read_lines
+from ensemble.files.ids import counterparts
 from ensemble.files.text_table import TableSource
 from ensemble.members.card import Head
 from ensemble.progress import Listener
@@ -274,34 +275,20 @@ def _without_sample(recipe: Recipe, head: Head, ids: Sequence[str], wanted: Want
 
 
 def _mapped(sample: Sample, ids: Sequence[str], listener: Listener) -> Sample:
-    """Return a sample whose ids carry a folder or an extension with those of the images.
+    """Return a sample with the ids of the images where theirs are a folder or an extension apart.
 
     Only where that is one to one, and it is said: a run of ids that differ is refused later.
     """
-    if set(sample.ids) == set(ids):
+    own = counterparts(sample.ids, ids)
+    if not own or not len(own) == len(sample.ids) == len(ids):
         return sample
-    for strip in (_without_folder, _without_extension, _stem):
-        own = {strip(name): name for name in sample.ids}
-        if len(own) == len(sample.ids) and set(own) == set(ids):
-            short, name = next(iter(own.items()))
-            listener.warn(
-                f"the sample's ids are those of the images with a folder or an extension, one to "
-                f"one, such as {name!r} for {short!r}: they are written as the sample has them"
-            )
-            return replace(sample, ids=tuple(own), written=own)
-    return sample
-
-
-def _without_folder(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
-def _without_extension(name: str) -> str:
-    return name.rpartition(".")[0] or name
-
-
-def _stem(name: str) -> str:
-    return _without_extension(_without_folder(name))
+    name, short = next(iter(own.items()))
+    listener.warn(
+        f"the sample's ids are those of the images, a folder or an extension apart, one to one, "
+        f"such as {name!r} for {short!r}: they are written as the sample has them"
+    )
+    written = {known: name for name, known in own.items()}
+    return replace(sample, ids=tuple(own[name] for name in sample.ids), written=written)
 
 
 def fill_row(fill: str, sample: Sample, head: Head) -> Row:

@@ -4,6 +4,7 @@ Each is exact: every threshold, cut and exponent at which the metric can change 
 metric of one's own, for which a grid of exponents is.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -53,16 +54,18 @@ def label_thresholds(y: NDArray[np.int64], probs: Pooled) -> Vector:
     return np.array([_threshold(y[:, c] == 1, probs[:, c]) for c in range(probs.shape[1])])
 
 
-def cut_points(y: Indices, levels: Vector, classes: int) -> Vector:
+def cut_points(y: Indices, levels: Vector, classes: int, worth: Sequence[float] = ()) -> Vector:
     """Return the C - 1 cuts of a level (N,) into ordered classes that maximise the quadratic kappa.
+
+    `worth` are the numbers of the classes, C of them that ascend; empty for equally spaced ones.
 
     Kappa is one minus a ratio, disagreement over what chance would give. Dinkelbach's method
     (1967) turns the ratio into a sum, which dynamic programming over the sorted levels minimises
     exactly, in O(NC); the ratio falls in each round until it stays.
     """
     values, place = np.unique(levels, return_inverse=True)
-    every = np.arange(classes)
-    weights = (every[:, None] - every) ** 2.0
+    numbers = np.asarray(worth or range(classes), np.float64)
+    weights = (numbers[:, None] - numbers) ** 2
     disagreement = np.zeros((len(values), classes))
     np.add.at(disagreement, place, weights[y])
     counts = np.bincount(place, minlength=len(values))

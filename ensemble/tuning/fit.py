@@ -163,7 +163,8 @@ def ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
 def _ruled_classes(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
     probs = normalised(blend.probs(stack))
     if metric.name == "qwk":
-        cuts = decisions.cut_points(y, expected_level(probs), stack.shape[2])
+        levels = expected_level(probs)
+        cuts = decisions.cut_points(y, levels, stack.shape[2], metric.levels)
         return replace(blend, decision=Decision(cut_points=tuple(cuts.tolist())))
     prior = np.bincount(y, minlength=stack.shape[2]) / len(y)
     if metric.name in _PRIOR_METRICS:

@@ -5,7 +5,7 @@ and a metric of labels is constant between them. All crossings are found and eve
 scored: no grid, no gradient.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,7 +83,9 @@ def walk(start: Pooled, end: Pooled) -> LabelPath:
     return LabelPath(first, joined[by_place], *changes)
 
 
-def search(metric: str, y: Indices, start: Pooled, end: Pooled) -> Stretches:
+def search(
+    metric: str, y: Indices, start: Pooled, end: Pooled, levels: Sequence[float] = ()
+) -> Stretches:
     """Score every stretch of the line between two predictions.
 
     Args:
@@ -91,25 +93,28 @@ def search(metric: str, y: Indices, start: Pooled, end: Pooled) -> Stretches:
         y: The truth, int64 (N,).
         start: Predictions (N, C) at l = 0.
         end: Predictions (N, C) at l = 1.
+        levels: What the classes of "qwk" are worth, C numbers; empty for equally spaced.
     """
     if metric == "auc":
         return _areas(y, start, end)
-    path = walk(start, end)
-    scores = PATHS[metric](y, path, start.shape[1])
+    path, classes = walk(start, end), start.shape[1]
+    scores = _qwk(y, path, levels) if levels else PATHS[metric](y, path, classes)
     last = np.append(np.diff(path.places) > 0, True) if len(path.places) else np.empty(0, bool)
     keep = np.concatenate([[True], last])
     ends = np.concatenate([[0.0], path.places[last], [1.0]])
     return Stretches(ends, scores[keep])
 
 
-def best_share(metric: str, y: Truth, start: Pooled, end: Pooled) -> float:
+def best_share(
+    metric: str, y: Truth, start: Pooled, end: Pooled, levels: Sequence[float] = ()
+) -> float:
     """Return the place on the line, 0 to 1, that serves a metric of `PATHS`, "auc" or "mae" best.
 
     The mean absolute error |start + l d - y| is the sum of |d| |l - (y - start) / d|: a weighted
     median minimises it, and because it is convex its clip to [0, 1] is the best there.
     """
     if metric != "mae":
-        return search(metric, np.asarray(y, np.int64), start, end).best()[0]
+        return search(metric, np.asarray(y, np.int64), start, end, levels).best()[0]
     slope, wanted = (end - start).ravel(), (y - start).ravel()
     moving = slope != 0
     if not moving.any():
@@ -150,9 +155,13 @@ def _f1_macro(y: Indices, path: LabelPath, classes: int) -> Vector:
     return np.asarray((2 * right / np.maximum(totals, 1)).mean(1), np.float64)
 
 
-def _qwk(y: Indices, path: LabelPath, classes: int) -> Vector:
-    every = np.arange(classes)
-    weights = (every[:, None] - every) ** 2.0
+def _equal_qwk(y: Indices, path: LabelPath, classes: int) -> Vector:
+    return _qwk(y, path, range(classes))
+
+
+def _qwk(y: Indices, path: LabelPath, levels: Sequence[float]) -> Vector:
+    classes, worth = len(levels), np.asarray(levels, np.float64)
+    weights, every = (worth[:, None] - worth) ** 2, np.arange(classes)
     truth = y[path.rows]
     change = weights[truth, path.new] - weights[truth, path.old]
     observed = _along(float(weights[y, path.start].sum()), change)
@@ -177,7 +186,7 @@ PATHS: Final[Mapping[str, Callable[[Indices, LabelPath, int], Vector]]] = {
     "f1_micro": _accuracy,
     "balanced_accuracy": _balanced_accuracy,
     "f1_macro": _f1_macro,
-    "qwk": _qwk,
+    "qwk": _equal_qwk,
 }
 """How each metric of labels follows a path: its score before any change, and after each."""
 

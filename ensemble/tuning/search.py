@@ -35,7 +35,7 @@ def coordinate_ascent(stack: Stack, y: Truth, metric: Metric, start: Vector) -> 
             if others.sum() <= 0:
                 continue
             rest = linear(stack, others)
-            share = lines.best_share(metric.name, y, rest, stack[family])
+            share = lines.best_share(metric.name, y, rest, stack[family], metric.levels)
             moved = others / others.sum() * (1 - share)
             moved[family] = share
             found = metric.score(y, linear(stack, moved))

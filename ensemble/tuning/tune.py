@@ -52,21 +52,27 @@ def tune_predictions(
     """
     if order.holdout_labels is not None and holdout is None:
         raise UsageError("--holdout-labels are of the rows of --holdout; give both")
+    notes: list[str] = []
+    ids, said = joined.ids, order.id_column
     if order.folds is not None:
-        joined = replace(joined, folds=folds_from(order.folds, joined.ids, order.id_column))
+        joined = replace(joined, folds=folds_from(order.folds, ids, said, notes.append))
         refuse_unpredicted(joined)
     beside = order.group if order.groups is None else None
-    read = partial(read_truth, label_column=order.label_column, id_column=order.id_column)
-    y = read(order.labels, joined, group=beside)
+    read = partial(
+        read_truth, label_column=order.label_column, group=beside, id_column=said, tell=notes.append
+    )
+    y = read(order.labels, joined)
     groups = None
     if order.group is not None:
-        named = column_of(order.groups or order.labels, order.group, order.id_column, joined.ids)
-        groups = checks.groups_of(joined.ids, named, joined.folds)
+        named = column_of(order.groups or order.labels, order.group, said, ids, notes.append)
+        groups = checks.groups_of(ids, named, joined.folds)
+    held = None if holdout is None else read(order.holdout_labels or order.labels, holdout)
+    for note in dict.fromkeys(notes):  # of labels and groups of one table once
+        progress.warn(note)
     weights = weigh(joined, y, order, groups, progress)
-    if holdout is None:
+    if holdout is None or held is None:
         return weights
-    truth = read(order.holdout_labels or order.labels, holdout, group=beside)
-    return calibrate(weights, holdout, truth, joined.ids)
+    return calibrate(weights, holdout, held, ids)
 
 
 def calibrate(

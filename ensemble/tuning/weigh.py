@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
 
@@ -87,6 +88,7 @@ def weigh(
     steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
+        metric = metrics.kappa_between([int(oof.classes[place]) for place in steps])
     _check_finite(metric, stack, y)
     for note in checks.notes_of(names, stack, oof.folds):
         progress.warn(note)
@@ -153,6 +155,10 @@ def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
     steps = order_of(classes)
     if not steps:
         progress.warn(f"qwk: classes without numbers are taken in their order: {few(classes)}")
+    numbers = [int(classes[place]) for place in steps]
+    if any(after - before != 1 for before, after in pairwise(numbers)):
+        progress.warn(f"qwk: the classes are worth their numbers, {few(numbers)}, of which some "
+                      f"between the least and the largest are no class")  # fmt: skip
     return steps
 
 

@@ -109,18 +109,27 @@ def name_of(views: Sequence[View]) -> str:
 def _candidates(views: Sequence[View]) -> list[str]:
     """Return the presets that may have given these views."""
     plain = [name for name in presets() if name not in _MEASURED]
-    ops = [op for view in views for op in view.ops]
-    factors = ["1" if not view.ops else f"{view.ops[0].args[0]:g}" for view in views
-               if not view.ops or view.ops[0].name == "scale"]  # fmt: skip
-    crops = [op.args[1:] for op in ops if op.name == "crop"]
-    if len(factors) == len(views) > 1:
-        plain.append(f"multiscale({','.join(factors)})")
-    if crops:
-        height, width = crops[0]
-        plain += [f"{name}({height},{width})" for name in ("five_crop", "ten_crop")]
-    plain += [f"jitter({max(map(abs, jitter)):g})" for jitter in jitters_of(views)[1:2]]
-    return plain
+    jitter = [f"jitter({max(map(abs, move)):g})" for move in jitters_of(views)[1:2]]
+    return [*plain, *_multiscale(views), *_with_crops(views), *jitter]
+
+
+def _multiscale(views: Sequence[View]) -> list[str]:
+    """Return the preset of scales, if each view is as it was or scaled first."""
+    first = [view.ops[0] if view.ops else _UNSCALED for view in views]
+    if len(views) < 2 or any(op.name != "scale" for op in first):
+        return []
+    return [f"multiscale({','.join(f'{op.args[0]:g}' for op in first)})"]
+
+
+def _with_crops(views: Sequence[View]) -> list[str]:
+    """Return the presets of crops, if there is one."""
+    sizes = [op.args[1:] for view in views for op in view.ops if op.name == "crop"]
+    return [f"{name}({','.join(map(str, size))})" for size in sizes[:1]
+            for name in ("five_crop", "ten_crop")]  # fmt: skip
 
 
 _MEASURED: Final = ("multiscale", "five_crop", "ten_crop", "jitter")
 """The presets that take numbers."""
+
+_UNSCALED: Final = Op("scale", (1,))
+"""What a view without operations is, among scaled ones."""

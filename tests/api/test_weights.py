@@ -13,8 +13,8 @@ import ensemble as package
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import column_of
 from ensemble.pipeline.oof import predict_oof
-from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read
+from ensemble.predictions.join import join
 from ensemble.predictions.oof_file import write
 from ensemble.reports.figures import draw
 from ensemble.tuning.tune import tune_weights
@@ -44,7 +44,7 @@ def test_weights_without_folds_are_drawn_too() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     found = [read(path) for _, path in order.files]
     labels = column_of(Path("train.csv"), "label")
-    weights = package.tune_weights(replace(oof.join(found), folds=None), labels, metric="log_loss")
+    weights = package.tune_weights(replace(join(found), folds=None), labels, metric="log_loss")
     draw(weights, Path("apparent.png"))
     assert Path("apparent.png").stat().st_size > 5000
 

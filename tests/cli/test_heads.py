@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.cli.heads import choices_by_head, classes_by_head
+from ensemble.cli.heads import choices_by_head, classes_by_head, outputs_by_head
 from ensemble.errors import UsageError
 from ensemble.records import Activation, Task
 
@@ -86,3 +86,31 @@ def test_no_such_choice_or_head_is_refused(text: str, message: str) -> None:
 def test_what_is_said_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="said twice"):
         choices_by_head("--task", ["age=regression", "age=multilabel"], Task, ["age"])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], None),
+        (["Identity:0"], "Identity:0"),
+        (["a=b"], "a=b"),
+        (["age=dense=1", "k=1=probs"], {"age": "dense=1", "k=1": "probs"}),
+        (["sex=logits"], {"sex": "logits"}),
+    ],
+)
+def test_an_output_is_that_of_the_one_head_or_of_the_head_it_names(
+    given: list[str], expected: object
+) -> None:
+    assert outputs_by_head(given, ["age", "sex", "k=1"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["age=a", "b"], "'b': of which head\\? Say HEAD=NAME; the heads are age, sex"),
+        (["age=a", "age=b"], "'age=b': said twice"),
+    ],
+)
+def test_outputs_whose_heads_cannot_be_told_are_refused(given: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        outputs_by_head(given, ["age", "sex"])

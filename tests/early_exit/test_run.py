@@ -10,8 +10,8 @@ from exit_runs import COUNT, record, submit
 from processes import finish, start
 from toys import ensemble, save_member, toy_card, toy_model
 
-from ensemble.api import predict
 from ensemble.api.results import verify_exit
+from ensemble.api.vote import vote
 from ensemble.errors import UsageError
 from ensemble.predictions import garbage, inventory
 from ensemble.voting.decision import Decision
@@ -82,7 +82,7 @@ def test_the_predictions_hold_labels_and_evaluations_and_no_probabilities(
     assert early.probs.shape == (COUNT, 0)
     assert list(early.frame.columns) == ["id", "label", "n_evals"]
     with pytest.raises(UsageError, match="images ended early"):
-        predict.vote("early", out="again")
+        vote("early", out="again")
     assert ensemble("vote", "--predictions", "early/predictions.parquet", "--out", "again") == 2
 
 

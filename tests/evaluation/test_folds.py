@@ -79,6 +79,15 @@ def test_folds_that_are_wrong_are_refused(tmp_path: Path, text: str, message: st
         folds_from(tmp_path / "folds.csv", IDS)
 
 
+def test_folds_a_folder_or_an_extension_apart_are_joined_and_told(tmp_path: Path) -> None:
+    rows = ["train/b.png,2", "train/007.png,0", "train/NA.png,1", "train/1e5.png,0"]
+    (tmp_path / "folds.csv").write_text("\n".join(["id,fold", *rows]))
+    told: list[str] = []
+    found = folds_from(tmp_path / "folds.csv", IDS, tell=told.append)
+    np.testing.assert_array_equal(found, [0, 1, 0, 2])
+    assert "such as 'train/b.png' for 'b'" in told[0]
+
+
 # ---- making
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import CLASSES, ensemble
 
-from ensemble.api.arguments import table_of
+from ensemble.api.tables import table_of
 from ensemble.api.weights import tune_weights
 from ensemble.errors import UsageError
 from ensemble.evaluation.labels import read_truth, truth_of
@@ -248,3 +248,20 @@ def test_a_value_of_python_that_is_none_is_named_by_its_place(
     with pytest.raises(UsageError) as caught:
         given_truth(frame, oof(task, "rain", "fog"))
     assert str(caught.value) == f"labels, 'b', column 'fog': expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "like", "expected"),
+    [
+        ("id,label\nd/b.jpg,eel\nd/a.jpg,cat\n", oof("classification", *CLASSES), [0, 2]),
+        ("id,fog\nb.jpg,1\na.jpg,0\n", oof("multilabel", "fog"), [[0], [1]]),
+        ("id,age\ntrain/b,2.5\ntrain/a,1\n", oof("regression", "age"), [[1], [2.5]]),
+    ],
+)
+def test_labels_a_folder_or_an_extension_apart_are_joined_and_told(
+    tmp_path: Path, text: str, like: Oof, expected: list[object]
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    told: list[str] = []
+    assert read_truth(tmp_path / "t.csv", like, tell=told.append).tolist() == expected
+    assert "one to one, such as" in told[0]

@@ -20,6 +20,7 @@ from ensemble.evaluation.metrics import (
     check_defined,
     confusion,
     f1_of,
+    kappa_between,
     kappa_of,
     metric_of,
 )
@@ -173,6 +174,21 @@ def test_kappa_is_one_less_the_squared_distance_over_that_by_chance(seed: int) -
     assert kappa_of(confusion(y, labels, 4)) == pytest.approx(expected, abs=1e-12)
 
 
+@given(seed=st.integers(0, 10**6))
+def test_a_kappa_of_grades_with_a_gap_is_that_of_all_grades(seed: int) -> None:
+    """By scikit-learn, told the whole range; also by its confusion matrix, as a bootstrap asks."""
+    rng = np.random.default_rng(seed)
+    y, labels = rng.integers(0, 4, (2, 30))
+    grades, metric = np.array([-1, 0, 3, 4]), kappa_between([-1, 0, 3, 4])
+    expected = sk.cohen_kappa_score(
+        grades[y], grades[labels], labels=range(-1, 5), weights="quadratic"
+    )
+    assert metric.score(y, np.eye(4)[labels]) == pytest.approx(expected, abs=1e-12)
+    assert metric.counted is not None
+    assert metric.counted(confusion(y, labels, 4)) == pytest.approx(expected, abs=1e-12)
+    assert metric.levels == (-1, 0, 3, 4)
+
+
 def test_kappa_is_nought_where_chance_explains_all() -> None:
     assert kappa_of(np.diag([5.0, 0, 0])) == 0
 
@@ -209,7 +225,8 @@ def test_a_score_is_the_mean_of_the_values_of_its_rows(metric: Metric) -> None:
         assert metric.each(y[[row]], probs[[row]])[0] == pytest.approx(values[row], abs=1e-15)
 
 
-COUNTED = [m for m in METRICS["classification"].values() if m.counted is not None]
+GRADED = kappa_between([0, 1, 2, 9])
+COUNTED = [m for m in (*METRICS["classification"].values(), GRADED) if m.counted is not None]
 
 
 @pytest.mark.parametrize("metric", COUNTED, ids=lambda m: m.name)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,20 @@ def test_a_truncated_checkpoint_is_refused(legacy: bool, state: Weights, path: P
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(MemberError, match="truncated or not a PyTorch checkpoint"):
         read_file(path)
+
+
+@pytest.mark.parametrize("place", ["PK\x05\x06", "PK\x01\x02", "data.pkl"])
+def test_a_damaged_archive_is_refused_wherever_it_is(
+    place: str, state: Weights, path: Path
+) -> None:
+    torch.save(state, path)
+    data = bytearray(path.read_bytes())
+    at = data.index(place.encode())
+    for start in range(at, at + 100, 4):
+        damaged = data[:start] + b"\xff" * 4 + data[start + 4 :]
+        path.write_bytes(damaged)
+        with suppress(MemberError):  # anything else is a fault; some bytes decide nothing
+            read_file(path)
 
 
 def test_a_missing_checkpoint_is_refused(path: Path) -> None:

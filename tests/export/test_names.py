@@ -110,6 +110,26 @@ def test_pairs_of_a_key_and_a_value_are_no_part_of_the_family(
     assert family_and_fold(Path(name)) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("net_kfold2.pt", ("net", 2)),
+        ("kfold=3-epoch=2.ckpt", ("", 3)),
+        ("resnet_5fold_0.pth", ("resnet", 0)),
+        ("10-fold-7_vit.pt", ("vit", 7)),
+        ("fold0of5_resnet.pt", ("resnet", 0)),
+        ("resnet_fold4of5.pt", ("resnet", 4)),
+        ("Fold 1.pth", ("", 1)),
+        ("resnet Fold 1/best.pth", ("resnet", 1)),
+        ("model_best_fold=0.pth", ("model_best", 0)),
+        ("scaffold_k2.pt", ("scaffold_k2", None)),
+        ("manifold0.pt", ("manifold0", None)),
+    ],
+)
+def test_a_fold_may_say_of_how_many_it_is(name: str, expected: tuple[str, int | None]) -> None:
+    assert family_and_fold(Path(name)) == expected
+
+
 def test_the_best_epochs_of_five_folds_are_one_family() -> None:
     names = [f"plain-fold={k}-epoch={9 * k}-val_acc=0.7{k}.ckpt" for k in range(5)]
     assert [family_and_fold(Path(name)) for name in names] == [("plain", k) for k in range(5)]

@@ -394,6 +394,14 @@ def test_a_net_may_have_a_head_of_each_task(folder: Path) -> None:
     np.testing.assert_allclose(found["mask"], mask.numpy(), atol=1e-5)
 
 
+def test_what_is_said_of_one_head_holds_whatever_its_last_operator(folder: Path) -> None:
+    mask = HeadSpec("mask", ("no", "half", "yes"), activation="exp")
+    spec = ExportSpec(f"{MODULE}:mixed", (YEARS, mask), preprocess=SIZE)
+    path = saved(factory(folder, "mixed", 4), folder / "mixed-f1.safetensors")
+    exported = export_member(path, spec, folder / "members")
+    assert [head.activation for head in exported.card.heads] == ["none", "exp"]
+
+
 def test_a_regression_may_give_a_number_an_image_without_a_column(folder: Path) -> None:
     spec = ExportSpec(f"{MODULE}:years", (YEARS,), preprocess=SIZE)
     net = factory(folder, "years", 1).eval()

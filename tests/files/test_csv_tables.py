@@ -240,6 +240,24 @@ def test_what_is_not_utf8_is_an_error_or_escaped() -> None:
     assert csv_bytes([["\udce9"]], "backslashreplace") == b"\\udce9\n"
 
 
+# ---- ids that are known
+
+
+def test_ids_a_folder_or_an_extension_apart_are_those_that_are_known(tmp_path: Path) -> None:
+    path, told = tmp_path / "t.csv", list[str]()
+    path.write_text("id,label\ntrain/b.jpg,dog\ntrain/a.jpg,cat\ntrain/more.jpg,cat\n")
+    found = column_of(path, "label", known=("a", "b"), tell=told.append)
+    assert found == {"b": "dog", "a": "cat", "train/more.jpg": "cat"}
+    assert len(told) == 1
+    assert f"{path}: its ids are those that are known" in told[0]
+    assert rows_of(path, ["label"], None, ("a", "b"), told.append)["a"].line == 3
+
+
+def test_ids_stay_as_they_are_where_nobody_would_be_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,label\na.jpg,cat\n")
+    assert column_of(tmp_path / "t.csv", "label", known=("a",)) == {"a.jpg": "cat"}
+
+
 # ---- formulas and folds
 
 

@@ -66,6 +66,41 @@ def test_an_array_with_objects_runs_no_code() -> None:
         decode_bands(stream.getvalue(), STRICT, 4)
 
 
+def header(text: str) -> bytes:
+    """A .npy with this header and hardly a byte behind it."""
+    return b"\x93NUMPY\x01\0" + len(text).to_bytes(2, "little") + text.encode() + b"abc"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (header("{'descr': ("), "corrupt"),
+        (header("{'descr': '|u1', 'fortran_order': False, b'shape': (1, 1, 4)}"), "corrupt"),
+        (header("{'descr': '|u1', 'fortran_order': False, 'shape': (10**14, 1, 4)}"), "corrupt"),
+        (
+            header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({10**14}, 1, 4)}}"),
+            "too large",
+        ),
+        (b"II+\0\x08\0\0\0" + b"\xff" * 8, "corrupt"),
+    ],
+)
+def test_a_damaged_file_of_bands_is_quarantined_whatever_reading_it_raises(
+    data: bytes, kind: str
+) -> None:
+    with pytest.raises(ImageError) as caught:
+        decode_bands(data, STRICT, 4)
+    assert caught.value.kind == kind
+
+
+def test_the_first_frame_is_taken_and_the_others_are_told_of() -> None:
+    first, second = (Image.fromarray(noise(4), "RGBA"), Image.fromarray(noise(4)[::-1], "RGBA"))
+    stream = io.BytesIO()
+    first.save(stream, "TIFF", save_all=True, append_images=[second])
+    found = decode_bands(stream.getvalue(), STRICT, 4)
+    np.testing.assert_array_equal(np.stack([np.asarray(b) for b in found.bands], 2), noise(4))
+    assert found.warnings == ("frames",)
+
+
 def test_the_limit_holds_for_arrays() -> None:
     with pytest.raises(ImageError, match="--max-pixels"):
         decode_bands(npy(noise(4)), DecodePolicy(max_pixels=10), 4)

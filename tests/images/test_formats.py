@@ -32,6 +32,7 @@ def test_the_rarer_beginnings_are_known(start: bytes, kind: str) -> None:
         (b"\xff\x4f\xff\x51", "^JPEG2000 is not supported: convert"),
         (bytes(128) + b"DICM", "^DICOM is not supported: write its pixels"),
         (b"\x93NUMPY\x01\0", "^NPY is not supported: an array has bands"),
+        (b"\x1f\x8b\x08\0", "^gzip is not supported: unpack"),
     ],
 )
 def test_what_is_not_decoded_is_refused_with_what_to_do(data: bytes, message: str) -> None:
@@ -45,6 +46,11 @@ def test_a_format_that_this_pillow_lacks_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(features, "check", lambda name: name != "webp")
     with pytest.raises(ImageError, match="WEBP is not supported: .* install a Pillow"):
         format_of(data)
+
+
+def test_a_pointer_of_git_lfs_is_told_with_what_fetches_the_file() -> None:
+    with pytest.raises(ImageError, match="^not an image: .*git-lfs pointer: .* git lfs pull"):
+        format_of(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """TIFF files of any number of bands come back as they were written, or are called what they are."""
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 
@@ -25,12 +26,13 @@ def written(
     deflated: bool = False,
     predictor: int = 1,
     rows: int = 3,
+    following: int = 0,
     **other: int,
 ) -> bytes:
     """A TIFF file by the letter of the specification, in strips of some rows."""
     height, width, bands = pixels.shape
     planes = [pixels[:, :, [b]] for b in range(bands)] if planar else [pixels]
-    if predictor == 2:
+    if predictor == 2 and deflated:  # it is of compressed samples only
         planes = [np.concatenate([p[:, :1], np.diff(p, axis=1)], axis=1) for p in planes]
     kind = pixels.dtype.newbyteorder(order)
     strips = [p[at : at + rows].astype(kind).tobytes() for p in planes
@@ -46,7 +48,7 @@ def written(
         279: (word, [len(s) for s in strips]), 284: ("H", [2 if planar else 1]),
         317: ("H", [predictor]),
     }  # fmt: skip
-    names = {"compression": 259, "format": 339, "tiles": 322, "orientation": 274}
+    names = {"compression": 259, "format": 339, "tiles": 322, "orientation": 274, "fill": 266}
     tags |= {names[name]: ("H", [value]) for name, value in other.items()}
     body = b"".join(strips)
     entries, extra = b"", b""
@@ -70,7 +72,7 @@ def written(
             mark + struct.pack(order + "HI", 42, start),
             struct.pack(order + "H", len(tags)),
         )
-    return header + body + count + entries + bytes(room) + extra
+    return header + body + count + entries + struct.pack(order + word, following) + extra
 
 
 def noise(bands: int, kind: str = "u1", height: int = 7, width: int = 5) -> NDArray[np.generic]:
@@ -115,6 +117,7 @@ def test_any_number_of_bands_is_read(bands: int) -> None:
         ({"format": 3}, "samples of .8. bits"),
         ({"tiles": 16}, "tiles"),
         ({"predictor": 3}, "a predictor of floats"),
+        ({"fill": 2}, "bits in reversed order"),
     ],
 )
 def test_what_is_not_read_is_named_with_what_to_do(tags: dict[str, int], what: str) -> None:
@@ -139,11 +142,51 @@ def test_a_cut_file_is_truncated() -> None:
 
 
 def test_strips_that_are_too_short_are_truncated() -> None:
-    data = written(noise(5), rows=7)
+    data = written(noise(5), rows=8)
     seven, eight = (struct.pack("<HHII", 257, 4, 1, height) for height in (7, 8))
     with pytest.raises(ImageError, match="strips are too short") as caught:
         tiff_bands(data.replace(seven, eight), STRICT)
     assert caught.value.kind == "truncated"
+
+
+@pytest.mark.parametrize(("rows", "fault"), [(1, "truncated"), (6, "corrupt")])
+def test_other_strips_than_the_rows_need_are_no_file(rows: int, fault: str) -> None:
+    data = written(noise(5))
+    three, other = (struct.pack("<HHIH", 278, 3, 1, count) for count in (3, rows))
+    with pytest.raises(ImageError, match=f"{fault} TIFF file: 3 strips, where 7 rows") as caught:
+        tiff_bands(data.replace(three, other), STRICT)
+    assert caught.value.kind == fault
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_a_strip_that_is_short_is_not_filled_up_from_the_next(deflated: bool) -> None:
+    """The last strip is padded to full rows, so that all of them together are long enough."""
+    data = written(noise(5, height=9), deflated=deflated)
+    sizes = read_tiff(data).tags[279]
+    seven, nine = (struct.pack("<HHII", 257, 4, 1, height) for height in (9, 7))
+    cut = struct.pack("<3I", sizes[0] - 12, *sizes[1:])
+    short = data.replace(seven, nine).replace(struct.pack("<3I", *sizes), cut)
+    with pytest.raises(ImageError, match="strips are too short"):
+        tiff_bands(short, STRICT)
+
+
+def test_a_last_strip_of_full_rows_is_cut() -> None:
+    data = written(noise(5, height=9), deflated=True)
+    nine, seven = (struct.pack("<HHII", 257, 4, 1, height) for height in (9, 7))
+    found, _ = tiff_bands(data.replace(nine, seven), STRICT)
+    np.testing.assert_array_equal(found, noise(5, height=9)[:7])
+
+
+def test_no_strip_takes_more_memory_than_its_rows() -> None:
+    data = written(np.zeros((40_000, 5, 5), np.uint8), deflated=True, rows=40_000)
+    heights = (struct.pack("<HHII", 257, 4, 1, height) for height in (40_000, 7))
+    rows = (struct.pack("<HHIH", 278, 3, 1, count) for count in (40_000, 7))
+    small = data.replace(*heights).replace(*rows)
+    tracemalloc.start()
+    found, _ = tiff_bands(small, STRICT)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+    assert found.shape == (7, 5, 5)
 
 
 def test_damaged_deflation_is_corrupt() -> None:
@@ -156,6 +199,24 @@ def test_damaged_deflation_is_corrupt() -> None:
 def test_the_limit_holds_for_bands() -> None:
     with pytest.raises(ImageError, match="--max-pixels"):
         tiff_bands(written(noise(5)), DecodePolicy(max_pixels=10))
+
+
+def test_a_directory_that_follows_is_told_of() -> None:
+    assert not read_tiff(written(noise(5))).more
+    assert read_tiff(written(noise(5), following=8)).more
+
+
+def test_a_directory_beyond_any_file_is_corrupt() -> None:
+    with pytest.raises(ImageError, match="corrupt TIFF"):
+        read_tiff(b"II+\0\x08\0\0\0" + b"\xff" * 8)
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_no_bands_are_corrupt(planar: bool) -> None:
+    data = written(noise(5), planar=planar)
+    five, none = (struct.pack("<HHIH", 277, 3, 1, bands) for bands in (5, 0))
+    with pytest.raises(ImageError, match="tells of no pixels"):
+        tiff_bands(data.replace(five, none), STRICT)
 
 
 def test_a_damaged_header_is_left_to_its_decoder() -> None:

@@ -35,7 +35,9 @@ def entangled(kind: str, batch: int | str = "N") -> ModelProto:
         "centred": [
             helper.make_node("ReduceMean", ["raw", "axis"], ["mean"], keepdims=1),
             helper.make_node("Sub", ["raw", "mean"], ["logits"])],
-        "softmax over the batch": [helper.make_node("Softmax", ["raw"], ["logits"], axis=0)],
+        "attending": [
+            helper.make_node("Softmax", ["raw"], ["shares"], axis=0),
+            helper.make_node("Mul", ["raw", "shares"], ["logits"])],
     }[kind]  # fmt: skip
     model.graph.node.extend(nodes)
     return model
@@ -51,6 +53,7 @@ def saved(folder: Path, kind: str, *, declared: Batch = "any", batch: int | str 
         ("normalised", r"BatchNormalization.*net.eval\(\)"),
         ("quantised", "quantised dynamically"),
         ("centred", "computed over the batch axis"),
+        ("attending", "computed over the batch axis"),
     ],
 )
 @pytest.mark.parametrize("batch", ["N", 4])

@@ -44,6 +44,29 @@ def test_a_dropout_switched_on_by_a_node_is_refused() -> None:
         check_not_random(model, HERE)
 
 
+def test_a_dropout_whose_mode_is_computed_is_refused() -> None:
+    """Off, turned by a Not: ONNX Runtime draws anew each time."""
+    off = numpy_helper.from_array(np.array(False), "off")
+    model = ending(helper.make_node("Not", ["off"], ["yes"]),
+                   helper.make_node("Dropout", ["raw", "half", "yes"], ["logits"]))  # fmt: skip
+    model.graph.initializer.append(off)
+    with pytest.raises(MemberError, match="Dropout is in training mode, or may be by what the"):
+        check_not_random(model, HERE)
+
+
+def test_a_dropout_that_a_branch_switches_off_is_fine() -> None:
+    def branch(name: str) -> object:
+        node = helper.make_node("Dropout", ["raw", "half", f"off {name}"], [name])
+        info = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        off = numpy_helper.from_array(np.array(False), f"off {name}")
+        return helper.make_graph([node], name, [], [info], [off])
+
+    either = helper.make_node(
+        "If", ["on"], ["logits"], then_branch=branch("a"), else_branch=branch("b")
+    )
+    check_not_random(ending(either), HERE)
+
+
 def test_a_dropout_that_is_off_is_fine() -> None:
     check_not_random(ending(helper.make_node("Dropout", ["raw"], ["logits"])), HERE)
     check_not_random(ending(helper.make_node("Dropout", ["raw", "half"], ["logits"])), HERE)
@@ -97,6 +120,10 @@ def test_a_range_of_the_whole_batch_is_told() -> None:
         (["LogSoftmax", "Identity", "Flatten"], "log_softmax"),
         (["Softmax", "QuantizeLinear", "DequantizeLinear"], "softmax"),
         (["HardSigmoid"], "sigmoid"),
+        (["Sigmoid", "Clip"], "sigmoid"),
+        (["Sigmoid", "Reshape", "Squeeze"], "sigmoid"),
+        (["Softmax", "Gather", "Dropout"], "softmax"),
+        (["Softmax", "Transpose", "Transpose"], "softmax"),
         (["Softmax", "Relu"], ""),
         (["Identity"], ""),
     ],
@@ -108,6 +135,40 @@ def test_the_last_step_is_found_behind_what_changes_no_meaning(kinds: list[str],
         for i, kind in enumerate(kinds)
     ]
     assert last_step(ending(*nodes), "logits") == step
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [helper.make_node("Identity", [], ["logits"])],
+        [helper.make_node("Identity", ["logits"], ["logits"])],
+        [
+            helper.make_node("Cast", ["other"], ["logits"], to=1),
+            helper.make_node("Identity", ["logits"], ["other"]),
+        ],
+    ],
+)
+def test_a_graph_that_leads_nowhere_has_no_last_step(nodes: list[NodeProto]) -> None:
+    assert last_step(ending(*nodes), "logits") == ""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "step"),
+    [(("Sigmoid", "Sigmoid"), "sigmoid"), (("Sigmoid", "Relu"), ""), (("Softmax", "Sigmoid"), "")],
+)
+def test_the_last_step_of_what_is_joined_is_that_of_all_its_parts(
+    kinds: tuple[str, str], step: str
+) -> None:
+    """As a net of a head a label has it: Dense(1, 'sigmoid') for each, and a Concat."""
+    parts = [helper.make_node(kind, ["raw"], [f"part{n}"]) for n, kind in enumerate(kinds)]
+    joined = helper.make_node("Concat", ["part0", "part1"], ["logits"], axis=1)
+    assert last_step(ending(*parts, joined), "logits") == step
+
+
+def test_a_part_of_what_is_split_has_the_step_of_the_whole() -> None:
+    parted = helper.make_node("Split", ["all"], ["other", "logits"], axis=1, num_outputs=2)
+    nodes = [helper.make_node("Sigmoid", ["raw"], ["all"]), parted]
+    assert last_step(ending(*nodes), "logits") == "sigmoid"
 
 
 def test_an_output_that_is_no_nodes_has_no_last_step() -> None:

@@ -66,6 +66,9 @@ def test_ids_of_images_are_made_as_a_run_makes_them(
     assert ensemble(*check, "--id-from", "name", "--out", "names.csv") == 0
     assert "no readable image" not in capsys.readouterr().err
     assert ensemble(*check) == 0
+    assert "'img1.png' for 'img1'" in " ".join(capsys.readouterr().err.split())
+    labels.write_text(text.replace("img", "other"))
+    assert ensemble(*check, "--out", "others.csv") == 0
     assert "12 ids of the folds have no readable image" in capsys.readouterr().err
 
 
@@ -122,3 +125,23 @@ def test_crops_decide_what_looks_alike(labels: Path, capsys: pytest.CaptureFixtu
 
 def test_crops_without_images_are_refused(labels: Path) -> None:
     assert ensemble("folds", labels, "--crops", "crops.csv") == 2
+
+
+def test_labels_and_folds_with_an_extension_are_joined_with_the_images_and_told(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = save_images(Path("images"), 12)
+    Image.open(images / "img1.png").save(images / "img2.png", compress_level=0)
+    labels.write_text("".join(_named(line) for line in labels.read_text().splitlines(True)))
+    rows = [f"images/img{n},{n % 2}" for n in range(1, 13)]
+    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
+    assert ensemble("folds", labels, "--check", "mine.csv", "--images", images) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "'img1.png' for 'img1'" in told
+    assert "'images/img1' for 'img1'" in told
+    assert "look alike lie in several folds: (img1, img2)" in told
+
+
+def _named(line: str) -> str:
+    name, comma, rest = line.partition(",")
+    return line if name == "id" else f"{name}.png{comma}{rest}"

@@ -13,7 +13,7 @@ from ensemble.errors import MemberError, UsageError
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.members.card import BoxOutput
 from ensemble.members.member import open_member
-from ensemble.pipeline.members import foreign_card, inspect
+from ensemble.pipeline.members import OutputName, foreign_card, inspect
 
 PIXELS = PreprocessFlags(height=8, width=9, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 SPEC = ExportSpec("vendor", (HeadSpec("label", ("cat", "dog")),), preprocess=PIXELS)
@@ -33,6 +33,12 @@ def test_a_card_says_what_the_spec_says_and_else_the_defaults(ant: Path) -> None
     assert (card.preprocess.fit, card.preprocess.crop_pct) == ("crop", 1.0)
     assert [(h.name, h.output, h.activation) for h in card.heads] == [("label", "probs", "softmax")]
     assert (card.preprocess.channel_order, card.batch, card.layout) == ("rgb", "any", "nchw")
+
+
+def test_heads_read_the_outputs_that_are_said_of_them_and_else_their_own(ant: Path) -> None:
+    heads = (HeadSpec("age", ("years",), "regression"), HeadSpec("probs", ("cat", "dog")))
+    card = foreign_card(ant, replace(SPEC, heads=heads), {"age": "regressor/out"})
+    assert [(h.name, h.output) for h in card.heads] == [("age", "regressor/out"), ("probs",) * 2]
 
 
 def test_what_is_told_counts_for_more_than_the_name_of_the_file(ant: Path) -> None:
@@ -55,13 +61,14 @@ def test_means_of_bytes_come_to_the_scale_of_the_card(ant: Path) -> None:
     ("spec", "output", "message"),
     [
         (replace(SPEC, preprocess=PreprocessFlags(height=8)), None, "needs --width, --mean, --std"),
-        (replace(SPEC, heads=SPEC.heads * 2), "probs", "--output-name goes with one head"),
+        (replace(SPEC, heads=SPEC.heads * 2), "probs", "'probs': of which head\\? Say HEAD=NAME"),
+        (SPEC, {"sex": "probs"}, "no head sex; the heads are label"),
         (replace(SPEC, ema=True), None, "ema, key, drop, args and trust_pickle are"),
         (replace(SPEC, key="net"), None, "are of checkpoints"),
     ],
 )
 def test_a_spec_that_makes_no_card_is_refused(
-    spec: ExportSpec, output: str | None, message: str
+    spec: ExportSpec, output: OutputName | None, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
         foreign_card(Path("ant.onnx"), spec, output)

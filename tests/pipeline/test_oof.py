@@ -11,6 +11,7 @@ from toys import ensemble
 
 from ensemble.errors import UsageError
 from ensemble.pipeline.oof import predict_oof
+from ensemble.predictions.table import Oof
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +71,24 @@ def test_folds_without_an_image_are_refused() -> None:
     Path("train/img3.png").unlink()
     with pytest.raises(UsageError, match="1 ids have no image: img3"):
         predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("train.csv"))
+
+
+def test_folds_whose_ids_carry_a_folder_are_joined_and_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expected = predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("train.csv"))
+    rows = [f"train/img{row}.png,{SPLIT[row]}" for row in reversed(range(ROWS))]
+    Path("paths.csv").write_text("\n".join(["id,fold", *rows]))
+    assert ensemble("oof", "--members", "folds", "--images", "train", "--folds", "paths.csv") == 0
+    found = Oof.load("oof.parquet")
+    assert found.ids == expected.ids
+    np.testing.assert_array_equal(found.folds, SPLIT)
+    np.testing.assert_allclose(found.families["ant"], expected.families["ant"], atol=1e-7)
+    assert "'train/img59.png' for 'img59'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_folds_of_two_images_of_one_name_are_not_joined_by_it() -> None:
+    rows = [f"d{n}/img{row}.png,{SPLIT[row]}" for row in range(ROWS) for n in range(2)]
+    Path("paths.csv").write_text("\n".join(["id,fold", *rows]))
+    with pytest.raises(UsageError, match="120 ids have no image: d0/img0.png, "):
+        predict_oof(recipe([memory("ant", f) for f in range(3)]), Path("paths.csv"))

@@ -18,7 +18,7 @@ from ensemble.inference.fingerprint import shard_size_of
 from ensemble.members.member import open_member
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Resources
-from ensemble.records import Activation, DecodePolicy, Task
+from ensemble.records import Activation, DecodePolicy, IdFrom, Task
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +127,25 @@ def test_a_sample_that_names_other_ids_publishes_nothing(members: list[Path], im
     with pytest.raises(ContractError, match="img99"):
         submit(members, images, sample="s.csv")
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("id_from", "form"),
+    [("stem", "test/{}.png"), ("stem", "{}.jpeg"), ("name", "{}"), ("path", "test/{}.png")],
+)
+def test_a_sample_a_folder_or_an_extension_apart_is_written_as_it_stands(
+    members: list[Path], images: Path, id_from: IdFrom, form: str
+) -> None:
+    expected = submit(members, images, "plain", output="probs")
+    names = [form.format(f"img{n}") for n in (7, *range(1, 7), *range(8, 13))]
+    rows = [f"{name},0,0,1" for name in names]
+    Path("s.csv").write_text("\n".join([",".join(["image", *CLASSES]), *rows]))
+    submit(members, images, sample="s.csv", id_from=id_from)
+    lines = [line.split(",") for line in Path("out/submission.csv").read_text().split()[1:]]
+    assert [line[0] for line in lines] == names
+    np.testing.assert_allclose(
+        np.array([line[1:] for line in lines], float), expected.probs[[6, *range(6), *range(7, 12)]]
+    )
 
 
 def test_out_that_holds_another_run_is_refused(members: list[Path], images: Path) -> None:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from runs import damaged, recipe_of, submit
 from toys import CLASSES, MakeMember, save_member, toy_card, toy_model
 
-from ensemble.api import predict
+from ensemble.api.vote import vote as vote_again
 from ensemble.cli import main
 from ensemble.errors import MemberError, UsageError
 from ensemble.pipeline.vote import vote
@@ -26,20 +26,20 @@ def test_a_vote_on_a_run_needs_no_model(members: list[Path], images: Path) -> No
     soft = submit(members, images)
     for path in members:
         path.unlink()
-    hard = predict.vote("out", voting="hard", out="hard")
+    hard = vote_again("out", voting="hard", out="hard")
     assert hard.ids == soft.ids
     assert set(np.unique(hard.probs)) <= {0, 0.25, 0.5, 0.75, 1}
 
 
 def test_a_vote_equals_the_run_it_repeats(members: list[Path], images: Path) -> None:
     submit(members, images, weights={"ant": 0.3, "bee": 0.7})
-    predict.vote("out", weights="ant=0.3,bee=0.7", out="again")
+    vote_again("out", weights="ant=0.3,bee=0.7", out="again")
     assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
 
 
 def test_a_vote_keeps_the_place_of_a_quarantined_image(members: list[Path], images: Path) -> None:
     submit(members, damaged(images), fill="dog")
-    predict.vote("out", fill="dog", out="again")
+    vote_again("out", fill="dog", out="again")
     assert Path("out/submission.csv").read_bytes() == Path("again/submission.csv").read_bytes()
 
 
@@ -48,24 +48,24 @@ def test_a_vote_on_another_run_does_not_replace_the_first(
 ) -> None:
     submit(members, images, "one")
     submit(members, images, "two", tta="hflip")
-    predict.vote("one", out="vote")
-    predict.vote("one", out="vote")
+    vote_again("one", out="vote")
+    vote_again("one", out="vote")
     with pytest.raises(UsageError, match="made with .*--tta none; this run has .*--tta hflip"):
-        predict.vote("two", out="vote")
+        vote_again("two", out="vote")
 
 
 def test_each_vote_has_a_folder_of_its_own(members: list[Path], images: Path) -> None:
     run = submit(members, images).folder
-    one = predict.vote(run, weights={"ant": 1, "bee": 0})
-    two = predict.vote(run, weights={"ant": 0, "bee": 1})
+    one = vote_again(run, weights={"ant": 1, "bee": 0})
+    two = vote_again(run, weights={"ant": 0, "bee": 1})
     assert one.folder != two.folder
     assert not np.array_equal(one.probs, two.probs)
 
 
 def test_a_vote_records_what_made_its_predictions(members: list[Path], images: Path) -> None:
     submit(members, images, tta="hflip", store="elsewhere")
-    first = predict.vote("out", out="first")
-    second = predict.vote("first", voting="hard", out="second")
+    first = vote_again("out", out="first")
+    second = vote_again("first", voting="hard", out="second")
     assert recipe_of(second)["tta"] == recipe_of(first)["tta"] == "hflip"
     assert recipe_of(second)["images"] == (str(images),)
     assert recipe_of(second)["store"] == "elsewhere"
@@ -86,7 +86,7 @@ def test_a_run_from_before_a_setting_is_voted_on_with_its_default(
     submit(members, images)
     rewritten(Path("out"), later)
     default = settings.settings_of(settings.Settings(members=(), images=()))[later]
-    assert recipe_of(predict.vote("out", out="again"))[later] == default
+    assert recipe_of(vote_again("out", out="again"))[later] == default
 
 
 @pytest.mark.parametrize("needed", ["members", "images"])
@@ -96,14 +96,14 @@ def test_a_record_without_what_every_run_has_is_damaged(
     submit(members, images)
     rewritten(Path("out"), needed)
     with pytest.raises(UsageError, match=r"run\.json: damaged"):
-        predict.vote("out", out="again")
+        vote_again("out", out="again")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 1, "members": [1]}'])
 def test_a_damaged_record_of_a_run_is_refused(members: list[Path], images: Path, text: str) -> None:
     (submit(members, images).folder / "run.json").write_text(text)
     with pytest.raises(UsageError, match="run.json"):
-        predict.vote("out", out="again")
+        vote_again("out", out="again")
 
 
 def two_headed(folder: Path, name: str, ages: tuple[str, ...]) -> Path:
@@ -126,14 +126,14 @@ def test_a_vote_on_another_head_checks_the_classes_of_every_member(
     second = two_headed(tmp_path / "folds", "bee-f0", ("old", "middle", "young"))
     submit([first, second], images, head="label")
     with pytest.raises(MemberError, match="another order"):
-        predict.vote("out", head="age", out="age")
+        vote_again("out", head="age", out="age")
 
 
 def test_a_vote_on_another_head_gives_that_head(tmp_path: Path, images: Path) -> None:
     ages = ("young", "middle", "old")
     members = [two_headed(tmp_path / "folds", f"{n}-f0", ages) for n in ("ant", "bee")]
     labels = submit(members, images, head="label").labels
-    found = predict.vote("out", head="age", out="age")
+    found = vote_again("out", head="age", out="age")
     assert found.labels == tuple(ages[CLASSES.index(label)] for label in labels)
 
 
@@ -143,7 +143,7 @@ def test_a_head_that_a_member_lacks_is_refused(
     both = two_headed(tmp_path / "folds", "ant-f0", ("young", "middle", "old"))
     submit([both, make_member("bee-f0")], images, head="label")
     with pytest.raises(MemberError, match="bee-f0 has no head 'age'"):
-        predict.vote("out", head="age", out="age")
+        vote_again("out", head="age", out="age")
 
 
 def test_an_image_that_is_missing_can_be_filled_in_by_a_later_vote(
@@ -154,7 +154,7 @@ def test_an_image_that_is_missing_can_be_filled_in_by_a_later_vote(
     first = submit(members, Path("list.csv"))
     assert [(q.id, q.stage) for q in first.quarantined] == [("gone", "read")]
     assert first.path is None
-    again = predict.vote("out", fill="dog", out="filled")
+    again = vote_again("out", fill="dog", out="filled")
     assert (again.path or Path()).read_text().splitlines()[1] == "gone,dog"
 
 
@@ -171,9 +171,9 @@ def test_a_vote_keeps_the_sample_weights_and_voting_of_its_run(
     Path("sample.csv").write_text(f"image,eel,dog,cat\n{rows}\n")
     weights = {"ant": 0.9, "bee": 0.1}
     run = submit(members, images, sample="sample.csv", weights=weights)
-    same = predict.vote("out", out="same")
+    same = vote_again("out", out="same")
     assert Path("same/submission.csv").read_bytes() == Path("out/submission.csv").read_bytes()
-    plain = predict.vote("out", weights="uniform", out="plain")
+    plain = vote_again("out", weights="uniform", out="plain")
     np.testing.assert_array_equal(same.probs, run.probs)
     equal = submit(members, images, "equal", sample="sample.csv")
     np.testing.assert_array_equal(plain.probs, equal.probs)
@@ -185,7 +185,7 @@ def test_a_run_can_be_voted_on_from_another_folder(members: list[Path], images: 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir("below")
         with pytest.raises(UsageError, match="no longer holds"):
-            predict.vote("../out")
+            vote_again("../out")
         with pytest.raises(SystemExit) as done:
             main(["vote", "../out", "--store", "../.ensemble", "--out", "again"])
     assert done.value.code == 0

@@ -340,3 +340,24 @@ def test_an_array_of_one_probability_a_row_is_read(tmp_path: Path) -> None:
     found = read_foreign(path, ForeignHints(rows, ("no", "yes")))
     np.testing.assert_allclose(found.probs[:, 1], [0.1, 0.2, 0.3, 1.0], rtol=0)
     np.testing.assert_allclose(found.probs.sum(1), 1)
+
+
+def test_a_blank_cell_among_numbers_is_a_number_that_is_missing(tmp_path: Path) -> None:
+    found = of_csv(tmp_path, "id,cat,dog\na,0.25,0.75\nb,,0.5\n")
+    np.testing.assert_array_equal(found.probs, [[0.25, 0.75], [np.nan, 0.5]])
+    with pytest.raises(UsageError, match="is NaN or infinite for b$"):
+        read(tmp_path / "p.csv")
+
+
+def test_a_column_without_a_number_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the columns comment hold none"):
+        of_csv(tmp_path, "id,comment,cat,dog\na,,0.25,0.75\nb,,0.5,0.5\n")
+
+
+def test_an_index_of_pandas_in_a_parquet_is_the_id_where_it_has_a_name(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"cat": [0.25, 0.5], "dog": [0.75, 0.5]}, index=["a", "b"])
+    frame.to_parquet(tmp_path / "plain.parquet")
+    with pytest.raises(UsageError, match="'__index_level_0__' is an index.*--id-col"):
+        read(tmp_path / "plain.parquet")
+    frame.rename_axis("image").to_parquet(tmp_path / "named.parquet")
+    assert read(tmp_path / "named.parquet").ids == ("a", "b")

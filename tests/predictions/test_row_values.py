@@ -55,6 +55,26 @@ def test_logits_are_told_from_a_column_that_is_no_class() -> None:
     assert "softmax" not in str(caught.value)
 
 
+def test_percentages_are_told_as_such() -> None:
+    with pytest.raises(
+        UsageError, match=r"'r0' sums to 100\. They are percentages: divide them by"
+    ):
+        checked_values(rows_of(), probs(3, 6) * 100)
+
+
+def test_a_column_between_0_and_1_that_is_no_class_is_named() -> None:
+    """The largest probability of each row, as a column of its own."""
+    found = probs(3, 6)
+    with pytest.raises(UsageError, match="Without c3 the rows sum to 1: is it no class"):
+        checked_values(rows_of(classes=4), np.column_stack([found, found.max(1)]))
+
+
+def test_a_few_rows_of_another_number_need_no_softmax() -> None:
+    values = np.where(np.arange(6)[:, None] == 4, -1, probs(3, 6))
+    with pytest.raises(UsageError, match=r"for 1 rows; 'r4' sums to -3\. The other rows sum to 1"):
+        checked_values(rows_of(), values)
+
+
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 def test_a_fold_of_zeros_was_never_predicted(task: Task) -> None:
     values = np.where((FOLDS == 1)[:, None], 0, probs(3, 6))

@@ -12,11 +12,13 @@ import pytest
 from toys import CLASSES, ensemble
 
 from ensemble.api import predict
+from ensemble.api.vote import vote
 from ensemble.api.weights import tune_weights
 from ensemble.errors import ContractError, UsageError
 from ensemble.predictions import formats, stored
 from ensemble.predictions import table as oof
 from ensemble.predictions.hints import ForeignHints
+from ensemble.predictions.join import join
 from ensemble.predictions.run_record import read_record
 from ensemble.predictions.table import Oof
 from ensemble.voting.weights import Weights, to_json
@@ -59,7 +61,7 @@ def test_a_runs_predictions_are_read_with_its_members(members: list[Path], image
     read = formats.read(Path("first/predictions.parquet"))
     assert read.deployed
     assert {len(hashes) for hashes in read.members.values()} == {2}
-    again = predict.vote(predictions=read, weights={"ant": 0.3, "bee": 0.7}, out="again")
+    again = vote(predictions=read, weights={"ant": 0.3, "bee": 0.7}, out="again")
     assert again.labels == first.labels
     np.testing.assert_allclose(again.probs, first.probs, atol=1e-7)
 
@@ -71,7 +73,7 @@ def test_weights_of_other_members_are_refused_for_a_runs_predictions(
     read = formats.read(Path("first/predictions.parquet"))
     tuned = Weights({"ant": 1, "bee": 2}, classes=CLASSES, members={"ant": ("0" * 64,)})
     with pytest.raises(UsageError, match="tuned for other members of ant"):
-        predict.vote(predictions=read, weights=tuned)
+        vote(predictions=read, weights=tuned)
 
 
 def test_weights_of_members_that_nobody_knows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,14 +101,14 @@ def test_other_classes_than_the_weights_were_tuned_for_are_refused() -> None:
 def test_a_sample_with_an_id_without_a_prediction_publishes_nothing() -> None:
     Path("sample.csv").write_text("id,label\n" + "".join(f"{i},cat\n" for i in (*IDS, "img11")))
     with pytest.raises(ContractError, match="img11"):
-        predict.vote(predictions=formats.read(Path("ant.csv")), sample="sample.csv", out="out")
+        vote(predictions=formats.read(Path("ant.csv")), sample="sample.csv", out="out")
     assert not Path("out/submission.csv").exists()
 
 
 def test_frames_are_voted_on_from_python() -> None:
     frames = {n: pd.read_csv(f"{n}.csv", dtype={"id": str}, keep_default_na=False, index_col="id")
               for n in ("ant", "bee")}  # fmt: skip
-    found = predict.vote(predictions=frames, out="out", voting="geometric")
+    found = vote(predictions=frames, out="out", voting="geometric")
     pooled = np.sqrt(PROBS[0] * PROBS[1])
     expected = dict(zip(IDS, pooled / pooled.sum(1, keepdims=True), strict=True))
     for name, row in zip(found.ids, found.probs, strict=True):
@@ -114,16 +116,16 @@ def test_frames_are_voted_on_from_python() -> None:
 
 
 def test_other_predictions_do_not_replace_a_vote() -> None:
-    predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
-    predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
+    vote(predictions=formats.read(Path("ant.csv")), out="out")
+    vote(predictions=formats.read(Path("ant.csv")), out="out")
     with pytest.raises(UsageError, match="holds a vote on other predictions"):
-        predict.vote(predictions=formats.read(Path("bee.csv"), "ant"), out="out")
+        vote(predictions=formats.read(Path("bee.csv"), "ant"), out="out")
 
 
 def test_a_vote_on_predictions_of_elsewhere_cannot_be_voted_on_by_its_folder() -> None:
-    predict.vote(predictions=formats.read(Path("ant.csv")), out="out")
+    vote(predictions=formats.read(Path("ant.csv")), out="out")
     with pytest.raises(UsageError, match="name them again with --predictions"):
-        predict.vote("out")
+        vote("out")
 
 
 def test_files_of_elsewhere_are_not_said_to_come_from_the_store(
@@ -143,7 +145,7 @@ def test_a_runs_predictions_are_no_oof() -> None:
 
 
 def test_rows_are_joined_whatever_their_order() -> None:
-    joined = oof.join([formats.read(Path("bee.csv")), formats.read(Path("ant.csv"))])
+    joined = join([formats.read(Path("bee.csv")), formats.read(Path("ant.csv"))])
     assert isinstance(joined, Oof)
     rows = [joined.ids.index(name) for name in IDS]
     columns = [joined.classes.index(name) for name in CLASSES]
@@ -169,7 +171,7 @@ def test_numbers_of_classes_need_one_order(capsys: pytest.CaptureFixture[str]) -
     assert ensemble("vote", *flags) == 2
     assert "different orders" in capsys.readouterr().err
     assert ensemble("vote", "--predictions", "ant.csv", "--labels-as", "index") == 0
-    joined = oof.join([formats.read(Path("ant.csv")), formats.read(Path("bee.csv"))])
+    joined = join([formats.read(Path("ant.csv")), formats.read(Path("bee.csv"))])
     with pytest.raises(UsageError, match="different orders"):
         tune_weights(joined, dict.fromkeys(IDS, "cat"), metric="qwk")
 
@@ -183,11 +185,11 @@ def test_a_file_that_says_its_task_is_not_taken_for_another(
 
 
 def test_swapped_families_are_another_vote() -> None:
-    one = oof.join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
-    two = oof.join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
-    predict.vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
+    one = join([formats.read(Path("ant.csv"), "a"), formats.read(Path("bee.csv"), "b")])
+    two = join([formats.read(Path("ant.csv"), "b"), formats.read(Path("bee.csv"), "a")])
+    vote(predictions=one, weights={"a": 0.9, "b": 0.1}, out="out")
     with pytest.raises(UsageError, match="holds a vote on other predictions"):
-        predict.vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
+        vote(predictions=two, weights={"a": 0.9, "b": 0.1}, out="out")
 
 
 def test_a_list_column_takes_the_classes_that_are_given() -> None:

@@ -65,7 +65,7 @@ def test_a_submission_does_not_differ_from_itself() -> None:
     [
         ("id,label\n1,cat\n", "other ids: 2, 3, 4"),
         ("id,target\n1,cat\n", "other columns"),
-        ("id,label\n1,cat\n1,cat\n", "different ids"),
+        ("id,label\n1,cat\n1,cat\n", "id '1' stands in line 2 too"),
         ("id,label\n", "expected an id column"),
     ],
 )
@@ -153,3 +153,14 @@ def test_the_columns_that_differ_are_named_on_both_sides() -> None:
 def test_the_largest_difference_is_one_down_as_well_as_one_up() -> None:
     found = both("id,a,b\n1,0.2,0.1\n2,0.5,0.4\n", "id,a,b\n1,0.9,0.1\n2,0.3,0.4\n")
     assert found.largest == pytest.approx(0.7)
+
+
+def test_folds_beside_probabilities_are_not_compared(tmp_path: Path) -> None:
+    """The fold, the largest number of each row, would be every label."""
+    texts = ("id,fold,cat,dog\na,3,0.6,0.4\nb,4,0.5,0.5\n", "id,cat,dog\na,0.3,0.7\nb,0.5,0.5\n")
+    for name, text in zip("xy", texts, strict=True):
+        (tmp_path / f"{name}.csv").write_text(text)
+    found = compare(tmp_path / "x.csv", tmp_path / "y.csv")
+    assert (found.changed, found.moves) == (("a",), {("cat", "dog"): 1})
+    assert found.largest == pytest.approx(0.3)
+    assert found.notes == (f"{tmp_path / 'x.csv'}: the columns fold are no class, and left out",)

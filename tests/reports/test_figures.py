@@ -11,7 +11,8 @@ from PIL import Image
 from ensemble.errors import StoreError
 from ensemble.reports import figures
 from ensemble.reports.figures import draw, draw_scores
-from ensemble.reports.scorecard import MetricScore, Scorecard
+from ensemble.reports.metric_scores import MetricScore
+from ensemble.reports.scorecard import Scorecard
 from ensemble.voting.weights import Pool, Weights
 
 

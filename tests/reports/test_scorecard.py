@@ -11,6 +11,8 @@ import sklearn.metrics as sk
 from toys import ensemble
 
 from ensemble.errors import UsageError
+from ensemble.evaluation.bootstrap import spread
+from ensemble.evaluation.metrics import METRICS
 from ensemble.pipeline.scores import score
 from ensemble.predictions.table import Oof
 from ensemble.reports.scorecard import Labels, score_submission
@@ -97,7 +99,7 @@ def test_kappa_needs_classes_that_are_numbers() -> None:
     ("text", "message"),
     [
         ("id,label\nr0,cat\nzzz,cat\n", "no label for zzz"),
-        ("id,label\nr0,cat\nr0,cat\n", "twice"),
+        ("id,label\nr0,cat\nr0,cat\n", "line 3: id .r0. stands in line 2 too"),
         ("id\nr0\n", "expected an id column"),
         ("id,cat,dog\n" + "\n".join(f"r{n},0.5,0.5" for n in range(ROWS)), "without a column"),
         ("id,cat,dog,eel,fox\nr0,a,0,0,0\n", "are numbers"),
@@ -341,6 +343,21 @@ def test_kappa_goes_by_the_grades_and_not_by_their_places(
     assert lacking in card.notes[0]
 
 
+def test_the_interval_of_a_kappa_goes_by_the_grades_too(tmp_path: Path) -> None:
+    """It is that of all grades from 1 to 10, of which two are never said."""
+    rng, grades = np.random.default_rng(3), np.array([1, 2, 10])
+    y, said = np.sort(rng.integers(0, 3, (2, 60)))
+    said[::4] = y[::4]
+    texts = [
+        "\n".join(["id,label", *(f"r{n},{v}" for n, v in enumerate(grades[c]))]) for c in (said, y)
+    ]
+    card = score_submission(*tables(tmp_path, *texts))
+    equal = METRICS["classification"]["qwk"]
+    expected = spread(equal, grades[y] - 1, [np.eye(10)[grades[said] - 1]]).interval
+    found = {line.metric: line.interval for line in card.lines}["qwk"]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_the_order_of_named_grades_is_to_be_told(tmp_path: Path) -> None:
     texts = ("id,label\na,mild\nb,severe\nc,none\n", "id,label\na,mild\nb,mild\nc,none\n")
     given, labels = tables(tmp_path, *texts)
@@ -414,6 +431,47 @@ def test_out_of_fold_predictions_are_scored_as_they_lie() -> None:
     assert mean.notes == ("scored is the plain mean of the families ant, bee",)
     expected = sk.log_loss(TRUTH, (PROBS + two["bee"]) / 2)
     assert {m.metric: m.score for m in mean.lines}["log_loss"] == pytest.approx(expected)
+
+
+def test_a_table_with_its_folds_and_its_truth_is_scored_without_them(tmp_path: Path) -> None:
+    rows = [",".join([f"r{n}", str(n % 5), *map(repr, row), CLASSES[t]])
+            for n, (row, t) in enumerate(zip(PROBS.tolist(), TRUTH, strict=True))]  # fmt: skip
+    text = "\n".join([",".join(["id", "fold", *CLASSES, "target"]), *rows])
+    given, _ = tables(tmp_path, text, "")
+    card = score(given, Labels(Path("labels.csv")))
+    found = {m.metric: m.score for m in card.lines}
+    assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS), abs=1e-12)
+    assert found["accuracy"] == sk.accuracy_score(TRUTH, SAID)
+    assert (card.classes, card.rescaled) == (CLASSES, 0)
+    assert card.notes == (f"{given}: the columns fold, target are no class, and left out",)
+
+
+def test_a_number_beside_probabilities_is_no_class(tmp_path: Path) -> None:
+    text = "id,cat,dog,age\na,0.25,0.75,40\nb,0.5,0.5,30\n"
+    given, labels = tables(tmp_path, text, "id,label\na,dog\nb,cat\n")
+    with pytest.raises(UsageError, match="the columns age are no labels of .* leave them out"):
+        score_submission(given, labels)
+
+
+@pytest.mark.parametrize("scored", ["oof.parquet", "probs.csv"])
+def test_labels_whose_ids_carry_a_folder_and_an_extension_are_joined_and_told(scored: str) -> None:
+    ids = tuple(f"r{n}" for n in range(ROWS))
+    Oof(ids, CLASSES, {"ant": PROBS}, np.arange(ROWS) % 4).save("oof.parquet")
+    rows = [f"train/r{n}.jpg,{CLASSES[t]},p{n // 20}" for n, t in enumerate(TRUTH)]
+    Path("named.csv").write_text("\n".join(["id,label,patient", *rows[::-1]]))
+    card = score(Path(scored), Labels(Path("named.csv"), group="patient"))
+    found = {m.metric: m.score for m in card.lines}
+    assert found["log_loss"] == pytest.approx(sk.log_loss(TRUTH, PROBS), abs=1e-6)
+    assert found["accuracy"] == sk.accuracy_score(TRUTH, SAID)
+    assert len(card.notes) == 1
+    assert "such as 'train/r199.jpg' for 'r199'" in card.notes[0]
+
+
+def test_values_are_joined_with_labels_that_carry_an_extension(tmp_path: Path) -> None:
+    given = tables(tmp_path, "id,age\na,1\nb,4\n", "id,age\nb.dcm,2\na.dcm,1\n")
+    card = score(*given, task="regression")
+    assert {m.metric: m.score for m in card.lines}["mae"] == 1.0
+    assert "'b.dcm' for 'b'" in card.notes[0]
 
 
 def test_rows_of_a_group_are_drawn_together() -> None:

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.reports.submitted import Submitted, read_submission
+from ensemble.reports.submitted import (
+    Submitted,
+    predicted_columns,
+    read_submission,
+    sums_to_one,
+)
 
 
 def written(folder: Path, text: str) -> Submitted:
@@ -41,13 +46,14 @@ def test_no_ids_give_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\na\n", "expected an id column, another, and rows"),
-        ("id,label\n", "expected an id column, another, and rows"),
-        ("id,label\na,x\nb,x\na,y\n", "ids stand there twice: a; expected different ids"),
+        ("id\na\n", ": expected an id column, another, and rows"),
+        ("id,label\n", ": expected an id column, another, and rows"),
+        ("id,label\na,x\nb,x\na,y\n", ", line 4: id 'a' stands in line 2 too"),
+        ("id,label\na,x\n,x\n", ", line 3: the id is empty"),
     ],
 )
 def test_a_table_that_cannot_be_joined_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"s\.csv: {message}$"):
+    with pytest.raises(UsageError, match=rf"s\.csv{message}$"):
         written(tmp_path, text)
 
 
@@ -64,3 +70,58 @@ def test_a_cell_that_is_no_probability_is_refused(cell: str, message: str, tmp_p
     found = written(tmp_path, f"id,cat,dog\na,0.5,0.5\nb,{cell},0\n")
     with pytest.raises(UsageError, match=rf"s\.csv: probabilities are {message}$"):
         found.probabilities()
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "kept", "gone"),
+    [
+        ("id,cat,dog,fold", "0.25,0.75,3", ("cat", "dog"), "fold"),
+        ("id,KFold,cat,dog", "3,0.25,0.75", ("cat", "dog"), "KFold"),
+        ("id,cat,dog,Usage,split", "0.25,0.75,Private,7", ("cat", "dog"), "Usage, split"),
+        ("id,target,cat,dog", "1,0.25,0.75", ("cat", "dog"), "target"),
+        ("id,cat,y_true,dog,fold", "0.25,dog,0.75,1", ("cat", "dog"), "fold, y_true"),
+        ("id,label,fold", "dog,2", ("label",), "fold"),
+    ],
+)
+def test_what_stands_beside_predictions_is_left_out_and_told(
+    header: str, cells: str, kept: tuple[str, ...], gone: str, tmp_path: Path
+) -> None:
+    found = predicted_columns(written(tmp_path, f"{header}\na,{cells}\n"))
+    assert found.columns == kept
+    assert list(found.rows["a"]) == (["dog"] if kept == ("label",) else ["0.25", "0.75"])
+    assert found.notes == (f"{found.path}: the columns {gone} are no class, and left out",)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "classes"),
+    [
+        ("id,fold,tear", "0.25,0.75", ()),  # kinds of damage, whose rows sum to 1
+        ("id,other,target", "0.25,0.75", ()),
+        ("id,fold,tear", "3,1", ("fold", "tear")),  # on another scale, and known by the labels
+        ("id,fold", "3", ()),
+        ("id,cat,dog", "3,1", ()),
+    ],
+)
+def test_what_is_a_class_stays_whatever_it_is_called(
+    header: str, cells: str, classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    given = written(tmp_path, f"{header}\na,{cells}\n")
+    assert predicted_columns(given, classes) is given
+
+
+def test_an_index_beside_an_id_that_is_said_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("Unnamed: 0,image,cat,dog\n0,a,0.25,0.75\n")
+    found = predicted_columns(read_submission(tmp_path / "s.csv", "image"))
+    assert (found.columns, list(found.rows)) == (("cat", "dog"), ["a"])
+
+
+def test_two_columns_that_may_be_folds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="kfold, Fold may all be the folds"):
+        predicted_columns(written(tmp_path, "id,cat,dog,kfold,Fold\na,0.5,0.5,1,2\n"))
+
+
+def test_text_and_one_column_alone_do_not_sum_to_one(tmp_path: Path) -> None:
+    given = written(tmp_path, "id,cat,dog,said\na,0.25,0.75,dog\n")
+    assert sums_to_one(given, ("cat", "dog"))
+    assert not sums_to_one(given, ("cat", "dog", "said"))
+    assert not sums_to_one(given, ("cat",))

@@ -10,6 +10,7 @@ import pytest
 from toys import ensemble
 
 from ensemble.api import predict
+from ensemble.api.vote import vote
 from ensemble.errors import UsageError
 from ensemble.files.atomic import sha256_file
 from ensemble.recipe.resolve import resolve
@@ -53,7 +54,7 @@ def test_a_run_and_a_vote_get_a_line_beside_their_folders(
     members: list[Path], images: Path
 ) -> None:
     run = predict.run(members, images, out="sub/first", tta="flip", device="cpu")
-    predict.vote(run.folder, voting="hard", out="sub/second")
+    vote(run.folder, voting="hard", out="sub/second")
     first, second = lines("sub/ledger.csv")
     assert (first["run"], first["families"], first["tta"]) == ("first", "ant x2, bee x2", "flip")
     assert (second["run"], second["voting"], second["weights"]) == ("second", "hard", "uniform")

@@ -15,8 +15,10 @@ from ensemble.voting import pools
 seeds = st.integers(0, 10**6)
 
 
+@pytest.mark.parametrize("worth", [(), (0, 1, 4, 6)])
 @given(seed=seeds, classes=st.integers(2, 4))
-def test_cut_points_equal_brute_force(seed: int, classes: int) -> None:
+def test_cut_points_equal_brute_force(seed: int, classes: int, worth: tuple[int, ...]) -> None:
+    worth = worth[:classes]
     rng = np.random.default_rng(seed)
     y = rng.integers(0, classes, 9)
     y[:2] = 0, classes - 1
@@ -26,12 +28,12 @@ def test_cut_points_equal_brute_force(seed: int, classes: int) -> None:
 
     def kappa(cuts: tuple[float, ...]) -> float:
         label = pools.cut(levels, np.array(cuts))
-        return metrics.kappa_of(metrics.confusion(y, label, classes))
+        return metrics.kappa_of(metrics.confusion(y, label, classes), worth or None)
 
     expected = max(
         kappa(cuts) for cuts in itertools.combinations_with_replacement(between, classes - 1)
     )
-    found = decisions.cut_points(y, levels, classes)
+    found = decisions.cut_points(y, levels, classes, worth)
     assert kappa(tuple(found)) == pytest.approx(expected, abs=1e-12)
 
 

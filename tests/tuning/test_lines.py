@@ -51,6 +51,18 @@ def test_the_best_stretch_equals_brute_force(metric: str, case: Case) -> None:
     assert score(y, start + place * (end - start)) == pytest.approx(expected, abs=1e-12)
 
 
+@given(case=cases())
+def test_a_kappa_of_grades_with_a_gap_is_followed_by_their_numbers(case: Case) -> None:
+    y, start, end = case
+    levels = [0, 1, 5, 6][: start.shape[1]]
+    score = metrics.kappa_between(levels).score
+    found = lines.search("qwk", y, start, end, levels)
+    for place, (before, after) in enumerate(itertools.pairwise(found.ends)):
+        if after - before > 1e-9:
+            middle = score(y, start + (before + after) / 2 * (end - start))
+            assert found.scores[place] == pytest.approx(middle, abs=1e-12)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @given(case=cases(), share=st.floats(0.001, 0.999))
 def test_each_stretch_has_the_score_of_its_middle(metric: str, case: Case, share: float) -> None:

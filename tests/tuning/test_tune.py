@@ -17,6 +17,7 @@ from ensemble.evaluation import metrics
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read
+from ensemble.predictions.join import join
 from ensemble.predictions.oof_file import write
 from ensemble.records import Task
 from ensemble.tuning.tune import calibrate, tune_weights
@@ -124,7 +125,7 @@ def test_labels_without_a_hold_out_are_refused() -> None:
 def test_rows_that_weights_were_tuned_on_are_no_hold_out() -> None:
     order = tuned_on({"ant": 2.0, "bee": 1.0})
     tuned = tune_weights(order)
-    same = oof.join([read(path) for _, path in order.files])
+    same = join([read(path) for _, path in order.files])
     with pytest.raises(UsageError, match=r"tuned on img0.*take other rows"):
         calibrate(tuned, same, TRUTH, same.ids)
 
@@ -138,7 +139,7 @@ def test_a_hold_out_of_other_families_is_refused() -> None:
 
 
 def test_python_takes_a_hold_out_too() -> None:
-    table = oof.join([read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
+    table = join([read(path) for _, path in tuned_on({"ant": 2.0, "bee": 1.0}).files])
     holdout, truth = held_out(0.5)
     labels = column_of(Path("train.csv"), "label")
     said = {name: CLASSES[c] for name, c in zip(holdout.ids, truth, strict=True)}
@@ -257,3 +258,20 @@ def test_weights_stay_as_they_were_but_for_the_temperature() -> None:
     found = calibrate(tuned, holdout, truth, ())
     back = replace(found, temperature=1.0, evidence={})
     assert back == tuned
+
+
+def test_tables_whose_ids_have_an_extension_tune_as_those_without(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Labels, folds and groups of one table, which is told of once."""
+    order = tuned_on({"ant": 2.0, "bee": 1.0})
+    plain = tune_weights(replace(order, folds=order.labels, group="patient"))
+    Path("named.csv").write_text(Path("train.csv").read_text().replace("img", "train/img"))
+    files = [str(path) for _, path in order.files]
+    assert ensemble("tune-weights", "--oof", *files, "--labels", "named.csv", "--folds",
+                    "named.csv", "--group", "patient") == 0  # fmt: skip
+    found = Weights.load("weights.json")
+    assert found.families == pytest.approx(plain.families)
+    assert found.evidence["nested"] == pytest.approx(plain.evidence["nested"])
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("such as 'train/img0' for 'img0'") == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics as sk
 from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, tied, tuned_on
 from toys import CLASSES, ensemble
 
@@ -17,6 +18,7 @@ from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
 from ensemble.predictions import table as oof
 from ensemble.predictions.formats import read
+from ensemble.predictions.join import join
 from ensemble.progress import Quiet
 from ensemble.records import Task
 from ensemble.tuning.tune import tune_weights
@@ -26,6 +28,16 @@ from ensemble.voting.vote import fuse
 from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("train")
+
+
+class Told(Quiet):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.lines.append(message)
 
 
 def test_a_metric_of_ones_own_is_climbed() -> None:
@@ -84,7 +96,7 @@ def test_every_order_of_the_families_gives_the_same_weights() -> None:
     ids = tuple(map(str, range(len(y))))
     labels = {name: CLASSES[c] for name, c in zip(ids, y, strict=True)}
     parts = [oof.Oof(ids, CLASSES[:2], {f"m{m}": p}) for m, p in enumerate(stack)]
-    joined = [oof.join(order) for order in permutations(parts)]
+    joined = [join(order) for order in permutations(parts)]
     for other in joined:  # all that tuning sees
         assert list(other.families) == list(joined[0].families)
         np.testing.assert_array_equal(list(other.families.values()), stack)
@@ -151,15 +163,38 @@ def test_kappa_is_tuned_and_decided_by_the_numbers_of_the_classes() -> None:
     np.testing.assert_array_equal(*labels_of)
 
 
+def test_kappa_is_tuned_by_the_numbers_of_grades_of_which_one_is_absent() -> None:
+    """Columns for 4, 0, 1 and 3: each family's kappa is scikit-learn's over the grades 0 to 4."""
+    rng, rows, grades = np.random.default_rng(6), 240, np.array([4, 0, 1, 3])
+    y = rng.integers(0, 4, rows)
+    seen = grades[y] + rng.normal(0, [[0.8], [1.6]], (2, rows))
+    scores = np.exp(-abs(seen[..., None] - grades))
+    stack = scores / scores.sum(-1, keepdims=True)
+    found = oof.Oof(tuple(map(str, range(rows))), ("4", "0", "1", "3"),
+                    {"ant": stack[0], "bee": stack[1]}, np.arange(rows) % 4)  # fmt: skip
+    told = Told()
+    weights = weigh(found, y, TuneOrder((), Path("labels.csv"), "qwk"), None, told)
+    for name, probs in found.families.items():
+        said = grades[probs.argmax(1)]
+        expected = sk.cohen_kappa_score(grades[y], said, labels=range(5), weights="quadratic")
+        assert weights.evidence["singles"][name] == pytest.approx(expected)
+    assert "qwk: the classes are worth their numbers, 0, 1, 3, 4, of which" in "\n".join(told.lines)
+    labels = fuse(found.ballots, "soft", weights, "classification").labels
+    expected = sk.cohen_kappa_score(grades[y], grades[labels], labels=range(5), weights="quadratic")
+    assert expected > max(weights.evidence["singles"].values()) - 0.02
+
+
+def test_grades_without_a_gap_are_worth_no_note() -> None:
+    told = Told()
+    found = replace(table_of(), classes=("1", "2", "3"))
+    weigh(found, TRUTH, TuneOrder((), Path("y.csv"), "qwk"), None, told)
+    assert not [line for line in told.lines if "qwk" in line]
+
+
 def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
-    told: list[str] = []
-
-    class Listener(Quiet):
-        def warn(self, message: str) -> None:
-            told.append(message)
-
-    tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="qwk"), Listener())
-    assert any("taken in their order: cat, dog, eel" in line for line in told)
+    told = Told()
+    tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="qwk"), told)
+    assert any("taken in their order: cat, dog, eel" in line for line in told.lines)
 
 
 def test_a_family_whose_errors_are_all_alike_correlates_with_nothing() -> None:

@@ -46,13 +46,13 @@ DOORS = {
                 "nvidia"},
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
                   "batches", "probe", "batch_size", "fingerprint"},
-    "predictions": {"store", "table", "formats", "stored", "inventory", "garbage", "references",
-                    "run_record", "oof_file", "hints", "parsed"},
+    "predictions": {"store", "table", "join", "formats", "stored", "inventory", "garbage",
+                    "references", "run_record", "oof_file", "hints", "parsed", "row_values"},
     "tuning": {"tune", "weigh", "checks"},
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"sample", "rows", "publish", "folder", "ledger", "proofread"},
     "export": {"spec", "names", "to_onnx", "int8"},
-    "api": {"crops", "predict", "weights", "members", "results"},
+    "api": {"crops", "predict", "vote", "weights", "members", "results"},
     "cli": {"__init__"},
 }  # fmt: skip
 """The modules by which a room is entered from outside; a room that is not named here is open."""
@@ -76,7 +76,7 @@ PACKAGES = {
     "matplotlib": {"reports.figures"},
     "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file"},
-    "pandas": {"submission.publish", "api.arguments"},
+    "pandas": {"submission.publish", "api.tables"},
     "click": {"cli"},
     "rich": {"cli"},
 }  # fmt: skip

@@ -10,7 +10,8 @@ import ensemble as package
 from ensemble.evaluation.folds import FoldReport
 from ensemble.members.card import Card
 from ensemble.reports.compare import Difference
-from ensemble.reports.scorecard import MetricScore, Scorecard
+from ensemble.reports.metric_scores import MetricScore
+from ensemble.reports.scorecard import Scorecard
 
 ROWS = 10_000
 NAMES = tuple(f"<i>{n}" for n in range(ROWS))

@@ -3,72 +3,21 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ensemble.cli.heads import choices_by_head, classes_by_head
-from ensemble.cli.options import Whole, stacked
+from ensemble.cli.export_flags import FOREIGN, described_options, export_spec_of
+from ensemble.cli.heads import outputs_by_head
+from ensemble.cli.options import Whole
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.records import (
-    MAX_CHANNELS,
-    Activation,
-    Batch,
-    BoxScale,
-    ChannelOrder,
-    Fit,
-    Interpolation,
-    Layout,
-    Task,
-)
+from ensemble.records import MAX_CHANNELS, BoxScale, Layout
 
 if TYPE_CHECKING:
-    from ensemble.export.spec import ExportSpec
     from ensemble.export.to_onnx import Exported
     from ensemble.members.card import Card, Head
-
-_DESCRIBE: Final = (
-    click.option("--classes", multiple=True, help="a,b,c or a file with a class a line; "
-                 "HEAD=… for each head of several."),
-    click.option("--head", help="The name of the one head.  [default: label]"),
-    click.option("--task", multiple=True, metavar="[HEAD=]TASK",
-                 help=f"{', '.join(get_args(Task))}; HEAD=… for each head that has another.  "
-                 "[default: classification]"),
-    click.option("--activation", multiple=True, metavar="[HEAD=]ACTIVATION",
-                 help=f"What turns outputs into probabilities: {', '.join(get_args(Activation))}; "
-                 "HEAD=… for each head that has another.  [default: by the graph's last operator, "
-                 "and by task]"),
-    click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
-    click.option("--fold", type=Whole(0), help="[default: from the file's name, "
-                 "or its folder's: f0, fold0, fold_0, fold=0]"),
-    click.option("--height", type=Whole(1), help="Input height in pixels."),
-    click.option("--width", type=Whole(1), help="Input width in pixels."),
-    click.option("--fit", type=click.Choice(get_args(Fit)),
-                 help="How an image meets the input: timm's crop_mode center, squash, border."),
-    click.option("--crop-pct", type=float, help="The share of the resized image that is kept. "
-                 "timm's default of 0.875 applies to squash and pad too; 1.0 keeps all."),
-    click.option("--interpolation",
-                 type=click.Choice(get_args(Interpolation)), help="How an image is resized."),
-    click.option("--mean", help="A number a channel, with commas; pixels run from 0 to 1, or as "
-                 "--input-range says."),
-    click.option("--std", help="A number a channel, with commas."),
-    click.option("--input-range", type=click.Choice(["1", "255"]), default="1", show_default=True,
-                 help="The scale of --mean and --std: pixels run from 0 to it, as 255 for Caffe's "
-                 "nets and for inputs of bytes."),
-    click.option("--channel-order", type=click.Choice(get_args(ChannelOrder)), default="rgb",
-                 show_default=True, help="bgr for a net trained on OpenCV's images; then --mean "
-                 "and --std are blue, green, red too."),
-    click.option("--batch", type=click.Choice(get_args(Batch)), default="any", show_default=True,
-                 help="alone scores images one by one: for a net whose predictions depend on "
-                 "their batch."),
-    click.option("--margin", type=float, help="For a net that was trained on boxes of images: by "
-                 "which share of its own width or height each side of a box was moved out."),
-    click.option("--square", is_flag=True, help="Boxes then had the longer of their sides both "
-                 "ways."),
-    click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
-)  # fmt: skip
 
 
 @click.command(epilog="Example: ensemble export folds/*.ckpt --arch resnet50 --classes "
@@ -81,7 +30,7 @@ _DESCRIBE: Final = (
 @click.option(
     "--out", "-o", required=True, type=click.Path(path_type=Path), help="The folder to write."
 )
-@stacked(_DESCRIBE)
+@described_options
 @click.option("--in-chans", default=3, show_default=True, type=Whole(1, MAX_CHANNELS),
               help="1 is grey, 3 are colours; another number are as many bands of a TIFF or .npy "
               "file.")  # fmt: skip
@@ -104,7 +53,7 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
     from ensemble.members.together import note_of_single_folds
 
     cards = []
-    for exported in export_members(checkpoints, _export_spec(flags), out, force=force):
+    for exported in export_members(checkpoints, export_spec_of(flags), out, force=force):
         _say_export(exported)
         cards.append(exported.card)
     _say_note(note_of_single_folds(cards))
@@ -117,8 +66,10 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
               "activations and classes too.")  # fmt: skip
 @click.option("--write-card", is_flag=True, help="Write a sidecar card for each foreign .onnx, "
               "from the flags below.")  # fmt: skip
-@stacked(_DESCRIBE)
-@click.option("--output-name", help="The output of the .onnx that the head reads.")
+@described_options
+@click.option("--output-name", multiple=True, metavar="[HEAD=]NAME", help="The output of the "
+              ".onnx that a head reads; HEAD=… for each head of several.  "
+              "[default: the head's name]")  # fmt: skip
 @click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
               "channels.  [default: by its axes]")  # fmt: skip
 @click.option("--box-scale", type=click.Choice(get_args(BoxScale)), help="Of a detector: its boxes "
@@ -131,9 +82,11 @@ def inspect_command(
 
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
-    spec = _export_spec(_FOREIGN | flags) if write_card else None
+    spec = export_spec_of(FOREIGN | flags) if write_card else None
+    heads = [head.name for head in spec.heads] if spec else []
+    output = outputs_by_head(flags["output_name"], heads)
     told = {name: flags[name] for name in ("layout", "box_scale")}
-    found = inspect(members, spec, flags["output_name"], **told)
+    found = inspect(members, spec, output, **told)
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
@@ -144,85 +97,6 @@ def inspect_command(
     _say_note(found.note)
     if not any(head.boxes for card in found.cards.values() for head in card.heads):
         click.echo("these members can vote together", err=True)
-
-
-_FOREIGN: Final = {
-    "arch": "foreign",
-    "in_chans": 3,
-    "ema": False,
-    "key": None,
-    "drop": (),
-    "args": (),
-    "trust_pickle": (),
-}
-"""What a card beside a foreign member says nothing of, or the same each time."""
-
-
-def _export_spec(flags: dict[str, Any]) -> "ExportSpec":
-    from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
-
-    named = classes_by_head(flags["classes"], flags["head"])
-    task: Task | None
-    tasks: dict[str, Task]
-    activation: Activation | None
-    activations: dict[str, Activation]
-    task, tasks = choices_by_head("--task", flags["task"], Task, [*named])
-    activation, activations = choices_by_head(
-        "--activation", flags["activation"], Activation, [*named]
-    )
-    heads = tuple(
-        HeadSpec(name, classes, tasks.get(name), activations.get(name))
-        for name, classes in named.items()
-    )
-    return ExportSpec(
-        arch=flags["arch"],
-        heads=heads,
-        task=task or "classification",
-        activation=activation,
-        preprocess=PreprocessFlags(
-            height=flags["height"],
-            width=flags["width"],
-            fit=flags["fit"],
-            crop_pct=flags["crop_pct"],
-            interpolation=flags["interpolation"],
-            mean=_numbers("--mean", flags["mean"]),
-            std=_numbers("--std", flags["std"]),
-            channel_order=flags["channel_order"],
-            input_range=1 if flags["input_range"] == "1" else 255,
-            margin=flags["margin"],
-            square=flags["square"] or None,
-        ),
-        in_chans=flags["in_chans"],
-        dynamic_size=flags["dynamic_size"],
-        ema=flags["ema"],
-        key=flags["key"],
-        drop=flags["drop"],
-        args=dict(_argument(text) for text in flags["args"]),
-        trust_pickle=frozenset(flags["trust_pickle"]),
-        family=flags["family"],
-        fold=flags["fold"],
-        batch=flags["batch"],
-    )
-
-
-def _numbers(flag: str, text: str | None) -> tuple[float, ...] | None:
-    if not text:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{flag} {text!r}: expected numbers with commas") from error
-
-
-def _argument(text: str) -> tuple[str, object]:
-    """Read --arg NAME=VALUE: the value is JSON, such as 16, true or [2,2], and else text."""
-    name, marked, value = text.partition("=")
-    if not marked or not name.isidentifier():
-        raise UsageError(f"--arg {text!r}: expected NAME=VALUE, such as width=16")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _say_export(exported: "Exported") -> None:

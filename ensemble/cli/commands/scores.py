@@ -133,7 +133,8 @@ def diff_command(first: Path, second: Path, *, id_column: str | None, as_json: b
         return
     moves = [{"from": a, "to": b, "rows": n} for (a, b), n in found.moves.items()]
     record = {"rows": found.rows, "changed": found.changed, "moves": moves}
-    click.echo(json.dumps({**record, "largest": found.largest}, allow_nan=False))
+    told = {"largest": found.largest, "notes": found.notes}
+    click.echo(json.dumps({**record, **told}, allow_nan=False))
 
 
 def _say_scores(card: "Scorecard") -> None:
@@ -192,6 +193,8 @@ def _say_difference(found: "Difference") -> None:
     from rich.table import Table
 
     console = open_console()
+    for note in found.notes:
+        click.echo(note, err=True)
     share = len(found.changed) / found.rows
     console.print(f"{len(found.changed)} of {found.rows} rows have another label ({share:.2%})")
     if found.largest is not None:

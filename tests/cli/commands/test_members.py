@@ -166,26 +166,6 @@ def test_a_card_of_a_name_without_a_family_asks_for_one(
     assert "its name tells no family; give --family" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["width", "=3", "2x=3"])
-def test_an_argument_without_a_name_is_a_usage_error(
-    text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = ("--classes", "a,b", "--arch", "x", "--out", "m", "--arg", text)
-    assert ensemble("export", "a.pt", *told) == 2
-    assert f"--arg {text!r}: expected NAME=VALUE" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("width=16", ("width", 16)), ("flag=true", ("flag", True)), ("pool=avg", ("pool", "avg")),
-     ("depths=[2, 2]", ("depths", [2, 2])), ("path=a=b", ("path", "a=b")), ("x=", ("x", ""))],
-)  # fmt: skip
-def test_an_argument_is_json_or_text(text: str, expected: tuple[str, object]) -> None:
-    from ensemble.cli.commands.members import _argument
-
-    assert _argument(text) == expected
-
-
 def several_outputs(name: str, outputs: dict[str, tuple[int, ...]]) -> Path:
     """A net of no card: the mean of each channel, over the columns of each output."""
     import numpy as np
@@ -264,3 +244,40 @@ def test_what_was_trained_on_crops_is_shown(capsys: pytest.CaptureFixture[str]) 
                     "--output-name", "logits", "--margin", "0.25", "--square")  # fmt: skip
     assert code == 0
     assert "crops --margin 0.25 --square" in capsys.readouterr().out
+
+
+def test_each_head_of_a_foreign_net_may_read_an_output_of_another_name(tmp_path: Path) -> None:
+    """As tf2onnx calls them: Identity:0 and Identity_1:0. The values are those of a product."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    (tmp_path / "small").mkdir()
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "small" / f"{number}.png")
+    path = several_outputs("net-f0.onnx", {"Identity:0": (2,), "Identity_1:0": (1,)})
+    heads = ("--classes", "sex=f,m", "--classes", "age=years", "--task", "age=regression")
+    named = ("--output-name", "sex=Identity:0", "--output-name", "age=Identity_1:0")
+    assert ensemble("inspect", path, "--write-card", *heads, *named, *PIXELS) == 0
+    run = ("--members", path, "--images", tmp_path / "small")
+    assert ensemble("run", *run, "--head", "age", "--out", "age") == 0
+    assert ensemble("run", *run, "--head", "sex", "--output", "probs", "--out", "sex") == 0
+    means = pixels.mean((1, 2)) / 255
+    table = np.genfromtxt("age/submission.csv", delimiter=",", skip_header=1)
+    np.testing.assert_allclose(table[:, 1], means @ (np.linspace(-2, 3, 3) + 1), atol=1e-5)
+    logits = means @ np.linspace(-2, 3, 6).reshape(3, 2)
+    table = np.genfromtxt("sex/submission.csv", delimiter=",", skip_header=1)
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(table[:, 1:], expected, atol=1e-5)
+
+
+def test_an_output_that_the_file_lacks_is_told_with_the_flag(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = several_outputs("net-f0.onnx", {"Identity:0": (2,), "Identity_1:0": (1,)})
+    heads = ("--classes", "sex=f,m", "--classes", "age=years", "--task", "age=regression")
+    named = ("--output-name", "sex=Identity:0")
+    assert ensemble("inspect", path, "--write-card", *heads, *named, *PIXELS) == 4
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no output 'age'; the file has: Identity:0, Identity_1:0" in told
+    assert "--output-name age=NAME" in told

@@ -7,7 +7,7 @@ import pytest
 from plans import Captured, plan, tree
 from toys import ensemble
 
-from ensemble.api import predict
+from ensemble.api.vote import vote
 from ensemble.errors import UsageError
 
 
@@ -158,7 +158,7 @@ def test_predictions_beside_members_or_a_run_are_refused(
     assert "RUN: --predictions has decided it already" in capsys.readouterr().err
     assert ensemble("vote", "--members", "folds", "--predictions", "ant.csv") == 2
     with pytest.raises(UsageError, match="one of them"):
-        predict.vote()
+        vote()
 
 
 @pytest.mark.parametrize("flag", [("--head", "x"), ("--tta", "flip")])
