@@ -29,7 +29,8 @@ Interval: TypeAlias = tuple[float, float]
 """The low and the high end of a 95 % interval."""
 
 LEAST_UNITS: Final = 5
-"""With fewer rows (or groups) of a class that a metric needs, there is no interval."""
+"""With fewer rows (or groups) of a class that a metric needs, or fewer groups in all, there is no
+interval."""
 
 LEAST_DEFINED: Final = 100
 """On fewer draws a metric that is not defined on all tells nothing of its spread."""
@@ -77,7 +78,7 @@ def spread(
     if len(drawn) < LEAST_DEFINED:
         return Spread(value, None, None, None)
     error = float(np.std(drawn))
-    if shown is not None and shown.rarest < LEAST_UNITS:
+    if _is_rare(shown, units):
         return Spread(value, None, error, None)
     if metric.each is None:  # a mean over rows has no bias
         drawn = drawn - drawn.mean() + value
@@ -109,20 +110,15 @@ def draw_scores(
     shown = _shown(metric, y, units)
     scored = _scorer(metric, y, predictions)
     size = len(y) if metric.each or metric.counted else predictions[0].size
-    count = (
-        _DRAWS
-        if metric.each
-        else max(_LEAST_DRAWS, min(_DRAWS, _WORK // (size * len(predictions))))
-    )
-    found = []
+    count = _DRAWS if metric.each else _affordable(size * len(predictions))
     with np.errstate(divide="ignore", invalid="ignore"):
-        for units_drawn, rng in units.draws(count):
-            kept = units_drawn if shown is None else shown.completed(units_drawn, rng)
-            times = np.bincount(kept, minlength=len(units.sizes))[units.of_row]
-            found.append((scored(times), scored((times == 0).astype(np.int64))))
+        found = [
+            (scored(times), scored((times == 0).astype(np.int64)))
+            for times in map(units.times, _drawn(units, shown, count))
+        ]
     both = np.array(found, np.float64)
     both = both[np.isfinite(both[:, 0]).all(1)]
-    return Draws(both[:, 0], both[:, 1], shown is not None and shown.rarest < LEAST_UNITS)
+    return Draws(both[:, 0], both[:, 1], _is_rare(shown, units))
 
 
 def _scorer(metric: Metric, y: Truth, predictions: Sequence[Pooled]) -> Callable[[Indices], Vector]:
@@ -154,19 +150,15 @@ def _scorer(metric: Metric, y: Truth, predictions: Sequence[Pooled]) -> Callable
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Units:
-    """What is drawn: U units of rows. `order` (N,) has the rows of each from `starts` (U,) on."""
+    """What is drawn: U units of rows. `of_row` (N,) has the unit of each, `sizes` (U,) its rows."""
 
     of_row: Indices
-    order: Indices
-    starts: Indices
     sizes: Indices
 
     @classmethod
     def of(cls, rows: int, groups: Indices | None) -> "_Units":
-        every = np.arange(rows)
-        unit = every if groups is None else np.unique(groups, return_inverse=True)[1]
-        sizes = np.bincount(unit)
-        return cls(unit, np.argsort(unit, kind="stable"), np.cumsum(sizes) - sizes, sizes)
+        unit = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+        return cls(unit, np.bincount(unit))
 
     def draws(self, number: int) -> Iterator[tuple[Indices, np.random.Generator]]:
         """Draw as many units as there are, (U,), again and again."""
@@ -174,12 +166,9 @@ class _Units:
         for _ in range(number):
             yield rng.integers(len(self.sizes), size=len(self.sizes)), rng
 
-    def rows(self, drawn: Indices) -> Indices:
-        """Return the rows of units, one unit after the other."""
-        sizes = self.sizes[drawn]
-        first = self.starts[drawn] - (np.cumsum(sizes) - sizes)
-        places = np.repeat(first, sizes) + np.arange(sizes.sum())
-        return np.asarray(self.order[places], np.int64)
+    def times(self, taken: Indices) -> Indices:
+        """Return how often each row is taken, (N,), with units that are taken."""
+        return np.asarray(np.bincount(taken, minlength=len(self.sizes))[self.of_row], np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,23 +214,42 @@ def _shown(metric: Metric, y: Truth, units: _Units) -> _Shown | None:
     return _Shown(of_kind, kinds, np.bincount(kinds))
 
 
+def _drawn(units: _Units, shown: _Shown | None, number: int) -> Iterator[Indices]:
+    """Draw units again and again, none without a kind that they are to show."""
+    for drawn, rng in units.draws(number):
+        yield drawn if shown is None else shown.completed(drawn, rng)
+
+
+def _affordable(work: int) -> int:
+    """Return how many draws are made, by the cells that each of them looks at."""
+    return max(_LEAST_DRAWS, min(_DRAWS, _WORK // work))
+
+
+def _is_rare(shown: _Shown | None, units: _Units) -> bool:
+    """Tell whether too few rows, or groups, show a class, or are too few groups in all."""
+    grouped = len(units.sizes) < len(units.of_row)
+    few_groups = grouped and len(units.sizes) < LEAST_UNITS
+    return few_groups or (shown is not None and shown.rarest < LEAST_UNITS)
+
+
 def _of_means(metric: Metric, values: Sequence[Vector], units: _Units) -> Vector:
     """Return a metric on each draw, (D,), of its values (N,) a row: only sums are drawn."""
     rows = values[0] if len(values) == 1 else values[0] - values[1]
     sign = -1 if len(values) > 1 and not metric.greater else 1
     sums, sizes = np.bincount(units.of_row, sign * rows), units.sizes
-    return np.array([sums[u].sum() / sizes[u].sum() for u, _ in units.draws(_DRAWS)])
+    return np.array([sums[u].sum() / sizes[u].sum() for u in _drawn(units, None, _DRAWS)])
 
 
 def _of_scores(
     metric: Metric, y: Truth, predictions: Sequence[Pooled], units: _Units, shown: _Shown | None
 ) -> Vector:
     """Return a metric, computed anew, on each draw on which it is defined, (D,)."""
-    found = []
-    for drawn, rng in units.draws(max(_LEAST_DRAWS, min(_DRAWS, _WORK // predictions[0].size))):
-        rows = units.rows(drawn if shown is None else shown.completed(drawn, rng))
-        with np.errstate(divide="ignore", invalid="ignore"):  # a metric of one's own
-            found.append(_gained(metric, [metric.score(y[rows], p[rows]) for p in predictions]))
+    scored, count = _scorer(metric, y, predictions), _affordable(predictions[0].size)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a metric of one's own
+        found = [
+            _gained(metric, scored(times).tolist())
+            for times in map(units.times, _drawn(units, shown, count))
+        ]
     drawn = np.array(found)
     return np.asarray(drawn[np.isfinite(drawn)], np.float64)
 

@@ -111,6 +111,20 @@ def check_filled(labels: Mapping[str, str], where: object, classes: Collection[s
         )
 
 
+def check_grouped(groups: Mapping[str, str], ids: Collection[str], where: object) -> None:
+    """Check that no group is blank: rows without one would all be of one group.
+
+    Raises:
+        UsageError: names the ids without a group.
+    """
+    blank = [name for name in ids if name in groups and not groups[name].strip()]
+    if blank:
+        raise UsageError(
+            f"{where}: the group is blank for {len(blank)} rows, such as {few(blank)}: give each "
+            f"of them a group, be it of its own"
+        )
+
+
 def _numbers(
     of: Predicted, rows: Mapping[str, Sequence[object]], place: Callable[[str, int], str]
 ) -> Truth:

@@ -134,7 +134,8 @@ def _opened(content: object, path: Path) -> Mapping[object, object]:
         raise MemberError(
             f"{path}: expected a state dict, found {type(content).__name__}{_remedy(holding)}"
         )
-    found = [n for n in _CONTAINERS if isinstance(content.get(n), Mapping | torch.nn.Module)]
+    held = [n for n in _CONTAINERS if isinstance(content.get(n), Mapping | torch.nn.Module)]
+    found = [n for n in held if content[n] != {}] or held[:1]  # an empty entry holds nothing
     if len(found) > 1:
         raise _several(path, found)
     return _opened(content[found[0]], path) if found else content
@@ -226,6 +227,11 @@ def _no_state(
 ) -> MemberError:
     holding = [name for name, value in _entries(content) if _is_state(value)]
     drop = f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
+    values = list(content.values()) if isinstance(content, Mapping) else []
+    if values and all(type(value).__module__ == "numpy" for value in values):
+        drop = ". They are NumPy arrays: save each as torch.from_numpy(x)"
+    elif not any(isinstance(value, torch.Tensor) for value in values):
+        drop = ". No weights are among them: save those of the net, as net.state_dict()"
     return MemberError(
         f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
         f"{'; '.join(told) or 'no weights'}{_remedy(holding) or drop}"

@@ -101,12 +101,19 @@ def in_order(found: object, names: Sequence[str]) -> tuple[Tensor, ...]:
     """
     if isinstance(found, Mapping):
         if set(found) != set(names):
-            raise MemberError(f"the net returns {few(found)}; the heads are {few(names)}")
+            one = f"say --head {next(iter(found))}, or " if len(found) == len(names) == 1 else ""
+            raise MemberError(
+                f"the net returns {few(found)}; the heads are {few(names)}: {one}name each output "
+                f"by --classes NAME=…, in a factory whose net returns no others"
+            )
         return tuple(_columns(found[name]) for name in names)
     outputs = (found,) if isinstance(found, Tensor) else found
     if not isinstance(outputs, tuple | list) or len(outputs) != len(names):
         count = len(outputs) if isinstance(outputs, tuple | list) else type(found).__name__
-        raise MemberError(f"the net returns {count} output(s); the heads are {few(names)}")
+        raise MemberError(
+            f"the net returns {count} output(s); the heads are {few(names)}: let a factory wrap it "
+            f"in a module that returns a tensor for each head, or name heads by --classes HEAD=…"
+        )
     return tuple(map(_columns, outputs))
 
 

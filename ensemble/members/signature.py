@@ -53,7 +53,10 @@ def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
         )
     kind = inputs[0].type.tensor_type.elem_type
     if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16):
-        raise MemberError(f"{path}: its input is {_named(kind)}; expected FLOAT or FLOAT16, NCHW")
+        raise MemberError(
+            f"{path}: its input is {_named(kind)}; expected FLOAT or FLOAT16, NCHW, or UINT8. "
+            f"Convert it again with a float input, or put a Cast in front of the net"
+        )
     dims = input_dims(inputs[0])
     last = layout_of(model, len(card.preprocess.mean)) == "nhwc"
     _check_shape(dims, card, path, _CHANNELS_LAST if last else "")
@@ -71,9 +74,9 @@ def _check_shape(dims: Sequence[int | None], card: Card, path: Path, hint: str) 
         None in pair or pair[0] == pair[1] for pair in zip(dims, expected, strict=True)
     )
     if not fits:
+        found = _joined(dims, "?" * len(dims)) or "of no shape"
         raise MemberError(
-            f"{path}: its input is {_joined(dims, '?' * len(dims))}; its card says "
-            f"{_joined(expected, 'NCHW')} (NCHW){hint}"
+            f"{path}: its input is {found}; its card says {_joined(expected, 'NCHW')} (NCHW){hint}"
         )
 
 
@@ -97,7 +100,7 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
             continue
         dims = outputs[head.output].type.tensor_type.shape.dim
         columns = dims[1].dim_value if len(dims) == 2 else 0
-        if columns and columns != len(head.classes):
+        if columns > 0 and columns != len(head.classes):  # -1 is of any length, as of an input
             raise MemberError(
                 f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
                 f"its card has {len(head.classes)} classes"

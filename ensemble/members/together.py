@@ -8,6 +8,9 @@ from ensemble.members.card import Card, Head
 from ensemble.members.member import Member
 from ensemble.records import TASKS
 
+_ONE_NET = 3
+"""From so many families of one member on, each of another fold, they may be one net's folds."""
+
 
 def check_every_head(members: Sequence[Member]) -> None:
     """Check that members can vote together on every head that any of them has.
@@ -58,13 +61,23 @@ def note_of_single_folds(cards: Sequence[Card]) -> str | None:
     """Return a note on families of one member that look like folds whose names were misread.
 
     Beside families of several members these are: two or more such families, one whose member has a
-    fold, and one that is called as another family and something more. None where there is no such.
+    fold, and one that is called as another family and something more. Where no family has several,
+    they are three or more, each of another fold. None where there is no such.
     """
     count = Counter(card.family for card in cards)
     several = {family: number for family, number in count.items() if number > 1}
     single = [card for card in cards if card.family not in several]
     odd = len(single) > 1 or any(_is_odd(card, several) for card in single)
-    return _note(several, single) if several and odd else None
+    if several:
+        return _note(several, single) if odd else None
+    folds = {card.fold for card in single}
+    if len(single) < _ONE_NET or len(folds) < len(single) or None in folds:
+        return None
+    named = few([f"{card.family} (fold {card.fold})" for card in single])
+    return (
+        f"each family has one member, and each another fold: {named}. Should they be folds of one "
+        f"net, give --family and --fold when they are exported"
+    )
 
 
 def _note(several: Mapping[str, int], odd: Sequence[Card]) -> str:

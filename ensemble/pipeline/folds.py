@@ -17,7 +17,7 @@ from ensemble.evaluation.folds import (
     refuse_leaks,
     report_folds,
 )
-from ensemble.evaluation.labels import check_filled
+from ensemble.evaluation.labels import check_filled, check_grouped
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
 from ensemble.evaluation.split import make_folds
 from ensemble.files.atomic import disk_error, publish_bytes
@@ -70,6 +70,7 @@ def split(
     truth = by_id(labels, label_column)
     check_filled(truth, labels)
     groups = None if group is None else by_id(labels, group)
+    check_grouped(groups or {}, truth, labels)
     listed = None if check is None else listed_folds(check, id_column, truth, notes.append)
     for note in dict.fromkeys(notes):  # of labels and groups once
         progress.warn(note)

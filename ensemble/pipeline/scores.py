@@ -1,5 +1,6 @@
 """A submission or predictions scored against labels, and the picture: `ensemble score`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ensemble.errors import UsageError
@@ -11,8 +12,11 @@ from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
 from ensemble.reports.scorecard import Labels, Scorecard
+from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 
 _SCORED = "submission"
+
+_PAIR = 2
 
 
 def score(
@@ -48,14 +52,26 @@ def score(
 
 def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
     table = isinstance(submission, TextTable) or is_csv(submission)
-    if table and TASKS[task].single:
-        return scorecard.score_submission(submission, labels)
     said = task if table or not TASKS[task].single else None
-    classes = () if TASKS[task].single else labels.classes
-    found = _predictions(submission, ForeignHints(None, classes, said, labels.id_column))
+    # of two classes --classes names the positive one; else it only orders them
+    classes = () if TASKS[task].single and len(labels.classes) != _PAIR else labels.classes
+    told = ForeignHints(None, classes, said, labels.id_column)
+    if table and TASKS[task].single:
+        given = predicted_columns(read_submission(submission, labels.id_column), labels.classes)
+        if not given.has_probability or _are_labels(given, labels):
+            return scorecard.score_submission(submission, labels)
+        columns = {given.columns[0]: given.labels()}
+        found = in_memory(submission, _SCORED, list(given.rows), columns, told)
+        return scorecard.score_classes(replace(found, notes=(*given.notes, *found.notes)), labels)
+    found = _predictions(submission, told)
     if TASKS[found.task].single:
         return scorecard.score_classes(found, labels)
     return scorecard.score_values(found, labels)
+
+
+def _are_labels(given: Submitted, labels: Labels) -> bool:
+    """Tell whether all that is given are labels of the truth, such as grades of 0.5."""
+    return set(given.labels()) <= set(labels.of(list(given.rows), lambda _: None).values())
 
 
 def _predictions(submission: TableSource, told: ForeignHints) -> Oof:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Final, cast
 
 import numpy as np
@@ -42,7 +43,8 @@ from ensemble.records import Task
 
 _DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
-    SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pa.ArrowException,
+    SyntaxError, TokenError, ArithmeticError, MemoryError, zipfile.BadZipFile, zlib.error,
+    struct.error, pa.ArrowException,
 )  # fmt: skip
 """What NumPy and pyarrow raise for files that are damaged."""
 

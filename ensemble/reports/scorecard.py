@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.evaluation.labels import check_filled, read_truth, truth_of
+from ensemble.evaluation.labels import (
+    check_filled,
+    check_grouped,
+    read_truth,
+    truth_of,
+)
 from ensemble.evaluation.metrics import confusion
 from ensemble.files.csv_tables import column_of
 from ensemble.files.ids import Tell
@@ -98,6 +103,7 @@ class Labels:
         if self.group is None:
             return None
         named = column_of(self.table, self.group, self.id_column, ids, tell)
+        check_grouped(named, ids, self.table)
         return np.unique([named[name] for name in ids], return_inverse=True)[1].astype(np.int64)
 
     def of(self, ids: Sequence[str], tell: Tell) -> dict[str, str]:
@@ -199,9 +205,10 @@ def _of_classes(
     sums = scores.sum(1, keepdims=True)
     odd = sorted({truth[name] for name in ids} - set(classes))
     if odd:
+        pair = ". One column is of two classes: --classes NEGATIVE,POSITIVE names them"
         raise UsageError(
             f"{labels.table}: labels without a column, or none of the classes {few(classes)}: "
-            f"{few(odd)}"
+            f"{few(odd)}{pair if sorted(classes) == ['0', '1'] else ''}"
         )
     y, probs, groups = truth_of(ids, truth, classes), scores / sums, labels.groups(ids, told.append)
     counts = confusion(y, probs.argmax(1), len(classes))

@@ -30,6 +30,16 @@ class Submitted:
         """Whether it holds a label for each id, not a probability for each class."""
         return len(self.columns) == 1
 
+    @property
+    def has_probability(self) -> bool:
+        """Whether it holds the probability of one of two classes: one column, with fractions."""
+        try:
+            values = self.probabilities()
+        except UsageError:  # text
+            return False
+        inside = bool(((values >= 0) & (values <= 1)).all())
+        return self.has_labels and inside and bool((values % 1).any())
+
     def labels(self) -> list[str]:
         """Return the first cell of each id, in the order of the file."""
         return [cells[0] for cells in self.rows.values()]

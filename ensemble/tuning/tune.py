@@ -9,7 +9,7 @@ import numpy as np
 from ensemble.errors import UsageError, few
 from ensemble.evaluation import metrics
 from ensemble.evaluation.folds import folds_from
-from ensemble.evaluation.labels import read_truth
+from ensemble.evaluation.labels import check_grouped, read_truth
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of
 from ensemble.predictions.formats import read_all
@@ -64,7 +64,9 @@ def tune_predictions(
     y = read(order.labels, joined)
     groups = None
     if order.group is not None:
-        named = column_of(order.groups or order.labels, order.group, said, ids, notes.append)
+        table = order.groups or order.labels
+        named = column_of(table, order.group, said, ids, notes.append)
+        check_grouped(named, ids, table)
         groups = checks.groups_of(ids, named, joined.folds)
     held = None if holdout is None else read(order.holdout_labels or order.labels, holdout)
     for note in dict.fromkeys(notes):  # of labels and groups of one table once

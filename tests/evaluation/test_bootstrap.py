@@ -1,5 +1,6 @@
 """The bootstrap: its intervals hold the truth, and no draw lacks a class."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from ensemble.errors import UsageError
 from ensemble.evaluation import bootstrap
 from ensemble.evaluation.bootstrap import LEAST_UNITS, draw_scores, spread
-from ensemble.evaluation.metrics import Metric, Truth, metric_of
+from ensemble.evaluation.metrics import Metric, Truth, kappa_between, metric_of
 
 RNG = np.random.default_rng(0)
 
@@ -336,9 +337,46 @@ def test_a_metric_of_ones_own_may_fail_on_a_draw() -> None:
     assert (found.drawn == 1).all()
 
 
+def test_an_interval_is_of_the_draws_on_which_a_metric_of_ones_own_does_not_fail() -> None:
+    def fussy(y: Truth, probs: NDArray[np.float64]) -> float:
+        if len(np.unique(y)) < 2:
+            raise UsageError("one class alone")
+        return float(np.mean(y))
+
+    y = np.array([0, 1, 1, 1])
+    found = spread(Metric("pkg:fussy", fussy, True, "classification"), y, [np.eye(2)[y]])
+    assert found.interval is not None
+    assert 0.2 < found.interval[0] < found.interval[1] < 1
+
+
+@pytest.mark.parametrize("metric", [metric_of("f1_macro", "classification"),
+                                    metric_of("qwk", "classification"),
+                                    kappa_between([0, 1, 2, 9])])  # fmt: skip
+def test_a_confusion_matrix_is_resampled_as_if_it_were_counted_anew(metric: Metric) -> None:
+    rng = np.random.default_rng(5)
+    y, groups = rng.integers(0, 4, 120), rng.integers(0, 60, 120)
+    first, second = rng.dirichlet(np.ones(4), (2, 120))
+    anew = replace(metric, counted=None)
+    quick, slow = (spread(m, y, [first, second], groups) for m in (metric, anew))
+    assert quick.interval == pytest.approx(slow.interval, abs=1e-12)
+    assert (quick.error, quick.p) == (pytest.approx(slow.error, abs=1e-12), slow.p)
+
+
 def test_draws_say_where_a_class_is_rare() -> None:
     y = np.append(np.zeros(50, np.int64), [1, 1])
     probs = np.eye(2)[y]
     f1 = metric_of("f1_macro", "classification")
     assert draw_scores(f1, y, [probs]).rare
     assert not draw_scores(f1, np.arange(52) % 2, [probs]).rare
+
+
+def test_a_few_groups_have_an_error_but_no_interval() -> None:
+    """Of one group every draw is the same, which is no certainty."""
+    y, probs = np.array([0, 1] * 20), np.eye(2)[[0, 1, 1, 1] * 10]
+    for count, known in ((1, False), (4, False), (5, True)):
+        groups = np.arange(40) % count
+        found = spread(metric_of("accuracy", "classification"), y, [probs], groups)
+        assert (found.interval is not None) == known
+        assert found.error is not None
+        draws = draw_scores(metric_of("qwk", "classification"), y, [probs], groups)
+        assert draws.rare != known

@@ -12,7 +12,7 @@ from toys import CLASSES, ensemble
 from ensemble.api.tables import table_of
 from ensemble.api.weights import tune_weights
 from ensemble.errors import UsageError
-from ensemble.evaluation.labels import read_truth, truth_of
+from ensemble.evaluation.labels import check_grouped, read_truth, truth_of
 from ensemble.evaluation.metrics import Truth
 from ensemble.predictions.table import Oof
 from ensemble.records import Task
@@ -153,6 +153,12 @@ def test_a_label_that_is_blank_is_named_by_its_row(blank: str) -> None:
     with pytest.raises(UsageError, match=r"t\.csv: the label is blank for 1 rows, such as a: "):
         truth_of(("a", "b"), {"a": blank, "b": "cat", "c": ""}, CLASSES, "t.csv")
     assert truth_of(("a",), {"a": blank}, ("x", blank)).tolist() == [1]
+
+
+def test_a_group_that_is_blank_is_named_by_its_row() -> None:
+    with pytest.raises(UsageError, match=r"t\.csv: the group is blank for 2 rows, such as a, c: "):
+        check_grouped({"a": "", "b": "g", "c": " ", "d": ""}, ("a", "b", "c"), "t.csv")
+    check_grouped({"a": "g", "b": ""}, ("a",), "t.csv")
 
 
 def test_the_ids_of_labels_are_told_by_the_predictions(tmp_path: Path) -> None:

@@ -128,6 +128,25 @@ def test_a_damaged_archive_is_refused_wherever_it_is(
             read_file(path)
 
 
+def test_a_weight_with_a_flipped_bit_is_refused(path: Path) -> None:
+    weights = torch.arange(1000.0)
+    torch.save({"w": weights}, path)
+    data = bytearray(path.read_bytes())
+    data[data.index(weights.numpy().tobytes()) + 2000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(MemberError, match=r"Bad CRC-32 .*Copy it again"):
+        read_file(path)
+
+
+def test_a_checkpoint_without_checksums_loads(state: Weights, path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert_same(read_file(path), state)
+
+
 def test_a_missing_checkpoint_is_refused(path: Path) -> None:
     with pytest.raises(MemberError, match="No such file"):
         read_file(path)

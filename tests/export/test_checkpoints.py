@@ -315,3 +315,20 @@ def test_the_versions_of_modules_are_kept(path: Path) -> None:
 )  # fmt: skip
 def test_a_name_tells_of_an_average(name: str, expected: bool) -> None:
     assert is_average(name) is expected
+
+
+def test_an_entry_that_is_empty_is_none_of_two(state: Weights, path: Path) -> None:
+    torch.save({"model": {}, "state_dict": state}, path)
+    assert_same(load_checkpoint(path).state, state)
+
+
+def test_weights_of_numpy_are_told_what_makes_tensors_of_them(state: Weights, path: Path) -> None:
+    torch.save({key: value.numpy() for key, value in state.items()}, path)
+    with pytest.raises(MemberError, match=r"NumPy arrays: save each as torch\.from_numpy\(x\)$"):
+        load_checkpoint(path)
+
+
+def test_a_file_of_an_optimizer_alone_is_told_that_it_holds_no_weights(path: Path) -> None:
+    torch.save({"optimizer": {"state": {}}, "epoch": 3}, path)
+    with pytest.raises(MemberError, match=r"No weights are among them.*net\.state_dict\(\)$"):
+        load_checkpoint(path)

@@ -58,6 +58,11 @@ def test_outputs_that_are_not_the_heads_are_told(found: object, message: str) ->
         nets.in_order(found, ["a", "b"])
 
 
+def test_an_output_of_another_name_than_the_head_is_told_with_the_flag() -> None:
+    with pytest.raises(MemberError, match="returns logits; the heads are label: say --head logits"):
+        nets.in_order({"logits": A}, ["label"])
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_factory_is_built_without_weights_with_what_the_flags_say() -> None:
     flags = replace(SIZE, fit="squash", crop_pct=0.9)

@@ -114,8 +114,9 @@ def test_bands_are_resized_as_the_channels_of_a_picture_are(fit: str) -> None:
     np.testing.assert_array_equal(resize_bands(image.split(), geometry), resize(image, geometry))
 
 
-def test_a_member_of_four_bands_is_run_on_arrays(tmp_path: Path) -> None:
-    """Its logits are the map of the pixels as they are stored."""
+@pytest.mark.parametrize("tta", ["none", "hflip"])
+def test_a_member_of_four_bands_is_run_on_arrays(tmp_path: Path, tta: str) -> None:
+    """Its logits are the map of the pixels as they are stored, and turned as a picture's are."""
     card = toy_card(channels=4)
     model = toy_model(card)
     member = save_member(tmp_path / "folds", card, model)
@@ -124,13 +125,15 @@ def test_a_member_of_four_bands_is_run_on_arrays(tmp_path: Path) -> None:
     for name, array in zip("ab", arrays, strict=True):
         (tmp_path / "images" / f"{name}.npy").write_bytes(npy(array))
     result = predict.run(
-        member, tmp_path / "images" / "*.npy", device="cpu", output="probs",
+        member, tmp_path / "images" / "*.npy", device="cpu", output="probs", tta=tta,
         out=tmp_path / "out", store=tmp_path / "store",
     )  # fmt: skip
     matrix = np.frombuffer(model.graph.initializer[0].raw_data, np.float32).reshape(-1, 3)
     pixels = (np.stack(arrays).transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
-    powers = np.exp(pixels.reshape(2, -1) @ matrix.astype(np.float64))
+    views = [pixels, pixels[..., ::-1]] if tta == "hflip" else [pixels]
+    powers = [np.exp(view.reshape(2, -1) @ matrix.astype(np.float64)) for view in views]
+    expected = np.mean([each / each.sum(1, keepdims=True) for each in powers], 0)
     lines = (tmp_path / "out" / "submission.csv").read_text().splitlines()[1:]
     found = np.array([[float(v) for v in line.split(",")[1:]] for line in lines])
-    np.testing.assert_allclose(found, powers / powers.sum(1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     assert result.record

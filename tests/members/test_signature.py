@@ -90,8 +90,25 @@ def test_an_input_of_another_kind_is_named(tmp_path: Path, kind: int, name: str)
     card = toy_card()
     model = toy_model(card)
     model.graph.input[0].type.tensor_type.elem_type = kind
-    with pytest.raises(MemberError, match=f"its input is {name}; expected FLOAT or FLOAT16, NCHW"):
+    told = f"its input is {name}; expected FLOAT or FLOAT16, NCHW, or UINT8. Convert it again"
+    with pytest.raises(MemberError, match=told):
         open_member(save_member(tmp_path, card, model))
+
+
+def test_an_input_without_a_shape_is_told_as_such() -> None:
+    model = toy_model(toy_card())
+    del model.graph.input[0].type.tensor_type.shape.dim[:]
+    with pytest.raises(MemberError, match="its input is of no shape; its card says Nx3x8x8"):
+        check_signature(model, toy_card(), Path("m.onnx"))
+
+
+@pytest.mark.parametrize("length", [-1, 0])
+def test_an_output_of_any_length_has_the_columns_of_its_card(length: int) -> None:
+    """As Paddle writes it; what the columns are in truth, the probe before a run tells."""
+    model = toy_model(toy_card())
+    for dim in model.graph.output[0].type.tensor_type.shape.dim:
+        dim.dim_value = length
+    assert check_signature(model, toy_card(), Path("m.onnx")) is None
 
 
 @pytest.mark.parametrize("batch", [-1, 0])

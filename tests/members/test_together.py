@@ -190,10 +190,20 @@ def test_single_folds_beside_families_of_several_are_noted(
     assert named in note
 
 
+def test_families_of_one_member_that_are_each_another_fold_are_noted() -> None:
+    """As resnet-fold0-epoch09-0.91.pth and its like are read."""
+    names = [(f"resnet-epoch{9 + fold}", fold) for fold in range(5)]
+    note = note_of_single_folds(fold_cards(*names))
+    assert note is not None
+    assert "each another fold: resnet-epoch9 (fold 0), resnet-epoch10 (fold 1), " in note
+
+
 @pytest.mark.parametrize(
     "members",
     [
         PLAIN,
+        (("a", 0), ("b", 1)),
+        (("a", 0), ("b", 1), ("c", None)),
         (*PLAIN, ("vit", 0), ("vit", 1)),
         (*PLAIN, ("trained_on_all", None)),
         (("a", 0), ("b", 0), ("c", 1)),

@@ -142,6 +142,14 @@ def test_labels_and_folds_with_an_extension_are_joined_with_the_images_and_told(
     assert "look alike lie in several folds: (img1, img2)" in told
 
 
+def test_groups_that_are_blank_are_refused(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels.write_text(labels.read_text().replace(",p3", ","))
+    assert ensemble("folds", labels, "--group", "patient") == 2
+    assert "the group is blank for 2 rows, such as img6, img7" in capsys.readouterr().err
+
+
 def _named(line: str) -> str:
     name, comma, rest = line.partition(",")
     return line if name == "id" else f"{name}.png{comma}{rest}"

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sklearn.metrics as sk
 
 from ensemble.errors import UsageError
 from ensemble.files.text_table import TextTable
@@ -39,3 +41,40 @@ def test_a_picture_is_of_classes(tmp_path: Path) -> None:
 def test_a_task_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="task 'multi': expected one of classification"):
         score(TRUTH, Labels(TRUTH), task="multi")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [(("0", "1"), ()), (("benign", "malignant"), ("benign", "malignant"))],
+)
+def test_one_column_of_probabilities_is_scored_as_that_of_the_second_of_two_classes(
+    tmp_path: Path, names: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    rng = np.random.default_rng(5)
+    y, p = rng.integers(0, 2, 80), np.round(rng.random(80), 4)
+    (tmp_path / "p.csv").write_text("\n".join(["image,fold,target", *(
+        f"r{n},{n % 3},{v!r}" for n, v in enumerate(p.tolist()))]))  # fmt: skip
+    (tmp_path / "y.csv").write_text("\n".join(["image,label", *(
+        f"r{n},{names[v]}" for n, v in enumerate(y))]))  # fmt: skip
+    card = score(tmp_path / "p.csv", Labels(tmp_path / "y.csv", classes=classes))
+    found = {m.metric: m.score for m in card.lines}
+    assert found["auc"] == pytest.approx(sk.roc_auc_score(y, p))
+    assert found["log_loss"] == pytest.approx(sk.log_loss(y, p))
+    assert found["accuracy"] == sk.accuracy_score(y, p > 0.5)
+    assert "its one column 'target' is read as the probability of" in card.notes[1]
+
+
+def test_two_classes_of_other_names_are_to_be_named(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,target\na,0.25\nb,0.5\n")
+    (tmp_path / "y.csv").write_text("id,label\na,no\nb,yes\n")
+    with pytest.raises(UsageError, match="--classes NEGATIVE,POSITIVE names them"):
+        score(tmp_path / "p.csv", Labels(tmp_path / "y.csv"))
+
+
+def test_grades_that_are_fractions_are_labels(tmp_path: Path) -> None:
+    for name, grades in (("p", ("0.5", "1.0", "0.5")), ("y", ("0.5", "1.0", "1.0"))):
+        rows = [f"r{n},{grade}" for n, grade in enumerate(grades)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["id,label", *rows]))
+    card = score(tmp_path / "p.csv", Labels(tmp_path / "y.csv"))
+    assert card.classes == ("0.5", "1.0")
+    assert {m.metric: m.score for m in card.lines}["accuracy"] == pytest.approx(2 / 3)

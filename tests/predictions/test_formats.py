@@ -95,6 +95,16 @@ def test_a_probability_that_is_null_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "p.parquet")
 
 
+def test_a_header_that_ends_too_soon_is_refused(tmp_path: Path) -> None:
+    header = b"{'descr': ("
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header)
+    (tmp_path / "rows.csv").write_text("id\na\n")
+    told = ForeignHints(tmp_path / "rows.csv", ("cat", "dog"))
+    with pytest.raises(UsageError, match=r"x\.npy: cannot read the predictions"):
+        read(path, None, told)
+
+
 @pytest.mark.parametrize("kind", ["parquet", "npz"])
 def test_damaged_files_of_predictions_are_refused_or_whole(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"p.{kind}"

@@ -125,3 +125,14 @@ def test_text_and_one_column_alone_do_not_sum_to_one(tmp_path: Path) -> None:
     assert sums_to_one(given, ("cat", "dog"))
     assert not sums_to_one(given, ("cat", "dog", "said"))
     assert not sums_to_one(given, ("cat",))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [(("0.5", "1"), True), (("0", "1"), False), (("0.5", "1.5"), False), (("cat", "0.5"), False)],
+)
+def test_fractions_in_one_column_are_a_probability(
+    cells: tuple[str, str], expected: bool, tmp_path: Path
+) -> None:
+    found = written(tmp_path, f"id,target\na,{cells[0]}\nb,{cells[1]}\n")
+    assert found.has_probability is expected

@@ -152,7 +152,7 @@ def _say_scores(card: "Scorecard") -> None:
         click.echo(note, err=True)
     console.print(scores)
     if not all(line.interval for line in card.lines):
-        console.print("no interval: too few rows of a class")
+        console.print("no interval: too few rows of a class, or too few groups")
     if card.by_class:
         console.print(_by_class(card))
     if card.counts.size:
