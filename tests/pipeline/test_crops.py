@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from detectors import SIDE, detector_card, detector_model, picture, save_detector
-from onnx import helper
+from onnx import ModelProto, helper, numpy_helper
 from PIL import Image
 from toys import save_images, save_member, toy_card, toy_model
 
 from ensemble.boxes import Box, BoxRule, Crop
 from ensemble.errors import MemberError, UsageError
+from ensemble.members.card import Card
 from ensemble.pipeline.crops import Crops, make_crops
 from ensemble.pipeline.run import run
 from ensemble.progress import Quiet
@@ -202,6 +203,43 @@ def test_boxes_inside_out_are_a_fault_of_the_detector(tmp_path: Path) -> None:
     save_member(tmp_path / "detector", card, model)
     with pytest.raises(MemberError, match="a box of image 'a' ends before it begins"):
         cropped(tmp_path)
+
+
+def suppressing(card: Card) -> ModelProto:
+    """A detector that keeps one of boxes that overlap: NonMaxSuppression, and 0 for the others."""
+    model = detector_model(card)
+    for node in model.graph.node:
+        if node.output[0] == "scores":
+            node.output[0] = "all"
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name)
+        for name, value in {"most": np.array([3], np.int64), "overlap": np.array([0.3], np.float32),
+                            "ends": np.array([0, 2], np.int64)}.items()
+    )  # fmt: skip
+    for kind, inputs, output, more in [
+        ("Unsqueeze", ["all", "one"], "by_class", {}),
+        ("NonMaxSuppression", ["boxes", "by_class", "most", "overlap"], "kept", {}),
+        ("Gather", ["kept", "ends"], "places", {"axis": 1}),
+        ("GatherND", ["all", "places"], "values", {}),
+        ("Mul", ["all", "nothing"], "zeros", {}),
+        ("ScatterND", ["zeros", "places", "values"], "scores", {}),
+    ]:
+        model.graph.node.append(helper.make_node(kind, inputs, [output], **more))
+    return model
+
+
+def test_boxes_that_overlap_are_suppressed_inside_the_graph(tmp_path: Path) -> None:
+    twice = {"red": (12, 20, 42, 50, 255), "green": (15, 22, 45, 52, 204)}
+    apart = {"red": (12, 20, 42, 50, 255), "green": (60, 20, 84, 50, 204)}
+    overlaid = Image.fromarray(
+        np.where(np.asarray(picture(SIZE, red=twice["red"])) > 0,
+                 np.asarray(picture(SIZE, red=twice["red"])),
+                 np.asarray(picture(SIZE, green=twice["green"])))
+    )  # fmt: skip
+    place(tmp_path, a=overlaid, b=picture(SIZE, **apart))
+    save_member(tmp_path / "detector", detector_card(), suppressing(detector_card()))
+    _, rows = cropped(tmp_path)
+    assert [rows[name]["boxes"] for name in "ab"] == ["1", "2"]
 
 
 def test_scores_that_are_logits_are_refused_before_any_image(tmp_path: Path) -> None:
