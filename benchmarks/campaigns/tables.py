@@ -33,7 +33,8 @@ from ensemble.predictions import formats
 from ensemble.predictions import table as oof
 from ensemble.predictions.oof_file import write
 from ensemble.reports.scorecard import Labels, score_submission
-from ensemble.submission.sample import Row, read_sample, render
+from ensemble.submission.cells import Row, render
+from ensemble.submission.reading import read_sample
 
 CLASSES = ("cat", "dog", "eel")
 HOSTILE = (

@@ -18,6 +18,12 @@ Paths = str | Path | Iterable[str | Path]
 ClassesGiven: TypeAlias = str | Path | Sequence[str]
 """Names, in order; or as text a,b,c or a file with a class a line."""
 
+TasksGiven: TypeAlias = str | Mapping[str, Mapping[str, object]]
+"""What is declared of a label map's tasks: TOML, or a mapping of tasks to what it would say."""
+
+ConstraintsGiven: TypeAlias = str | Sequence[str] | Mapping[str, str]
+"""Equations, such as "total = a + b"; or by target what it is the sum of."""
+
 TtaGiven: TypeAlias = str | Mapping[str, str]
 """A policy of views, such as flip; or one for each family, by its name."""
 
@@ -60,6 +66,21 @@ def decode_of(given: DecodePolicy | None) -> DecodePolicy:
 
 def text_of(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def constraints_of(given: ConstraintsGiven) -> tuple[str, ...]:
+    """Return equations as text.
+
+    Raises:
+        UsageError: what was given are none.
+    """
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, Mapping):
+        given = [f"{target} = {total}" for target, total in given.items()]
+    if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
+        raise unlike("constraints", "equations such as 'total = a + b'", given)
+    return tuple(given)
 
 
 def folder_of(run: object) -> Path:

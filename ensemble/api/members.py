@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ensemble.pipeline.quantize import Quantized
 from ensemble.api.arguments import (
     Paths,
+    TasksGiven,
     decode_of,
     texts_of,
 )
@@ -24,6 +25,7 @@ from ensemble.api.tables import (
     ById,
     TableGiven,
     optional_table,
+    read_label_map_of,
 )
 from ensemble.errors import few
 from ensemble.html_table import html_table
@@ -164,6 +166,8 @@ def inspect_members(
     write_card: "ExportSpec | None" = None,
     output_name: OutputName | None = None,
     layout: Layout | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     box_scale: BoxScale | None = None,
 ) -> Cards:
     """Return the card of each member, having checked that they can vote together.
@@ -177,6 +181,8 @@ def inspect_members(
         output_name: The output of the .onnx that its one head reads, or a mapping of heads to
             outputs; a head of which nothing is said reads the output of its own name.
         layout: Where a foreign .onnx has its channels: "nchw", "nhwc"; None is told by its axes.
+        label_map: As for `run`: the members are to answer its tasks, not one head.
+        tasks: What is declared of its tasks.
         box_scale: What a detector tells its boxes in: "pixels" of its input, or "unit", from 0 to
             1; None is pixels.
 
@@ -186,8 +192,10 @@ def inspect_members(
         UsageError: nothing is named, or what is not there; or a card that says too little.
         StoreError: the disk refused a card.
     """
+    mapped = read_label_map_of(label_map, tasks)
+    paths = texts_of(members, "members")
     found = inspect(
-        texts_of(members, "members"), write_card, output_name, layout=layout, box_scale=box_scale
+        paths, write_card, output_name, layout=layout, label_map=mapped, box_scale=box_scale
     )
     found.refuse()
     return Cards(found.cards)

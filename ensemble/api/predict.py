@@ -5,9 +5,12 @@ from typing import Literal
 
 from ensemble import progress_bar
 from ensemble.api.arguments import (
+    ConstraintsGiven,
     Paths,
+    TasksGiven,
     TtaGiven,
     WeightsGiven,
+    constraints_of,
     decode_of,
     path_of,
     text_of,
@@ -17,13 +20,16 @@ from ensemble.api.arguments import (
 from ensemble.api.tables import (
     ById,
     TableGiven,
+    label_map_of,
     optional_table,
+    sample_of,
     table_of,
 )
 from ensemble.pipeline import run as pipeline
 from ensemble.predictions.table import Oof
+from ensemble.predictions.tasks import TaskPredictions
 from ensemble.recipe.settings import Settings
-from ensemble.recipe.sources import tta_text
+from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -32,6 +38,7 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
 )
 from ensemble.submission.publish import Submission
@@ -45,13 +52,17 @@ def run(
     merge: Merge = "mean",
     voting: Voting = "soft",
     weights: WeightsGiven = None,
+    constraints: ConstraintsGiven = (),
     sample: TableGiven | None = None,
     output: Output = "auto",
     out: str | Path | None = None,
     head: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     positive: str | None = None,
+    form: SampleForm = "auto",
     top: int = 0,
     round: str = "auto",  # noqa: A002
     labels_as: LabelsAs = "auto",
@@ -86,15 +97,21 @@ def run(
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
+        constraints: Equations that the values of a regression are to fulfil, such as
+            {"total": "a + b"}: each row is moved as little as that takes.
         sample: A sample submission, a CSV or a DataFrame: ids, order, columns.
         output: "labels" or "probs"; "binary" is 0 and 1 for each label of a multilabel head;
             "auto" is what the sample asks for, else labels.
         out: The folder to write; without one `submissions/<time and recipe>`.
         head: The head to predict, where members carry several.
+        label_map: A CSV or a DataFrame with the column `label` and one a task: members answer
+            tasks, and together one label.
+        tasks: What is declared of the tasks, as TOML or a mapping: {"age": {"cuts": [30, 60]}}.
         id_from: What an image's id is: its stem, name or relative path.
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
         positive: The class whose probability the one column of a sample asks for.
+        form: The form of the sample, where it fits two: label, wide, tasks, melted or list.
         top: The best labels, so many in a cell; 0: as the sample has them.
         round: Whole numbers of a regression: "nearest", or cuts such as "0.5,1.5"; "off" writes
             values as they are; "auto" too, unless the sample holds whole numbers.
@@ -137,13 +154,17 @@ def run(
         merge=merge,
         voting=voting,
         weights=weights_of(weights),
-        sample=optional_table(sample, "sample", id_col=id_col),
+        constraints=constraints_of(constraints),
+        sample=sample_of(sample, id_col),
         output=output,
         out=path_of(out),
         head=head,
+        label_map=label_map_of(label_map),
+        tasks=tasks_text(tasks),
         id_from=id_from,
         id_col=id_col,
         positive=positive,
+        form=form,
         top=top,
         round=round,
         labels_as=labels_as,
@@ -180,6 +201,8 @@ def predict_oof(
     tta: TtaGiven = "none",
     merge: Merge = "mean",
     head: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
@@ -194,7 +217,7 @@ def predict_oof(
     threads: int = 0,
     store: str | Path = ".ensemble",
     progress: progress_bar.Given = "auto",
-) -> Oof:
+) -> Oof | TaskPredictions:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
     Args:
@@ -205,6 +228,8 @@ def predict_oof(
         tta: As for `run`, and so are all below.
         merge: How views become one.
         head: The head to predict.
+        label_map: As for `run`: every head that answers a task of it is predicted.
+        tasks: What is declared of its tasks.
         id_from: What an image's id is.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
@@ -222,7 +247,8 @@ def predict_oof(
 
     Returns:
         The predictions of every image that could be read; `quarantined` has the others.
-        `save` writes them, and `Oof.load` reads them again.
+        `save` writes them, and `Oof.load` reads those of one head again; with a label map there is
+        a part for each head.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -235,6 +261,8 @@ def predict_oof(
         tta=tta_text(tta),
         merge=merge,
         head=head,
+        label_map=label_map_of(label_map),
+        tasks=tasks_text(tasks),
         id_from=id_from,
         id_col=id_col,
         decode=decode_of(decode),

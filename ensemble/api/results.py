@@ -6,6 +6,7 @@ from ensemble import progress_bar
 from ensemble.api.arguments import (
     ClassesGiven,
     Paths,
+    TasksGiven,
     classes_in,
     decode_of,
     folder_of,
@@ -16,6 +17,7 @@ from ensemble.api.tables import (
     ById,
     TableGiven,
     optional_table,
+    read_label_map_of,
     submission_of,
     table_of,
 )
@@ -43,6 +45,8 @@ def split_folds(
     k: int | None = None,
     label_col: str = "label",
     id_col: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     group: str | None = None,
     seed: int | None = None,
     check: TableGiven | ById | None = None,
@@ -63,6 +67,9 @@ def split_folds(
         k: So many folds; None for 5.
         label_col: The column of the labels.
         id_col: The column of the ids; None takes `id`, or the one that holds the images' ids.
+        label_map: As for `run`: the folds are stratified by its labels, be they in a column or made
+            of columns of tasks.
+        tasks: What is declared of its tasks.
         group: A column of `labels`: rows that stay together.
         seed: Shuffles the rows; None for 0.
         check: Folds to look at, a table with `id` and `fold`, or the fold of each id:
@@ -90,6 +97,7 @@ def split_folds(
             table_of(labels, "labels", label_col, id_col),
             label_col,
             id_column=id_col,
+            label_map=read_label_map_of(label_map, tasks),
             k=5 if k is None else k,
             group=group,
             seed=seed or 0,
@@ -110,6 +118,8 @@ def score_submission(
     *,
     label_col: str = "label",
     id_col: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     group: str | None = None,
     classes: ClassesGiven = (),
     task: Task = "classification",
@@ -124,6 +134,8 @@ def score_submission(
         label_col: The column of the labels.
         id_col: The column of the ids; None takes `id`, of the submission else the first, and of the
             labels else the one that holds the submission's ids.
+        label_map: As for `run`: scores of each task too, in `tasks` of what is returned.
+        tasks: What is declared of its tasks.
         group: A column of `labels`: rows that are drawn together for the intervals.
         classes: All classes in order, where it is not that of whole numbers.
         task: What the submission predicts.
@@ -139,7 +151,8 @@ def score_submission(
     given = submission_of(submission, "submission", id_col)
     truth = table_of(labels, "labels", label_col, id_col)
     said = Labels(truth, label_col, id_col, group, classes_in(classes))
-    return score(given, said, task=task, png=path_of(png))
+    mapped = read_label_map_of(label_map, tasks)
+    return score(given, said, task=task, png=path_of(png), label_map=mapped)
 
 
 def diff_submissions(

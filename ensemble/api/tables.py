@@ -8,14 +8,18 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
-from ensemble.api.arguments import ClassesGiven, classes_in, unlike
+from ensemble.api.arguments import ClassesGiven, TasksGiven, classes_in, unlike
 from ensemble.errors import UsageError, few
+from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import split_named
 from ensemble.files.text_table import TableSource, TextTable
-from ensemble.predictions.formats import in_memory, read
+from ensemble.label_map import LABEL, LabelMap
+from ensemble.predictions.formats import in_memory, read, read_parts
 from ensemble.predictions.hints import ForeignHints, hints_for
 from ensemble.predictions.join import join
 from ensemble.predictions.table import Oof
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
+from ensemble.recipe.sources import tasks_text
 from ensemble.records import Task
 from ensemble.submission.folder import submission_at
 from ensemble.submission.publish import Submission
@@ -37,7 +41,14 @@ class ById(Protocol):
         """Yield each id with its value."""
 
 
-def table_of(given: object, what: str, column: str = "", id_col: str | None = None) -> TableSource:
+def table_of(
+    given: object,
+    what: str,
+    column: str = "",
+    id_col: str | None = None,
+    *,
+    melted: bool = False,
+) -> TableSource:
     """Return a path, or a frame as a table; `what` names it in messages.
 
     Args:
@@ -46,6 +57,7 @@ def table_of(given: object, what: str, column: str = "", id_col: str | None = No
         what: What it is.
         column: The name of the one column of what is no frame.
         id_col: The column of a frame's ids, where it is not called `id`.
+        melted: Whether ids may stand in several rows, as of a melted sample: who reads it checks.
 
     Raises:
         UsageError: another type, or a frame or series whose index was never set to ids.
@@ -55,7 +67,7 @@ def table_of(given: object, what: str, column: str = "", id_col: str | None = No
     import pandas as pd
 
     if isinstance(given, pd.DataFrame):
-        return _of_frame(given, what, id_col)
+        return _of_frame(given, what, id_col, melted=melted)
     if column and isinstance(given, pd.Series):
         return _of_frame(given.to_frame(column), what)
     if column and isinstance(given, Mapping):
@@ -72,6 +84,11 @@ def optional_table(
     return None if given is None else table_of(given, what, column, id_col)
 
 
+def sample_of(given: object, id_col: str | None = None) -> TableSource | None:
+    """Return a sample, melted or not, or None where none was given."""
+    return None if given is None else table_of(given, "sample", id_col=id_col, melted=True)
+
+
 def submission_of(given: object, what: str, id_col: str | None = None) -> TableSource:
     """Return a submission: of a file, a run's folder, a frame, or as `run` gave it.
 
@@ -79,13 +96,53 @@ def submission_of(given: object, what: str, id_col: str | None = None) -> TableS
         UsageError: another type, or a run that wrote no submission.
     """
     if not isinstance(given, Submission):
-        return submission_at(table_of(given, what, id_col=id_col))
+        return submission_at(table_of(given, what, id_col=id_col, melted=True))
     if given.path is None:
         raise UsageError(
             f"{what}: images of {given.folder} were quarantined, so there is no submission; "
             f"vote again with fill"
         )
     return Path(given.path)
+
+
+def label_map_of(given: TableGiven | None) -> TableSource | None:
+    """Return the table of a label map: a CSV, or a frame with the labels in its column `label`."""
+    return optional_table(given, "label_map", id_col=LABEL)
+
+
+def read_label_map_of(given: TableGiven | None, tasks: TasksGiven) -> LabelMap | None:
+    """Read a label map that Python is given, and what is declared of its tasks.
+
+    Raises:
+        UsageError: what is wrong with it, or tasks of no map.
+    """
+    table, told = label_map_of(given), tasks_text(tasks)
+    if table is None:
+        if told:
+            raise UsageError("tasks belong to a label map: give label_map too")
+        return None
+    return read_label_map(table, told)
+
+
+def tasks_of(
+    given: "PredictionsGiven | TaskPredictions", what: str, hints: ForeignHints, label_map: LabelMap
+) -> TaskPredictions:
+    """Return predictions of several tasks, joined through a label map; see `predictions_of`.
+
+    Raises:
+        UsageError: another type, or predictions that are none or do not go together.
+        ContractError: files that predict other rows.
+    """
+    if isinstance(given, TaskPredictions):
+        return join_tasks(given.parts, label_map)
+    if isinstance(given, Oof):
+        return join_tasks([given], label_map)
+    parts = [part for name, path in _files_of(given) for part in read_parts(path, name, hints)]
+    parts += [_of_family(name, frame, hints) for name, frame in _frames_of(given)]
+    if not parts:
+        expected = "what predict_oof gave, paths, or a mapping of families to paths or DataFrames"
+        raise unlike(what, expected, given)
+    return join_tasks(parts, label_map)
 
 
 def hints_of(
@@ -158,11 +215,14 @@ def _of_family(name: str, frame: "pd.DataFrame", hints: ForeignHints) -> Oof:
     return in_memory(where, name, [str(i) for i in frame.index], columns, hints)
 
 
-def _of_frame(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> TextTable:
+def _of_frame(
+    frame: "pd.DataFrame", what: str, id_col: str | None = None, *, melted: bool = False
+) -> TextTable:
     frame = _indexed(frame, what, id_col)
     columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
     cells = [tuple(map(_cell, row)) for row in zip(frame.index.tolist(), *columns, strict=True)]
-    return _table(what, (str(frame.index.name or "id"), *map(str, frame.columns)), cells)
+    header = (str(frame.index.name or "id"), *map(str, frame.columns))
+    return TextTable(what, header, tuple(cells)) if melted else _table(what, header, cells)
 
 
 def _table(what: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> TextTable:

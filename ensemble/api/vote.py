@@ -5,9 +5,12 @@ from pathlib import Path
 from ensemble import progress_bar
 from ensemble.api.arguments import (
     ClassesGiven,
+    ConstraintsGiven,
     Paths,
+    TasksGiven,
     TtaGiven,
     WeightsGiven,
+    constraints_of,
     decode_of,
     either,
     folder_of,
@@ -20,14 +23,20 @@ from ensemble.api.tables import (
     PredictionsGiven,
     TableGiven,
     hints_of,
+    label_map_of,
     optional_table,
     predictions_of,
+    sample_of,
+    tasks_of,
 )
 from ensemble.errors import UsageError
 from ensemble.pipeline.vote import vote as vote_run
-from ensemble.pipeline.vote import vote_predictions
+from ensemble.pipeline.vote import vote_predictions, vote_task_predictions
+from ensemble.predictions.hints import ForeignHints
+from ensemble.progress import Progress
+from ensemble.recipe.resolve import resolve
 from ensemble.recipe.settings import Settings
-from ensemble.recipe.sources import tta_text
+from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -35,6 +44,7 @@ from ensemble.records import (
     Merge,
     Output,
     Precision,
+    SampleForm,
     Task,
     Voting,
 )
@@ -61,12 +71,16 @@ def vote(
     precision: Precision | None = None,
     voting: Voting | None = None,
     weights: WeightsGiven = None,
+    constraints: ConstraintsGiven | None = None,
     sample: TableGiven | None = None,
     id_col: str | None = None,
     output: Output | None = None,
     out: str | Path | None = None,
     head: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven | None = None,
     positive: str | None = None,
+    form: SampleForm | None = None,
     top: int | None = None,
     round: str | None = None,  # noqa: A002
     labels_as: LabelsAs | None = None,
@@ -95,7 +109,8 @@ def vote(
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     given = _given(
         voting=voting, weights=weights, sample=sample, output=output, labels_as=labels_as,
-        id_col=id_col, positive=positive, top=top, round=round, store=store,
+        id_col=id_col, label_map=label_map, tasks=tasks, positive=positive, top=top, round=round,
+        store=store, form=form, constraints=constraints,
     )  # fmt: skip
     settings = Settings(
         members=() if members is None else texts_of(members, "members"),
@@ -111,12 +126,16 @@ def vote(
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),
         weights=weights_of(weights),
-        sample=optional_table(sample, "sample", id_col=id_col),
+        constraints=() if constraints is None else constraints_of(constraints),
+        sample=sample_of(sample, id_col),
         id_col=id_col,
         output=either(output, "auto"),
         out=path_of(out),
         head=head,
+        label_map=label_map_of(label_map),
+        tasks="" if tasks is None else tasks_text(tasks),
         positive=positive,
+        form=either(form, "auto"),
         top=either(top, 0),
         round=either(round, "auto"),
         labels_as=either(labels_as, "auto"),
@@ -128,8 +147,19 @@ def vote(
         if predictions is None:
             return vote_run(settings, None if run is None else folder_of(run), listener, given)
         hints = hints_of(predictions, rows_of, classes, task, id_col)
-        joined = predictions_of(predictions, "predictions", hints)
-        return vote_predictions(settings, joined, listener)
+        return _vote_on(settings, predictions, hints, listener)
+
+
+def _vote_on(
+    settings: Settings, predictions: PredictionsGiven, hints: ForeignHints, listener: Progress
+) -> Submission:
+    """Vote on predictions that are given: of one head, or of the tasks of a label map."""
+    label_map = resolve(settings).inputs.label_map
+    if label_map is not None:
+        found = tasks_of(predictions, "predictions", hints, label_map)
+        return vote_task_predictions(settings, found, listener)
+    joined = predictions_of(predictions, "predictions", hints)
+    return vote_predictions(settings, joined, listener)
 
 
 def _check_one(*given: object) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from ensemble import progress_bar
-from ensemble.api.arguments import ClassesGiven, path_of
+from ensemble.api.arguments import ClassesGiven, TasksGiven, path_of
 from ensemble.api.tables import (
     ById,
     PredictionsGiven,
@@ -12,20 +12,25 @@ from ensemble.api.tables import (
     hints_of,
     optional_table,
     predictions_of,
+    read_label_map_of,
     table_of,
+    tasks_of,
 )
 from ensemble.errors import UsageError
+from ensemble.predictions.tasks import TaskPredictions
 from ensemble.records import Task
 from ensemble.voting.weights import Polish, Pool, Weights, Write
 
 
 def tune_weights(
-    oof: PredictionsGiven,
+    oof: PredictionsGiven | TaskPredictions,
     labels: TableGiven | ById,
     *,
     metric: str = "log_loss",
     label_col: str = "label",
     id_col: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     folds: TableGiven | ById | None = None,
     group: TableGiven | ById | None = None,
     pool: Pool | Literal["auto"] = "auto",
@@ -51,6 +56,8 @@ def tune_weights(
         metric: A metric by name, or "pkg.mod:fn".
         label_col: The column of the labels.
         id_col: The column of the ids; None takes `id`, or the one that holds those of `oof`.
+        label_map: As for `run`: weights of several tasks, of what `predict_oof` gave with it.
+        tasks: What is declared of its tasks.
         folds: A table with a column `fold`, or the fold of each id, where `oof` does not say.
         group: A column of the labels, by its name; or a Path or DataFrame with a column `group`, or
             the group of each id: rows that belong together.
@@ -76,11 +83,14 @@ def tune_weights(
             together.
         StoreError: the disk refused.
     """
-    from ensemble.pipeline.tune import tune
+    from ensemble.pipeline.tune import tune, tune_joint
     from ensemble.tuning.weigh import TuneOrder
 
     if holdout is None and holdout_labels is not None:
         raise UsageError("holdout_labels are of the rows of holdout; give both")
+    mapped = read_label_map_of(label_map, tasks)
+    if mapped is None and isinstance(oof, TaskPredictions):
+        mapped = oof.label_map
     hints = hints_of([oof, holdout], rows_of, classes, task, id_col)
     named = isinstance(group, str)
     order = TuneOrder(
@@ -96,7 +106,16 @@ def tune_weights(
         polish=polish,
         write=write,
         holdout_labels=optional_table(holdout_labels, "holdout_labels", label_col, id_col),
+        label_map=mapped,
     )
+    if mapped is not None:
+        if holdout is not None:
+            raise UsageError("holdout: weights of a label map have no temperature of their own")
+        found = tasks_of(oof, "oof", hints, mapped)
+        with progress_bar.shown(progress) as told:
+            return tune_joint(found, order, told, out=path_of(out))
+    if isinstance(oof, TaskPredictions):
+        raise UsageError("oof: predictions of several tasks need their label_map")
     held = None if holdout is None else predictions_of(holdout, "holdout", hints)
     joined = predictions_of(oof, "oof", hints)
     with progress_bar.shown(progress) as told:

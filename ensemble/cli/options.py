@@ -1,26 +1,31 @@
 """Options that several commands share, each defined once."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
 
+from ensemble.cli.option_types import Equation, auto_or_number, off_or_evaluations
+from ensemble.errors import UsageError
 from ensemble.files.paths import split_named
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
-from ensemble.recipe.sources import FILE, read_toml, tta_text
+from ensemble.recipe.sources import FILE, read_toml, tasks_text, tta_text
 from ensemble.records import DecodePolicy
 from ensemble.voting.weights import from_text
 
+if TYPE_CHECKING:
+    from ensemble.label_map import LabelMap
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_SCORING: Final = {"members", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
-                   "precision", "margin", "square", "store", "batch_size", "memory",
-                   "threads"}  # fmt: skip
+_SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
+                   *DECODE, "device", "precision", "margin", "square", "store", "batch_size",
+                   "memory", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
 
-_OF_MEMBERS: Final = {"members", "tta", "merge", "head", "precision", "margin", "square"}
+_OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
+                      "margin", "square"}  # fmt: skip
 """What `crops` does not take: a detector is another member than those of a run."""
 
 _TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
@@ -67,23 +72,33 @@ def load_recipe_file() -> dict[str, Any] | None:
     """Return ensemble.toml of the working directory as defaults of the commands that share it."""
     if not Path(FILE).is_file():
         return None
-    settings = read_toml(Path(FILE))
-    weights = settings.get("weights")
-    if isinstance(weights, Mapping):
-        settings["weights"] = ",".join(f"{k}={v}" for k, v in weights.items())
-    if isinstance(settings.get("tta"), Mapping):
-        settings["tta"] = tta_text(settings["tta"])
-    for name in ("members", "images"):
-        if isinstance(settings.get(name), str):
-            settings[name] = [settings[name]]
+    settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
     detecting = _among(inputs, _SCORING - _OF_MEMBERS)
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
-    judged = _among(settings, {"id_from", *DECODE}) | tables
+    mapped = tables | _among(settings, {"label_map", "tasks"})
+    judged = _among(settings, {"id_from", *DECODE}) | mapped
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "crops": detecting, "store": store, "score": tables, "diff": tables,
-            "tune-weights": tables, "doctor": kept}  # fmt: skip
+            "folds": judged, "crops": detecting, "store": store, "score": mapped, "diff": tables,
+            "tune-weights": mapped, "doctor": kept}  # fmt: skip
+
+
+def _as_flag(name: str, value: Any) -> Any:
+    """Return a setting of ensemble.toml as its flag would have it."""
+    if isinstance(value, Mapping):
+        return _TABLE_TEXTS[name](value) if name in _TABLE_TEXTS else value
+    one = name in ("members", "images", "constraints") and isinstance(value, str)
+    return [value] if one else value
+
+
+_TABLE_TEXTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "weights": lambda told: ",".join(f"{family}={weight}" for family, weight in told.items()),
+    "constraints": lambda told: [f"{target} = {total}" for target, total in told.items()],
+    "tta": tta_text,
+    "tasks": tasks_text,
+}
+"""How a table of ensemble.toml is said by flags."""
 
 
 def _among(settings: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
@@ -94,8 +109,8 @@ def _env(name: str) -> str:
     return f"ENSEMBLE_{name.upper()}"
 
 
-_SHORT: Final = {"--out": ("-o",)}
-"""The flags that have a letter too."""
+_SHORT: Final = {"--out": ("-o",), "--constraints": ("--constraint",)}
+"""The flags that are spelled in another way too."""
 
 
 def option(
@@ -108,40 +123,10 @@ def option(
     return click.option(name, *short, key or own, envvar=_env(own), help=help, **more)
 
 
-def auto_or_number(value: str | int) -> int | Literal["auto"]:
-    """Read a whole number from 1 on, or the word auto.
-
-    Raises:
-        click.BadParameter: it is neither.
-    """
-    if value == "auto":
-        return "auto"
-    if not str(value).isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"{str(value)!r} is neither auto nor a whole number from 1 on.")
-    return int(value)
-
-
 class Whole(click.IntRange):
     """A whole number in a range, and so called where a value is none."""
 
     name = "whole number"
-
-
-def off_or_evaluations(value: str | float) -> float | None:
-    """Read a number of evaluations from 1 on, or the word off, which is None.
-
-    Raises:
-        click.BadParameter: it is neither.
-    """
-    if value == "off":
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if not 1 <= number < math.inf:
-        raise click.BadParameter(f"{str(value)!r} is neither off nor a number from 1 on.")
-    return number
 
 
 _READ: Final[Mapping[str, Callable[[Any], object]]] = {
@@ -176,6 +161,8 @@ def _type_of(row: Setting) -> Any:
         return click.Choice(row.choices)
     if row.about.least is not None:
         return Whole(row.about.least)
+    if row.name == "constraints":
+        return Equation()
     if row.name in _READ:
         return _READ[row.name]
     return click.Path(path_type=Path) if Path in (row.kind, *get_args(row.kind)) else None
@@ -189,12 +176,12 @@ runs_option: Final = click.option(
 )  # fmt: skip
 
 _INPUTS: Final = (
-    "members", "images", "tta", "merge", "head", "id_from", "id_col", *DECODE, "device",
-    "precision", "crops", "margin", "square", "store",
+    "members", "images", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col", *DECODE,
+    "device", "precision", "crops", "margin", "square", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
-    "voting", "weights", "sample", "output", "positive", "top", "round", "labels_as", "fill", "out",
-    "force",
+    "voting", "weights", "constraints", "sample", "output", "positive", "form", "top", "round",
+    "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
@@ -227,6 +214,8 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
+    if values.get("constraints") == ("off",):
+        values["constraints"] = ()
     if values.get("time_budget") == "off":
         values["time_budget"] = None
     return Settings(**values, decode=decode)
@@ -235,6 +224,24 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
 _DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device", "store")
 
 detector_options: Final = settings_named(*_DETECTOR, *_ENGINE)
+
+
+def label_map_of(path: Path | None, tasks: str) -> "LabelMap | None":
+    """Read the label map of two flags.
+
+    Raises:
+        UsageError: the tasks of no map, or what is wrong with it.
+    """
+    from ensemble.files.label_maps import read_label_map
+
+    if path is None:
+        if tasks:
+            raise UsageError("tasks belong to a label map: give --label-map too")
+        return None
+    return read_label_map(path, tasks)
+
+
+label_map_options: Final = settings_named("label_map", "tasks")
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
 crop_options: Final = settings_named("crops", "margin", "square")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ensemble.errors import counted
+from ensemble.errors import counted, few
 from ensemble.voting.weights import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def say_weights(weights: "Weights", path: Path) -> None:
     seen = weights.evidence
     families = Table("family", "weight", weights.metric, "lost without it")
     for name, weight in weights.families.items():
-        lost = seen.get("loss_without", {}).get(name)
+        losses = seen.get("loss_without", {})
+        lost = losses.get(name, losses.get(name.rpartition("/")[0]))
         families.add_row(
             name, f"{weight:.3f}", f"{seen['singles'][name]:.5f}",
             "" if lost is None else f"{lost:+.5f}",
@@ -68,6 +69,8 @@ def say_weights(weights: "Weights", path: Path) -> None:
     console.print(families)
     if "loss_without" in seen:
         console.print(_LOST)
+    if "tasks" in seen:
+        console.print(_tasks(seen, weights.metric))
     console.print(_candidates(seen, weights.metric))
     if seen["gain"] is not None:
         console.print(f"gain of choosing so {seen['gain']:+.5f}, {_describe_interval(seen)}")
@@ -75,6 +78,17 @@ def say_weights(weights: "Weights", path: Path) -> None:
     for line in _describe_rule(weights):
         console.print(line)
     click.echo(str(path), err=True)
+
+
+def _tasks(seen: "Mapping[str, Any]", metric: str) -> "Table":
+    """Lay out how each task fares by the mean of its families, and by what is written."""
+    from rich.table import Table
+
+    table = Table("task", f"{metric}, mean", "written, nested")
+    for name, scores in seen["tasks"].items():
+        cells = (scores["uniform"], scores["nested"])
+        table.add_row(name, *("" if cell is None else f"{cell:.5f}" for cell in cells))
+    return table
 
 
 def _candidates(seen: "Mapping[str, Any]", metric: str) -> "Table":
@@ -167,6 +181,7 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
     needed = sum(part["bytes"] for part in parts)
     free = describe_size(plan["free"])
     click.echo(f"the store needs about {describe_size(needed)}; {free} are free")
+    click.echo(f"the submission is of the form {plan['form']}: columns {few(plan['columns'])}")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)

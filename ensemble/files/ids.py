@@ -30,6 +30,18 @@ def counterparts(written: Collection[str], known: Collection[str]) -> dict[str, 
     return {}
 
 
+def are_known(written: Collection[str], known: Collection[str]) -> bool:
+    """Tell whether all ids are known: as they stand, or a folder or an extension apart."""
+    return set(written) <= set(known) or len(counterparts(written, known)) == len(set(written))
+
+
+def recognise(known: Collection[str]) -> Callable[[str], bool]:
+    """Return what tells whether an id may be one that is known, perhaps a strip of it apart."""
+    held = set(known)
+    short = {strip(name) for name in held for strip in _STRIPS}
+    return lambda name: name in held or name in short or any(s(name) in held for s in _STRIPS)
+
+
 def describe_counterparts(where: object, found: dict[str, str]) -> str:
     """Return the line that tells of ids that were joined so."""
     written, known = next(iter(found.items()))

@@ -11,6 +11,7 @@ from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.ready import ReadyMember, job_of
+from ensemble.members.answers import heads_read
 from ensemble.predictions.store import hold, key_of, open_partition
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
@@ -49,8 +50,12 @@ def score_into_store(
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")
     pairs = zip(ready_members, assignments, strict=True)
     kept = [(r.member, a.partition) for r, a in pairs if a.job.name not in tally.dropped]
-    head = recipe.inputs.head
-    return [StoredPredictions(m.identity, part, m.card.head(head)) for m, part in kept], tally
+    inputs = recipe.inputs
+    return [
+        StoredPredictions(m.identity, part, head)
+        for m, part in kept
+        for head in heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name)
+    ], tally
 
 
 def _assignments(

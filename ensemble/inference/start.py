@@ -8,9 +8,15 @@ from ensemble.errors import MemberError
 from ensemble.files.atomic import sha256_bytes, sha256_json
 from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion, prove_float16
 from ensemble.inference.ready import BatchSize, ReadyMember
+from ensemble.label_map import LabelMap
 from ensemble.members.member import Member, open_member, with_external_data
-from ensemble.members.together import check_together, check_voters, note_of_single_folds
-from ensemble.progress import Listener
+from ensemble.members.together import (
+    check_tasks,
+    check_together,
+    check_voters,
+    note_of_single_folds,
+)
+from ensemble.progress import Listener, Quiet
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
 from ensemble.runtime.devices import CPU, runs_on_cpu
@@ -28,15 +34,23 @@ _STEPS: Final = (0.25, 0.5, 1, 2, 4)
 
 
 def open_members(
-    paths: Sequence[Path], head: str | None, listener: Listener | None = None
+    paths: Sequence[Path],
+    head: str | None,
+    listener: Listener | None = None,
+    label_map: LabelMap | None = None,
 ) -> list[Member]:
     """Open members and check that they can vote together; see `members.open_member`.
 
-    A listener is told of families that look like folds whose names were misread.
+    They do on a head, or with a label map on its tasks. A listener is told of families that look
+    like folds whose names were misread, and of heads that answer no task.
     """
     members = [open_member(path) for path in paths]
-    check_together(members, head)
-    check_voters(members, head)
+    check_voters(members)
+    if label_map is None:
+        check_together(members, head)
+    else:
+        for told in check_tasks(members, label_map):
+            (listener or Quiet()).warn(told)
     if listener and (note := note_of_single_folds([member.card for member in members])):
         listener.warn(note)
     return members

@@ -10,16 +10,19 @@ from ensemble.files.atomic import check_writable
 from ensemble.files.paths import expand
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
-from ensemble.members.card import Head
+from ensemble.label_map import LabelMap
+from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
+from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
-from ensemble.recipe.resolve import Fusion, Recipe, Scoring
+from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
 from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
+from ensemble.voting.constraints import check_constraints
 
 
 def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
@@ -39,10 +42,11 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
     check_jitters(told, cropped=inputs.crops is not None)
-    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head, progress)
+    paths = expand(inputs.members, ".onnx", "member")
+    members = open_members(paths, inputs.head, progress, inputs.label_map)
     hashes = hashes_of(member.identity for member in members)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
-    check_weights(recipe.fusion, members[0].card.head(inputs.head), hashes)
+    check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
@@ -81,12 +85,31 @@ def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Pro
         progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
 
 
-def check_weights(fusion: Fusion, head: Head, members: Mapping[str, Sequence[str]]) -> None:
-    """Check weights against the head and each family's member hashes, before any work.
+def head_of(inputs: Inputs, heads: Sequence[Head]) -> Head:
+    """Return the head that is voted on: of the heads of a member, or that of the labels of a map.
+
+    Raises:
+        MemberError: the member has no such head, or several and none was named.
+    """
+    if inputs.label_map is not None:
+        return joint_head(inputs.label_map)
+    return head_named(heads, inputs.head, "the first member")
+
+
+def check_weights(
+    fusion: Fusion,
+    head: Head,
+    members: Mapping[str, Sequence[str]],
+    label_map: LabelMap | None = None,
+) -> None:
+    """Check weights and constraints against the head and the members' hashes, before any work.
 
     Raises:
         UsageError: they are for something else.
     """
     vote.check_vote(fusion.voting, fusion.weights, head.task)
+    if fusion.weights is not None or label_map is not None:
+        fits.check_label_map(fusion.weights, label_map)
+    check_constraints(fusion.constraints, head.task, head.classes)
     if fusion.weights is not None:
         fits.check_fits(fusion.weights, head.classes, members)

@@ -1,6 +1,6 @@
 """The card: what a member says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
@@ -83,14 +83,23 @@ class Card:
         Raises:
             MemberError: no head has the name, or several heads and none was named.
         """
-        if name is None and len(self.heads) == 1:
-            return self.heads[0]
-        for head in self.heads:
-            if head.name == name:
-                return head
-        names = ", ".join(h.name for h in self.heads)
-        asked = "has several heads" if name is None else f"has no head {name!r}"
-        raise MemberError(f"member {self.name} {asked}; its heads: {names}. Name one with --head")
+        return head_named(self.heads, name, f"member {self.name}")
+
+
+def head_named(heads: Sequence[Head], name: str | None, who: str) -> Head:
+    """Return the head of that name; without one, the only head; `who` has them, in messages.
+
+    Raises:
+        MemberError: no head has the name, or several heads and none was named.
+    """
+    if name is None and len(heads) == 1:
+        return heads[0]
+    for head in heads:
+        if head.name == name:
+            return head
+    names = ", ".join(head.name for head in heads)
+    asked = "has several heads" if name is None else f"has no head {name!r}"
+    raise MemberError(f"{who} {asked}; its heads: {names}. Name one with --head")
 
 
 def declared(card: Card) -> dict[str, str]:

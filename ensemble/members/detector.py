@@ -40,10 +40,11 @@ def box_output_of(model: ModelProto, output: str, scale: BoxScale, path: Path) -
             f"{path}: expected one output (N, K) beside {output!r}, the scores; found "
             f"{', '.join(flat) or 'none'}. Call it {SCORES!r} in the graph"
         )
-    counts = {shapes[name][1] for name in (output, scores[0]) if len(shapes[name]) > 1} - {0}
+    told = (shapes[name][1] for name in (output, scores[0]) if len(shapes[name]) > 1)
+    counts = {count for count in told if count > 0}
     if len(counts) != 1:
         raise MemberError(
             f"{path}: outputs {output!r} {shapes[output]} and {scores[0]!r} {shapes[scores[0]]} do "
-            f"not tell a fixed number of boxes (0 is any). Pad to so many, with the score 0"
+            f"not tell a fixed number of boxes (0 or -1 is any). Pad to so many, with the score 0"
         )
     return BoxOutput(scores[0], counts.pop(), scale)

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ensemble.errors import MemberError, few
+from ensemble.label_map import LABEL, LabelMap
+from ensemble.members.answers import answering, check_answered
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member
-from ensemble.records import TASKS
 
 _ONE_NET = 3
 """From so many families of one member on, each of another fold, they may be one net's folds."""
@@ -22,14 +23,14 @@ def check_every_head(members: Sequence[Member]) -> None:
         check_together(members, name)
 
 
-def check_voters(members: Sequence[Member], head: str | None) -> None:
+def check_voters(members: Sequence[Member]) -> None:
     """Check that members predict something to vote on, and no boxes.
 
     Raises:
         MemberError: a detector among them.
     """
     for member in members:
-        if not TASKS[member.card.head(head).task].votings:
+        if any(head.boxes for head in member.card.heads):
             raise MemberError(
                 f"{member.path}: a detector, whose boxes nobody votes on. Run it by `ensemble "
                 f"crops --members {member.path}`, and the others with the --crops that it writes"
@@ -42,6 +43,54 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
     Raises:
         MemberError: two members share a name, a family holds a fold twice, or they disagree.
     """
+    _check_apart(members)
+    check_agree([(member.card.name, member.card.head(head)) for member in members])
+
+
+def check_tasks(members: Sequence[Member], label_map: LabelMap) -> list[str]:
+    """Check that members can answer the tasks of a label map together; return what is to be said.
+
+    That are heads which answer nothing, and tasks that the label alone answers.
+
+    Raises:
+        MemberError: as `check_together`; a member that answers nothing, or members of one family
+            that answer other tasks or by other classes.
+        UsageError: a task that nobody answers.
+    """
+    _check_apart(members)
+    notes: list[str] = []
+    first: dict[str, tuple[str, list[object]]] = {}
+    answered: set[str | None] = set()
+    for card in (member.card for member in members):
+        heads, idle = answering(card.heads, label_map, f"member {card.name}")
+        told: list[object] = [(head.name, head.task, head.classes) for head, _ in heads]
+        twin, other = first.setdefault(card.family, (card.name, told))
+        if told != other:
+            raise MemberError(
+                f"members {twin} and {card.name} of family {card.family} answer by other heads"
+            )
+        answered |= {answer.task for _, answers in heads for answer in answers}
+        notes += [f"member {card.name}: its head {few(idle)} is no task, and is left out"] * bool(
+            idle
+        )
+    check_answered(answered, label_map)
+    if lacking := [name for name in label_map.names if name not in answered]:
+        notes.append(f"no family answers {few(lacking)} alone: those of the label do")
+    return notes
+
+
+def answers_by_task(cards: Sequence[Card], label_map: LabelMap) -> dict[str, tuple[str, ...]]:
+    """Return the families that answer each task, and the label, each once and by name."""
+    found: dict[str, set[str]] = {name: set() for name in (*label_map.names, LABEL)}
+    for card in cards:
+        for _, answers in answering(card.heads, label_map, f"member {card.name}")[0]:
+            for answer in answers:
+                found[answer.task or LABEL].add(card.family)
+    return {name: tuple(sorted(families)) for name, families in found.items()}
+
+
+def _check_apart(members: Sequence[Member]) -> None:
+    """Check that no two members are called alike, or are the same fold of a family."""
     names: dict[str, Member] = {}
     folds: dict[tuple[str, int | None], Member] = {}
     for member in members:
@@ -54,7 +103,6 @@ def check_together(members: Sequence[Member], head: str | None) -> None:
             raise MemberError(
                 f"{twin.path} and {member.path} are both fold {card.fold} of {card.family}"
             )
-    check_agree([(member.card.name, member.card.head(head)) for member in members])
 
 
 def note_of_single_folds(cards: Sequence[Card]) -> str | None:

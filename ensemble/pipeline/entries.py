@@ -5,6 +5,7 @@ from ensemble.files.paths import expand
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.start import open_members, shape_views
+from ensemble.members.answers import heads_read
 from ensemble.members.crop import with_crops
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import StoredPredictions
@@ -22,7 +23,8 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         EnsembleError: as for a run.
     """
     inputs = recipe.inputs
-    members = open_members(expand(inputs.members, ".onnx", "member"), inputs.head)
+    paths = expand(inputs.members, ".onnx", "member")
+    members = open_members(paths, inputs.head, label_map=inputs.label_map)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     told = read_policies(recipe.scoring.tta)
     check_jitters(told, cropped=inputs.crops is not None)
@@ -37,12 +39,12 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         for m in members:
             fingerprint = fingerprint_of(recipe, m, policies[m.card.family], provider, image_set)
             partition = load_partition(recipe.resources.store, key_of(fingerprint))
-            head = m.card.head(recipe.inputs.head)
-            scores = None if partition is None else partition.found(head.name)
-            if partition is None or scores is None:
-                missing.append(m.card.name)
-                continue
-            entries.append(StoredPredictions(m.identity, partition, head, scores))
+            for head in heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name):
+                scores = None if partition is None else partition.found(head.name)
+                if partition is None or scores is None:
+                    missing.append(m.card.name)
+                    break
+                entries.append(StoredPredictions(m.identity, partition, head, scores))
         if not missing:
             return entries
     raise UsageError(

@@ -17,6 +17,7 @@ from ensemble.evaluation.folds import (
     refuse_leaks,
     report_folds,
 )
+from ensemble.evaluation.joint_labels import joint_labels
 from ensemble.evaluation.labels import check_filled, check_grouped
 from ensemble.evaluation.lookalikes import perceptual_hash, similar_pairs
 from ensemble.evaluation.split import make_folds
@@ -28,6 +29,7 @@ from ensemble.images.crops import boxed
 from ensemble.images.loader import load_image
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import Scan, scan
+from ensemble.label_map import LabelMap
 from ensemble.progress import Progress, Quiet
 from ensemble.records import DecodePolicy, IdFrom
 from ensemble.runtime.devices import available_threads
@@ -46,14 +48,16 @@ def split(
     force: bool = False,
     id_from: IdFrom = "stem",
     id_column: str | None = None,
+    label_map: LabelMap | None = None,
     decode: DecodePolicy | None = None,
     crops: TableSource | None = None,
     progress: Progress | None = None,
 ) -> FoldReport:
     """Make folds and write them to `out`, or look at those in `check`.
 
-    A file that is there and differs is replaced with `force` only: members were trained on it.
-    Where there are `crops`, what looks alike is told by the boxes of the images, as they are.
+    A file that is there and differs is replaced with `force` only: members were trained on it. With
+    a label map the folds are stratified by its labels, which columns of tasks make too. Where there
+    are `crops`, what looks alike is told by the boxes of the images, as they are.
 
     Raises:
         UsageError: tables that do not fit together, folds that cannot be made, or another file in
@@ -67,7 +71,12 @@ def split(
     known = [source.id for source in found.images] if found else ()
     notes: list[str] = []
     by_id = partial(column_of, id_column=id_column, known=known, tell=notes.append)
-    truth = by_id(labels, label_column)
+    if label_map is None:
+        truth: Mapping[str, str] = by_id(labels, label_column)
+    else:
+        truth = joint_labels(
+            labels, label_map, label_column, id_column=id_column, known=known, tell=notes.append
+        )
     check_filled(truth, labels)
     groups = None if group is None else by_id(labels, group)
     check_grouped(groups or {}, truth, labels)

@@ -1,7 +1,7 @@
 """Members looked at, and cards written beside foreign ones: `ensemble inspect`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -9,13 +9,19 @@ from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
+from ensemble.label_map import LabelMap
 from ensemble.members.card import Card
 from ensemble.members.card_json import make_card
 from ensemble.members.detector import box_output_of
 from ensemble.members.layout import layout_of
 from ensemble.members.member import open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
-from ensemble.members.together import check_every_head, note_of_single_folds
+from ensemble.members.together import (
+    answers_by_task,
+    check_every_head,
+    check_tasks,
+    note_of_single_folds,
+)
 from ensemble.records import BoxScale, Layout
 
 if TYPE_CHECKING:
@@ -33,14 +39,16 @@ OutputName: TypeAlias = str | Mapping[str, str]
 class Inspected:
     """The cards of members, the sidecars that were written, and why they cannot vote together.
 
-    `fault` is None where they can. `note` says where families look like folds whose names were
-    misread.
+    `fault` is None where they can. `notes` say where families look like folds whose names were
+    misread, and what a label map leaves out. `answered` has the families that answer each task of a
+    label map, and its label.
     """
 
     cards: dict[Path, Card]
     written: tuple[Path, ...] = ()
     fault: MemberError | None = None
-    note: str | None = None
+    notes: tuple[str, ...] = ()
+    answered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def refuse(self) -> None:
         """Raise the fault, if there is one.
@@ -58,6 +66,7 @@ def inspect(
     output_name: OutputName | None = None,
     *,
     layout: Layout | None = None,
+    label_map: LabelMap | None = None,
     box_scale: BoxScale | None = None,
 ) -> Inspected:
     """Open members, having written a card beside each where a spec describes them.
@@ -68,6 +77,7 @@ def inspect(
         output_name: The output of the .onnx that the one head reads, or those of heads by name; a
             head of which nothing is said reads the output of its own name.
         layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
+        label_map: In place of one head, what the members are to answer together.
         box_scale: What a detector tells its boxes in; None is pixels of its input.
 
     Raises:
@@ -87,11 +97,18 @@ def inspect(
     written = tuple(write_sidecar(path, card) for path, card in cards.items())
     opened = [open_member(path) for path in paths]
     found = {member.path: member.card for member in opened}
+    notes = []
     try:
-        check_every_head(opened)
+        if label_map is None:
+            check_every_head(opened)
+        else:
+            notes = check_tasks(opened, label_map)
     except MemberError as fault:
         return Inspected(found, written, fault)
-    return Inspected(found, written, note=note_of_single_folds(list(found.values())))
+    if note := note_of_single_folds(list(found.values())):
+        notes.append(note)
+    answered = {} if label_map is None else answers_by_task(list(found.values()), label_map)
+    return Inspected(found, written, notes=tuple(notes), answered=answered)
 
 
 def foreign_card(

@@ -18,8 +18,10 @@ from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
-from ensemble.predictions.stored import StoredPredictions, views_of
+from ensemble.label_map import LabelMap
+from ensemble.predictions.stored import StoredPredictions, by_head, views_of
 from ensemble.predictions.table import Predictions
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.progress import Listener, Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -33,7 +35,7 @@ def predict_oof(
     progress: Progress | None = None,
     *,
     out: Path | None = None,
-) -> Predictions:
+) -> Predictions | TaskPredictions:
     """Predict each training image by the members that did not see it.
 
     Args:
@@ -44,7 +46,8 @@ def predict_oof(
         out: The OOF Parquet to write, its quarantine beside it; None writes none.
 
     Returns:
-        The predictions in the order of the images; `quarantined` has the images without one.
+        The predictions in the order of the images; `quarantined` has the images without one. With
+        a label map those of every head that answers a task.
 
     Raises:
         UsageError: images without a fold, or the reverse; a family without a member of a fold.
@@ -58,10 +61,23 @@ def predict_oof(
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
         entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
+    if recipe.inputs.label_map is not None:
+        tasks = _tasks(entries, fold_of, recipe.inputs.label_map)
+        if out is not None:
+            tasks.save(out)
+        return tasks
     found = _stitched(entries, list(fold_of), fold_of)
     if out is not None:
         found.save(out)
     return found
+
+
+def _tasks(
+    entries: Sequence[StoredPredictions], fold_of: Mapping[str, int], label_map: LabelMap
+) -> TaskPredictions:
+    """Put each head's predictions together, and join them."""
+    parts = [_stitched(own, list(fold_of), fold_of) for own in by_head(entries)]
+    return join_tasks(parts, label_map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +187,7 @@ def _stitched(
         members=dict(sorted(hashes_of(entry.member for entry in entries).items())),
         task=head.task,
         quarantined=tuple(lost.values()),
+        output=head.name,
         views=dict(sorted(views_of(entries).items())),
     )
 

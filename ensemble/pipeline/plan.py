@@ -13,6 +13,7 @@ from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
+from ensemble.records import SampleForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class RunPlan:
     """What a run would do: where it would write, over how many images, and each member's work.
 
     `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
-    beforehand; None where every image gets every evaluation.
+    beforehand; None where every image gets every evaluation. `form` is that of the submission, and
+    `columns` are its columns.
     """
 
     out: Path
@@ -30,6 +32,8 @@ class RunPlan:
     members: tuple[MemberForecast, ...]
     free: int
     early_exit: ExitForecast | None
+    form: SampleForm
+    columns: tuple[str, ...]
 
 
 def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
@@ -51,6 +55,8 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
         members=tuple(planned),
         free=free_bytes(recipe.resources.store),
         early_exit=exits,
+        form=checked.sample.form,
+        columns=checked.sample.header,
     )
 
 

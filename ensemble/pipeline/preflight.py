@@ -8,13 +8,14 @@ from ensemble.early_exit.setup import ExitSetup, setup_of
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.start_members import start_members
+from ensemble.inference.start_members import head_of, start_members
 from ensemble.members.card import Head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder
-from ensemble.submission.sample import Sample, sample_for
+from ensemble.submission.asked import sample_for
+from ensemble.submission.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     check_device(recipe.scoring.device)
     claim, saving = folder.claim(recipe), recipe.saving
     members = start_members(recipe, progress, exits=saving is not None)
-    head = members[0].member.card.head(recipe.inputs.head)
+    head = head_of(recipe.inputs, members[0].member.card.heads)
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
-        check_early_exit(recipe, saving, head, labels=sample.kind in ("label", "binary"))
+        check_early_exit(recipe, saving, head, labels=sample.kind in ("label", "binary", "list"))
     return Preflight(claim, members, head, image_set_of(images), skipped, sample)

@@ -10,7 +10,8 @@ from ensemble.early_exit.run import run_early_exit, stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.inference.score import score_into_store
 from ensemble.pipeline.preflight import Preflight, preflight
-from ensemble.predictions.stored import StoredPredictions, read_predictions
+from ensemble.pipeline.tasks import tasks_input
+from ensemble.predictions.stored import StoredPredictions, read_predictions, read_tasks
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -31,10 +32,20 @@ def run(settings: Settings, progress: Progress | None = None) -> Submission:
     progress = progress or Quiet()
     recipe = resolve(settings)
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
-    found = scored.found
-    predictions = found if isinstance(found, Predictions) else read_predictions(found)
-    given = VoteInput(predictions, scored.sample, scored.facts, scored.decided)
+    given = _vote_input(recipe, scored, progress)
     return publish.publish(recipe, scored.claim, given, progress)
+
+
+def _vote_input(recipe: Recipe, scored: "_Scored", progress: Progress) -> VoteInput:
+    """Read what is voted on: labels that are decided, one head, or the tasks of a label map."""
+    found, label_map = scored.found, recipe.inputs.label_map
+    if isinstance(found, Predictions):
+        return VoteInput(found, scored.sample, scored.facts, scored.decided)
+    if label_map is not None:
+        return tasks_input(
+            recipe, read_tasks(found, label_map), scored.sample, scored.facts, progress
+        )
+    return VoteInput(read_predictions(found), scored.sample, scored.facts, scored.decided)
 
 
 @dataclass(frozen=True, slots=True)

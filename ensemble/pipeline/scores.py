@@ -6,11 +6,14 @@ from pathlib import Path
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import is_csv
 from ensemble.files.text_table import TableSource, TextTable
+from ensemble.label_map import LabelMap
+from ensemble.pipeline.task_scores import score_tasks
 from ensemble.predictions.formats import in_memory, read
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
+from ensemble.reports.read_back import read_back
 from ensemble.reports.scorecard import Labels, Scorecard
 from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 
@@ -25,6 +28,7 @@ def score(
     *,
     task: Task = "classification",
     png: Path | None = None,
+    label_map: LabelMap | None = None,
 ) -> Scorecard:
     """Score a submission, or a file of predictions, by every metric that it allows, joined by id.
 
@@ -34,13 +38,17 @@ def score(
         labels: The labels, with an id column.
         task: What the submission predicts; a file of ours says it itself.
         png: Where to draw the confusion matrix and the scores, which takes matplotlib.
+        label_map: What the labels stand for: each task is scored too; see `score_tasks`.
 
     Raises:
         UsageError: the two do not fit together, or a picture of a task without a matrix.
         StoreError: the disk refused the picture.
     """
     check_choice("task", task, Task)
-    card = _scored(submission, labels, task)
+    if label_map is None:
+        card = _scored(submission, labels, task)
+    else:
+        card = score_tasks(submission, labels, label_map)
     if png is not None:
         if not card.counts.size:
             raise UsageError(f"--png draws the confusion matrix of classes; {task} has none")
@@ -52,6 +60,15 @@ def score(
 
 def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:
     table = isinstance(submission, TextTable) or is_csv(submission)
+    notes: tuple[str, ...] = ()
+    if table:
+        told = read_back(submission, labels, task)
+        submission, notes = told.table, told.notes
+    card = _card(submission, labels, task, table=table)
+    return replace(card, notes=(*notes, *card.notes))
+
+
+def _card(submission: TableSource, labels: Labels, task: Task, *, table: bool) -> Scorecard:
     said = task if table or not TASKS[task].single else None
     # of two classes --classes names the positive one; else it only orders them
     classes = () if TASKS[task].single and len(labels.classes) != _PAIR else labels.classes

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from ensemble.errors import UsageError
 from ensemble.files.atomic import check_writable, remove
-from ensemble.predictions.formats import read_all
+from ensemble.predictions.formats import read_all, read_parts
 from ensemble.predictions.table import Oof
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.progress import Listener, Progress, Quiet
-from ensemble.tuning.tune import tune_predictions
+from ensemble.tuning.tune import tune_predictions, tune_tasks
 from ensemble.tuning.weigh import TuneOrder
 from ensemble.voting.weights import Weights
 
@@ -17,6 +18,11 @@ def tune_files(
 ) -> Weights:
     """Tune weights on the files of an order; see `tune`."""
     _check_out(out)
+    if order.label_map is not None:
+        parts = [
+            part for name, path in order.files for part in read_parts(path, name, order.elsewhere)
+        ]
+        return tune_joint(join_tasks(parts, order.label_map), order, progress, out=out)
     holdout = read_all(order.holdout, order.elsewhere) if order.holdout else None
     return tune(read_all(order.files, order.elsewhere), holdout, order, progress, out=out)
 
@@ -44,10 +50,27 @@ def tune(
     """
     progress = progress or Quiet()
     _check_out(out)
-    weights = tune_predictions(oof, holdout, order, progress)
+    return _written(tune_predictions(oof, holdout, order, progress), out, progress)
+
+
+def tune_joint(
+    tasks: TaskPredictions,
+    order: TuneOrder,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
+) -> Weights:
+    """Find weights by out-of-fold predictions of several tasks; see `tune`."""
+    progress = progress or Quiet()
+    _check_out(out)
+    return _written(tune_tasks(tasks, order, progress), out, progress)
+
+
+def _written(weights: Weights, out: Path | None, listener: Listener) -> Weights:
+    """Write weights and their picture, if they are to be."""
     if out is not None:
         weights.save(out)
-        _draw(weights, picture_of(out), progress)
+        _draw(weights, picture_of(out), listener)
     return weights
 
 

@@ -1,28 +1,32 @@
 """A submission from what the store or files hold, with no model run."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
-from ensemble.inference.start_members import check_weights
+from ensemble.inference.start_members import check_weights, head_of
 from ensemble.pipeline.entries import entries_of_members
+from ensemble.pipeline.tasks import tasks_input
 from ensemble.predictions import table
-from ensemble.predictions.formats import read_all
+from ensemble.predictions.formats import read_all, read_parts
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.stored import (
     entries_of_run,
     read_predictions,
+    read_tasks,
 )
 from ensemble.predictions.table import Predictions
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.progress import Progress, Quiet
-from ensemble.recipe.resolve import Fusion, resolve
+from ensemble.recipe.resolve import Fusion, Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import check_device
 from ensemble.submission import folder, publish
+from ensemble.submission.asked import sample_for
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import VoteInput
-from ensemble.submission.sample import sample_for
 from ensemble.voting.fits import other_views
 
 
@@ -59,13 +63,36 @@ def vote(
         keys = earlier.keys
         facts["run"] = str(run_folder)
         head = recipe.inputs.head or earlier.head
-        entries = entries_of_run(earlier.members, recipe.resources.store, head, run_folder)
-    check_weights(recipe.fusion, entries[0].head, hashes_of(e.member for e in entries))
+        entries = entries_of_run(
+            earlier.members, recipe.resources.store, head, run_folder, recipe.inputs.label_map
+        )
+    label_map = recipe.inputs.label_map
+    hashes = hashes_of({e.member.name: e.member for e in entries}.values())
+    check_weights(recipe.fusion, head_of(recipe.inputs, [entries[0].head]), hashes, label_map)
+    if label_map is not None:
+        return _vote_tasks(recipe, read_tasks(entries, label_map), facts, progress, keys=keys)
     votes = read_predictions(entries)
     _warn_of_views(recipe.fusion, votes, progress)
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs(), progress)
     return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
+
+
+def _vote_tasks(
+    recipe: Recipe,
+    tasks: TaskPredictions,
+    facts: Mapping[str, object],
+    progress: Progress,
+    *,
+    keys: Sequence[str],
+) -> Submission:
+    """Make a submission from predictions of the tasks of a label map."""
+    found = tasks.label
+    _warn_of_views(recipe.fusion, found, progress)
+    claim = folder.claim(recipe, keys)
+    sample = sample_for(recipe, found.head, found.inputs(), progress)
+    voted = tasks_input(recipe, tasks, sample, facts, progress)
+    return publish.publish(recipe, claim, voted, progress)
 
 
 def vote_files(
@@ -79,7 +106,32 @@ def vote_files(
     Raises:
         EnsembleError: as for `vote`.
     """
-    return vote_predictions(settings, read_all(files, elsewhere), progress)
+    label_map = resolve(settings).inputs.label_map
+    if label_map is None:
+        return vote_predictions(settings, read_all(files, elsewhere), progress)
+    parts = [part for name, path in files for part in read_parts(path, name, elsewhere)]
+    return vote_task_predictions(settings, join_tasks(parts, label_map), progress)
+
+
+def vote_task_predictions(
+    settings: Settings, tasks: TaskPredictions, progress: Progress | None = None
+) -> Submission:
+    """Make a submission from predictions of several tasks that were made elsewhere.
+
+    Raises:
+        EnsembleError: as for `vote`.
+    """
+    progress, recipe = progress or Quiet(), resolve(settings)
+    known = replace(tasks, parts=tuple(map(table.identified, tasks.parts)))
+    found = known.label
+    for note in found.notes:
+        progress.warn(note)
+    if found.rescaled:
+        progress.warn(table.describe_rescaling(found.rescaled))
+    check_weights(recipe.fusion, found.head, found.hashes, tasks.label_map)
+    keys = [each.member.sha256 for each in found.sources]
+    facts = {"provider": None, "evaluations": 0}
+    return _vote_tasks(recipe, known, facts, progress, keys=keys)
 
 
 def vote_predictions(

@@ -27,7 +27,7 @@ from ensemble.files.parquet import (
     read_lists,
     text_column,
 )
-from ensemble.predictions import oof_file
+from ensemble.predictions import oof_file, task_file
 from ensemble.predictions.foreign import (
     Foreign,
     ids_in,
@@ -111,6 +111,39 @@ def read_all(
     return join([read(path, name, elsewhere) for name, path in given])
 
 
+def read_parts(
+    path: Path, name: str | None = None, elsewhere: ForeignHints | None = None
+) -> list[Predictions]:
+    """Read predictions that may be of several heads: a part for each; else as `read`.
+
+    Raises:
+        UsageError: as for `read`; or a family is named of a file of several heads.
+    """
+    table = _table_of_tasks(path)
+    if table is None:
+        return [read(path, name, elsewhere)]
+    if name is not None:
+        raise UsageError(f"{path}: it holds several heads; leave out the name {name!r}")
+    try:
+        return task_file.of_table(path, table)
+    except _DAMAGED as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+
+
+def _table_of_tasks(path: Path) -> pa.Table | None:
+    """Return the table of a file of several heads; None for any other file, damaged or not."""
+    if path.suffix.lower() != ".parquet":
+        return None
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+    except _DAMAGED:
+        return None  # `read` says what is wrong
+    return table if task_file.is_of_tasks(table) else None
+
+
 def write_predictions(
     path: Path,
     ids: Sequence[str],
@@ -175,6 +208,8 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     metadata = table.schema.metadata or {}
+    if task_file.is_of_tasks(table):
+        raise UsageError(f"{path}: it holds heads of several tasks: give --label-map too")
     if PREDICTIONS.encode() in metadata:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import cast
 
 from ensemble.arrays import Probs
-from ensemble.errors import ContractError, MemberError, UsageError, few
+from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.paths import natural_key
+from ensemble.label_map import LabelMap
+from ensemble.members.answers import heads_read
 from ensemble.members.card import Head
 from ensemble.members.card_json import read_heads
 from ensemble.members.together import check_agree
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Predictions
-from ensemble.records import MemberId, Merge, Quarantined, hashes_of
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
+from ensemble.records import MemberId, Merge, Quarantined, Task, hashes_of
 from ensemble.views.families import merged_as, views_told
 
 
@@ -32,7 +35,11 @@ class StoredPredictions:
 
 
 def entries_of_run(
-    members: Sequence[RecordedMember], store: Path, head: str, where: Path
+    members: Sequence[RecordedMember],
+    store: Path,
+    head: str,
+    where: Path,
+    label_map: LabelMap | None = None,
 ) -> list[StoredPredictions]:
     """Return the stored predictions that an earlier run was made of.
 
@@ -40,28 +47,34 @@ def entries_of_run(
         members: What the run recorded of each.
         store: Where the predictions are kept.
         head: The head to vote on.
+        label_map: In place of a head, those that answer its tasks.
         where: The folder of the run.
 
     Raises:
         UsageError: the store no longer holds the predictions.
         MemberError: the members cannot vote together on the head.
     """
-    entries = [_entry_of_run(recorded, store, head, where) for recorded in members]
-    check_agree([(e.member.name, e.head) for e in entries])
+    entries = [
+        entry
+        for recorded in members
+        for entry in _entries_of(recorded, store, head, where, label_map)
+    ]
+    if label_map is None:
+        check_agree([(e.member.name, e.head) for e in entries])
     return entries
 
 
-def _entry_of_run(
-    recorded: RecordedMember, store: Path, head: str, where: Path
-) -> StoredPredictions:
+def _entries_of(
+    recorded: RecordedMember, store: Path, head: str, where: Path, label_map: LabelMap | None
+) -> list[StoredPredictions]:
     name, key = recorded.member.name, recorded.key or ""
     partition = load_partition(store, key)
     if partition is not None:
-        heads = {held.name: held for held in read_heads(partition.fingerprint["heads"], name)}
-        if head not in heads:
-            raise MemberError(f"member {name} has no head {head!r}; its heads: {list(heads)}")
-        if (scores := partition.found(head)) is not None:
-            return StoredPredictions(recorded.member, partition, heads[head], scores)
+        heads = read_heads(partition.fingerprint["heads"], name)
+        read = heads_read(heads, head, label_map, f"member {name}")
+        found = [(each, partition.found(each.name)) for each in read]
+        if all(scores is not None for _, scores in found):
+            return [StoredPredictions(recorded.member, partition, *each) for each in found]
     raise UsageError(
         f"{where}: the store {store} no longer holds the predictions of {name} ({key}); run again"
     )
@@ -94,6 +107,24 @@ def read_predictions(entries: Sequence[StoredPredictions]) -> Predictions:
         sources=tuple(RecordedMember(entry.member, entry.partition.key) for entry in entries),
         views=views_of(entries),
     )
+
+
+def read_tasks(entries: Sequence[StoredPredictions], label_map: LabelMap) -> TaskPredictions:
+    """Read stored predictions of several heads, and join them through a label map.
+
+    Raises:
+        EnsembleError: as for `read_predictions` and `tasks.join_tasks`.
+    """
+    return join_tasks([read_predictions(own) for own in by_head(entries)], label_map)
+
+
+def by_head(entries: Sequence[StoredPredictions]) -> list[list[StoredPredictions]]:
+    """Return entries apart by what their heads are called and hold, each with at least one."""
+    apart: dict[tuple[str, Task, tuple[str, ...]], list[StoredPredictions]] = {}
+    for entry in entries:
+        key = entry.head.name, entry.head.task, entry.head.classes
+        apart.setdefault(key, []).append(entry)
+    return list(apart.values())
 
 
 def views_of(entries: Sequence[StoredPredictions]) -> dict[str, str]:

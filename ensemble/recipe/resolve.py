@@ -9,8 +9,10 @@ from typing import Final, Literal
 
 from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
+from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
+from ensemble.label_map import LabelMap
 from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
@@ -22,9 +24,11 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
     check_choice,
 )
+from ensemble.voting.constraints import sides_of
 from ensemble.voting.weights import Weights
 
 _LEAST_MEMORY: Final = 2**20
@@ -34,8 +38,9 @@ _LEAST_MEMORY: Final = 2**20
 class Inputs:
     """What is read: the members and their head, the images and how they become pixels.
 
-    `crops` has the box of each image that members see, None where they see all of it; `crop` says
-    how boxes are widened, None as the members' cards say.
+    With a label map every head is read that answers a task of it. `crops` has the box of each image
+    that members see, None where they see all of it; `crop` says how boxes are widened, None as the
+    members' cards say.
     """
 
     members: tuple[str, ...]
@@ -44,6 +49,7 @@ class Inputs:
     id_from: IdFrom
     id_col: str | None
     decode: DecodePolicy
+    label_map: LabelMap | None = None
     crops: TableSource | None = None
     crop: Crop | None = None
 
@@ -61,10 +67,14 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How members become one prediction; `weights` None weighs families alike."""
+    """How members become one prediction; `weights` None weighs families alike.
+
+    `constraints` are equations that the values of a regression are made to fulfil.
+    """
 
     voting: Voting
     weights: Weights | None
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,7 @@ class Writing:
     sample: TableSource | None
     output: Output
     positive: str | None
+    form: SampleForm
     top: int
     round: str
     labels_as: LabelsAs
@@ -134,11 +145,30 @@ def resolve(settings: Settings) -> Recipe:
     check_settings(settings)
     s = settings
     return Recipe(
-        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode, s.crops, crop_of(s)),
+        Inputs(
+            s.members,
+            s.images,
+            s.head,
+            s.id_from,
+            s.id_col,
+            s.decode,
+            _label_map(s),
+            s.crops,
+            crop_of(s),
+        ),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
-        Fusion(s.voting, s.weights),
+        Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
-            s.sample, s.output, s.positive, s.top, s.round, s.labels_as, s.fill, s.out, s.force
+            s.sample,
+            s.output,
+            s.positive,
+            s.form,
+            s.top,
+            s.round,
+            s.labels_as,
+            s.fill,
+            s.out,
+            s.force,
         ),
         saving_of(
             early_exit=s.early_exit,
@@ -183,6 +213,31 @@ def check_settings(settings: Settings) -> None:
             _check_whole(name, value, row.about.least)
     if settings.batch_size != "auto":
         _check_whole("batch_size", settings.batch_size, 1)
+
+
+def _label_map(settings: Settings) -> LabelMap | None:
+    """Read the label map, with what is declared of its tasks."""
+    if settings.label_map is None:
+        if settings.tasks:
+            raise UsageError("tasks belong to a label map: give --label-map too")
+        return None
+    if settings.early_exit != "off" or settings.time_budget or settings.evals_per_image:
+        raise UsageError(
+            "early exits and budgets know of no label map yet: leave out --early-exit, "
+            "--time-budget and --evals-per-image, or vote on one head by --head"
+        )
+    if settings.head is not None:
+        raise UsageError(
+            f"--head {settings.head}: with a label map every head is read; leave one of them out"
+        )
+    return read_label_map(settings.label_map, settings.tasks)
+
+
+def _constraints(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each is an equation; its names are checked where the targets are known."""
+    for text in texts:
+        sides_of(text)
+    return texts
 
 
 def _memory(text: str) -> int:

@@ -18,6 +18,7 @@ from ensemble.records import (
     OnNan,
     Output,
     Precision,
+    SampleForm,
     Voting,
 )
 from ensemble.voting.weights import Weights, to_json
@@ -85,6 +86,16 @@ class Settings:
         Weights | None,
         About("By family: a weights.json, family=0.6,other=0.4, or uniform.", _KEPT),
     ] = None
+    constraints: Annotated[
+        tuple[str, ...],
+        About(
+            "An equation that the values of a regression are to fulfil, such as 'total = a + b'; "
+            "may be given more than once; off: none.",
+            _KEPT,
+            metavar="EQUATION",
+            later=True,
+        ),
+    ] = ()
     sample: Annotated[
         TableSource | None,
         About(
@@ -106,6 +117,25 @@ class Settings:
         About("The folder to write.  [default: submissions/<time and recipe>]", _BESIDE),
     ] = None
     head: Annotated[str | None, About("The head to predict, where members carry several.")] = None
+    label_map: Annotated[
+        TableSource | None,
+        About(
+            "A CSV with the column label and one a task: members answer tasks, and together one "
+            "label.",
+            _KEPT,
+            later=True,
+        ),
+    ] = None
+    tasks: Annotated[
+        str,
+        About(
+            "Of the label map's tasks, in TOML: age = {cuts = [30, 60], spread = 4}; also classes "
+            "in order, and merge of finer ones.",
+            _KEPT,
+            metavar="TOML",
+            later=True,
+        ),
+    ] = ""
     id_from: Annotated[
         IdFrom,
         About(
@@ -150,6 +180,15 @@ class Settings:
             "The class whose probability the one column of a sample asks for.", _KEPT, later=True
         ),
     ] = None
+    form: Annotated[
+        SampleForm,
+        About(
+            "The form of the sample, where it fits two: one label, a column a class or target, a "
+            "column a task, a row for each image and class, or several labels a cell.",
+            _KEPT,
+            later=True,
+        ),
+    ] = "auto"
     top: Annotated[
         int,
         About(
@@ -176,7 +215,11 @@ class Settings:
     ] = "fail"
     fill: Annotated[
         str | None,
-        About("For quarantined images: a label, or a number for every probability.", _BESIDE),
+        About(
+            "For quarantined images: a label, or a number for every probability; of tasks "
+            "mask=none,age=30.",
+            _BESIDE,
+        ),
     ] = None
     device: Annotated[
         str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")

@@ -1,6 +1,7 @@
 """Where settings come from: ensemble.toml and the environment."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,8 +26,9 @@ _KEYS: Final = (*TABLE, *BESIDE)
 def read_toml(path: Path) -> dict[str, object]:
     """Read a recipe file: settings by the names of the flags, with underscores.
 
-    `[weights]` and `[tta]` are tables of families. Relative paths are relative to the working
-    directory, as on the command line.
+    `[weights]` and `[tta]` are tables of families, `[constraints]` one of targets, `[tasks]` one of
+    the label map's tasks. Relative paths are relative to the working directory, as on the command
+    line.
 
     Raises:
         UsageError: the file is not TOML, or has an unknown key; suggests the nearest.
@@ -72,6 +74,30 @@ def tta_text(given: object) -> str:
                 f"or =, and a policy such as flip"
             )
     return ",".join(f"{family}={policy}" for family, policy in given.items())
+
+
+def tasks_text(given: object) -> str:
+    """Return `--tasks` as text, where it may be a mapping, as `[tasks.…]` of a recipe file is.
+
+    Raises:
+        UsageError: it is neither, or holds what TOML cannot say.
+    """
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, Mapping):
+        raise UsageError(f"tasks {given!r}: expected TOML, or a mapping of tasks")
+    return "\n".join(f"{json.dumps(name)} = {_toml(told)}" for name, told in sorted(given.items()))
+
+
+def _toml(value: object) -> str:
+    """Write a value as inline TOML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(k))} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return json.dumps(value)
+    raise UsageError(f"tasks: {value!r} is no text, number, list or mapping")
 
 
 def _hint(key: str, known: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What a submission scores against labels: every metric that it allows, with an interval."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -56,7 +56,7 @@ class Scorecard:
     Labels and values have no such matrix: then `counts` is (0, 0). `rescaled` rows of
     probabilities did not sum to 1, and were divided by their sum to be scored. `by_class` has how
     each class or label fares, a label being given from 0.5 on; a regression has none. `notes` are
-    what a person should know.
+    what a person should know. `tasks` has the scores of each task, where several make the label.
     """
 
     rows: int
@@ -66,6 +66,7 @@ class Scorecard:
     counts: NDArray[np.float64]
     by_class: tuple[ClassScore, ...] = ()
     notes: tuple[str, ...] = ()
+    tasks: Mapping[str, "Scorecard"] = field(default_factory=dict)
 
     @property
     def confused(self) -> tuple[Confused, ...]:

@@ -1,5 +1,6 @@
 """A submission as it was written: its columns and cells by id, for what looks at it."""
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,7 @@ import numpy as np
 from ensemble.arrays import Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.columns import fold_column, is_beside, is_index, is_split, submitted_id
-from ensemble.files.csv_tables import by_id, read_lines
+from ensemble.files.csv_tables import TableRow, by_id, read_lines
 from ensemble.files.text_table import TableSource
 from ensemble.predictions.row_values import sum_to_one
 
@@ -17,6 +18,7 @@ from ensemble.predictions.row_values import sum_to_one
 class Submitted:
     """A submission: its columns after the id, and each id's cells, in the order of the file.
 
+    Of a melted one with a column of names, an id is that of the image, a space and the name.
     `notes` are what a person should know of how the columns were read.
     """
 
@@ -39,6 +41,18 @@ class Submitted:
             return False
         inside = bool(((values >= 0) & (values <= 1)).all())
         return self.has_labels and inside and bool((values % 1).any())
+
+    @property
+    def has_values(self) -> bool:
+        """Whether its one column holds numbers, and not whole ones alone, which may be labels."""
+        cells = self.labels() if self.has_labels else []
+        return all(map(is_number, cells)) and not all(map(_is_whole, cells))
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether it has several columns, and not all of them hold numbers: labels of tasks."""
+        cells = itertools.chain.from_iterable(self.rows.values())
+        return len(self.columns) > 1 and not all(map(is_number, cells))
 
     def labels(self) -> list[str]:
         """Return the first cell of each id, in the order of the file."""
@@ -67,9 +81,10 @@ class Submitted:
 
 
 def read_submission(path: TableSource, id_column: str | None = None) -> Submitted:
-    """Read a submission of labels, or of a probability a class.
+    """Read a submission: of labels, of a probability a class, of several tasks, or melted.
 
-    The id is `id_column`, the column `id`, or the first.
+    The id is `id_column`, the column `id`, or the first. Where ids stand there more than once, one
+    of two other columns names the targets: that of which each id has every one once.
 
     Raises:
         UsageError: no table, no column after the id, no rows, or an id that is empty or stands
@@ -79,11 +94,43 @@ def read_submission(path: TableSource, id_column: str | None = None) -> Submitte
     if len(header) < 2 or not body:
         raise UsageError(f"{path}: expected an id column, another, and rows")
     place = header.index(submitted_id(path, header, said=id_column))
+    if (target := _target_place(header, body, place)) is not None:
+        value = sum(range(3)) - place - target
+        melted = {f"{row.cells[place]} {row.cells[target]}": [row.cells[value]] for row in body}
+        return Submitted(path, (header[value],), melted)
     rows = {
         name: [*row.cells[:place], *row.cells[place + 1 :]]
         for name, row in by_id(path, body, place).items()
     }
     return Submitted(path, (*header[:place], *header[place + 1 :]), rows)
+
+
+def _target_place(header: Sequence[str], body: Sequence[TableRow], place: int) -> int | None:
+    """Return the column of the names in a melted submission of three; None where none has them."""
+    if len(header) != 3 or len({row.cells[place] for row in body}) == len(body):
+        return None
+    found = [n for n in range(len(header)) if n != place and _are_pairs(body, place, n)]
+    return found[0] if len(found) == 1 else None
+
+
+def _are_pairs(body: Sequence[TableRow], place: int, other: int) -> bool:
+    """Tell whether every id stands once with every cell of another column."""
+    pairs = {(row.cells[place], row.cells[other]) for row in body}
+    ids, names = ({pair[side] for pair in pairs} for side in (0, 1))
+    return len(body) == len(pairs) == len(ids) * len(names)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a cell is a number, be it not finite."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(text: str) -> bool:
+    return text.strip().lstrip("+-").isdecimal()
 
 
 def predicted_columns(given: Submitted, classes: Collection[str] = ()) -> Submitted:

@@ -157,8 +157,10 @@ def settings_from_run(
     try:
         told = {n: earlier.settings.get(n, TABLE[n].default) for n in names}
         told |= {n: texts_of(earlier.settings[n]) for n in ("members", "images")}
+        told |= {n: texts_of(told[n]) for n in ("constraints",) if n in told}
         decode = record_of(DecodePolicy, {n: told.pop(n) for n in DECODE})
-        _check_sample(told.get("sample"), folder)
+        for name in ("sample", "label_map"):
+            _check_kept(name, told.get(name), folder)
         found = _read(told, str(folder / RUN))
     except (KeyError, TypeError) as error:
         raise UsageError(f"{folder / RUN}: damaged, or not the record of a run") from error
@@ -174,7 +176,8 @@ def _read(told: Mapping[str, object], where: str) -> dict[str, object]:
         TypeError: a setting is of another kind than the table has.
     """
     found = dict(told)
-    found |= {n: Path(v) for n in ("store", "sample", "crops") if isinstance(v := told.get(n), str)}
+    paths = ("store", "sample", "crops", "label_map")
+    found |= {n: Path(v) for n in paths if isinstance(v := told.get(n), str)}
     if told.get("weights") is not None:
         found["weights"] = weights.from_record(told["weights"], where)
     for name, value in found.items():
@@ -182,12 +185,12 @@ def _read(told: Mapping[str, object], where: str) -> dict[str, object]:
     return found
 
 
-def _check_sample(sample: object, folder: Path) -> None:
-    """Refuse a sample that was a table in memory: its hash alone was kept."""
-    if str(sample).startswith(IN_MEMORY):
+def _check_kept(name: str, table: object, folder: Path) -> None:
+    """Refuse a table that was in memory: its hash alone was kept."""
+    if str(table).startswith(IN_MEMORY):
         raise UsageError(
-            f"{folder}: the sample of this run was a table in memory, which is no longer there; "
-            f"give it again, as sample"
+            f"{folder}: the {name} of this run was a table in memory, which is no longer there; "
+            f"give it again, as {name}"
         )
 
 

@@ -1,19 +1,14 @@
-"""What the columns of a sample ask for, told by their names and cells, or refused with the flag."""
+"""What one column of a sample asks for, told by its name and cells, or refused with the flag."""
 
-import difflib
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from ensemble.errors import UsageError, few
-from ensemble.records import TASKS, LabelsAs, Output, Task
+from ensemble.records import TASKS, LabelsAs, Output, SampleForm, Task
+from ensemble.submission.label_cells import are_integers, index_labels, is_fraction
 
-Kind: TypeAlias = Literal["label", "probs", "binary", "list", "top"]
-
-_INTEGER: Final = re.compile(r"[+-]?\d+")
+Kind: TypeAlias = Literal["label", "probs", "binary", "list", "top", "tasks"]
 
 _POSITIVE: Final = (
     ("0", "1"), ("-1", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("neg", "pos"),
@@ -27,7 +22,9 @@ class Wanted:
     """What flags and the head say of a submission: how its columns are to be read.
 
     `positive` is the class whose probability one column holds; `top` is how many labels a cell
-    holds, and 0 lets the sample say; `rounding` is "auto", "off", "nearest" or cuts.
+    holds, and 0 lets the sample say; `rounding` is "auto", "off", "nearest" or cuts. `form` "auto"
+    lets the sample say. `tasks` are those that may be asked for, by name: the classes of each, none
+    of one that is a value.
     """
 
     task: Task = "classification"
@@ -36,6 +33,8 @@ class Wanted:
     positive: str | None = None
     top: int = 0
     rounding: str = "auto"
+    form: SampleForm = "auto"
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +66,19 @@ def form_of_column(
         UsageError: labels that are no class, or what fits two forms; names the flag that decides.
     """
     filled = [cell.strip() for cell in cells if cell.strip()]
-    if not TASKS[wanted.task].single and len(classes) == 1:
-        return Form("probs", tuple(classes))
-    if TASKS[wanted.task].several:
-        return _form_of_list(where, filled, classes, wanted)
     if not TASKS[wanted.task].single:
-        raise UsageError(
-            f"{where}: one column, and the head has {len(classes)} values: a column is needed for "
-            f"each of {few(classes)}"
-        )
-    if len(classes) == len(_POSITIVE[0]) and _is_probability(
-        where, column, filled, classes, wanted
-    ):
+        return _form_of_values(where, filled, classes, wanted)
+    if _is_probability(where, column, filled, classes, wanted):
         return Form("probs", (positive_of(where, column, classes, wanted.positive),))
     if wanted.positive is not None:
         raise UsageError(
             f"--positive {wanted.positive}: {where} holds labels; say --output probs, if it is to "
             f"hold the probability of one of two classes"
         )
-    if wanted.top or _hold_several(filled, classes):
+    several = wanted.form == "auto" and _hold_several(filled, classes)
+    if wanted.top or several or wanted.form == "list":
         return _form_of_top(where, filled, classes, wanted)
-    return Form("label", index_labels=_index_labels(where, filled, classes, wanted.labels_as))
+    return Form("label", index_labels=index_labels(where, filled, classes, wanted.labels_as))
 
 
 def positive_of(where: str, column: str, classes: Sequence[str], said: str | None) -> str:
@@ -109,52 +100,29 @@ def positive_of(where: str, column: str, classes: Sequence[str], said: str | Non
     )
 
 
-def check_whole(where: object, rows: Sequence[Sequence[str]], rounding: str) -> None:
-    """Refuse whole numbers in the sample of a regression, where nobody says what becomes of values.
-
-    Zeros alone under several targets hold the place of values; under one they may be grades.
-
-    Raises:
-        UsageError: names the flag.
-    """
-    filled = [cell.strip() for row in rows for cell in row if cell.strip()]
-    if set(filled) == {"0"} and len(rows[0]) > 1:
-        return
-    if rounding == "auto" and filled and all(map(_INTEGER.fullmatch, filled)):
-        raise UsageError(
-            f"{where}: the sample holds whole numbers, such as {filled[0]}, and the head gives "
-            f"values: say --round nearest, --round 0.5,1.5 (cuts: values below the first become "
-            f"0), or --round off to write values as they are"
-        )
-
-
-def cuts_of(rounding: str) -> tuple[float, ...]:
-    """Return the cuts that --round names, ascending; none where it names none.
-
-    Raises:
-        UsageError: it is neither a word that is known nor numbers that ascend.
-    """
-    if rounding in ("auto", "off", "nearest"):
-        return ()
-    try:
-        cuts = tuple(float(text) for text in rounding.split(","))
-    except ValueError:
-        cuts = ()
-    if not cuts or not all(a < b for a, b in pairwise(cuts)) or not all(map(math.isfinite, cuts)):
-        raise UsageError(
-            f"--round {rounding!r}: expected off, nearest, or cuts that ascend, such as 0.5,1.5"
-        )
-    return cuts
+def _form_of_values(
+    where: str, filled: Sequence[str], classes: Sequence[str], wanted: Wanted
+) -> Form:
+    """Return the form of one column of a head whose classes are labels or values of their own."""
+    if len(classes) == 1:
+        return Form("probs", tuple(classes))
+    if TASKS[wanted.task].several:
+        return _form_of_list(where, filled, classes, wanted)
+    raise UsageError(
+        f"{where}: one column, and the head has {len(classes)} values: a column is needed for "
+        f"each of {few(classes)}"
+    )
 
 
 def _is_probability(
     where: str, column: str, filled: Sequence[str], classes: Sequence[str], wanted: Wanted
 ) -> bool:
     """Tell whether one column of a head with two classes asks for a probability."""
-    if wanted.output != "auto":
-        return wanted.output == "probs"
-    if wanted.labels_as != "auto":
+    if len(classes) != len(_POSITIVE[0]):
         return False
+    said = _said_probability(wanted)
+    if said is not None:
+        return said
     if column in classes or wanted.positive is not None:
         return True
     if set(filled) == {"0"} and set(filled) <= set(classes):
@@ -162,15 +130,29 @@ def _is_probability(
             f"{where} holds 0 alone, which may be a label or a probability: say --output labels or "
             f"--output probs"
         )
-    numbers = all(_is_fraction(cell) or _INTEGER.fullmatch(cell) for cell in filled)
-    return numbers and any(map(_is_fraction, filled)) and not set(filled) <= set(classes)
+    return _are_fractions(filled) and not set(filled) <= set(classes)
+
+
+def _said_probability(wanted: Wanted) -> bool | None:
+    """Tell whether a flag says that a column holds a probability; None where none says anything."""
+    if wanted.form != "auto":
+        return wanted.form == "wide"
+    if wanted.output != "auto":
+        return wanted.output == "probs"
+    return None if wanted.labels_as == "auto" else False
+
+
+def _are_fractions(filled: Sequence[str]) -> bool:
+    """Tell whether cells are numbers, and not all of them whole."""
+    numbers = all(is_fraction(cell) or are_integers([cell]) for cell in filled)
+    return numbers and any(map(is_fraction, filled))
 
 
 def _hold_several(filled: Sequence[str], classes: Sequence[str]) -> bool:
     """Tell whether cells hold several labels, with spaces between them."""
     several = [cell for cell in filled if cell not in classes and len(cell.split()) > 1]
     named = all(set(cell.split()) <= set(classes) for cell in several)
-    return bool(several) and (named or all(_are_integers(cell.split()) for cell in several))
+    return bool(several) and (named or all(are_integers(cell.split()) for cell in several))
 
 
 def _form_of_top(where: str, filled: Sequence[str], classes: Sequence[str], wanted: Wanted) -> Form:
@@ -178,7 +160,8 @@ def _form_of_top(where: str, filled: Sequence[str], classes: Sequence[str], want
     found = sorted({len(cell.split()) for cell in filled})
     if not wanted.top and len(found) != 1:
         raise UsageError(
-            f"{where}: cells hold {few(found)} labels; say by --top how many are to be written"
+            f"{where}: cells hold {few(found) or 'no'} labels; say by --top how many are to be "
+            f"written"
         )
     top = wanted.top or found[0]
     if top > len(classes):
@@ -201,7 +184,7 @@ def _index_of_tokens(
     where: str, filled: Sequence[str], classes: Sequence[str], labels_as: LabelsAs
 ) -> bool:
     tokens = [token for cell in filled for token in cell.split()]
-    return _index_labels(where, tokens, classes, labels_as)
+    return index_labels(where, tokens, classes, labels_as)
 
 
 def _check_spaces(where: str, classes: Sequence[str], *, index: bool) -> None:
@@ -211,54 +194,3 @@ def _check_spaces(where: str, classes: Sequence[str], *, index: bool) -> None:
             f"{where}: labels stand in a cell with spaces between them, and {few(spaced)} have "
             f"spaces in their names; say --labels-as index"
         )
-
-
-def _index_labels(
-    where: str, filled: Sequence[str], classes: Sequence[str], labels_as: LabelsAs
-) -> bool:
-    """Decide whether labels are written as indices, from what the sample holds."""
-    if labels_as != "auto":
-        return labels_as == "index"
-    if not filled:
-        return False
-    if not set(filled) <= set(classes) and all(map(_is_fraction, filled)):
-        raise UsageError(
-            f"{where}: the sample holds numbers such as {filled[0]!r}. For probabilities it needs "
-            f"a column for each class: {few(classes)}; if labels are meant, say --labels-as index "
-            f"or --labels-as name"
-        )
-    integers = _are_integers(filled)
-    if integers != _are_integers(classes):
-        found = "integers" if integers else f"text such as {filled[0]!r}"
-        raise UsageError(
-            f"{where}: the sample holds {found}, and the classes are {few(classes)}. Say "
-            f"--labels-as index (their numbers, from 0) or --labels-as name"
-        )
-    _check_known(where, filled, classes)
-    return False
-
-
-def _check_known(where: str, filled: Sequence[str], classes: Sequence[str]) -> None:
-    """Refuse labels that are no class, with the nearest class; a bare sign, as ?, stands in."""
-    odd = sorted(name for name in set(filled) - set(classes) if any(map(str.isalnum, name)))
-    if not odd:
-        return
-    folded = {name.lower(): name for name in classes}
-    near = difflib.get_close_matches(odd[0].lower(), list(folded), 1)
-    hint = f"did you mean {folded[near[0]]!r}? " if near else ""
-    raise UsageError(
-        f"{where}: the sample's {few([repr(name) for name in odd])} are no class: {hint}The "
-        f"classes are {few(classes)}. If they only stand in, say --labels-as name"
-    )
-
-
-def _are_integers(texts: Sequence[str]) -> bool:
-    return all(_INTEGER.fullmatch(text) for text in texts)
-
-
-def _is_fraction(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return not _INTEGER.fullmatch(text)

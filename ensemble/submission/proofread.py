@@ -1,12 +1,14 @@
 """Proofreading a submission: whether it says of each image what was decided."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ensemble.arrays import Indices
-from ensemble.errors import UsageError, few
-from ensemble.files.csv_tables import by_id, read_lines
+from ensemble.errors import ContractError, UsageError, few
+from ensemble.files.csv_tables import by_id
+from ensemble.submission.melted import Pairs, find_pairs
+from ensemble.submission.sample_table import SampleTable, read_sample_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,31 +16,33 @@ class LabelFormat:
     """How labels are printed: a class by its name or its number, or 0 and 1 for each of `classes`.
 
     `fill` is what stands there for an image without a label; None where such images have no row.
+    `listed` tells that the labels that are given stand in one cell, not 0 and 1.
     """
 
     classes: tuple[str, ...]
     single: bool
     by_number: bool
     fill: str | None
-
-    @property
-    def width(self) -> int:
-        """The number of cells of a label."""
-        return 1 if self.single else len(self.classes)
+    listed: bool = False
 
     def cells(self, label: Sequence[int]) -> tuple[str, ...]:
         """Return the cells of a label: of one number, the class; or of C of them, 0 and 1."""
-        if not self.single:
-            return tuple(str(value) for value in label)
-        return (str(label[0]) if self.by_number else self.classes[label[0]],)
+        if self.listed:
+            given = [number for number, there in enumerate(label) if there]
+            return (" ".join(map(self._named, given)),)
+        return (self._named(label[0]),) if self.single else tuple(map(str, label))
 
     def filling(self) -> tuple[str, ...]:
         """Return the cells of an image without a label."""
         fill = self.fill or ""
-        if not self.single:
-            return (str(int(float(fill))),) * self.width
-        named = {name: (number,) for number, name in enumerate(self.classes)}
-        return self.cells(named[fill]) if fill in named else (fill,)
+        if not self.single and not self.listed:
+            return (str(int(float(fill))),) * len(self.classes)
+        place = {name: number for number, name in enumerate(self.classes)}
+        texts = fill.split() if self.listed else [fill]
+        return (" ".join(self._named(place[t]) if t in place else t for t in texts),)
+
+    def _named(self, number: int) -> str:
+        return str(number) if self.by_number else self.classes[number]
 
 
 def label_faults(
@@ -47,29 +51,48 @@ def label_faults(
     """Return what a submission says that was not decided, a line for each kind of fault.
 
     Args:
-        path: The submission; its first column is the id.
-        how: How labels are printed there.
+        path: The submission.
+        how: How labels are printed there; that they are listed is told by its columns.
         ids: The ids that have a label.
         labels: int64 (N, 1), classes, or (N, C) of 0 and 1.
         lost: The ids that have none.
     """
+    known = frozenset([*ids, *lost])
     try:
-        header, body = read_lines(path)
-        found = {name: line.cells for name, line in by_id(path, body, 0).items()}
-    except UsageError as error:
+        table = read_sample_table(path, how.classes, None, known)
+        pairs = None if how.single else find_pairs(table, how.classes, known)
+        found = _rows(table, how) if pairs is None else _melted_rows(pairs)
+    except (UsageError, ContractError) as error:
         return [str(error)]
-    columns = _columns_of(how, header)
-    if not columns:
-        return [f"{path.name} has other columns than the run wrote: {few(header)}"]
+    if found is None:
+        return [f"{path.name} has other columns than the run wrote: {few(table.header)}"]
+    how = replace(how, listed=not how.single and pairs is None and _is_list(table, how))
     wanted = {name: how.cells(label) for name, label in zip(ids, labels.tolist(), strict=True)}
     wanted |= dict.fromkeys(lost, how.filling()) if how.fill is not None else {}
-    return _unlike(path.name, wanted, {n: tuple(r[c] for c in columns) for n, r in found.items()})
+    return _unlike(path.name, wanted, found)
 
 
-def _columns_of(how: LabelFormat, header: Sequence[str]) -> list[int]:
-    """Return where the cells of a label stand; none where the columns are others."""
-    columns = [1] if how.single else [header.index(c, 1) for c in how.classes if c in header[1:]]
-    return columns if len(columns) == how.width == len(header) - 1 else []
+def _is_list(table: SampleTable, how: LabelFormat) -> bool:
+    return len(table.columns) == 1 < len(how.classes)
+
+
+def _rows(table: SampleTable, how: LabelFormat) -> dict[str, tuple[str, ...]] | None:
+    """Return the cells of each id, in the order of the classes; None where columns are others."""
+    places = list(table.places)
+    if not how.single and not _is_list(table, how):
+        if set(table.columns) != set(how.classes):
+            return None
+        places = [table.header.index(name) for name in how.classes]
+    elif len(places) != 1:
+        return None
+    rows = by_id(table.path, table.body, table.id_place)
+    return {name: tuple(row.cells[place] for place in places) for name, row in rows.items()}
+
+
+def _melted_rows(pairs: Pairs) -> dict[str, tuple[str, ...]]:
+    """Return the cells of each image, in the order of the names."""
+    cells = {pair: line[pairs.value] for pair, line in zip(pairs.rows, pairs.lines, strict=True)}
+    return {image: tuple(cells[image, name] for name in pairs.names) for image in pairs.images}
 
 
 def _unlike(

@@ -33,6 +33,7 @@ from ensemble.records import TASKS, Quarantined
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
 from ensemble.submission.rows import VoteInput, VoteResult, render, result_of
+from ensemble.voting.constraints import describe_residuals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,8 @@ def publish(
     """
     outcome = result_of(recipe, voted)
     csv_bytes = render(recipe, voted, outcome)
+    if outcome.residuals:
+        listener.warn(describe_residuals(outcome.residuals))
     record = _record(recipe, claimed, voted, outcome, csv_bytes)
     out = runs.take(recipe, claimed)
     if csv_bytes is None and (out / SUCCESS).exists() and not recipe.writing.force:
@@ -246,10 +249,16 @@ def _record(
         members=voted.predictions.sources,
         counts=counts,
         versions=_versions(),
-        facts=voted.facts,
+        facts=_facts(voted, outcome),
         recipe_sha256=claimed.recipe_sha256,
         submission_sha256=None if csv_bytes is None else sha256_bytes(csv_bytes),
     )
+
+
+def _facts(voted: VoteInput, outcome: VoteResult) -> dict[str, object]:
+    """Return what was found out on the way, and how far values were off constraints."""
+    away = {text: asdict(each) for text, each in outcome.residuals.items()}
+    return {**voted.facts, **({"constraints": away} if away else {})}
 
 
 def _versions() -> dict[str, str]:

@@ -2,33 +2,41 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError
 from ensemble.predictions.table import Predictions
-from ensemble.recipe.resolve import Recipe
+from ensemble.predictions.tasks import TaskPredictions
+from ensemble.recipe.resolve import Fusion, Recipe
 from ensemble.records import TASKS, Quarantined
-from ensemble.submission import sample as submission
-from ensemble.submission.sample import Row, Sample, fill_row
+from ensemble.submission.cells import Row, fill_row
+from ensemble.submission.cells import render as render_rows
+from ensemble.submission.sample import Sample
+from ensemble.submission.tasks import TaskOutcome, task_rows
 from ensemble.voting import vote
 from ensemble.voting.blend import best_first, labels_given
+from ensemble.voting.constraints import Residual, constrained
 from ensemble.voting.decision import Decision
+from ensemble.voting.joint import fuse_tasks
+from ensemble.voting.lift import class_places, marginals
 
 
 @dataclass(frozen=True, slots=True)
 class VoteInput:
     """What is voted on: the members' predictions, the sample, and facts for run.json.
 
-    `decided` stands in place of a vote where images ended early.
+    `decided` stands in place of a vote where images ended early. With a label map `tasks` are voted
+    on, and `predictions` tell of the labels.
     """
 
     predictions: Predictions
     sample: Sample
     facts: Mapping[str, object]
     decided: "ExitLabels | None" = None
+    tasks: TaskPredictions | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +52,16 @@ class ExitLabels:
 
 @dataclass(frozen=True, slots=True)
 class VoteResult:
-    """What a vote comes to: ids and labels in the stored order, what was fused, what is missing."""
+    """What a vote comes to: ids and labels in the stored order, what was fused, what is missing.
+
+    `residuals` tell by how much values were off each constraint before they were made to fulfil it.
+    """
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
     fused: vote.Fused
     quarantined: tuple[Quarantined, ...]
+    residuals: Mapping[str, Residual] = field(default_factory=dict)
 
 
 def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
@@ -60,13 +72,22 @@ def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
         UsageError: weights that do not fit the families.
     """
     found, fused = voted.predictions, _fused(recipe, voted)
+    residuals: Mapping[str, Residual] = {}
+    if recipe.fusion.constraints:
+        values, residuals = constrained(fused.probs, recipe.fusion.constraints, found.classes)
+        fused = replace(fused, probs=values)
     _check_counts(voted.sample, found.ids, found.quarantined)
     labels = tuple(found.classes[c] for c in fused.labels.tolist())
-    return VoteResult(found.ids, labels, fused, found.quarantined)
+    return VoteResult(found.ids, labels, fused, found.quarantined, residuals)
 
 
 def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | None:
     """Return the bytes of submission.csv; None where images are missing and nothing stands in.
+
+    Args:
+        recipe: The rule, and what stands in for quarantined images.
+        voted: What was voted on, and the sample.
+        outcome: What it came to.
 
     Raises:
         ContractError: it would not be what the sample asks for.
@@ -78,14 +99,17 @@ def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | Non
     if voted.sample.kind in ("binary", "list") and not voted.decided:
         probs = labels_given(probs, _rule(recipe))
     lists = _labels_of(recipe, voted, probs)
+    cells = task_rows(_tasks_of(recipe, voted, outcome), voted.sample.tasks, outcome.ids)
     rows = {
-        name: Row(label, row, labels)
-        for name, label, row, labels in zip(outcome.ids, texts, probs, lists, strict=True)
+        name: Row(label, row, labels, of_tasks)
+        for name, label, row, labels, of_tasks in zip(
+            outcome.ids, texts, probs, lists, cells, strict=True
+        )
     }
     if recipe.writing.fill is not None:
         filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
         rows |= {q.id: filling for q in outcome.quarantined}
-    return submission.render(voted.sample, rows, voted.predictions.classes)
+    return render_rows(voted.sample, rows, voted.predictions.classes)
 
 
 def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[str, ...]]:
@@ -105,12 +129,40 @@ def _rule(recipe: Recipe) -> Decision:
 
 def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:
     found, fusion = voted.predictions, recipe.fusion
+    if voted.tasks is not None:
+        return _fused_tasks(fusion, voted.tasks)
     if voted.decided is None:
         return vote.fuse(found.ballots, fusion.voting, fusion.weights, found.task)
     labels = voted.decided.labels
     if TASKS[found.task].single:
         return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
     return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
+
+
+def _tasks_of(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> list[TaskOutcome]:
+    """Return what each task came to, for a sample of tasks.
+
+    Of probabilities it is what they say of the task, whatever the likeliest label is; of a hard
+    vote, whose shares are no probabilities, the class that the label has.
+    """
+    if voted.tasks is None or not voted.sample.tasks:
+        return []
+    label_map, fused = voted.tasks.label_map, outcome.fused
+    said = marginals(fused.probs, label_map)
+    hard = recipe.fusion.voting == "hard"
+    places = class_places(label_map)[fused.labels]
+    return [
+        TaskOutcome(task.name, task.classes, said[task.name], places[:, t] if hard else None)
+        for t, task in enumerate(label_map.tasks)
+    ]
+
+
+def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
+    joint = fusion.weights.joint if fusion.weights else None
+    columns = tasks.columns(joint.spreads if joint else {})
+    hard = fusion.voting == "hard"
+    voters = tasks.voters() if hard else ()
+    return fuse_tasks(columns, voters, tasks.label_map, fusion.voting, fusion.weights)
 
 
 def _check_counts(sample: Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]) -> None:

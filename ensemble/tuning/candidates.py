@@ -4,7 +4,7 @@ None wins everywhere: on few rows, or where families are alike, the plain mean; 
 the best single one or a subset; else a pool. So each is fitted, and out-of-fold rows choose.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -38,6 +38,26 @@ class Candidate:
     rule: bool = False
 
 
+Fit: TypeAlias = Callable[[Stack, Truth, Candidate], Blend]
+"""Fits a candidate, with the metric's decision rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """What competes: ways to blend, how one is fitted, and what all are compared with."""
+
+    ways: Sequence[Candidate]
+    plain: Blend
+    fit: Fit
+
+
+def rivals_of(metric: Metric, families: int, pool: Pool | None, polish: Polish) -> Rivals:
+    """Return what competes where families answer the same."""
+    ways = candidates_of(metric, families, pool, polish)
+    plain = uniform(families, metric.task)
+    return Rivals(ways, plain, lambda stack, y, way: _fitted(stack, y, metric, way))
+
+
 def candidates_of(
     metric: Metric, families: int, pool: Pool | None, polish: Polish
 ) -> list[Candidate]:
@@ -57,14 +77,22 @@ def variants_of(candidates: Sequence[Candidate], metric: Metric) -> list[Candida
     return [replace(each, rule=rule) for each in candidates for rule in rules]
 
 
-def fitted(stack: Stack, y: Truth, metric: Metric, candidate: Candidate) -> Blend:
+def fitted(
+    stack: Stack, y: Truth, metric: Metric, candidate: Candidate, fit: Fit | None = None
+) -> Blend:
     """Fit a candidate on all rows given: families (M, N, C), float64, and their truth."""
-    blend = _fitted(stack, y, metric, candidate)
+    blend = fit(stack, y, candidate) if fit else _fitted(stack, y, metric, candidate)
     return blend if candidate.rule else replace(blend, decision=Decision())
 
 
 def crossed(
-    stack: Stack, y: Truth, metric: Metric, candidate: Candidate, folds: Indices
+    stack: Stack,
+    y: Truth,
+    metric: Metric,
+    way: Candidate,
+    folds: Indices,
+    *,
+    fit: Fit | None = None,
 ) -> Iterator[tuple[Indices, list[Pooled]]]:
     """Predict each fold by a blend fitted on the others.
 
@@ -74,7 +102,8 @@ def crossed(
     """
     for fold in np.unique(folds):
         held = folds == fold
-        blend = _fitted(stack[:, ~held], y[~held], metric, candidate)
+        rows = stack[:, ~held], y[~held]
+        blend = fit(*rows, way) if fit else _fitted(*rows, metric, way)
         probs = blend.probs(stack[:, held])
         yield held, [probs, blend.decided(probs)] if has_rule(metric) else [probs]
 

@@ -60,22 +60,32 @@ def linear_pool(stack: Stack, y: Indices, tolerance: float = 1e-10) -> PoolFit:
     return PoolFit(weights / weights.sum(), gap=max(gap, 0.0))
 
 
-def log_linear_pool(stack: Stack, y: Indices, ridge: float) -> PoolFit:
-    """Minimise the log-loss of softmax(Σ β log p) + ridge |β - mean β|², β >= 0.
+def log_linear_pool(
+    stack: Stack, y: Indices, ridge: float, offset: Vector | None = None
+) -> PoolFit:
+    """Minimise the log-loss of softmax(Σ β log p + rho offset) + ridge |β - mean β|² over β >= 0.
 
     Convex; by projected Newton. The sum of β is the inverse temperature. Logarithms are clipped
-    as `pools.clipped_logs` does (Genest and Zidek 1986, on logarithmic pools).
+    as `pools.clipped_logs` does (Genest and Zidek 1986, on logarithmic pools). An `offset` (C,) is
+    one more column, the same in each row, whose exponent rho comes last among the weights and is
+    drawn to 0 as the others are to their mean.
     """
-    logs = np.ascontiguousarray(clipped_logs(stack))  # a stack cut by rows need not be
-    members, rows = logs.shape[:2]
+    logs = clipped_logs(stack)
+    families, rows = logs.shape[:2]
+    if offset is not None:
+        logs = np.concatenate([logs, np.broadcast_to(offset, (1, *logs.shape[1:]))])
+    logs = np.ascontiguousarray(logs)  # a stack cut by rows need not be
+    members = len(logs)
     own = logs[:, np.arange(rows), y]
-    centre = np.eye(members) - 1 / members
+    centre = np.eye(members)
+    centre[:families, :families] -= 1 / families
     penalty = 2 * ridge * centre
-    beta: Vector = np.full(members, 1 / members)
+    beta: Vector = np.full(members, 1 / families)
+    beta[families:] = 0.0
 
     def loss(point: Vector) -> float:
         scores = np.tensordot(point, logs, 1)
-        deviation = point - point.mean()
+        deviation = centre @ point
         return float(np.mean(_log_sum(scores) - point @ own)) + ridge * float(deviation @ deviation)
 
     gap = np.inf

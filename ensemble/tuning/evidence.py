@@ -16,9 +16,18 @@ from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.bootstrap import Spread, spread
 from ensemble.evaluation.metrics import Metric, Truth
 from ensemble.records import TASKS, Task
-from ensemble.tuning.candidates import Candidate, candidates_of, crossed, fitted, variants_of
+from ensemble.tuning.candidates import (
+    Candidate,
+    Fit,
+    Rivals,
+    candidates_of,
+    crossed,
+    fitted,
+    rivals_of,
+    variants_of,
+)
 from ensemble.tuning.choice import Choice, choose
-from ensemble.tuning.fit import fit, uniform
+from ensemble.tuning.fit import fit as fit_pool
 from ensemble.voting.blend import Blend
 from ensemble.voting.pools import Stack
 from ensemble.voting.weights import NO_EVIDENCE, Polish, Pool, Write
@@ -65,13 +74,15 @@ class Evidence:
 class Tuned:
     """The blend to use, by which candidate, the best one that was fitted, and the evidence.
 
-    They differ where the plain mean is used, which nothing was fitted for.
+    They differ where the plain mean is used, which nothing was fitted for. `nested` (N, C) is what
+    the metric sees of the blend to use, fitted on rows that it did not see; None without folds.
     """
 
     blend: Blend
     chosen: Candidate
     fitted: Blend
     evidence: Evidence
+    nested: Pooled | None = None
 
 
 def tune(
@@ -85,6 +96,7 @@ def tune(
     polish: Polish = "auto",
     write: Write = "auto",
     tick: Tick = lambda _: None,
+    rivals: Rivals | None = None,
 ) -> Tuned:
     """Fit the candidates, choose one by its nested score, and say what choosing so is worth.
 
@@ -100,21 +112,22 @@ def tune(
         write: Which blend to use: by the evidence (without folds the plain mean), or always the
             best that was fitted, the plain mean or the best single family.
         tick: Told of each fold's fit that is done; `fits_of` says how many there are.
+        rivals: What competes, in place of what `pool` and `polish` say; see `tuning.joint`.
     """
-    ways = candidates_of(metric, len(stack), pool, polish)
+    rivals = rivals or rivals_of(metric, len(stack), pool, polish)
     if folds is None or len(np.unique(folds)) < 2:
-        return _without_folds(stack, y, metric, ways, write)
+        return _without_folds(stack, y, metric, rivals, write)
     nested = [
         probs
-        for way in ways
-        for probs in _nested(stack, y, metric, way=way, folds=folds, tick=tick)
+        for way in rivals.ways
+        for probs in _nested(stack, y, metric, way=way, folds=folds, tick=tick, fit=rivals.fit)
     ]
-    variants = variants_of(ways, metric)
+    variants = variants_of(rivals.ways, metric)
     choice = choose(nested, variants, y, metric, groups=groups, write=write)
-    best = fitted(stack, y, metric, variants[choice.best])
-    blend = best if choice.picked else uniform(len(stack), metric.task)
+    best = fitted(stack, y, metric, variants[choice.best], rivals.fit)
+    blend = best if choice.picked else rivals.plain
     evidence = replace(
-        _apparent(stack, y, metric, best),
+        _apparent(stack, y, metric, best, rivals.plain),
         folds=len(np.unique(folds)),
         nested=float(choice.scores[choice.best]),
         alone=_alone(choice, variants),
@@ -122,7 +135,7 @@ def tune(
         verdict=_verdict(choice),
         judged=_judged(choice, variants),
     )
-    return Tuned(blend, variants[choice.picked], best, evidence)
+    return Tuned(blend, variants[choice.picked], best, evidence, nested[choice.picked])
 
 
 def fits_of(
@@ -151,11 +164,11 @@ def paired(
 
 def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
     """Return how much the plain refit without each family loses, (M,); needs two families."""
-    whole = metric.score(y, fit(stack, y, metric, blend.pool).predicted(stack))
+    whole = metric.score(y, fit_pool(stack, y, metric, blend.pool).predicted(stack))
     losses = []
     for family in range(len(stack)):
         rest = np.delete(stack, family, 0)
-        score = metric.score(y, fit(rest, y, metric, blend.pool).predicted(rest))
+        score = metric.score(y, fit_pool(rest, y, metric, blend.pool).predicted(rest))
         losses.append(metric.gain(whole, score))
     return np.array(losses)
 
@@ -179,28 +192,26 @@ def error_correlations(stack: Stack, y: Truth, task: Task = "classification") ->
 
 
 def _nested(
-    stack: Stack, y: Truth, metric: Metric, *, way: Candidate, folds: Indices, tick: Tick
+    stack: Stack, y: Truth, metric: Metric, *, way: Candidate, folds: Indices, tick: Tick, fit: Fit
 ) -> list[Pooled]:
     """Predict each row by a blend of the other folds, (N, C): without and with its rule."""
     out: list[Pooled] = [np.empty(stack.shape[1:]) for _ in variants_of([way], metric)]
-    for held, predicted in crossed(stack, y, metric, way, folds):
+    for held, predicted in crossed(stack, y, metric, way, folds, fit=fit):
         for into, probs in zip(out, predicted, strict=True):
             into[held] = probs
         tick(1)
     return out
 
 
-def _without_folds(
-    stack: Stack, y: Truth, metric: Metric, ways: Sequence[Candidate], write: Write
-) -> Tuned:
+def _without_folds(stack: Stack, y: Truth, metric: Metric, rivals: Rivals, write: Write) -> Tuned:
     """Fit the last pool, the one that generalises best, which nothing proves."""
-    tried = [way for way in variants_of(ways, metric) if not way.guarded]
+    tried = [way for way in variants_of(rivals.ways, metric) if not way.guarded]
     named = "best" if write == "best" else tried[-1].name
     way = [each for each in tried if each.name == named][-1]
-    best = fitted(stack, y, metric, way)
-    evidence = _apparent(stack, y, metric, best)
+    best = fitted(stack, y, metric, way, rivals.fit)
+    evidence = _apparent(stack, y, metric, best, rivals.plain)
     if write in ("auto", "mean"):
-        return Tuned(uniform(len(stack), metric.task), ways[0], best, evidence)
+        return Tuned(rivals.plain, rivals.ways[0], best, evidence)
     return Tuned(best, way, best, evidence)
 
 
@@ -215,14 +226,18 @@ def _judged(choice: Choice, variants: Sequence[Candidate]) -> tuple[Judged, ...]
     return tuple(Judged(way, float(s), float(g), float(e)) for way, s, g, e in found)
 
 
-def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend) -> Evidence:
-    """Return what the rows that a blend was fitted on say of it: no evidence."""
-    plain = metric.score(y, uniform(len(stack), metric.task).probs(stack))
+def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend, mean: Blend) -> Evidence:
+    """Return what the rows that a blend was fitted on say of it: no evidence.
+
+    A column of one task among several has no score of its own for the label.
+    """
+    plain = metric.score(y, mean.probs(stack))
+    alone = () if mean.groups else stack
     apparent = metric.score(y, fitted.predicted(stack))
     return Evidence(
         rows=len(y),
         folds=0,
-        singles=np.array([metric.score(y, probs) for probs in stack]),
+        singles=np.array([metric.score(y, probs) for probs in alone]),
         uniform=plain,
         apparent=apparent,
         apparent_gain=metric.gain(apparent, plain),

@@ -1,28 +1,34 @@
 """Weights from files of out-of-fold predictions and labels: `ensemble tune-weights`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
 from ensemble.evaluation import metrics
 from ensemble.evaluation.folds import folds_from
+from ensemble.evaluation.joint_labels import read_joint_truth
 from ensemble.evaluation.labels import check_grouped, read_truth
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of
+from ensemble.files.ids import Tell
 from ensemble.predictions.formats import read_all
 from ensemble.predictions.table import Predictions, in_order, refuse_unpredicted
+from ensemble.predictions.tasks import TaskPredictions
 from ensemble.progress import Progress, Quiet
 from ensemble.records import TASKS
 from ensemble.tuning import checks
 from ensemble.tuning.convex import temperature_of
 from ensemble.tuning.weigh import TuneOrder, weigh
+from ensemble.tuning.weigh_tasks import weigh_tasks
+from ensemble.voting.evidence import EvidenceRecord, HoldoutFit
 from ensemble.voting.fits import check_fits
 from ensemble.voting.pools import tempered
 from ensemble.voting.vote import fuse
-from ensemble.voting.weights import EvidenceRecord, HoldoutFit, Weights
+from ensemble.voting.weights import Weights
 
 
 def tune_weights(order: TuneOrder, progress: Progress | None = None) -> Weights:
@@ -62,19 +68,66 @@ def tune_predictions(
         read_truth, label_column=order.label_column, group=beside, id_column=said, tell=notes.append
     )
     y = read(order.labels, joined)
-    groups = None
-    if order.group is not None:
-        table = order.groups or order.labels
-        named = column_of(table, order.group, said, ids, notes.append)
-        check_grouped(named, ids, table)
-        groups = checks.groups_of(ids, named, joined.folds)
+    groups = _groups(order, ids, joined.folds, notes.append)
     held = None if holdout is None else read(order.holdout_labels or order.labels, holdout)
-    for note in dict.fromkeys(notes):  # of labels and groups of one table once
-        progress.warn(note)
+    _tell_once(notes, progress)
     weights = weigh(joined, y, order, groups, progress)
     if holdout is None or held is None:
         return weights
     return calibrate(weights, holdout, held, ids)
+
+
+def tune_tasks(tasks: TaskPredictions, order: TuneOrder, progress: Progress) -> Weights:
+    """Find the weights of several tasks by predictions that are in memory.
+
+    Args:
+        tasks: The out-of-fold predictions; `order.files` are not read.
+        order: Labels, folds, groups, and what the blend is for.
+        progress: Told of what makes the answer weak.
+
+    Raises:
+        UsageError: as for `tune_weights`; or a hold-out, whose temperature the pool has already.
+    """
+    if order.holdout or order.holdout_labels is not None:
+        raise UsageError(
+            "--holdout: weights of a label map carry no temperature of their own; leave it out"
+        )
+    notes: list[str] = []
+    if order.folds is not None:
+        folds = folds_from(order.folds, tasks.ids, order.id_column, notes.append)
+        parts = tuple(replace(part, folds=folds) for part in tasks.parts)
+        for part in parts:
+            refuse_unpredicted(part)
+        tasks = replace(tasks, parts=parts)
+    y = read_joint_truth(
+        order.labels,
+        tasks.ids,
+        tasks.label_map,
+        order.label_column,
+        id_column=order.id_column,
+        tell=notes.append,
+    )
+    groups = _groups(order, tasks.ids, tasks.folds, notes.append)
+    _tell_once(notes, progress)
+    return weigh_tasks(tasks, y, order, groups, progress)
+
+
+def _groups(
+    order: TuneOrder, ids: Sequence[str], folds: Indices | None, tell: Tell
+) -> Indices | None:
+    """Return the group of each row, int64 (N,), where there are groups."""
+    if order.group is None:
+        return None
+    table = order.groups or order.labels
+    named = column_of(table, order.group, order.id_column, ids, tell)
+    check_grouped(named, ids, table)
+    return checks.groups_of(ids, named, folds)
+
+
+def _tell_once(notes: Sequence[str], progress: Progress) -> None:
+    """Tell each note once: labels and groups may be of one table."""
+    for note in dict.fromkeys(notes):
+        progress.warn(note)
 
 
 def calibrate(

@@ -15,6 +15,7 @@ from ensemble.evaluation import metrics
 from ensemble.evaluation.bootstrap import Spread
 from ensemble.evaluation.metrics import Metric, Score, Truth
 from ensemble.files.text_table import TableSource
+from ensemble.label_map import LabelMap
 from ensemble.predictions import table as files
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Predictions
@@ -35,8 +36,9 @@ from ensemble.tuning.fit import can_polish
 from ensemble.user_code import load_object
 from ensemble.voting.blend import shares_of
 from ensemble.voting.decision import order_of
+from ensemble.voting.evidence import BestSingle, CandidateRecord, EvidenceRecord
 from ensemble.voting.pools import Stack
-from ensemble.voting.weights import CandidateRecord, EvidenceRecord, Polish, Pool, Weights, Write
+from ensemble.voting.weights import Polish, Pool, Weights, Write
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
 
@@ -52,6 +54,7 @@ class TuneOrder:
     written: by the evidence, or always one. `holdout` are files as `files`, of rows outside all
     folds; `holdout_labels` None takes their labels from `labels` too. `elsewhere` is what the files
     do not say. `groups` is the table that has the column `group`; None takes it from the labels.
+    `label_map` says which tasks the files' heads answer, and together which label.
     """
 
     files: Sequence[tuple[str | None, Path]]
@@ -68,6 +71,7 @@ class TuneOrder:
     holdout_labels: TableSource | None = None
     groups: TableSource | None = None
     elsewhere: ForeignHints = field(default_factory=ForeignHints)
+    label_map: LabelMap | None = None
 
 
 def weigh(
@@ -78,7 +82,7 @@ def weigh(
     progress: Progress,
 ) -> Weights:
     """Tune weights on predictions that are in memory; see `tune_weights`."""
-    metric = _metric_of(oof, order)
+    metric = metric_for(oof, order, len(oof.families))
     for note in oof.notes:
         progress.warn(note)
     if oof.rescaled:
@@ -117,7 +121,11 @@ def weigh(
         views=oof.views,
         metric=metric.name,
         task=oof.task,
-        evidence={"rescaled": oof.rescaled, **_evidence(found, names, stack, y, metric)},
+        evidence={
+            "rescaled": oof.rescaled,
+            **evidence_of(found, names, metric, *_alone(found, names, metric)),
+            **_compared(found, names, stack, y, metric),
+        },
     )
 
 
@@ -136,7 +144,7 @@ def metric_named(name: str, task: Task) -> Metric:
     return Metric(name, _answering(name, cast(Score, function)), True, task)
 
 
-def _metric_of(oof: Predictions, order: TuneOrder) -> Metric:
+def metric_for(oof: Predictions, order: TuneOrder, families: int) -> Metric:
     """Return the metric of an order, having checked that these predictions can be tuned for it."""
     if oof.deployed:
         raise UsageError(
@@ -144,7 +152,7 @@ def _metric_of(oof: Predictions, order: TuneOrder) -> Metric:
             "tuned on rows that a member did not see: make them with `ensemble oof`"
         )
     metric = metric_named(order.metric, oof.task)
-    _check_order(order, metric, len(oof.families))
+    _check_order(order, metric, families)
     if metric.name == "qwk" and not (oof.ordered or order_of(oof.classes)):
         raise UsageError("qwk: the files name the classes in different orders; which one is meant?")
     return metric
@@ -162,7 +170,8 @@ def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
     return steps
 
 
-def _nulled(table: Pooled) -> list[list[float | None]]:
+def nulled(table: Pooled) -> list[list[float | None]]:
+    """Return a table as JSON has it, with None where a number is not defined."""
     return [[None if math.isnan(cell) else cell for cell in row] for row in table.tolist()]
 
 
@@ -203,18 +212,50 @@ def _answering(name: str, function: Score) -> Score:
     return score
 
 
-def _evidence(
+def _alone(
+    found: Tuned, names: Sequence[str], metric: Metric
+) -> tuple[dict[str, float], BestSingle]:
+    """Return what each family is worth alone, and the best of them."""
+    singles = dict(zip(names, found.evidence.singles.tolist(), strict=True))
+    best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
+    return singles, {"family": best, "score": singles[best]}
+
+
+def _compared(
     found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
 ) -> EvidenceRecord:
-    """Return the report as JSON-ready values; what is not defined is None."""
-    seen, fitted = found.evidence, found.fitted
-    singles = dict(zip(names, seen.singles.tolist(), strict=True))
-    best = max(singles, key=lambda name: metric.gain(singles[name], 0.0))
+    """Return how alike families err, and what a blend loses without each."""
     record: EvidenceRecord = {
+        "error_correlations": nulled(error_correlations(stack, y, metric.task))
+    }
+    if len(names) > 1:
+        losses = leave_one_out(stack, y, metric, found.fitted)
+        record["loss_without"] = dict(zip(names, losses.tolist(), strict=True))
+    return record
+
+
+def evidence_of(
+    found: Tuned,
+    names: Sequence[str],
+    metric: Metric,
+    singles: dict[str, float],
+    best: BestSingle,
+) -> EvidenceRecord:
+    """Return what the evidence says as JSON-ready values; what is not defined is None.
+
+    Args:
+        found: The blends that were tuned.
+        names: The columns that they blend.
+        metric: What they are for.
+        singles: What each is worth alone.
+        best: The best that there is without a blend.
+    """
+    seen, fitted = found.evidence, found.fitted
+    return {
         "n": seen.rows,
         "folds": seen.folds,
         "singles": singles,
-        "best_single": {"family": best, "score": singles[best]},
+        "best_single": best,
         "uniform": seen.uniform,
         "apparent": seen.apparent,
         "apparent_gain": seen.apparent_gain,
@@ -232,12 +273,7 @@ def _evidence(
             "weights": dict(zip(names, fitted.weights.tolist(), strict=True)),
             "temperature": fitted.temperature,
         },
-        "error_correlations": _nulled(error_correlations(stack, y, metric.task)),
     }
-    if len(names) > 1:
-        losses = leave_one_out(stack, y, metric, fitted)
-        record["loss_without"] = dict(zip(names, losses.tolist(), strict=True))
-    return record
 
 
 def _judged(found: Judged) -> CandidateRecord:

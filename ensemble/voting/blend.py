@@ -9,6 +9,7 @@ from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.decision import Decision
+from ensemble.voting.lift import product_of_tasks
 from ensemble.voting.pools import Knots, Stack
 from ensemble.voting.weights import Pool, Weights
 
@@ -21,6 +22,11 @@ class Blend:
     one that was given, and are the exponents of a log-linear one. `ranks` (M, C, K) are the
     quantiles among which a pool of ranks ranks. `geometric` takes the weighted mean of logarithms
     in place of a linear pool.
+
+    Of tasks that are lifted onto K labels, `groups` (M,) are the columns' tasks and `places` (K, T)
+    the classes of each label; a linear pool is then the product of the tasks' means, see
+    `lift.product_of_tasks`. A log-linear pool adds `rho` times the `dependence` (K,), see
+    `lift.dependence`.
     """
 
     pool: Pool
@@ -30,6 +36,10 @@ class Blend:
     ranks: Knots | None = None
     task: Task = "classification"
     geometric: bool = False
+    groups: tuple[int, ...] = ()
+    places: Indices | None = None
+    dependence: Vector | None = None
+    rho: float = 0.0
 
     def probs(self, stack: Stack) -> Pooled:
         """Return the probabilities of families (M, N, C), before any decision rule."""
@@ -54,6 +64,10 @@ class Blend:
         return decide(probs, self.decision) if single else np.empty(0, np.int64)
 
     def _pooled(self, stack: Stack) -> Pooled:
+        if self.places is not None and self.pool == "linear":
+            return product_of_tasks(stack, self.groups, self.places)
+        if self.dependence is not None:
+            return pools.log_linear(stack, self.weights, self.rho * self.dependence)
         if self.ranks is not None:
             return pools.linear(pools.ranked(stack, self.ranks), self.weights)
         several = TASKS[self.task].several

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from ensemble.errors import UsageError, few
+from ensemble.label_map import LabelMap
 from ensemble.voting.weights import Weights, check_rule
 
 
@@ -20,7 +21,13 @@ def check_fits(
     Raises:
         UsageError: another family, class or member; says which.
     """
-    check_families(weights, members)
+    if weights.joint is None:
+        check_families(weights, members)
+    elif set(weights.members) != set(members):
+        raise UsageError(
+            f"the weights were tuned for the families {few(sorted(weights.members))}; here are "
+            f"{few(sorted(members))}"
+        )
     if weights.classes and weights.classes != tuple(classes):
         raise UsageError(
             f"the weights were tuned for the classes {list(weights.classes)[:5]}; here they are "
@@ -34,6 +41,42 @@ def check_fits(
                 f"the weights were tuned for other members of {family} than these (SHA-256). Tune "
                 f"them anew, or say --weights {family}=… to use the numbers all the same"
             )
+
+
+def check_label_map(weights: Weights | None, label_map: LabelMap | None) -> None:
+    """Check that weights were tuned for this label map, or without one for none.
+
+    Raises:
+        UsageError: they were not; says what differs.
+    """
+    if weights is None:
+        return
+    tuned = weights.joint.label_map if weights.joint else None
+    if tuned is None and label_map is not None:
+        raise UsageError(
+            "the weights know of no label map: tune them by `ensemble tune-weights --label-map`, "
+            "or leave out --weights for the product of the tasks' means"
+        )
+    if tuned is not None and label_map is None:
+        raise UsageError(
+            f"the weights were tuned for a label map of the tasks {few(tuned.names)}: give it, by "
+            f"--label-map"
+        )
+    if tuned != label_map:
+        raise UsageError(
+            f"the weights were tuned for another label map: {_differing(tuned, label_map)}"
+        )
+
+
+def _differing(tuned: LabelMap | None, here: LabelMap | None) -> str:
+    """Say what differs first between two label maps."""
+    if tuned is None or here is None:
+        return "one has none"
+    for name in ("names", "labels", "tasks"):
+        then, now = getattr(tuned, name), getattr(here, name)
+        if then != now:
+            return f"then {few(then)}, here {few(now)}"
+    return "labels stand for other classes"
 
 
 def other_views(weights: Weights, views: Mapping[str, str]) -> str:

@@ -54,9 +54,14 @@ def clipped_logs(stack: Stack) -> Stack:
     return np.log(np.maximum(stack, np.exp(LOG_FLOOR)))
 
 
-def log_linear(stack: Stack, exponents: NDArray[np.float64]) -> Pooled:
-    """Return softmax(Σ β log p) over the classes, float64 (N, C), with exponents β (M,)."""
-    return _softmax(np.tensordot(exponents, clipped_logs(stack), 1))
+def log_linear(
+    stack: Stack, exponents: NDArray[np.float64], offset: NDArray[np.float64] | float = 0.0
+) -> Pooled:
+    """Return softmax(Σ β log p + offset) over the classes, float64 (N, C).
+
+    Exponents β are (M,), and the offset is (C,), on the scale of logarithms.
+    """
+    return _softmax(np.tensordot(exponents, clipped_logs(stack), 1) + offset)
 
 
 def quantiles(stack: Stack, points: int = QUANTILES) -> Knots:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, TypedDict, cast, get_args
+from typing import Final, Literal, TypeAlias, cast, get_args
 
 from ensemble.errors import UsageError, few
 from ensemble.files.atomic import publish_json
@@ -18,6 +18,7 @@ from ensemble.files.fields import Fields, fields_of
 from ensemble.files.paths import is_file
 from ensemble.html_table import html_table
 from ensemble.records import VOTED, Task
+from ensemble.voting import joint_weights
 from ensemble.voting.decision import (
     Decision,
     check_decision,
@@ -25,6 +26,8 @@ from ensemble.voting.decision import (
     field_error,
     read_decision,
 )
+from ensemble.voting.evidence import EvidenceRecord
+from ensemble.voting.joint_weights import JointWeights
 
 SCHEMA: Final = 1
 
@@ -43,59 +46,6 @@ Polish = Literal["auto", "always", "off"]
 """Whether to chase a metric itself: only if that proves itself out of fold, always, or never."""
 
 
-class BestSingle(TypedDict):
-    """The best family of all, and its score."""
-
-    family: str
-    score: float
-
-
-class HoldoutFit(TypedDict):
-    """What fitting the temperature on `n` hold-out rows did to their log-loss."""
-
-    n: int
-    log_loss_before: float
-    log_loss: float
-
-
-class CandidateRecord(TypedDict):
-    """A blend that competed: its nested score, its gain over the plain mean, the gain's error."""
-
-    blend: str
-    score: float
-    gain: float
-    error: float
-
-
-class EvidenceRecord(TypedDict, total=False):
-    """What tuning found, as weights.json tells it; docs/weights.md says what each is.
-
-    None where something is not defined. Weights that were not tuned have none of it.
-    """
-
-    rescaled: int
-    n: int
-    folds: int
-    singles: dict[str, float]
-    best_single: BestSingle
-    uniform: float
-    apparent: float
-    apparent_gain: float
-    nested: float | None
-    alone: float | None
-    candidates: list[CandidateRecord]
-    written: str
-    corrected: float | None
-    gain: float | None
-    gain_ci95: list[float] | None
-    p: float | None
-    verdict: str
-    fitted: Mapping[str, object]
-    error_correlations: object
-    loss_without: dict[str, float]
-    holdout: HoldoutFit
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Weights:
     """How families become one prediction.
@@ -105,7 +55,8 @@ class Weights:
     which scores become ranks; empty where nobody asked for them. `classes` and `members` (each
     family's member hashes) are what the weights were tuned for, and `task` what the head predicts;
     empty where nobody says; `views` are those that each family was tuned under, with their merge.
-    `evidence` is for people.
+    `evidence` is for people. `joint` goes with weights of several tasks, whose `families` are
+    columns: a family, or family/task where it answers several.
     """
 
     families: Mapping[str, float]
@@ -119,6 +70,7 @@ class Weights:
     ranks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     task: Task | None = None
     views: Mapping[str, str] = field(default_factory=dict)
+    joint: JointWeights | None = None
 
     @property
     def ruled(self) -> bool:
@@ -128,7 +80,7 @@ class Weights:
     @property
     def plain(self) -> bool:
         """Whether these are the numbers of a linear pool, and nothing else."""
-        return self.pool == "linear" and not self.ruled
+        return self.pool == "linear" and not self.ruled and self.joint is None
 
     def __repr__(self) -> str:
         shares = few([f"{name}={weight:.3g}" for name, weight in self.families.items()])
@@ -212,6 +164,7 @@ def from_record(record: object, where: str) -> Weights:
 def to_json(weights: Weights) -> dict[str, object]:
     """Return the record that `read` reads."""
     views = {"views": dict(weights.views)} if weights.views else {}
+    joint = {} if weights.joint is None else {"joint": joint_weights.to_record(weights.joint)}
     return {
         "schema": SCHEMA,
         "pool": weights.pool,
@@ -225,6 +178,7 @@ def to_json(weights: Weights) -> dict[str, object]:
         "evidence": dict(weights.evidence),
         "families": {name: list(hashes) for name, hashes in weights.members.items()},
         **views,
+        **joint,
     }
 
 
@@ -270,6 +224,9 @@ def _weights(fields: Fields) -> Weights:
         ranks={name: _knots(ranks, name) for name in ranks.record},
         views={name: views.text(name) for name in views.record},
         task=None if said.get("task") is None else fields.choice("task", VOTED),
+        joint=joint_weights.from_record(fields.inner("joint"))
+        if said.get("joint") is not None
+        else None,
     )
 
 

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.api.arguments import decode_of, folder_of, path_of, texts_of, weights_of
+from ensemble.api.arguments import (
+    constraints_of,
+    decode_of,
+    folder_of,
+    path_of,
+    texts_of,
+    weights_of,
+)
 from ensemble.errors import UsageError
 from ensemble.voting.weights import Weights
 
@@ -14,6 +21,16 @@ def test_one_path_is_not_taken_for_its_letters() -> None:
     assert texts_of("folds") == texts_of(Path("folds")) == ("folds",)
     assert texts_of(path for path in ("a", Path("b"))) == ("a", "b")
     assert (path_of(None), path_of("a")) == (None, Path("a"))
+
+
+def test_constraints_may_be_a_mapping_or_equations() -> None:
+    equations = ("total = a + b", "c = 2 * a")
+    assert constraints_of({"total": "a + b", "c": "2 * a"}) == equations
+    assert constraints_of(list(equations)) == equations
+    assert constraints_of(equations[0]) == equations[:1]
+    for odd in (3, [3], None):
+        with pytest.raises(UsageError, match="constraints.*equations such as 'total = a"):
+            constraints_of(odd)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", [None, "uniform"])

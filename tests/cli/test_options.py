@@ -4,16 +4,10 @@ import json
 from pathlib import Path
 from typing import NoReturn
 
-import click
 import pytest
-from toys import ensemble
+from toys import ensemble, save_member, toy_card, toy_model
 
-from ensemble.cli.options import (
-    auto_or_number,
-    named_files,
-    off_or_evaluations,
-    spread_lists,
-)
+from ensemble.cli.options import named_files, spread_lists
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +77,25 @@ def test_the_recipe_file_is_read_and_flags_win(members: list[Path], images: Path
     recipe = json.loads(Path("out/run.json").read_text())["recipe"]
     assert (recipe["tta"], recipe["voting"]) == ("hflip", "hard")
     assert recipe["weights"]["weights"] == {"ant": 0.25, "bee": 0.75}
+
+
+@pytest.mark.parametrize("door", ["flag", "file", "variable"])
+def test_equations_come_by_flags_the_recipe_file_or_a_variable(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    card = toy_card("ant-f0", task="regression", activation="none")
+    save_member(tmp_path / "folds", card, toy_model(card))
+    flags = ("--constraint", "eel = cat + dog", "--constraint", "dog = 2 * cat")
+    if door == "file":
+        text = '[constraints]\neel = "cat + dog"\ndog = "2 * cat"\n'
+        Path("ensemble.toml").write_text(text)
+    if door == "variable":
+        monkeypatch.setenv("ENSEMBLE_CONSTRAINTS", "eel = cat + dog;dog = 2 * cat")
+    args = ("run", "--members", "folds", "--images", images, "--out", "out", "--device", "cpu")
+    assert ensemble(*args, *(flags if door == "flag" else ())) == 0
+    record = json.loads(Path("out/run.json").read_text())
+    assert record["recipe"]["constraints"] == ["eel = cat + dog", "dog = 2 * cat"]
+    assert record["constraints"].keys() == {"eel = cat + dog", "dog = 2 * cat"}
 
 
 def test_the_environment_wins_over_the_recipe_file(
@@ -156,10 +169,3 @@ def test_a_number_that_is_none_is_told_in_words(capsys: Captured) -> None:
 
 def test_a_file_may_have_a_name_before_it() -> None:
     assert named_files(["ant=a.csv", "b.csv"]) == [("ant", Path("a.csv")), (None, Path("b.csv"))]
-
-
-def test_words_stand_for_no_number() -> None:
-    assert (auto_or_number("auto"), auto_or_number("3")) == ("auto", 3)
-    assert (off_or_evaluations("off"), off_or_evaluations("1.5")) == (None, 1.5)
-    with pytest.raises(click.BadParameter, match="neither auto"):
-        auto_or_number("²")

@@ -26,7 +26,14 @@ def test_the_time_of_a_plan_is_in_words(capsys: Captured, seconds: float, text: 
     member = {"member": "ant", "tta": "none", "evaluations": 1, "evaluations_stored": 0,
               "shards": 1, "shards_stored": 0, "seconds": seconds, "provider": "cpu",
               "bytes": 1}  # fmt: skip
-    say_plan({"members": [member], "free": 2, "out": "out"}, as_json=False)
+    plan = {
+        "members": [member],
+        "free": 2,
+        "out": "out",
+        "form": "label",
+        "columns": ("id", "label"),
+    }
+    say_plan(plan, as_json=False)
     assert f"; {text} on cpu" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from exit_runs import COUNT, record, submit
 from processes import finish, start
-from toys import ensemble, save_member, toy_card, toy_model
+from toys import CLASSES, ensemble, save_member, toy_card, toy_model
 
 from ensemble.api.results import verify_exit
 from ensemble.api.vote import vote
@@ -48,7 +48,10 @@ def test_lossless_gives_every_label_with_fewer_evaluations(
     assert not verify_exit("early").faults
 
 
-def test_a_multilabel_head_ends_when_each_label_is_decided(tmp_path: Path, many: Path) -> None:
+@pytest.mark.parametrize("form", ["wide", "list", "melted"])
+def test_a_multilabel_head_ends_when_each_label_is_decided(
+    tmp_path: Path, many: Path, form: str
+) -> None:
     members = [
         save_member(
             tmp_path / "folds",
@@ -57,8 +60,12 @@ def test_a_multilabel_head_ends_when_each_label_is_decided(tmp_path: Path, many:
         )
         for fold in range(4)
     ]
-    full = submit(members, many, "full", store="plain", output="binary")
-    early = submit(members, many, "early", output="binary", early_exit="lossless")
+    rows = [f"{image.stem}_{name},0\n" for image in many.iterdir() for name in CLASSES]
+    Path("s.csv").write_text("id,value\n" + "".join(rows))
+    said = {"output": "labels"} if form == "list" else {"output": "binary"}
+    said |= {"sample": "s.csv"} if form == "melted" else {}
+    full = submit(members, many, "full", store="plain", **said)
+    early = submit(members, many, "early", early_exit="lossless", **said)
     assert (early.folder / "submission.csv").read_bytes() == (
         full.folder / "submission.csv"
     ).read_bytes()

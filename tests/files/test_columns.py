@@ -9,6 +9,7 @@ from ensemble.files.columns import (
     id_column,
     is_beside,
     is_index,
+    is_split,
     submitted_id,
 )
 
@@ -71,3 +72,8 @@ def test_folds_are_found_in_any_case() -> None:
 def test_labels_and_splits_stand_beside_predictions() -> None:
     assert all(map(is_beside, ("label", "Target", "Usage", "split")))
     assert not any(map(is_beside, ("id", "cat", "fold", "y")))
+
+
+def test_a_split_is_told_in_any_case_and_a_label_is_none() -> None:
+    assert all(map(is_split, ("Usage", "split", "SUBSET")))
+    assert not any(map(is_split, ("label", "usages", "")))

@@ -20,7 +20,7 @@ from ensemble.files.csv_tables import (
     read_table,
     rows_of,
 )
-from ensemble.submission.sample import read_sample
+from ensemble.submission.reading import read_sample
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 TABLES = st.integers(2, 4).flatmap(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.files.ids import counterparts, describe_counterparts
+from ensemble.files.ids import are_known, counterparts, describe_counterparts, recognise
 
 NAMES = st.sets(st.from_regex(r"[a-z0-9_]{1,6}", fullmatch=True), min_size=1, max_size=8)
 
@@ -48,3 +48,16 @@ def test_what_is_joined_is_told_with_an_example() -> None:
     told = describe_counterparts("y.csv", {"d/a.jpg": "a"})
     assert told.startswith("y.csv: its ids are those that are known, a folder or an extension")
     assert "such as 'd/a.jpg' for 'a'" in told
+
+
+def test_ids_are_known_as_they_stand_or_all_of_them_a_folder_or_an_extension_apart() -> None:
+    known = ("a", "b", "c")
+    assert are_known(["a", "b"], known) and are_known(["x/a", "x/b", "x/c"], known)
+    assert are_known(["a"], ["a.png", "b.png"])
+    assert not are_known(["a", "d"], known) and not are_known(["a.jpg_cat", "a.jpg_dog"], known)
+
+
+def test_each_id_is_recognised_by_itself() -> None:
+    knows = recognise(("a", "d/b.png"))
+    assert all(map(knows, ("a", "x/a.jpg", "b", "b.png", "d/b", "d/b.png")))
+    assert not any(map(knows, ("c", "x/c", "a_b")))

@@ -72,3 +72,13 @@ def test_weights_tuned_for_classes_in_another_order_are_refused(members: list[Pa
     swapped = Weights({"ant": 1.0}, classes=tuple(CLASSES[::-1]))
     with pytest.raises(UsageError):
         check_weights(Fusion("soft", swapped), head, {"ant": ["00"]})
+
+
+def test_constraints_are_held_against_the_head_before_any_work(members: list[Path]) -> None:
+    head = open_member(members[0]).card.heads[0]
+    with pytest.raises(UsageError, match="constraints are for values of a regression"):
+        check_weights(Fusion("soft", None, ("eel = cat + dog",)), head, {"ant": ["00"]})
+    values = replace(head, task="regression")
+    check_weights(Fusion("soft", None, ("eel = cat + dog",)), values, {"ant": ["00"]})
+    with pytest.raises(UsageError, match="found 'fox'"):
+        check_weights(Fusion("soft", None, ("eel = cat + fox",)), values, {"ant": ["00"]})

@@ -8,14 +8,19 @@ import pytest
 from detectors import save_detector
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import ModelProto
 from toys import MakeMember, toy_card
 
 from ensemble.errors import MemberError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.members.card import Card, Head
 from ensemble.members.member import Member, open_member
 from ensemble.members.together import (
+    answers_by_task,
     check_agree,
     check_every_head,
+    check_tasks,
     check_together,
     check_voters,
     note_of_single_folds,
@@ -216,6 +221,54 @@ def test_families_that_are_meant_are_not_noted(members: tuple[tuple[str, int | N
 
 
 def test_a_detector_does_not_vote(tmp_path: Path, make_member: MakeMember) -> None:
-    check_voters([open_member(make_member("a-f0"))], None)
+    check_voters([open_member(make_member("a-f0"))])
     with pytest.raises(MemberError, match="a detector, whose boxes nobody votes on"):
-        check_voters([open_member(save_detector(tmp_path))], None)
+        check_voters([open_member(save_detector(tmp_path))])
+
+
+YEARS, MASKS = LabelTask("age", ("<30", ">=30"), (30.0,)), LabelTask("mask", ("off", "on"))
+PAIRS = LabelMap(
+    tuple("0123"), (YEARS, MASKS), tuple((a, m) for a in YEARS.classes for m in MASKS.classes)
+)
+
+
+def answerer(name: str, *heads: tuple[str, tuple[str, ...]]) -> Member:
+    card = toy_card(name)
+    told = tuple(Head(head, head, "classification", "softmax", classes) for head, classes in heads)
+    return Member(Path(f"{name}.onnx"), replace(card, heads=told), name, ModelProto(), None)
+
+
+def test_members_of_several_tasks_go_together_by_a_label_map() -> None:
+    members = [
+        answerer("ages-f0", ("age", YEARS.classes)), answerer("masks-f0", ("mask", ("on", "off"))),
+    ]  # fmt: skip
+    assert check_tasks(members, PAIRS) == []
+    cards = [member.card for member in members]
+    assert answers_by_task(cards, PAIRS) == {"age": ("ages",), "mask": ("masks",), "label": ()}
+
+
+def test_heads_that_are_no_task_and_tasks_of_the_label_alone_are_told_of() -> None:
+    members = [
+        answerer("all-f0", ("label", PAIRS.labels), ("sharp", ("no", "yes"))),
+        answerer("masks-f0", ("mask", MASKS.classes)),
+    ]
+    notes = check_tasks(members, PAIRS)
+    assert notes == [
+        "member all-f0: its head sharp is no task, and is left out",
+        "no family answers age alone: those of the label do",
+    ]
+
+
+def test_members_of_one_family_answer_by_the_same_heads() -> None:
+    members = [
+        answerer("net-f0", ("age", YEARS.classes), ("mask", MASKS.classes)),
+        answerer("net-f1", ("age", YEARS.classes)),
+    ]
+    with pytest.raises(MemberError, match="net-f0 and net-f1 of family net answer by other heads"):
+        check_tasks(members, PAIRS)
+
+
+def test_twins_are_refused_with_a_label_map_too() -> None:
+    twin = answerer("net-f0", ("label", PAIRS.labels))
+    with pytest.raises(MemberError, match="both called net-f0"):
+        check_tasks([twin, replace(twin, path=Path("other.onnx"))], PAIRS)

@@ -78,3 +78,22 @@ def test_grades_that_are_fractions_are_labels(tmp_path: Path) -> None:
     card = score(tmp_path / "p.csv", Labels(tmp_path / "y.csv"))
     assert card.classes == ("0.5", "1.0")
     assert {m.metric: m.score for m in card.lines}["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_melted_submission_scores_as_the_wide_one_that_it_says() -> None:
+    rows = [(f"{name}-{label}", cell) for name, fog, rain in (("b", "1", "0"), ("a", "0", "0"))
+            for label, cell in (("fog", fog), ("rain", rain))]  # fmt: skip
+    melted = TextTable("submission", ("id", "value"), tuple(rows))
+    wide = score(submission(("b", "1", "0"), ("a", "0", "0")), Labels(TRUTH), task="multilabel")
+    assert score(melted, Labels(TRUTH), task="multilabel").lines == wide.lines
+    listed = TextTable("submission", ("id", "labels"), (("b", "fog"), ("a", "")))
+    assert score(listed, Labels(TRUTH), task="multilabel").lines == wide.lines
+
+
+def test_one_of_several_tasks_is_scored_and_said() -> None:
+    rows = (("a", "wear", "30"), ("b", "none", "41"))
+    given = TextTable("submission", ("id", "mask", "age"), rows)
+    card = score(given, Labels(given, "mask"))
+    assert (card.lines[0].score, card.notes[0]) == (1.0, "scored is the column 'mask' of mask, age")
+    ages = score(given, Labels(given, "age"), task="regression")
+    assert {line.metric: line.score for line in ages.lines} == {"rmse": 0.0, "mae": 0.0}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 from runs import damaged, recipe_of, submit
-from toys import CLASSES, MakeMember, save_member, toy_card, toy_model
+from toys import CLASSES, MakeMember, ensemble, save_member, toy_card, toy_model
 
 from ensemble.api.vote import vote as vote_again
 from ensemble.cli import main
@@ -189,3 +189,20 @@ def test_a_run_can_be_voted_on_from_another_folder(members: list[Path], images: 
         with pytest.raises(SystemExit) as done:
             main(["vote", "../out", "--store", "../.ensemble", "--out", "again"])
     assert done.value.code == 0
+
+
+def test_constraints_stay_with_the_run_until_the_vote_is_told_otherwise(
+    tmp_path: Path, images: Path
+) -> None:
+    card = toy_card("ant-f0", task="regression", activation="none")
+    member = save_member(tmp_path / "folds", card, toy_model(card))
+    equation = {"eel": "cat + dog"}
+    result = submit([member], images, constraints=equation)
+    np.testing.assert_allclose(result.probs[:, 2], result.probs[:, :2].sum(1), atol=1e-9)
+    again = vote_again("out", out="again")
+    np.testing.assert_array_equal(again.probs, result.probs)
+    free = vote_again("out", out="free", constraints={})
+    assert not np.allclose(free.probs[:, 2], free.probs[:, :2].sum(1))
+    assert "constraints" not in free.record
+    assert ensemble("vote", "out", "--out", "off", "--constraint", "off") == 0
+    assert Path("off/submission.csv").read_bytes() == Path("free/submission.csv").read_bytes()

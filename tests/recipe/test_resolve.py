@@ -99,3 +99,43 @@ def test_boxes_are_widened_as_said_or_as_the_cards_say() -> None:
     assert resolve(crops).inputs.crop is None
     told = replace(crops, margin=0.5, square=True)
     assert resolve(told).inputs.crop == Crop(0.5, square=True)
+
+
+@pytest.fixture
+def label_map(tmp_path: Path) -> Path:
+    path = tmp_path / "map.csv"
+    path.write_text("label,mask\n0,off\n1,on\n")
+    return path
+
+
+def test_a_label_map_is_read_once_with_what_is_declared_of_its_tasks(label_map: Path) -> None:
+    given = Settings(("a.onnx",), ("images",), label_map=label_map, tasks="mask = {}")
+    found = resolve(given).inputs.label_map
+    assert found is not None
+    assert found.labels == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"label_map": None, "tasks": "mask = {}"}, "tasks belong to a label map"),
+        ({"head": "mask"}, "every head is read; leave one of them out"),
+        ({"early_exit": "lossless"}, "know of no label map"),
+        ({"evals_per_image": 3.0}, "know of no label map"),
+    ],
+)
+def test_what_does_not_go_with_a_label_map_is_refused(
+    label_map: Path, more: dict[str, object], said: str
+) -> None:
+    told: dict[str, Any] = {"label_map": label_map, **more}
+    given = Settings(("a.onnx",), ("images",), **told)
+    with pytest.raises(UsageError, match=said):
+        resolve(given)
+
+
+def test_a_constraint_that_is_no_equation_is_refused() -> None:
+    assert resolve(replace(WRITTEN, constraints=("c = a + b",))).fusion.constraints == (
+        "c = a + b",
+    )
+    with pytest.raises(UsageError, match="constraint 'c': expected such as 'total = a "):
+        resolve(replace(WRITTEN, constraints=("c",)))

@@ -55,7 +55,19 @@ def test_no_setting_is_both_taken_from_the_run_and_beside_it() -> None:
 
 def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
     later = {name for name, row in TABLE.items() if row.about.later}
-    assert later == {"id_col", "crops", "margin", "square", "positive", "top", "round"}
+    assert later == {
+        "id_col",
+        "label_map",
+        "tasks",
+        "crops",
+        "margin",
+        "square",
+        "positive",
+        "form",
+        "top",
+        "round",
+        "constraints",
+    }
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))
     assert settings_of(replace(plain, top=3, id_col="name")) == {

@@ -155,6 +155,30 @@ def test_the_largest_difference_is_one_down_as_well_as_one_up() -> None:
     assert found.largest == pytest.approx(0.7)
 
 
+# ---- other forms
+
+
+def test_values_of_one_column_differ_by_numbers_and_move_no_label() -> None:
+    found = both("id,age\n1,30.5\n2,7.0\n3,1\n", "id,age\n3,1.25\n2,7\n1,30.50\n")
+    assert (found.changed, found.moves, found.largest) == (("3",), {}, 0.25)
+    assert repr(found) == "<Difference: 1 of 3 rows have another value>"
+
+
+def test_melted_rows_are_joined_by_image_and_target() -> None:
+    one = "image,target,value\na,x,0.5\na,y,0.25\nb,x,0\nb,y,1\n"
+    other = "target,image,value\ny,a,0.5\nx,a,0.5\nx,b,0\ny,b,1\n"
+    Path("x.csv").write_text(one)
+    Path("y.csv").write_text(other)
+    found = compare(Path("x.csv"), Path("y.csv"), "image")
+    assert (found.rows, found.changed, found.largest) == (4, ("a y",), 0.25)
+
+
+def test_tasks_move_by_their_names() -> None:
+    found = both("id,mask,age\n1,wear,<30\n2,none,<30\n", "id,age,mask\n2,60+,wear\n1,<30,wear\n")
+    assert (found.changed, found.largest) == (("2",), None)
+    assert found.moves == {("age <30", "age 60+"): 1, ("mask none", "mask wear"): 1}
+
+
 def test_folds_beside_probabilities_are_not_compared(tmp_path: Path) -> None:
     """The fold, the largest number of each row, would be every label."""
     texts = ("id,fold,cat,dog\na,3,0.6,0.4\nb,4,0.5,0.5\n", "id,cat,dog\na,0.3,0.7\nb,0.5,0.5\n")

@@ -72,6 +72,38 @@ def test_a_cell_that_is_no_probability_is_refused(cell: str, message: str, tmp_p
         found.probabilities()
 
 
+# ---- forms of several rows or columns
+
+
+def test_columns_of_image_and_target_make_the_id_of_a_melted_row(tmp_path: Path) -> None:
+    found = written(tmp_path, "image,value,target\na,0.5,x\na,0.5,y\nb,0.5,x\nb,0.5,y\n")
+    assert (found.columns, list(found.rows)) == (("value",), ["a x", "a y", "b x", "b y"])
+    assert found.has_values
+
+
+@pytest.mark.parametrize("text", ["id,t,v\na,x,1\na,x,2\nb,x,1\n", "id,t,v\na,x,1\na,y,1\nb,x,1\n"])
+def test_rows_that_are_not_every_pair_once_are_ids_that_stand_there_twice(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(UsageError, match="line 3: id 'a' stands in line 2 too"):
+        written(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"), [(("0.5", "1"), True), (("1", "2"), False), (("0.5", "cat"), False)]
+)
+def test_whole_numbers_alone_may_be_labels(
+    tmp_path: Path, cells: tuple[str, str], values: bool
+) -> None:
+    found = written(tmp_path, f"id,x\na,{cells[0]}\nb,{cells[1]}\n")
+    assert (found.has_values, found.has_tasks) == (values, False)
+
+
+def test_columns_that_are_not_all_numbers_are_tasks(tmp_path: Path) -> None:
+    assert written(tmp_path, "id,mask,age\na,wear,3\n").has_tasks
+    assert not written(tmp_path, "id,cat,dog\na,1e-9,nan\n").has_tasks
+
+
 @pytest.mark.parametrize(
     ("header", "cells", "kept", "gone"),
     [

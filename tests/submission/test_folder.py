@@ -127,11 +127,15 @@ def recorded_with(**change: object) -> RunRecord:
 
 
 def test_settings_are_read_back_from_a_run_but_for_those_that_are_given() -> None:
-    earlier = recorded_with(sample="s.csv", tta="hflip", alpha="white", voting="hard", store="kept")
+    earlier = recorded_with(
+        sample="s.csv", tta="hflip", alpha="white", voting="hard", store="kept",
+        constraints=["c = a + b"],
+    )  # fmt: skip
     given = Settings((), (), voting="geometric", device="cpu")
     assert runs.settings_from_run(given, earlier, Path("out"), ("voting",)) == Settings(
         ("a.onnx",), ("photos",), tta="hflip", weights=Weights({"a": 1.0}), sample=Path("s.csv"),
         decode=DecodePolicy(alpha="white"), voting="geometric", device="cpu", store=Path("kept"),
+        constraints=("c = a + b",),
     )  # fmt: skip
 
 
@@ -147,7 +151,7 @@ def test_a_flag_that_python_was_given_as_a_number_is_read_back() -> None:
     [
         {"tta": 7}, {"members": "abc"}, {"images": [1]}, {"merge": "median"}, {"store": None},
         {"sample": 7}, {"max_pixels": "1G"}, {"allow_truncated": 7}, {"exif": "turn"},
-        {"weights": 7},
+        {"weights": 7}, {"constraints": "c = a + b"},
     ],
 )  # fmt: skip
 def test_a_recorded_setting_of_another_kind_is_refused(change: dict[str, object]) -> None:

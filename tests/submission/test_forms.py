@@ -7,8 +7,6 @@ from ensemble.errors import UsageError
 from ensemble.submission.forms import (
     Form,
     Wanted,
-    check_whole,
-    cuts_of,
     form_of_column,
     positive_of,
 )
@@ -107,22 +105,3 @@ def test_one_label_or_value_has_the_one_column_whatever_it_is_called() -> None:
     assert form(["0.5"], classes=("rain",), task="multilabel") == Form("probs", ("rain",))
     with pytest.raises(UsageError, match="a column is needed for each of age, weight"):
         form(["0"], classes=("age", "weight"), task="regression")
-
-
-# ---- rounding
-
-
-def test_cuts_ascend_or_are_refused() -> None:
-    assert cuts_of("0.5,1.5") == (0.5, 1.5)
-    assert cuts_of("nearest") == cuts_of("off") == ()
-    for odd in ("1.5,0.5", "up", "", "1,nan"):
-        with pytest.raises(UsageError, match="expected off, nearest, or cuts that ascend"):
-            cuts_of(odd)
-
-
-def test_whole_numbers_are_told_from_others() -> None:
-    check_whole("s.csv", [["0"], ["0.5"]], "auto")
-    check_whole("s.csv", [[""], [" "]], "auto")
-    check_whole("s.csv", [["0"]], "off")
-    with pytest.raises(UsageError, match="--round off"):
-        check_whole("s.csv", [["0"], ["-3"]], "auto")

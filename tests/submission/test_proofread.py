@@ -47,6 +47,27 @@ def test_sets_of_labels_are_found_right_in_any_order_of_columns(tmp_path: Path) 
     assert found(tmp_path, text, how, labels) == []
 
 
+def test_labels_in_one_cell_are_found_right_by_name_or_number(tmp_path: Path) -> None:
+    labels = np.array([[0, 1, 1], [0, 0, 0]])
+    assert found(tmp_path, "id,labels\na,dog owl\nb,\n", SETS, labels) == []
+    how = LabelFormat(CLASSES, single=False, by_number=True, fill="cat owl")
+    assert found(tmp_path, "id,labels\na,1 2\nb,\nc,0 2\n", how, labels) == []
+    (fault,) = found(tmp_path, "id,labels\na,dog\nb,\n", SETS, labels)
+    assert fault.endswith("in 1 rows: a")
+
+
+def test_melted_sets_of_labels_are_found_right(tmp_path: Path) -> None:
+    labels = np.array([[0, 1, 1], [1, 0, 0]])
+    text = "id,value\nb_cat,1\nb_dog,0\nb_owl,0\na_owl,1\na_dog,1\na_cat,0\n"
+    assert found(tmp_path, text, SETS, labels) == []
+    (fault,) = found(tmp_path, text.replace("a_dog,1", "a_dog,0"), SETS, labels)
+    assert fault.endswith("in 1 rows: a")
+
+
+def test_the_id_may_stand_in_another_column(tmp_path: Path) -> None:
+    assert found(tmp_path, "label,image\ncat,a\nowl,b\n") == []
+
+
 def test_a_row_with_another_label_is_named(tmp_path: Path) -> None:
     (fault,) = found(tmp_path, "id,label\na,cat\nb,dog\n")
     assert fault.endswith("has another label than was decided in 1 rows: b")
@@ -64,7 +85,9 @@ def test_a_row_too_few_or_too_many_is_named(tmp_path: Path, text: str) -> None:
     assert "lacks, or should not have, 1 rows" in fault
 
 
-@pytest.mark.parametrize(("how", "header"), [(PRINT, "id,label,more\n"), (SETS, "id,cat,dog\n")])
+@pytest.mark.parametrize(
+    ("how", "header"), [(PRINT, "id,label,more\na,cat,1\n"), (SETS, "id,cat,dog\na,0,1\n")]
+)
 def test_other_columns_are_a_fault(tmp_path: Path, how: LabelFormat, header: str) -> None:
     (fault,) = found(tmp_path, header, how, LABELS)
     assert "other columns" in fault

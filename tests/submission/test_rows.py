@@ -9,12 +9,17 @@ from runs import damaged, submit
 from toys import CLASSES
 
 from ensemble.errors import ContractError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.predictions.table import Predictions
+from ensemble.predictions.tasks import join_tasks
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
 from ensemble.submission.rows import ExitLabels, VoteInput, render, result_of
-from ensemble.submission.sample import plain_sample
+from ensemble.submission.sample import Sample, plain_sample
+from ensemble.submission.tasks import TaskForm
+from ensemble.voting.constraints import Residual
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +84,51 @@ def test_labels_that_were_decided_stand_in_place_of_the_ballots() -> None:
     found = result_of(recipe, replace(voted, decided=decided))
     assert found.labels == ("dog", "cat")
     assert found.fused.probs.shape == (2, 0)
+
+
+AGE, MASK = LabelTask("age", ("<30", ">=30"), (30.0,)), LabelTask("mask", ("none", "wear"))
+PAIRS = LabelMap(
+    tuple("0123"), (AGE, MASK), tuple((a, m) for a in AGE.classes for m in MASK.classes)
+)
+
+
+def of_tasks(voting: str = "soft") -> tuple[Recipe, VoteInput]:
+    """Two images whose likeliest label says another age than the ages of all labels together."""
+    shares = np.array([[0.1, 0.4, 0.3, 0.2], [0.9, 0.1, 0.0, 0.0]])
+    given = Predictions(("a", "b"), PAIRS.labels, {"ant": shares})
+    tasks = join_tasks([given], PAIRS)
+    forms = {"mask": TaskForm(MASK.classes, by_number=True), "age": TaskForm(AGE.classes)}
+    sample = Sample("id", ("b", "a"), "tasks", tuple(forms), False, tasks=forms)
+    recipe = resolve(Settings((), (), device="cpu", voting=voting))  # type: ignore[arg-type]
+    return recipe, VoteInput(tasks.label, sample, {}, tasks=tasks)
+
+
+def test_tasks_are_written_by_what_all_labels_say_of_them() -> None:
+    recipe, voted = of_tasks()
+    outcome = result_of(recipe, voted)
+    assert outcome.labels == ("1", "0")
+    assert render(recipe, voted, outcome) == b"id,mask,age\nb,0,<30\na,1,<30\n"
+
+
+def test_tasks_of_a_hard_vote_are_those_of_its_label() -> None:
+    recipe, voted = of_tasks("hard")
+    assert render(recipe, voted, result_of(recipe, voted)) == b"id,mask,age\nb,0,<30\na,1,<30\n"
+
+
+def test_tasks_that_were_not_predicted_are_not_written() -> None:
+    recipe, voted = asked()
+    alone = replace(voted, sample=of_tasks()[1].sample)
+    with pytest.raises(ContractError, match="asks for age, mask"):
+        render(recipe, alone, result_of(recipe, alone))
+
+
+def test_values_fulfil_constraints_and_tell_by_how_much_they_were_off() -> None:
+    probs = np.array([[1.0, 2.0, 6.0], [1.0, 1.0, 2.0]])
+    given = Predictions(("a", "b"), CLASSES, {"ant": probs}, task="regression")
+    recipe = resolve(Settings((), (), device="cpu", constraints=("eel = cat + dog",)))
+    voted = VoteInput(given, plain_sample(("a", "b"), CLASSES, "probs", "auto"), {})
+    found = result_of(recipe, voted)
+    np.testing.assert_allclose(found.fused.probs, [[2, 3, 5], [1, 1, 2]])
+    assert found.residuals == {"eel = cat + dog": Residual(3.0, 1.5)}
+    np.testing.assert_array_equal(found.fused.families["ant"], probs)
+    assert render(recipe, voted, found) == b"id,cat,dog,eel\na,2,3,5\nb,1,1,2\n"

@@ -14,6 +14,8 @@ from ensemble.cli.options import (
     decode_options,
     id_from_option,
     id_option,
+    label_map_of,
+    label_map_options,
     label_option,
 )
 from ensemble.cli.origins import typed_flags
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--k", default=5, show_default=True, type=Whole(2), help="So many folds.")
 @label_option
 @id_option
+@label_map_options
 @click.option("--group", help="A column of LABELS: rows that stay together.")
 @click.option("--seed", default=0, show_default=True, help="Shuffles the rows.")
 @click.option(
@@ -66,6 +69,8 @@ def folds_command(
     k: int,
     label_column: str,
     id_column: str | None,
+    label_map: Path | None,
+    tasks: str,
     group: str | None,
     seed: int,
     check: Path | None,
@@ -90,7 +95,7 @@ def folds_command(
         report = folds.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
             id_from=id_from, id_column=id_column, decode=decode_of(flags), crops=crops, out=out,
-            force=force, progress=bar,
+            label_map=label_map_of(label_map, tasks), force=force, progress=bar,
         )  # fmt: skip
     _say_folds(report, as_json=as_json)
     refuse_leaks(report)

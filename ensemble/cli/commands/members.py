@@ -9,7 +9,7 @@ import click
 
 from ensemble.cli.export_flags import FOREIGN, described_options, export_spec_of
 from ensemble.cli.heads import outputs_by_head
-from ensemble.cli.options import Whole
+from ensemble.cli.options import Whole, label_map_of, label_map_options
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
@@ -74,8 +74,16 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
               "channels.  [default: by its axes]")  # fmt: skip
 @click.option("--box-scale", type=click.Choice(get_args(BoxScale)), help="Of a detector: its boxes "
               "are told in pixels of its input, or from 0 to 1.  [default: pixels]")  # fmt: skip
+@label_map_options
 def inspect_command(
-    members: tuple[str, ...], *, as_json: bool, verbose: bool, write_card: bool, **flags: Any
+    members: tuple[str, ...],
+    *,
+    as_json: bool,
+    verbose: bool,
+    write_card: bool,
+    label_map: Path | None,
+    tasks: str,
+    **flags: Any,
 ) -> None:
     """Show members, a line each, and whether they can vote together."""
     from ensemble.pipeline.members import inspect
@@ -85,8 +93,9 @@ def inspect_command(
     spec = export_spec_of(FOREIGN | flags) if write_card else None
     heads = [head.name for head in spec.heads] if spec else []
     output = outputs_by_head(flags["output_name"], heads)
+    mapped = label_map_of(label_map, tasks)
     told = {name: flags[name] for name in ("layout", "box_scale")}
-    found = inspect(members, spec, output, **told)
+    found = inspect(members, spec, output, label_map=mapped, **told)
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
@@ -94,7 +103,10 @@ def inspect_command(
     else:
         click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
-    _say_note(found.note)
+    for note in found.notes:
+        _say_note(note)
+    for task, families in found.answered.items():
+        click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
     if not any(head.boxes for card in found.cards.values() for head in card.heads):
         click.echo("these members can vote together", err=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ensemble.cli.options import id_option, label_option
+from ensemble.cli.options import id_option, label_map_of, label_map_options, label_option
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
@@ -25,6 +25,8 @@ _SCORING: Final = (
     "labels",
     "label_column",
     "id_column",
+    "label_map",
+    "tasks",
     "group",
     "classes",
     "task",
@@ -39,6 +41,7 @@ _SCORING: Final = (
 @click.argument("labels", required=False, type=click.Path(path_type=Path))
 @label_option
 @id_option
+@label_map_options
 @click.option("--group", help="A column of LABELS: its rows are drawn together for the intervals.")
 @click.option("--classes", help="All classes in order, a,b,c or a file with a class a line, where "
               "it is not that of whole numbers.")  # fmt: skip
@@ -55,6 +58,8 @@ def score_command(
     label_column: str,
     id_column: str | None,
     *,
+    label_map: Path | None,
+    tasks: str,
     group: str | None,
     classes: str | None,
     task: Task,
@@ -85,7 +90,8 @@ def score_command(
         )
     names = classes_of(classes) if classes else ()
     said = Labels(labels, label_column, id_column, group, names)
-    card = score(submission_at(submission), said, task=task, png=png)
+    mapped = label_map_of(label_map, tasks)
+    card = score(submission_at(submission), said, task=task, png=png, label_map=mapped)
     if png is not None:
         click.echo(str(png), err=True)
     if as_json:
@@ -107,7 +113,7 @@ def _record_public(run: Path, public: float) -> None:
 
 def _record(card: "Scorecard") -> dict[str, object]:
     scores = {line.metric: {"score": line.score, "ci95": line.interval} for line in card.lines}
-    return {
+    record: dict[str, object] = {
         "rows": card.rows,
         "rescaled": card.rescaled,
         "scores": scores,
@@ -116,6 +122,8 @@ def _record(card: "Scorecard") -> dict[str, object]:
         "notes": card.notes,
         "confusion": card.counts.astype(int).tolist(),
     }
+    tasks = {name: _record(each) for name, each in card.tasks.items()}
+    return record | ({"tasks": tasks} if tasks else {})
 
 
 @click.command(epilog="Example: ensemble diff first/submission.csv second/submission.csv")
@@ -151,12 +159,27 @@ def _say_scores(card: "Scorecard") -> None:
     for note in card.notes:
         click.echo(note, err=True)
     console.print(scores)
+    if card.tasks:
+        console.print(_by_task(card))
     if not all(line.interval for line in card.lines):
         console.print("no interval: too few rows of a class, or too few groups")
     if card.by_class:
         console.print(_by_class(card))
     if card.counts.size:
         console.print(_confusion(card) if len(card.classes) <= _WIDEST else _confused(card))
+
+
+def _by_task(card: "Scorecard") -> "Table":
+    """Lay out what each task scores, and the label that they make."""
+    from rich.table import Table
+
+    cards = {**card.tasks, "label": card}
+    metrics = list(dict.fromkeys(line.metric for each in cards.values() for line in each.lines))
+    table = Table("task", *metrics)
+    for name, each in cards.items():
+        scores = {line.metric: f"{line.score:.5f}" for line in each.lines}
+        table.add_row(name, *(scores.get(metric, "") for metric in metrics))
+    return table
 
 
 def _by_class(card: "Scorecard") -> "Table":
@@ -196,9 +219,12 @@ def _say_difference(found: "Difference") -> None:
     for note in found.notes:
         click.echo(note, err=True)
     share = len(found.changed) / found.rows
-    console.print(f"{len(found.changed)} of {found.rows} rows have another label ({share:.2%})")
+    console.print(
+        f"{len(found.changed)} of {found.rows} rows have another {found.what} ({share:.2%})"
+    )
     if found.largest is not None:
-        console.print(f"the largest difference of a probability is {found.largest:.3g}")
+        of = "value" if found.what == "value" else "probability"
+        console.print(f"the largest difference of a {of} is {found.largest:.3g}")
     if not found.moves:
         return
     table = Table("from", "to", "rows")

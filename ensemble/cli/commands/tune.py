@@ -13,6 +13,8 @@ from ensemble.cli.options import (
     engine_options,
     id_option,
     input_options,
+    label_map_of,
+    label_map_options,
     label_option,
     named_files,
     preflight_options,
@@ -25,6 +27,7 @@ from ensemble.voting.weights import Polish, Pool, Write
 
 if TYPE_CHECKING:
     from ensemble.predictions.table import Oof
+    from ensemble.predictions.tasks import TaskPredictions
     from ensemble.tuning.weigh import TuneOrder
 
 _QUARANTINED: Final = 3
@@ -73,11 +76,11 @@ def oof_command(
     return _QUARANTINED if found.quarantined else 0
 
 
-def _say_oof(found: "Oof", out: Path) -> None:
+def _say_oof(found: "Oof | TaskPredictions", out: Path) -> None:
     """Print how many rows there are, which images have none, and on stdout where they lie."""
     from ensemble.predictions.oof_file import quarantine_beside
 
-    click.echo(f"{len(found.ids)} rows, {len(found.families)} families", err=True)
+    click.echo(f"{len(found.ids)} rows, {_counted(found)}", err=True)
     if found.quarantined:
         click.echo(
             f"{len(found.quarantined)} images have no prediction and no row; see "
@@ -85,6 +88,16 @@ def _say_oof(found: "Oof", out: Path) -> None:
             err=True,
         )
     click.echo(str(out))
+
+
+def _counted(found: "Oof | TaskPredictions") -> str:
+    """Say of how many families predictions are, and of which tasks."""
+    from ensemble.predictions.tasks import TaskPredictions
+
+    if not isinstance(found, TaskPredictions):
+        return f"{len(found.families)} families"
+    families = {each.family for each in found.columns()}
+    return f"{len(families)} families, for the tasks {', '.join(found.label_map.names)}"
 
 
 @click.command("tune-weights", epilog="Example: ensemble tune-weights --oof oof.parquet --labels "
@@ -106,6 +119,7 @@ def _say_oof(found: "Oof", out: Path) -> None:
 )
 @label_option
 @id_option
+@label_map_options
 @click.option(
     "--metric",
     default="log_loss",
@@ -190,4 +204,5 @@ def _order(flags: dict[str, Any]) -> "TuneOrder":
     pool = None if flags["pool"] == "auto" else flags["pool"]
     holdout = named_files(flags.pop("holdout"))
     elsewhere = foreign_hints_of(flags, files, flags["id_column"])
+    flags["label_map"] = label_map_of(flags.pop("label_map"), flags.pop("tasks"))
     return TuneOrder(files, holdout=holdout, elsewhere=elsewhere, **{**flags, "pool": pool})

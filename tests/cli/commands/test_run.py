@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from plans import Captured, plan, tree
-from toys import ensemble
+from toys import CLASSES, ensemble
 
 from ensemble.api.vote import vote
 from ensemble.errors import UsageError
@@ -30,6 +30,22 @@ def test_a_dry_run_plans_what_the_run_then_does(
     assert {(m["shards_stored"], m["evaluations"], m["bytes"]) for m in done} == {(3, 0, 0)}
     assert {m["key"] for m in done} == {p.name for p in Path(".ensemble/predictions").iterdir()}
     assert {m["key"] for m in planned} == {m["key"] for m in done}
+
+
+def test_a_dry_run_says_the_form_of_the_submission(
+    members: list[Path], images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = (f"{i.stem}_{c},0\n" for i in images.iterdir() for c in CLASSES)
+    Path("s.csv").write_text("ID,Label\n" + "".join(rows))
+    args = ("run", "--members", *members, "--images", images, "--sample", "s.csv")
+    assert ensemble(*args, "--dry-run") == 0
+    assert "of the form melted: columns ID, Label" in capsys.readouterr().out
+    assert ensemble(*args, "--out", "out") == 0
+    written = Path("out/submission.csv").read_text().splitlines()
+    assert len(written) == 1 + 12 * len(CLASSES)
+    values = [float(line.split(",")[1]) for line in written[1:]]
+    sums = [sum(values[row : row + 3]) for row in range(0, len(values), 3)]
+    assert sums == pytest.approx([1.0] * 12)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""Tasks of a label map on their way to a vote: what is to be said of them, and recorded."""
+
+from collections.abc import Mapping
+
+from ensemble.errors import counted
+from ensemble.label_map import LabelMap, to_record
+from ensemble.predictions.tasks import TaskPredictions
+from ensemble.progress import Listener
+from ensemble.recipe.resolve import Recipe
+from ensemble.submission.rows import VoteInput
+from ensemble.submission.sample import Sample
+
+
+def tasks_input(
+    recipe: Recipe,
+    tasks: TaskPredictions,
+    sample: Sample,
+    facts: Mapping[str, object],
+    listener: Listener,
+) -> VoteInput:
+    """Return tasks as they are voted on, and say what their values and the map leave open."""
+    joint = recipe.fusion.weights.joint if recipe.fusion.weights else None
+    for told in notes_of(tasks, joint.spreads if joint else {}):
+        listener.warn(told)
+    about = {**facts, "label_map": to_record(tasks.label_map), "answered": answered_by(tasks)}
+    return VoteInput(tasks.label, sample, about, tasks=tasks)
+
+
+def notes_of(tasks: TaskPredictions, spreads: Mapping[str, float]) -> list[str]:
+    """Return what a person should know: values that are cut hard, labels that are impossible."""
+    return [*_cut_hard(tasks, spreads), *note_of_missing(tasks.label_map)]
+
+
+def note_of_missing(label_map: LabelMap) -> list[str]:
+    """Return what is to be said of combinations that no label stands for."""
+    if not (missing := label_map.missing):
+        return []
+    return [
+        f"{counted(len(missing), 'combination')} of classes without a label: impossible, and of "
+        f"probability 0, such as {', '.join(missing[0])}"
+    ]
+
+
+def answered_by(tasks: TaskPredictions) -> dict[str, list[str]]:
+    """Return the columns that answer each task, and the label, for run.json."""
+    found: dict[str, list[str]] = {}
+    for column in tasks.columns():
+        found.setdefault(column.task or "label", []).append(column.name)
+    return found
+
+
+def _cut_hard(tasks: TaskPredictions, spreads: Mapping[str, float]) -> list[str]:
+    label_map = tasks.label_map
+    found = []
+    for column in tasks.columns():
+        task = label_map.task(column.task or "")
+        if column.values is not None and task and column.name not in spreads and not task.spread:
+            found.append(
+                f"{column.name}: its values are cut hard into the classes of {task.name}, as if "
+                f"they had no error: tune weights, which learn the error, or declare a spread"
+            )
+    return found
