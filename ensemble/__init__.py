@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ensemble.api.crops import crops as crops
     from ensemble.api.members import export_members as export_members
     from ensemble.api.members import inspect_members as inspect_members
     from ensemble.api.members import quantize_members as quantize_members
@@ -69,6 +70,7 @@ _HOMES = {
     "UsageError": "errors",
     "View": "records",
     "Weights": "voting.weights",
+    "crops": "api.crops",
     "diff_submissions": "api.results",
     "export_members": "api.members",
     "inspect_members": "api.members",

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Pixels: TypeAlias = NDArray[np.uint8]
 """uint8 (N, H, W, C) or, for one image, (H, W, C): RGB, or one grey channel; 0 to 255."""
 
+Boxes: TypeAlias = NDArray[np.float64]
+"""float64 (K, 4), boxes of one image: left, top, right, bottom in pixels."""
+
 Probs: TypeAlias = NDArray[np.float32]
 """float32 (N, C), as a member gives it: probabilities in [0, 1], or values of a regression."""
 

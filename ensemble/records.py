@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
+from ensemble.boxes import Crop, Jitter
 from ensemble.errors import UsageError
 
 Fit: TypeAlias = Literal["crop", "squash", "pad"]
 Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Task: TypeAlias = Literal["classification", "multilabel", "regression"]
+Task: TypeAlias = Literal["classification", "multilabel", "regression", "boxes"]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "exp", "none"]
 Merge: TypeAlias = Literal["mean", "gmean", "max", "min", "tsharpen", "logits"]
 Precision: TypeAlias = Literal["fp32", "fp16"]
@@ -16,6 +17,7 @@ ChannelOrder: TypeAlias = Literal["rgb", "bgr"]
 InputRange: TypeAlias = Literal[1, 255]
 Layout: TypeAlias = Literal["nchw", "nhwc"]
 Batch: TypeAlias = Literal["any", "alone"]
+BoxScale: TypeAlias = Literal["pixels", "unit"]
 Voting: TypeAlias = Literal["soft", "hard", "geometric", "rank"]
 Output: TypeAlias = Literal["auto", "labels", "probs", "binary"]
 SampleForm: TypeAlias = Literal["auto", "label", "wide", "tasks", "melted", "list"]
@@ -31,9 +33,10 @@ class TaskRules:
     """What holds for a task: the one place that says so; see `TASKS`.
 
     `activations` are those that its outputs may need, the usual one first; `merges` and `votings`
-    are those that have a meaning. `single` tells that a row has one label, by probabilities that
-    sum to 1; `several` that each class is a label of its own, given from a threshold on; `bounded`
-    that values are probabilities, from 0 to 1. A head has `least` classes or more.
+    are those that have a meaning, none where nothing is voted on. `single` tells that a row has one
+    label, by probabilities that sum to 1; `several` that each class is a label of its own, given
+    from a threshold on; `bounded` that values are probabilities, from 0 to 1. A head has `least`
+    classes or more.
     """
 
     activations: tuple[Activation, ...]
@@ -77,8 +80,20 @@ TASKS: Final[Mapping[Task, TaskRules]] = {
         bounded=False,
         least=1,
     ),
+    "boxes": TaskRules(
+        activations=("none",),
+        merges=("mean",),
+        votings=(),
+        single=False,
+        several=False,
+        bounded=False,
+        least=1,
+    ),
 }
 """What holds for each task. A task that comes is a row here."""
+
+VOTED: Final = tuple(task for task, rules in TASKS.items() if rules.votings)
+"""The tasks whose predictions are voted on, scored and submitted; boxes say where to look."""
 
 
 def check_choice(name: str, value: object, choices: object) -> None:
@@ -132,7 +147,10 @@ class Geometry:
 
     Members whose geometries are equal share their resized pixels. `channels` is 3 (RGB), 1
     (grey), or 2 to 16 for as many bands of the file; `fill` is the colour of a padded border, one
-    value in 0 to 255 a channel, and empty unless `fit` is "pad".
+    value in 0 to 255 a channel, and empty unless `fit` is "pad". With a `crop` an image's box is
+    cut out first; what lies beyond the image has the colour `border`, which is empty without one.
+    Where there are `jitters`, the box is cut out once for each of them, moved and widened so, and
+    the parts stand one below the other, each of `size`.
     """
 
     size: Size
@@ -141,6 +159,14 @@ class Geometry:
     interpolation: Interpolation
     channels: int
     fill: tuple[int, ...]
+    crop: Crop | None = None
+    border: tuple[int, ...] = ()
+    jitters: tuple[Jitter, ...] = ()
+
+    @property
+    def height(self) -> int:
+        """The height of all parts together, in pixels."""
+        return self.size.height * max(1, len(self.jitters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +176,8 @@ class Preprocess:
     `fit` is timm's crop_mode: "crop" is its center, "squash" its squash, "pad" its border.
     `mean` and `std` have one value a channel, on the scale where pixels run from 0 to 1, in the
     member's own order of channels: `channel_order` "bgr" turns the red, green and blue of the
-    image around before they are normalised, as a net trained on OpenCV's images needs.
+    image around before they are normalised, as a net trained on OpenCV's images needs. `crop`
+    tells that the net was trained on boxes of images, cut out so; None on whole ones.
     """
 
     size: Size
@@ -160,24 +187,31 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     channel_order: ChannelOrder = "rgb"
+    crop: Crop | None = None
 
     @property
     def geometry(self) -> Geometry:
         """The part that decides the uint8 pixels, by which members share them."""
         mean = self.mean[::-1] if self.channel_order == "bgr" else self.mean
-        fill = tuple(round(255 * m) for m in mean) if self.fit == "pad" else ()
+        colour = tuple(round(255 * m) for m in mean)
         return Geometry(
-            self.size, self.fit, self.crop_pct, self.interpolation, len(self.mean), fill
+            size=self.size,
+            fit=self.fit,
+            crop_pct=self.crop_pct,
+            interpolation=self.interpolation,
+            channels=len(self.mean),
+            fill=colour if self.fit == "pad" else (),
+            crop=self.crop,
+            border=() if self.crop is None else colour,
         )
 
     def record(self) -> dict[str, object]:
-        """Return the fields as plain values, the order of the channels only where it is BGR.
+        """Return the fields as plain values, `channel_order` and `crop` only where not usual.
 
         It stands in fingerprints, which must stay what they were for members that are there.
         """
-        fields = asdict(self)
-        kept = self.channel_order == "bgr"
-        return {k: v for k, v in fields.items() if kept or k != "channel_order"}
+        usual = {"channel_order": "rgb", "crop": None}
+        return {k: v for k, v in asdict(self).items() if k not in usual or v != usual[k]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +229,9 @@ class DecodePolicy:
     allow_truncated: bool = False
 
 
-OpName: TypeAlias = Literal["hflip", "vflip", "rot90", "scale", "resize", "crop", "add", "multiply"]
+OpName: TypeAlias = Literal[
+    "hflip", "vflip", "rot90", "scale", "resize", "crop", "add", "multiply", "jitter"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +240,8 @@ class Op:
 
     hflip (), vflip (), rot90 (k counter-clockwise quarter turns), scale (factor) and resize
     (height, width) by nearest neighbour, crop (place, height, width) with place one of "lt",
-    "lb", "rb", "rt", "center", add (value), multiply (factor).
+    "lb", "rb", "rt", "center", add (value), multiply (factor); and, before any other and before the
+    image is resized, jitter (across, down, wider) of the box that is cut out.
     """
 
     name: OpName

@@ -31,7 +31,8 @@ from campaigns.trials import Outcome, print_tally, run_trials
 from ensemble.errors import MemberError
 from ensemble.inference import start
 from ensemble.inference.probe import probe_images
-from ensemble.members.card import Card, Head, to_json
+from ensemble.members.card import Card, Head
+from ensemble.members.card_json import to_json
 from ensemble.members.member import embed_card, open_member
 from ensemble.records import Preprocess, Size
 from ensemble.views import policy

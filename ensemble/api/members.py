@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ensemble import progress_bar
 from ensemble.records import (
+    BoxScale,
     DecodePolicy,
     IdFrom,
     Layout,
@@ -81,6 +82,9 @@ def quantize_members(
     max_disagreement: float | str = 0.005,
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool = False,
     force: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> "list[Quantized]":
@@ -99,7 +103,10 @@ def quantize_members(
         max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
             such as "0.5%".
         id_from: As for `run`.
-        decode: As for `run`.
+        decode: As for `run`, and so are the next three.
+        crops: The box of each image that members see.
+        margin: How boxes are widened.
+        square: Whether boxes become square.
         force: Replace members that are there.
         progress: Told how far it is; see `run`.
 
@@ -127,6 +134,9 @@ def quantize_members(
         max_disagreement=share,
         id_from=id_from,
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops"),
+        margin=margin,
+        square=square,
         force=force,
     )
     with progress_bar.shown(progress) as told:
@@ -158,6 +168,7 @@ def inspect_members(
     layout: Layout | None = None,
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
+    box_scale: BoxScale | None = None,
 ) -> Cards:
     """Return the card of each member, having checked that they can vote together.
 
@@ -172,6 +183,8 @@ def inspect_members(
         layout: Where a foreign .onnx has its channels: "nchw", "nhwc"; None is told by its axes.
         label_map: As for `run`: the members are to answer its tasks, not one head.
         tasks: What is declared of its tasks.
+        box_scale: What a detector tells its boxes in: "pixels" of its input, or "unit", from 0 to
+            1; None is pixels.
 
     Raises:
         MemberError: a member cannot be opened, a card does not fit it, or members cannot vote
@@ -181,6 +194,8 @@ def inspect_members(
     """
     mapped = read_label_map_of(label_map, tasks)
     paths = texts_of(members, "members")
-    found = inspect(paths, write_card, output_name, layout=layout, label_map=mapped)
+    found = inspect(
+        paths, write_card, output_name, layout=layout, label_map=mapped, box_scale=box_scale
+    )
     found.refuse()
     return Cards(found.cards)

@@ -21,6 +21,7 @@ from ensemble.api.tables import (
     ById,
     TableGiven,
     label_map_of,
+    optional_table,
     sample_of,
     table_of,
 )
@@ -66,6 +67,9 @@ def run(
     round: str = "auto",  # noqa: A002
     labels_as: LabelsAs = "auto",
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool = False,
     on_nan: OnNan = "fail",
     fill: str | float | None = None,
     device: str = "auto",
@@ -113,6 +117,11 @@ def run(
             values as they are; "auto" too, unless the sample holds whole numbers.
         labels_as: How labels are written: as class "index", by "name", or as the sample does.
         decode: How files become pixels.
+        crops: The box of each image that members see, a CSV or a DataFrame with the columns id,
+            left, top, right, bottom, in pixels; None shows them all of it.
+        margin: How boxes are widened: each side moves out by this share of the box's own width or
+            height; None is as the members' cards say.
+        square: Boxes get the longer of their sides both ways, after the margin.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
         device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
@@ -160,6 +169,9 @@ def run(
         round=round,
         labels_as=labels_as,
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops", id_col=id_col),
+        margin=margin,
+        square=square,
         on_nan=on_nan,
         fill=text_of(fill),
         device=device,
@@ -194,6 +206,9 @@ def predict_oof(
     id_from: IdFrom = "stem",
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool = False,
     device: str = "auto",
     precision: Precision = "fp32",
     batch_size: int | Literal["auto"] = "auto",
@@ -218,6 +233,9 @@ def predict_oof(
         id_from: What an image's id is.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
+        crops: The box of each image.
+        margin: How boxes are widened.
+        square: Whether boxes become square.
         device: Where members run.
         precision: What members compute in.
         batch_size: Images a forward.
@@ -248,6 +266,9 @@ def predict_oof(
         id_from=id_from,
         id_col=id_col,
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops", id_col=id_col),
+        margin=margin,
+        square=square,
         device=device,
         precision=precision,
         batch_size=batch_size,

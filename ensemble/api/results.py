@@ -53,6 +53,7 @@ def split_folds(
     images: Paths = (),
     id_from: IdFrom = "stem",
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
     force: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> FoldReport:
@@ -76,6 +77,7 @@ def split_folds(
         images: As for `run`: the same image in two folds is found too.
         id_from: As for `run`.
         decode: As for `run`.
+        crops: The box of each image, whose look counts.
         force: Replace another file in `out`.
         progress: Told of images that look alike, and how far it is; see `run`.
 
@@ -103,6 +105,7 @@ def split_folds(
             images=texts_of(images, "images"),
             id_from=id_from,
             decode=decode_of(decode),
+            crops=optional_table(crops, "crops", id_col=id_col),
             force=force,
             out=Path(out or "folds.csv"),
             progress=told,

@@ -24,6 +24,7 @@ from ensemble.api.tables import (
     TableGiven,
     hints_of,
     label_map_of,
+    optional_table,
     predictions_of,
     sample_of,
     tasks_of,
@@ -63,6 +64,9 @@ def vote(
     merge: Merge | None = None,
     id_from: IdFrom | None = None,
     decode: DecodePolicy | None = None,
+    crops: TableGiven | None = None,
+    margin: float | None = None,
+    square: bool | None = None,
     device: str | None = None,
     precision: Precision | None = None,
     voting: Voting | None = None,
@@ -100,7 +104,7 @@ def vote(
     _check_one(run, predictions, members)
     _check_left_out(
         "members", members, images=images, tta=tta, merge=merge, id_from=id_from, decode=decode,
-        device=device, precision=precision,
+        crops=crops, margin=margin, square=square, device=device, precision=precision,
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     given = _given(
@@ -115,6 +119,9 @@ def vote(
         merge=either(merge, "mean"),
         id_from=either(id_from, "stem"),
         decode=decode_of(decode),
+        crops=optional_table(crops, "crops", id_col=id_col),
+        margin=margin,
+        square=either(square, False),
         device=either(device, "auto"),
         precision=either(precision, "fp32"),
         voting=either(voting, "soft"),

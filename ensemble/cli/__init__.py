@@ -59,6 +59,7 @@ _COMMANDS: Final = {
     "folds": "ensemble.cli.commands.folds",
     "oof": "ensemble.cli.commands.tune",
     "tune-weights": "ensemble.cli.commands.tune",
+    "crops": "ensemble.cli.commands.crops",
     "run": "ensemble.cli.commands.run",
     "vote": "ensemble.cli.commands.run",
     "score": "ensemble.cli.commands.scores",

@@ -48,6 +48,10 @@ described_options: Final = stacked((
     click.option("--batch", type=click.Choice(get_args(Batch)), default="any", show_default=True,
                  help="alone scores images one by one: for a net whose predictions depend on "
                  "their batch."),
+    click.option("--margin", type=float, help="For a net that was trained on boxes of images: by "
+                 "which share of its own width or height each side of a box was moved out."),
+    click.option("--square", is_flag=True, help="Boxes then had the longer of their sides both "
+                 "ways."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
 ))  # fmt: skip
 
@@ -116,6 +120,8 @@ def _preprocess_of(flags: Mapping[str, Any]) -> "PreprocessFlags":
         std=_numbers("--std", flags["std"]),
         channel_order=flags["channel_order"],
         input_range=1 if flags["input_range"] == "1" else 255,
+        margin=flags["margin"],
+        square=flags["square"] or None,
     )
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ensemble.cli.options import stacked
 from ensemble.files.classes import classes_of
-from ensemble.records import Task
+from ensemble.records import VOTED
 
 if TYPE_CHECKING:
     from ensemble.predictions.hints import ForeignHints
@@ -18,7 +18,7 @@ elsewhere_options: Final = stacked((
                  help="For a .npy, which holds no ids: the CSV whose rows it follows."),
     click.option("--classes", help="For files that name no classes: a,b,c or a file with a class "
                  "a line, in the order of the columns."),
-    click.option("--task", type=click.Choice(get_args(Task)),
+    click.option("--task", type=click.Choice(VOTED),
                  help="What files from elsewhere predict.  [default: what an OOF Parquet says, "
                  "else classification]"),
 ))  # fmt: skip

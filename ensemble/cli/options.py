@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
-                   *DECODE, "device", "precision", "store", "batch_size", "memory",
-                   "threads"}  # fmt: skip
-"""What `oof` takes from ensemble.toml: images and shards are those of the training set."""
+                   *DECODE, "device", "precision", "margin", "square", "store", "batch_size",
+                   "memory", "threads"}  # fmt: skip
+"""What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
+
+_OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
+                      "margin", "square"}  # fmt: skip
+"""What `crops` does not take: a detector is another member than those of a run."""
 
 _TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
 """What commands take from ensemble.toml of tables: the setting, and how they call it."""
@@ -70,12 +74,13 @@ def load_recipe_file() -> dict[str, Any] | None:
         return None
     settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
+    detecting = _among(inputs, _SCORING - _OF_MEMBERS)
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     mapped = tables | _among(settings, {"label_map", "tasks"})
     judged = _among(settings, {"id_from", *DECODE}) | mapped
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "store": store, "score": mapped, "diff": tables,
+            "folds": judged, "crops": detecting, "store": store, "score": mapped, "diff": tables,
             "tune-weights": mapped, "doctor": kept}  # fmt: skip
 
 
@@ -127,6 +132,7 @@ class Whole(click.IntRange):
 _READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "batch_size": auto_or_number,
     "evals_per_image": off_or_evaluations,
+    "margin": float,
 }
 """How a value is read where click has no type for it."""
 
@@ -171,8 +177,7 @@ runs_option: Final = click.option(
 
 _INPUTS: Final = (
     "members", "images", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col", *DECODE,
-    "device",
-    "precision", "store",
+    "device", "precision", "crops", "margin", "square", "store",
 )  # fmt: skip
 _OUTPUTS: Final = (
     "voting", "weights", "constraints", "sample", "output", "positive", "form", "top", "round",
@@ -216,6 +221,11 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
+_DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device", "store")
+
+detector_options: Final = settings_named(*_DETECTOR, *_ENGINE)
+
+
 def label_map_of(path: Path | None, tasks: str) -> "LabelMap | None":
     """Read the label map of two flags.
 
@@ -234,6 +244,7 @@ def label_map_of(path: Path | None, tasks: str) -> "LabelMap | None":
 label_map_options: Final = settings_named("label_map", "tasks")
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
+crop_options: Final = settings_named("crops", "margin", "square")
 engine_options: Final = settings_named(*_ENGINE)
 run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, "on_nan")
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)

@@ -45,7 +45,7 @@ def is_supervised(args: Sequence[str]) -> bool:
     """Tell whether this command line is one whose work a worker does."""
     command = next((arg for arg in args if not arg.startswith("-")), "")
     wanted = os.environ.get(UNSUPERVISED) != "0" and WATCH not in os.environ
-    return os.name == "posix" and wanted and command in ("run", "oof")
+    return os.name == "posix" and wanted and command in ("crops", "run", "oof")
 
 
 def resume_line(what: str, args: Sequence[str]) -> str:

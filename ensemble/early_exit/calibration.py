@@ -80,9 +80,8 @@ def shard_size_for(work: ExitJob) -> int:
     most, setup = _SHARDS * SHARD, work.setup
     if work.saving.rule == "budget":  # which is corrected after each shard; the last is no stub
         most = min(most, max(_SMALLEST, -(-len(setup.images) // _CORRECTIONS)))
-    return shard_size_of(
-        setup.recipe.resources, [ready.member for ready in setup.ready_members], most
-    )
+    geometries = [ready.geometry for ready in setup.ready_members]
+    return shard_size_of(setup.recipe.resources, geometries, most)
 
 
 def left_of(partition: Partition, drawn: Indices = _NONE) -> int:

@@ -14,7 +14,7 @@ from ensemble.files.atomic import sha256_json
 from ensemble.predictions.parsed import choice_of, mapping_of, record_of, texts_of
 from ensemble.predictions.store import Partition
 from ensemble.recipe.saving import Saving
-from ensemble.records import Task, Voting
+from ensemble.records import VOTED, Task, Voting
 from ensemble.voting import weights
 from ensemble.voting.weights import Weights
 
@@ -101,7 +101,7 @@ def terms_of(fingerprint: Mapping[str, object], where: str) -> ExitTerms:
         voting=choice_of(fingerprint["voting"], get_args(Voting)),
         weights=weights.from_record({**told, "weights": told["families"], "families": {}}, where),
         classes=texts_of(fingerprint["classes"]),
-        task=choice_of(fingerprint["task"], get_args(Task)),
+        task=choice_of(fingerprint["task"], VOTED),
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
-from ensemble.records import TASKS, Task
+from ensemble.records import TASKS, VOTED, Task
 
 Truth: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 """(N,) class indices, or (N, C) of 0 and 1 or of values."""
@@ -233,7 +233,7 @@ _METRICS: Final = (
     Metric("mae", mae, False, "regression", each=_away),
 )
 METRICS: Final = {
-    task: {metric.name: metric for metric in _METRICS if metric.task == task} for task in TASKS
+    task: {metric.name: metric for metric in _METRICS if metric.task == task} for task in VOTED
 }
 """Each task's metrics by name."""
 

@@ -47,7 +47,8 @@ def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
     told = asdict(spec.preprocess.to_unit_range())
     given = {name: value for name, value in told.items() if value is not None}
     flags = replace(defaults, **given)
-    missing = [f.name for f in fields(flags) if getattr(flags, f.name) is None]
+    needed = [f.name for f in fields(flags) if f.name not in ("margin", "square")]
+    missing = [name for name in needed if getattr(flags, name) is None]
     if missing:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
         raise UsageError(f"{spec.arch} with {spec.in_chans} channels: nothing tells {names}")
@@ -65,6 +66,7 @@ def _preprocess(defaults: PreprocessFlags, spec: ExportSpec) -> Preprocess:
         mean=tuple(map(float, mean)),
         std=tuple(map(float, std)),
         channel_order=cast(ChannelOrder, flags.channel_order),
+        crop=flags.crop,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
+from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
 from ensemble.records import (
     Activation,
@@ -35,6 +36,8 @@ class PreprocessFlags:
     """What the user says of the preprocessing; None takes timm's data config, or the default.
 
     `input_range` is the scale of `mean` and `std`: pixels run from 0 to it, to 1 by default.
+    `margin` and `square` say how the boxes were widened that the net was trained on; a margin of
+    None that it was trained on whole images.
     """
 
     height: int | None = None
@@ -46,6 +49,17 @@ class PreprocessFlags:
     std: tuple[float, ...] | None = None
     channel_order: ChannelOrder | None = None
     input_range: InputRange | None = None
+    margin: float | None = None
+    square: bool | None = None
+
+    @property
+    def crop(self) -> Crop | None:
+        """How boxes were widened; None where the net was trained on whole images.
+
+        Raises:
+            UsageError: a margin out of range, or `square` without one.
+        """
+        return crop_told(self.margin, square=bool(self.square))
 
     def to_unit_range(self) -> "PreprocessFlags":
         """Return the same for pixels from 0 to 1, on which scale a card has its mean and std.

@@ -21,7 +21,7 @@ from ensemble.export.spec import ExportSpec, HeadSpec, activation_told, task_of
 from ensemble.export.weights import load_weights
 from ensemble.files.atomic import publish, publish_bytes, sha256_file
 from ensemble.files.paths import is_file_name
-from ensemble.members import card as cards
+from ensemble.members import card_json as cards
 from ensemble.members.card import ACTIVATIONS, Card, Head
 from ensemble.members.member import embed_card
 from ensemble.members.operators import check_last_step, with_activations
@@ -151,10 +151,20 @@ def _check_heads(spec: ExportSpec) -> None:
     if not names or len(set(names)) < len(names) or INPUT in names or "" in names:
         raise UsageError(f"heads {names}: expected different names, none of them {INPUT!r}")
     for head in spec.heads:
+        _check_voted(spec, head)
         _check_activation(spec, head)
     if not 1 <= spec.in_chans <= MAX_CHANNELS:
         raise UsageError(
             f"in_chans {spec.in_chans}: expected 3 (RGB), 1 (grey), or 2 to {MAX_CHANNELS} bands"
+        )
+
+
+def _check_voted(spec: ExportSpec, head: HeadSpec) -> None:
+    if task_of(spec, head) == "boxes":
+        raise UsageError(
+            f"head {head.name!r} gives boxes: a detector is not exported here. Export it to ONNX "
+            f"with its suppression of doubles inside, and describe it by `ensemble inspect "
+            f"--write-card --task boxes`"
         )
 
 

@@ -28,11 +28,11 @@ class Bands:
     warnings: tuple[str, ...] = ()
 
 
-def decode_bands(data: bytes, policy: DecodePolicy, count: int) -> Bands:
+def decode_bands(data: bytes, policy: DecodePolicy, count: int | None) -> Bands:
     """Decode an image file to so many bands; 16-bit values are scaled from 65535 to 255.
 
-    The bands are as they are stored, in an array uint8 or uint16 (H, W, C). A TIFF file's
-    orientation is treated as the policy says.
+    A `count` of None is as many as there are. The bands are as they are stored, in an array uint8
+    or uint16 (H, W, C). A TIFF file's orientation is treated as the policy says.
 
     Raises:
         ImageError: the file has another number of bands, or cannot be decoded.
@@ -47,7 +47,7 @@ def decode_bands(data: bytes, policy: DecodePolicy, count: int) -> Bands:
         raise ImageError("decode", "corrupt", f"corrupt file of bands: {error}") from error
 
 
-def _decoded(data: bytes, policy: DecodePolicy, count: int) -> Bands:
+def _decoded(data: bytes, policy: DecodePolicy, count: int | None) -> Bands:
     turn, notes = None, list[str]()
     if data.startswith(_NPY):
         pixels = _array(data, policy)
@@ -59,14 +59,16 @@ def _decoded(data: bytes, policy: DecodePolicy, count: int) -> Bands:
     else:
         pixels = np.asarray(decode(data, policy).image)
     _check_count(pixels.shape[2], count)
-    bands = tuple(Image.fromarray(_eight_bits(pixels[:, :, band])) for band in range(count))
+    bands = tuple(
+        Image.fromarray(_eight_bits(pixels[:, :, band])) for band in range(pixels.shape[2])
+    )
     if turn is None or policy.exif == "ignore":
         return Bands(bands, tuple(notes))
     return Bands(tuple(band.transpose(turn) for band in bands), (*notes, "exif turned"))
 
 
-def _check_count(found: int, count: int) -> None:
-    if found != count:
+def _check_count(found: int, count: int | None) -> None:
+    if count not in (None, found):
         raise ImageError(
             "decode", "bands",
             f"the image has {found} bands, the member takes {count}: write those that it "

@@ -21,6 +21,9 @@ TURNS: Final[Mapping[object, Image.Transpose]] = {
 BACK: Final[Mapping[object, int]] = {6: 8, 8: 6}
 """The orientation that undoes another; the rest undo themselves."""
 
+ON_ITS_SIDE: Final = (5, 6, 7, 8)
+"""The orientations that swap height and width."""
+
 SOS: Final = b"\xff\xda"
 
 
@@ -36,6 +39,14 @@ def turned(image: Image.Image, exif: bytes, policy: DecodePolicy, notes: list[st
         return image
     notes.append("exif turned")
     return image.transpose(turn)
+
+
+def is_on_its_side(exif: bytes) -> bool:
+    """Tell whether the orientation of an EXIF segment swaps height and width; see `turned`."""
+    try:
+        return bool(exif) and _orientation(exif.removeprefix(b"Exif\0\0")) in ON_ITS_SIDE
+    except (struct.error, KeyError):
+        return False
 
 
 def jpeg_exif(data: bytes) -> bytes:

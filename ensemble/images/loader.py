@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
-from ensemble.images.bands import decode_bands
 from ensemble.images.decode import Decoded, decode
+from ensemble.images.input import input_of
 from ensemble.images.reading import Hashed, read
-from ensemble.images.resize import resize, resize_bands
 from ensemble.records import DecodePolicy, Geometry, Quarantined
 from ensemble.worker import Watch, crashes
 
@@ -132,7 +131,7 @@ def load_pixels(image: Hashed, policy: DecodePolicy, geometry: Geometry) -> Pixe
     Raises:
         ImageError: as for `load_image`, or it does not suit the geometry.
     """
-    return _pixels(read(image), image, policy)(geometry)[0]
+    return input_of(read(image), image, policy)(geometry)[0]
 
 
 def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
@@ -185,7 +184,7 @@ def _check_harmless(
 
 def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:
     with suppress(ImageError):
-        pixels = _pixels(read(image), image, policy)
+        pixels = input_of(read(image), image, policy)
         for geometry in geometries:
             pixels(geometry)
 
@@ -204,7 +203,7 @@ def _load(
         for array in pixels.values():
             array[row] = 0
         return _Loaded(dict.fromkeys(pixels, _quarantined(image, error)))
-    made, lost, odd = _pixels(data, image, policy), {}, dict[str, None]()
+    made, lost, odd = input_of(data, image, policy), {}, dict[str, None]()
     for geometry, array in pixels.items():
         try:
             array[row], warnings = made(geometry)
@@ -215,25 +214,6 @@ def _load(
     return _Loaded(lost, tuple(odd))
 
 
-def _pixels(data: bytes, image: Hashed, policy: DecodePolicy) -> "_Make":
-    """Return what makes the pixels of a file for a geometry, and tells what was odd about it.
-
-    The picture is decoded once; bands are, for each geometry that takes some.
-    """
-    picture = cache(partial(decode, data, policy, image.source.path.suffix))
-
-    def make(geometry: Geometry) -> tuple[Pixels, tuple[str, ...]]:
-        if geometry.channels in (1, 3):
-            return resize(picture().image, geometry), picture().warnings
-        found = decode_bands(data, policy, geometry.channels)
-        return resize_bands(found.bands, geometry), found.warnings
-
-    return make
-
-
-_Make: TypeAlias = Callable[[Geometry], tuple[Pixels, tuple[str, ...]]]
-
-
 def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
     source = image.source
     path, sha256 = str(source.path), image.sha256
@@ -241,5 +221,4 @@ def _quarantined(image: Hashed, error: ImageError) -> Quarantined:
 
 
 def _blank(geometry: Geometry, count: int) -> Pixels:
-    size = geometry.size
-    return np.empty((count, size.height, size.width, geometry.channels), np.uint8)
+    return np.empty((count, geometry.height, geometry.size.width, geometry.channels), np.uint8)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ensemble.boxes import Box
 from ensemble.errors import ImageError
 from ensemble.files.atomic import sha256_bytes
 from ensemble.images.sources import Source
@@ -20,11 +21,15 @@ _TOGETHER: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A source with the hash and size of its bytes: "" and -1 if it could not be read."""
+    """A source with the hash and size of its bytes: "" and -1 if it could not be read.
+
+    `box` is the part of it that members see, where they see a part.
+    """
 
     source: Source
     sha256: str
     bytes: int
+    box: Box | None = None
 
 
 def hash_sources(sources: Sequence[Source], threads: int) -> list[Hashed]:

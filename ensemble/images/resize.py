@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from ensemble.arrays import Pixels
+from ensemble.arrays import Boxes, Pixels
 from ensemble.errors import ImageError
 from ensemble.records import Geometry, Interpolation, Size
 
@@ -38,8 +38,7 @@ def resize(image: Image.Image, geometry: Geometry) -> Pixels:
     Raises:
         ImageError: the image is so narrow that it would be resized to over `MAX_PIXELS`.
     """
-    if geometry.channels == 1 and image.mode != "L":
-        image = image.convert("L")
+    image = in_channels(image, geometry)
     size = _scaled(Size(image.height, image.width), geometry)
     if size.height * size.width > MAX_PIXELS:
         raise ImageError(
@@ -51,6 +50,11 @@ def resize(image: Image.Image, geometry: Geometry) -> Pixels:
         image = image.resize((size.width, size.height), _FILTERS[geometry.interpolation])
     pixels = np.array(_centred(image, geometry))
     return pixels.reshape(geometry.size.height, geometry.size.width, geometry.channels)
+
+
+def in_channels(image: Image.Image, geometry: Geometry) -> Image.Image:
+    """Return an image as it is, or turned grey for a grey geometry."""
+    return image.convert("L") if geometry.channels == 1 and image.mode != "L" else image
 
 
 def resize_bands(bands: Sequence[Image.Image], geometry: Geometry) -> Pixels:
@@ -65,6 +69,22 @@ def resize_bands(bands: Sequence[Image.Image], geometry: Geometry) -> Pixels:
         for band, fill in zip(bands, fills, strict=True)
     ]
     return np.concatenate(parts, axis=2)
+
+
+def back_to_image(boxes: Boxes, source: Size, geometry: Geometry) -> Boxes:
+    """Return boxes in the pixels of the image that `resize` was given: its inverse.
+
+    Args:
+        boxes: float64 (K, 4): left, top, right, bottom in pixels of the member's input.
+        source: the size of the image.
+        geometry: what the image was resized for; without a crop.
+    """
+    scaled = _scaled(source, geometry)
+    left = _margin(scaled.width, geometry.size.width)
+    top = _margin(scaled.height, geometry.size.height)
+    x, y = source.width / scaled.width, source.height / scaled.height
+    offset, scale = np.array([left, top, left, top]), np.array([x, y, x, y])
+    return np.asarray((boxes + offset) * scale, np.float64)
 
 
 def _scaled(source: Size, geometry: Geometry) -> Size:

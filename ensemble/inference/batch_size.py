@@ -79,8 +79,7 @@ def _tried(ready: ReadyMember, images: int) -> dict[int, float]:
     """Return the seconds an image of each size, all lanes busy; none where time is too short."""
     if images * _SHARE < ready.batch:
         return {}
-    pre = ready.member.card.preprocess
-    pixels = probe_images((ready.sizes[-1], pre.size.height, pre.size.width, len(pre.mean)))
+    pixels = probe_images((ready.sizes[-1], *ready.shape))
     ready.score(pixels[: ready.batch])
     began = time.perf_counter()
     outputs = ready.score(pixels[: ready.batch])

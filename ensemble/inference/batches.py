@@ -22,7 +22,8 @@ from ensemble.runtime.scorer import Scorer, score_as
 class Job:
     """One member at work: its scorer, its geometry, its batch, and the columns of each head.
 
-    `lanes` is how many batches are scored at once.
+    `lanes` is how many batches are scored at once. NaN and infinity are refused where the scores
+    have to be `finite`; of a detector they are looked at, image by image, where boxes are chosen.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Job:
     fixed_batch: bool
     heads: Mapping[str, int]
     lanes: int = 1
+    finite: bool = True
 
 
 class NonFiniteError(ScoreError):
@@ -167,11 +169,12 @@ def _flown(job: Job, images: Rows, starts: range, lanes: int) -> Iterator[_Fligh
 
 
 def _keep(job: Job, flight: _Flight, ids: Sequence[str], parts: dict[str, list[Probs]]) -> None:
-    """Append the scores of the images that have pixels, all of them finite."""
+    """Append the scores of the images that have pixels, all of them finite where they must be."""
     names = [i for i, ok in zip(ids[flight.rows], flight.kept, strict=True) if ok]
     for name, part in parts.items():
         found = flight.scores[name][: len(flight.kept)][flight.kept]
-        _check_finite(job, found, names)
+        if job.finite:
+            _check_finite(job, found, names)
         part.append(found)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ensemble.files import csv_tables
+from ensemble.images.crop_table import with_boxes
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import scan
 from ensemble.progress import Progress
@@ -15,8 +16,10 @@ def find_images(
 ) -> tuple[list[Hashed], Mapping[str, int]]:
     """Find and hash the images; return them in the order of their ids, and what was skipped.
 
+    Where there are crops each image has its box.
+
     Raises:
-        UsageError: no images, or ids that are not unique.
+        UsageError: no images, ids that are not unique, or crops that do not fit the images.
     """
     found = scan(inputs.images, inputs.id_from, inputs.id_col)
     for reason, count in found.skipped.items():
@@ -25,4 +28,8 @@ def find_images(
     if odd:
         progress.warn(f"{len(odd)} ids start with = + - or @, such as {odd[0]!r}: a spreadsheet "
                       f"would run them as formulas")  # fmt: skip
-    return hash_sources(found.images, threads or available_threads()), found.skipped
+    images = hash_sources(found.images, threads or available_threads())
+    if inputs.crops is None:
+        return images, found.skipped
+    threads = threads or available_threads()
+    return with_boxes(images, inputs.crops, inputs.decode, threads, inputs.id_col), found.skipped

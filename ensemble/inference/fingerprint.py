@@ -1,6 +1,6 @@
 """What decides predictions: the fingerprint by which the store finds them; see docs/store.md."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -9,7 +9,7 @@ from ensemble.images.reading import Hashed
 from ensemble.members.card import declared
 from ensemble.members.member import Member
 from ensemble.recipe.resolve import Recipe, Resources
-from ensemble.records import View
+from ensemble.records import Geometry, View
 
 ENGINE: Final = 3
 """The schema of the fingerprint: raised when the engine's predictions change."""
@@ -37,7 +37,7 @@ def fingerprint_of(
         "engine": ENGINE,
         "member": member.sha256,
         "preprocess": member.card.preprocess.record(),
-        "heads": [asdict(head) for head in member.card.heads],
+        "heads": [head.record() for head in member.card.heads],
         "views": [[asdict(op) for op in view.ops] for view in policy],
         "merge": recipe.scoring.merge,
         "decode": asdict(recipe.inputs.decode),
@@ -50,18 +50,20 @@ def fingerprint_of(
 
 def image_set_of(images: Sequence[Hashed]) -> ImageSet:
     """Return images with the hash by which predictions of them are found."""
-    told = [[image.source.id, image.bytes, image.sha256] for image in images]
+    told = [
+        [image.source.id, image.bytes, image.sha256, *(image.box.sides if image.box else ())]
+        for image in images
+    ]
     return ImageSet(images, sha256_json(told))
 
 
-def shard_size_of(resources: Resources, members: Sequence[Member], most: int = SHARD) -> int:
+def shard_size_of(resources: Resources, geometries: Iterable[Geometry], most: int = SHARD) -> int:
     """Return the images of a new shard, `most` at most, as far as `--memory` goes.
 
     A power of two, so that runs of other members share shards.
     """
     if resources.shard_size:
         return resources.shard_size
-    geometries = {member.card.preprocess.geometry for member in members}
-    bytes_per_image = sum(g.size.height * g.size.width * g.channels for g in geometries)
+    bytes_per_image = sum(g.height * g.size.width * g.channels for g in set(geometries))
     room = resources.memory // (_AT_ONCE * bytes_per_image)
     return min(most, 1 << max(0, room.bit_length() - 1))

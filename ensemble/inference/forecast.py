@@ -40,7 +40,7 @@ def forecast_members(
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    size = shard_size_of(recipe.resources, [ready.member for ready in ready_members])
+    size = shard_size_of(recipe.resources, [ready.geometry for ready in ready_members])
     found = []
     for ready in ready_members:
         provider = ready.scorer.provider

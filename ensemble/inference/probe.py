@@ -56,9 +56,8 @@ def seconds_per_image(ready: ReadyMember) -> float:
     Raises:
         ScoreError: the member failed.
     """
-    pre = ready.member.card.preprocess
     rows = ready.batch if ready.fixed_batch else _PROBE
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((rows, *ready.shape))
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
@@ -73,10 +72,9 @@ def batch_noise(ready: ReadyMember) -> float:
     Raises:
         ScoreError: the member failed, or gives NaN or infinity for the probe.
     """
-    pre = ready.member.card.preprocess
     if ready.fixed_batch:
         return 0.0
-    images = probe_images((_PROBE, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((_PROBE, *ready.shape))
     together = ready.score(images)
     alone = [ready.score(images[row : row + 1]) for row in range(_PROBE)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
@@ -115,12 +113,12 @@ def prove(ready: ReadyMember, n_views: int) -> None:
     card = ready.member.card
     pre = card.preprocess
     rows = ready.batch if ready.fixed_batch else _PROBE
-    if rows * pre.size.height * pre.size.width > _PROBE_PIXELS:
+    if rows * ready.shape[0] * ready.shape[1] > _PROBE_PIXELS:
         raise MemberError(
             f"{ready.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
             f"({_PROBE_PIXELS} pixels). Export it again for smaller images, or a smaller batch"
         )
-    images = probe_images((rows, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((rows, *ready.shape))
     values = _probed(ready, images, n_views)
     alone = not ready.fixed_batch and ready.scorer.provider == CPU
     again = images[:1] if alone else among_black(images)
@@ -128,14 +126,15 @@ def prove(ready: ReadyMember, n_views: int) -> None:
     check_independent(member.model, card, member.path, values, apart)
     for head in card.heads:
         _check_activation(ready.member, head, values[f"{head.name}/raw"])
+        _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
 
 
 def prove_float16(ready: ReadyMember, full: ModelProto) -> None:
     """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
-    member, pre = ready.member, ready.member.card.preprocess
+    member = ready.member
     rows = ready.batch if ready.fixed_batch else _PROBE
     count = rows if ready.fixed_batch else _HALVES
-    images = probe_images((count, pre.size.height, pre.size.width, len(pre.mean)))
+    images = probe_images((count, *ready.shape))
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
     )
@@ -185,13 +184,25 @@ def _probed(ready: ReadyMember, images: Pixels, n_views: int) -> Mapping[str, ND
         ) from error
     for head in card.heads:
         raw = values[f"{head.name}/raw"]
-        expected = (n_views, rows, len(head.classes))
+        expected = (n_views, rows, head.columns)
         if raw.shape != expected:
             raise MemberError(
                 f"{ready.member.path}: output {head.output!r} gives {raw.shape} for {rows} "
                 f"images in {n_views} views; its card says {expected}"
             )
     return values
+
+
+def _check_box_scores(member: Member, head: Head, raw: NDArray[np.float32]) -> None:
+    """Check that the scores of boxes lie in [0, 1] on a probe batch; `raw` is (V, N, C)."""
+    if head.boxes is None:
+        return
+    scores = raw[..., -head.boxes.count :]
+    if (scores < 0).any() or (scores > 1).any():  # NaN is dealt with where boxes are chosen
+        raise MemberError(
+            f"{member.path}: output {head.boxes.scores!r} gives scores from {scores.min():.3g} to "
+            f"{scores.max():.3g}; expected 0 to 1. Export it again with the sigmoid inside"
+        )
 
 
 def _are_probabilities(head: Head, raw: NDArray[np.float32]) -> bool | None:

@@ -1,15 +1,16 @@
 """A member that has started and is proven: ready to score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.inference.batches import Job
 from ensemble.members.member import Member
-from ensemble.records import View
+from ensemble.records import Geometry, View
 from ensemble.runtime.scorer import score_as
 from ensemble.runtime.session import OnnxScorer
+from ensemble.views.pixels import jitters_of
 
 BatchSize: TypeAlias = int | Literal["auto"]
 
@@ -31,6 +32,17 @@ class ReadyMember:
     views: tuple[View, ...]
     sizes: tuple[int, ...] = ()
 
+    @property
+    def geometry(self) -> Geometry:
+        """How images become its input: a part for each jitter of the views of its graph."""
+        return replace(self.member.card.preprocess.geometry, jitters=jitters_of(self.policy))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The height, width and channels of an image as its graph takes it."""
+        geometry = self.geometry
+        return geometry.height, geometry.size.width, geometry.channels
+
     def score(self, images: Pixels) -> Mapping[str, Probs]:
         """Return each head's float32 (N, C) of uint8 images (N, H, W, C); see `score_as`."""
         return score_as(self.member.card.name, self.scorer, images)
@@ -42,9 +54,10 @@ def job_of(ready: ReadyMember, batch: int) -> Job:
     return Job(
         name=card.name,
         scorer=ready.scorer,
-        geometry=card.preprocess.geometry,
+        geometry=ready.geometry,
         batch=batch,
         fixed_batch=ready.fixed_batch,
-        heads={head.name: len(head.classes) for head in card.heads},
+        heads={head.name: head.columns for head in card.heads},
+        finite=not any(head.boxes for head in card.heads),
         lanes=ready.scorer.lanes,
     )

@@ -65,7 +65,7 @@ def _assignments(
     images: int,
 ) -> list[Assignment]:
     """Open each member's partition, and size its batches where anything is left to score."""
-    shard_size = shard_size_of(resources, [ready.member for ready in ready_members])
+    shard_size = shard_size_of(resources, [ready.geometry for ready in ready_members])
     assignments = []
     for ready, fingerprint in zip(ready_members, fingerprints, strict=True):
         partition = open_partition(

@@ -10,7 +10,12 @@ from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion
 from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.label_map import LabelMap
 from ensemble.members.member import Member, open_member, with_external_data
-from ensemble.members.together import check_tasks, check_together, note_of_single_folds
+from ensemble.members.together import (
+    check_tasks,
+    check_together,
+    check_voters,
+    note_of_single_folds,
+)
 from ensemble.progress import Listener, Quiet
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
@@ -40,6 +45,7 @@ def open_members(
     like folds whose names were misread, and of heads that answer no task.
     """
     members = [open_member(path) for path in paths]
+    check_voters(members)
     if label_map is None:
         check_together(members, head)
     else:

@@ -12,13 +12,14 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
+from ensemble.members.crop import with_crops
 from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
-from ensemble.views.families import merged_as, policies_of, read_policies
+from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
 from ensemble.views.policy import Views
 from ensemble.voting import fits, vote
 from ensemble.voting.constraints import check_constraints
@@ -40,9 +41,11 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
+    check_jitters(told, cropped=inputs.crops is not None)
     paths = expand(inputs.members, ".onnx", "member")
     members = open_members(paths, inputs.head, progress, inputs.label_map)
     hashes = hashes_of(member.identity for member in members)
+    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)

@@ -15,7 +15,7 @@ from onnx.inliner import inline_local_functions
 from ensemble.errors import MemberError
 from ensemble.files.atomic import publish_bytes, sha256_bytes, sha256_file
 from ensemble.files.paths import CHECKPOINTS, is_url
-from ensemble.members import card as cards
+from ensemble.members import card_json as cards
 from ensemble.members.card import Card
 from ensemble.members.layout import adapted
 from ensemble.members.onnx_checks import (

@@ -1,6 +1,6 @@
 """What a graph takes and gives, held against its card: one input, and an output for each head."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto
 
 from ensemble.errors import MemberError
-from ensemble.members.card import Card
+from ensemble.members.card import BoxOutput, Card
 from ensemble.members.layout import input_dims, inputs_of, layout_of
 
 MAX_BATCH: Final = 4096
@@ -95,12 +95,39 @@ def _check_outputs(model: onnx.ModelProto, card: Card, path: Path) -> None:
                 f"{head.name!r} reads by --output-name {head.name}=NAME"
             )
         _check_scores(outputs[head.output], path)
+        if head.boxes is not None:
+            _check_boxes(outputs, head.output, head.boxes, path)
+            continue
         dims = outputs[head.output].type.tensor_type.shape.dim
         columns = dims[1].dim_value if len(dims) == 2 else 0
         if columns > 0 and columns != len(head.classes):  # -1 is of any length, as of an input
             raise MemberError(
                 f"{path}: output {head.output!r} has {columns} columns; head {head.name!r} of "
                 f"its card has {len(head.classes)} classes"
+            )
+
+
+def _check_boxes(
+    outputs: Mapping[str, onnx.ValueInfoProto], output: str, boxes: BoxOutput, path: Path
+) -> None:
+    """Check that a detector has boxes (N, K, 4) and scores (N, K), as many as its card says."""
+    if boxes.scores not in outputs:
+        raise MemberError(
+            f"{path}: no output {boxes.scores!r}, the scores of its boxes; the file has: "
+            f"{', '.join(outputs)}"
+        )
+    _check_scores(outputs[boxes.scores], path)
+    for name, expected in ((output, (boxes.count, 4)), (boxes.scores, (boxes.count,))):
+        dims = outputs[name].type.tensor_type.shape.dim
+        sizes = [dim.dim_value for dim in dims][1:]
+        fits = len(dims) == 1 + len(expected) and all(
+            size <= 0 or size == wanted for size, wanted in zip(sizes, expected, strict=True)
+        )
+        if dims and not fits:
+            shape = "x".join(["N", *map(str, expected)])
+            raise MemberError(
+                f"{path}: output {name!r} has the axes {[d.dim_value or '?' for d in dims]}; its "
+                f"card says {shape}: a fixed number of boxes, unused rows with the score 0"
             )
 
 

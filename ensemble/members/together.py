@@ -23,6 +23,20 @@ def check_every_head(members: Sequence[Member]) -> None:
         check_together(members, name)
 
 
+def check_voters(members: Sequence[Member]) -> None:
+    """Check that members predict something to vote on, and no boxes.
+
+    Raises:
+        MemberError: a detector among them.
+    """
+    for member in members:
+        if any(head.boxes for head in member.card.heads):
+            raise MemberError(
+                f"{member.path}: a detector, whose boxes nobody votes on. Run it by `ensemble "
+                f"crops --members {member.path}`, and the others with the --crops that it writes"
+            )
+
+
 def check_together(members: Sequence[Member], head: str | None) -> None:
     """Check that members can vote together on a head: one task, one list of classes.
 

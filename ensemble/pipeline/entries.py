@@ -6,12 +6,13 @@ from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.start import open_members, shape_views
 from ensemble.members.answers import heads_read
+from ensemble.members.crop import with_crops
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
 from ensemble.runtime.devices import CPU, CUDA, provider_of
-from ensemble.views.families import policies_of, read_policies
+from ensemble.views.families import check_jitters, policies_of, read_policies
 
 
 def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredictions]:
@@ -24,9 +25,10 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
     inputs = recipe.inputs
     paths = expand(inputs.members, ".onnx", "member")
     members = open_members(paths, inputs.head, label_map=inputs.label_map)
-    policies = policies_of(
-        read_policies(recipe.scoring.tta), {member.card.family for member in members}
-    )
+    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
+    told = read_policies(recipe.scoring.tta)
+    check_jitters(told, cropped=inputs.crops is not None)
+    policies = policies_of(told, {member.card.family for member in members})
     for member in members:
         shape_views(member, policies[member.card.family])
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from ensemble.evaluation.split import make_folds
 from ensemble.files.atomic import disk_error, publish_bytes
 from ensemble.files.csv_tables import column_of, csv_bytes
 from ensemble.files.text_table import TableSource
+from ensemble.images.crop_table import with_boxes
+from ensemble.images.crops import boxed
 from ensemble.images.loader import load_image
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import Scan, scan
@@ -48,12 +50,14 @@ def split(
     id_column: str | None = None,
     label_map: LabelMap | None = None,
     decode: DecodePolicy | None = None,
+    crops: TableSource | None = None,
     progress: Progress | None = None,
 ) -> FoldReport:
     """Make folds and write them to `out`, or look at those in `check`.
 
     A file that is there and differs is replaced with `force` only: members were trained on it. With
-    a label map the folds are stratified by its labels, which columns of tasks make too.
+    a label map the folds are stratified by its labels, which columns of tasks make too. Where there
+    are `crops`, what looks alike is told by the boxes of the images, as they are.
 
     Raises:
         UsageError: tables that do not fit together, folds that cannot be made, or another file in
@@ -61,6 +65,8 @@ def split(
         StoreError: the disk refused.
     """
     progress = progress or Quiet()
+    if crops is not None and not images:
+        raise UsageError("crops are of images: give these too")
     found = scan(images, id_from, id_column) if images else None
     known = [source.id for source in found.images] if found else ()
     notes: list[str] = []
@@ -77,18 +83,28 @@ def split(
     listed = None if check is None else listed_folds(check, id_column, truth, notes.append)
     for note in dict.fromkeys(notes):  # of labels and groups once
         progress.warn(note)
-    policy = decode or DecodePolicy()
+    seen = None if found is None else _Seen(found, decode or DecodePolicy(), crops, id_column)
     if listed is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
         data = csv_bytes([("id", "fold"), *folds.items()])
         if not force:
             _check_own(out, data)
-        report = _report(truth, folds, groups, found, policy=policy, progress=progress)
+        report = _report(truth, folds, groups, seen, progress)
         refuse_leaks(report)
         publish_bytes(out, data)
         return report
     numbers = dict(zip(listed, folds_of(list(listed), listed, check).tolist(), strict=True))
-    return _report(truth, numbers, groups, found, policy=policy, progress=progress)
+    return _report(truth, numbers, groups, seen, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The images that are looked at, how they are decoded, and which part of each counts."""
+
+    images: Scan
+    policy: DecodePolicy
+    crops: TableSource | None
+    id_column: str | None
 
 
 def _check_own(out: Path, data: bytes) -> None:
@@ -110,28 +126,29 @@ def _report(
     truth: Mapping[str, str],
     folds: Mapping[str, int],
     groups: Mapping[str, str] | None,
-    images: Scan | None,
-    *,
-    policy: DecodePolicy,
+    seen: _Seen | None,
     progress: Progress,
 ) -> FoldReport:
-    digests, near = _looked_at(images, folds, policy, progress)
+    digests, near = _looked_at(seen, folds, progress)
     report = report_folds(truth, folds, groups=groups, digests=digests)
     return replace(report, near=tuple(near))
 
 
 def _looked_at(
-    images: Scan | None, folds: Mapping[str, int], policy: DecodePolicy, progress: Progress
+    seen: _Seen | None, folds: Mapping[str, int], progress: Progress
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Return the hash of each image, and the pairs that look alike across folds, and warn."""
-    if images is None:
+    if seen is None:
         return {}, []
-    hashed = hash_sources(images.images, available_threads())
+    threads = available_threads()
+    hashed = hash_sources(seen.images.images, threads)
     found = [each for each in hashed if each.sha256 and each.source.id in folds]
     if len(found) < len(folds):
         progress.warn(f"{len(folds) - len(found)} ids of the folds have no readable image")
+    if seen.crops is not None:
+        found = with_boxes(found, seen.crops, seen.policy, threads, seen.id_column)
     digests = {each.source.id: each.sha256 for each in found}
-    near = _near(_looks(found, policy, progress), folds, digests)
+    near = _near(_looks(found, seen.policy, progress), folds, digests)
     if near:
         shown = few([f"({a}, {b})" for a, b in near])
         progress.warn(f"images that look alike lie in several folds: {shown} (all: --json)")
@@ -170,6 +187,6 @@ def _near(
 
 def _look(image: Hashed, policy: DecodePolicy) -> NDArray[np.bool_] | None:
     try:
-        return perceptual_hash(load_image(image, policy).image)
+        return perceptual_hash(boxed(load_image(image, policy).image, image.box))
     except ImageError:
         return None

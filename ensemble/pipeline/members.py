@@ -1,16 +1,18 @@
 """Members looked at, and cards written beside foreign ones: `ensemble inspect`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.names import family_and_fold
-from ensemble.export.spec import ExportSpec, PreprocessFlags, activation_told, task_of
+from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, activation_told, task_of
 from ensemble.files.paths import expand
 from ensemble.label_map import LabelMap
-from ensemble.members.card import Card, make_card
+from ensemble.members.card import Card
+from ensemble.members.card_json import make_card
+from ensemble.members.detector import box_output_of
 from ensemble.members.layout import layout_of
 from ensemble.members.member import open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
@@ -20,7 +22,7 @@ from ensemble.members.together import (
     check_tasks,
     note_of_single_folds,
 )
-from ensemble.records import Layout
+from ensemble.records import BoxScale, Layout
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -65,6 +67,7 @@ def inspect(
     *,
     layout: Layout | None = None,
     label_map: LabelMap | None = None,
+    box_scale: BoxScale | None = None,
 ) -> Inspected:
     """Open members, having written a card beside each where a spec describes them.
 
@@ -75,6 +78,7 @@ def inspect(
             head of which nothing is said reads the output of its own name.
         layout: Where the input of each foreign .onnx has its channels; None is told by its axes.
         label_map: In place of one head, what the members are to answer together.
+        box_scale: What a detector tells its boxes in; None is pixels of its input.
 
     Raises:
         MemberError: a member cannot be opened, or a card does not fit it.
@@ -82,11 +86,14 @@ def inspect(
         StoreError: the disk refused a card.
     """
     if spec is None:
-        _check_unsaid(output_name, layout)
+        _check_unsaid(output_name, layout, box_scale)
     paths = expand(members, ".onnx", "member")
     cards = {}
     if spec is not None:
-        cards = {path: foreign_card(path, spec, output_name, layout=layout) for path in paths}
+        cards = {
+            path: foreign_card(path, spec, output_name, layout=layout, box_scale=box_scale)
+            for path in paths
+        }
     written = tuple(write_sidecar(path, card) for path, card in cards.items())
     opened = [open_member(path) for path in paths]
     found = {member.path: member.card for member in opened}
@@ -110,6 +117,7 @@ def foreign_card(
     output_name: OutputName | None = None,
     *,
     layout: Layout | None = None,
+    box_scale: BoxScale | None = None,
 ) -> Card:
     """Return the card of a foreign .onnx, as a spec describes it, and its graph what that leaves.
 
@@ -117,20 +125,26 @@ def foreign_card(
         UsageError: the spec lacks a size, a mean or a std, or says what is of checkpoints only.
         MemberError: the file is no ONNX file, or a field is not what it should be.
     """
-    _check_spec(spec, output_name)
+    _check_spec(spec, output_name, box_scale)
     told = spec.preprocess.to_unit_range()
     graph = read_graph(path)
     family, fold = family_and_fold(path)
     family, fold = spec.family or family, fold if spec.fold is None else spec.fold
     if not family:
         raise UsageError(f"{path}: its name tells no family; give --family")
+    outputs = _outputs(spec, output_name)
+    heads = [_head(spec, head, outputs[head.name], graph) for head in spec.heads]
+    for head in heads:
+        if head["task"] == "boxes":
+            boxes = box_output_of(graph, outputs[str(head["name"])], box_scale or "pixels", path)
+            head["boxes"] = asdict(boxes)
     record = {
         "name": family if fold is None else f"{family}-f{fold}",
         "family": family,
         "fold": fold,
         "arch": spec.arch,
         "preprocess": _pixels(told),
-        "heads": _heads(spec, output_name, graph),
+        "heads": heads,
         "dynamic_size": spec.dynamic_size,
         "batch": spec.batch,
         "layout": layout or layout_of(graph, len(told.mean or ())),
@@ -138,13 +152,17 @@ def foreign_card(
     return make_card(record, str(path))
 
 
-def _check_unsaid(output_name: OutputName | None, layout: Layout | None) -> None:
-    beside = {"--output-name": output_name, "--layout": layout}
+def _check_unsaid(
+    output_name: OutputName | None, layout: Layout | None, box_scale: BoxScale | None
+) -> None:
+    beside = {"--output-name": output_name, "--layout": layout, "--box-scale": box_scale}
     if told := [flag for flag, value in beside.items() if value is not None]:
         raise UsageError(f"{', '.join(told)}: only --write-card writes what it says; add it")
 
 
-def _check_spec(spec: ExportSpec, output_name: OutputName | None) -> None:
+def _check_spec(
+    spec: ExportSpec, output_name: OutputName | None, box_scale: BoxScale | None
+) -> None:
     if missing := [f"--{name}" for name in _NEEDED if not getattr(spec.preprocess, name)]:
         raise UsageError(f"--write-card needs {', '.join(missing)}")
     if any(getattr(spec, name) for name in _OF_CHECKPOINTS):
@@ -160,6 +178,8 @@ def _check_spec(spec: ExportSpec, output_name: OutputName | None) -> None:
     beyond = [] if isinstance(output_name, str) else sorted({*(output_name or ())} - {*heads})
     if beyond:
         raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
+    if box_scale is not None and not any(task_of(spec, head) == "boxes" for head in spec.heads):
+        raise UsageError("--box-scale goes with --task boxes: it says what boxes are told in")
 
 
 def _pixels(told: PreprocessFlags) -> dict[str, object]:
@@ -173,24 +193,24 @@ def _pixels(told: PreprocessFlags) -> dict[str, object]:
         "mean": told.mean,
         "std": told.std,
         "channel_order": told.channel_order or "rgb",
+        **({"crop": asdict(told.crop)} if told.crop else {}),
     }
 
 
-def _heads(
-    spec: ExportSpec, output_name: OutputName | None, graph: "ModelProto"
-) -> list[dict[str, object]]:
+def _outputs(spec: ExportSpec, output_name: OutputName | None) -> dict[str, str]:
+    """Return the output that each head reads, by its name; of a detector the boxes."""
     if isinstance(output_name, str):
         output_name = {spec.heads[0].name: output_name}
-    said = output_name or {}
-    outputs = {head: said.get(head.name, head.name) for head in spec.heads}
-    return [
-        {
-            "name": head.name,
-            "output": output,
-            "task": task_of(spec, head),
-            "activation": activation_told(spec, head)
-            or activation_of(graph, output, task_of(spec, head)),
-            "classes": head.classes,
-        }
-        for head, output in outputs.items()
-    ]
+    usual = {h.name: "boxes" if task_of(spec, h) == "boxes" else h.name for h in spec.heads}
+    return usual | dict(output_name or {})
+
+
+def _head(spec: ExportSpec, head: HeadSpec, output: str, graph: "ModelProto") -> dict[str, object]:
+    task = task_of(spec, head)
+    return {
+        "name": head.name,
+        "output": output,
+        "task": task,
+        "activation": activation_told(spec, head) or activation_of(graph, output, task),
+        "classes": head.classes,
+    }

@@ -21,6 +21,7 @@ from ensemble.inference.find import find_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import start
 from ensemble.members.card import Card
+from ensemble.members.crop import with_crops
 from ensemble.members.member import Member, embed_card, open_member
 from ensemble.pipeline.agreement import Agreement
 from ensemble.pipeline.calibration_images import calibration_pixels, divide
@@ -65,9 +66,17 @@ def quantize_members(
     check_order(order, members, out)
     recipe = resolve(
         Settings(
-            order.members, order.images, id_from=order.id_from, decode=order.decode, device="cpu"
+            order.members,
+            order.images,
+            id_from=order.id_from,
+            decode=order.decode,
+            crops=order.crops,
+            margin=order.margin,
+            square=order.square,
+            device="cpu",
         )
     )
+    members = with_crops(members, recipe.inputs.crop, cropped=order.crops is not None)
     ready_members = [_started(member, recipe) for member in members]
     found, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     calibrating, judging = divide(found, order.calibration)

@@ -15,7 +15,8 @@ from ensemble.records import TASKS, DecodePolicy, IdFrom
 class QuantizeOrder:
     """What is to be quantised, on which images, and how many labels may change (0 to 1).
 
-    Members that are there already are replaced with `force` only.
+    `crops`, `margin` and `square` say which part of an image members see, as in a run. Members that
+    are there already are replaced with `force` only.
     """
 
     members: tuple[str, ...]
@@ -28,6 +29,9 @@ class QuantizeOrder:
     max_disagreement: float = 0.005
     id_from: IdFrom = "stem"
     decode: DecodePolicy = field(default_factory=DecodePolicy)
+    crops: TableSource | None = None
+    margin: float | None = None
+    square: bool = False
     force: bool = False
 
 
@@ -55,8 +59,8 @@ def _check_heads(member: Member, order: QuantizeOrder) -> None:
     values = [head.name for head in member.card.heads if not TASKS[head.task].bounded]
     if values:
         raise MemberError(
-            f"{member.path}: head {values[0]!r} is a regression, whose agreement no label "
-            f"shows. Run the float32 member"
+            f"{member.path}: head {values[0]!r} has no labels, whose agreement would show: it is a "
+            f"regression, or gives boxes. Run the float32 member"
         )
     labelled = None if order.labels is None else member.card.head(order.head)
     if labelled is not None and not TASKS[labelled.task].single:

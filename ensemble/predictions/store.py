@@ -26,7 +26,14 @@ from ensemble.files.atomic import (
     sha256_json,
 )
 from ensemble.files.parquet import list_column, read_lists, text_column
-from ensemble.predictions.parsed import list_of, mapping_of, quarantined_of, text_of
+from ensemble.members.card import BOX_COLUMNS
+from ensemble.predictions.parsed import (
+    list_of,
+    mapping_of,
+    number_of,
+    quarantined_of,
+    text_of,
+)
 from ensemble.records import MemberId, Quarantined
 
 LOCK: Final = ".lock"
@@ -71,7 +78,7 @@ class Partition:
     def heads(self) -> dict[str, int]:
         """The number of columns of each head."""
         heads = map(mapping_of, list_of(self.fingerprint["heads"]))
-        return {text_of(head["name"]): len(list_of(head["classes"])) for head in heads}
+        return {text_of(head["name"]): _columns_of(head) for head in heads}
 
     @property
     def shards(self) -> range:
@@ -272,6 +279,13 @@ def load_partition(store: Path, key: str) -> Partition | None:
     if not isinstance(size, int) or not isinstance(images, int) or size < 1:
         raise _edited(folder)
     return Partition(folder, key, record["fingerprint"], images, size, _label(record))
+
+
+def _columns_of(head: Mapping[str, object]) -> int:
+    """Return how many values of an image a head of a fingerprint has; see `Head.columns`."""
+    if "boxes" not in head:
+        return len(list_of(head["classes"]))
+    return BOX_COLUMNS * number_of(mapping_of(head["boxes"])["count"])
 
 
 def key_of(fingerprint: object) -> str:

@@ -10,7 +10,8 @@ from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.paths import natural_key
 from ensemble.label_map import LabelMap
 from ensemble.members.answers import heads_read
-from ensemble.members.card import Head, read_heads
+from ensemble.members.card import Head
+from ensemble.members.card_json import read_heads
 from ensemble.members.together import check_agree
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition

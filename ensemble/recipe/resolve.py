@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
 from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
@@ -37,7 +38,9 @@ _LEAST_MEMORY: Final = 2**20
 class Inputs:
     """What is read: the members and their head, the images and how they become pixels.
 
-    With a label map every head is read that answers a task of it.
+    With a label map every head is read that answers a task of it. `crops` has the box of each image
+    that members see, None where they see all of it; `crop` says how boxes are widened, None as the
+    members' cards say.
     """
 
     members: tuple[str, ...]
@@ -47,6 +50,8 @@ class Inputs:
     id_col: str | None
     decode: DecodePolicy
     label_map: LabelMap | None = None
+    crops: TableSource | None = None
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,17 @@ def resolve(settings: Settings) -> Recipe:
     check_settings(settings)
     s = settings
     return Recipe(
-        Inputs(s.members, s.images, s.head, s.id_from, s.id_col, s.decode, _label_map(s)),
+        Inputs(
+            s.members,
+            s.images,
+            s.head,
+            s.id_from,
+            s.id_col,
+            s.decode,
+            _label_map(s),
+            s.crops,
+            crop_of(s),
+        ),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
@@ -165,6 +180,18 @@ def resolve(settings: Settings) -> Recipe:
         Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store),
         settings,
     )
+
+
+def crop_of(settings: Settings) -> Crop | None:
+    """Return how boxes are widened; None as the members' cards say.
+
+    Raises:
+        UsageError: a margin that is no number in its range, or flags that do not go together.
+    """
+    margin, square = settings.margin, settings.square
+    if settings.crops is None and (margin is not None or square):
+        raise UsageError("margin and square say how the boxes of crops are widened: give crops too")
+    return crop_told(margin, square=square)
 
 
 def check_settings(settings: Settings) -> None:

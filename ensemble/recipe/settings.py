@@ -72,7 +72,8 @@ class Settings:
         str,
         About(
             "Views: none, hflip, vflip, flip, d4, multiscale(0.8,1,1.2), five_crop(H,W), "
-            "ten_crop(H,W), or pkg.mod:name; or family=flip,other=none for each family.",
+            "ten_crop(H,W), jitter(0.1) of --crops, or pkg.mod:name; or family=flip,other=none for "
+            "each family.",
             _MADE,
         ),
     ] = "none"
@@ -150,6 +151,29 @@ class Settings:
             later=True,
         ),
     ] = None
+    crops: Annotated[
+        TableSource | None,
+        About(
+            "A CSV with the box of each image that members see: id, left, top, right, bottom in "
+            "pixels, as `ensemble crops` writes it.",
+            _MADE,
+            later=True,
+        ),
+    ] = None
+    margin: Annotated[
+        float | None,
+        About(
+            "How boxes of --crops are widened: each side moves out by this share of the box's own "
+            "width or height.  [default: as the members' cards say]",
+            _MADE,
+            metavar="SHARE",
+            later=True,
+        ),
+    ] = None
+    square: Annotated[
+        bool,
+        About("Boxes get the longer of their sides both ways, after --margin.", _MADE, later=True),
+    ] = False
     positive: Annotated[
         str | None,
         About(

@@ -4,24 +4,25 @@ The wrapper is written at the member's own opset (13 or later), with operators t
 alike in all of them; so no ReduceMean, whose axes moved, and no Split.
 """
 
-from collections.abc import Sequence
-from typing import Final, assert_never, cast
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 
 import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, compose, helper
 
 from ensemble.members.card import Card, Head
-from ensemble.records import Merge, Op, Preprocess, Size, View
+from ensemble.records import Merge, Preprocess, Size
 from ensemble.runtime.merges import Builder, activated, check_merge, guarded, in_order, merged
-from ensemble.views.pixels import axis_indices
+from ensemble.runtime.view_nodes import viewed
+from ensemble.views.pixels import jitters_of
 from ensemble.views.policy import Shaped
 
 INPUT: Final = "ensemble/images"
 NORMALISED: Final = "ensemble/normalised"
 _OPSET: Final = 13
 _IR: Final = 8
-_END: Final = np.iinfo(np.int64).max
 
 
 def compose_graph(
@@ -45,32 +46,34 @@ def compose_graph(
         keep_views: Also output each head's probabilities of every view.
 
     Returns:
-        A model with the input `INPUT`, uint8 (N, H, W, C), and for each head the output
+        A model with the input `INPUT`, uint8 (N, H, W, C), where H is that of a part for each
+        jitter of the views, one below the other; and for each head the output
         `probs_name(head)`, float32 (N, C), with rows of NaN where the member gave NaN or
-        infinity in any view, `raw_name(head)`, float32 (V, N, C), what the member
-        itself gave, and with `keep_views` `views_name(head)`, float32 (V, N, C).
+        infinity in any view, `raw_name(head)`, float32 (V, N, C), what the member itself gave, and
+        with `keep_views` `views_name(head)`, float32 (V, N, C). C is `head.columns`; boxes are as
+        the member gave them, NaN and all.
 
     Raises:
         MemberError: the merge does not suit a head.
     """
     for head in card.heads:
-        check_merge(head, merge)
+        check_merge(head, merge, len(views))
     build = Builder(prefix="ensemble")
     raw = _member_outputs(build, model, card, views, split=split)
     outputs: list[onnx.ValueInfoProto] = []
     for head in card.heads:
         together = merged(build, raw[head.name], head, merge, len(views))
-        probs = guarded(build, together, raw[head.name])
+        probs = together if head.boxes else guarded(build, together, raw[head.name])
         build.name(probs, probs_name(head))
         build.name(raw[head.name], raw_name(head))
-        columns = len(head.classes)
+        columns = head.columns
         outputs.append(_float_info(probs_name(head), ["N", columns]))
         outputs.append(_float_info(raw_name(head), [len(views), "N", columns]))
         if keep_views:
             build.name(activated(build, raw[head.name], head), views_name(head))
             outputs.append(_float_info(views_name(head), [len(views), "N", columns]))
-    pre = card.preprocess
-    shape: list[int | str] = ["N", pre.size.height, pre.size.width, len(pre.mean)]
+    pre, parts = card.preprocess, _parts(views)
+    shape: list[int | str] = ["N", pre.size.height * parts, pre.size.width, len(pre.mean)]
     graph = helper.make_graph(
         build.nodes,
         "ensemble",
@@ -124,19 +127,35 @@ def _member_outputs(
     build: Builder, model: ModelProto, card: Card, views: Sequence[Shaped], *, split: bool
 ) -> dict[str, str]:
     """Run the member once for each view or shape of one; name each head's (V, N, C) tensor."""
-    base = _normalised(build, card.preprocess)
+    base = _normalised(build, card.preprocess, _parts(views))
+    jitters = jitters_of([shaped.view for shaped in views])
+    show = partial(viewed, build, base, size=card.preprocess.size, jitters=jitters)
     groups = _view_groups(views, split=split)
     parts: dict[str, list[str]] = {head.name: [] for head in card.heads}
     for number, rows in enumerate(groups):
-        images = [_viewed(build, base, views[v].view, card.preprocess.size) for v in rows]
+        images = [show(views[v].view) for v in rows]
         batch = build.op("Concat", *images, axis=0) if len(images) > 1 else images[0]
         given = _passed(build, batch, model, f"ensemble/pass{number}/" if number else "")
         for head in card.heads:
-            output = build.op("Cast", given[head.output], to=TensorProto.FLOAT)
-            shape = build.integers(len(rows), -1, len(head.classes))
-            parts[head.name].append(build.op("Reshape", output, shape))
+            shape = build.integers(len(rows), -1, head.columns)
+            parts[head.name].append(build.op("Reshape", _output_of(build, given, head), shape))
     order = [v for rows in groups for v in rows]
     return {name: in_order(build, tensors, order) for name, tensors in parts.items()}
+
+
+def _parts(views: Sequence[Shaped]) -> int:
+    """Return how many parts of an image go in, one below the other: one for each jitter."""
+    return max(1, len(jitters_of([shaped.view for shaped in views])))
+
+
+def _output_of(build: Builder, given: Mapping[str, str], head: Head) -> str:
+    """Name a head's float output; of a detector an image's boxes, and then their scores."""
+    output = build.op("Cast", given[head.output], to=TensorProto.FLOAT)
+    if head.boxes is None:
+        return output
+    boxes = build.op("Flatten", output, axis=1)
+    scores = build.op("Cast", given[head.boxes.scores], to=TensorProto.FLOAT)
+    return build.op("Concat", boxes, scores, axis=1)
 
 
 def _view_groups(views: Sequence[Shaped], *, split: bool) -> list[list[int]]:
@@ -155,7 +174,7 @@ def _passed(build: Builder, batch: str, model: ModelProto, prefix: str) -> dict[
     return {o.name: c.name for o, c in zip(model.graph.output, copy.output, strict=True)}
 
 
-def _normalised(build: Builder, pre: Preprocess) -> str:
+def _normalised(build: Builder, pre: Preprocess, parts: int = 1) -> str:
     """uint8 NHWC to normalised float32 NCHW, in the steps of torchvision's ToTensor, Normalize.
 
     Blue, green, red for a member that takes them so.
@@ -163,7 +182,7 @@ def _normalised(build: Builder, pre: Preprocess) -> str:
     In (N, C, H * W): ONNX Runtime cannot move the Transpose below, as it would for an int8 member,
     to where the means and deviations broadcast over the last axis, many times slower.
     """
-    channels, size = len(pre.mean), pre.size
+    channels, size = len(pre.mean), Size(pre.size.height * parts, pre.size.width)
     pixels = build.op("Cast", build.transpose(INPUT, [0, 3, 1, 2]), to=TensorProto.FLOAT)
     if pre.channel_order == "bgr":
         pixels = build.op("Gather", pixels, build.integers(2, 1, 0), axis=1)
@@ -173,46 +192,6 @@ def _normalised(build: Builder, pre: Preprocess) -> str:
     scaled = build.op("Div", flat, build.number(255))
     normal = build.op("Div", build.op("Sub", scaled, mean), std)
     return build.op("Reshape", normal, build.integers(0, channels, size.height, size.width))
-
-
-def _viewed(build: Builder, tensor: str, view: View, size: Size) -> str:
-    for op in view.ops:
-        tensor, size = _applied(build, tensor, op, size)
-    return tensor
-
-
-def _applied(build: Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size]:
-    match op.name:
-        case "hflip":
-            return build.cut(tensor, 3, -1, -_END, -1), size
-        case "vflip":
-            return build.cut(tensor, 2, -1, -_END, -1), size
-        case "rot90":
-            return _turned(build, tensor, cast(int, op.args[0]), size)
-        case "add":
-            return build.op("Add", tensor, build.number(cast(float, op.args[0]))), size
-        case "multiply":
-            return build.op("Mul", tensor, build.number(cast(float, op.args[0]))), size
-        case "crop" | "scale" | "resize":
-            return _indexed(build, tensor, op, size)
-        case _:
-            assert_never(op.name)
-
-
-def _turned(build: Builder, tensor: str, turns: int, size: Size) -> tuple[str, Size]:
-    if turns == 2:
-        flipped = build.cut(tensor, 2, -1, -_END, -1)
-        return build.cut(flipped, 3, -1, -_END, -1), size
-    flipped_axis = 2 if turns == 1 else 3
-    turned = build.transpose(tensor, [0, 1, 3, 2])
-    return build.cut(turned, flipped_axis, -1, -_END, -1), Size(size.width, size.height)
-
-
-def _indexed(build: Builder, tensor: str, op: Op, size: Size) -> tuple[str, Size]:
-    rows, columns = axis_indices(op, size)
-    tensor = build.op("Gather", tensor, build.constant(rows), axis=2)
-    tensor = build.op("Gather", tensor, build.constant(columns), axis=3)
-    return tensor, Size(len(rows), len(columns))
 
 
 def _copy_of(model: ModelProto, prefix: str) -> GraphProto:

@@ -15,15 +15,17 @@ from ensemble.records import TASKS, Merge
 _TINY: Final = 1e-38
 
 
-def check_merge(head: Head, merge: Merge) -> None:
-    """Check that a merge has a meaning for a head.
+def check_merge(head: Head, merge: Merge, n_views: int = 1) -> None:
+    """Check that a merge of so many views has a meaning for a head.
 
     Raises:
-        MemberError: a regression merged by anything but the mean, or `logits` asked of a head
-            whose outputs are probabilities already.
+        MemberError: a regression merged by anything but the mean, `logits` asked of a head whose
+            outputs are probabilities already, or boxes in several views.
     """
+    if head.boxes and n_views > 1:
+        raise MemberError(f"head {head.name!r} gives boxes: it takes the image as it is, no views")
     if merge not in TASKS[head.task].merges:
-        raise MemberError(f"head {head.name!r} is a regression: its views merge by mean only")
+        raise MemberError(f"head {head.name!r} is a {head.task}: its views merge by mean only")
     if merge == "logits" and head.activation == "none":
         raise MemberError(
             f"head {head.name!r} gives probabilities, not logits: it cannot merge by logits"

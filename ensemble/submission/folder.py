@@ -176,9 +176,8 @@ def _read(told: Mapping[str, object], where: str) -> dict[str, object]:
         TypeError: a setting is of another kind than the table has.
     """
     found = dict(told)
-    found |= {
-        n: Path(v) for n in ("store", "sample", "label_map") if isinstance(v := told.get(n), str)
-    }
+    paths = ("store", "sample", "crops", "label_map")
+    found |= {n: Path(v) for n in paths if isinstance(v := told.get(n), str)}
     if told.get("weights") is not None:
         found["weights"] = weights.from_record(told["weights"], where)
     for name, value in found.items():

@@ -7,6 +7,7 @@ from typing import Final, cast
 from ensemble.errors import UsageError, few
 from ensemble.records import Merge, Op, OpName, View
 from ensemble.views.parse import read_policy
+from ensemble.views.pixels import jitters_of
 from ensemble.views.policy import Views, preset, presets
 
 EVERY: Final = ""
@@ -35,6 +36,16 @@ def read_policies(tta: str) -> dict[str, Views]:
                              f"family, as family=flip,other=none")  # fmt: skip
         found[family] = read_policy(policy)
     return found
+
+
+def check_jitters(told: Mapping[str, Views], *, cropped: bool) -> None:
+    """Refuse views that move a box where there is none.
+
+    Raises:
+        UsageError: there are such views, and the run has no crops.
+    """
+    if not cropped and any(map(jitters_of, told.values())):
+        raise UsageError("--tta jitter moves the boxes of --crops: give them too, or other views")
 
 
 def policies_of(told: Mapping[str, Views], families: Collection[str]) -> dict[str, Views]:
@@ -98,7 +109,8 @@ def name_of(views: Sequence[View]) -> str:
 def _candidates(views: Sequence[View]) -> list[str]:
     """Return the presets that may have given these views."""
     plain = [name for name in presets() if name not in _MEASURED]
-    return [*plain, *_multiscale(views), *_with_crops(views)]
+    jitter = [f"jitter({max(map(abs, move)):g})" for move in jitters_of(views)[1:2]]
+    return [*plain, *_multiscale(views), *_with_crops(views), *jitter]
 
 
 def _multiscale(views: Sequence[View]) -> list[str]:
@@ -116,7 +128,7 @@ def _with_crops(views: Sequence[View]) -> list[str]:
             for name in ("five_crop", "ten_crop")]  # fmt: skip
 
 
-_MEASURED: Final = ("multiscale", "five_crop", "ten_crop")
+_MEASURED: Final = ("multiscale", "five_crop", "ten_crop", "jitter")
 """The presets that take numbers."""
 
 _UNSCALED: Final = Op("scale", (1,))

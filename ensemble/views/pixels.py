@@ -11,10 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pixels
+from ensemble.boxes import Jitter
 from ensemble.errors import UsageError
 from ensemble.records import MAX_SIDE, Merge, Op, Size, View
 
 _MOVES: Final = {"hflip", "vflip", "rot90"}
+
+
+def jitter_of(view: View) -> Jitter:
+    """Return how a view moves the box that is cut out: not at all, if it does not say."""
+    first = view.ops[:1]
+    return cast(Jitter, first[0].args) if first and first[0].name == "jitter" else (0.0, 0.0, 0.0)
+
+
+def jitters_of(views: Sequence[View]) -> tuple[Jitter, ...]:
+    """Return the jitters of views, each once, in their order; none where no view moves the box."""
+    found = tuple(dict.fromkeys(map(jitter_of, views)))
+    return found if any(map(any, found)) else ()
 
 
 def output_size(view: View, size: Size) -> Size:
@@ -133,7 +146,7 @@ def _moved(op: Op, grid: NDArray[np.int64]) -> NDArray[np.int64]:
         case "crop" | "scale" | "resize":
             rows, columns = axis_indices(op, size)
             return grid[rows][:, columns]
-        case "add" | "multiply":  # other values, where they are
+        case "add" | "multiply" | "jitter":  # other values, where they are
             return grid
         case _:
             assert_never(op.name)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ensemble.errors import UsageError
 from ensemble.records import Op, Size, View
-from ensemble.views.pixels import pixel_map
+from ensemble.views.pixels import jitter_of, pixel_map
 
 Views: TypeAlias = tuple[View, ...]
 Parameters: TypeAlias = tuple[float, ...]
@@ -24,6 +24,9 @@ IDENTITY: Final = View("identity")
 _HFLIP: Final = (IDENTITY, View("hflip", (Op("hflip"),)))
 _VFLIP: Final = (IDENTITY, View("vflip", (Op("vflip"),)))
 _TURNS: Final = (IDENTITY, *(View(f"rot{90 * k}", (Op("rot90", (k,)),)) for k in (1, 2, 3)))
+MOST_JITTER: Final = 0.4
+"""The largest share of its sides by which a view moves a box."""
+
 _CORNERS: Final = ("lt", "lb", "rb", "rt", "center")
 _PRESET: Final = re.compile(r"(\w+)(?:\(([^()]*)\))?")
 
@@ -87,7 +90,7 @@ def _fingerprint(view: View, size: Size) -> tuple[object, ...]:
         elif op.name == "add":
             offset += cast(float, op.args[0])
     grid = pixel_map(view, size)
-    return grid.shape, grid.tobytes(), factor, offset
+    return grid.shape, grid.tobytes(), factor, offset, jitter_of(view)
 
 
 def _parameterless(views: Views) -> Callable[[Parameters], Views]:
@@ -124,6 +127,22 @@ def _ten_crop(parameters: Parameters) -> Views:
     return product(_HFLIP, _five_crop(parameters))
 
 
+def _jitter(parameters: Parameters) -> Views:
+    """The box as it is, moved each way, and wider and narrower, by a share of its own sides."""
+    share = parameters[0] if len(parameters) == 1 else 0.0
+    if not 0 < share <= MOST_JITTER:
+        raise UsageError(
+            f"jitter needs one share above 0, {MOST_JITTER} at most, as in jitter(0.1); found "
+            f"{parameters}"
+        )
+    moves = {
+        "left": (-share, 0.0, 0.0), "right": (share, 0.0, 0.0), "up": (0.0, -share, 0.0),
+        "down": (0.0, share, 0.0), "wider": (0.0, 0.0, share), "narrower": (0.0, 0.0, -share),
+    }  # fmt: skip
+    jitters = (View(f"{name}{share:g}", (Op("jitter", args),)) for name, args in moves.items())
+    return (IDENTITY, *jitters)
+
+
 def crop(place: str, height: int, width: int) -> View:
     return View(f"crop_{place}", (Op("crop", (place, height, width)),))
 
@@ -137,6 +156,7 @@ _PRESETS: Final[dict[str, Callable[[Parameters], Views]]] = {
     "multiscale": _multiscale,
     "five_crop": _five_crop,
     "ten_crop": _ten_crop,
+    "jitter": _jitter,
 }
 
 

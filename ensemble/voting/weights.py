@@ -17,7 +17,7 @@ from ensemble.files.atomic import publish_json
 from ensemble.files.fields import Fields, fields_of
 from ensemble.files.paths import is_file
 from ensemble.html_table import html_table
-from ensemble.records import Task
+from ensemble.records import VOTED, Task
 from ensemble.voting import joint_weights
 from ensemble.voting.decision import (
     Decision,
@@ -223,7 +223,7 @@ def _weights(fields: Fields) -> Weights:
         evidence=cast(EvidenceRecord, fields.inner("evidence").record),  # for people: unchecked
         ranks={name: _knots(ranks, name) for name in ranks.record},
         views={name: views.text(name) for name in views.record},
-        task=None if said.get("task") is None else fields.choice("task", get_args(Task)),
+        task=None if said.get("task") is None else fields.choice("task", VOTED),
         joint=joint_weights.from_record(fields.inner("joint"))
         if said.get("joint") is not None
         else None,

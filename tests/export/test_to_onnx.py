@@ -15,6 +15,7 @@ from factories import GREY, LABEL, MODULE, SIZE, TINY, checkpoint, factory
 from numpy.typing import NDArray
 from torch import nn
 
+from ensemble.boxes import Crop
 from ensemble.errors import MemberError, UsageError
 from ensemble.export import exporters, proof
 from ensemble.export import to_onnx as export
@@ -454,3 +455,16 @@ def test_a_net_that_takes_statistics_of_the_batch_is_refused_unless_alone(
 def test_an_export_may_declare_that_images_are_scored_alone(folder: Path, tmp_path: Path) -> None:
     path = checkpoint(tmp_path, factory(folder, "tiny", 3).state_dict())
     assert export_member(path, replace(TINY, batch="alone"), tmp_path).card.batch == "alone"
+
+
+def test_a_net_of_crops_says_so_on_its_card(folder: Path, tmp_path: Path) -> None:
+    spec = replace(TINY, preprocess=replace(SIZE, margin=0.25, square=True))
+    path = checkpoint(tmp_path, factory(folder, "tiny", 3).state_dict())
+    card = export_member(path, spec, tmp_path / "out").card
+    assert card.preprocess.crop == Crop(0.25, square=True)
+
+
+def test_a_detector_is_not_exported(tmp_path: Path) -> None:
+    spec = replace(TINY, heads=(HeadSpec("face", ("face",), task="boxes"),))
+    with pytest.raises(UsageError, match="a detector is not exported here"):
+        export_member(tmp_path / "a.pt", spec, tmp_path)

@@ -15,7 +15,7 @@ from ensemble.voting.vote import Ballot, family_means, fuse
 
 DTYPES = {
     "Pixels": np.uint8, "Probs": np.float32, "Pooled": np.float64, "Indices": np.int64,
-    "Vector": np.float64,
+    "Vector": np.float64, "Boxes": np.float64,
 }  # fmt: skip
 STACK = np.random.default_rng(0).dirichlet(np.ones(3), (2, 4))
 

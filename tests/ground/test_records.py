@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ensemble import records
+from ensemble.boxes import Crop
 from ensemble.errors import UsageError
 from ensemble.records import (
     EXTENSIONS,
@@ -32,7 +33,7 @@ from ensemble.records import (
 
 PRE = Preprocess(Size(8, 10), "crop", 0.9, "bicubic", (0.5, 0.25, 0.75), (0.1, 0.2, 0.3))
 RECORDS: list[Any] = [
-    MemberId("ant-f0", "ant", 0, "ab"),
+    MemberId("ant-f0", "ant", 0, "ab"), Crop(0.25, square=True),
     Size(3, 4), PRE, PRE.geometry, DecodePolicy(), Op("rot90", (1,)),
     View("turned", (Op("rot90", (1,)),)), TASKS["regression"],
     Quarantined("a", "a.jpg", "read", "x", "y", "", -1),

@@ -12,7 +12,7 @@ from timm.data.transforms_factory import transforms_imagenet_eval
 
 from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
-from ensemble.images.resize import resize
+from ensemble.images.resize import back_to_image, resize
 from ensemble.records import Fit, Interpolation, Preprocess, Size
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -136,3 +136,33 @@ def test_a_line_too_long_to_be_cropped_is_refused(target: Size) -> None:
     with pytest.raises(ImageError, match="crop the image first") as caught:
         resize(picture(Size(1, 50_000)), spec(target).geometry)
     assert (caught.value.stage, caught.value.kind) == ("decode", "too large")
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("source", [Size(64, 128), Size(128, 64), Size(96, 96)])
+@pytest.mark.parametrize("crop_pct", [1.0, 0.8])
+def test_a_box_of_the_input_is_found_again_in_the_image(
+    fit: Fit, source: Size, crop_pct: float
+) -> None:
+    geometry = Preprocess(Size(32, 32), fit, crop_pct, "nearest", (0.0,), (1.0,)).geometry
+    pixels = np.zeros((source.height, source.width), np.uint8)
+    top, left = source.height // 2 - 12, source.width // 2 - 8
+    pixels[top : top + 20, left : left + 24] = 255
+    seen = resize(Image.fromarray(pixels), geometry)[..., 0] > 127
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    box = np.array([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], np.float64)
+    found = back_to_image(box, source, geometry)[0]
+    step = max(source.height, source.width) / (32 / crop_pct)
+    assert abs(found - [left, top, left + 24, top + 20]).max() <= step
+
+
+def test_the_whole_input_of_a_squashed_image_is_the_whole_image() -> None:
+    geometry = Preprocess(Size(32, 16), "squash", 1.0, "bilinear", (0.0,), (1.0,)).geometry
+    found = back_to_image(np.array([[0.0, 0, 16, 32]]), Size(50, 70), geometry)
+    assert found.tolist() == [[0, 0, 70, 50]]
+
+
+def test_a_padded_border_lies_outside_the_image() -> None:
+    geometry = Preprocess(Size(32, 32), "pad", 1.0, "bilinear", (0.0,), (1.0,)).geometry
+    found = back_to_image(np.array([[0.0, 0, 32, 32]]), Size(32, 64), geometry)
+    assert found.tolist() == [[0, -16, 64, 48]]

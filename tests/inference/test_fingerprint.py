@@ -15,8 +15,12 @@ from PIL import Image
 from toys import CLASSES, save_images, save_member, toy_card, toy_model
 
 from ensemble.api import predict
+from ensemble.boxes import Box, Crop
+from ensemble.files.atomic import sha256_json
+from ensemble.images.reading import hash_sources
+from ensemble.images.sources import scan
 from ensemble.inference import fingerprint as fingerprints
-from ensemble.inference.fingerprint import ImageSet
+from ensemble.inference.fingerprint import ImageSet, image_set_of
 from ensemble.members.card import Card
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.predictions.store import key_of
@@ -163,7 +167,7 @@ def test_every_decode_option_is_in_the_table() -> None:
 
 
 def test_every_field_of_preprocessing_is_in_the_table() -> None:
-    names = {"size", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order"}
+    names = {"size", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order", "crop"}
     assert {f.name for f in fields(Preprocess)} == names
 
 
@@ -232,3 +236,25 @@ def test_how_a_run_is_cut_changes_no_byte_of_the_fashion_submission(
     whole: Path, tmp_path: Path, more: dict[str, int]
 ) -> None:
     assert fashion(tmp_path, **more).read_bytes() == whole.read_bytes()
+
+
+def test_a_box_is_part_of_the_image_set_and_none_leaves_it_as_it_was(tmp_path: Path) -> None:
+    found = hash_sources(scan([save_images(tmp_path / "images", 2)]).images, 1)
+    told = [[image.source.id, image.bytes, image.sha256] for image in found]
+    assert image_set_of(found).sha256 == sha256_json(told)
+    boxed = [replace(image, box=Box(0, 0, 5, 5)) for image in found]
+    other = [boxed[0], replace(found[1], box=Box(0, 0, 5, 5.5))]
+    keys = {image_set_of(images).sha256 for images in (found, boxed, other)}
+    assert len(keys) == 3
+
+
+def test_a_crop_is_part_of_the_fingerprint_and_none_leaves_it_as_it_was(tmp_path: Path) -> None:
+    make(tmp_path)
+    plain = fingerprint(tmp_path)
+    assert "crop" not in str(plain["preprocess"]).replace("crop_pct", "").replace("'crop',", "")
+    keys = {key_of(plain)}
+    for crop in (Crop(0.1, square=False), Crop(0.2, square=False), Crop(0.1, square=True)):
+        card = toy_card()
+        make(tmp_path, replace(card, preprocess=replace(card.preprocess, crop=crop)))
+        keys.add(key_of(fingerprint(tmp_path) | {"member": plain["member"]}))
+    assert len(keys) == 4

@@ -13,7 +13,7 @@ from toys import MakeMember, external, save_member, toy_card, toy_model
 
 from ensemble.errors import MemberError
 from ensemble.members import member as members
-from ensemble.members.card import from_json, to_json
+from ensemble.members.card_json import from_json, to_json
 from ensemble.members.member import (
     embed_card,
     open_member,

@@ -6,6 +6,7 @@ from typing import Any
 
 import onnx
 import pytest
+from detectors import detector_card, detector_model, save_detector
 from onnx import TensorProto, helper
 from toys import save_member, toy_card, toy_model
 
@@ -173,3 +174,38 @@ def test_of_a_card_of_any_size_the_sides_are_letters() -> None:
     card = toy_card(dynamic_size=True, channels=1)
     with pytest.raises(MemberError, match=r"its card says Nx1xHxW \(NCHW\)$"):
         check_signature(toy_model(toy_card()), card, Path("m.onnx"))
+
+
+def test_a_detector_has_boxes_and_scores(tmp_path: Path) -> None:
+    assert open_member(save_detector(tmp_path)).card == detector_card()
+
+
+@pytest.mark.parametrize(
+    ("output", "shape", "message"),
+    [
+        ("boxes", ["N", 4, 4], "output 'boxes' has the axes .*card says Nx3x4"),
+        ("boxes", ["N", 3, 5], "output 'boxes' has the axes"),
+        ("boxes", ["N", 12], "output 'boxes' has the axes"),
+        ("scores", ["N", 2], "output 'scores' has the axes .*card says Nx3"),
+        ("scores", ["N", 3, 1], "output 'scores' has the axes"),
+    ],
+)
+def test_boxes_of_another_shape_are_refused(
+    tmp_path: Path, output: str, shape: list[Any], message: str
+) -> None:
+    card = detector_card()
+    model = detector_model(card)
+    kept = [o for o in model.graph.output if o.name != output]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
+    with pytest.raises(MemberError, match=message):
+        open_member(save_member(tmp_path, card, model))
+
+
+def test_boxes_without_scores_are_refused(tmp_path: Path) -> None:
+    card = detector_card()
+    model = detector_model(card)
+    del model.graph.output[1]
+    with pytest.raises(MemberError, match="no output 'scores', the scores of its boxes"):
+        open_member(save_member(tmp_path, card, model))

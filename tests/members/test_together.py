@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from detectors import save_detector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto
@@ -21,6 +22,7 @@ from ensemble.members.together import (
     check_every_head,
     check_tasks,
     check_together,
+    check_voters,
     note_of_single_folds,
 )
 from ensemble.records import Size
@@ -216,6 +218,12 @@ def test_families_of_one_member_that_are_each_another_fold_are_noted() -> None:
 )
 def test_families_that_are_meant_are_not_noted(members: tuple[tuple[str, int | None], ...]) -> None:
     assert note_of_single_folds(fold_cards(*members)) is None
+
+
+def test_a_detector_does_not_vote(tmp_path: Path, make_member: MakeMember) -> None:
+    check_voters([open_member(make_member("a-f0"))])
+    with pytest.raises(MemberError, match="a detector, whose boxes nobody votes on"):
+        check_voters([open_member(save_detector(tmp_path))])
 
 
 YEARS, MASKS = LabelTask("age", ("<30", ">=30"), (30.0,)), LabelTask("mask", ("off", "on"))

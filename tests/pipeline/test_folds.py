@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from toys import ensemble, save_images
@@ -102,6 +103,28 @@ def test_images_are_looked_at_as_the_user_says_they_are_decoded(
     assert "12 images cannot be decoded" in capsys.readouterr().err
     assert ensemble(*check, "--max-pixels", "1000") == 0
     assert "cannot be decoded" not in capsys.readouterr().err
+
+
+def test_crops_decide_what_looks_alike(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = save_images(Path("images"), 12)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (2, 40, 80, 3), dtype=np.uint8)
+    noise[1, :, :40] = noise[0, :, :40]  # one face before two backgrounds
+    for name, pixels in zip(("img1", "img2"), noise, strict=True):
+        Image.fromarray(pixels).save(images / f"{name}.png")
+    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
+    Path("mine.csv").write_text("\n".join(["id,fold", *rows]))
+    boxes = [f"img{n},0,0,{40 if n < 3 else 5},{40 if n < 3 else 5}" for n in range(1, 13)]
+    Path("crops.csv").write_text("\n".join(["id,left,top,right,bottom", *boxes]))
+    command = ("folds", labels, "--check", "mine.csv", "--images", images)
+    assert ensemble(*command) == 0
+    assert "(img1, img2)" not in capsys.readouterr().err
+    assert ensemble(*command, "--crops", "crops.csv") == 0
+    assert "(img1, img2)" in capsys.readouterr().err
+
+
+def test_crops_without_images_are_refused(labels: Path) -> None:
+    assert ensemble("folds", labels, "--crops", "crops.csv") == 2
 
 
 def test_labels_and_folds_with_an_extension_are_joined_with_the_images_and_told(

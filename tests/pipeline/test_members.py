@@ -5,10 +5,14 @@ from pathlib import Path
 
 import onnx
 import pytest
+from detectors import detector_card, detector_model
 from toys import MakeMember, toy_card, toy_model
 
+from ensemble.boxes import Crop
 from ensemble.errors import MemberError, UsageError
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
+from ensemble.members.card import BoxOutput
+from ensemble.members.member import open_member
 from ensemble.pipeline.members import OutputName, foreign_card, inspect
 
 PIXELS = PreprocessFlags(height=8, width=9, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
@@ -89,3 +93,41 @@ def test_members_that_cannot_vote_together_are_shown_and_then_refused(
     with pytest.raises(MemberError):
         found.refuse()
     inspect([str(path) for path in members]).refuse()
+
+
+@pytest.fixture
+def finder(tmp_path: Path) -> Path:
+    """A foreign detector."""
+    onnx.save(detector_model(detector_card(count=5)), tmp_path / "finder.onnx")
+    return tmp_path / "finder.onnx"
+
+
+FINDER = ExportSpec(
+    "hand-made",
+    (HeadSpec("face", ("face",), task="boxes"),),
+    preprocess=PreprocessFlags(height=32, width=32, mean=(0, 0, 0), std=(1, 1, 1)),
+)
+
+
+def test_the_card_of_a_detector_takes_its_boxes_from_the_graph(finder: Path) -> None:
+    card = foreign_card(finder, FINDER, box_scale="unit")
+    (head,) = card.heads
+    assert (head.output, head.task, head.activation) == ("boxes", "boxes", "none")
+    assert head.boxes == BoxOutput("scores", 5, "unit")
+    assert foreign_card(finder, FINDER).heads[0].boxes == BoxOutput("scores", 5, "pixels")
+
+
+def test_a_detector_that_was_described_is_one(finder: Path) -> None:
+    assert inspect([str(finder)], FINDER).fault is None
+    assert open_member(finder).card.heads[0].boxes is not None
+
+
+def test_a_scale_of_boxes_is_of_a_detector(ant: Path) -> None:
+    with pytest.raises(UsageError, match="--box-scale goes with --task boxes"):
+        foreign_card(ant, SPEC, box_scale="unit")
+
+
+def test_a_card_says_on_which_crops_its_net_was_trained(ant: Path) -> None:
+    pixels = replace(PIXELS, margin=0.25, square=True)
+    assert foreign_card(ant, replace(SPEC, preprocess=pixels)).preprocess.crop == Crop(0.25, True)
+    assert foreign_card(ant, SPEC).preprocess.crop is None

@@ -14,6 +14,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 from toys import CLASSES, ensemble, save_images, save_member, toy_card, toy_model
 
 import ensemble as library
+from ensemble.boxes import Crop
 from ensemble.errors import MemberError, StoreError, UsageError
 from ensemble.export import int8
 from ensemble.images.reading import hash_sources
@@ -382,3 +383,19 @@ def test_inspect_tells_an_int8_member(
     assert "int8 qdq" in capsys.readouterr().out
     ensemble("inspect", member)
     assert "int8" not in capsys.readouterr().out
+
+
+def test_an_int8_member_is_made_and_judged_on_crops(
+    member: Path, photographs: Path, tmp_path: Path
+) -> None:
+    crops = tmp_path / "crops.csv"
+    rows = [f"img{n},1,1,7,7" for n in range(1, 25)]
+    crops.write_text("\n".join(["id,left,top,right,bottom", *rows]))
+    (made,) = library.quantize_members(
+        member, photographs, tmp_path / "int8", crops=crops, margin=0.5, square=True,
+        max_disagreement=0.5,
+    )  # fmt: skip
+    assert made.card.preprocess.crop == Crop(0.5, square=True)
+    whole = make(member, photographs, tmp_path / "whole")
+    assert open_member(whole).card.preprocess.crop is None
+    assert made.path.read_bytes() != whole.read_bytes()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.boxes import Crop
 from ensemble.errors import UsageError
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.saving import Saving
@@ -85,6 +86,19 @@ def test_a_text_that_cannot_be_written_down_is_refused_by_its_setting() -> None:
 
 def test_the_settings_are_kept_as_they_were_written() -> None:
     assert resolve(WRITTEN).settings is WRITTEN
+
+
+def test_a_margin_without_crops_is_refused() -> None:
+    for how in ({"margin": 0.1}, {"square": True}):
+        with pytest.raises(UsageError, match="give crops too"):
+            resolve(replace(WRITTEN, **how))  # type: ignore[arg-type]
+
+
+def test_boxes_are_widened_as_said_or_as_the_cards_say() -> None:
+    crops = replace(WRITTEN, crops=Path("crops.csv"))
+    assert resolve(crops).inputs.crop is None
+    told = replace(crops, margin=0.5, square=True)
+    assert resolve(told).inputs.crop == Crop(0.5, square=True)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import ttach
 from composed import TTACH_MERGES, composed, normalised
+from detectors import detector_card, detector_model
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from toys import toy_card, toy_model
@@ -217,3 +218,30 @@ def test_colours_are_turned_around_before_they_are_normalised() -> None:
     blue_first = images[..., ::-1].transpose(0, 3, 1, 2) / 255
     mean, std = (np.array(v).reshape(1, 3, 1, 1) for v in (pre.mean, pre.std))
     np.testing.assert_allclose(found, (blue_first - mean) / std, atol=1e-6)
+
+
+def test_boxes_come_out_in_a_row_and_then_their_scores() -> None:
+    card = detector_card()
+    model = detector_model(card)
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    images[0, 4:9, 2:5, 0] = 255
+    shaped = [policy.Shaped(policy.IDENTITY, card.preprocess.size)]
+    made = graph.compose_graph(model, card, shaped, "mean")
+    names = {"face": graph.probs_name(card.heads[0])}
+    found = OnnxScorer(made.SerializeToString(), names, device="cpu").score(images)["face"]
+    assert found.shape == (2, 15)
+    assert found[0, :4].tolist() == [2, 4, 5, 9]
+    assert found[0, 12:].tolist() == [1, 0, 0]
+    assert found[1, 12:].tolist() == [0, 0, 0]
+
+
+def test_nan_of_a_detector_stays_where_it_is() -> None:
+    card = detector_card()
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    images[0, :, :, 2] = 255
+    shaped = [policy.Shaped(policy.IDENTITY, card.preprocess.size)]
+    made = graph.compose_graph(detector_model(card), card, shaped, "mean")
+    names = {"face": graph.probs_name(card.heads[0])}
+    found = OnnxScorer(made.SerializeToString(), names, device="cpu").score(images)["face"]
+    assert np.isnan(found[0]).tolist() == [False] * 12 + [True, True, False]
+    assert np.isfinite(found[1]).all()

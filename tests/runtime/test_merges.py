@@ -16,7 +16,7 @@ from toys import toy_card, toy_model
 
 from ensemble.errors import MemberError
 from ensemble.inference.probe import probe_images
-from ensemble.members.card import Head
+from ensemble.members.card import BoxOutput, Head
 from ensemble.records import Activation, Merge, Size, Task
 from ensemble.runtime.merges import Builder, check_merge, guarded, in_order, merged
 from ensemble.runtime.session import run_once
@@ -217,3 +217,10 @@ def test_probabilities_cannot_merge_by_logits() -> None:
 def test_every_merge_suits_a_head_of_logits() -> None:
     for merge in get_args(Merge):
         check_merge(head_of(), merge)
+
+
+def test_boxes_are_taken_of_the_image_as_it_is() -> None:
+    head = Head("face", "boxes", "boxes", "none", ("face",), BoxOutput("scores", 3))
+    check_merge(head, "mean", 1)
+    with pytest.raises(MemberError, match="gives boxes: it takes the image as it is, no views"):
+        check_merge(head, "mean", 2)

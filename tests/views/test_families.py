@@ -9,6 +9,7 @@ from ensemble.errors import UsageError
 from ensemble.records import Op, View
 from ensemble.views.families import (
     EVERY,
+    check_jitters,
     merged_as,
     name_of,
     policies_of,
@@ -84,3 +85,15 @@ def test_views_of_a_fingerprint_are_read_back() -> None:
     views = preset("ten_crop(6,4)")
     told = [[asdict(op) for op in view.ops] for view in views]
     assert spelled(views_told(json.loads(json.dumps(told)))) == spelled(views)
+
+
+def test_jitter_is_called_as_it_was_asked_for() -> None:
+    assert name_of(preset("jitter(0.1)")) == "jitter(0.1)"
+
+
+def test_jitter_needs_crops() -> None:
+    told = read_policies("ant=none,bee=jitter(0.1)")
+    check_jitters(told, cropped=True)
+    check_jitters(read_policies("flip"), cropped=False)
+    with pytest.raises(UsageError, match="moves the boxes of --crops"):
+        check_jitters(told, cropped=False)

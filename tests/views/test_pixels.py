@@ -18,6 +18,8 @@ from ensemble.views.pixels import (
     HostView,
     axis_indices,
     can_view_on_host,
+    jitter_of,
+    jitters_of,
     nearest_indices,
     output_size,
     pixel_map,
@@ -240,3 +242,17 @@ def test_turning_rows_leaves_the_images_as_they_were() -> None:
     images = pixels()
     HostView(images, np.arange(6), preset("hflip")[1])[0:6][:] = 0
     np.testing.assert_array_equal(images, pixels())
+
+
+def test_the_jitters_of_views_are_told_once_each() -> None:
+    plain, moved = View("identity"), View("m", (Op("jitter", (0.1, 0.0, 0.0)), Op("hflip")))
+    assert jitter_of(moved) == (0.1, 0.0, 0.0)
+    assert jitter_of(plain) == (0.0, 0.0, 0.0)
+    assert jitters_of([plain, moved, plain]) == ((0.0, 0.0, 0.0), (0.1, 0.0, 0.0))
+    assert jitters_of([plain, View("hflip", (Op("hflip"),))]) == ()
+
+
+def test_a_jitter_leaves_the_size_and_the_places_of_pixels() -> None:
+    view = View("m", (Op("jitter", (0.1, 0.0, 0.0)),))
+    assert output_size(view, Size(3, 4)) == Size(3, 4)
+    assert pixel_map(view, Size(3, 4)).ravel().tolist() == list(range(12))

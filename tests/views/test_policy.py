@@ -51,8 +51,8 @@ def test_each_preset_equals_ttach_view_by_view(name: str, size: Size) -> None:
         assert np.array_equal(mine, other)
 
 
-def test_every_preset_is_compared() -> None:
-    assert {name.partition("(")[0] for name in TTACH} == set(policy.presets())
+def test_every_preset_that_ttach_has_is_compared() -> None:
+    assert {name.partition("(")[0] for name in TTACH} | {"jitter"} == set(policy.presets())
 
 
 def test_duplicate_views_are_found_by_what_they_show() -> None:
@@ -193,3 +193,30 @@ def test_arithmetic_is_compared_by_what_it_gives(
 ) -> None:
     with pytest.raises(UsageError) if same else nullcontext():
         policy.check_distinct((View("a", one), View("b", other)), Size(4, 6))
+
+
+def test_jitter_begins_with_the_box_as_it_is_and_moves_it_each_way() -> None:
+    found = policy.preset("jitter(0.1)")
+    assert found[0] == policy.IDENTITY
+    assert [view.name for view in found[1:]] == [
+        "left0.1", "right0.1", "up0.1", "down0.1", "wider0.1", "narrower0.1"
+    ]  # fmt: skip
+    assert [op.args for view in found for op in view.ops] == [
+        (-0.1, 0, 0), (0.1, 0, 0), (0, -0.1, 0), (0, 0.1, 0), (0, 0, 0.1), (0, 0, -0.1)
+    ]  # fmt: skip
+    assert policy.preset("jitter(0.1)") == found
+
+
+def test_jittered_views_differ_though_their_pixels_come_later() -> None:
+    policy.check_distinct(policy.preset("jitter(0.1)"), Size(8, 8))
+    twice = policy.preset("jitter(0.1)") + policy.preset("jitter(0.1)")[1:]
+    with pytest.raises(UsageError, match="left0.1 and left0.1 are the same"):
+        policy.check_distinct(twice, Size(8, 8))
+
+
+@pytest.mark.parametrize(
+    "text", ["jitter", "jitter(0)", "jitter(0.5)", "jitter(0.1,0.2)", "jitter(nan)"]
+)
+def test_a_jitter_that_there_is_not_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="jitter needs one share above 0"):
+        policy.preset(text)

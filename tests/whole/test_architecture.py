@@ -17,6 +17,7 @@ LEVELS = {
     1: {
         "errors",
         "arrays",
+        "boxes",
         "records",
         "progress",
         "progress_bar",
@@ -38,10 +39,11 @@ LEVELS = {
 
 DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
-    "images": {"sources", "reading", "loader"},
+    "images": {"sources", "reading", "loader", "sizes", "box_choice", "crop_table",
+               "crops", "resize"},
     "views": {"policy", "parse", "pixels", "families"},
-    "members": {"card", "member", "together", "onnx_checks", "signature",
-                "operators", "layout", "independence", "answers"},
+    "members": {"card", "card_json", "member", "together", "onnx_checks", "signature",
+                "operators", "layout", "independence", "crop", "detector", "answers"},
     "runtime": {"scorer", "session", "devices", "graph", "float16", "wheels", "diagnosis",
                 "nvidia"},
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
@@ -54,18 +56,18 @@ DOORS = {
     "submission": {"asked", "sample", "rows", "publish", "folder", "ledger", "proofread",
                    "melted", "sample_table"},
     "export": {"spec", "names", "to_onnx", "int8"},
-    "api": {"predict", "vote", "weights", "members", "results"},
+    "api": {"crops", "predict", "vote", "weights", "members", "results"},
     "cli": {"__init__"},
 }  # fmt: skip
 """The modules by which a room is entered from outside; a room that is not named here is open."""
 
 PACKAGES = {
-    "PIL": {"images.decode", "images.exif", "images.resize", "images.bands",
-            "images.formats", "evaluation.lookalikes"},
+    "PIL": {"images.decode", "images.crops", "images.exif", "images.resize", "images.bands",
+            "images.formats", "evaluation.lookalikes", "reports.contact_sheet"},
     "imagehash": {"evaluation.lookalikes"},
-    "simplejpeg": {"images.decode"},
+    "simplejpeg": {"images.decode", "images.sizes"},
     "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",
-             "members.operators", "members.independence", "runtime.graph",
+             "members.operators", "members.independence", "members.detector", "runtime.graph",
              "runtime.merges", "runtime.float16", "inference.start", "inference.probe",
              "export.exporters", "export.proof", "export.int8"},
     "onnxruntime": {"runtime.devices", "runtime.session", "runtime.float16", "export.int8"},

@@ -26,6 +26,7 @@ DOORS: dict[str, Callable[..., object]] = {
     "folds": package.split_folds,
     "oof": package.predict_oof,
     "tune-weights": package.tune_weights,
+    "crops": package.crops,
     "run": package.run,
     "vote": package.vote,
     "score": package.score_submission,
@@ -72,6 +73,8 @@ def test_every_command_has_its_function_but_those_that_keep_house() -> None:
     assert set(_COMMANDS) - set(DOORS) == {"store", "doctor"}
 
 
-@pytest.mark.parametrize("name", ["run", "vote", "oof", "tune-weights", "folds", "quantize"])
+@pytest.mark.parametrize(
+    "name", ["run", "vote", "oof", "crops", "tune-weights", "folds", "quantize"]
+)
 def test_what_takes_time_tells_how_far_it_is(name: str) -> None:
     assert "progress" in inspect.signature(DOORS[name]).parameters

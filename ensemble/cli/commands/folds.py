@@ -46,6 +46,11 @@ if TYPE_CHECKING:
     multiple=True,
     help="Find the same image in two folds, an error, and those that look alike, a note.",
 )
+@click.option(
+    "--crops",
+    type=click.Path(path_type=Path),
+    help="A CSV with the box of each image, whose look counts: id, left, top, right, bottom.",
+)
 @id_from_option
 @decode_options
 @click.option(
@@ -70,6 +75,7 @@ def folds_command(
     seed: int,
     check: Path | None,
     images: tuple[str, ...],
+    crops: Path | None,
     id_from: "IdFrom",
     out: Path,
     force: bool,
@@ -88,9 +94,8 @@ def folds_command(
     with Bar(sys.stderr) as bar:
         report = folds.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
-            id_from=id_from, id_column=id_column, decode=decode_of(flags), out=out,
-            label_map=label_map_of(label_map, tasks), force=force,
-            progress=bar,
+            id_from=id_from, id_column=id_column, decode=decode_of(flags), crops=crops, out=out,
+            label_map=label_map_of(label_map, tasks), force=force, progress=bar,
         )  # fmt: skip
     _say_folds(report, as_json=as_json)
     refuse_leaks(report)

@@ -13,7 +13,7 @@ from ensemble.cli.options import Whole, label_map_of, label_map_options
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
-from ensemble.records import MAX_CHANNELS, Layout
+from ensemble.records import MAX_CHANNELS, BoxScale, Layout
 
 if TYPE_CHECKING:
     from ensemble.export.to_onnx import Exported
@@ -72,6 +72,8 @@ def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **f
               "[default: the head's name]")  # fmt: skip
 @click.option("--layout", type=click.Choice(get_args(Layout)), help="Where the input has its "
               "channels.  [default: by its axes]")  # fmt: skip
+@click.option("--box-scale", type=click.Choice(get_args(BoxScale)), help="Of a detector: its boxes "
+              "are told in pixels of its input, or from 0 to 1.  [default: pixels]")  # fmt: skip
 @label_map_options
 def inspect_command(
     members: tuple[str, ...],
@@ -91,9 +93,9 @@ def inspect_command(
     spec = export_spec_of(FOREIGN | flags) if write_card else None
     heads = [head.name for head in spec.heads] if spec else []
     output = outputs_by_head(flags["output_name"], heads)
-    found = inspect(
-        members, spec, output, layout=flags["layout"], label_map=label_map_of(label_map, tasks)
-    )
+    mapped = label_map_of(label_map, tasks)
+    told = {name: flags[name] for name in ("layout", "box_scale")}
+    found = inspect(members, spec, output, label_map=mapped, **told)
     for path in found.written:
         click.echo(str(path), err=True)
     if as_json or verbose:
@@ -105,7 +107,8 @@ def inspect_command(
         _say_note(note)
     for task, families in found.answered.items():
         click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
-    click.echo("these members can vote together", err=True)
+    if not any(head.boxes for card in found.cards.values() for head in card.heads):
+        click.echo("these members can vote together", err=True)
 
 
 def _say_export(exported: "Exported") -> None:
@@ -129,7 +132,7 @@ def _say_note(note: str | None) -> None:
 
 def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:
     """Print cards as a table, or as JSON."""
-    from ensemble.members.card import to_json
+    from ensemble.members.card_json import to_json
 
     if as_json:
         click.echo(json.dumps({str(p): json.loads(to_json(c)) for p, c in members}, indent=1))
@@ -154,6 +157,8 @@ def _line_of(card: "Card") -> str:
 
 def _told(head: "Head") -> str:
     """Say what a head predicts: "label: classification, 3 classes"."""
+    if head.boxes is not None:
+        return f"{head.name}: a detector, {head.boxes.count} boxes"
     what = "values" if head.task == "regression" else "classes"
     count = len(head.classes)
     of = f"{count} {what}" if count > 1 else f"{head.classes[0]} alone"
@@ -170,5 +175,6 @@ def _pixels(card: "Card") -> str:
     colours = {1: "grey", 3: pre.channel_order.upper()}.get(len(pre.mean), f"{len(pre.mean)} bands")
     size = f"{pre.size}{' or any' if card.dynamic_size else ''}, {colours}"
     size += ", one by one" if card.batch == "alone" else ""
+    size += f", crops {pre.crop}" if pre.crop else ""
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (pre.mean, pre.std))
     return f"{size}; {pre.fit} {pre.crop_pct:g}, {pre.interpolation}; mean {mean}; std {std}"

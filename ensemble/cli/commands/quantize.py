@@ -8,6 +8,7 @@ import click
 
 from ensemble.cli.options import (
     Whole,
+    crop_options,
     decode_of,
     decode_options,
     id_from_option,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 )
 @id_from_option
 @decode_options
+@crop_options
 @click.option(
     "--out", "-o", required=True, type=click.Path(path_type=Path), help="The folder to write."
 )

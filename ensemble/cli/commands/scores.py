@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,7 +12,7 @@ from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
 from ensemble.files.classes import classes_of
-from ensemble.records import Task
+from ensemble.records import VOTED, Task
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +46,7 @@ _SCORING: Final = (
 @click.option("--classes", help="All classes in order, a,b,c or a file with a class a line, where "
               "it is not that of whole numbers.")  # fmt: skip
 @click.option("--task", default="classification", show_default=True, help="What it predicts.",
-              type=click.Choice(get_args(Task)))  # fmt: skip
+              type=click.Choice(VOTED))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 @click.option("--png", type=click.Path(path_type=Path),
               help="Draw the confusion matrix and the scores into this file.")  # fmt: skip

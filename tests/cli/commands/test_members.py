@@ -6,6 +6,7 @@ from typing import Any
 
 import onnx
 import pytest
+from detectors import detector_card, detector_model
 from onnx import NodeProto, helper
 from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
@@ -223,6 +224,26 @@ def test_a_foreign_regression_gives_a_number_an_image(tmp_path: Path) -> None:
     assert found[0] == ["id", "years"]
     expected = pixels.mean((1, 2)) / 255 @ np.linspace(-2, 3, 3)
     np.testing.assert_allclose([float(row[1]) for row in found[1:]], expected, atol=1e-5)
+
+
+def test_a_detector_is_described_by_flags_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    onnx.save(detector_model(detector_card()), "finder.onnx")
+    sizes = ("--height", "32", "--width", "32", "--mean", "0,0,0", "--std", "1,1,1")
+    code = ensemble("inspect", "finder.onnx", "--write-card", "--task", "boxes", "--head", "face",
+                    "--classes", "face", *sizes)  # fmt: skip
+    assert code == 0
+    told = capsys.readouterr()
+    assert "face: a detector, 3 boxes" in told.out
+    assert "vote together" not in told.err
+
+
+def test_what_was_trained_on_crops_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    onnx.save(toy_model(toy_card()), "ant-f0.onnx")
+    sizes = ("--height", "8", "--width", "8", "--mean", ".5,.5,.5", "--std", "1,1,1")
+    code = ensemble("inspect", "ant-f0.onnx", "--write-card", "--classes", "a,b,c", *sizes,
+                    "--output-name", "logits", "--margin", "0.25", "--square")  # fmt: skip
+    assert code == 0
+    assert "crops --margin 0.25 --square" in capsys.readouterr().out
 
 
 def test_each_head_of_a_foreign_net_may_read_an_output_of_another_name(tmp_path: Path) -> None:
