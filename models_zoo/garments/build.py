@@ -30,14 +30,6 @@ from families import FAMILIES, FOLDS, MEAN, STD, checkpoint_of, member_of
 import ensemble
 
 HERE = Path(__file__).parent
-OOF = {
-    "label": ("label", ("joint",)),
-    "kind": ("kind", ("kind_net", "three")),
-    "orientation": ("orientation", ("turn_net", "three")),
-    "size": ("size", ("size_net",)),
-    "size_value": ("size", ("three",)),
-}
-"""The files of out-of-fold predictions: of which head, and of which families."""
 
 
 def export_members() -> None:
@@ -64,16 +56,15 @@ def write_oof(data: Path) -> None:
     folder = Path("work/train")
     if len(list(folder.glob("images/*.png"))) < TRAIN:
         write_scenes(folder, "train", list(scenes(*read_garments(data, "train"), "train", TRAIN)))
-    for file, (head, families) in OOF.items():
-        members = [member_of(name, fold) for name in families for fold in range(FOLDS)]
-        ensemble.predict_oof(
-            members,
-            folder / "images",
-            "folds.csv",
-            out=Path("oof") / f"{file}.parquet",
-            head=head,
-            store="work/store",
-        )
+    members = [member_of(name, fold) for name in FAMILIES for fold in range(FOLDS)]
+    ensemble.predict_oof(
+        members,
+        folder / "images",
+        "folds.csv",
+        out="oof.parquet",
+        label_map="label_map.csv",
+        store="work/store",
+    )
 
 
 def write_test(data: Path) -> None:
