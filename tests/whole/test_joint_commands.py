@@ -226,3 +226,37 @@ def test_a_wide_sample_of_labels_has_their_probabilities() -> None:
     assert run("--sample", "sample.csv") == 0
     for row in cells("out"):
         assert sum(float(row[label]) for label in LABELS) == pytest.approx(1, abs=1e-6)
+
+
+def marginal(result: package.Submission, place: int) -> dict[str, str]:
+    """The class of a task that the labels speak for in sum, by the map as pandas reads it."""
+    frame = pd.read_csv("label_map.csv", dtype=str).set_index("label")
+    shares = pd.DataFrame(result.probs, list(result.ids), list(result.classes)).T
+    sums = shares.groupby(frame.iloc[:, place]).sum()
+    return {name: str(sums[name].idxmax()) for name in result.ids}
+
+
+def test_a_sample_of_tasks_has_the_class_of_each_by_name_or_number() -> None:
+    names = sorted(path.stem for path in Path("images").iterdir())
+    lines = "".join(f"{name},<30,bag\n" for name in reversed(names))
+    Path("sample.csv").write_text(f"id,age,kind\n{lines}")
+    result = package.run("members", label_map="label_map.csv", sample="sample.csv", out="out")
+    found = pd.read_csv("out/submission.csv", dtype=str)
+    assert found["id"].tolist() == names[::-1]
+    assert dict(zip(found["id"], found["kind"], strict=True)) == marginal(result, 0)
+    assert dict(zip(found["id"], found["age"], strict=True)) == marginal(result, 2)
+    scored = package.score_submission("out", marginal(result, 0), label_col="kind")
+    assert scored.lines[0].score == 1.0
+    numbered = ("--labels-as", "index", "--form", "tasks", "--sample", "sample.csv")
+    assert ensemble("vote", "out", *numbered, "--out", "numbers") == 0
+    numbers = pd.read_csv("numbers/submission.csv", dtype=str)
+    assert numbers["kind"].map(dict(zip("012", KINDS, strict=True))).equals(found["kind"])
+
+
+def test_tasks_of_a_hard_vote_are_those_of_its_label() -> None:
+    run("--voting", "hard")
+    assert ensemble("vote", "out", "--voting", "hard", "--form", "tasks", "--out", "tasks") == 0
+    frame = pd.read_csv("label_map.csv", dtype=str).set_index("label")
+    found = pd.read_csv("tasks/submission.csv", dtype=str).set_index("id")
+    for name, label in rows().items():
+        assert found.loc[name].to_dict() == frame.loc[label].to_dict()
