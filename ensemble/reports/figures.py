@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ensemble.files.atomic import publish
 from ensemble.reports.scorecard import Scorecard
+from ensemble.reports.spread_figure import draw_spread
 from ensemble.voting.weights import Weights
 
 _OURS, _PLAIN, _SINGLE = "#1f6fb2", "#6b6b6b", "#b9c4ce"
@@ -22,13 +23,19 @@ _CONFUSED: Final = 12
 
 
 def draw(weights: Weights, path: Path) -> None:
-    """Draw the evidence of tuned weights as a PNG.
+    """Draw the evidence of tuned weights as a PNG, and how values of tasks become classes.
 
     Raises:
         StoreError: the disk refused.
     """
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(3, 2, 2))
+    spreads = weights.joint.spreads if weights.joint else {}
+    figure = Figure(figsize=(11, 3.6 + 2.4 * len(spreads)), layout="constrained")
+    grid = figure.add_gridspec(
+        1 + len(spreads), 3, width_ratios=(3, 2, 2), height_ratios=[3.6, *[2.4] * len(spreads)]
+    )
+    left, middle, right = (figure.add_subplot(grid[0, place]) for place in range(3))
+    for row, name in enumerate(spreads, 1):
+        draw_spread(figure.add_subplot(grid[row, :]), weights, name)
     _scores(left, weights)
     _weights(middle, weights)
     _gain(right, weights)
@@ -130,7 +137,8 @@ def _scores(axes: Axes, weights: Weights) -> None:
     axes.grid(axis="y", color=_SINGLE, linewidth=0.5)
     upward = (seen["apparent"] - seen["uniform"]) * seen["apparent_gain"] >= 0
     better = "more" if upward else "less"
-    axes.set_title(f"out-of-fold {weights.metric}, {better} is better")
+    own = ", each column on its own task" if weights.joint else ""
+    axes.set_title(f"out-of-fold {weights.metric}, {better} is better{own}")
     for row, value in enumerate(values):
         axes.annotate(f"{value:.4f}", (value, row), (8, 0), textcoords="offset points",
                       va="center", fontsize=8)  # fmt: skip

@@ -77,7 +77,7 @@ PACKAGES = {
     "safetensors": {"export.checkpoint_files"},
     "ttach": {"views.parse"},
     "sklearn": {"evaluation.split"},
-    "matplotlib": {"reports.figures"},
+    "matplotlib": {"reports.figures", "reports.spread_figure"},
     "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file", "predictions.task_file"},
     "pandas": {"submission.publish", "api.tables"},

@@ -15,6 +15,7 @@ from ensemble.files.csv_tables import column_of
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FASHION = ROOT / "models_zoo" / "fashion"
+GARMENTS = ROOT / "models_zoo" / "garments"
 PAGES = [ROOT / "README.md", *DOCS.glob("*.md"), *ROOT.glob("models_zoo/*/README.md")]
 
 
@@ -25,9 +26,10 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the fashion zoo where a clone has it."""
+    """A working directory with the zoos where a clone has them."""
     leave = shutil.ignore_patterns("work", "checkpoints")
-    shutil.copytree(FASHION, tmp_path / "models_zoo/fashion", ignore=leave)
+    for zoo in (FASHION, GARMENTS):
+        shutil.copytree(zoo, tmp_path / "models_zoo" / zoo.name, ignore=leave)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -85,6 +87,27 @@ def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Pa
         labels = column_of(clone / "submissions" / name / "submission.csv", "label")
         assert list(labels) == list(truth)
         assert sum(labels[i] == truth[i] for i in truth) > 0.9 * len(truth), name
+
+
+def test_the_tutorial_of_tasks_runs_as_it_stands(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = [shlex.split(line) for block in blocks(DOCS / "tasks-tutorial.md", "bash")
+                for line in block.splitlines()]  # fmt: skip
+    assert len(commands) == 6
+    for name, *arguments in commands:
+        assert name == "ensemble"
+        assert ensemble(*arguments) == 0
+    told = capsys.readouterr()
+    assert "three/size: its values are cut hard" in told.err
+    assert "verdict: gain" in told.out
+    for script in blocks(DOCS / "tasks-tutorial.md", "python"):
+        exec(compile(script, "tutorial", "exec"), {})
+    truth = column_of(GARMENTS / "test_labels.csv", "label")
+    for name in ("garments", "garments-tuned", "garments-python"):
+        labels = column_of(clone / "submissions" / name / "submission.csv", "label")
+        assert sorted(labels) == sorted(truth)
+        assert sum(labels[i] == truth[i] for i in truth) > 0.6 * len(truth), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
