@@ -142,3 +142,51 @@ def test_axes_that_must_vary_are_checked(
     fixed.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 16
     with pytest.raises(MemberError, match=f"fixes its {what} while it is traced"):
         proof.check_graph(fixed)
+
+
+class Cancelling(nn.Module):
+    """A net whose float32 is off by its own rounding: large numbers that nearly cancel."""
+
+    def __init__(self, *, doubles: bool = True) -> None:
+        super().__init__()
+        self.net = make_net()
+        self.doubles = doubles
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if not self.doubles and images.dtype == torch.float64:
+            raise TypeError("float32 only")
+        large = images.mean((2, 3)) * 30_000 + 10_000
+        return self.net(images) + (large * 3 / 7 - large / 7 - large * 2 / 7)
+
+
+def off(model: onnx.ModelProto, by: float) -> onnx.ModelProto:
+    """Add so much to what a graph gives."""
+    graph = model.graph
+    (last,) = [node for node in graph.node if "label" in node.output]
+    last.output[0] = "before"
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(by, np.float32), "by"))
+    graph.node.append(onnx.helper.make_node("Add", ["before", "by"], ["label"]))
+    return model
+
+
+@pytest.mark.parametrize(("doubles", "taken"), [(True, True), (False, False)])
+def test_what_float32_itself_is_off_by_is_no_fault_of_the_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, doubles: bool, taken: bool
+) -> None:
+    proof = proof_of(Cancelling(doubles=doubles), tmp_path)
+    images = proof.images(5, Size(16, 16))
+    values = proof.torch_outputs(images)[0].numpy()
+    with torch.inference_mode():
+        exact = Cancelling().double()(images.double()).numpy()
+    assert np.abs(values - exact).max() > 2e-4
+    assert proof.is_rounding(images, 0, values, exact.astype(np.float32)) is taken
+
+
+def test_a_graph_that_is_farther_off_than_float32_is_no_rounding(tmp_path: Path) -> None:
+    proof = proof_of(Cancelling(), tmp_path)
+    images = proof.images(5, Size(16, 16))
+    values = proof.torch_outputs(images)[0].numpy()
+    assert not proof.is_rounding(images, 0, values, values + np.float32(0.01))
+    model, _ = proof.graph("dynamo", "a.onnx")
+    with pytest.raises(MemberError, match=r"torch and ONNX Runtime differ by 0\.0"):
+        proof.verify(off(model, 0.05).SerializeToString())
