@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, get_args
 
-from ensemble.early_exit.stopping.accumulators import Accumulator, accumulator_of
+from ensemble.early_exit.stopping.accumulators import accumulator_of
 from ensemble.early_exit.stopping.certificate import calibration_size
 from ensemble.early_exit.stopping.order import Evaluation
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.parsed import choice_of, mapping_of, record_of, texts_of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Probs, Vector
 from ensemble.early_exit.plan import ExitPlan
 from ensemble.early_exit.setup import ExitSetup
-from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.batches import Job

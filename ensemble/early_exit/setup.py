@@ -13,8 +13,8 @@ from ensemble.early_exit.plan import (
     column_of,
     terms_json,
 )
-from ensemble.early_exit.stopping.accumulators import Accumulator
 from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import UsageError, few
 from ensemble.images.reading import Hashed
 from ensemble.inference.fingerprint import ENGINE, ImageSet, fingerprint_of, image_set_of

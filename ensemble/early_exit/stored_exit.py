@@ -12,7 +12,7 @@ from ensemble.early_exit.plan import (
     terms_json,
     terms_of,
 )
-from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.paths import natural_key
 from ensemble.predictions.parsed import number_of, or_none, real_of, text_of
