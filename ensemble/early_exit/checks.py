@@ -31,16 +31,17 @@ def check_early_exit(
         UsageError: says why, and what to do instead.
     """
     weights = recipe.fusion.weights or Weights({})
-    exact = saving.rule == "lossless"
+    exact, several = saving.rule == "lossless", recipe.inputs.label_map is not None
+    plain = exact and not several  # what several tasks come to is looked at by itself
     reason = why_not(
-        voting=recipe.fusion.voting if exact or recipe.fusion.voting != "geometric" else "soft",
-        pool=weights.pool if exact or weights.pool != "log-linear" else "linear",
+        voting=recipe.fusion.voting if plain or recipe.fusion.voting != "geometric" else "soft",
+        pool=weights.pool if plain or weights.pool != "log-linear" else "linear",
         task=head.task,
-        temperature=weights.temperature if exact else 1.0,
+        temperature=weights.temperature if plain else 1.0,
         decision=weights.decision,
         labels=labels,
     )
-    if not reason and recipe.inputs.label_map is not None:
+    if not reason and several:
         reason = _why_not_joint(recipe, cards, exact=exact)
     if reason:
         raise UsageError(f"early exit: {reason}")

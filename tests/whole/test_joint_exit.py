@@ -120,7 +120,7 @@ def test_a_run_says_of_its_map_what_one_without_early_exit_says(
     ("how", "words"),
     [
         ({}, "families of the label itself"),
-        ({"weights": True}, "has no bound"),
+        ({"weights": True}, "tuned weights of several tasks .* no bound"),
         ({"voting": "hard"}, "use --voting soft"),
         ({"output": "probs"}, "probabilities change"),
         ({"form": "tasks"}, "probabilities change"),

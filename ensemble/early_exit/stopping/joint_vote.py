@@ -83,7 +83,7 @@ def why_not_by_task(vote: JointVote) -> str:
     if not vote.product:
         return (
             f"tuned weights of several tasks are exponents, which have no bound: one member near 0 "
-            f"vetoes a label. {certified}"
+            f"vetoes a label. {certified}, or leave out --weights where no family says the label"
         )
     if vote.weights.decision != Decision():
         return f"a decision rule over the labels decides no task by itself. {certified}"
