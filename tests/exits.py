@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Families, Soft, Standing
+from ensemble.early_exit.stopping.accumulators import Families, Soft
 from ensemble.early_exit.stopping.order import shares
 from ensemble.early_exit.stopping.rules import Argmax, rule_of, slack
+from ensemble.early_exit.stopping.standing import Standing
 from ensemble.early_exit.stopping.trajectory import Cap, Trajectory, follow, run
 from ensemble.voting import pools
 from ensemble.voting.decision import Decision
@@ -62,6 +63,9 @@ class Steps:
 
     def standing(self, sums: np.ndarray, done: int) -> Standing:
         return Standing(np.zeros((sums.shape[1], 1), np.int64), sums[0, :, 0])
+
+    def off(self, sums: np.ndarray, done: int) -> np.ndarray:
+        return np.zeros(sums.shape[1])
 
 
 def taken(trajectory: Trajectory, threshold: float, cap: Cap | None) -> np.ndarray:

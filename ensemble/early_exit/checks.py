@@ -1,33 +1,48 @@
 """What refuses an early exit: no meaning, a calibration or a budget that is too small."""
 
 import math
+from collections.abc import Sequence
 
+from ensemble.early_exit.columns import joint_vote
 from ensemble.early_exit.plan import ExitPlan
 from ensemble.early_exit.stopping.certificate import least_size
+from ensemble.early_exit.stopping.joint_vote import why_not_by_task
 from ensemble.early_exit.stopping.rules import why_not
 from ensemble.errors import UsageError
-from ensemble.members.card import Head
+from ensemble.members.card import Card, Head
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.saving import Saving
 from ensemble.voting.weights import Weights
 
 
-def check_early_exit(recipe: Recipe, saving: Saving, head: Head, *, labels: bool) -> None:
-    """Refuse early exit where it has no meaning, before any work; `labels` tells what is wanted.
+def check_early_exit(
+    recipe: Recipe, saving: Saving, head: Head, cards: Sequence[Card] = (), *, labels: bool
+) -> None:
+    """Refuse early exit where it has no meaning, before any work.
+
+    Args:
+        recipe: The vote.
+        saving: How evaluations are saved.
+        head: What is voted on.
+        cards: The members', who answer the tasks of a label map.
+        labels: Whether labels alone are wanted.
 
     Raises:
         UsageError: says why, and what to do instead.
     """
     weights = recipe.fusion.weights or Weights({})
-    exact = saving.rule == "lossless"
+    exact, several = saving.rule == "lossless", recipe.inputs.label_map is not None
+    plain = exact and not several  # what several tasks come to is looked at by itself
     reason = why_not(
-        voting=recipe.fusion.voting if exact or recipe.fusion.voting != "geometric" else "soft",
-        pool=weights.pool if exact or weights.pool != "log-linear" else "linear",
+        voting=recipe.fusion.voting if plain or recipe.fusion.voting != "geometric" else "soft",
+        pool=weights.pool if plain or weights.pool != "log-linear" else "linear",
         task=head.task,
-        temperature=weights.temperature if exact else 1.0,
+        temperature=weights.temperature if plain else 1.0,
         decision=weights.decision,
         labels=labels,
     )
+    if not reason and several:
+        reason = _why_not_joint(recipe, cards, exact=exact)
     if reason:
         raise UsageError(f"early exit: {reason}")
     if recipe.scoring.on_nan == "drop-member":
@@ -35,6 +50,16 @@ def check_early_exit(recipe: Recipe, saving: Saving, head: Head, *, labels: bool
             "early exit: a member that is dropped half-way would change what was decided before; "
             "use --on-nan fail, and leave the member out"
         )
+
+
+def _why_not_joint(recipe: Recipe, cards: Sequence[Card], *, exact: bool) -> str:
+    """Return why no image of several tasks ends early, with the alternative; else ""."""
+    label_map, fusion = recipe.inputs.label_map, recipe.fusion
+    if fusion.voting != "soft":
+        return f"with a label map the {fusion.voting} vote needs every member; use --voting soft"
+    if label_map is None or not exact:
+        return ""
+    return why_not_by_task(joint_vote(cards, label_map, fusion.weights))
 
 
 def check_calibration(saving: Saving, images: int) -> None:

@@ -42,11 +42,11 @@ class Calibrated:
 
 def nobody(schedule: Schedule, head: Head) -> Calibrated:
     """Return the calibrated images of a run without calibration."""
-    classes = len(head.classes)
-    labels = np.empty((0, TASKS[head.task].labels(classes)), np.int64)
+    labels = np.empty((0, TASKS[head.task].labels(len(head.classes))), np.int64)
+    width = schedule.stages[0].lift.width
     none = np.empty(0, np.int64)
     return Calibrated(
-        none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, classes)))
+        none, none, Exits(labels, none, np.empty((schedule.accumulator.depth, 0, width)))
     )
 
 
@@ -189,9 +189,9 @@ def _ends(engine: Engine, schedule: Schedule, at: _At, threshold: float, cap: Ca
 
 
 def _scores(engine: Engine, stage: LiveEvaluation, at: _At, rows: Indices) -> Probs:
-    """Return the scores of some of a shard's images, float32 (m, C)."""
+    """Return the rows of scores of some of a shard's images, float32 (m, W)."""
     if not len(rows):
-        return np.empty((0, stage.job.heads[stage.head]), np.float32)
+        return np.empty((0, stage.lift.width), np.float32)
     if stage.stored is not None:
         engine.progress.advance(len(rows))
         return stage.stored[at.places[rows]]
@@ -199,7 +199,8 @@ def _scores(engine: Engine, stage: LiveEvaluation, at: _At, rows: Indices) -> Pr
     pixels = HostView(at.shard.pixels[stage.job.geometry], mine, stage.view)
     ids = [at.shard.images[row].source.id for row in mine.tolist()]
     images = Rows(pixels, ids, lambda part: [True] * len(ids[part]))
-    return score_in_batches(stage.job, images, engine.progress, engine.batches)[stage.head]
+    scores = score_in_batches(stage.job, images, engine.progress, engine.batches)
+    return stage.lift.rows(scores)
 
 
 def _thresholds(schedule: Schedule, ends: Exits, threshold: float) -> Vector:

@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, get_args
 
-from ensemble.early_exit.stopping.accumulators import Accumulator, accumulator_of
+from ensemble.early_exit import columns
+from ensemble.early_exit.stopping.accumulators import accumulator_of
 from ensemble.early_exit.stopping.certificate import calibration_size
+from ensemble.early_exit.stopping.joint import joint_accumulator
+from ensemble.early_exit.stopping.joint_vote import JointVote
 from ensemble.early_exit.stopping.order import Evaluation
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError
 from ensemble.files.atomic import sha256_json
 from ensemble.predictions.parsed import choice_of, mapping_of, record_of, texts_of
 from ensemble.predictions.store import Partition
 from ensemble.recipe.saving import Saving
 from ensemble.records import VOTED, Task, Voting
-from ensemble.voting import weights
+from ensemble.voting import joint_weights, weights
 from ensemble.voting.weights import Weights
 
 SUMS: Final = "sums"
@@ -62,18 +66,34 @@ class ExitPlan:
 
 @dataclass(frozen=True, slots=True)
 class ExitTerms:
-    """What decides how images end, beside the members, the views and the images."""
+    """What decides how images end, beside the members, the views and the images.
+
+    `joint` is what a label map makes of it, with the same weights; None of a single head.
+    """
 
     saving: Saving
     voting: Voting
     weights: Weights
     classes: tuple[str, ...]
     task: Task
+    joint: JointVote | None = None
+
+    @property
+    def width(self) -> int:
+        """How wide a row of scores is."""
+        return self.joint.width if self.joint else len(self.classes)
+
+    @property
+    def families(self) -> Mapping[str, float]:
+        """What each family weighs, by name."""
+        return self.joint.family_weights() if self.joint else self.weights.families
 
 
 def terms_json(terms: ExitTerms) -> dict[str, object]:
     """Return terms as a fingerprint has them: what the weights were tuned for is not in it."""
+    tuned = terms.weights.joint
     return {
+        **({"joint": columns.to_record(terms.joint)} if terms.joint else {}),
         "early_exit": asdict(terms.saving),
         "voting": terms.voting,
         "weights": {
@@ -81,6 +101,7 @@ def terms_json(terms: ExitTerms) -> dict[str, object]:
             "pool": terms.weights.pool,
             "temperature": terms.weights.temperature,
             "decision": asdict(terms.weights.decision),
+            **({"joint": joint_weights.to_record(tuned)} if tuned else {}),
         },
         "classes": list(terms.classes),
         "task": terms.task,
@@ -94,22 +115,33 @@ def terms_of(fingerprint: Mapping[str, object], where: str) -> ExitTerms:
         KeyError: it is none of an early exit.
         TypeError: something in it is of another kind.
         UsageError: its weights are none; `where` names it.
+        StoreError: its label map is none.
     """
     told = mapping_of(fingerprint["weights"])
+    found = weights.from_record({**told, "weights": told["families"], "families": {}}, where)
+    joint = fingerprint.get("joint")
     return ExitTerms(
         saving=record_of(Saving, fingerprint["early_exit"]),
         voting=choice_of(fingerprint["voting"], get_args(Voting)),
-        weights=weights.from_record({**told, "weights": told["families"], "families": {}}, where),
+        weights=found,
         classes=texts_of(fingerprint["classes"]),
         task=choice_of(fingerprint["task"], VOTED),
+        joint=None if joint is None else columns.from_record(joint, found),
     )
 
 
-def accumulator_for(
-    voting: Voting, weights: Weights, plan: ExitPlan, *, classes: int, task: Task
-) -> Accumulator:
+def accumulator_for(terms: ExitTerms, plan: ExitPlan) -> Accumulator:
     """Return the accumulator of a vote over planned evaluations; see `accumulator_of`."""
-    return accumulator_of(plan.evaluations, voting, weights, classes, noise=plan.noise, task=task)
+    if terms.joint is not None:
+        return joint_accumulator(plan.evaluations, terms.joint, plan.noise)
+    return accumulator_of(
+        plan.evaluations,
+        terms.voting,
+        terms.weights,
+        len(terms.classes),
+        noise=plan.noise,
+        task=terms.task,
+    )
 
 
 def column_of(evaluation: Evaluation) -> str:

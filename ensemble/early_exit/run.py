@@ -23,6 +23,7 @@ from ensemble.early_exit.setup import ExitJob, ExitSetup
 from ensemble.early_exit.stopping.certificate import draw_sample
 from ensemble.files.atomic import sha256_json
 from ensemble.inference.loop import Engine
+from ensemble.members.answers import heads_read
 from ensemble.predictions.store import (
     Partition,
     hold,
@@ -126,5 +127,10 @@ def stored_entries(work: ExitJob) -> list[StoredPredictions] | None:
     begun = load_partition(setup.recipe.resources.store, key_of(setup.fingerprint(work.saving)))
     if begun is not None or len(found) < len(setup.names):
         return None
-    members = [ready.member.identity for ready in setup.ready_members]
-    return [StoredPredictions(m, found[m.name], setup.head) for m in members]
+    inputs = setup.recipe.inputs
+    return [
+        StoredPredictions(ready.member.identity, found[card.name], head)
+        for ready in setup.ready_members
+        for card in (ready.member.card,)
+        for head in heads_read(card.heads, setup.head.name, inputs.label_map, card.name)
+    ]

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Probs, Vector
+from ensemble.early_exit.columns import Lift
 from ensemble.early_exit.plan import ExitPlan
 from ensemble.early_exit.setup import ExitSetup
-from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.batches import Job
@@ -27,12 +28,12 @@ _QUARTER: Final = 4
 class LiveEvaluation:
     """One evaluation at work: a member, and the view that the host gives it.
 
-    `stored` float32 (N, C) are its predictions of all images, where the store has them; NaN where
-    an image has none.
+    `lift` makes rows (n, W) of its heads. `stored` float32 (N, W) are its predictions of all
+    images, where the store has them; NaN where an image has none.
     """
 
     job: Job
-    head: str
+    lift: Lift
     view: View
     stored: Probs | None = None
 
@@ -58,14 +59,15 @@ def schedule_of(setup: ExitSetup, plan: ExitPlan) -> Schedule:
     Raises:
         StoreError: the store no longer holds the predictions that the plan counts on.
     """
-    tables = {name: _table(setup, key) for name, key in plan.stored.items()}
+    lifts = {ready.member.card.name: setup.lift(ready) for ready in setup.ready_members}
+    tables = {name: _table(setup, key, lifts[name]) for name, key in plan.stored.items()}
     jobs = _jobs(setup)
     stages = []
     for each in plan.evaluations:
         probs = tables[each.member][0] if each.member in tables else None
         live = setup.on_host and probs is None  # a stored prediction has all the views in it
         view = setup.views[each.family][each.view] if live else IDENTITY
-        stages.append(LiveEvaluation(jobs[each.member], setup.head.name, view, probs))
+        stages.append(LiveEvaluation(jobs[each.member], lifts[each.member], view, probs))
     return Schedule(
         stages=stages,
         accumulator=setup.accumulator(plan),
@@ -86,17 +88,18 @@ def _jobs(setup: ExitSetup) -> dict[str, Job]:
     }
 
 
-def _table(setup: ExitSetup, key: str) -> tuple[Probs, Mapping[str, Quarantined]]:
+def _table(setup: ExitSetup, key: str, lift: Lift) -> tuple[Probs, Mapping[str, Quarantined]]:
     """Return stored predictions in the order of the image set, and which images lack one."""
     partition = load_partition(setup.recipe.resources.store, key)
-    scores = None if partition is None else partition.found(setup.head.name)
-    if scores is None:
+    found = [None if partition is None else partition.found(name) for name in lift.heads]
+    scores = [each for each in found if each is not None]
+    if len(scores) < len(found):
         raise StoreError(
             f"the store no longer holds the predictions {key}, which this early exit began "
             f"with; make them again without early exit, or name another --store"
         )
     place = {image.source.id: row for row, image in enumerate(setup.images)}
-    shape = (len(setup.images), len(setup.head.classes))
-    table: NDArray[np.float32] = np.full(shape, np.nan, np.float32)
-    table[[place[name] for name in scores.ids]] = scores.probs
-    return table, {lost.id: lost for lost in scores.quarantined}
+    table: NDArray[np.float32] = np.full((len(setup.images), lift.width), np.nan, np.float32)
+    rows = lift.rows({n: each.probs for n, each in zip(lift.heads, scores, strict=True)})
+    table[[place[name] for name in scores[0].ids]] = rows  # a part holds every head of its rows
+    return table, {lost.id: lost for lost in scores[0].quarantined}

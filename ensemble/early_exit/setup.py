@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from ensemble.early_exit import columns
+from ensemble.early_exit.columns import Lift, Part, joint_vote, lift_of
 from ensemble.early_exit.plan import (
     ENDS,
     SUMS,
@@ -13,8 +15,9 @@ from ensemble.early_exit.plan import (
     column_of,
     terms_json,
 )
-from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.stopping.joint_vote import JointVote
 from ensemble.early_exit.stopping.order import Evaluation, evaluations_of
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import UsageError, few
 from ensemble.images.reading import Hashed
 from ensemble.inference.fingerprint import ENGINE, ImageSet, fingerprint_of, image_set_of
@@ -29,6 +32,8 @@ from ensemble.views.policy import IDENTITY
 from ensemble.voting.weights import Weights
 
 _FREE: Final = 1e-9
+_ANY: Final = Saving("lossless", None, 0.95, 0)
+"""How images end decides nothing of what is summed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +42,7 @@ class ExitSetup:
 
     `on_host` tells that views are evaluated one by one there: the members' graphs have none.
     `fingerprints` are those of the members' own predictions of the whole image set, by name.
+    `joint` is the vote on the tasks of a label map, whose labels are those of `head`.
     """
 
     recipe: Recipe
@@ -46,6 +52,7 @@ class ExitSetup:
     on_host: bool
     image_set: ImageSet
     fingerprints: Mapping[str, Mapping[str, object]]
+    joint: JointVote | None = None
 
     @property
     def images(self) -> Sequence[Hashed]:
@@ -74,7 +81,7 @@ class ExitSetup:
         free = dict.fromkeys(stored, min(costs.values()) * _FREE)
         found = evaluations_of(
             [(card.name, card.family) for card in cards],
-            self.weights.families,
+            self.joint.family_weights() if self.joint else self.weights.families,
             {**costs, **free},
             counts,
         )
@@ -86,26 +93,29 @@ class ExitSetup:
 
     def accumulator(self, plan: ExitPlan) -> Accumulator:
         """Return the accumulator of the vote."""
-        head = self.head
-        return accumulator_for(
-            self.recipe.fusion.voting, self.weights, plan, classes=len(head.classes), task=head.task
-        )
+        return accumulator_for(self.terms(_ANY), plan)
 
     def terms(self, saving: Saving) -> ExitTerms:
         """Return what the images end under."""
-        head = self.head
-        return ExitTerms(saving, self.recipe.fusion.voting, self.weights, head.classes, head.task)
+        head, voting = self.head, self.recipe.fusion.voting
+        return ExitTerms(saving, voting, self.weights, head.classes, head.task, self.joint)
+
+    def lift(self, ready: ReadyMember) -> Lift:
+        """Return how a member's heads become a row of scores."""
+        if self.joint is not None:
+            return lift_of(ready.member.card, self.joint)
+        return Lift(len(self.head.classes), (Part(self.head.name, 0),))
 
     def fingerprint(self, saving: Saving) -> dict[str, object]:
         """Return what decides how images end, but for the plan, which is kept beside it."""
         bare = ExitPlan(tuple(self.evaluations(dict.fromkeys(self.names, 1.0))), 0.0, 0, {})
-        classes = len(self.head.classes)
-        width = self.accumulator(bare).depth * classes
-        labels = TASKS[self.head.task].labels(classes)
+        terms = self.terms(saving)
+        width = accumulator_for(terms, bare).depth * terms.width
+        labels = TASKS[self.head.task].labels(len(self.head.classes))
         ends = ["evaluations", "threshold", *(f"label {n}" for n in range(labels))]
         return {
             **self._common(),
-            **terms_json(self.terms(saving)),
+            **terms_json(terms),
             "images": self.image_set.sha256,
             "heads": [
                 {"name": SUMS, "classes": [str(n) for n in range(width)]},
@@ -116,10 +126,12 @@ class ExitSetup:
     def sample(self, plan: ExitPlan, drawn: Sequence[Hashed]) -> dict[str, object]:
         """Return what decides the scores of the images that are drawn for the calibration."""
         names = sorted(column_of(e) for e in plan.evaluations)
+        wide = self.head.classes if self.joint is None else map(str, range(self.joint.width))
+        classes = list(wide)
         return {
             **self._common(),
             "images": image_set_of(drawn).sha256,
-            "heads": [{"name": name, "classes": list(self.head.classes)} for name in names],
+            "heads": [{"name": name, "classes": classes} for name in names],
         }
 
     def _common(self) -> dict[str, object]:
@@ -132,6 +144,7 @@ class ExitSetup:
             "apart": self.on_host,
             "head": self.head.name,
             "views": self._told_views(),
+            **({"joint": columns.to_record(self.joint)} if self.joint else {}),
         }
 
     def _told_views(self) -> object:
@@ -173,6 +186,11 @@ def setup_of(
     """
     families = {p.member.card.family for p in ready_members}
     weights = recipe.fusion.weights or Weights(dict.fromkeys(sorted(families), 1.0))
+    joint = None
+    if recipe.inputs.label_map is not None:
+        cards = [p.member.card for p in ready_members]
+        joint = joint_vote(cards, recipe.inputs.label_map, recipe.fusion.weights)
+        weights = joint.weights
     views = [p.views for p in ready_members]
     on_host = host_views(recipe.scoring.merge, views, [p.member for p in ready_members])
     odd = [
@@ -189,7 +207,7 @@ def setup_of(
         p.member.card.name: fingerprint_of(recipe, p.member, p.views, p.scorer.provider, image_set)
         for p in ready_members
     }
-    return ExitSetup(recipe, head, weights, ready_members, on_host, image_set, fingerprints)
+    return ExitSetup(recipe, head, weights, ready_members, on_host, image_set, fingerprints, joint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ensemble.early_exit.columns import read_map
 from ensemble.early_exit.plan import (
     ExitPlan,
     ExitTerms,
@@ -12,7 +13,7 @@ from ensemble.early_exit.plan import (
     terms_json,
     terms_of,
 )
-from ensemble.early_exit.stopping.accumulators import Accumulator
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError, UsageError
 from ensemble.files.paths import natural_key
 from ensemble.predictions.parsed import number_of, or_none, real_of, text_of
@@ -46,10 +47,7 @@ class StoredExit:
     @property
     def accumulator(self) -> Accumulator:
         """The accumulator of the vote."""
-        terms, classes = self.terms, len(self.terms.classes)
-        return accumulator_for(
-            terms.voting, terms.weights, self.plan, classes=classes, task=terms.task
-        )  # fmt: skip
+        return accumulator_for(self.terms, self.plan)
 
 
 def read_exit(folder: Path, store: Path | None = None) -> StoredExit:
@@ -120,6 +118,7 @@ def _terms_in(record: RunRecord, terms: ExitTerms, where: str) -> dict[str, obje
         saving=_saving_in(settings) or terms.saving,
         weights=weights.from_record(told, where) if told else alike,
         classes=record.classes,
+        joint=terms.joint and replace(terms.joint, label_map=read_map(record.facts["label_map"])),
     )
     return {**terms_json(found), "voting": settings["voting"]}
 

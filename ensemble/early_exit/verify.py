@@ -22,7 +22,7 @@ from ensemble.submission.proofread import label_faults
 
 _ROW_SUM: Final = 2e-3
 _SHOWN: Final = 10
-_SHARED: Final = ("engine", "member", "members", "apart", "head", "views")
+_SHARED: Final = ("engine", "member", "members", "apart", "head", "views", "joint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _plan_faults(record: StoredExit) -> list[str]:
     evaluations = record.plan.evaluations
     if list(evaluations) != ordered(evaluations):
         faults.append("the evaluations are not in the order of their weights and costs")
-    for family, weight in record.terms.weights.families.items():
+    for family, weight in record.terms.families.items():
         found = sum(e.weight for e in evaluations if e.family == family)
         if abs(found - weight) > 1e-9 * max(abs(weight), 1):
             faults.append(f"the evaluations of {family} weigh {found:g}, and the family {weight:g}")
@@ -122,7 +122,7 @@ def _printed_faults(record: StoredExit, ends: Scores) -> list[str]:
 def _exit_faults(record: StoredExit, held: Scores) -> list[str]:
     """Apply the rule again to each image's last sums, at the threshold of its shard."""
     accumulator = record.accumulator
-    shape = (len(held.ids), accumulator.depth, len(record.terms.classes))
+    shape = (len(held.ids), accumulator.depth, record.terms.width)
     sums = np.asarray(record.partition.read(SUMS).probs, np.float64).reshape(shape)
     ends = Exits(
         held.probs[:, 2:].astype(np.int64),
@@ -169,7 +169,7 @@ def _calibration_faults(record: StoredExit, ends: Scores) -> list[str]:
     if {*held.ids, *(q.id for q in held.quarantined)} != {ids[row] for row in drawn.tolist()}:
         faults.append("the calibrated images are not those that the draw gives")
     both = partition.fingerprint, record.partition.fingerprint
-    if any(one.get(name) != both[1][name] for one in both for name in _SHARED):
+    if any(both[0].get(name) != both[1].get(name) for name in _SHARED):
         faults.append("the calibration is of other members, views or heads")
     return faults
 

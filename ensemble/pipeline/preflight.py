@@ -47,5 +47,6 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
-        check_early_exit(recipe, saving, head, labels=sample.kind in ("label", "binary", "list"))
+        cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")
+        check_early_exit(recipe, saving, head, cards, labels=labels)
     return Preflight(claim, members, head, image_set_of(images), skipped, sample)

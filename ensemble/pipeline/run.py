@@ -10,7 +10,7 @@ from ensemble.early_exit.run import run_early_exit, stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.inference.score import score_into_store
 from ensemble.pipeline.preflight import Preflight, preflight
-from ensemble.pipeline.tasks import tasks_input
+from ensemble.pipeline.tasks import exit_facts, tasks_input
 from ensemble.predictions.stored import StoredPredictions, read_predictions, read_tasks
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
@@ -92,6 +92,8 @@ def _exited(work: ExitJob, checked: Preflight, progress: Progress, began: float)
         "odd_files": dict(exited.odd),
         "early_exit": exited.record,
     }
+    if work.setup.joint is not None:
+        facts |= exit_facts(work.setup.joint, progress)
     decided = ExitLabels(exited.labels, exited.evaluations)
     return _Scored(checked.claim, checked.sample, facts, exited.votes, decided)
 

@@ -1,7 +1,8 @@
 """Tasks of a label map on their way to a vote: what is to be said of them, and recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from ensemble.early_exit.stopping.joint_vote import JointColumn, JointVote
 from ensemble.errors import counted
 from ensemble.label_map import LabelMap, to_record
 from ensemble.predictions.tasks import TaskPredictions
@@ -9,6 +10,7 @@ from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
 from ensemble.submission.rows import VoteInput
 from ensemble.submission.sample import Sample
+from ensemble.voting.lift import TaskColumn
 
 
 def tasks_input(
@@ -22,7 +24,11 @@ def tasks_input(
     joint = recipe.fusion.weights.joint if recipe.fusion.weights else None
     for told in notes_of(tasks, joint.spreads if joint else {}):
         listener.warn(told)
-    about = {**facts, "label_map": to_record(tasks.label_map), "answered": answered_by(tasks)}
+    about = {
+        **facts,
+        "label_map": to_record(tasks.label_map),
+        "answered": answered_by(tasks.columns()),
+    }
     return VoteInput(tasks.label, sample, about, tasks=tasks)
 
 
@@ -41,10 +47,19 @@ def note_of_missing(label_map: LabelMap) -> list[str]:
     ]
 
 
-def answered_by(tasks: TaskPredictions) -> dict[str, list[str]]:
+def exit_facts(vote: JointVote, listener: Listener) -> dict[str, object]:
+    """Return the same for images that ended early, and say what their vote leaves open."""
+    hard = [each for each in vote.columns if each.value and each.spread is None]
+    told = [_said_hard(each.name, each.task or "") for each in hard]
+    for line in [*told, *note_of_missing(vote.label_map)]:
+        listener.warn(line)
+    return {"label_map": to_record(vote.label_map), "answered": answered_by(vote.columns)}
+
+
+def answered_by(columns: Iterable[TaskColumn | JointColumn]) -> dict[str, list[str]]:
     """Return the columns that answer each task, and the label, for run.json."""
     found: dict[str, list[str]] = {}
-    for column in tasks.columns():
+    for column in columns:
         found.setdefault(column.task or "label", []).append(column.name)
     return found
 
@@ -55,8 +70,12 @@ def _cut_hard(tasks: TaskPredictions, spreads: Mapping[str, float]) -> list[str]
     for column in tasks.columns():
         task = label_map.task(column.task or "")
         if column.values is not None and task and column.name not in spreads and not task.spread:
-            found.append(
-                f"{column.name}: its values are cut hard into the classes of {task.name}, as if "
-                f"they had no error: tune weights, which learn the error, or declare a spread"
-            )
+            found.append(_said_hard(column.name, task.name))
     return found
+
+
+def _said_hard(column: str, task: str) -> str:
+    return (
+        f"{column}: its values are cut hard into the classes of {task}, as if they had no error: "
+        f"tune weights, which learn the error, or declare a spread"
+    )

@@ -221,11 +221,6 @@ def _label_map(settings: Settings) -> LabelMap | None:
         if settings.tasks:
             raise UsageError("tasks belong to a label map: give --label-map too")
         return None
-    if settings.early_exit != "off" or settings.time_budget or settings.evals_per_image:
-        raise UsageError(
-            "early exits and budgets know of no label map yet: leave out --early-exit, "
-            "--time-budget and --evals-per-image, or vote on one head by --head"
-        )
     if settings.head is not None:
         raise UsageError(
             f"--head {settings.head}: with a label map every head is read; leave one of them out"

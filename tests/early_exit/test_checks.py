@@ -1,15 +1,19 @@
 """An early exit is refused where it has no meaning, or can certify or pay for nothing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from task_toys import AGES, KINDS, LABELS, TURNS, head, label_map
+from toys import toy_card
 
 from ensemble.early_exit.checks import check_budget, check_calibration, check_early_exit
 from ensemble.early_exit.plan import ExitPlan
 from ensemble.early_exit.stopping.certificate import least_size
 from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.errors import UsageError
-from ensemble.members.card import Head
+from ensemble.members.card import Card, Head
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.saving import Saving
 from ensemble.recipe.settings import Settings
@@ -18,6 +22,11 @@ from ensemble.voting.weights import Weights
 HEAD = Head("label", "logits", "classification", "softmax", ("ant", "bee", "cow"))
 LOSSLESS = Saving("lossless", None, 0.95, 0)
 RECIPE = resolve(Settings((), ()))
+
+
+def card_of(family: str, name: str, classes: Sequence[str]) -> Card:
+    """A member of one head."""
+    return replace(toy_card(f"{family}-f0"), family=family, heads=(head(name, classes),))
 
 
 def test_probabilities_of_images_that_end_early_are_refused() -> None:
@@ -59,3 +68,20 @@ def test_a_budget_pays_for_the_calibration_and_one_evaluation_of_each_other_imag
     with pytest.raises(UsageError, match=f"{least:g} or more"):
         check_budget(Saving("budget", None, 0.95, 5, evaluations=least - 0.01), plan, 10)
     check_budget(Saving("budget", None, 0.95, 5, seconds=1e-3), plan, 10)
+
+
+def test_a_label_map_is_lossless_for_tasks_alone_and_certified_beside_families_of_the_label(
+    tmp_path: Path,
+) -> None:
+    recipe = resolve(Settings((), (), label_map=label_map(tmp_path)))
+    tasks = [card_of("kinds", "kind", KINDS), card_of("turns", "turn", TURNS),
+             card_of("ages", "age", AGES)]  # fmt: skip
+    joint = card_of("whole", "label", LABELS)
+    certified = Saving("certified", 0.05, 0.95, 0)
+    check_early_exit(recipe, LOSSLESS, HEAD, tasks, labels=True)
+    check_early_exit(recipe, certified, HEAD, [*tasks, joint], labels=True)
+    with pytest.raises(UsageError, match="^early exit: families of the label itself"):
+        check_early_exit(recipe, LOSSLESS, HEAD, [*tasks, joint], labels=True)
+    hard = replace(recipe, fusion=replace(recipe.fusion, voting="hard"))
+    with pytest.raises(UsageError, match="^early exit: with a label map the hard vote"):
+        check_early_exit(hard, certified, HEAD, tasks, labels=True)

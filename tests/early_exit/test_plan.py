@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from exit_runs import record, submit
+from joint_exits import ALL, tuned, vote_of
 
 from ensemble.early_exit.plan import (
     ExitPlan,
@@ -130,6 +131,31 @@ def test_terms_are_read_back_from_a_fingerprint() -> None:
     )
     told = json.loads(json.dumps(terms_json(terms)))
     assert terms_json(terms_of(told, "here")) == terms_json(terms)
+    assert (terms.width, terms.families) == (2, how.families)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_terms_of_several_tasks_are_read_back_with_their_map_and_weights(weighted: bool) -> None:
+    vote = vote_of(ALL, weights=tuned(ALL) if weighted else None)
+    terms = ExitTerms(
+        Saving("certified", 0.05, 0.95, 0), "soft", vote.weights, vote.label_map.labels,
+        "classification", vote,
+    )  # fmt: skip
+    told = json.loads(json.dumps(terms_json(terms)))
+    found = terms_of(told, "here")
+    assert found.joint == vote
+    assert terms_json(found) == terms_json(terms)
+    assert (found.width, found.families) == (vote.width, vote.family_weights())
+
+
+def test_a_head_of_its_own_has_no_label_map_in_its_key() -> None:
+    terms = ExitTerms(
+        Saving("lossless", None, 0.95, 0), "soft", Weights({"ant": 1.0}), ("a", "b"),
+        "classification",
+    )  # fmt: skip
+    told = terms_json(terms)
+    assert "joint" not in told
+    assert "joint" not in dict(told["weights"])  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

@@ -41,4 +41,4 @@ def test_combinations_without_a_label_are_counted_with_one_of_them() -> None:
 
 
 def test_the_columns_of_each_task_are_recorded() -> None:
-    assert answered_by(tasks()) == {"age": ["net/age"], "mask": ["net/mask"]}
+    assert answered_by(tasks().columns()) == {"age": ["net/age"], "mask": ["net/mask"]}

@@ -120,8 +120,6 @@ def test_a_label_map_is_read_once_with_what_is_declared_of_its_tasks(label_map: 
     [
         ({"label_map": None, "tasks": "mask = {}"}, "tasks belong to a label map"),
         ({"head": "mask"}, "every head is read; leave one of them out"),
-        ({"early_exit": "lossless"}, "know of no label map"),
-        ({"evals_per_image": 3.0}, "know of no label map"),
     ],
 )
 def test_what_does_not_go_with_a_label_map_is_refused(

@@ -8,52 +8,25 @@ with z ≥ λ end: λ = ∞ is the lossless rule alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Probs, Vector
-from ensemble.early_exit.stopping.order import Evaluation, bridges, shares, spent
+from ensemble.early_exit.stopping.order import Evaluation, shares, spent
 from ensemble.early_exit.stopping.rules import (
     Argmax,
-    Flags,
     Rule,
     Thresholds,
     leads,
     rule_of,
     slack,
 )
+from ensemble.early_exit.stopping.standing import Accumulator, Standing, off_by, statistic
 from ensemble.errors import UsageError
 from ensemble.records import TASKS, Task, Voting
 from ensemble.voting import pools
 from ensemble.voting.pools import Stack, winners
 from ensemble.voting.weights import Weights
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is known of n images: labels int64 (n, D), z float64 (n,)."""
-
-    labels: Indices
-    z: Vector
-
-
-class Accumulator(Protocol):
-    """Sums over evaluations, and what they mean."""
-
-    @property
-    def weights(self) -> Vector:
-        """The shares (K,) of the evaluations, in their order."""
-
-    @property
-    def depth(self) -> int:
-        """How many sums an image has: L."""
-
-    def add(self, sums: Stack, stage: int, probs: Probs | Pooled) -> None:
-        """Add the scores (n, C) of evaluation `stage`, from 0, to sums (L, n, C), in place."""
-
-    def standing(self, sums: Stack, done: int) -> Standing:
-        """Return what sums mean after the first `done` evaluations, 1 to K."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +54,12 @@ class Soft:
         spend = spent(self.weights)[done]
         mean = sums[0] / spend
         certain = self.rule.certain(sums[0], 1 - spend, self.eta)
-        z = _statistic(self.weights, done, self.rule.margins(mean), certain)
+        z = statistic(self.weights, done, self.rule.margins(mean), certain)
         return Standing(self.rule.labels(mean), z)
+
+    def off(self, sums: Stack, done: int) -> Vector:
+        """Return how far the sums are from the weight done, as a share, (n,)."""
+        return off_by(self.weights, done, sums)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,8 +93,12 @@ class Families:
         there = spend > 0
         raised = self.exponents[there] * self.exponents.sum() / self.exponents[there].sum()
         probs = self.pool(sums[there] / spend[there, None, None], raised)
-        z = _statistic(self.weights, done, self.rule.margins(probs), np.zeros(len(probs), bool))
+        z = statistic(self.weights, done, self.rule.margins(probs), np.zeros(len(probs), bool))
         return Standing(self.rule.labels(probs), z)
+
+    def off(self, sums: Stack, done: int) -> Vector:
+        """Return how far the sums are from the weight done, as a share, (n,)."""
+        return off_by(self.weights, done, sums)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +142,11 @@ class Hard:
         certain = leads(firm, firm + open_weight, self.eta)
         margins = Argmax(np.ones(sums.shape[2])).margins(shares)
         labels = winners(shares, sums.sum(0))[:, None]
-        return Standing(labels, _statistic(self.weights, done, margins, certain))
+        return Standing(labels, statistic(self.weights, done, margins, certain))
+
+    def off(self, sums: Stack, done: int) -> Vector:
+        """Return how far the sums are from the weight done, as a share, (n,)."""
+        return off_by(self.weights, done, sums)
 
 
 def accumulator_of(
@@ -219,12 +204,6 @@ def _families(
     names = sorted({e.family for e in evaluations})
     exponents = np.array([weights.families[name] for name in names])
     return Families(share, _places([e.family for e in evaluations]), exponents, pool, rule)
-
-
-def _statistic(weights: Vector, done: int, margins: Vector, certain: Flags) -> Vector:
-    if done == len(weights):
-        return np.full(len(margins), np.inf)
-    return np.where(certain, np.inf, margins / bridges(weights)[done])
 
 
 def _places(names: Sequence[str]) -> Indices:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Probs, Vector
-from ensemble.early_exit.stopping.accumulators import Accumulator
 from ensemble.early_exit.stopping.rules import Flags
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import UsageError
 from ensemble.voting.pools import Stack
 
@@ -165,8 +165,7 @@ def replay(
         early[rows] = ~(standing.z >= threshold)
         labels[rows] = (standing.labels != ends.labels[rows]).any(1)
         if tolerance is not None:
-            weight = accumulator.weights[:done].sum()
-            sums[rows] = abs(ends.sums[:, rows].sum((0, 2)) - weight) > tolerance * weight
+            sums[rows] = accumulator.off(ends.sums[:, rows], done) > tolerance
     return Replay(np.flatnonzero(early), np.flatnonzero(labels), np.flatnonzero(sums))
 
 

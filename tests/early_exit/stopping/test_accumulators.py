@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ensemble.early_exit.stopping.accumulators import (
-    Accumulator,
     Families,
     Hard,
     Soft,
@@ -18,6 +17,7 @@ from ensemble.early_exit.stopping.accumulators import (
 )
 from ensemble.early_exit.stopping.order import evaluations_of, shares
 from ensemble.early_exit.stopping.rules import Argmax, Cuts, Rule, Thresholds, rule_of, slack
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.early_exit.stopping.trajectory import Trajectory, follow
 from ensemble.errors import UsageError
 from ensemble.records import Voting

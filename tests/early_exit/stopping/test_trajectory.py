@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensemble.early_exit.stopping.accumulators import Accumulator, Hard, Soft
+from ensemble.early_exit.stopping.accumulators import Hard, Soft
 from ensemble.early_exit.stopping.rules import Argmax, slack
+from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.early_exit.stopping.trajectory import Cap, Exits, Trajectory, follow, replay, run
 from ensemble.errors import UsageError
 
