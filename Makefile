@@ -81,6 +81,7 @@ zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (tra
 	$(BIN)/python $(FASHION)/train.py
 	$(BIN)/python $(FASHION)/build.py
 	$(BIN)/python models_zoo/imagenet_lite/build.py
+	$(BIN)/python models_zoo/faces/build.py
 
 docs: .venv/dev build ## Write the command reference anew
 	$(BIN)/python docs/make_cli.py
