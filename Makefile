@@ -84,6 +84,7 @@ zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (tra
 	$(BIN)/python $(GARMENTS)/train.py
 	$(BIN)/python $(GARMENTS)/build.py
 	$(BIN)/python models_zoo/imagenet_lite/build.py
+	$(BIN)/python models_zoo/faces/build.py
 
 docs: .venv/dev build ## Write the command reference anew
 	$(BIN)/python docs/make_cli.py

@@ -21,6 +21,7 @@ MOST: Final = 100
 _COLUMNS: Final = 10
 _SIDE: Final = 144
 _GAP: Final = 6
+_FRAME: Final = 2
 _TEXT: Final = 28
 _LETTERS: Final = 24
 _COLOURS: Final = {"sure": "#2e9e4f", "centred": "#d98a00", "fallback": "#d03030"}
@@ -70,12 +71,14 @@ def _picture(tile: Tile, policy: DecodePolicy) -> Image.Image:
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     offset = (_SIDE - size[0]) // 2, (_SIDE - size[1]) // 2
     canvas.paste(image.resize(size, Image.Resampling.BILINEAR), offset)
-    left, top = (round(side * scale) for side in (tile.box.left, tile.box.top))
-    right = max(left, round(tile.box.right * scale) - 1)
-    bottom = max(top, round(tile.box.bottom * scale) - 1)
+    left, top = (round(side * scale) - _FRAME for side in (tile.box.left, tile.box.top))
+    right = max(left + _FRAME, round(tile.box.right * scale) - 1) + _FRAME
+    bottom = max(top + _FRAME, round(tile.box.bottom * scale) - 1) + _FRAME
+    # around the box, since a frame inside a small one would hide what is to be looked at
     corners = (left + offset[0], top + offset[1], right + offset[0], bottom + offset[1])
+    shown = [min(max(corner, 0), _SIDE - 1) for corner in corners]
     colour = _COLOURS.get(tile.box.rule, _OTHER)
-    ImageDraw.Draw(canvas).rectangle(corners, outline=colour, width=2)
+    ImageDraw.Draw(canvas).rectangle(shown, outline=colour, width=_FRAME)
     return canvas
 
 

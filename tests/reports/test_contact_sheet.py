@@ -42,15 +42,29 @@ def test_the_lowest_scores_come_first(tmp_path: Path) -> None:
     ("rule", "colour"),
     [("sure", "2e9e4f"), ("centred", "d98a00"), ("fallback", "d03030"), ("", "3060d0")],
 )
-def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_rule(
+def test_a_frame_is_drawn_around_a_box_in_the_colour_of_its_rule(
     tmp_path: Path, rule: str, colour: str
 ) -> None:
     pixels = sheet([tile(tmp_path, "a", 0.5, Box(9, 18, 36, 54, rule))])
     drawn = (pixels == list(bytes.fromhex(colour))).all(-1)
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
-    # an image of 72 pixels is shown with 144
+    # an image of 72 pixels is shown with 144, and the frame is 2 wide
     found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-    assert (np.array(found) - GAP).tolist() == [18, 36, 72, 108]
+    assert (np.array(found) - GAP).tolist() == [16, 34, 74, 110]
+
+
+def test_what_is_in_a_small_box_stays_to_be_seen(tmp_path: Path) -> None:
+    small = tile(tmp_path, "a", 0.5, Box(30, 30, 32, 32, "sure"), "red")
+    inside = sheet([small])[GAP + 60 : GAP + 64, GAP + 60 : GAP + 64]
+    assert (inside == [255, 0, 0]).all()
+
+
+def test_the_frame_of_a_whole_image_is_on_its_tile(tmp_path: Path) -> None:
+    pixels = sheet([tile(tmp_path, "a", 0.0, Box(0, 0, 72, 72, "fallback"))])
+    drawn = (pixels == list(bytes.fromhex("d03030"))).all(-1)
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+    assert (np.array(found) - GAP).tolist() == [0, 0, 144, 144]
 
 
 def test_there_are_at_most_a_hundred_tiles(tmp_path: Path) -> None:
