@@ -116,7 +116,7 @@ def _classes(axes: Axes, card: Scorecard) -> None:
     names = [f"{_short(each.name)} ({each.support})" for each in worst]
     axes.set_yticks(places, names, fontsize=8, parse_math=False)
     axes.set_xlim(0, 1.02)
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
     axes.set_title("lowest F1, and rows of the truth")
 
 
@@ -160,7 +160,8 @@ def _gain(axes: Axes, weights: Weights) -> None:
     if seen["gain"] is not None:
         gain, interval = seen["gain"], seen["gain_ci95"]
         low, high = interval or (gain, gain)
-        axes.errorbar(0, gain, [[gain - low], [high - gain]], fmt="o", color=_OURS, capsize=6)
+        error = [[gain - low], [high - gain]] if interval else None
+        axes.errorbar(0, gain, error, fmt="o", color=_OURS, capsize=6)
         labels = ["chosen,\n95 % interval" if interval else "chosen", "apparent,\noptimistic"]
     axes.set_xticks(range(2 - len(labels), 2), labels)
     axes.set_xlim(-0.6, 1.6)

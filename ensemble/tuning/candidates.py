@@ -37,6 +37,11 @@ class Candidate:
     guarded: bool = False
     rule: bool = False
 
+    @property
+    def pool(self) -> Name:
+        """What it gives: polishing goes on from a pool of exponents to a linear one."""
+        return "linear" if self.polish and self.name == "log-linear" else self.name
+
 
 Fit: TypeAlias = Callable[[Stack, Truth, Candidate], Blend]
 """Fits a candidate, with the metric's decision rule."""

@@ -286,8 +286,10 @@ def _judged(found: Judged) -> CandidateRecord:
 
 
 def _named(way: Candidate) -> str:
-    """Name a candidate in words, such as "linear, polished, with rule"."""
-    words = [way.name, *["polished"] * way.polish, *["with rule"] * way.rule]
+    """Name a candidate in words by the pool that it gives: "linear, polished, with rule"."""
+    words = [way.pool, *["with rule"] * way.rule]
+    if way.polish:
+        words.insert(1, "polished" if way.pool == way.name else f"polished from {way.name}")
     return ", ".join(words)
 
 

@@ -1,6 +1,7 @@
 """Pictures are drawn of whatever there is to show, and show what they are given."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from ensemble.errors import StoreError
 from ensemble.reports import figures
+from ensemble.reports.by_class import ClassScore
 from ensemble.reports.figures import draw, draw_scores
 from ensemble.reports.metric_scores import MetricScore
 from ensemble.reports.scorecard import Scorecard
@@ -154,3 +156,20 @@ def test_a_class_without_rows_is_drawn_without_a_division_by_nothing() -> None:
     draw_scores(card([[3, 1], [0, 0]]), Path("x.png"))
     with Image.open("x.png") as picture:
         assert min(picture.size) > 300
+
+
+@pytest.mark.parametrize(("interval", "whiskers"), [(None, 0), ([0.0, 0.03], 1)])
+def test_a_whisker_is_drawn_only_where_there_is_an_interval(
+    interval: list[float] | None, whiskers: int, kept: list[Figure]
+) -> None:
+    drawn(kept, tuned(gain=0.02, gain_ci95=interval))
+    assert len(kept[-1].axes[2].collections) == whiskers
+
+
+def test_the_legend_of_the_worst_classes_lies_below_their_bars(kept: list[Figure]) -> None:
+    each = ClassScore("a", 0.5, 0.25, 1.0, 4)
+    draw_scores(replace(card([[3, 1], [0, 2]]), by_class=(each,)), Path("x.png"))
+    axes = kept[-1].axes[-1]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y1 < axes.get_window_extent().y0

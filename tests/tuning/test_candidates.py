@@ -9,6 +9,7 @@ from blends import many
 from ensemble.evaluation.metrics import Metric, metric_of
 from ensemble.tuning.candidates import (
     Candidate,
+    Name,
     best_single,
     best_subset,
     candidates_of,
@@ -113,3 +114,12 @@ def test_each_fold_is_predicted_by_a_fit_of_the_others(name: str) -> None:
     for held, (probs,) in crossed(stack, y, ACCURACY, way, folds):
         blend = fitted(stack[:, ~held], y[~held], ACCURACY, way)
         np.testing.assert_array_equal(probs, blend.predicted(stack[:, held]))
+
+
+@pytest.mark.parametrize("name", ["linear", "log-linear", "rank", "mean"])
+def test_a_polished_blend_is_of_the_pool_that_it_is_called_by(name: Name) -> None:
+    stack = np.random.default_rng(0).dirichlet([2, 2, 2], (2, 40))
+    y = np.arange(40) % 3
+    way = Candidate(name, polish=name != "mean")
+    found = fitted(stack, y, metric_of("f1_macro", "classification"), way)
+    assert found.pool == ("linear" if way.pool == "mean" else way.pool)

@@ -21,8 +21,9 @@ from ensemble.predictions.formats import read
 from ensemble.predictions.join import join
 from ensemble.progress import Quiet
 from ensemble.records import Task
+from ensemble.tuning.candidates import Candidate
 from ensemble.tuning.tune import tune_weights
-from ensemble.tuning.weigh import TuneOrder, metric_named, weigh
+from ensemble.tuning.weigh import TuneOrder, _named, metric_named, weigh
 from ensemble.voting.decision import order_of
 from ensemble.voting.vote import fuse
 from ensemble.voting.weights import Weights
@@ -322,3 +323,16 @@ def test_what_a_task_cannot_be_tuned_by_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         weighed(table_of(task=task), metric, **how)
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (Candidate("log-linear", polish=True), "linear, polished from log-linear"),
+        (Candidate("linear", polish=True), "linear, polished"),
+        (Candidate("rank", polish=True), "rank, polished"),
+        (Candidate("log-linear", rule=True), "log-linear, with rule"),
+    ],
+)
+def test_what_is_written_is_named_by_its_own_pool(way: Candidate, words: str) -> None:
+    assert _named(way) == words
