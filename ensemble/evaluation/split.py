@@ -38,7 +38,8 @@ def make_folds(
 def _check_classes(y: NDArray[np.str_], k: int) -> None:
     """Check that each class has a row for each fold."""
     classes, counts = np.unique(y, return_counts=True)
-    small = classes[counts < k].tolist()
+    rare = counts < k
+    small = [f"{c} ({n})" for c, n in zip(classes[rare], counts[rare].tolist(), strict=True)]
     if k < 2 or small:
         raise UsageError(
             f"{k} folds: expected 2 or more, and as many rows of each class; too few of "

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import ImageError, UsageError, few
+from ensemble.evaluation.bins import are_values, binned
 from ensemble.evaluation.folds import (
     FoldReport,
     folds_of,
@@ -78,6 +79,7 @@ def split(
             labels, label_map, label_column, id_column=id_column, known=known, tell=notes.append
         )
     check_filled(truth, labels)
+    truth = _strata(truth, labels, k, notes)
     groups = None if group is None else by_id(labels, group)
     check_grouped(groups or {}, truth, labels)
     listed = None if check is None else listed_folds(check, id_column, truth, notes.append)
@@ -107,6 +109,18 @@ class _Seen:
     id_column: str | None
 
 
+def _strata(truth: dict[str, str], labels: TableSource, k: int, notes: list[str]) -> dict[str, str]:
+    """Return the labels, of values their bins, which is noted."""
+    if not are_values(truth):
+        return truth
+    bins = binned(truth, k)
+    notes.append(
+        f"{labels}: the labels are {len(set(truth.values()))} different numbers, as of a "
+        f"regression: the folds are stratified by {len(set(bins.values()))} quantile bins of them"
+    )
+    return bins
+
+
 def _check_own(out: Path, data: bytes) -> None:
     """Refuse a file that holds anything but these bytes."""
     try:
@@ -131,7 +145,18 @@ def _report(
 ) -> FoldReport:
     digests, near = _looked_at(seen, folds, progress)
     report = report_folds(truth, folds, groups=groups, digests=digests)
+    for note in _uneven(report):
+        progress.warn(note)
     return replace(report, near=tuple(near))
+
+
+def _uneven(report: FoldReport) -> list[str]:
+    """Tell of each fold that has no row of some class."""
+    return [
+        f"fold {fold} has no row of {few([report.classes[c] for c in np.flatnonzero(row == 0)])}"
+        for fold, row in zip(report.folds, report.counts, strict=True)
+        if (row == 0).any()
+    ]
 
 
 def _looked_at(

@@ -31,6 +31,30 @@ def test_the_same_folds_may_be_written_again(labels: Path) -> None:
         assert ensemble("folds", labels, "--k", "3") == 0
 
 
+def test_values_are_stratified_by_their_bins_and_groups_stay_together(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"img{n},{n / 7},p{n // 2}" for n in range(200)]
+    labels.write_text("\n".join(["id,angle,patient", *rows]))
+    assert ensemble("folds", labels, "--label-col", "angle", "--group", "patient") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "200 different numbers, as of a regression: the folds are stratified by 10 quant" in told
+    folds = column_of(Path("folds.csv"), "fold")
+    means = [np.mean([int(n[3:]) for n, f in folds.items() if f == k]) for k in "01234"]
+    assert np.ptp(means) < 15
+    assert all(folds[f"img{n}"] == folds[f"img{n + 1}"] for n in range(0, 200, 2))
+
+
+def test_a_class_that_a_fold_lacks_is_noted(
+    labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.csv").write_text("\n".join(["id,fold", *(f"img{n},{n % 2}" for n in range(1, 13))]))
+    assert ensemble("folds", labels, "--check", "mine.csv") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "fold 0 has no row of cat" in told
+    assert "fold 1 has no row of dog" in told
+
+
 def test_other_folds_are_replaced_on_request(labels: Path) -> None:
     Path("folds.csv").write_text("id,fold\n")
     assert ensemble("folds", labels, "--k", "3", "--force") == 0
