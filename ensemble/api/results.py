@@ -122,7 +122,7 @@ def score_submission(
     tasks: TasksGiven = "",
     group: str | None = None,
     classes: ClassesGiven = (),
-    task: Task = "classification",
+    task: Task | None = None,
     png: str | Path | None = None,
 ) -> Scorecard:
     """Score a submission by every metric that it allows; `ensemble score` in Python.
@@ -138,7 +138,7 @@ def score_submission(
         tasks: What is declared of its tasks.
         group: A column of `labels`: rows that are drawn together for the intervals.
         classes: All classes in order, where it is not that of whole numbers.
-        task: What the submission predicts.
+        task: What the submission predicts; None takes what the run says, else classification.
         png: Where to draw the confusion matrix and the scores, which takes the extra `tune`.
 
     Returns:

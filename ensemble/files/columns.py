@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from ensemble.errors import UsageError, few
+from ensemble.files.ids import counterparts
 
 ID: Final = "id"
 
@@ -43,7 +44,7 @@ def id_column(
     if said is not None and said in header:
         return said
     if said is not None and not known:
-        raise UsageError(f"{where}: no column {said!r}, as --id-col says; it has {few(header)}")
+        raise UsageError(f"{where}: no column {said!r}, as --id-col says; it has {_listed(header)}")
     check_no_index(where, header)
     if ID in header:
         return ID
@@ -51,7 +52,8 @@ def id_column(
     if len(held) == 1:
         return held[0]
     raise UsageError(
-        f"{where}: no column is called id; it has {few(header)}. Say by --id-col which is the id"
+        f"{where}: no column is called id; it has {_listed(header)}. "
+        f"Say by --id-col which is the id"
     )
 
 
@@ -76,6 +78,24 @@ def submitted_id(
         check_no_index(where, header)
         return header[0]
     return id_column(where, header, rows, said=said, known=known)
+
+
+def said_where_there(
+    said: str | None, tables: Sequence[tuple[object, Sequence[str]]]
+) -> tuple[str | None, ...]:
+    """Return what `--id-col` says to each of several tables; None to those without it.
+
+    Args:
+        said: What `--id-col` says.
+        tables: Each table, in messages, and the names of its columns.
+
+    Raises:
+        UsageError: no table has it; names them all.
+    """
+    if said is not None and not any(said in header for _, header in tables):
+        told = "; ".join(f"{where} has {_listed(header)}" for where, header in tables)
+        raise UsageError(f"no column {said!r}, as --id-col says: {told}")
+    return tuple(said if said in header else None for _, header in tables)
 
 
 def check_no_index(where: object, header: Iterable[str]) -> None:
@@ -122,13 +142,23 @@ def is_split(name: str) -> bool:
     return name.lower() in _SPLIT
 
 
+def _listed(header: Iterable[str]) -> str:
+    """Name columns in a message, one without a name as ''."""
+    return few([name or repr(name) for name in header])
+
+
 def _holding(
     header: Sequence[str], rows: Sequence[Sequence[object]], known: Collection[str]
 ) -> list[str]:
-    """Return the columns that hold all ids that are known; or any of them, where none holds all."""
+    """Return the columns that hold all ids that are known; where none does, any of them.
+
+    Where none does either, those that hold them once each, a folder or an extension apart.
+    """
     wanted = set(known)
     if not wanted:
         return []
-    cells = [{str(row[place]) for row in rows} for place in range(len(header))]
-    full = [name for name, values in zip(header, cells, strict=True) if wanted <= values]
-    return full or [n for n, values in zip(header, cells, strict=True) if wanted & values]
+    cells = {name: {str(row[place]) for row in rows} for place, name in enumerate(header)}
+    full = [name for name, values in cells.items() if wanted <= values]
+    some = full or [name for name, values in cells.items() if wanted & values]
+    whole = [name for name, values in cells.items() if len(values) == len(rows)]
+    return some or [name for name in whole if counterparts(cells[name], wanted)]

@@ -171,7 +171,10 @@ def by_id(path: TableSource, rows: Sequence[TableRow], column: int) -> dict[str,
             raise UsageError(f"{path}, line {row.line}: the id is empty")
         if name in found:
             first = found[name].line
-            raise UsageError(f"{path}, line {row.line}: id {name!r} stands in line {first} too")
+            raise UsageError(
+                f"{path}, line {row.line}: id {name!r} stands in line {first} too: each id has one "
+                f"row; if another column is the id, say which by --id-col"
+            )
         found[name] = row
     return found
 

@@ -109,7 +109,9 @@ class _Seen:
     id_column: str | None
 
 
-def _strata(truth: dict[str, str], labels: TableSource, k: int, notes: list[str]) -> dict[str, str]:
+def _strata(
+    truth: Mapping[str, str], labels: TableSource, k: int, notes: list[str]
+) -> Mapping[str, str]:
     """Return the labels, of values their bins, which is noted."""
     if not are_values(truth):
         return truth

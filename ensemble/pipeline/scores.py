@@ -10,6 +10,7 @@ from ensemble.label_map import LabelMap
 from ensemble.pipeline.task_scores import score_tasks
 from ensemble.predictions.formats import in_memory, read
 from ensemble.predictions.hints import ForeignHints
+from ensemble.predictions.run_told import told_by_run
 from ensemble.predictions.table import Oof
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
@@ -26,7 +27,7 @@ def score(
     submission: TableSource,
     labels: Labels,
     *,
-    task: Task = "classification",
+    task: Task | None = None,
     png: Path | None = None,
     label_map: LabelMap | None = None,
 ) -> Scorecard:
@@ -36,7 +37,8 @@ def score(
         submission: The id, then a label column or a column a class; or a Parquet, .npz: what
             `ensemble oof` or a run wrote, or another tool.
         labels: The labels, with an id column.
-        task: What the submission predicts; a file of ours says it itself.
+        task: What the submission predicts; None for what a file of ours or the run says in whose
+            folder it lies, and else classification.
         png: Where to draw the confusion matrix and the scores, which takes matplotlib.
         label_map: What the labels stand for: each task is scored too; see `score_tasks`.
 
@@ -44,7 +46,9 @@ def score(
         UsageError: the two do not fit together, or a picture of a task without a matrix.
         StoreError: the disk refused the picture.
     """
-    check_choice("task", task, Task)
+    if task is not None:
+        check_choice("task", task, Task)
+    task = task or told_by_run(submission).task or "classification"
     if label_map is None:
         card = _scored(submission, labels, task)
     else:

@@ -2,15 +2,18 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from ensemble.errors import UsageError, few
+from ensemble.files.columns import said_where_there
+from ensemble.files.csv_tables import read_table
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
+from ensemble.predictions.run_told import told_by_run
 from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 from ensemble.submission.folder import submission_at
 
@@ -52,15 +55,13 @@ def compare(first: TableSource, second: TableSource, id_column: str | None = Non
     Args:
         first: A submission, or the folder of a run.
         second: Another; its columns may stand in another order.
-        id_column: The column of the ids; None takes `id`, or the first.
+        id_column: The column of the ids, in one of them or both; None takes `id`, the one that
+            holds the ids of a run, or the first.
 
     Raises:
         UsageError: they name other ids or columns, hold no rows, or numbers that are not finite.
     """
-    one, two = (
-        predicted_columns(read_submission(submission_at(path), id_column))
-        for path in (first, second)
-    )
+    one, two = map(predicted_columns, _read((first, second), id_column))
     _check_alike(one, two, f"{first} and {second}")
     notes = (*one.notes, *two.notes)
     if one.has_values and two.has_values:
@@ -70,6 +71,15 @@ def compare(first: TableSource, second: TableSource, id_column: str | None = Non
     moves = Counter(itertools.chain.from_iterable(moved.values()))
     ordered = dict(sorted(moves.items(), key=lambda move: (-move[1], move[0])))
     return Difference(len(moved), tuple(filter(moved.get, moved)), ordered, largest, notes)
+
+
+def _read(both: tuple[TableSource, TableSource], said: str | None) -> Iterator[Submitted]:
+    """Read two submissions; the ids of a run, where one is of a run, tell those of the other."""
+    paths = [submission_at(path) for path in both]
+    tables = [(path, read_table(path)[0]) for path in paths]
+    known = next(filter(None, (told_by_run(path).ids for path in paths)), ())
+    for path, its in zip(paths, said_where_there(said, tables), strict=True):
+        yield read_submission(path, its, known)
 
 
 def _check_alike(one: Submitted, two: Submitted, both: str) -> None:

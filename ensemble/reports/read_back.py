@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ensemble.errors import ContractError, UsageError, few
-from ensemble.files.columns import FOLDS, ID, is_beside, is_index
+from ensemble.files.columns import FOLDS, ID, is_beside, is_index, said_where_there
 from ensemble.files.csv_tables import read_table
 from ensemble.files.ids import are_known
 from ensemble.files.text_table import TableSource, TextTable
@@ -49,11 +49,13 @@ def read_back(submission: TableSource, labels: Labels, task: Task) -> ReadBack:
         return ReadBack(submission)
     truth = _truth_of(labels, task)
     held = {*truth.ids, *truth.classes, *truth.columns}
-    table = _table(submission, held, labels.id_column)
+    tables = [(submission, header), (labels.table, read_table(labels.table)[0])]
+    said, _ = said_where_there(labels.id_column, tables)
+    table = _table(submission, held, said)
     pairs = _pairs(table, truth, task)
     if pairs is not None:
-        submission = _gathered(table, pairs, labels.id_column or ID)
-        table = _table(submission, held, labels.id_column)
+        submission = _gathered(table, pairs, said or ID)
+        table = _table(submission, held, said)
     if TASKS[task].several:
         return ReadBack(_spread(table, submission, labels, truth))
     wide = TASKS[task].single and set(truth.classes) <= set(table.columns)

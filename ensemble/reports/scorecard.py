@@ -16,7 +16,8 @@ from ensemble.evaluation.labels import (
     truth_of,
 )
 from ensemble.evaluation.metrics import confusion
-from ensemble.files.csv_tables import column_of
+from ensemble.files.columns import ID, said_where_there
+from ensemble.files.csv_tables import column_of, read_table
 from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
@@ -133,7 +134,7 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    read = read_submission(submission, labels.id_column)
+    read = _read(submission, labels)
     notes: list[str] = []
     truth = labels.of(list(read.rows), notes.append)
     given = predicted_columns(read, {*truth.values(), *labels.classes})
@@ -146,6 +147,16 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
     return _of_classes(
         list(given.rows), scores, classes, labels, labels_only=given.has_labels, notes=notes
     )
+
+
+def _read(submission: TableSource, labels: Labels) -> Submitted:
+    """Read a submission; the ids of the labels, where their column is told, tell its own."""
+    (header, _), (columns, rows) = read_table(submission), read_table(labels.table)
+    tables = [(submission, header), (labels.table, columns)]
+    said, its = said_where_there(labels.id_column, tables)
+    key = its or (ID if ID in columns else None)
+    known = {row[columns.index(key)] for row in rows} if key else ()
+    return read_submission(submission, said, known)
 
 
 def score_classes(found: Oof, labels: Labels) -> Scorecard:

@@ -12,6 +12,7 @@ from ensemble.files.columns import fold_column, is_beside, is_index, is_split, s
 from ensemble.files.csv_tables import TableRow, by_id, read_lines
 from ensemble.files.text_table import TableSource
 from ensemble.predictions.row_values import sum_to_one
+from ensemble.predictions.run_told import told_by_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,14 @@ class Submitted:
         return found
 
 
-def read_submission(path: TableSource, id_column: str | None = None) -> Submitted:
+def read_submission(
+    path: TableSource, id_column: str | None = None, known: Collection[str] = ()
+) -> Submitted:
     """Read a submission: of labels, of a probability a class, of several tasks, or melted.
 
-    The id is `id_column`, the column `id`, or the first. Where ids stand there more than once, one
-    of two other columns names the targets: that of which each id has every one once.
+    The id is `id_column`, what the run says in whose folder it lies, the column `id`, the one that
+    holds the ids of the run or those that are `known`, or the first. Where ids stand there more
+    than once, one of two other columns names the targets: that of which each id has every one once.
 
     Raises:
         UsageError: no table, no column after the id, no rows, or an id that is empty or stands
@@ -93,7 +97,10 @@ def read_submission(path: TableSource, id_column: str | None = None) -> Submitte
     header, body = read_lines(path)
     if len(header) < 2 or not body:
         raise UsageError(f"{path}: expected an id column, another, and rows")
-    place = header.index(submitted_id(path, header, said=id_column))
+    told, cells = told_by_run(path), [row.cells for row in body]
+    said = told.id_column if id_column not in header and told.id_column in header else id_column
+    known = told.ids or known
+    place = header.index(submitted_id(path, header, cells, said=said, known=known))
     if (target := _target_place(header, body, place)) is not None:
         value = sum(range(3)) - place - target
         melted = {f"{row.cells[place]} {row.cells[target]}": [row.cells[value]] for row in body}

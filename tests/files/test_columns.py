@@ -10,6 +10,7 @@ from ensemble.files.columns import (
     is_beside,
     is_index,
     is_split,
+    said_where_there,
     submitted_id,
 )
 
@@ -77,3 +78,25 @@ def test_labels_and_splits_stand_beside_predictions() -> None:
 def test_a_split_is_told_in_any_case_and_a_label_is_none() -> None:
     assert all(map(is_split, ("Usage", "split", "SUBSET")))
     assert not any(map(is_split, ("label", "usages", "")))
+
+
+def test_ids_a_folder_or_an_extension_apart_tell_their_column() -> None:
+    rows = (("cat", "1/a.png"), ("cat", "1/b.png"), ("dog", "2/c.png"))
+    assert submitted_id("t", ("label", "image"), rows, known=("a", "b", "c")) == "image"
+    assert id_column("t", ("label", "image"), rows, known=("1/a", "1/b", "2/c")) == "image"
+
+
+def test_a_column_with_a_name_twice_is_not_told_by_ids_that_are_written_otherwise() -> None:
+    rows = (("a.png", "x"), ("a.png", "y"))
+    assert submitted_id("t", ("label", "image"), rows, known=("a",)) == "label"
+
+
+def test_what_is_said_is_said_to_the_tables_that_have_the_column() -> None:
+    tables = (("s", ("id", "label")), ("t", ("image", "label")))
+    assert said_where_there("image", tables) == (None, "image")
+    assert said_where_there(None, tables) == (None, None)
+
+
+def test_a_column_that_no_table_has_is_refused_with_what_each_has() -> None:
+    with pytest.raises(UsageError, match=r"no column 'x', as --id-col says: s has id; t has '', b"):
+        said_where_there("x", (("s", ("id",)), ("t", ("", "b"))))

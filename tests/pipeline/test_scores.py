@@ -1,5 +1,6 @@
 """Scores of a submission, from files or from memory, and their picture."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import sklearn.metrics as sk
 from ensemble.errors import UsageError
 from ensemble.files.text_table import TextTable
 from ensemble.pipeline.scores import score
+from ensemble.predictions.formats import write_predictions
+from ensemble.predictions.run_record import RunRecord, to_json
 from ensemble.reports.scorecard import Labels
 
 TRUTH = TextTable("labels", ("id", "rain", "fog"), (("a", "1", "0"), ("b", "0", "1")))
@@ -97,3 +100,23 @@ def test_one_of_several_tasks_is_scored_and_said() -> None:
     assert (card.lines[0].score, card.notes[0]) == (1.0, "scored is the column 'mask' of mask, age")
     ages = score(given, Labels(given, "age"), task="regression")
     assert {line.metric: line.score for line in ages.lines} == {"rmse": 0.0, "mae": 0.0}
+
+
+def test_the_ids_of_the_labels_tell_the_column_of_the_submissions(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("label,name\ncat,1\ncat,2\n")
+    (tmp_path / "t.csv").write_text("image,label\n1,cat\n2,dog\n")
+    card = score(tmp_path / "s.csv", Labels(tmp_path / "t.csv", id_column="image"))
+    assert {line.metric: line.score for line in card.lines}["accuracy"] == 0.5
+
+
+def test_the_task_is_what_the_run_says(tmp_path: Path) -> None:
+    record = RunRecord({}, "angle", ("angle",), (), {}, {}, {})
+    (tmp_path / "run.json").write_text(json.dumps(to_json(record)))
+    values = {"probs": np.array([[1.0], [3.0]])}
+    write_predictions(
+        tmp_path / "predictions.parquet", ["1", "2"], [], values, {"task": "regression"}
+    )
+    (tmp_path / "submission.csv").write_text("id,angle\n1,1\n2,3\n")
+    (tmp_path / "t.csv").write_text("id,angle\n1,2\n2,3\n")
+    card = score(tmp_path / "submission.csv", Labels(tmp_path / "t.csv", "angle"))
+    assert {line.metric: line.score for line in card.lines}["mae"] == 0.5

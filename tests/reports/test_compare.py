@@ -4,12 +4,15 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from toys import ensemble
 
 from ensemble.errors import UsageError
+from ensemble.predictions.formats import write_predictions
+from ensemble.predictions.run_record import RunRecord, to_json
 from ensemble.reports.compare import Difference, compare
 
 
@@ -188,3 +191,33 @@ def test_folds_beside_probabilities_are_not_compared(tmp_path: Path) -> None:
     assert (found.changed, found.moves) == (("a",), {("cat", "dog"): 1})
     assert found.largest == pytest.approx(0.3)
     assert found.notes == (f"{tmp_path / 'x.csv'}: the columns fold are no class, and left out",)
+
+
+def a_run(name: str, text: str, ids: list[str]) -> Path:
+    """The folder of a run that has no more in it than tells of its submission."""
+    record = RunRecord({}, "label", ("cat", "dog"), (), {}, {}, {})
+    Path(name).mkdir()
+    Path(name, "run.json").write_text(json.dumps(to_json(record)))
+    probs, told = np.full((len(ids), 2), 0.5), {"task": "classification"}
+    write_predictions(Path(name, "predictions.parquet"), ids, [], {"probs": probs}, told)
+    Path(name, "submission.csv").write_text(text)
+    return Path(name)
+
+
+def test_the_ids_of_a_run_tell_their_column_in_both_submissions() -> None:
+    one = a_run("one", "label,image\ncat,1.png\ncat,2.png\n", ["1", "2"])
+    Path("other.csv").write_text("label,image\ncat,2.png\ndog,1.png\n")
+    assert compare(one, Path("other.csv")).changed == ("1.png",)
+
+
+def test_the_said_id_is_that_of_the_submissions_that_have_it() -> None:
+    Path("x.csv").write_text("label,image\ncat,1\ncat,2\n")
+    Path("y.csv").write_text("id,label\n1,cat\n2,dog\n")
+    assert compare(Path("x.csv"), Path("y.csv"), "image").changed == ("2",)
+    with pytest.raises(UsageError, match="no column 'name', as --id-col says: x.csv has label, im"):
+        compare(Path("x.csv"), Path("y.csv"), "name")
+
+
+def test_labels_that_are_taken_for_ids_are_refused_with_the_flag() -> None:
+    with pytest.raises(UsageError, match="id 'cat' stands in line 2 too: .*--id-col"):
+        both("label,image\ncat,1\ncat,2\n", "label,image\ncat,1\ncat,2\n")

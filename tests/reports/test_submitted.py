@@ -48,7 +48,7 @@ def test_no_ids_give_no_rows(tmp_path: Path) -> None:
     [
         ("id\na\n", ": expected an id column, another, and rows"),
         ("id,label\n", ": expected an id column, another, and rows"),
-        ("id,label\na,x\nb,x\na,y\n", ", line 4: id 'a' stands in line 2 too"),
+        ("id,label\na,x\nb,x\na,y\n", ", line 4: id 'a' stands in line 2 too: .*--id-col"),
         ("id,label\na,x\n,x\n", ", line 3: the id is empty"),
     ],
 )

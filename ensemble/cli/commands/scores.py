@@ -45,7 +45,7 @@ _SCORING: Final = (
 @click.option("--group", help="A column of LABELS: its rows are drawn together for the intervals.")
 @click.option("--classes", help="All classes in order, a,b,c or a file with a class a line, where "
               "it is not that of whole numbers.")  # fmt: skip
-@click.option("--task", default="classification", show_default=True, help="What it predicts.",
+@click.option("--task", help="What it predicts.  [default: what RUN says, else classification]",
               type=click.Choice(VOTED))  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 @click.option("--png", type=click.Path(path_type=Path),
@@ -62,7 +62,7 @@ def score_command(
     tasks: str,
     group: str | None,
     classes: str | None,
-    task: Task,
+    task: Task | None,
     as_json: bool,
     png: Path | None,
     public: float | None,
