@@ -25,7 +25,10 @@ def classes_by_head(given: Sequence[str], head: str | None) -> dict[str, tuple[s
             in two ways.
     """
     if not given:
-        raise UsageError("--classes is needed: a,b,c or a file with a class a line")
+        raise UsageError(
+            "--classes is needed: a,b,c or a file with a class a line; of a regression, what its "
+            "target is called"
+        )
     heads: dict[str, tuple[str, ...]] = {}
     for text in given:
         name, listed = split_named(text)

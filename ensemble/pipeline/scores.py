@@ -16,7 +16,7 @@ from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
 from ensemble.reports.read_back import read_back
 from ensemble.reports.scorecard import Labels, Scorecard
-from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
+from ensemble.reports.submitted import Submitted, predicted_columns
 
 _SCORED = "submission"
 
@@ -78,7 +78,7 @@ def _card(submission: TableSource, labels: Labels, task: Task, *, table: bool) -
     classes = () if TASKS[task].single and len(labels.classes) != _PAIR else labels.classes
     told = ForeignHints(None, classes, said, labels.id_column)
     if table and TASKS[task].single:
-        given = predicted_columns(read_submission(submission, labels.id_column), labels.classes)
+        given = predicted_columns(scorecard.read_scored(submission, labels), labels.classes)
         if not given.has_probability or _are_labels(given, labels):
             return scorecard.score_submission(submission, labels)
         columns = {given.columns[0]: given.labels()}

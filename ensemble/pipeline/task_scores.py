@@ -16,7 +16,7 @@ from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.reports import scorecard
 from ensemble.reports.scorecard import Labels, Scorecard
-from ensemble.reports.submitted import predicted_columns, read_submission
+from ensemble.reports.submitted import predicted_columns
 from ensemble.voting.joint import fuse_tasks
 from ensemble.voting.lift import marginals
 
@@ -73,7 +73,7 @@ def _predicted(
     if not isinstance(submission, TextTable) and not is_csv(submission):
         tasks = join_tasks(read_parts(submission), label_map)
         return list(tasks.ids), _fused(tasks), False
-    given = predicted_columns(read_submission(submission, labels.id_column), label_map.labels)
+    given = predicted_columns(scorecard.read_scored(submission, labels), label_map.labels)
     if not given.has_labels:
         if set(given.columns) != set(label_map.labels):
             raise UsageError(

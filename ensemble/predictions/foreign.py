@@ -49,6 +49,8 @@ def read_foreign(path: Path, told: ForeignHints = NO_HINTS) -> Foreign:
         return _read_npz(path, told.classes)
     if kind == ".npy":
         return _read_npy(path, told)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
     raise UsageError(f"{path}: expected a .parquet, .csv, .npz or .npy file of predictions")
 
 

@@ -134,7 +134,7 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
             no labels: none of them is in `labels`, or more than a handful and a tenth of them are
             not.
     """
-    read = _read(submission, labels)
+    read = read_scored(submission, labels)
     notes: list[str] = []
     truth = labels.of(list(read.rows), notes.append)
     given = predicted_columns(read, {*truth.values(), *labels.classes})
@@ -149,7 +149,7 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
     )
 
 
-def _read(submission: TableSource, labels: Labels) -> Submitted:
+def read_scored(submission: TableSource, labels: Labels) -> Submitted:
     """Read a submission; the ids of the labels, where their column is told, tell its own."""
     (header, _), (columns, rows) = read_table(submission), read_table(labels.table)
     tables = [(submission, header), (labels.table, columns)]

@@ -1,5 +1,6 @@
 """A submission written: each row's cells, in the sample's order and columns."""
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,9 @@ def _filled_labels(fill: str, sample: Sample, classes: Sequence[str]) -> Row:
     texts = [fill] if sample.kind == "label" else fill.split()
     labels = tuple(names.get(text, text) for text in texts)
     if not labels or not set(labels) <= set(classes):
-        raise UsageError(f"--fill {fill!r} is not one of {list(classes)[:10]}")
+        near = difflib.get_close_matches(fill, classes, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"they are {few(classes)}"
+        raise UsageError(f"--fill {fill!r} is none of the {len(classes)} classes; {hint}")
     return Row(labels[0], (), labels)
 
 

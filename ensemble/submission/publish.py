@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.errors import StoreError, UsageError
+from ensemble.errors import StoreError, UsageError, counted
 from ensemble.files.atomic import (
     SUCCESS,
     publish_bytes,
@@ -194,7 +194,7 @@ def _write_quarantine(path: Path, outcome: VoteResult, listener: Listener) -> No
         remove(path)
         return
     write_quarantine(path, outcome.quarantined)
-    listener.warn(f"{len(outcome.quarantined)} images are quarantined; see {path}")
+    listener.warn(f"{counted(len(outcome.quarantined), 'image')} quarantined; see {path}")
 
 
 def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listener) -> None:

@@ -123,7 +123,7 @@ def check_vote(voting: Voting, weights: Weights | None, task: Task) -> None:
         if voting != "soft" and not weights.plain:
             raise UsageError(
                 f"these weights carry a pool, temperature or decision rule of a soft vote: they "
-                f"do not go with --voting {voting}"
+                f"do not go with --voting {voting}. Say --weights uniform to vote without them"
             )
         _check_task(weights, task)
     if voting not in TASKS[task].votings:

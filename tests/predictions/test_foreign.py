@@ -237,6 +237,7 @@ def test_numbers_of_any_precision_are_doubled(tmp_path: Path, dtype: type[np.gen
 
 
 def test_a_file_of_another_kind_is_refused_with_the_kinds(tmp_path: Path) -> None:
+    (tmp_path / "p.xlsx").touch()
     with pytest.raises(UsageError) as caught:
         read_foreign(tmp_path / "p.xlsx")
     told = "expected a .parquet, .csv, .npz or .npy file of predictions"
@@ -361,3 +362,8 @@ def test_an_index_of_pandas_in_a_parquet_is_the_id_where_it_has_a_name(tmp_path:
         read(tmp_path / "plain.parquet")
     frame.rename_axis("image").to_parquet(tmp_path / "named.parquet")
     assert read(tmp_path / "named.parquet").ids == ("a", "b")
+
+
+def test_what_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nope: no such file or folder"):
+        read_foreign(tmp_path / "nope")

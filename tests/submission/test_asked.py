@@ -74,7 +74,7 @@ def test_ids_that_differ_are_no_sample_of_the_run() -> None:
     [
         ({"output": "binary"}, "--output binary is for multilabel heads"),
         ({"round": "nearest"}, "--round is for values of a regression"),
-        ({"fill": "fox"}, "--fill 'fox' is not one of"),
+        ({"fill": "fox"}, "--fill 'fox' is none of the 3 classes"),
     ],
 )
 def test_flags_that_do_not_suit_the_head_are_refused(
