@@ -54,8 +54,8 @@ ARCHS: Final = (
 
 
 NOTED: Final = {
-    "levit_128s": "looked into: with these weights it magnifies rounding, and torch's own float32 is "
-    "off float64 by up to 0.2, so nothing can be proven of it",
+    "levit_128s": "looked into: with these weights it magnifies rounding, and torch's own float32 "
+    "is off float64 by up to 0.2, so nothing can be proven of it",
 }
 """What was found out of architectures that do not export."""
 

@@ -9,7 +9,7 @@ import click
 from ensemble.cli.heads import choices_by_head, classes_by_head
 from ensemble.cli.options import Whole, stacked
 from ensemble.errors import UsageError
-from ensemble.records import Activation, Batch, ChannelOrder, Fit, Interpolation, Task
+from ensemble.records import Activation, Batch, ChannelOrder, Fit, Interpolation, Ordinal, Task
 
 if TYPE_CHECKING:
     from ensemble.export.spec import ExportSpec, PreprocessFlags
@@ -25,6 +25,9 @@ described_options: Final = stacked((
                  help=f"What turns outputs into probabilities: {', '.join(get_args(Activation))}; "
                  "HEAD=… for each head that has another.  [default: by the graph's last operator, "
                  "and by task]"),
+    click.option("--ordinal", multiple=True, metavar="[HEAD=]KIND",
+                 help=f"The outputs are thresholds of ordered classes, which --classes names but "
+                 f"the lowest: {', '.join(get_args(Ordinal))} (CORN, CORAL)."),
     click.option("--family", help="What the weight belongs to.  [default: from the file's name]"),
     click.option("--fold", type=Whole(0), help="[default: from the file's name, "
                  "or its folder's: f0, fold0, fold_0, fold=0]"),
@@ -84,8 +87,11 @@ def export_spec_of(flags: Mapping[str, Any]) -> "ExportSpec":
     activation, activations = choices_by_head(
         "--activation", flags["activation"], Activation, [*named]
     )
+    ordinal: Ordinal | None
+    ordinals: dict[str, Ordinal]
+    ordinal, ordinals = choices_by_head("--ordinal", flags["ordinal"], Ordinal, [*named])
     heads = tuple(
-        HeadSpec(name, classes, tasks.get(name), activations.get(name))
+        HeadSpec(name, classes, tasks.get(name), activations.get(name), ordinals.get(name, ordinal))
         for name, classes in named.items()
     )
     return ExportSpec(

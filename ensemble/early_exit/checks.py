@@ -41,6 +41,8 @@ def check_early_exit(
         decision=weights.decision,
         labels=labels,
     )
+    if any(head.ordinal for card in cards for head in card.heads):
+        reason = "a head of thresholds is read when all is known; leave --early-exit out"
     if not reason and several:
         reason = _why_not_joint(recipe, cards, exact=exact)
     if reason:

@@ -14,6 +14,7 @@ from ensemble.records import (
     Fit,
     InputRange,
     Interpolation,
+    Ordinal,
     Task,
 )
 
@@ -22,13 +23,15 @@ from ensemble.records import (
 class HeadSpec:
     """One output of the net: its name, and the names of its columns in order.
 
-    `task` and `activation` None are those that the spec says of every head.
+    `task` and `activation` None are those that the spec says of every head. `ordinal` says that the
+    columns are thresholds of ordered classes, see `members.card.Head`: then it is multilabel.
     """
 
     name: str
     classes: tuple[str, ...]
     task: Task | None = None
     activation: Activation | None = None
+    ordinal: Ordinal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def columns_of(spec: ExportSpec) -> int:
 
 def task_of(spec: ExportSpec, head: HeadSpec) -> Task:
     """Return the task of a head: its own, or that of every head."""
-    return head.task or spec.task
+    return head.task or ("multilabel" if head.ordinal else spec.task)
 
 
 def activation_told(spec: ExportSpec, head: HeadSpec) -> Activation | None:

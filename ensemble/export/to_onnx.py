@@ -179,7 +179,14 @@ def _check_activation(spec: ExportSpec, head: HeadSpec) -> None:
 
 def _heads(spec: ExportSpec) -> tuple[Head, ...]:
     return tuple(
-        Head(h.name, h.name, task, activation_told(spec, h) or ACTIVATIONS[task], h.classes)
+        Head(
+            h.name,
+            h.name,
+            task,
+            activation_told(spec, h) or ACTIVATIONS[task],
+            h.classes,
+            ordinal=h.ordinal,
+        )
         for h, task in ((h, task_of(spec, h)) for h in spec.heads)
     )
 

@@ -23,11 +23,12 @@ class Answer:
     """What a head says of a task; `task` is None where it says the label itself.
 
     `columns` has for each class of the task, or each label, the columns of the head that are summed
-    for it, in a fixed order; of a value it is the one column that holds it.
+    for it, in a fixed order; of a value it is the one column that holds it, and of thresholds each
+    class but the lowest has one.
     """
 
     task: str | None
-    kind: Literal["classes", "value"]
+    kind: Literal["classes", "value", "thresholds"]
     columns: tuple[tuple[int, ...], ...]
 
 
@@ -47,6 +48,8 @@ def answers_of(head: Head, label_map: LabelMap, who: str) -> tuple[Answer, ...]:
     """
     if not TASKS[head.task].single and not TASKS[head.task].bounded:
         return _values(head, label_map, who)
+    if head.ordinal is not None:
+        return (_thresholds(head, label_map, who),)
     if not TASKS[head.task].single:
         raise MemberError(
             f"{who}: head {head.name!r} is {head.task}; a task of a label map has classes or a "
@@ -112,6 +115,18 @@ def check_answered(tasks: Collection[str | None], label_map: LabelMap) -> None:
             f"label map: no member answers the task {few(lacking)}, and none the label: a head is "
             f"called as its task. Answered: {few(sorted(map(str, tasks))) or 'none'}"
         )
+
+
+def _thresholds(head: Head, label_map: LabelMap, who: str) -> Answer:
+    """Return the task whose ordered classes, but the lowest, a head has thresholds of."""
+    task = label_map.task(head.name)
+    if task is None or set(head.classes) != set(task.classes[1:]):
+        known = "no task" if task is None else f"the task of {few(task.classes)}"
+        raise MemberError(
+            f"{who}: head {head.name!r} has thresholds of {few(head.classes)}, and is {known} of "
+            f"the label map: it is called as its task, and has each class but the lowest"
+        )
+    return Answer(task.name, "thresholds", _one_to_one(head, task.classes[1:]))
 
 
 def _values(head: Head, label_map: LabelMap, who: str) -> tuple[Answer, ...]:

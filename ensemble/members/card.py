@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from ensemble.errors import MemberError
-from ensemble.records import TASKS, Activation, Batch, BoxScale, Layout, Preprocess, Task
+from ensemble.records import TASKS, Activation, Batch, BoxScale, Layout, Ordinal, Preprocess, Task
 
 ACTIVATIONS: Final = {task: rules.activations[0] for task, rules in TASKS.items()}
 """What a head's outputs need, unless they are probabilities already."""
@@ -35,7 +35,9 @@ class Head:
     `activation` is what turns the output into probabilities: "exp" where it holds their logarithms
     (a net that ends in LogSoftmax), "none" where it already holds them, and for a regression,
     whose `classes` name the values. A head of boxes has one class, what they hold, and `boxes`,
-    which others have not.
+    which others have not. `ordinal` says that a multilabel head holds thresholds of ordered
+    classes: of each class but the lowest, how likely it is that one or a higher one; "conditional"
+    if the one below is reached (CORN), "cumulative" as it stands (CORAL).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Head:
     activation: Activation
     classes: tuple[str, ...]
     boxes: BoxOutput | None = None
+    ordinal: Ordinal | None = None
 
     @property
     def columns(self) -> int:
@@ -51,11 +54,12 @@ class Head:
         return len(self.classes) if self.boxes is None else BOX_COLUMNS * self.boxes.count
 
     def record(self) -> dict[str, object]:
-        """Return the fields as plain values, `boxes` only where there are some.
+        """Return the fields as plain values, `boxes` and `ordinal` only where there are some.
 
         It stands in fingerprints, which must stay what they were for members that are there.
         """
-        return {k: v for k, v in asdict(self).items() if k != "boxes" or v is not None}
+        later = ("boxes", "ordinal")
+        return {k: v for k, v in asdict(self).items() if k not in later or v is not None}
 
 
 @dataclass(frozen=True, slots=True)

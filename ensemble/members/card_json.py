@@ -28,6 +28,7 @@ from ensemble.records import (
     Fit,
     Interpolation,
     Layout,
+    Ordinal,
     Preprocess,
     Size,
     Task,
@@ -46,7 +47,7 @@ _CARD_FIELDS: Final = (
 _PREPROCESS_FIELDS: Final = (
     "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order", "crop",
 )  # fmt: skip
-_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes", "boxes")
+_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes", "boxes", "ordinal")
 MAX_BOXES: Final = 10_000
 
 
@@ -195,8 +196,17 @@ def _head(fields: Fields) -> Head:
     activation: Activation = fields.choice("activation", get_args(Activation))
     if activation not in TASKS[task].activations:
         raise fields.bad("activation", f"one that suits {task}", activation)
-    boxes = _boxes(fields, task, classes)
-    return Head(fields.text("name"), fields.text("output"), task, activation, classes, boxes)
+    boxes, ordinal = _boxes(fields, task, classes), _ordinal(fields, task)
+    name, output = fields.text("name"), fields.text("output")
+    return Head(name, output, task, activation, classes, boxes, ordinal)
+
+
+def _ordinal(fields: Fields, task: Task) -> Ordinal | None:
+    if fields.record.get("ordinal") is None:
+        return None
+    if not TASKS[task].several:
+        raise fields.bad("ordinal", "thresholds, of a multilabel head", task)
+    return fields.choice("ordinal", get_args(Ordinal))
 
 
 def _boxes(fields: Fields, task: Task, classes: tuple[str, ...]) -> BoxOutput | None:

@@ -213,4 +213,5 @@ def _head(spec: ExportSpec, head: HeadSpec, output: str, graph: "ModelProto") ->
         "task": task,
         "activation": activation_told(spec, head) or activation_of(graph, output, task),
         "classes": head.classes,
+        **({"ordinal": head.ordinal} if head.ordinal else {}),
     }

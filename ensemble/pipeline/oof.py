@@ -188,6 +188,7 @@ def _stitched(
         task=head.task,
         quarantined=tuple(lost.values()),
         output=head.name,
+        ordinal=head.ordinal,
         views=dict(sorted(views_of(entries).items())),
     )
 

@@ -106,6 +106,7 @@ def read_predictions(entries: Sequence[StoredPredictions]) -> Predictions:
         output=head.name,
         sources=tuple(RecordedMember(entry.member, entry.partition.key) for entry in entries),
         views=views_of(entries),
+        ordinal=head.ordinal,
     )
 
 

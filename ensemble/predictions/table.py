@@ -19,7 +19,7 @@ from ensemble.predictions import oof_file
 from ensemble.predictions.oof_file import OofFile
 from ensemble.predictions.row_values import Rows, check_predicted, checked_values
 from ensemble.predictions.run_record import RecordedMember
-from ensemble.records import MemberId, Quarantined, Task, check_choice
+from ensemble.records import MemberId, Ordinal, Quarantined, Task, check_choice
 from ensemble.voting.vote import Ballot
 
 
@@ -44,6 +44,7 @@ class Predictions:
         sources: Who made each column, in their order; empty where each is a family, and nobody
             asked. Of an early exit it names those who were asked, and there are no columns.
         views: The views of each family and their merge, as `merged_as` spells them, where known.
+        ordinal: How the columns are thresholds of ordered classes; None where they are none.
     """
 
     ids: tuple[str, ...]
@@ -60,6 +61,7 @@ class Predictions:
     output: str = "label"
     sources: tuple[RecordedMember, ...] = ()
     views: Mapping[str, str] = field(default_factory=dict)
+    ordinal: Ordinal | None = None
 
     def __repr__(self) -> str:
         lost = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
@@ -89,7 +91,7 @@ class Predictions:
     @property
     def head(self) -> Head:
         """The head as it comes out: probabilities, or values of a regression."""
-        return Head(self.output, "probs", self.task, "none", self.classes)
+        return Head(self.output, "probs", self.task, "none", self.classes, ordinal=self.ordinal)
 
     @property
     def ballots(self) -> list[Ballot]:

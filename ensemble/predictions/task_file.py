@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,17 @@ from ensemble.files.atomic import publish, remove
 from ensemble.files.parquet import FOLD, ID, list_column, read_lists, text_column
 from ensemble.predictions.foreign import folds_in, ids_in
 from ensemble.predictions.oof_file import quarantine_beside, write_quarantine
-from ensemble.predictions.parsed import list_of, mapping_of, quarantined_of, text_of, texts_of
+from ensemble.predictions.parsed import (
+    choice_of,
+    list_of,
+    mapping_of,
+    or_none,
+    quarantined_of,
+    text_of,
+    texts_of,
+)
 from ensemble.predictions.table import Predictions, checked
-from ensemble.records import Quarantined, Task
+from ensemble.records import Ordinal, Quarantined, Task
 
 METADATA: Final = "ensemble.tasks"
 
@@ -50,6 +58,7 @@ def save(path: Path, parts: Sequence[Predictions], quarantined: Sequence[Quarant
                 "families": named,
                 "members": {name: list(hashes) for name, hashes in part.members.items()},
                 "views": dict(part.views),
+                **({"ordinal": part.ordinal} if part.ordinal else {}),
             }
         )
     about = {"schema": 1, "parts": told, "quarantined": [asdict(q) for q in quarantined]}
@@ -94,9 +103,14 @@ def of_table(where: Path, table: pa.Table) -> list[Predictions]:
             quarantined=quarantined,
             output=text_of(told["head"]),
             views={n: text_of(v) for n, v in mapping_of(told.get("views", {})).items()},
+            ordinal=or_none(_ordinal, told.get("ordinal")),
         )
         found.append(checked(f"{where}, head {part.output}", part))
     return found
+
+
+def _ordinal(told: object) -> Ordinal:
+    return choice_of(told, get_args(Ordinal))
 
 
 def _hashes(told: object) -> Mapping[str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from ensemble.members.card import Head
 from ensemble.predictions import task_file
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.table import Predictions
-from ensemble.records import Quarantined
-from ensemble.voting.lift import TaskColumn, column_names, summed, value_probs
+from ensemble.records import Ordinal, Quarantined
+from ensemble.voting.lift import TaskColumn, column_names, summed, threshold_probs, value_probs
 from ensemble.voting.vote import Ballot, family_means
 
 Value = TypeVar("Value")
+
+_ROUNDING: Final = 1e-6
+"""How far float32 may have thresholds rise that are equal."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,11 +89,12 @@ class TaskPredictions:
             spreads: Those of values by the column's name; without one a value has its task's, and
                 without that it is cut hard.
         """
-        return _columns(self, [_families(part) for part in self.parts], spreads or {})
+        families = [_families(part, self.label_map) for part in self.parts]
+        return _columns(self, families, spreads or {})
 
     def voters(self) -> list[TaskColumn]:
         """Return what each member says of each task, by name; values are cut hard."""
-        found = _columns(self, [part.ballots for part in self.parts], {})
+        found = _columns(self, [_ballots(part, self.label_map) for part in self.parts], {})
         return [replace(each, probs=_cut_hard(each, self.label_map), values=None) for each in found]
 
 
@@ -135,8 +139,39 @@ def _names(part: Predictions) -> list[str]:
     return sorted({each.family for each in part.ballots})
 
 
-def _families(part: Predictions) -> list[Ballot]:
-    return [Ballot(name, name, probs) for name, probs in family_means(part.ballots).items()]
+def _families(part: Predictions, label_map: LabelMap) -> list[Ballot]:
+    """Return what each family says, its folds averaged: probabilities, or values."""
+    ballots = _ballots(part, label_map)
+    return [Ballot(name, name, probs) for name, probs in family_means(ballots).items()]
+
+
+def _ballots(part: Predictions, label_map: LabelMap) -> list[Ballot]:
+    """Return what each member says, thresholds as the probabilities of their classes."""
+    if part.ordinal is None:
+        return part.ballots
+    (answer,) = _answers(part, label_map)
+    return [
+        replace(ballot, probs=_of_thresholds(part, part.ordinal, ballot, answer))
+        for ballot in part.ballots
+    ]
+
+
+def _of_thresholds(part: Predictions, ordinal: Ordinal, ballot: Ballot, answer: Answer) -> Pooled:
+    """Return the probabilities of the ordered classes of a head of thresholds.
+
+    Raises:
+        ContractError: cumulative thresholds that rise, of which no class can have a probability.
+    """
+    given = summed(ballot.probs.astype(np.float64), answer.columns)
+    found = threshold_probs(given, ordinal)
+    odd = np.flatnonzero((found < -_ROUNDING).any(1))
+    if odd.size:
+        raise ContractError(
+            f"{ballot.name}, id {part.ids[odd[0]]!r}: the thresholds of {answer.task} must not "
+            f"rise, and are {few(given[odd[0]].tolist())}. Is the head conditional (CORN)? Its card "
+            f"says {ordinal}"
+        )
+    return np.maximum(found, 0.0)
 
 
 def _columns(
@@ -164,6 +199,8 @@ def _column(
     spreads: Mapping[str, float],
 ) -> TaskColumn:
     probs = ballot.probs.astype(np.float64)
+    if answer.kind == "thresholds":
+        return TaskColumn(name, ballot.family, answer.task, probs)
     if answer.kind == "classes":
         return TaskColumn(name, ballot.family, answer.task, summed(probs, answer.columns))
     task = label_map.task(answer.task or "")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.label_map import LABEL, LabelMap
+from ensemble.records import Ordinal
 from ensemble.voting import pools
 from ensemble.voting.pools import Stack
 
@@ -77,6 +78,18 @@ def value_probs(values: Vector, cuts: Sequence[float], spread: Vector | float | 
 def class_places(label_map: LabelMap) -> Indices:
     """Return the class of each task in each label, int64 (K, T), among the task's classes."""
     return np.array(label_map.places, np.int64)
+
+
+def threshold_probs(thresholds: Pooled, ordinal: Ordinal) -> Pooled:
+    """Return the probabilities of C ordered classes by their C - 1 thresholds, float64 (N, C).
+
+    Conditional thresholds (CORN, arXiv 2111.08851) are multiplied up to P(class k or higher), which
+    cumulative ones (CORAL, arXiv 1901.07884) are; a class is what lies between two of them. Where
+    cumulative ones rise, a class has less than nothing.
+    """
+    reached = np.cumprod(thresholds, axis=1) if ordinal == "conditional" else thresholds
+    ends = np.pad(reached, ((0, 0), (1, 1)), constant_values=((0, 0), (1, 0)))
+    return np.asarray(ends[:, :-1] - ends[:, 1:], np.float64)
 
 
 def lifted(columns: Sequence[TaskColumn], label_map: LabelMap) -> Stack:

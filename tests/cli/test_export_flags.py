@@ -8,7 +8,7 @@ import pytest
 
 from ensemble.cli.export_flags import FOREIGN, described_options, export_spec_of
 from ensemble.errors import UsageError
-from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
+from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, task_of
 
 
 def spec_of(*args: str, **more: Any) -> ExportSpec:
@@ -76,3 +76,12 @@ def test_an_argument_that_is_said_twice_is_refused() -> None:
 def test_pickles_are_trusted_file_by_file() -> None:
     found = spec_of("--classes", "a,b", trust_pickle=(Path("a.pt"),))
     assert found.trust_pickle == {Path("a.pt")}
+
+
+def test_thresholds_are_said_of_a_head_which_is_multilabel_then() -> None:
+    heads = ("--classes", "age=middle,old", "--classes", "sex=f,m", "--ordinal", "age=conditional")
+    age, sex = spec_of(*heads).heads
+    assert (age.ordinal, sex.ordinal) == ("conditional", None)
+    assert [task_of(spec_of(*heads), head) for head in (age, sex)] == [
+        "multilabel", "classification",
+    ]  # fmt: skip

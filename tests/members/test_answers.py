@@ -110,3 +110,20 @@ def test_a_task_without_an_answer_is_named_unless_the_label_is_answered() -> Non
     with pytest.raises(UsageError, match=r"no member answers the task age.*Answered: mask"):
         check_answered({"mask"}, MAP)
     check_answered({"mask", None}, MAP)
+
+
+def thresholds(*classes: str, name: str = "age") -> Head:
+    return Head(name, name, "multilabel", "sigmoid", classes, ordinal="conditional")
+
+
+def test_thresholds_are_of_each_class_but_the_lowest_by_name() -> None:
+    (found,) = answers_of(thresholds(">=60", "30-59"), MAP, "one")
+    assert found == Answer("age", "thresholds", ((1,), (0,)))
+
+
+@pytest.mark.parametrize(
+    "given", [thresholds("<30", "30-59"), thresholds(">=60"), thresholds("a", name="hair")]
+)
+def test_other_thresholds_are_refused(given: Head) -> None:
+    with pytest.raises(MemberError, match="has each class but the lowest"):
+        answers_of(given, MAP, "one")

@@ -390,3 +390,17 @@ def test_a_card_says_on_which_crops_its_member_was_trained() -> None:
 def test_a_wrong_field_of_a_crop_is_named(crop: object, field: str) -> None:
     with pytest.raises(MemberError, match=f"'{field}'"):
         from_json(altered("preprocess.crop", crop), "here")
+
+
+def test_thresholds_are_said_of_multilabel_heads_alone() -> None:
+    card = toy_card()
+    ranks = Head("age", "age", "multilabel", "sigmoid", ("30-59", ">=60"), ordinal="conditional")
+    again = from_json(to_json(replace(card, heads=(ranks,))), "x.onnx")
+    assert again.heads == (ranks,)
+    plain = replace(card.heads[0], ordinal="cumulative")
+    with pytest.raises(MemberError, match="ordinal': expected thresholds, of a multilabel head"):
+        from_json(to_json(replace(card, heads=(plain,))), "x.onnx")
+    odd = json.loads(to_json(replace(card, heads=(ranks,))))
+    odd["heads"][0]["ordinal"] = "rising"
+    with pytest.raises(MemberError, match="one of conditional, cumulative"):
+        from_json(json.dumps(odd), "x.onnx")

@@ -1,24 +1,35 @@
 """Predictions of several tasks: joined by id, never by an inner join, averaged before cut."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ensemble.errors import ContractError, UsageError
+from ensemble.files.label_maps import read_label_map
+from ensemble.files.text_table import TextTable
 from ensemble.label_map import LabelMap
 from ensemble.label_tasks import LabelTask
+from ensemble.predictions.formats import read_parts
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import join_tasks
-from ensemble.records import MemberId, Quarantined, Task
+from ensemble.records import MemberId, Ordinal, Quarantined, Task
+from ensemble.voting.joint import fuse_tasks
 
 AGE = LabelTask("age", ("<30", "30-59", ">=60"), (30.0, 60.0), 4.0)
 MASK = LabelTask("mask", ("off", "on"))
 ROWS = tuple((a, m) for a in AGE.classes for m in MASK.classes)
 MAP = LabelMap(tuple("012345"), (AGE, MASK), ROWS)
 IDS = ("a", "b")
+
+Value = TypeVar("Value")
 
 
 def part(
@@ -120,3 +131,75 @@ def test_a_family_that_answers_a_task_twice_is_refused() -> None:
 def test_it_says_of_which_tasks_and_columns_it_is() -> None:
     told = repr(join_tasks([MASKS, AGES], MAP))
     assert "2 rows for the tasks age, mask: net, years" in told
+
+
+def ranks(ordinal: Ordinal, *rows: list[float]) -> Predictions:
+    given = part("age", (">=60", "30-59"), *rows, family="ranks", task="multilabel", ids=("a",))
+    return replace(given, ordinal=ordinal)
+
+
+def test_thresholds_become_the_classes_that_they_part() -> None:
+    joined = join_tasks([ranks("conditional", [0.25, 0.8]), only_mask("a")], MAP)
+    (found,) = [each for each in joined.columns() if each.family == "ranks"]
+    assert found.probs[0] == pytest.approx([0.2, 0.6, 0.2])
+
+
+def test_cumulative_thresholds_that_rise_are_refused_with_the_image() -> None:
+    joined = join_tasks([ranks("cumulative", [0.9, 0.3]), only_mask("a")], MAP)
+    with pytest.raises(ContractError, match=r"ranks, id 'a': the thresholds of age.*0\.3, 0\.9"):
+        joined.columns()
+
+
+def test_what_they_are_is_kept_in_the_file(tmp_path: Path) -> None:
+    joined = join_tasks([ranks("cumulative", [0.2, 0.8]), only_mask("a")], MAP)
+    joined.save(tmp_path / "oof.parquet")
+    again = join_tasks(read_parts(tmp_path / "oof.parquet"), MAP)
+    for mine, its in zip(again.columns(), joined.columns(), strict=True):
+        assert mine.probs == pytest.approx(its.probs, abs=1e-7)
+
+
+def test_each_members_thresholds_are_read_before_the_folds_are_averaged() -> None:
+    sources = tuple(RecordedMember(MemberId(n, "ranks", f, n), None) for f, n in enumerate("xy"))
+    folds = {"x": np.array([[0.5, 1.0]]), "y": np.array([[1.0, 0.5]])}
+    given = Predictions(
+        ("a",), (">=60", "30-59"), folds, task="multilabel", output="age", sources=sources,
+        ordinal="conditional",
+    )  # fmt: skip
+    (found,) = [c for c in join_tasks([given, only_mask("a")], MAP).columns() if c.task == "age"]
+    assert found.probs[0] == pytest.approx([0.25, 0.25, 0.5])  # of the mean: .25 .1875 .5625
+
+
+@given(st.data())
+def test_no_order_of_anything_changes_a_label_or_a_bit(data: st.DataObject) -> None:
+    """Rows of the map, tasks, parts, families and classes, in any order that hypothesis finds."""
+    rng = np.random.default_rng(0)
+
+    def shuffled(things: Sequence[Value]) -> list[Value]:
+        return data.draw(st.permutations(list(things)))
+
+    def read(task: LabelTask, families: Sequence[str], *, turned: bool) -> Predictions:
+        probs = {name: known[task.name, name] for name in families}
+        names = shuffled(task.classes) if turned else list(task.classes)
+        columns = [task.classes.index(name) for name in names]
+        order = shuffled(families) if turned else families
+        turns = {name: probs[name][:, columns] for name in order}
+        return Predictions(("a", "b", "c"), tuple(names), turns, output=task.name)
+
+    known = {
+        (task.name, name): rng.dirichlet(np.ones(len(task.classes)), 3)
+        for task in MAP.tasks
+        for name in ("x", "y")
+    }
+    plain = join_tasks([read(task, ("x", "y"), turned=False) for task in MAP.tasks], MAP)
+    expected = fuse_tasks(plain.columns(), (), MAP, "soft", None)
+    lines = [dict(zip(("label", *MAP.names), (name, *row), strict=True))
+             for name, row in zip(MAP.labels, MAP.rows, strict=True)]  # fmt: skip
+    header = shuffled(("label", *MAP.names))
+    table = TextTable("map", tuple(header), tuple(
+        tuple(line[name] for name in header) for line in shuffled(lines)))  # fmt: skip
+    turned = read_label_map(table, "age = {spread = 4}")
+    parts = shuffled([read(task, ("x", "y"), turned=True) for task in MAP.tasks])
+    columns = shuffled(join_tasks(parts, turned).columns())
+    found = fuse_tasks(columns, (), turned, "soft", None)
+    assert np.array_equal(found.probs, expected.probs)
+    assert found.labels.tolist() == expected.labels.tolist()

@@ -130,3 +130,17 @@ def test_finer_columns_are_summed() -> None:
 def test_columns_are_called_by_family_and_by_task_where_it_answers_several() -> None:
     answered = [("one", "a"), ("three", "a"), ("three", None), ("two", None)]
     assert lift.column_names(answered) == ["one", "three/a", "three/label", "two"]
+
+
+def test_conditional_thresholds_are_multiplied_up() -> None:
+    found = lift.threshold_probs(np.array([[0.9, 0.8, 0.1]]), "conditional")
+    assert found[0] == pytest.approx([0.1, 0.18, 0.648, 0.072])
+
+
+def test_cumulative_thresholds_are_what_is_reached() -> None:
+    found = lift.threshold_probs(np.array([[0.9, 0.72, 0.072]]), "cumulative")
+    assert found[0] == pytest.approx([0.1, 0.18, 0.648, 0.072])
+
+
+def test_cumulative_thresholds_that_rise_give_a_class_less_than_nothing() -> None:
+    assert lift.threshold_probs(np.array([[0.2, 0.6]]), "cumulative").min() < 0

@@ -15,9 +15,11 @@ from ensemble.recipe.settings import DECODE
 SPEC = {f.name for f in (*fields(ExportSpec), *fields(PreprocessFlags))} | {
     "classes",
     "head",
+    "ordinal",
     "arg",
 }
-"""What a record of Python's holds: `heads` are the flags --classes and --head, `args` --arg."""
+"""What a record of Python's holds: `heads` are the flags --classes, --head and --ordinal, `args`
+--arg."""
 
 DOORS: dict[str, Callable[..., object]] = {
     "export": package.export_members,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import onnx
@@ -392,3 +393,35 @@ def test_weights_tuned_on_the_shipped_oof_give_the_pool_of_the_oracle(
     expected = softmax(scores)
     assert np.abs(result.probs - expected).max() < 1e-5
     assert list(result.labels) == [str(place) for place in expected.argmax(1)]
+
+
+def ended(out: str, **more: Any) -> ensemble.Submission:
+    """A run of the families of single tasks, and of the one with three heads."""
+    members = [str(path) for path in ZOO.glob("members/*.onnx") if "joint" not in path.name]
+    return ensemble.run(
+        more.pop("members", members), ZOO / "images", label_map=ZOO / "label_map.csv",
+        tasks={"size": {"spread": 2.5}}, tta="hflip", store=f"store-{out}", out=out, progress=None,
+        **more,
+    )  # fmt: skip
+
+
+def test_a_lossless_exit_keeps_every_joint_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    full, early = ended("full"), ended("early", early_exit="lossless")
+    assert early.labels == full.labels
+    assert early.evaluations is not None
+    assert early.evaluations.mean() < 0.75 * 40
+
+
+def test_a_certified_exit_keeps_as_many_labels_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    more = {"members": ZOO / "members", "early_exit": "5%", "calibration": 70}
+    full, early = ended("full", members=ZOO / "members"), ended("early", **more)
+    differ = sum(a != b for a, b in zip(full.labels, early.labels, strict=True))
+    assert differ <= 0.05 * len(full.labels)
+    assert early.evaluations is not None
+    assert early.evaluations.mean() < 0.75 * 50
