@@ -170,6 +170,8 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
             f"{member['shards_stored']} in the store; {_describe_duration(member['seconds'])} on "
             f"{member['provider']}"
         )
+    for task, families in plan.get("answered", {}).items():
+        click.echo(f"{task}: {', '.join(families) or 'no family alone'}")
     if exits := plan.get("early_exit"):
         some = "a few" if exits["calibrated"] is None else exits["calibrated"]
         click.echo(

@@ -9,6 +9,7 @@ from ensemble.early_exit.run import stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.files.atomic import free_bytes
 from ensemble.inference.forecast import MemberForecast, forecast_members
+from ensemble.members.together import answers_by_task
 from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -22,7 +23,8 @@ class RunPlan:
 
     `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
     beforehand; None where every image gets every evaluation. `form` is that of the submission, and
-    `columns` are its columns.
+    `columns` are its columns. `answered` has the families that answer each task of a label map, and
+    its label.
     """
 
     out: Path
@@ -34,6 +36,7 @@ class RunPlan:
     early_exit: ExitForecast | None
     form: SampleForm
     columns: tuple[str, ...]
+    answered: Mapping[str, tuple[str, ...]]
 
 
 def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
@@ -57,7 +60,15 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
         early_exit=exits,
         form=checked.sample.form,
         columns=checked.sample.header,
+        answered=_answered(recipe, checked),
     )
+
+
+def _answered(recipe: Recipe, checked: Preflight) -> Mapping[str, tuple[str, ...]]:
+    label_map = recipe.inputs.label_map
+    if label_map is None:
+        return {}
+    return answers_by_task([each.member.card for each in checked.members], label_map)
 
 
 def _forecast(

@@ -260,3 +260,11 @@ def test_tasks_of_a_hard_vote_are_those_of_its_label() -> None:
     found = pd.read_csv("tasks/submission.csv", dtype=str).set_index("id")
     for name, label in rows().items():
         assert found.loc[name].to_dict() == frame.loc[label].to_dict()
+
+
+def test_a_dry_run_tells_who_answers_what_and_writes_nothing(capsys: Captured) -> None:
+    assert run("--dry-run") == 0
+    told = capsys.readouterr().out
+    assert "turn: three, turns" in told
+    assert "label: joint" in told
+    assert not Path("out").exists()
