@@ -168,8 +168,8 @@ def _of_thresholds(part: Predictions, ordinal: Ordinal, ballot: Ballot, answer: 
     if odd.size:
         raise ContractError(
             f"{ballot.name}, id {part.ids[odd[0]]!r}: the thresholds of {answer.task} must not "
-            f"rise, and are {few(given[odd[0]].tolist())}. Is the head conditional (CORN)? Its card "
-            f"says {ordinal}"
+            f"rise, and are {few(given[odd[0]].tolist())}. Is the head conditional (CORN)? Its "
+            f"card says {ordinal}"
         )
     return np.maximum(found, 0.0)
 
