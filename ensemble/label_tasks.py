@@ -123,6 +123,8 @@ def _check_cuts(fields: Fields, task: LabelTask) -> None:
     if twice:
         raise fields.bad("classes", "each class once", twice[0])
     if not task.cuts:
+        if task.spread is not None:
+            raise fields.bad("spread", "cuts too, which a value of the task is cut at", task.spread)
         return
     if len(task.cuts) != len(task.classes) - 1:
         raise fields.bad(

@@ -16,7 +16,7 @@ from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.reports import scorecard
 from ensemble.reports.scorecard import Labels, Scorecard
-from ensemble.reports.submitted import predicted_columns
+from ensemble.reports.submitted import Submitted, predicted_columns
 from ensemble.voting.joint import fuse_tasks
 from ensemble.voting.lift import marginals
 
@@ -74,6 +74,8 @@ def _predicted(
         tasks = join_tasks(read_parts(submission), label_map)
         return list(tasks.ids), _fused(tasks), False
     given = predicted_columns(scorecard.read_scored(submission, labels), label_map.labels)
+    if set(given.columns) == set(label_map.names):
+        given = _labels_of_tasks(submission, given, label_map)
     if not given.has_labels:
         if set(given.columns) != set(label_map.labels):
             raise UsageError(
@@ -87,6 +89,26 @@ def _predicted(
             f"{submission}: {few(odd)} are no labels of the label map: {few(label_map.labels)}"
         )
     return list(given.rows), np.eye(len(place))[[place[each] for each in given.labels()]], True
+
+
+def _labels_of_tasks(submission: TableSource, given: Submitted, label_map: LabelMap) -> Submitted:
+    """Return the labels that a column of classes for each task makes.
+
+    Raises:
+        UsageError: classes that stand for no label; names the id.
+    """
+    named = dict(zip(label_map.rows, label_map.labels, strict=True))
+    places = [given.columns.index(name) for name in label_map.names]
+    rows = {}
+    for name, cells in given.rows.items():
+        said = tuple(cells[place] for place in places)
+        if said not in named:
+            raise UsageError(
+                f"{submission}, id {name!r}: the classes {few(said)} stand for no label of the "
+                f"label map; score a task alone, by --label-col without --label-map"
+            )
+        rows[name] = [named[said]]
+    return replace(given, columns=(LABEL,), rows=rows)
 
 
 def _fused(tasks: TaskPredictions) -> Pooled:

@@ -54,6 +54,7 @@ def sample_for(
             sample = mapped(sample, ids, listener)
         check_ids_match(sample, ids)
         _tell_of_copied(sample, listener)
+        _tell_of_numbers(sample, listener)
     if wanted.top and sample.kind != "top":
         raise UsageError(
             f"--top {wanted.top}: the submission is of the form {sample.form}, with no labels in "
@@ -72,6 +73,13 @@ def _tell_of_copied(sample: Sample, listener: Listener) -> None:
             f"the sample's {few([repr(each.name) for each in sample.copied])} is neither class nor "
             f"target: it is copied as it stands"
         )
+
+
+def _tell_of_numbers(sample: Sample, listener: Listener) -> None:
+    """Say which class each number of a task is: the table of a label map need not tell."""
+    for name, form in sample.tasks.items():
+        if form.by_number:
+            listener.warn(f"{name} is written by number, from 0: {', '.join(form.classes)}")
 
 
 def _tasks_of(label_map: LabelMap | None) -> dict[str, tuple[str, ...]]:

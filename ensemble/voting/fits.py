@@ -72,10 +72,15 @@ def _differing(tuned: LabelMap | None, here: LabelMap | None) -> str:
     """Say what differs first between two label maps."""
     if tuned is None or here is None:
         return "one has none"
-    for name in ("names", "labels", "tasks"):
+    for name in ("names", "labels"):
         then, now = getattr(tuned, name), getattr(here, name)
         if then != now:
-            return f"then {few(then)}, here {few(now)}"
+            return f"its {'tasks' if name == 'names' else name} were {few(then)}, here {few(now)}"
+    for then, now in zip(tuned.tasks, here.tasks, strict=True):
+        for name in ("classes", "cuts", "spread", "merge"):
+            was, found = getattr(then, name), getattr(now, name)
+            if was != found:
+                return f"{name} of {then.name}: {was or 'none declared'}, here {found or 'none'}"
     return "labels stand for other classes"
 
 

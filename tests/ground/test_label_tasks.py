@@ -86,6 +86,11 @@ def test_a_declaration_that_does_not_fit_is_refused(text: str, said: str) -> Non
         age(text)
 
 
+def test_a_spread_of_a_task_without_cuts_is_refused() -> None:
+    with pytest.raises(UsageError, match="tasks.gender.spread: expected cuts too"):
+        declared_tasks({"gender": GENDERS}, "gender = {spread = 2}")
+
+
 def test_cuts_of_classes_without_an_order_are_refused() -> None:
     with pytest.raises(UsageError, match="in the order of the cuts"):
         age("age = {cuts = [40]}", {"old", "young"})

@@ -81,3 +81,16 @@ def test_an_id_without_a_truth_is_named(tmp_path: Path) -> None:
     path.write_text("id,label\ni0,1\n")
     with pytest.raises(UsageError, match="no label for i1"):
         score_tasks(table("said", ("id", "label"), ["0"] * 60), Labels(path), PAIRS)
+
+
+def test_a_column_a_task_is_scored_as_the_labels_that_they_make() -> None:
+    said = [list(column) for column in zip(*(ROWS[x] for x in SAID), strict=True)]
+    given = table("said", ("id", "b", "a"), said[1], said[0])
+    labels = table("said", ("id", "label"), [str(x) for x in SAID])
+    assert score_tasks(given, truth(), PAIRS).lines == score_tasks(labels, truth(), PAIRS).lines
+
+
+def test_classes_of_tasks_that_make_no_label_are_named_by_their_id() -> None:
+    given = table("said", ("id", "a", "b"), ["x"] * 60, ["w"] * 60)
+    with pytest.raises(UsageError, match="id 'i0': the classes x, w stand for no label"):
+        score_tasks(given, truth(), PAIRS)

@@ -160,7 +160,9 @@ def test_weights_go_with_their_map_only(capsys: Captured) -> None:
     capsys.readouterr()
     moved = ("--tasks", "age = {cuts = [29, 58]}")
     assert run("--weights", "weights.json", *moved) == 2
-    assert "tuned for another label map" in capsys.readouterr().err
+    assert "another label map: cuts of age: (30.0, 60.0), here (29.0, 58.0)" in (
+        capsys.readouterr().err
+    )
     alone = ("--members", "members/joint-f0.onnx", "--weights", "weights.json", "--out", "x")
     assert ensemble("run", *alone) == 2
     assert "give it, by --label-map" in capsys.readouterr().err
@@ -268,3 +270,11 @@ def test_a_dry_run_tells_who_answers_what_and_writes_nothing(capsys: Captured) -
     assert "turn: three, turns" in told
     assert "label: joint" in told
     assert not Path("out").exists()
+
+
+def test_tasks_written_by_number_are_told_with_their_classes(capsys: Captured) -> None:
+    lines = ["id,kind,turn", *(f"img{number},0,0" for number in range(12))]
+    Path("sample.csv").write_text("\n".join(lines))
+    assert run("--sample", "sample.csv", "--labels-as", "index") == 0
+    assert "kind is written by number, from 0: bag, shoe, top" in capsys.readouterr().err
+    assert {row["kind"] for row in cells("out")} <= {"0", "1", "2"}
