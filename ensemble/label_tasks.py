@@ -142,7 +142,7 @@ def cuts_of_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[float, .
     """Return classes from the lowest, and the values that part them, where their names tell.
 
     One is `<a`, one `>=b` (or `b+`), those between `a-b` in whole numbers or `[a, b)`. A class
-    begins at its own lower bound; the one below must end there, or one before it.
+    begins at its own lower bound, where the one below must end: 30-59 ends before 60.
 
     Args:
         names: The classes, two or more, in any order.
@@ -157,7 +157,7 @@ def cuts_of_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[float, .
     lowest, highest = found[0], found[-1]
     if lowest[0] != -_INFINITE or highest[1] != _INFINITE:
         return None
-    if not all(end in (start, start - 1) for (_, end, _), (start, _, _) in pairwise(found)):
+    if not all(end == start for (_, end, _), (start, _, _) in pairwise(found)):
         return None
     return tuple(name for _, _, name in found), tuple(start for start, _, _ in found[1:])
 
@@ -169,5 +169,7 @@ def _bounds(name: str) -> tuple[float, float, str] | None:
     if found := _FROM.fullmatch(name):
         return float(found[1] or found[2]), _INFINITE, name
     if found := _BETWEEN.fullmatch(name):
-        return float(found[1] or found[3]), float(found[2] or found[4]), name
+        if found[3]:
+            return float(found[3]), float(found[4]), name
+        return float(found[1]), float(found[2]) + 1, name  # 30-59 of whole numbers ends at 60
     return None

@@ -72,7 +72,7 @@ def answering(
     """Return the heads of a member that answer something, and the names of those that do not.
 
     Raises:
-        MemberError: none answers, or two answer the same.
+        MemberError: none answers, one is called as a task and does not, or two answer the same.
     """
     found: list[tuple[Head, tuple[Answer, ...]]] = []
     idle: list[str] = []
@@ -81,6 +81,10 @@ def answering(
         try:
             found.append((head, answers_of(head, label_map, who)))
         except MemberError as error:
+            if {head.name, *(head.classes if not TASKS[head.task].bounded else ())} & {
+                *label_map.names
+            }:
+                raise  # it is called as a task, and must answer it
             fault, idle = fault or error, [*idle, head.name]
     if not found and fault is not None:
         raise fault

@@ -63,7 +63,9 @@ def check_tasks(members: Sequence[Member], label_map: LabelMap) -> list[str]:
     answered: set[str | None] = set()
     for card in (member.card for member in members):
         heads, idle = answering(card.heads, label_map, f"member {card.name}")
-        told: list[object] = [(head.name, head.task, head.classes) for head, _ in heads]
+        told: list[object] = [
+            *sorted((head.name, head.task, head.classes, head.ordinal or "") for head, _ in heads)
+        ]
         twin, other = first.setdefault(card.family, (card.name, told))
         if told != other:
             raise MemberError(
@@ -150,10 +152,11 @@ def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
     """
     first, expected = voters[0]
     for name, found in voters:
-        if (found.name, found.task, found.classes) != (
+        if (found.name, found.task, found.classes, found.ordinal) != (
             expected.name,
             expected.task,
             expected.classes,
+            expected.ordinal,
         ):
             raise MemberError(
                 f"members {first} and {name} cannot vote together on head {expected.name!r}: "
@@ -164,6 +167,8 @@ def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
 def _difference(expected: Head, found: Head) -> str:
     if expected.name != found.name:
         return f"the other's is called {found.name!r}"
+    if expected.ordinal != found.ordinal:
+        return f"the thresholds are {expected.ordinal} for one and {found.ordinal} for the other"
     if expected.task != found.task:
         return f"the task is {expected.task} for one and {found.task} for the other"
     if sorted(expected.classes) == sorted(found.classes):

@@ -11,6 +11,7 @@ from ensemble.evaluation.joint_labels import joint_labels
 from ensemble.files.csv_tables import column_of, is_csv
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.label_map import LABEL, LabelMap
+from ensemble.pipeline.tasks import notes_of
 from ensemble.predictions.formats import read_parts
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
@@ -38,8 +39,8 @@ def score_tasks(submission: TableSource, labels: Labels, label_map: LabelMap) ->
     Raises:
         UsageError: the tables do not fit together, or something is no label of the map.
     """
-    ids, probs, said = _predicted(submission, labels, label_map)
     notes: list[str] = []
+    ids, probs, said = _predicted(submission, labels, label_map, notes)
     truth = joint_labels(
         labels.table,
         label_map,
@@ -67,11 +68,12 @@ def score_tasks(submission: TableSource, labels: Labels, label_map: LabelMap) ->
 
 
 def _predicted(
-    submission: TableSource, labels: Labels, label_map: LabelMap
+    submission: TableSource, labels: Labels, label_map: LabelMap, notes: list[str]
 ) -> tuple[list[str], Pooled, bool]:
     """Return the ids, what is predicted of the labels (N, K), and whether it is labels alone."""
     if not isinstance(submission, TextTable) and not is_csv(submission):
         tasks = join_tasks(read_parts(submission), label_map)
+        notes += notes_of(tasks, {})
         return list(tasks.ids), _fused(tasks), False
     given = predicted_columns(scorecard.read_scored(submission, labels), label_map.labels)
     if set(given.columns) == set(label_map.names):

@@ -17,7 +17,7 @@ from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
-from ensemble.records import MemberId, Merge, Quarantined, Task, hashes_of
+from ensemble.records import MemberId, Merge, Quarantined, hashes_of
 from ensemble.views.families import merged_as, views_told
 
 
@@ -121,9 +121,9 @@ def read_tasks(entries: Sequence[StoredPredictions], label_map: LabelMap) -> Tas
 
 def by_head(entries: Sequence[StoredPredictions]) -> list[list[StoredPredictions]]:
     """Return entries apart by what their heads are called and hold, each with at least one."""
-    apart: dict[tuple[str, Task, tuple[str, ...]], list[StoredPredictions]] = {}
+    apart: dict[object, list[StoredPredictions]] = {}
     for entry in entries:
-        key = entry.head.name, entry.head.task, entry.head.classes
+        key = entry.head.name, entry.head.task, entry.head.classes, entry.head.ordinal
         apart.setdefault(key, []).append(entry)
     return list(apart.values())
 

@@ -24,8 +24,15 @@ from ensemble.voting.lift import JOINT, TaskColumn, class_places, dependence, gr
 from ensemble.voting.pools import Stack, clipped_logs
 
 _HALF_A_ROW: Final = 0.5
-_SPREADS: Final = (1e-3, 10.0)
-"""The least and the largest spread that is looked for, as shares of the values' own."""
+_SPREADS: Final = (1e-3, 20.0)
+"""The least and the largest spread that is looked for, as shares of the values' usual distance to
+the nearest cut."""
+
+_LEAST_SCALE: Final = 1e-3
+"""That distance is no less than this share of the cuts."""
+
+_FAR: Final = 10.0
+"""A cut farther away counts as so many times that distance: one absurd value decides nothing."""
 
 _LEAST_LOG: Final = -745.0
 
@@ -107,7 +114,13 @@ def spread_of(values: Vector, y: Indices, cuts: Sequence[float]) -> float:
     low, high = ends[y] - values, ends[y + 1] - values
     mirrored = low > 0
     low, high = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
-    scale = float(np.std(values)) or 1.0
+    away = np.abs(values[:, None] - np.array(cuts)).min(1)
+    # of the distances to the cuts, not of the values: one absurd value would move these
+    scale = max(float(np.median(away)), _LEAST_SCALE * float(np.abs(cuts).max(initial=1.0)))
+    inside = np.minimum(np.maximum(low, -_FAR * scale), _FAR * scale)
+    outside = np.minimum(np.maximum(high, -_FAR * scale), _FAR * scale)
+    low = np.where(np.isfinite(low), inside, low)
+    high = np.where(np.isfinite(high), outside, high)
 
     def loss(log_spread: float) -> float:
         below, above = log_ndtr(low / np.exp(log_spread)), log_ndtr(high / np.exp(log_spread))

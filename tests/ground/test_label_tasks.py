@@ -35,6 +35,8 @@ def test_names_that_state_their_bounds_give_the_order_and_the_cuts(
         ("30-59", ">=60"),  # no beginning
         ("<30", "35-59", ">=60"),  # a gap
         ("<30", "25-59", ">=60"),  # an overlap
+        ("<30", "31-59", ">=60"),  # 30 is of none
+        ("<30", "[30,59)", ">=60"),
         ("<30", "30 to 59", ">=60"),
         ("young", "old"),
         (">=60",),

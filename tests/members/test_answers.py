@@ -127,3 +127,9 @@ def test_thresholds_are_of_each_class_but_the_lowest_by_name() -> None:
 def test_other_thresholds_are_refused(given: Head) -> None:
     with pytest.raises(MemberError, match="has each class but the lowest"):
         answers_of(given, MAP, "one")
+
+
+def test_a_head_that_is_called_as_a_task_and_does_not_answer_it_is_refused() -> None:
+    heads = [head("mask", "off", "on"), head("age", "<30", "30-60", ">=60")]
+    with pytest.raises(MemberError, match="no column for 30-59"):
+        answering(heads, MAP, "one")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,15 @@ from ensemble.api import predict
 from ensemble.api.vote import vote
 from ensemble.api.weights import tune_weights
 from ensemble.errors import ContractError, UsageError
+from ensemble.members.card import Head
 from ensemble.predictions import formats, stored
 from ensemble.predictions import table as oof
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.join import join
 from ensemble.predictions.run_record import read_record
+from ensemble.predictions.store import Partition
 from ensemble.predictions.table import Oof
+from ensemble.records import MemberId
 from ensemble.voting.weights import Weights, to_json
 
 IDS = ("007", "NA", "1e5", "img10", "img9")
@@ -207,3 +211,19 @@ def test_members_that_are_called_alike_are_not_read_as_one(
     entries = stored.entries_of_run([recorded, recorded], Path("kept"), "label", Path("first"))
     with pytest.raises(ContractError, match="called alike"):
         stored.read_predictions(entries)
+
+
+def test_thresholds_of_two_kinds_are_read_apart() -> None:
+    heads = [
+        Head("age", "age", "multilabel", "sigmoid", ("b", "c"), ordinal=kind)
+        for kind in (None, "conditional", "cumulative", "conditional")
+    ]
+    entries = [replace(entry_of(head), head=head) for head in heads]
+    found = stored.by_head(entries)
+    assert [[each.head.ordinal for each in own] for own in found] == [
+        [None], ["conditional", "conditional"], ["cumulative"],
+    ]  # fmt: skip
+
+
+def entry_of(head: Head) -> stored.StoredPredictions:
+    return stored.StoredPredictions(MemberId("m", "m", 0, "0"), cast(Partition, None), head)

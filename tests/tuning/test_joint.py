@@ -145,3 +145,15 @@ def test_the_product_of_means_the_best_alone_and_the_pool_compete() -> None:
     stack = lifted(columns, PAIRS)
     scores = [LOSS.score(y, rivals.fit(stack, y, way).predicted(stack)) for way in rivals.ways]
     assert scores[2] == min(scores)
+
+
+def test_one_absurd_value_moves_no_spread() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.uniform(0, 90, 1000)
+    values = truth + rng.normal(0, 5.0, 1000)
+    y = np.digitize(truth, (30.0, 60.0))
+    plain = joint.spread_of(values, y, (30.0, 60.0))
+    values[int(truth.argmax())] = 1e9
+    assert joint.spread_of(values, y, (30.0, 60.0)) == pytest.approx(plain, rel=1e-3)
+    values[int(truth.argmin())] = 1e9
+    assert joint.spread_of(values, y, (30.0, 60.0)) < 3 * plain
