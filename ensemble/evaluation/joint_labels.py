@@ -1,9 +1,6 @@
 """The truth of a label map: labels as they stand, or made of the columns of its tasks."""
 
-import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
@@ -12,7 +9,6 @@ from ensemble.files.csv_tables import TableRow, column_of, read_lines, rows_of
 from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource
 from ensemble.label_map import LabelMap
-from ensemble.label_tasks import LabelTask
 
 
 def read_joint_truth(
@@ -62,21 +58,6 @@ def joint_labels(
     return {name: _label(path, name, row, label_map, named) for name, row in rows.items()}
 
 
-def task_class(task: LabelTask, cell: str) -> str | None:
-    """Return the class that a cell says: itself, what it is merged into, or where it is cut."""
-    if cell in task.classes:
-        return cell
-    if (merged := dict(task.merge).get(cell)) is not None:
-        return merged
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    if not task.cuts or not math.isfinite(value):
-        return None
-    return task.classes[int(np.searchsorted(task.cuts, value, side="right"))]
-
-
 def _label(
     path: TableSource,
     name: str,
@@ -88,7 +69,7 @@ def _label(
     where = f"{path}, line {row.line}, id {name!r}"
     found = []
     for task, cell in zip(label_map.tasks, row.cells, strict=False):
-        said = task_class(task, cell)
+        said = task.class_of(cell)
         if said is None:
             raise UsageError(
                 f"{where}, column {task.name!r}: expected one of {few(task.classes)}"

@@ -4,7 +4,6 @@ All of it goes by names: a head's classes, in any order, are those of the task, 
 summed, numbers or a value that are cut, or the labels of the map themselves.
 """
 
-import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -156,11 +155,8 @@ def _values(head: Head, label_map: LabelMap, who: str) -> tuple[Answer, ...]:
 
 def _columns(head: Head, task: LabelTask, who: str) -> tuple[tuple[int, ...], ...]:
     """Return the columns of a head for each class of its task: itself, or finer ones."""
-    merge = dict(task.merge)
-    target = {name: merge.get(name, name) for name in head.classes}
-    if set(target.values()) - set(task.classes) and task.cuts:
-        target = {name: _cut(name, task) or target[name] for name in head.classes}
-    unknown = [name for name in head.classes if target[name] not in task.classes]
+    target = {name: task.class_of(name) for name in head.classes}
+    unknown = [name for name in head.classes if target[name] is None]
     missing = [name for name in task.classes if name not in target.values()]
     if unknown or missing:
         told = [f"no task class for {few(unknown)}"] * bool(unknown)
@@ -175,17 +171,6 @@ def _columns(head: Head, task: LabelTask, who: str) -> tuple[tuple[int, ...], ..
         tuple(place for place in finest if target[head.classes[place]] == name)
         for name in task.classes
     )
-
-
-def _cut(name: str, task: LabelTask) -> str | None:
-    """Return the class that a number, which a finer class is called, lies in."""
-    try:
-        value = float(name)
-    except ValueError:
-        return None
-    if not math.isfinite(value):
-        return None
-    return task.classes[sum(value >= cut for cut in task.cuts)]
 
 
 def _one_to_one(head: Head, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:

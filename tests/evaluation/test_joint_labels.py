@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.joint_labels import read_joint_truth, task_class
+from ensemble.evaluation.joint_labels import read_joint_truth
 from ensemble.label_map import LabelMap
 from ensemble.label_tasks import LabelTask
 
@@ -59,7 +59,3 @@ def test_a_label_and_tasks_that_agree_may_stand_side_by_side() -> None:
 def test_a_truth_that_is_none_is_refused_by_its_row(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read(text, "a")
-
-
-def test_a_number_of_a_task_without_cuts_is_no_class() -> None:
-    assert task_class(MASK, "1") is None
