@@ -48,5 +48,6 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
         cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")
-        check_early_exit(recipe, saving, head, cards, labels=labels)
+        by_task = sample.kind == "tasks"
+        check_early_exit(recipe, saving, head, cards, labels=labels, by_task=by_task)
     return Preflight(claim, members, head, image_set_of(images), skipped, sample)

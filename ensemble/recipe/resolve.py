@@ -29,6 +29,7 @@ from ensemble.records import (
     check_choice,
 )
 from ensemble.voting.constraints import sides_of
+from ensemble.voting.joint import check_joint
 from ensemble.voting.weights import Weights
 
 _LEAST_MEMORY: Final = 2**20
@@ -143,7 +144,8 @@ def resolve(settings: Settings) -> Recipe:
         UsageError: names the setting, what it may be and what it is.
     """
     check_settings(settings)
-    s = settings
+    s, label_map = settings, _label_map(settings)
+    check_joint(s.voting, s.weights, label_map)
     return Recipe(
         Inputs(
             s.members,
@@ -152,7 +154,7 @@ def resolve(settings: Settings) -> Recipe:
             s.id_from,
             s.id_col,
             s.decode,
-            _label_map(s),
+            label_map,
             s.crops,
             crop_of(s),
         ),
