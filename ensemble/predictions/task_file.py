@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +16,21 @@ from ensemble.files.parquet import FOLD, ID, list_column, read_lists, text_colum
 from ensemble.predictions.foreign import folds_in, ids_in
 from ensemble.predictions.oof_file import quarantine_beside, write_quarantine
 from ensemble.predictions.parsed import (
-    choice_of,
+    check_schema,
     list_of,
     mapping_of,
     or_none,
+    ordinal_of,
     quarantined_of,
     text_of,
     texts_of,
 )
 from ensemble.predictions.table import Predictions, checked
-from ensemble.records import Ordinal, Quarantined, Task
+from ensemble.records import Quarantined, Task
 
 METADATA: Final = "ensemble.tasks"
+
+_SCHEMA: Final = 1
 
 
 def save(path: Path, parts: Sequence[Predictions], quarantined: Sequence[Quarantined]) -> None:
@@ -61,7 +64,7 @@ def save(path: Path, parts: Sequence[Predictions], quarantined: Sequence[Quarant
                 **({"ordinal": part.ordinal} if part.ordinal else {}),
             }
         )
-    about = {"schema": 1, "parts": told, "quarantined": [asdict(q) for q in quarantined]}
+    about = {"schema": _SCHEMA, "parts": told, "quarantined": [asdict(q) for q in quarantined]}
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
     options = {"compression": "zstd", "write_page_checksum": True}
     publish(path, lambda temporary: pq.write_table(table, temporary, **options))
@@ -82,9 +85,11 @@ def of_table(where: Path, table: pa.Table) -> list[Predictions]:
     Raises:
         LookupError: a column or an entry is missing.
         TypeError: an entry is of another kind.
-        ValueError: a cell is not what it should be; or UsageError, as `table.checked`.
+        ValueError: a cell is not what it should be; or UsageError, as `table.checked`,
+            or of another schema.
     """
     about = mapping_of(json.loads(table.schema.metadata[METADATA.encode()]))
+    check_schema(where, about, _SCHEMA)
     quarantined = quarantined_of(about.get("quarantined", []))
     ids, folds = ids_in(where, table)[1], folds_in(where, table)
     found = []
@@ -103,14 +108,10 @@ def of_table(where: Path, table: pa.Table) -> list[Predictions]:
             quarantined=quarantined,
             output=text_of(told["head"]),
             views={n: text_of(v) for n, v in mapping_of(told.get("views", {})).items()},
-            ordinal=or_none(_ordinal, told.get("ordinal")),
+            ordinal=or_none(ordinal_of, told.get("ordinal")),
         )
         found.append(checked(f"{where}, head {part.output}", part))
     return found
-
-
-def _ordinal(told: object) -> Ordinal:
-    return choice_of(told, get_args(Ordinal))
 
 
 def _hashes(told: object) -> Mapping[str, tuple[str, ...]]:
