@@ -29,6 +29,7 @@ def crops(
     memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Crops:
     """Run a detector over images, and choose one box of each; `ensemble crops` in Python.
@@ -52,6 +53,7 @@ def crops(
         memory: For decoded pixels.
         threads: How many.
         store: Where its boxes are kept.
+        verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
 
     Returns:
@@ -72,6 +74,7 @@ def crops(
         memory=memory,
         threads=threads,
         store=Path(store),
+        verify_inputs=verify_inputs,
     )
     rule = BoxRule(sure, unsure, centre, fallback)
     with progress_bar.shown(progress) as told:

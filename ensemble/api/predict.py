@@ -79,6 +79,7 @@ def run(
     memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     force: bool = False,
     early_exit: str = "off",
     confidence: str = "95%",
@@ -131,6 +132,8 @@ def run(
         memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
         store: Where predictions are kept.
+        verify_inputs: Whether every image is read and hashed, also one that is as it was at an
+            earlier scan.
         force: Replace another run in `out`.
         early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
         confidence: How certain the certificate of such a share is.
@@ -181,6 +184,7 @@ def run(
         memory=memory,
         threads=threads,
         store=Path(store),
+        verify_inputs=verify_inputs,
         force=force,
         early_exit=early_exit,
         confidence=confidence,
@@ -216,6 +220,7 @@ def predict_oof(
     memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Oof | TaskPredictions:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
@@ -243,6 +248,7 @@ def predict_oof(
         memory: For decoded pixels.
         threads: How many.
         store: Where predictions are kept.
+        verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
 
     Returns:
@@ -276,6 +282,7 @@ def predict_oof(
         memory=memory,
         threads=threads,
         store=Path(store),
+        verify_inputs=verify_inputs,
     )
     table = table_of(folds, "folds", "fold", id_col)
     with progress_bar.shown(progress) as told:

@@ -86,6 +86,7 @@ def vote(
     labels_as: LabelsAs | None = None,
     fill: str | float | None = None,
     store: str | Path | None = None,
+    verify_inputs: bool | None = None,
     force: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Submission:
@@ -105,6 +106,7 @@ def vote(
     _check_left_out(
         "members", members, images=images, tta=tta, merge=merge, id_from=id_from, decode=decode,
         crops=crops, margin=margin, square=square, device=device, precision=precision,
+        verify_inputs=verify_inputs,
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     given = _given(
@@ -141,6 +143,7 @@ def vote(
         labels_as=either(labels_as, "auto"),
         fill=text_of(fill),
         store=Path(".ensemble" if store is None else store),
+        verify_inputs=either(verify_inputs, False),
         force=force,
     )
     with progress_bar.shown(progress) as listener:

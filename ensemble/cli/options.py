@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
-                   *DECODE, "device", "precision", "margin", "square", "store", "batch_size",
-                   "memory", "threads"}  # fmt: skip
+                   *DECODE, "device", "precision", "margin", "square", "store", "verify_inputs",
+                   "batch_size", "memory", "threads"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
 
 _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
@@ -177,7 +177,7 @@ runs_option: Final = click.option(
 
 _INPUTS: Final = (
     "members", "images", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col", *DECODE,
-    "device", "precision", "crops", "margin", "square", "store",
+    "device", "precision", "crops", "margin", "square", "store", "verify_inputs",
 )  # fmt: skip
 _OUTPUTS: Final = (
     "voting", "weights", "constraints", "sample", "output", "positive", "form", "top", "round",
@@ -221,7 +221,8 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
-_DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device", "store")
+_DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device", "store",
+                    "verify_inputs")  # fmt: skip
 
 detector_options: Final = settings_named(*_DETECTOR, *_ENGINE)
 

@@ -1,6 +1,7 @@
 """The bytes of images: hashed at the scan, read and hashed again for decoding."""
 
 import errno
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Final
 from ensemble.boxes import Box
 from ensemble.errors import ImageError
 from ensemble.files.atomic import sha256_bytes
+from ensemble.images.scan_index import ScanIndex, Stamp, stamp_of
 from ensemble.images.sources import Source
 
 _TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
@@ -32,14 +34,22 @@ class Hashed:
     box: Box | None = None
 
 
-def hash_sources(sources: Sequence[Source], threads: int) -> list[Hashed]:
+def hash_sources(
+    sources: Sequence[Source], threads: int, index: ScanIndex | None = None
+) -> list[Hashed]:
     """Hash the files on that many threads, in the order given.
 
-    A file that cannot be read gets no hash; `read` will say why.
+    A file that an index knows is not read, and the index is told of the others. One that cannot be
+    read gets no hash; `read` will say why.
     """
+    folder = os.getcwd()  # noqa: PTH109 - as text
     runs = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
+
+    def hashes(run: Sequence[Source]) -> list[Hashed]:
+        return [_hashed(source, index, folder) for source in run]
+
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        return [hashed for run in pool.map(_all_hashed, runs) for hashed in run]
+        return [hashed for run in pool.map(hashes, runs) for hashed in run]
 
 
 def read(source: Hashed) -> bytes:
@@ -62,16 +72,26 @@ def read(source: Hashed) -> bytes:
     return data
 
 
-def _all_hashed(sources: Sequence[Source]) -> list[Hashed]:
-    return [_hashed(source) for source in sources]
-
-
-def _hashed(source: Source) -> Hashed:
+def _hashed(source: Source, index: ScanIndex | None, folder: str) -> Hashed:
+    stamp = None if index is None else _stamp(source, folder)  # before the bytes are read
+    if index is not None and stamp is not None and (known := index.find(stamp)):
+        return Hashed(source, known, stamp.size)
     try:
         data = _read_patiently(source.path)
-        return Hashed(source, sha256_bytes(data), len(data))
     except (OSError, ValueError):
         return Hashed(source, "", -1)
+    sha256 = sha256_bytes(data)
+    if index is not None and stamp is not None and stamp.size == len(data):
+        index.add(stamp, sha256)
+    return Hashed(source, sha256, len(data))
+
+
+def _stamp(source: Source, folder: str) -> Stamp | None:
+    """Return the stamp of a file, None where it has none: reading it tells why."""
+    try:
+        return stamp_of(source.path, folder)
+    except (OSError, ValueError):
+        return None
 
 
 def _read_patiently(path: Path) -> bytes:

@@ -81,7 +81,9 @@ def make_crops(
     check_writable(out.parent, "--out")
     check_writable(recipe.resources.store, "--store")
     ready = _started(recipe)
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(
+        recipe.inputs, recipe.resources.threads, progress, recipe.resources.store
+    )
     entries, _ = score_into_store(recipe, [ready], image_set_of(images), progress)
     scores = entries[0].partition.read(entries[0].head.name)
     chosen = _chosen(recipe, ready.member, images, scores, rule)

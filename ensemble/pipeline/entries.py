@@ -31,7 +31,9 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
     policies = policies_of(told, {member.card.family for member in members})
     for member in members:
         shape_views(member, policies[member.card.family])
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(
+        recipe.inputs, recipe.resources.threads, progress, recipe.resources.store
+    )
     image_set = image_set_of(images)
     missing: list[str] = []
     for provider in _providers(recipe.scoring.device):

@@ -58,7 +58,7 @@ def predict_oof(
     if out is not None:
         check_writable(out.parent, "--out")
         remove_temporaries(out.parent, f"{out.stem}.")
-    shares, fold_of = _shares(recipe, folds, progress)
+    shares, fold_of = _shares(recipe, folds, progress, recipe.resources.store)
     entries: list[StoredPredictions] = []
     for blind, rows in shares:
         entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
@@ -101,7 +101,7 @@ def plan_oof(
     """
     check_writable(out.parent, "--out")
     recipe = resolve(settings)
-    shares, _ = _shares(recipe, folds, progress or Quiet())
+    shares, _ = _shares(recipe, folds, progress or Quiet(), None)
     members = [
         planned
         for blind, rows in shares
@@ -111,7 +111,7 @@ def plan_oof(
 
 
 def _shares(
-    recipe: Recipe, folds: TableSource, progress: Progress
+    recipe: Recipe, folds: TableSource, progress: Progress, store: Path | None
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     if recipe.scoring.on_nan != "fail":
@@ -122,7 +122,7 @@ def _shares(
     check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     ready_members = start_members(unweighed, progress)
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress, store)
     fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
     _check_coverage(ready_members, fold_of)
     hold_on_images(recipe, ready_members, images)

@@ -48,7 +48,7 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
         EnsembleError: as for `run`.
     """
     recipe = resolve(settings)
-    checked = preflight(recipe, progress or Quiet())
+    checked = preflight(recipe, progress or Quiet(), dry=True)
     exits, planned = _forecast(recipe, checked)
     return RunPlan(
         out=checked.claim.fresh,

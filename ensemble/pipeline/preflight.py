@@ -35,8 +35,10 @@ class Preflight:
         return setup_of(recipe, self.head, self.members, self.images)
 
 
-def preflight(recipe: Recipe, progress: Progress) -> Preflight:
+def preflight(recipe: Recipe, progress: Progress, *, dry: bool = False) -> Preflight:
     """Do all that may refuse a run, what is quick before what takes time.
+
+    Nothing of what a `dry` one saw is written down.
 
     Raises:
         EnsembleError: as for a run.
@@ -45,7 +47,9 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     claim, saving = folder.claim(recipe), recipe.saving
     members = start_members(recipe, progress, exits=saving is not None)
     head = head_of(recipe.inputs, members[0].member.card.heads)
-    images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, skipped = find_images(
+        recipe.inputs, recipe.resources.threads, progress, None if dry else recipe.resources.store
+    )
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
         cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")

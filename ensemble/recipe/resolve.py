@@ -41,7 +41,7 @@ class Inputs:
 
     With a label map every head is read that answers a task of it. `crops` has the box of each image
     that members see, None where they see all of it; `crop` says how boxes are widened, None as the
-    members' cards say.
+    members' cards say. `verify` has every image hashed, whatever an earlier scan found.
     """
 
     members: tuple[str, ...]
@@ -53,6 +53,7 @@ class Inputs:
     label_map: LabelMap | None = None
     crops: TableSource | None = None
     crop: Crop | None = None
+    verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def resolve(settings: Settings) -> Recipe:
             label_map,
             s.crops,
             crop_of(s),
+            verify=s.verify_inputs,
         ),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),

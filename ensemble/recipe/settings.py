@@ -248,6 +248,14 @@ class Settings:
     store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
         ".ensemble"
     )
+    verify_inputs: Annotated[
+        bool,
+        About(
+            "Read and hash every image, also those that are as they were at an earlier scan.",
+            _BESIDE,
+            later=True,
+        ),
+    ] = False
     force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
     early_exit: Annotated[
         str,

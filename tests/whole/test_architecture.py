@@ -39,7 +39,7 @@ LEVELS = {
 
 DOORS = {
     "recipe": {"settings", "resolve", "saving", "sources", "units"},
-    "images": {"sources", "reading", "loader", "sizes", "box_choice", "crop_table",
+    "images": {"sources", "reading", "scan_index", "loader", "sizes", "box_choice", "crop_table",
                "crops", "resize"},
     "views": {"policy", "parse", "pixels", "families"},
     "members": {"card", "card_json", "member", "together", "onnx_checks", "signature",
