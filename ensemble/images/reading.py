@@ -5,12 +5,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from ensemble.boxes import Box
 from ensemble.errors import ImageError
 from ensemble.files.atomic import sha256_bytes
+from ensemble.images.location import Location
+from ensemble.images.parquet_rows import ParquetRow, stored_order
 from ensemble.images.sources import Source
 
 _TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
@@ -33,13 +34,24 @@ class Hashed:
 
 
 def hash_sources(sources: Sequence[Source], threads: int) -> list[Hashed]:
-    """Hash the files on that many threads, in the order given.
+    """Hash the images on that many threads, in the order given.
 
-    A file that cannot be read gets no hash; `read` will say why.
+    One that cannot be read gets no hash; `read` will say why. Rows of Parquet files are read as
+    they are stored, by one thread.
     """
-    runs = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
+    rows = {n: s.path for n, s in enumerate(sources) if isinstance(s.path, ParquetRow)}
+    stored = sorted(rows, key=lambda place: stored_order(rows[place]))
+    others = [place for place in range(len(sources)) if place not in rows]
+    runs = [others[start : start + _TOGETHER] for start in range(0, len(others), _TOGETHER)]
+    found: list[Hashed | None] = [None] * len(sources)
+
+    def fill(places: Sequence[int]) -> None:
+        for place in places:
+            found[place] = _hashed(sources[place])
+
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        return [hashed for run in pool.map(_all_hashed, runs) for hashed in run]
+        list(pool.map(fill, [stored, *runs]))
+    return [hashed for hashed in found if hashed is not None]
 
 
 def read(source: Hashed) -> bytes:
@@ -51,6 +63,8 @@ def read(source: Hashed) -> bytes:
     path = source.source.path
     try:
         data = _read_patiently(path)
+    except ImageError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError("read", "unreadable", f"cannot read the file: {reason}") from error
@@ -62,10 +76,6 @@ def read(source: Hashed) -> bytes:
     return data
 
 
-def _all_hashed(sources: Sequence[Source]) -> list[Hashed]:
-    return [_hashed(source) for source in sources]
-
-
 def _hashed(source: Source) -> Hashed:
     try:
         data = _read_patiently(source.path)
@@ -74,7 +84,7 @@ def _hashed(source: Source) -> Hashed:
         return Hashed(source, "", -1)
 
 
-def _read_patiently(path: Path) -> bytes:
+def _read_patiently(path: Location) -> bytes:
     for pause in _PAUSES:
         try:
             return path.read_bytes()

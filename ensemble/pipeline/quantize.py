@@ -69,6 +69,8 @@ def quantize_members(
             order.members,
             order.images,
             id_from=order.id_from,
+            id_col=order.id_column,
+            image_col=order.image_col,
             decode=order.decode,
             crops=order.crops,
             margin=order.margin,

@@ -40,7 +40,7 @@ class Inputs:
 
     With a label map every head is read that answers a task of it. `crops` has the box of each image
     that members see, None where they see all of it; `crop` says how boxes are widened, None as the
-    members' cards say.
+    members' cards say. `image_col` is the column of images in Parquet files.
     """
 
     members: tuple[str, ...]
@@ -52,6 +52,7 @@ class Inputs:
     label_map: LabelMap | None = None
     crops: TableSource | None = None
     crop: Crop | None = None
+    image_col: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def resolve(settings: Settings) -> Recipe:
             _label_map(s),
             s.crops,
             crop_of(s),
+            s.image_col,
         ),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),

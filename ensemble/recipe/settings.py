@@ -66,7 +66,11 @@ class Settings:
     ]
     images: Annotated[
         tuple[str, ...],
-        About("Images: a folder, files, a quoted glob, or a CSV with an id or path column.", _MADE),
+        About(
+            "Images: a folder, files, a quoted glob, a .tar, .zip or .parquet that holds them, or "
+            "a CSV with an id or path column.",
+            _MADE,
+        ),
     ]
     tta: Annotated[
         str,
@@ -148,6 +152,14 @@ class Settings:
             "The column of the ids in tables.  [default: id, or the one that holds the images' "
             "ids]",
             (*_KEPT, *_BESIDE),
+            later=True,
+        ),
+    ] = None
+    image_col: Annotated[
+        str | None,
+        About(
+            "The column of a Parquet file that holds the images.  [default: the only one of bytes]",
+            _MADE,
             later=True,
         ),
     ] = None

@@ -1,0 +1,123 @@
+"""The same images, wherever they lie: the same ids, keys and bytes of the submission."""
+
+import json
+from pathlib import Path
+
+import pytest
+from packed import files_of, packed, to_tar
+from PIL import Image
+from toys import MakeMember, save_images, save_member, toy_card, toy_model
+
+import ensemble as package
+from ensemble.errors import UsageError
+from ensemble.records import Size
+
+KINDS = ("tar", "zip", "parquet")
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Images in two folders, one of them damaged, and two members beside them."""
+    monkeypatch.chdir(tmp_path)
+    save_images(tmp_path / "photos" / "one", 12)
+    save_images(tmp_path / "photos", 7, seed=1)
+    (tmp_path / "photos" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for number, name in enumerate(("ant-f0", "bee-f0")):
+        card = toy_card(name)
+        save_member(tmp_path / "folds", card, toy_model(card, seed=number))
+    return tmp_path / "photos"
+
+
+def run(images: str | Path, name: str) -> tuple[bytes, set[str], list[str]]:
+    """Run on images: the submission's bytes, the keys of the store, and who was quarantined."""
+    done = package.run(
+        "folds", images, out=name, store=f"store-{name}", id_from="path", output="probs",
+        device="cpu", tta="hflip", fill="0", progress=None,
+    )  # fmt: skip
+    keys = {path.parent.name for path in Path(f"store-{name}").rglob("part-*.parquet")}
+    lost = sorted(each.id for each in done.quarantined)
+    return (Path(name) / "submission.csv").read_bytes(), keys, lost
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_images_give_the_same_bytes_wherever_they_lie(photos: Path, kind: str) -> None:
+    there = run(packed(photos, kind), kind)
+    assert there == run(photos, "folder")
+    assert there[2] == ["torn.png"]
+    assert b"one/img10.png," in there[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_packed_run_is_answered_by_the_store_of_a_folders(photos: Path, kind: str) -> None:
+    package.run("folds", photos, id_from="path", device="cpu", fill="cat", progress=None, out="a")
+    again = package.run("folds", packed(photos, kind), id_from="path", device="cpu", fill="cat",
+                        progress=None, out="b")  # fmt: skip
+    assert json.loads((again.folder / "run.json").read_text())["evaluations"] == 0
+
+
+def test_a_truncated_tar_has_a_row_for_what_was_cut_and_says_that_more_is_missing(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = packed(photos, "tar")
+    names = list(files_of(photos))
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"one/img9.png") + 512 + 20])
+    done = package.run("folds", path, id_from="path", device="cpu", fill="cat", out="cut")
+    assert [each.id for each in done.quarantined] == ["one/img9.png"]
+    assert done.quarantined[0].error_class == "truncated"
+    assert set(done.ids) == set(names[: names.index("one/img9.png")])
+    assert "cut short at byte" in capsys.readouterr().err
+
+
+def test_oof_reads_what_a_run_reads(photos: Path) -> None:
+    (photos / "torn.png").unlink()
+    names = [*files_of(photos)]
+    folds = dict.fromkeys(names, 0)
+    given = [package.predict_oof("folds", where, folds, id_from="path", device="cpu", progress=None,
+                                 store=f"s-{Path(where).name}")
+             for where in (photos, packed(photos, "tar"), packed(photos, "parquet"))]  # fmt: skip
+    for other in given[1:]:
+        assert other.ids == given[0].ids
+        assert (other.families["ant"] == given[0].families["ant"]).all()
+
+
+def test_folds_find_copies_in_a_tar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_images(tmp_path / "p", 8)
+    files = files_of(tmp_path / "p")
+    files["img2.png"] = files["img1.png"]
+    path = to_tar(tmp_path / "p.tar", files)
+    labels = {f"img{n}": "ab"[n % 2] for n in range(1, 9)}
+    check = {f"img{n}": n % 2 for n in range(1, 9)}
+    report = package.split_folds(labels, check=check, images=path, progress=None)
+    assert report.twins == (("img1", "img2"),)
+
+
+def test_quantize_takes_its_images_from_parquet(tmp_path: Path, make_member: MakeMember) -> None:
+    member = make_member(size=Size(16, 16), classes=tuple("ab"))
+    path = packed(save_images(tmp_path / "p", 24), "parquet")
+    (made,) = package.quantize_members(
+        member, path, tmp_path / "int8", image_col="image", max_disagreement=1, progress=None
+    )
+    assert made.path.exists()
+    with pytest.raises(UsageError, match="no column 'other', as --image-col says"):
+        package.quantize_members(member, path, tmp_path / "more", image_col="other", progress=None)
+
+
+def test_an_image_col_is_recorded_and_said_in_the_recipe(photos: Path) -> None:
+    path = packed(photos, "parquet")
+    Path("ensemble.toml").write_text('image_col = "image"\n')
+    done = package.run("folds", path, image_col="image", id_from="path", device="cpu", fill="cat",
+                       progress=None)  # fmt: skip
+    told = json.loads((done.folder / "run.json").read_text())["recipe"]
+    assert told["image_col"] == "image"
+
+
+def test_a_jpeg_called_png_in_an_archive_is_odd_as_in_a_folder(photos: Path) -> None:
+    Image.new("RGB", (9, 9)).save(photos / "x.jpg", "PNG")
+    odd = []
+    for name, where in (("f", photos), ("t", packed(photos, "tar"))):
+        done = package.run("folds", where, id_from="path", device="cpu", fill="cat", out=name,
+                           store=name + "s", progress=None)  # fmt: skip
+        odd.append(json.loads((done.folder / "run.json").read_text())["odd_files"])
+    assert odd[0] == odd[1] == {"extension": 1}
