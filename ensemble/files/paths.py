@@ -33,6 +33,11 @@ def is_url(path: Path) -> bool:
     return "://" in str(path) or bool(_SCHEME.match(str(path)))
 
 
+def is_remote(text: str) -> bool:
+    """Tell whether a text is the address of an object store that is read."""
+    return text.startswith(("s3://", "gs://"))
+
+
 def check_utf8(name: str, what: str) -> None:
     """Check that a name can be written down; `what` says in a message what it is of.
 

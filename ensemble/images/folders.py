@@ -113,16 +113,17 @@ def _glob(pattern: Path) -> tuple[Iterator[tuple[Path, str]], Path]:
     if not base.is_dir():
         raise UsageError(f"no such folder: {str(base)!r}, of the pattern {str(pattern)!r}")
     found = walk(base, None if "**" in wanted else len(wanted))
-    found = (f for f in found if _matches(f[0].relative_to(base).parts, wanted))
+    found = (f for f in found if matches(f[0].relative_to(base).parts, wanted))
     if wanted[-1].lower().endswith((".npy", *ARCHIVES, *COMPRESSED_TARS)):
         found = ((file, _unless_named(reason)) for file, reason in found)
     return found, base
 
 
-def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+def matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Tell whether the parts of a path fit those of a pattern; `**` stands for any folders."""
     if not wanted:
         return not parts
     if wanted[0] == "**":
-        return any(_matches(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
+        return any(matches(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
     first = bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0])
-    return first and _matches(parts[1:], wanted[1:])
+    return first and matches(parts[1:], wanted[1:])

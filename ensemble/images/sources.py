@@ -2,23 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.errors import UsageError
 from ensemble.files.columns import check_no_index, id_column
 from ensemble.files.csv_tables import is_csv, read_table
-from ensemble.files.paths import natural_key
+from ensemble.files.paths import is_remote, natural_key
+from ensemble.files.remote import RemoteFile, pinned
 from ensemble.images.archives import is_archive, listed
 from ensemble.images.folders import found_below, walk
-from ensemble.images.location import Container, Location, local_file
+from ensemble.images.location import Container, Found, Location, local_file
 from ensemble.images.names import (
     ARCHIVES,
     check_ids,
     id_of,
 )
 from ensemble.images.parquet_images import parquet_rows
+from ensemble.images.remote import found_remotely
 from ensemble.records import IdFrom
 
 
@@ -87,19 +89,35 @@ def scan(
 
 
 def _sources(given: str, asked: _Asked, skipped: Counter[str]) -> Iterator[Source]:
+    if is_remote(given):
+        yield from _of(found_remotely(given), asked, skipped)
+        return
     path = Path(given)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given):
-        raise UsageError(f"{given!r} is a URL; images are read from paths only: download it first")
+        raise UsageError(
+            f"{given!r} is a URL; images are read from paths, s3:// and gs:// only: download it "
+            f"first"
+        )
     if path.is_file() and is_csv(path) and path.suffix.lower() != ".zip":
         yield from _listed(path, asked.id_from, asked.id_col)
         return
-    for found in found_below(path, relative=asked.id_from == "path"):
+    yield from _of(found_below(path, relative=asked.id_from == "path"), asked, skipped)
+
+
+def _of(files: Iterable[Found], asked: _Asked, skipped: Counter[str]) -> Iterator[Source]:
+    """Yield the images among files, and those that files of them hold."""
+    for found in files:
         if found.reason:
             skipped[found.reason] += 1
-        elif isinstance(found.location, Path) and _holds(found.location.name):
-            yield from _held(local_file(found.location), asked, skipped)
+        elif _holds(found.name.name):
+            yield from _held(_container(found.location), asked, skipped)
         else:
             yield Source(id_of(found.name, asked.id_from), found.location)
+
+
+def _container(location: Location) -> Container:
+    """Return a file that holds images as it is now."""
+    return pinned(location) if isinstance(location, RemoteFile) else local_file(Path(str(location)))
 
 
 def _holds(name: str) -> bool:
@@ -113,11 +131,7 @@ def _held(container: Container, asked: _Asked, skipped: Counter[str]) -> Iterato
         rows = parquet_rows(container, asked.image_col, asked.id_col, asked.id_from)
         yield from (Source(name, row) for name, row in rows)
         return
-    for found in listed(container):
-        if found.reason:
-            skipped[found.reason] += 1
-        else:
-            yield Source(id_of(found.name, asked.id_from), found.location)
+    yield from _of(listed(container), asked, skipped)
 
 
 def _listed(table: Path, id_from: IdFrom, id_col: str | None) -> Iterator[Source]:

@@ -78,7 +78,7 @@ PACKAGES = {
     "ttach": {"views.parse"},
     "sklearn": {"evaluation.split"},
     "matplotlib": {"reports.figures", "reports.spread_figure"},
-    "pyarrow": {"files.parquet", "images.parquet_images", "images.parquet_rows",
+    "pyarrow": {"files.parquet", "images.parquet_images", "images.parquet_rows", "files.remote",
                 "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file", "predictions.task_file",
                 "predictions.run_told"},

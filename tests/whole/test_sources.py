@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from buckets import Server, put, upload
 from packed import files_of, packed, to_tar
 from PIL import Image
 from toys import MakeMember, save_images, save_member, toy_card, toy_model
@@ -45,6 +46,31 @@ def test_the_same_images_give_the_same_bytes_wherever_they_lie(photos: Path, kin
     assert there == run(photos, "folder")
     assert there[2] == ["torn.png"]
     assert b"one/img10.png," in there[0]
+
+
+def test_the_same_images_on_s3_give_the_same_bytes(photos: Path, bucket: Server) -> None:
+    there = run(upload(bucket, photos, "set"), "s3")
+    assert there == run(photos, "folder")
+    assert there[2] == ["torn.png"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_images_packed_on_s3_give_the_same_bytes(
+    photos: Path, bucket: Server, kind: str
+) -> None:
+    path = packed(photos, kind)
+    there = run(put(bucket, path.name, path.read_bytes()), "s3")
+    assert there == run(photos, "folder")
+
+
+def test_an_object_that_vanishes_and_one_that_is_refused_are_quarantined(
+    photos: Path, bucket: Server
+) -> None:
+    prefix = upload(bucket, photos, "set")
+    bucket.fail("set/img3.png", 404)
+    bucket.fail("set/img4.png", 403)
+    _, _, lost = run(prefix, "s3")
+    assert lost == ["img3.png", "img4.png", "torn.png"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
