@@ -1,5 +1,6 @@
 """Names: natural order, lists of files, and what may be a name at all."""
 
+import fnmatch
 import glob
 import os
 import re
@@ -63,6 +64,16 @@ def is_file_name(text: str) -> bool:
     """
     odd = text.startswith(".") or not text.isprintable() or _NO_NAME.search(text)
     return not odd and 0 < len(text.encode()) <= _LONGEST
+
+
+def matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Tell whether the parts of a path fit those of a pattern; `**` stands for any folders."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(matches(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
+    first = bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0])
+    return first and matches(parts[1:], wanted[1:])
 
 
 def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:

@@ -57,7 +57,7 @@ class RemoteFile:
             ImageError: it is another one than was listed.
             OSError: it cannot be read; with the errno EIO where another attempt may do.
         """
-        with _told(self.uri), _opened(self) as file:
+        with told(self.uri), _opened(self) as file:
             return bytes(file.read())
 
     def open(self) -> BinaryIO:
@@ -81,7 +81,7 @@ class RemoteFile:
 
     def check(self) -> None:
         """Raise an ImageError where it is another object by now."""
-        with _told(self.uri):
+        with told(self.uri):
             _opened(self).close()
 
     def __str__(self) -> str:
@@ -95,39 +95,18 @@ def pinned(file: RemoteFile) -> RemoteFile:
         UsageError: it cannot be read.
     """
     try:
-        with _told(file.uri), _opened(file) as stream:
+        with told(file.uri), _opened(file) as stream:
             return replace(file, etag=_metadata(stream).get("etag", ""))
     except (OSError, ImageError) as error:
         raise UsageError(f"{file.uri}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def remote_files(uri: str) -> list[RemoteFile]:
-    """Return the files of a folder on a store, its subfolders included, or the one file.
+def system_of(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of an address, and the path there.
 
     Raises:
-        UsageError: there are none, or the store does not answer, or lets nobody in.
+        UsageError: it is no address of an object store, or has credentials in it.
     """
-    system, path = _system(uri)
-    try:
-        with _told(uri):
-            found = [] if "/" not in path else [system.get_file_info(path)]
-            if not found or found[0].type != fs.FileType.File:
-                found = system.get_file_info(fs.FileSelector(path, recursive=True))
-    except OSError as error:
-        raise UsageError(f"{uri}: cannot list it: {error.strerror or error}") from error
-    scheme = uri.partition("://")[0]
-    files = [
-        RemoteFile(f"{scheme}://{each.path}", each.size, each.mtime_ns or 0)
-        for each in found
-        if each.type == fs.FileType.File
-    ]
-    if not files:
-        raise UsageError(f"{uri}: nothing is there")
-    return sorted(files, key=lambda file: file.uri)
-
-
-def _system(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of an address, and the path there."""
     if not is_remote(uri):
         raise UsageError(f"{uri}: expected s3:// or gs://")
     scheme, _, path = uri.partition("://")
@@ -169,7 +148,7 @@ def _region(bucket: str, endpoint: str) -> str | None:
 
 def _opened(file: RemoteFile) -> pa.NativeFile:
     """Open an object, and check that it is the one that was listed."""
-    system, path = _system(file.uri)
+    system, path = system_of(file.uri)
     stream = system.open_input_file(path)
     about = _metadata(stream)
     same = stream.size() == file.size and (not file.etag or about.get("etag") == file.etag)
@@ -183,13 +162,17 @@ def _moved(file: RemoteFile, modified: str) -> bool:
     when = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", modified)
     if when is None or not file.mtime_ns:
         return False
-    told = datetime.fromisoformat(when[1]).replace(tzinfo=UTC)
-    return int(told.timestamp()) != file.mtime_ns // 10**9
+    then = datetime.fromisoformat(when[1]).replace(tzinfo=UTC)
+    return int(then.timestamp()) != file.mtime_ns // 10**9
 
 
 @contextmanager
-def _told(uri: str) -> Iterator[None]:
-    """Turn what pyarrow raises into an OSError with a number and a few words."""
+def told(uri: str) -> Iterator[None]:
+    """Turn what pyarrow raises into an OSError with a number and a few words.
+
+    Raises:
+        OSError: EIO where another attempt may do, EACCES where nobody is let in.
+    """
     try:
         yield
     except ImageError:
@@ -197,7 +180,7 @@ def _told(uri: str) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         text = str(error)
         code, words = next(
-            (told for pattern, told in _FAULTS if re.search(pattern, text)),
+            (fault for pattern, fault in _FAULTS if re.search(pattern, text)),
             (getattr(error, "errno", None) or errno.EPROTO, text[:300]),
         )
         if code == errno.EACCES:
@@ -230,7 +213,7 @@ def _text(value: object) -> str:
 
 def _fetched(file: RemoteFile, offset: int, size: int) -> bytes:
     """Fetch a piece, and check afterwards that it is of the version that was listed."""
-    with _told(file.uri), _opened(file) as stream:
+    with told(file.uri), _opened(file) as stream:
         data = bytes(stream.read_at(size, offset))
     file.check()
     return data

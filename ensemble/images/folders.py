@@ -1,12 +1,12 @@
 """The files of folders, and those that a pattern names, each with the reason to skip it."""
 
-import fnmatch
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ensemble.errors import UsageError
+from ensemble.files.paths import matches
 from ensemble.images.location import Found
 from ensemble.images.names import (
     ARCHIVE,
@@ -117,13 +117,3 @@ def _glob(pattern: Path) -> tuple[Iterator[tuple[Path, str]], Path]:
     if wanted[-1].lower().endswith((".npy", *ARCHIVES, *COMPRESSED_TARS)):
         found = ((file, _unless_named(reason)) for file, reason in found)
     return found, base
-
-
-def matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Tell whether the parts of a path fit those of a pattern; `**` stands for any folders."""
-    if not wanted:
-        return not parts
-    if wanted[0] == "**":
-        return any(matches(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
-    first = bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0])
-    return first and matches(parts[1:], wanted[1:])

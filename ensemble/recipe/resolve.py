@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
+from ensemble.files.atomic import check_local
 from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
@@ -203,6 +204,9 @@ def check_settings(settings: Settings) -> None:
         UsageError: names the setting, what it may be and what it is.
     """
     check_utf8(str(Path.cwd()), "the working folder")
+    check_local(settings.store, "--store")
+    if settings.out is not None:
+        check_local(settings.out, "--out")
     for name, value in settings_of(settings).items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):

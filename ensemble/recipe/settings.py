@@ -45,6 +45,8 @@ class About:
 IN_MEMORY: Final = "a table in memory, sha256 "
 """What run.json says of a table that Python was given, before its hash."""
 
+DEFAULT_STORE: Final = Path(".ensemble")
+
 _MADE: Final[tuple[Role, ...]] = ("predicted",)
 _KEPT: Final[tuple[Role, ...]] = ("kept",)
 _BESIDE: Final[tuple[Role, ...]] = ("beside",)
@@ -257,9 +259,7 @@ class Settings:
     threads: Annotated[
         int, About("Threads; 0 takes the processors this process may use.", _BESIDE, least=0)
     ] = 0
-    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
-        ".ensemble"
-    )
+    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = DEFAULT_STORE
     force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
     early_exit: Annotated[
         str,

@@ -9,7 +9,8 @@ from buckets import BUCKET, Server, put
 
 from ensemble.errors import ImageError, UsageError
 from ensemble.files import remote
-from ensemble.files.remote import RemoteFile, pinned, remote_files
+from ensemble.files.remote import RemoteFile, pinned
+from ensemble.files.remote_listing import remote_files
 
 DATA = random.Random(1).randbytes(100_000)
 
@@ -17,15 +18,6 @@ DATA = random.Random(1).randbytes(100_000)
 def only(uri: str) -> RemoteFile:
     (file,) = remote_files(uri)
     return file
-
-
-def test_a_prefix_lists_its_objects_and_those_below(bucket: Server) -> None:
-    for name in ("pre/b.jpg", "pre/a/1 +ü.jpg", "prefix.jpg"):
-        put(bucket, name, b"x")
-    assert [file.uri for file in remote_files(f"s3://{BUCKET}/pre/")] == [
-        f"s3://{BUCKET}/pre/a/1 +ü.jpg", f"s3://{BUCKET}/pre/b.jpg",
-    ]  # fmt: skip
-    assert len(remote_files(f"s3://{BUCKET}")) == 3
 
 
 def test_an_object_is_read_whole_and_by_pieces(bucket: Server) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from buckets import Server, put, upload
+from buckets import BUCKET, Server, put, upload
 from packed import files_of, packed, to_tar
 from PIL import Image
 from toys import MakeMember, save_images, save_member, toy_card, toy_model
@@ -147,3 +147,30 @@ def test_a_jpeg_called_png_in_an_archive_is_odd_as_in_a_folder(photos: Path) -> 
                            store=name + "s", progress=None)  # fmt: skip
         odd.append(json.loads((done.folder / "run.json").read_text())["odd_files"])
     assert odd[0] == odd[1] == {"extension": 1}
+
+
+def test_a_run_takes_its_members_from_s3_and_a_second_copies_none(
+    photos: Path, bucket: Server
+) -> None:
+    upload(bucket, Path("folds"), "folds")
+    given = f"s3://{BUCKET}/folds/*.onnx"
+    asked = {"id_from": "path", "device": "cpu", "fill": "cat", "progress": None}
+    there = package.run(given, photos, out="a", store="one", **asked)
+    bucket.requests.clear()
+    again = package.run(given, photos, out="b", store="one", **asked)
+    here = package.run("folds", photos, out="c", store="two", **asked)
+    assert [name for name in bucket.gets() if name.endswith(".onnx")] == []
+    assert there.labels == again.labels == here.labels
+    assert json.loads((Path("b") / "run.json").read_text())["evaluations"] == 0
+
+
+@pytest.mark.parametrize("name", ["store", "out"])
+def test_what_is_written_lies_on_a_file_system(photos: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"--{name} s3:/b/x is a URL"):
+        package.run("folds", photos, **{name: "s3://b/x"})
+    assert not Path("s3:").exists()
+
+
+def test_folds_are_not_written_to_a_store_far_away(photos: Path) -> None:
+    with pytest.raises(UsageError, match="is a URL"):
+        package.split_folds(dict.fromkeys("abcdef", "x"), "s3://b/folds.csv", k=2, progress=None)
