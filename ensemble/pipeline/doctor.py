@@ -1,19 +1,27 @@
 """The doctor's round: what is installed, what starts, what the store holds."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
+from ensemble.files.credentials import REMEDIES, found_in
 from ensemble.predictions import inventory
-from ensemble.runtime import diagnosis, nvidia, wheels
+from ensemble.runtime import diagnosis, nvidia, places, wheels
 from ensemble.runtime.diagnosis import Probe
 from ensemble.runtime.wheels import Finding
 
 
 def examine(store: Path) -> list[Finding]:
-    """Look at packages, providers, CUDA's libraries, the machine, and the store."""
+    """Look at packages, providers, CUDA's libraries, the machine, where to run, and the store."""
     found = wheels.installed()
-    return [*diagnosis.examine(found, probe(found)), *diagnosis.machine(store), _store(store)]
+    return [
+        *diagnosis.examine(found, probe(found)),
+        *diagnosis.machine(store),
+        *places.places(os.environ, found, nvidia.gpus(), diagnosis.own_processors()),
+        *_credentials(),
+        _store(store),
+    ]
 
 
 def probe(found: Mapping[str, str]) -> Probe:
@@ -25,6 +33,19 @@ def probe(found: Mapping[str, str]) -> Probe:
     wheel = found.get(wheels.GPU_WHEEL, "")
     missing = devices.missing_libraries(diagnosis.libraries(wheel)) if wheel else ()
     return Probe("", devices.start_providers(), missing, nvidia.version())
+
+
+def _credentials() -> list[Finding]:
+    """Tell of each kind of object store whether there are credentials for it."""
+    findings = []
+    for scheme, remedy in REMEDIES.items():
+        place = found_in(scheme)
+        lacks = f"no credentials for {scheme}:// were found; a machine of the provider has its own"
+        text = f"credentials for {scheme}:// come from {place}" if place else lacks
+        findings.append(
+            Finding("objects", "ok" if place else "note", text, "" if place else remedy)
+        )
+    return findings
 
 
 def _store(store: Path) -> Finding:
