@@ -19,10 +19,15 @@ _LARGE: Final = 2**24
 _RATIO: Final = 200
 """A member over so many bytes that shrank to less than that share is a bomb."""
 
-_LOCAL: Final = struct.Struct("<4s2xHH16xHH")
-_HEADER: Final = 30
+_HEADER: Final = struct.Struct("<4s2xHH4xIIIHH")
+"""A member's own header: mark, flags, method, CRC, its bytes packed and whole, what follows."""
+
 _MARK: Final = b"PK\x03\x04"
+_STREAMED: Final = 0x8
 _UTF8: Final = 0x800
+_ELSEWHERE: Final = 2**32 - 1
+"""A size that is told in an extra field."""
+
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -56,7 +61,7 @@ class ZipMember:
                 f"{self.packed} bytes in {self.archive} are to become {self.size}: a zip bomb, or "
                 f"an image that is stored better in a folder",
             )  # fmt: skip
-        head = self.archive.read_at(self.header, _HEADER)
+        head = self.archive.read_at(self.header, _HEADER.size)
         skip = _length(head)
         data = self.archive.read_at(self.header + skip, self.packed) if skip else b""
         if not skip or len(data) < self.packed:
@@ -91,7 +96,7 @@ def zip_members(archive: Container) -> list[tuple[ZipMember, str]]:
     try:
         with archive.open() as file:
             infos = _listed(archive, file)
-            _check_apart(archive, infos)
+            _check_whole(archive, file, infos)
             for info in infos:
                 _check_header(archive, file, info)
     except (OSError, ImageError) as error:
@@ -133,13 +138,35 @@ _UNIX: Final = 3
 """The system of a zip whose members have a mode."""
 
 
-def _check_apart(archive: Container, infos: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse members that share bytes, as those of a bomb do."""
+def _check_whole(archive: Container, file: BinaryIO, infos: Sequence[zipfile.ZipInfo]) -> None:
+    """Check that as many members are listed as are said to be, and that no two share bytes."""
+    file.seek(max(0, archive.size - _TAIL))
+    tail = file.read()
+    said = _counted(tail, b"PK\x05\x06", "<H", 10)
+    if said == _MANY:
+        said = _counted(tail, b"PK\x06\x06", "<Q", 32)
+    if said != len(infos):
+        raise UsageError(
+            f"{archive}: damaged: {said} members are in its list, it says, and {len(infos)} are "
+            f"found; pack it anew"
+        )
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
             raise UsageError(f"{archive}: members overlap at {info.filename!r}, as in a zip bomb")
-        end = info.header_offset + _HEADER + len(info.orig_filename.encode()) + info.compress_size
+        end = info.header_offset + _HEADER.size + info.compress_size
+
+
+_TAIL: Final = 2**16 + 200
+"""How far from the end the record may begin that says how many members there are."""
+
+_MANY: Final = 2**16 - 1
+
+
+def _counted(tail: bytes, mark: bytes, form: str, offset: int) -> int:
+    at = tail.rfind(mark)
+    found = tail[at + offset : at + offset + struct.calcsize(form)] if at >= 0 else b""
+    return int(struct.unpack(form, found)[0]) if len(found) == struct.calcsize(form) else -1
 
 
 def _check_header(archive: Container, file: BinaryIO, info: zipfile.ZipInfo) -> None:
@@ -152,24 +179,29 @@ def _check_header(archive: Container, file: BinaryIO, info: zipfile.ZipInfo) -> 
             f"deflated are read: pack it anew"
         )
     file.seek(info.header_offset)
-    head = file.read(_HEADER)
-    length = _length(head)
-    name = file.read(_LOCAL.unpack(head)[3]) if length else b""
-    if not length or _text(name, head) != info.orig_filename:
+    head = file.read(_HEADER.size)
+    name = file.read(_HEADER.unpack(head)[6]) if _length(head) else b""
+    if not _length(head) or not _agrees(head, name, info):
         raise UsageError(
             f"{archive}: damaged: its list has {info.filename!r} at byte {info.header_offset}, "
-            f"where {name!r} is; pack it anew"
+            f"where {name!r} is, or of other sizes; pack it anew"
         )
+
+
+def _agrees(head: bytes, name: bytes, info: zipfile.ZipInfo) -> bool:
+    """Whether a member's own header says what the list says, as far as it says anything."""
+    _, flags, method, crc, packed, size, *_ = _HEADER.unpack(head)
+    same = (crc, packed, size) == (info.CRC, info.compress_size, info.file_size)
+    open_ended = flags & _STREAMED or _ELSEWHERE in (packed, size)
+    told = name.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+    return (same or bool(open_ended)) and (method, told) == (
+        info.compress_type, info.orig_filename,
+    )  # fmt: skip
 
 
 def _length(head: bytes) -> int:
     """Return the length of a member's own header, 0 where there is none."""
-    if len(head) < _HEADER:
+    if len(head) < _HEADER.size:
         return 0
-    mark, _, _, name, extra = _LOCAL.unpack(head)
-    return _HEADER + name + extra if mark == _MARK else 0
-
-
-def _text(name: bytes, head: bytes) -> str:
-    """Decode a name as zipfile does."""
-    return name.decode("utf-8" if _LOCAL.unpack(head)[1] & _UTF8 else "cp437", "replace")
+    mark, *_, name, extra = _HEADER.unpack(head)
+    return int(_HEADER.size + name + extra) if mark == _MARK else 0

@@ -1,5 +1,6 @@
 """Where the bytes of a zip's members lie, and what is refused: bombs, passwords, damage."""
 
+import io
 import struct
 import zipfile
 from pathlib import Path
@@ -73,6 +74,48 @@ def test_a_name_that_its_list_and_its_member_spell_otherwise_is_refused(tmp_path
         zip_members(local_file(path))
 
 
+def test_members_that_the_list_has_lost_are_missed(tmp_path: Path) -> None:
+    """The length of a comment in the list that is damaged swallows the entries behind it."""
+    path = to_zip(tmp_path / "a.zip", FILES)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    struct.pack_into("<H", data, at + 32, len(data) - 22 - at - 46 - len("000.png"))
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="4 members are in its list, it says, and 1 are found"):
+        zip_members(local_file(path))
+
+
+def test_sizes_that_the_list_has_lost_are_missed(tmp_path: Path) -> None:
+    path = to_zip(tmp_path / "a.zip", FILES)
+    data = bytearray(path.read_bytes())
+    data[(at := data.rindex(b"PK\x01\x02") + 16) : at + 12] = bytes(12)
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="'003.png' at byte .*of other sizes"):
+        zip_members(local_file(path))
+
+
+class Stream(io.BytesIO):
+    """What cannot be searched, as a pipe."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise OSError("a pipe")
+
+    def tell(self) -> int:
+        raise OSError("a pipe")
+
+
+def test_a_zip_that_was_streamed_is_read(tmp_path: Path) -> None:
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in FILES.items():
+            packed.writestr(name, data)
+    (tmp_path / "a.zip").write_bytes(stream.getvalue())
+    assert read(tmp_path / "a.zip") == FILES
+
+
 @pytest.mark.parametrize("size", [0, 10, 500])
 def test_a_zip_cut_short_has_lost_its_list_and_is_refused(tmp_path: Path, size: int) -> None:
     path = to_zip(tmp_path / "a.zip", FILES)
@@ -111,7 +154,8 @@ def test_a_member_that_swells_is_too_large_and_is_never_unpacked(
 def test_a_member_that_says_less_than_it_holds_is_unpacked_no_further(tmp_path: Path) -> None:
     path = to_zip(tmp_path / "a.zip", {"a.png": bytes(2**25)})
     data = bytearray(path.read_bytes())
-    struct.pack_into("<I", data, data.rindex(b"PK\x01\x02") + 24, 100)
+    for at in (data.rindex(b"PK\x01\x02") + 24, data.index(b"PK\x03\x04") + 22):
+        struct.pack_into("<I", data, at, 100)
     path.write_bytes(data)
     ((member, _),) = zip_members(local_file(path))
     with pytest.raises(ImageError, match="101 bytes came of it"):
