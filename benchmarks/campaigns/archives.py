@@ -7,7 +7,7 @@ lists and footers among them; and packed wrongly: names twice, hostile names, li
 Each is scanned, hashed and read as a run does, in a child process. Allowed are a usage error that
 names the archive, or each image of before: with its bytes, or quarantined, or, of a tar that is
 cut short, behind a note that says so. Bytes of a tar, which has no checksum of them, may differ
-where the damage lies in them, as in a file of a folder.
+where the damage lies in them, as in a file of a folder; so may a long name, of which it has none.
 """
 
 import argparse
@@ -37,6 +37,10 @@ from ensemble.images.sources import scan
 
 KINDS = ("tar", "tar pax", "zip", "zip stored", "parquet", "parquet struct")
 COUNT = 12
+
+_HEADERS = 1536
+"""Bytes before a member's own in which its name stands; one of pax stands there alone, and the
+checksum of a header does not cover it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +116,18 @@ def outcome(path: Path, made: Mutant) -> tuple[str, str]:
         return "usage error", "" if path.name in str(error) else f"names no archive: {error}"
     good, lost = {}, set()
     for hashed in hash_sources(found.images, 2):
+        name = hashed.source.id.removeprefix("ü")
         try:
-            good[hashed.source.id] = read(hashed)
+            good[name] = read(hashed)
         except ImageError:
-            lost.add(hashed.source.id)
+            lost.add(name)
     told = any("cut short" in reason for reason in found.skipped)
     skipped = sum(count for reason, count in found.skipped.items() if "cut short" not in reason)
-    expected = {name.removeprefix("ü"): data for name, data in ids().items()}
-    missing = expected.keys() - {n.removeprefix("ü") for n in good} - _as_before(lost)
-    if len(missing) > skipped and not told:
+    missing = ids().keys() - good.keys() - lost
+    renamed = (good.keys() | lost) - ids().keys()
+    if len(missing) > skipped + len(renamed) and not told:
         return "lost", f"{sorted(missing)} of {dict(found.skipped)}"
-    wrong = [n for n, data in good.items() if expected.get(n.removeprefix("ü")) != data]
+    wrong = [name for name, data in good.items() if ids().get(name) != data]
     odd = [name for name in wrong if not _harmed(made, name, good[name])]
     if odd:
         return "wrong", f"{odd[:3]}"
@@ -130,16 +135,14 @@ def outcome(path: Path, made: Mutant) -> tuple[str, str]:
     return ("whole" if whole else "quarantined or told"), ""
 
 
-def _as_before(lost: set[str]) -> set[str]:
-    """Return ids as they were before the seed of long names changed them."""
-    return {name.removeprefix("ü") for name in lost}
-
-
 def _harmed(made: Mutant, name: str, data: bytes) -> bool:
-    """Whether bytes are what a tar, which has no checksum of them, holds behind that very name."""
-    at = made.data.find(data)
-    head = made.data[max(at - 512, 0) : at]
-    return made.name.startswith("tar") and at >= 512 and name.encode() in head
+    """Whether a tar, which has no checksum of them, holds these bytes behind that very name."""
+    at = made.data.find(data) if made.name.startswith("tar") else -1
+    while at >= 0:
+        if name.encode() in made.data[max(at - _HEADERS, 0) : at]:
+            return True
+        at = made.data.find(data, at + 1)
+    return False
 
 
 def main() -> None:

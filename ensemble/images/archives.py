@@ -67,6 +67,8 @@ def _odd(name: PurePosixPath) -> str:
         return "name that leads out of its archive"
     if not name.parts:
         return "member without a name"
+    if "\0" in str(name):
+        return "NUL in a name"
     reason = unwanted_below(name.parts)
     return _NESTED.get(reason, reason)
 

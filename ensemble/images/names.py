@@ -69,7 +69,7 @@ def check_ids(images: Sequence[Identified]) -> None:
     seen: dict[str, Identified] = {}
     twins = []
     for image in images:
-        for text in (image.id, str(image.path)):
+        for text in (str(image.path), image.id):
             check_utf8(text, "the name")
         other = seen.setdefault(unicodedata.normalize("NFC", image.id), image)
         if other.id != image.id:

@@ -33,6 +33,7 @@ def parquet_rows(
     """
     try:
         table = open_parquet(file)
+        _check_groups(file, table)
         columns = _columns(file, table.schema_arrow, image_col, id_col)
         for group, row, told, path in _texts(table, columns):
             where = f"{file}, row group {group}, row {row}"
@@ -40,6 +41,17 @@ def parquet_rows(
             yield name, ParquetRow(file, columns.images, group, row, path or "")
     except (OSError, ImageError, pa.ArrowException) as error:
         raise UsageError(f"{file}: cannot read the Parquet file: {error}") from error
+
+
+def _check_groups(file: Container, table: ParquetFile) -> None:
+    """Check that the row groups have the rows of the file: its list of them has no checksum."""
+    about = table.metadata
+    found = sum(about.row_group(group).num_rows for group in range(about.num_row_groups))
+    if found != about.num_rows:
+        raise UsageError(
+            f"{file}: damaged: {about.num_rows} rows are in it, it says, and {found} in its row "
+            f"groups; write it anew"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from ensemble.images.sources import scan
 
 
 def tar(folder: Path, *names: str) -> Path:
-    return to_tar(folder / "a.tar", [(name, name.encode()) for name in names])
+    return to_tar(
+        folder / "a.tar", [(name, name.encode("utf-8", "surrogateescape")) for name in names]
+    )
 
 
 def reasons(path: Path) -> dict[str, str]:
@@ -47,6 +49,20 @@ def test_names_that_lead_out_of_an_archive_are_skipped(
     assert scan([path]).skipped == {reason: 1}
     assert scan([to_zip(tmp_path / "a.zip", {name: b"x", "good.jpg": b"y"})]).skipped == {reason: 1}
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.tar", "a.zip"]
+
+
+def test_a_name_with_a_nul_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as packed:
+        for name in ("\u00fc-x.jpg", "good.jpg"):
+            packed.addfile(tarfile.TarInfo(name), io.BytesIO())
+    path.write_bytes(path.read_bytes().replace("\u00fc-x".encode(), "\u00fc\0x".encode()))
+    assert scan([path]).skipped == {"NUL in a name": 1}
+
+
+def test_a_name_that_is_not_utf8_is_told_with_its_archive(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.tar!\\udcff\.jpg' is not UTF-8"):
+        scan([tar(tmp_path, "\udcff.jpg")])
 
 
 def test_a_name_twice_in_one_tar_is_refused(tmp_path: Path) -> None:

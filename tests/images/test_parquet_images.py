@@ -118,3 +118,13 @@ def test_damaged_ids_are_refused_and_the_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(data.replace(b"00000042", b"00000043", 1))
     with pytest.raises(UsageError, match=r"a\.parquet: cannot read the Parquet file"):
         found(path)
+
+
+def test_rows_that_the_list_of_row_groups_has_lost_are_missed(tmp_path: Path) -> None:
+    """The last row group, of two rows, says that it has none: no checksum covers the list."""
+    path = to_parquet(tmp_path / "a.parquet", FILES)
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"\x16\x04&") + 1] = 0
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="12 rows are in it, it says, and 10 in its row groups"):
+        found(path)
