@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 from buckets import BUCKET, Server, put, upload
+from detectors import picture, save_detector
 from packed import files_of, packed, to_tar
 from PIL import Image
 from toys import MakeMember, save_images, save_member, toy_card, toy_model
 
 import ensemble as package
 from ensemble.errors import UsageError
+from ensemble.files.atomic import sha256_file
 from ensemble.records import Size
 
 KINDS = ("tar", "zip", "parquet")
@@ -29,29 +31,36 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "photos"
 
 
-def run(images: str | Path, name: str) -> tuple[bytes, set[str], list[str]]:
-    """Run on images: the submission's bytes, the keys of the store, and who was quarantined."""
+def run(images: str | Path, name: str) -> tuple[bytes, dict[str, str], list[str]]:
+    """Run on images: the submission's bytes, the hash of each part, and who was quarantined."""
     done = package.run(
         "folds", images, out=name, store=f"store-{name}", id_from="path", output="probs",
-        device="cpu", tta="hflip", fill="0", progress=None,
+        device="cpu", tta="hflip", fill="0", shard_size=5, progress=None,
     )  # fmt: skip
-    keys = {path.parent.name for path in Path(f"store-{name}").rglob("part-*.parquet")}
     lost = sorted(each.id for each in done.quarantined)
-    return (Path(name) / "submission.csv").read_bytes(), keys, lost
+    return (Path(name) / "submission.csv").read_bytes(), parts(Path(f"store-{name}")), lost
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_same_images_give_the_same_bytes_wherever_they_lie(photos: Path, kind: str) -> None:
-    there = run(packed(photos, kind), kind)
+def parts(store: Path) -> dict[str, str]:
+    """The hash of each part of a store, by its key and name."""
+    found = (store / "predictions").rglob("part-*.parquet")
+    return {path.relative_to(store).as_posix(): sha256_file(path) for path in found}
+
+
+def placed(photos: Path, kind: str, bucket: Server) -> str | Path:
+    """The same images in another place."""
+    return upload(bucket, photos, "set") if kind == "s3" else packed(photos, kind)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "s3"])
+def test_the_same_images_give_the_same_bytes_wherever_they_lie(
+    photos: Path, bucket: Server, kind: str
+) -> None:
+    there = run(placed(photos, kind, bucket), kind)
     assert there == run(photos, "folder")
     assert there[2] == ["torn.png"]
     assert b"one/img10.png," in there[0]
-
-
-def test_the_same_images_on_s3_give_the_same_bytes(photos: Path, bucket: Server) -> None:
-    there = run(upload(bucket, photos, "set"), "s3")
-    assert there == run(photos, "folder")
-    assert there[2] == ["torn.png"]
+    assert len(there[1]) == 2 * 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,6 +114,25 @@ def test_oof_reads_what_a_run_reads(photos: Path) -> None:
     for other in given[1:]:
         assert other.ids == given[0].ids
         assert (other.families["ant"] == given[0].families["ant"]).all()
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "s3"])
+def test_crops_are_the_same_wherever_images_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: Server, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_detector(tmp_path / "detector")
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        drawn = picture(Size(30, 40), red=(5 + number, 4, 20, 21 + number, 255))
+        drawn.save(tmp_path / "photos" / f"{number}.png")
+    tables = []
+    for name, where in (("a", "photos"), ("b", placed(tmp_path / "photos", kind, bucket))):
+        package.crops("detector", where, f"{name}.csv", store=name, device="cpu",
+                      progress=None)  # fmt: skip
+        tables.append((Path(f"{name}.csv").read_bytes(), parts(Path(name))))
+    assert tables[0] == tables[1]
+    assert tables[0][0].count(b"sure") == 3
 
 
 def test_folds_find_copies_in_a_tar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
