@@ -21,6 +21,7 @@ def crops(
     centre: float = 0.25,
     fallback: Fallback = "centre",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
     device: str = "auto",
@@ -45,6 +46,7 @@ def crops(
         centre: How far its centre may be from the image's, as a share of the image's sides.
         fallback: Else the largest square about the "centre", or the "whole" image.
         id_from: As for `run`, and so are all below.
+        image_col: The column of images in Parquet files.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
         device: Where the detector runs.
@@ -66,6 +68,7 @@ def crops(
         members=texts_of(members, "members"),
         images=texts_of(images, "images"),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         decode=decode_of(decode),
         device=device,

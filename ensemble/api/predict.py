@@ -60,6 +60,7 @@ def run(
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     positive: str | None = None,
     form: SampleForm = "auto",
@@ -92,7 +93,8 @@ def run(
 
     Args:
         members: Files, folders, glob patterns or @lists of .onnx members.
-        images: Folders, files, glob patterns, or a CSV with an id or path column.
+        images: Folders, files, glob patterns, a .tar, .zip or .parquet that holds images, or a CSV
+            with an id or path column.
         tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose; or one for each family,
             as a mapping or as "family=flip,other=none".
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
@@ -109,6 +111,8 @@ def run(
             tasks, and together one label.
         tasks: What is declared of the tasks, as TOML or a mapping: {"age": {"cuts": [30, 60]}}.
         id_from: What an image's id is: its stem, name or relative path.
+        image_col: The column of a Parquet file that holds the images; None takes the only one of
+            bytes.
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
         positive: The class whose probability the one column of a sample asks for.
@@ -165,6 +169,7 @@ def run(
         label_map=label_map_of(label_map),
         tasks=tasks_text(tasks),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         positive=positive,
         form=form,
@@ -208,6 +213,7 @@ def predict_oof(
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
@@ -236,6 +242,7 @@ def predict_oof(
         label_map: As for `run`: every head that answers a task of it is predicted.
         tasks: What is declared of its tasks.
         id_from: What an image's id is.
+        image_col: The column of images in Parquet files.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
         crops: The box of each image.
@@ -270,6 +277,7 @@ def predict_oof(
         label_map=label_map_of(label_map),
         tasks=tasks_text(tasks),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         decode=decode_of(decode),
         crops=optional_table(crops, "crops", id_col=id_col),

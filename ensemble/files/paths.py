@@ -1,5 +1,6 @@
 """Names: natural order, lists of files, and what may be a name at all."""
 
+import fnmatch
 import glob
 import os
 import re
@@ -40,6 +41,11 @@ def is_url(path: Path) -> bool:
     return "://" in str(path) or bool(_SCHEME.match(str(path)))
 
 
+def is_remote(text: str) -> bool:
+    """Tell whether a text is the address of an object store that is read."""
+    return text.startswith(("s3://", "gs://"))
+
+
 def check_utf8(name: str, what: str) -> None:
     """Check that a name can be written down; `what` says in a message what it is of.
 
@@ -65,6 +71,16 @@ def is_file_name(text: str) -> bool:
     """
     odd = text.startswith(".") or not text.isprintable() or _NO_NAME.search(text)
     return not odd and 0 < len(text.encode()) <= _LONGEST
+
+
+def matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Tell whether the parts of a path fit those of a pattern; `**` stands for any folders."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(matches(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
+    first = bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0])
+    return first and matches(parts[1:], wanted[1:])
 
 
 def expand(inputs: Sequence[str | Path], suffix: str, what: str) -> list[Path]:

@@ -25,7 +25,7 @@ def find_images(
     Raises:
         UsageError: no images, ids that are not unique, or crops that do not fit the images.
     """
-    found = scan(inputs.images, inputs.id_from, inputs.id_col)
+    found = scan(inputs.images, inputs.id_from, inputs.id_col, inputs.image_col)
     for reason, count in found.skipped.items():
         progress.warn(f"skipped {count} of the files: {reason}")
     odd = csv_tables.formula_like([source.id for source in found.images])

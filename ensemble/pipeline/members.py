@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, activation_told, task_of
-from ensemble.files.paths import expand
+from ensemble.files.paths import expand, is_remote
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Card
 from ensemble.members.card_json import make_card
 from ensemble.members.detector import box_output_of
+from ensemble.members.fetched import local_members
 from ensemble.members.layout import layout_of
 from ensemble.members.member import Member, open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
@@ -22,6 +23,7 @@ from ensemble.members.together import (
     check_tasks,
     note_of_single_folds,
 )
+from ensemble.recipe.settings import DEFAULT_STORE
 from ensemble.records import BoxScale, Layout
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ def inspect(
     """
     if spec is None:
         _check_unsaid(output_name, layout, box_scale)
-    paths = expand(members, ".onnx", "member")
+    elif remote := [str(given) for given in members if is_remote(str(given))]:
+        raise UsageError(f"{few(remote)}: a card is written beside a file here; copy them first")
+    paths = expand(local_members(members, DEFAULT_STORE), ".onnx", "member")
     cards = {}
     if spec is not None:
         cards = {
