@@ -7,11 +7,11 @@ the CPU, to the bit; a net whose kernels round by the size of the batch may diff
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from ensemble.images.loader import Shard, Wanted
-from ensemble.inference.batches import Job, NonFiniteError, Rows, score_in_batches
+from ensemble.inference.batches import Job, NonFiniteError
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
+from ensemble.inference.scored import score_shard
 from ensemble.predictions.store import Partition
 
 
@@ -63,20 +63,18 @@ def predict(engine: Engine, assignments: Sequence[Assignment], *, drop_nan: bool
     def work(number: int, shard: Shard) -> Iterator[Part]:
         nonlocal evaluations
         for assignment in todo[number]:
-            job, geometry = assignment.job, assignment.job.geometry
+            job = assignment.job
             if job.name in dropped:
                 continue
             engine.watch.tell("score", job.name, number)
-            rows = Rows(shard.pixels[geometry], shard.ids, partial(shard.good, geometry=geometry))
             try:
-                heads = score_in_batches(job, rows, engine.progress, engine.batches)
+                found = score_shard(job, shard, engine.progress, engine.batches)
             except NonFiniteError:
                 if not drop_nan:
                     raise
                 dropped.append(job.name)
                 continue
-            ids, lost = shard.predicted(geometry), shard.quarantined(geometry)
-            yield Part(assignment.partition, number, ids, heads, lost)
+            yield Part(assignment.partition, number, found.ids, found.heads, found.lost)
             evaluations += len(shard.images)
 
     work_through(engine, wanted, work)
