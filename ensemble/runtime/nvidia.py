@@ -30,6 +30,14 @@ def version() -> int:
     return found.value
 
 
+def count() -> int:
+    """Return how many GPUs this process may see; 0 without a driver."""
+    library, found = load(LIBRARY), ctypes.c_int(0)
+    if library is None or library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(found)):
+        return 0
+    return found.value
+
+
 def pin(array: NDArray[np.uint8], device: int) -> bool:
     """Lock an array's pages, for as long as it lives, so that a GPU reads them itself.
 

@@ -26,6 +26,10 @@ class Library:
         found._obj.value = 13020  # type: ignore[attr-defined]
         return self.answer("cuDriverGetVersion")
 
+    def cuDeviceGetCount(self, found: object) -> int:  # noqa: N802
+        found._obj.value = 2  # type: ignore[attr-defined]
+        return self.answer("cuDeviceGetCount")
+
     def cuDeviceGet(self, handle: object, index: int) -> int:  # noqa: N802
         return self.answer("cuDeviceGet")
 
@@ -112,3 +116,11 @@ def test_without_a_driver_nothing_is_locked_and_there_is_no_version(
 def test_the_driver_says_which_cuda_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "load", lambda _: Library())
     assert nvidia.version() == 13020
+
+
+@pytest.mark.parametrize("refused", ["", "cuInit", "cuDeviceGetCount"])
+def test_the_gpus_are_counted_by_the_driver_and_are_none_where_it_refuses(
+    monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: Library(refused))
+    assert nvidia.count() == (0 if refused else 2)

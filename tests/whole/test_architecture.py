@@ -47,7 +47,7 @@ DOORS = {
     "runtime": {"scorer", "session", "devices", "graph", "float16", "wheels", "diagnosis",
                 "nvidia"},
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
-                  "batches", "probe", "batch_size", "fingerprint"},
+                  "batches", "probe", "batch_size", "fingerprint", "started", "places", "dispatch"},
     "predictions": {"store", "table", "join", "formats", "stored", "inventory", "garbage",
                     "references", "run_record", "run_told", "oof_file", "hints", "parsed",
                     "row_values", "tasks"},

@@ -64,7 +64,7 @@ class Worker:
         try:
             return self._worked(order, progress)
         except Exception as error:  # the driver raises it, whatever it is
-            return ShardReply(order.key, order.number, error=_portable(error))
+            return ShardReply(order.key, order.number, error=portable(error))
 
     def _worked(self, order: ShardOrder, progress: Progress) -> ShardReply:
         members = [self._ready[name] for name in order.members]
@@ -136,7 +136,7 @@ def _proven(ready: ReadyMember) -> Proven:
     )
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """Return an error that can be sent: itself, or its words where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
