@@ -29,6 +29,9 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     counts = f"{len(result.ids)} predicted, {len(result.quarantined)} quarantined"
     seconds = record.get("seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    workers = record.get("workers")
+    if isinstance(workers, list) and workers:
+        took += f" by {counted(len(workers), 'worker')}"
     exits = record.get("early_exit")
     took += ", all of them from the store" if result.ids and _is_stored(record) else ""
     click.echo(f"{counts}{took}", err=True)

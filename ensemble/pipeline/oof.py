@@ -12,9 +12,15 @@ from ensemble.evaluation.folds import folds_of, listed_folds
 from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
-from ensemble.inference.executors.started import alone, recipe_places, started_members
+from ensemble.inference.executors.started import (
+    StartedMembers,
+    alone,
+    recipe_places,
+    started_members,
+)
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
@@ -58,7 +64,7 @@ def predict_oof(
         remove_temporaries(out.parent, f"{out.stem}.")
     entries: list[StoredPredictions] = []
     with started_members(_unweighed(recipe), progress) as started:
-        shares, fold_of = _shares(recipe, started.members, folds, progress)
+        shares, fold_of = _shares(recipe, started, folds, progress)
         for blind, rows in shares:
             images = image_set_of(rows)
             entries += score_into_store(recipe, blind, images, progress, started.dispatcher)[0]
@@ -107,7 +113,7 @@ def plan_oof(
     recipe, progress = resolve(settings), progress or Quiet()
     places = recipe_places(recipe)
     with started_members(alone(_unweighed(recipe)), progress) as started:
-        shares, _ = _shares(recipe, started.members, folds, progress)
+        shares, _ = _shares(recipe, started, folds, progress)
         members = [
             planned
             for blind, rows in shares
@@ -128,12 +134,15 @@ def _unweighed(recipe: Recipe) -> Recipe:
 
 
 def _shares(
-    recipe: Recipe, ready_members: Sequence[ReadyMember], folds: TableSource, progress: Progress
+    recipe: Recipe, started: StartedMembers, folds: TableSource, progress: Progress
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
+    ready_members = started.members
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
     _check_coverage(ready_members, fold_of)
+    if started.dispatcher is None:  # workers hold their own members
+        hold_on_images(recipe, ready_members, images)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]

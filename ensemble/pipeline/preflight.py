@@ -16,6 +16,7 @@ from ensemble.inference.executors.started import (
 )
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
+from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start_members import head_of, start_members
 from ensemble.members.card import Head
@@ -90,6 +91,8 @@ def _checked(
     if saving is not None:
         cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")
         check_early_exit(recipe, saving, head, cards, labels=labels)
+    if started.dispatcher is None:  # workers hold their own members
+        hold_on_images(recipe, members, images)
     return Preflight(
         claim, members, head, image_set_of(images), skipped, sample, started.dispatcher
     )

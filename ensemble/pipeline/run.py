@@ -103,6 +103,7 @@ def _exited(work: ExitJob, checked: Preflight, progress: Progress, began: float)
 def _facts(checked: Preflight, began: float) -> dict[str, object]:
     return {
         "provider": checked.members[0].scorer.provider,
+        "workers": list(checked.dispatcher.names if checked.dispatcher else ()),
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(checked.skipped),
         "image_set": checked.images.sha256,

@@ -4,14 +4,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
 
 from ensemble.errors import ProviderError, UsageError
 from ensemble.runtime import nvidia
-from ensemble.runtime.devices import available_threads, check_device, numbers_of, runs_on_cpu
-
-VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
-"""The variable by which CUDA is told the GPUs that a process may see."""
+from ensemble.runtime.devices import (
+    available_threads,
+    check_device,
+    numbers_of,
+    runs_on_cpu,
+    why_hidden,
+    why_no_cuda,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def places_of(device: str, workers: int, threads: int) -> tuple[Place, ...]:
 
 def _on_gpus(device: str, workers: int, threads: int) -> tuple[Place, ...]:
     """Return the places of GPUs; none for a single one, which this process uses itself."""
-    kind, wanted, count = device.partition(":")[0], numbers_of(device), nvidia.count()
+    kind, wanted, count = device.partition(":")[0], numbers_of(device), len(nvidia.gpus())
     if not wanted and kind != "auto":
         wanted = tuple(range(count))
     if workers > 1 and workers != len(wanted):
@@ -61,25 +64,22 @@ def _on_gpus(device: str, workers: int, threads: int) -> tuple[Place, ...]:
         )
     if len(wanted) < 2:
         return ()
-    if beyond := [number for number in wanted if number >= count]:
-        raise ProviderError(
-            f"device {device!r}: there is no GPU {beyond[0]}; {count} can be seen"
-            f"{_hidden()}. Look at them with nvidia-smi"
-        )
+    if not count:
+        why = why_no_cuda() or "no GPU can be seen"
+        raise ProviderError(f"device {device!r}: {why}. See `ensemble doctor`")
+    for number in wanted:
+        if why := why_hidden(f"{kind}:{number}"):
+            raise ProviderError(f"device {device!r}: {why}")
     each = max(1, threads // len(wanted))
     return tuple(
-        Place(f"{kind}:{number}", kind, each, environment={VISIBLE: _visible(number)})
+        Place(f"{kind}:{number}", kind, each, environment={nvidia.HIDING: _visible(number)})
         for number in wanted
     )
 
 
-def _hidden() -> str:
-    return f" ({VISIBLE}={os.environ[VISIBLE]})" if VISIBLE in os.environ else ""
-
-
 def _visible(number: int) -> str:
     """Return what makes a GPU, by the number that it has here, the only one that is seen."""
-    told = os.environ.get(VISIBLE, "")
+    told = os.environ.get(nvidia.HIDING, "")
     return told.split(",")[number].strip() if told else str(number)
 
 

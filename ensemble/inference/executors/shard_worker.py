@@ -5,14 +5,18 @@ store and commits nothing.
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
+import numpy as np
+
 from ensemble.errors import MemberError
 from ensemble.images.loader import Shard, Wanted, begin, crashing, decoders
+from ensemble.images.reading import Hashed
 from ensemble.inference.batch_size import tuned
 from ensemble.inference.batches import Job, NonFiniteError
+from ensemble.inference.float16_images import first_pixels
 from ensemble.inference.orders import (
     MemberOrder,
     Proven,
@@ -23,10 +27,11 @@ from ensemble.inference.orders import (
 )
 from ensemble.inference.ready import ReadyMember, job_of
 from ensemble.inference.scored import score_shard
-from ensemble.inference.start import shape_views, start_shaped
+from ensemble.inference.start import hold_float16, shape_views, start_shaped
 from ensemble.members.crop import with_crops
 from ensemble.members.member import open_member
 from ensemble.progress import Progress
+from ensemble.records import Geometry
 from ensemble.runtime.devices import available_threads
 from ensemble.worker import Watch
 
@@ -49,6 +54,7 @@ class Worker:
         with ThreadPoolExecutor(self._threads) as pool:
             started = list(pool.map(self._started, order.members))
         self._ready = {ready.member.card.name: ready for ready in started}
+        self._told = {told.name: told for told in order.members}
         self._jobs: dict[str, Job] = {}
         self._halved: dict[str, int] = {}
         self._scoring = Lock()
@@ -68,12 +74,14 @@ class Worker:
 
     def _worked(self, order: ShardOrder, progress: Progress) -> ShardReply:
         members = [self._ready[name] for name in order.members]
-        shard = self._begun(order, members)
+        poison = self._poison(order, members)
+        shard = self._begun(order, members, poison)
         scored: list[Scored] = []
         nan: list[str] = []
         with self._scoring:  # meanwhile the next shard is decoded
+            good = [image for image in order.images if image.source.id not in poison]
             for ready in members:
-                job = self._job(ready, order.share)
+                job = self._job(ready, good, order.share)
                 try:
                     scored.append(score_shard(job, shard, progress, self._halved))
                 except NonFiniteError:
@@ -84,23 +92,36 @@ class Worker:
         odd = dict(shard.warnings())
         return ShardReply(order.key, order.number, tuple(scored), tuple(nan), odd, batches)
 
-    def _begun(self, order: ShardOrder, members: Sequence[ReadyMember]) -> Shard:
-        """Begin to decode a shard, without the images that crash the decoder where some may."""
-        geometries = tuple(dict.fromkeys(ready.geometry for ready in members))
-        poison = frozenset[str]()
-        if order.suspect:
-            poison = crashing(order.images, self._order.decode, geometries)
+    def _poison(self, order: ShardOrder, members: Sequence[ReadyMember]) -> frozenset[str]:
+        """Return the ids of the images that crash the decoder, looked for where some may."""
+        if not order.suspect:
+            return frozenset()
+        return crashing(order.images, self._order.decode, _geometries(members))
+
+    def _begun(
+        self, order: ShardOrder, members: Sequence[ReadyMember], poison: Collection[str]
+    ) -> Shard:
+        """Begin to decode a shard."""
         if self._decoders is None:
             self._decoders = decoders(order.images, self._threads)
-        wanted = Wanted(order.images, geometries)
-        return begin(self._decoders, wanted, self._order.decode, Watch(poison=poison))
+        wanted = Wanted(order.images, _geometries(members))
+        return begin(self._decoders, wanted, self._order.decode, Watch(poison=frozenset(poison)))
 
-    def _job(self, ready: ReadyMember, share: int) -> Job:
-        """Return a member at work, its batches sized before its first shard."""
+    def _job(self, ready: ReadyMember, images: Sequence[Hashed], share: int) -> Job:
+        """Return a member at work; before its first shard it is held, and its batches sized."""
         name = ready.member.card.name
         if name not in self._jobs:
+            self._hold(ready, images)
             self._jobs[name] = job_of(ready, tuned(ready, share))
         return self._jobs[name]
+
+    def _hold(self, ready: ReadyMember, images: Sequence[Hashed]) -> None:
+        """Hold a member in float16 against float32 on the first images of its first shard."""
+        told = self._told[ready.member.card.name]
+        if told.precision != "fp16":
+            return
+        if found := first_pixels(images, self._order.decode, ready.geometry):
+            hold_float16(ready, told.merge, self._order.device, np.stack(found))
 
     def _started(self, told: MemberOrder) -> ReadyMember:
         """Open and start a member, if it is the one that the driver has seen."""
@@ -122,6 +143,10 @@ class Worker:
             precision=told.precision,
             cache=self._order.cache,
         )
+
+
+def _geometries(members: Sequence[ReadyMember]) -> tuple[Geometry, ...]:
+    return tuple(dict.fromkeys(ready.geometry for ready in members))
 
 
 def _proven(ready: ReadyMember) -> Proven:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import ScoreError
+from ensemble.errors import ScoreError, counted, few
 from ensemble.inference.executors.dispatch import Dispatcher
 from ensemble.inference.executors.places import Place, places_of
 from ensemble.inference.executors.processes import Processes
@@ -56,8 +56,8 @@ def started_members(recipe: Recipe, progress: Progress) -> Iterator[StartedMembe
         ProviderError: no device starts.
     """
     places = recipe_places(recipe)
-    if recipe.scoring.device == "auto" and nvidia.count() > 1:
-        progress.warn(f"auto takes one of {nvidia.count()} GPUs: --device cuda takes all of them")
+    if recipe.scoring.device == "auto" and (count := len(nvidia.gpus())) > 1:
+        progress.warn(f"auto takes one of {count} GPUs: --device cuda takes all of them")
     if not places:
         yield StartedMembers(start_members(recipe, progress))
         return
@@ -66,6 +66,8 @@ def started_members(recipe: Recipe, progress: Progress) -> Iterator[StartedMembe
     try:
         proven = {each.name: each for each in dispatcher.prove()}
         members = [_elsewhere(each, proven[each.member.card.name]) for each in opened]
+        names = dispatcher.names
+        progress.warn(f"scoring by {counted(len(names), 'worker')}: {few(names)}")
         warn_of_cpu(recipe.scoring, members, progress)
         yield StartedMembers(members, dispatcher)
     finally:

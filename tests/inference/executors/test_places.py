@@ -8,7 +8,7 @@ import pytest
 from ensemble.errors import ProviderError, UsageError
 from ensemble.inference.executors import places
 from ensemble.inference.executors.places import Place, places_of
-from ensemble.runtime import devices
+from ensemble.runtime import devices, nvidia
 
 SeeGpus = Callable[[int], None]
 
@@ -19,7 +19,8 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> SeeGpus:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def see(count: int) -> None:
-        monkeypatch.setattr(places.nvidia, "count", lambda: count)
+        found = tuple(nvidia.Gpu(number, "Tesla T4", 15_000_000_000) for number in range(count))
+        monkeypatch.setattr(nvidia, "gpus", lambda: found)
         monkeypatch.setattr(devices, "why_no_cuda", lambda: "" if count else "no driver")
 
     return see
@@ -96,8 +97,14 @@ def test_a_gpu_that_the_environment_hides_is_not_taken(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 0")
     found = places_of("cuda", 0, 0)
     assert [p.environment["CUDA_VISIBLE_DEVICES"] for p in found] == ["2", "0"]
-    with pytest.raises(ProviderError, match=r"no GPU 2; 2 can be seen .*DEVICES=2, 0"):
+    with pytest.raises(ProviderError, match=r"no GPU 2: .* 2 GPUs, as .*DEVICES=2, 0 hides"):
         places_of("cuda:0,2", 0, 0)
+
+
+def test_gpus_that_are_named_where_there_is_none_are_refused(gpus: SeeGpus) -> None:
+    gpus(0)
+    with pytest.raises(ProviderError, match=r"device 'cuda:0,1': .*ensemble doctor"):
+        places_of("cuda:0,1", 0, 0)
 
 
 def test_workers_of_another_number_than_the_gpus_are_refused(gpus: SeeGpus) -> None:

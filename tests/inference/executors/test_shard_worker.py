@@ -11,6 +11,7 @@ from composed import composed
 from fake_workers import Told
 from toys import MakeMember
 
+from ensemble.arrays import Pixels
 from ensemble.errors import MemberError, ScoreError
 from ensemble.images import loader
 from ensemble.images.loader import load_pixels
@@ -145,6 +146,39 @@ def test_images_that_crash_the_decoder_are_set_aside_where_a_shard_is_suspect(
     np.testing.assert_array_equal(found.heads["label"], plain.heads["label"][kept])
     assert asked[0] == len(hashed)
     assert len(asked) < 2 * len(hashed)
+
+
+def test_a_member_in_float16_is_held_on_the_first_images_of_its_first_shard_that_are_no_poison(
+    make_member: MakeMember, hashed: list[Hashed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Pixels] = []
+    monkeypatch.setattr(shard_worker, "hold_float16", lambda *args: held.append(args[-1]))
+    monkeypatch.setattr(shard_worker, "crashing", lambda *_: frozenset([hashed[0].source.id]))
+    order = order_of(make_member("ant-f0"))
+    half = replace(order.members[0], precision="fp16")
+    worker = Worker(replace(order, members=(half,)))
+    scored = worker.work(shard_of(hashed, "ant-f0", suspect=True), Quiet()).scored[0]
+    worker.work(shard_of(hashed, "ant-f0", suspect=True), Quiet())
+    (pixels,) = held
+    geometry = worker._ready["ant-f0"].geometry
+    good = [image for image in hashed if image.source.id in scored.ids]
+    assert hashed[0] not in good
+    expected = [load_pixels(image, DecodePolicy(), geometry) for image in good]
+    np.testing.assert_array_equal(pixels, np.stack(expected))
+
+
+def test_a_member_that_float16_does_not_suit_ends_the_run_before_its_first_shard(
+    make_member: MakeMember, hashed: list[Hashed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MemberError("ant-f0.onnx: in float16, head 'label' differs")
+
+    monkeypatch.setattr(shard_worker, "hold_float16", refuse)
+    order = order_of(make_member("ant-f0"))
+    assert Worker(order).work(shard_of(hashed, "ant-f0"), Quiet()).error is None
+    half = replace(order.members[0], precision="fp16")
+    reply = Worker(replace(order, members=(half,))).work(shard_of(hashed, "ant-f0"), Quiet())
+    assert (str(reply.error), reply.scored) == ("ant-f0.onnx: in float16, head 'label' differs", ())
 
 
 def test_a_worker_computes_with_the_precision_and_views_it_is_told(make_member: MakeMember) -> None:

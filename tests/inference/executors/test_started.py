@@ -19,6 +19,7 @@ from ensemble.inference.executors.started import (
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
+from ensemble.runtime import nvidia
 from ensemble.runtime.devices import available_threads
 
 needs_two = pytest.mark.skipif(available_threads() < 2, reason="needs two processors")
@@ -113,7 +114,8 @@ def test_a_recipe_for_this_process_alone_takes_the_first_of_its_devices(recipe: 
 def test_auto_says_that_it_leaves_gpus_idle(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.nvidia, "count", lambda: 2)
+    two = tuple(nvidia.Gpu(number, "Tesla T4", 15_000_000_000) for number in (0, 1))
+    monkeypatch.setattr(nvidia, "gpus", lambda: two)
     told = Told()
     on_auto = alone(replace(recipe, scoring=replace(recipe.scoring, device="auto")))
     with started_members(on_auto, told):
