@@ -225,7 +225,7 @@ def test_a_tenth_of_the_shards_may_end_their_workers(
 
 
 @needs_two
-def test_a_shard_that_always_kills_is_named_with_the_command_that_goes_on(tmp_path: Path) -> None:
+def test_a_shard_that_always_kills_is_named(tmp_path: Path) -> None:
     faults = DYING.replace("DEATHS", "99").replace("NAME", "SIGSEGV")
     code, said = finish(start(tmp_path, *prepared(tmp_path), "out", faults=faults))
     assert code == 1, said
