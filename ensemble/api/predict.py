@@ -79,6 +79,7 @@ def run(
     shard_size: int = 0,
     memory: str = "1G",
     threads: int = 0,
+    workers: int = 0,
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     force: bool = False,
@@ -129,12 +130,14 @@ def run(
         square: Boxes get the longer of their sides both ways, after the margin.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
-        device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
+        device: "auto", "cpu", "cuda" or "tensorrt", which take every GPU; or those of some
+            numbers: "cuda:1", "cuda:0,1".
         precision: "fp32" or "fp16", what members compute in.
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
+        workers: Processes that share out the processors; 0 is this one.
         store: Where predictions are kept.
         verify_inputs: Whether every image is read and hashed, also one that is as it was at an
             earlier scan.
@@ -188,6 +191,7 @@ def run(
         shard_size=shard_size,
         memory=memory,
         threads=threads,
+        workers=workers,
         store=Path(store),
         verify_inputs=verify_inputs,
         force=force,
@@ -225,6 +229,7 @@ def predict_oof(
     shard_size: int = 0,
     memory: str = "1G",
     threads: int = 0,
+    workers: int = 0,
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
@@ -254,6 +259,7 @@ def predict_oof(
         shard_size: Images a commit.
         memory: For decoded pixels.
         threads: How many.
+        workers: Processes that share out the processors.
         store: Where predictions are kept.
         verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
@@ -289,6 +295,7 @@ def predict_oof(
         shard_size=shard_size,
         memory=memory,
         threads=threads,
+        workers=workers,
         store=Path(store),
         verify_inputs=verify_inputs,
     )

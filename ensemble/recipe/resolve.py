@@ -103,7 +103,7 @@ class Resources:
     """What a run may use, which decides no prediction.
 
     `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
-    the process may use.
+    the process may use, and `workers` are processes that share them out; 0 is this one.
     """
 
     batch_size: int | Literal["auto"]
@@ -111,6 +111,7 @@ class Resources:
     memory: int
     threads: int
     store: Path
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def resolve(settings: Settings) -> Recipe:
             time_budget=s.time_budget,
             evals_per_image=s.evals_per_image,
         ),
-        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store),
+        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store, s.workers),
         settings,
     )
 

@@ -59,8 +59,8 @@ class Settings:
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
     budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
-    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%". What
-    the texts mean is found by `resolve`.
+    process may use, and `workers` 0 is this process alone. `early_exit` is "off", "lossless" or a
+    share of the labels such as "0.5%". What the texts mean is found by `resolve`.
     """
 
     members: Annotated[
@@ -236,7 +236,11 @@ class Settings:
         ),
     ] = None
     device: Annotated[
-        str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")
+        str,
+        About(
+            "auto, cpu, cuda, tensorrt: every GPU there is (crops takes one), or those of its "
+            "numbers: cuda:1, tensorrt:0,1."
+        ),
     ] = "auto"
     precision: Annotated[
         Precision, About("What members compute in; fp16 pays on a GPU.", _MADE)
@@ -254,10 +258,23 @@ class Settings:
     ] = 0
     memory: Annotated[
         str,
-        About("For decoded pixels, such as 2G; a net's own memory is not in it.", _BESIDE),
+        About(
+            "For decoded pixels, such as 2G, of each worker; a net's own memory is not in it.",
+            _BESIDE,
+        ),
     ] = "1G"
     threads: Annotated[
         int, About("Threads; 0 takes the processors this process may use.", _BESIDE, least=0)
+    ] = 0
+    workers: Annotated[
+        int,
+        About(
+            "Processes that share out the processors; 0: this one. With --device cuda each GPU has "
+            "one.",
+            _BESIDE,
+            least=0,
+            later=True,
+        ),
     ] = 0
     store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = DEFAULT_STORE
     verify_inputs: Annotated[
