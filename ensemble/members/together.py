@@ -30,7 +30,7 @@ def check_voters(members: Sequence[Member]) -> None:
         MemberError: a detector among them.
     """
     for member in members:
-        if any(head.boxes for head in member.card.heads):
+        if member.card.finds_boxes:
             raise MemberError(
                 f"{member.path}: a detector, whose boxes nobody votes on. Run it by `ensemble "
                 f"crops --members {member.path}`, and the others with the --crops that it writes"

@@ -14,7 +14,7 @@ from ensemble.members.card import Card
 from ensemble.members.card_json import make_card
 from ensemble.members.detector import box_output_of
 from ensemble.members.layout import layout_of
-from ensemble.members.member import open_member, read_graph, write_sidecar
+from ensemble.members.member import Member, open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
 from ensemble.members.together import (
     answers_by_task,
@@ -97,12 +97,8 @@ def inspect(
     written = tuple(write_sidecar(path, card) for path, card in cards.items())
     opened = [open_member(path) for path in paths]
     found = {member.path: member.card for member in opened}
-    notes = []
     try:
-        if label_map is None:
-            check_every_head(opened)
-        else:
-            notes = check_tasks(opened, label_map)
+        notes = _check_agreement(opened, label_map)
     except MemberError as fault:
         return Inspected(found, written, fault)
     if note := note_of_single_folds(list(found.values())):
@@ -128,10 +124,7 @@ def foreign_card(
     _check_spec(spec, output_name, box_scale)
     told = spec.preprocess.to_unit_range()
     graph = read_graph(path)
-    family, fold = family_and_fold(path)
-    family, fold = spec.family or family, fold if spec.fold is None else spec.fold
-    if not family:
-        raise UsageError(f"{path}: its name tells no family; give --family")
+    family, fold = _family_and_fold(path, spec)
     outputs = _outputs(spec, output_name)
     heads = [_head(spec, head, outputs[head.name], graph) for head in spec.heads]
     for head in heads:
@@ -152,6 +145,22 @@ def foreign_card(
     return make_card(record, str(path))
 
 
+def _check_agreement(members: Sequence[Member], label_map: LabelMap | None) -> list[str]:
+    """Check that members can vote together, on each head or by a label map; return notes."""
+    if label_map is None:
+        check_every_head(members)
+        return []
+    return check_tasks(members, label_map)
+
+
+def _family_and_fold(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
+    """Return what the spec says of a member, and else what its name tells."""
+    family, fold = family_and_fold(path)
+    if not (spec.family or family):
+        raise UsageError(f"{path}: its name tells no family; give --family")
+    return spec.family or family, fold if spec.fold is None else spec.fold
+
+
 def _check_unsaid(
     output_name: OutputName | None, layout: Layout | None, box_scale: BoxScale | None
 ) -> None:
@@ -169,17 +178,20 @@ def _check_spec(
         raise UsageError(
             "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
         )
-    heads = [head.name for head in spec.heads]
-    if isinstance(output_name, str) and len(heads) > 1:
-        raise UsageError(
-            f"--output-name {output_name!r}: of which head? Say HEAD=NAME; the heads are "
-            f"{few(heads)}"
-        )
-    beyond = [] if isinstance(output_name, str) else sorted({*(output_name or ())} - {*heads})
-    if beyond:
-        raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
+    _check_outputs({} if output_name is None else output_name, spec.head_names)
     if box_scale is not None and not any(task_of(spec, head) == "boxes" for head in spec.heads):
         raise UsageError("--box-scale goes with --task boxes: it says what boxes are told in")
+
+
+def _check_outputs(named: OutputName, heads: Sequence[str]) -> None:
+    """Check that outputs are named of heads that are there, or of the only one."""
+    if isinstance(named, str):
+        if len(heads) > 1:
+            raise UsageError(
+                f"--output-name {named!r}: of which head? Say HEAD=NAME; the heads are {few(heads)}"
+            )
+    elif beyond := sorted(set(named) - set(heads)):
+        raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
 
 
 def _pixels(told: PreprocessFlags) -> dict[str, object]:
