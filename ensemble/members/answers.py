@@ -80,10 +80,8 @@ def answering(
         try:
             found.append((head, answers_of(head, label_map, who)))
         except MemberError as error:
-            if {head.name, *(head.classes if not TASKS[head.task].bounded else ())} & {
-                *label_map.names
-            }:
-                raise  # it is called as a task, and must answer it
+            if _is_called_as_task(head, label_map):
+                raise
             fault, idle = fault or error, [*idle, head.name]
     if not found and fault is not None:
         raise fault
@@ -91,6 +89,12 @@ def answering(
     if twice := [task for task, count in Counter(tasks).items() if count > 1]:
         raise MemberError(f"{who}: several heads answer {twice[0] or LABEL}; one may")
     return found, idle
+
+
+def _is_called_as_task(head: Head, label_map: LabelMap) -> bool:
+    """Tell whether a head, or a value of it, has the name of a task, which it must answer then."""
+    values = () if TASKS[head.task].bounded else head.classes
+    return any(label_map.task(name) for name in (head.name, *values))
 
 
 def heads_read(
@@ -159,18 +163,17 @@ def _columns(head: Head, task: LabelTask, who: str) -> tuple[tuple[int, ...], ..
     unknown = [name for name in head.classes if target[name] is None]
     missing = [name for name in task.classes if name not in target.values()]
     if unknown or missing:
-        told = [f"no task class for {few(unknown)}"] * bool(unknown)
-        told += [f"no column for {few(missing)}"] * bool(missing)
+        found = {"no task class for": unknown, "no column for": missing}
+        told = "; ".join(f"{what} {few(names)}" for what, names in found.items() if names)
         raise MemberError(
             f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
-            f"{few(task.classes)}: {'; '.join(told)}. Finer classes are declared, --tasks "
+            f"{few(task.classes)}: {told}. Finer classes are declared, --tasks "
             f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
         )
-    finest = sorted(range(len(head.classes)), key=lambda place: natural_key(head.classes[place]))
-    return tuple(
-        tuple(place for place in finest if target[head.classes[place]] == name)
-        for name in task.classes
-    )
+    columns: dict[str | None, list[int]] = {name: [] for name in task.classes}
+    for place, name in sorted(enumerate(head.classes), key=lambda each: natural_key(each[1])):
+        columns[target[name]].append(place)
+    return tuple(map(tuple, columns.values()))
 
 
 def _one_to_one(head: Head, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
