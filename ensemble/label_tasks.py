@@ -90,17 +90,33 @@ def _made(name: str, there: set[str], declared: object) -> LabelTask:
 def _ordered(fields: Fields, there: set[str]) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return the classes in order and their cuts: as declared, else as their names tell."""
     said = fields.texts("classes") if "classes" in fields.record else ()
-    cuts = fields.numbers("cuts") if "cuts" in fields.record else ()
-    if "cuts" in fields.record and not cuts:
-        raise fields.bad("cuts", "a number or more, or no cuts at all: then names tell them", cuts)
+    cuts = _declared_cuts(fields)
     told, known = cuts_of_names(tuple(there)) or ((), ())
-    if said and sorted(said) != sorted(there):
-        raise fields.bad("classes", f"the label map's, each once: {few(sorted(there))}", said)
-    if said and told and said != told:
-        raise fields.bad("classes", f"the order that their names tell: {few(told)}", said)
-    if cuts and not (said or told):
+    if said:
+        _check_order(fields, said, told, there)
+    elif cuts and not told:
         raise fields.bad("classes", "the classes in the order of the cuts, the lowest first", None)
     return said or told or tuple(sorted(there, key=natural_key)), cuts or known
+
+
+def _declared_cuts(fields: Fields) -> tuple[float, ...]:
+    """Return the cuts that are declared; none where there is nothing of them."""
+    if "cuts" not in fields.record:
+        return ()
+    cuts = fields.numbers("cuts")
+    if not cuts:
+        raise fields.bad("cuts", "a number or more, or no cuts at all: then names tell them", cuts)
+    return cuts
+
+
+def _check_order(
+    fields: Fields, said: tuple[str, ...], told: tuple[str, ...], there: set[str]
+) -> None:
+    """Check that declared classes are those that are there, in the order that names tell."""
+    if sorted(said) != sorted(there):
+        raise fields.bad("classes", f"the label map's, each once: {few(sorted(there))}", said)
+    if told and said != told:
+        raise fields.bad("classes", f"the order that their names tell: {few(told)}", said)
 
 
 def read_task(fields: Fields, name: str) -> LabelTask:
