@@ -43,28 +43,9 @@ def save(path: Path, parts: Sequence[Predictions], quarantined: Sequence[Quarant
         UsageError: two columns of one name.
         StoreError: the disk refused.
     """
-    columns: dict[str, pa.Array] = {ID: text_column(parts[0].ids)}
-    folds = next((part.folds for part in parts if part.folds is not None), None)
-    if folds is not None:
-        columns[FOLD] = pa.array(folds)
-    told = []
-    for part in parts:
-        named = {family: f"{family}/{part.output}" for family in part.families}
-        if taken := sorted(set(named.values()) & set(columns)):
-            raise UsageError(f"{path}: two columns would be called {taken[0]!r}")
-        columns |= {named[family]: list_column(part.families[family]) for family in named}
-        told.append(
-            {
-                "head": part.output,
-                "task": part.task,
-                "classes": list(part.classes),
-                "families": named,
-                "members": {name: list(hashes) for name, hashes in part.members.items()},
-                "views": dict(part.views),
-                **({"ordinal": part.ordinal} if part.ordinal else {}),
-            }
-        )
+    told = [_record(part) for part in parts]
     about = {"schema": _SCHEMA, "parts": told, "quarantined": [asdict(q) for q in quarantined]}
+    columns = _columns(path, parts)
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
     options = {"compression": "zstd", "write_page_checksum": True}
     publish(path, lambda temporary: pq.write_table(table, temporary, **options))
@@ -72,6 +53,38 @@ def save(path: Path, parts: Sequence[Predictions], quarantined: Sequence[Quarant
         write_quarantine(quarantine_beside(path), quarantined)
     else:
         remove(quarantine_beside(path))
+
+
+def _columns(path: Path, parts: Sequence[Predictions]) -> dict[str, pa.Array]:
+    """Return the columns of all parts by name, no two of which may be called alike."""
+    columns: dict[str, pa.Array] = {ID: text_column(parts[0].ids)}
+    folds = next((part.folds for part in parts if part.folds is not None), None)
+    if folds is not None:
+        columns[FOLD] = pa.array(folds)
+    for part in parts:
+        named = _named(part)
+        if taken := sorted(set(named.values()) & set(columns)):
+            raise UsageError(f"{path}: two columns would be called {taken[0]!r}")
+        columns |= {named[family]: list_column(part.families[family]) for family in named}
+    return columns
+
+
+def _named(part: Predictions) -> dict[str, str]:
+    """Return the column of each family of a part."""
+    return {family: f"{family}/{part.output}" for family in part.families}
+
+
+def _record(part: Predictions) -> dict[str, object]:
+    """Return what the file says of a part beside its numbers."""
+    return {
+        "head": part.output,
+        "task": part.task,
+        "classes": list(part.classes),
+        "families": _named(part),
+        "members": {name: list(hashes) for name, hashes in part.members.items()},
+        "views": dict(part.views),
+        **({"ordinal": part.ordinal} if part.ordinal else {}),
+    }
 
 
 def is_of_tasks(table: pa.Table) -> bool:
