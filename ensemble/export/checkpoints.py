@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from pathlib import Path
 from typing import Final, cast
 
@@ -184,8 +185,8 @@ def _may_hold(value: object) -> bool:
 
 def _remedy(content: object) -> str:
     """Say how to take the weights that lie under other entries; the nearest are named."""
-    holding = [name for name, value in _entries(content) if _is_state(value)]
-    nets = [name for name in holding if not _NO_NET.search(name)]
+    holding = (name for name, value in _entries(content) if _is_state(value))
+    nets = list(filterfalse(_NO_NET.search, holding))
     least = min((name.count(".") for name in nets), default=0)
     near = [name for name in nets if name.count(".") == least]
     if not near:

@@ -85,9 +85,10 @@ def answering(
             fault, idle = fault or error, [*idle, head.name]
     if not found and fault is not None:
         raise fault
-    tasks = [answer.task for _, answers in found for answer in answers]
-    if twice := [task for task, count in Counter(tasks).items() if count > 1]:
-        raise MemberError(f"{who}: several heads answer {twice[0] or LABEL}; one may")
+    count = Counter(answer.task for _, answers in found for answer in answers)
+    for task in count:
+        if count[task] > 1:
+            raise MemberError(f"{who}: several heads answer {task or LABEL}; one may")
     return found, idle
 
 
@@ -163,17 +164,24 @@ def _columns(head: Head, task: LabelTask, who: str) -> tuple[tuple[int, ...], ..
     unknown = [name for name in head.classes if target[name] is None]
     missing = [name for name in task.classes if name not in target.values()]
     if unknown or missing:
-        found = {"no task class for": unknown, "no column for": missing}
-        told = "; ".join(f"{what} {few(names)}" for what, names in found.items() if names)
-        raise MemberError(
-            f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
-            f"{few(task.classes)}: {told}. Finer classes are declared, --tasks "
-            f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
-        )
+        raise MemberError(_other_classes(head, task, unknown, missing, who))
     columns: dict[str | None, list[int]] = {name: [] for name in task.classes}
     for place, name in sorted(enumerate(head.classes), key=lambda each: natural_key(each[1])):
         columns[target[name]].append(place)
     return tuple(map(tuple, columns.values()))
+
+
+def _other_classes(
+    head: Head, task: LabelTask, unknown: Sequence[str], missing: Sequence[str], who: str
+) -> str:
+    """Say how the classes of a head are not those of its task."""
+    found = {"no task class for": unknown, "no column for": missing}
+    told = "; ".join(f"{what} {few(names)}" for what, names in found.items() if names)
+    return (
+        f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
+        f"{few(task.classes)}: {told}. Finer classes are declared, --tasks "
+        f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
+    )
 
 
 def _one_to_one(head: Head, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
