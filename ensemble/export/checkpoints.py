@@ -211,7 +211,7 @@ def _weights(
     found: Mapping[object, object], content: object, path: Path
 ) -> dict[str, torch.Tensor]:
     """Check that a mapping holds weights by name, and nothing else."""
-    foreign = [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
+    foreign = _foreign(found)
     faults = {
         "values that are no tensors": foreign,
         "names that are no text": [k for k in found if not isinstance(k, str)],
@@ -241,6 +241,10 @@ def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     others = {k: v for k, v in weights.items() if k != _COUNTER}
     averaged = all(k.startswith("module.") for k in others)
     return others if averaged else dict(weights)
+
+
+def _foreign(found: Mapping[object, object]) -> list[object]:
+    return [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
 
 
 def _odd(found: Mapping[object, object]) -> list[object]:
