@@ -67,7 +67,7 @@ def split(
         StoreError: the disk refused.
     """
     progress = progress or Quiet()
-    seen = _seen(images, crops, decode, id_from, id_column, image_col)
+    seen = _seen(images, crops, decode, id_from, id_column, image_col=image_col)
     known = seen.ids if seen else ()
     notes: list[str] = []
     by_id = partial(column_of, id_column=id_column, known=known, tell=notes.append)
@@ -118,6 +118,7 @@ def _seen(
     decode: DecodePolicy | None,
     id_from: IdFrom,
     id_column: str | None,
+    *,
     image_col: str | None,
 ) -> _Seen | None:
     """Find the images that are to be looked at; None where none are named."""
