@@ -17,6 +17,7 @@ LEVELS = {
     1: {
         "errors",
         "arrays",
+        "cores",
         "boxes",
         "records",
         "progress",
