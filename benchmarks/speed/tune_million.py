@@ -1,20 +1,23 @@
 """What `ensemble tune-weights` costs on a million rows: seconds and peak memory of whole commands.
 
     python benchmarks/speed/tune_million.py
-    python benchmarks/speed/tune_million.py --rows 100000 --metric log_loss
+    python benchmarks/speed/tune_million.py --rows 100000 --metric log_loss --json cost.json
 
 Six families of 18 classes, five folds: made up, written by the product's own writer, and tuned by
-the command in a process of its own, nested report included. Prints a table; `measure` gives its
-figures to other scripts.
+the command in a process of its own, nested report included. Prints a table and where the time
+goes: the functions of the package in whose calls, of others too, most processor seconds pass, those
+of all threads. `measure` gives its figures to other scripts.
 """
 
 import argparse
+import json
 import os
+import pstats
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +25,35 @@ import numpy as np
 from ensemble.files.csv_tables import csv_bytes
 from ensemble.predictions.oof_file import OofFile, write
 
-ENSEMBLE = [sys.executable, "-c", "from ensemble.cli import main; main()"]
+PROFILED = """
+import cProfile, sys, time
+from ensemble.cli import main
+path, profile = sys.argv.pop(1), cProfile.Profile(time.process_time)
+try:
+    profile.runcall(main)
+finally:
+    profile.dump_stats(path)
+"""
 ROWS, CLASSES, FAMILIES, FOLDS = 1_000_000, 18, 6, 5
 METRICS = ("log_loss", "f1_macro")
 BLOCK = 100_000
+LEAST, SHOWN = 0.1, 30
+"""Functions that take so many seconds are shown, so many of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a command took: seconds on the wall and of processors, and its peak in GiB."""
+    """What a command took: seconds on the wall and of processors, and its peak in GiB.
+
+    `parts` are the processor seconds that pass within calls of functions, the longest first.
+    """
 
     metric: str
     rows: int
     seconds: float
     processors: float
     peak: float
+    parts: dict[str, float]
 
 
 def make(folder: Path, rows: int = ROWS) -> list[Path]:
@@ -81,8 +98,10 @@ def _probs(y: np.ndarray, shared: np.ndarray, skill: float, rng: np.random.Gener
 def measure(folder: Path, metric: str, rows: int = ROWS) -> Cost:
     """Tune by the command on what `make` wrote into a folder, and return what it took."""
     given = [arg for path in sorted(folder.glob("family*.parquet")) for arg in ("--oof", str(path))]
-    command = [*ENSEMBLE, "tune-weights", *given, "--labels", str(folder / "labels.csv"),
-               "--metric", metric, "--out", str(folder / f"{metric}.json")]  # fmt: skip
+    profile = folder / f"{metric}.prof"
+    command = [sys.executable, "-c", PROFILED, str(profile), "tune-weights", *given,
+               "--labels", str(folder / "labels.csv"), "--metric", metric,
+               "--out", str(folder / f"{metric}.json")]  # fmt: skip
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     process = subprocess.Popen(command, env=kept, stdout=subprocess.DEVNULL)
@@ -91,7 +110,18 @@ def measure(folder: Path, metric: str, rows: int = ROWS) -> Cost:
     if process.returncode:
         raise SystemExit(f"tune-weights ended with {process.returncode}")
     seconds, processors = time.perf_counter() - began, used.ru_utime + used.ru_stime
-    return Cost(metric, rows, seconds, processors, used.ru_maxrss / 2**20)
+    return Cost(metric, rows, seconds, processors, used.ru_maxrss / 2**20, _parts(profile))
+
+
+def _parts(profile: Path) -> dict[str, float]:
+    """Return the seconds within calls of the package's functions, of those that take long."""
+    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    found = {
+        f"{path.rpartition('ensemble/')[2].removesuffix('.py')}.{name}": round(within, 1)
+        for (path, _, name), (_, _, _, within, _) in stats.items()
+        if "/ensemble/" in path and "cli/" not in path and within >= LEAST
+    }
+    return dict(sorted(found.items(), key=lambda part: -part[1])[:SHOWN])
 
 
 def main() -> None:
@@ -99,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--metric", action="append", choices=METRICS)
+    parser.add_argument("--json", type=Path, help="where the figures go, a record a metric")
     parser.add_argument("--folder", type=Path, help="where the files lie, or are made; kept")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -107,10 +138,20 @@ def main() -> None:
         if not (folder / "labels.csv").exists():
             make(folder, args.rows)
         print("| rows | metric | seconds | processor seconds | peak, GiB |\n|---|---|---|---|---|")
-        for metric in args.metric or METRICS:
-            cost = measure(folder, metric, args.rows)
-            print(f"| {cost.rows} | {metric} | {cost.seconds:.1f} | {cost.processors:.1f} | "
-                  f"{cost.peak:.2f} |", flush=True)  # fmt: skip
+        costs = [_shown(folder, metric, args.rows) for metric in args.metric or METRICS]
+    for cost in costs:
+        print(f"\n{cost.metric}: processor seconds within calls of")
+        for name, within in cost.parts.items():
+            print(f"{within:8.1f}  {name}")
+    if args.json:
+        args.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
+
+
+def _shown(folder: Path, metric: str, rows: int) -> Cost:
+    cost = measure(folder, metric, rows)
+    print(f"| {cost.rows} | {metric} | {cost.seconds:.1f} | {cost.processors:.1f} | "
+          f"{cost.peak:.2f} |", flush=True)  # fmt: skip
+    return cost
 
 
 if __name__ == "__main__":

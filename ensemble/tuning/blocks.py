@@ -69,8 +69,7 @@ def filled(stack: Stored, work: Callable[[Stack], Pooled]) -> Pooled:
     def fill(part: slice) -> None:
         out[part] = work(exact(stack, part))
 
-    for _ in each(fill, parts_of(stack)):
-        pass
+    each(fill, parts_of(stack))
     return out
 
 
@@ -125,7 +124,7 @@ class Packed:
             return prepare(np.asarray(block, np.float64, order="C"), y[part])
 
         places = parts_of(stack)
-        return cls(list(each(packed, places)), [y[part] for part in places])
+        return cls(each(packed, places), [y[part] for part in places])
 
     def added(self, work: Callable[[Stack, Indices], Sequence[_R]]) -> list[_R]:
         """Return the sums over blocks of what work makes of a block, float64, and its classes."""
@@ -133,5 +132,5 @@ class Packed:
         def done(place: int) -> Sequence[_R]:
             return work(np.asarray(self.blocks[place], np.float64), self.classes[place])
 
-        found = list(each(done, range(len(self.blocks))))
+        found = each(done, range(len(self.blocks)))
         return [sum(column[1:], column[0]) for column in map(list, zip(*found, strict=True))]

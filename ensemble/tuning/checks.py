@@ -63,7 +63,7 @@ def _correlations(stack: Stored) -> NDArray[np.float64]:
         away = exact(stack, part).reshape(len(stack), -1) - middle[:, None]
         return away.sum(1), away @ away.T
 
-    found = list(each(sums, parts_of(stack)))
+    found = each(sums, parts_of(stack))
     total, square = sum(each for each, _ in found), sum(each for _, each in found)
     spread = square - np.outer(total, total) / stack[0].size
     root = np.sqrt(np.diag(spread))

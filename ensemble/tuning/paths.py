@@ -32,7 +32,7 @@ def walk(start: Pooled, end: Kept) -> LabelPath:
         begin = np.ascontiguousarray(start[part].T)  # rows last: their classes lie in long runs
         return _walk(begin, np.asarray(end[part].T, np.float64, order="C"), part.start or 0)
 
-    found = list(each(walked, parts(*start.shape)))
+    found = each(walked, parts(*start.shape))
     places = np.concatenate([path.places for path in found])
     by_place = np.argsort(places, kind="stable")
     return LabelPath(

@@ -4,7 +4,9 @@ import os
 import threading
 import time
 
+import numpy as np  # noqa: F401 - loads a BLAS
 import pytest
+from threadpoolctl import threadpool_info
 
 from ensemble import cores
 
@@ -29,7 +31,7 @@ def test_what_comes_of_pieces_comes_in_their_order(
         return piece * piece
 
     monkeypatch.setattr(cores, "cores", lambda: count)
-    assert list(cores.each(slow_first, range(5))) == [0, 1, 4, 9, 16]
+    assert cores.each(slow_first, range(5)) == [0, 1, 4, 9, 16]
 
 
 @pytest.mark.parametrize(("count", "pieces"), [(1, 4), (4, 1)])
@@ -47,6 +49,18 @@ def test_several_cores_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(cores.each(lambda _: together.wait(), range(3))) == [0, 1, 2]
 
 
+def test_threads_of_blas_do_not_compete_with_those_of_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def threads(_: int) -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    monkeypatch.setattr(cores, "cores", lambda: 2)
+    before = threads(0)
+    assert cores.each(threads, range(2)) == [{1}, {1}]
+    assert threads(0) == before
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_a_piece_raises_is_raised(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def work(piece: int) -> float:
@@ -54,4 +68,4 @@ def test_what_a_piece_raises_is_raised(count: int, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(cores, "cores", lambda: count)
     with pytest.raises(ZeroDivisionError):
-        list(cores.each(work, [1, 0, 2]))
+        cores.each(work, [1, 0, 2])

@@ -78,6 +78,7 @@ PACKAGES = {
     "safetensors": {"export.checkpoint_files"},
     "ttach": {"views.parse"},
     "sklearn": {"evaluation.split"},
+    "threadpoolctl": {"cores"},
     "matplotlib": {"reports.figures", "reports.spread_figure"},
     "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file", "predictions.task_file",
