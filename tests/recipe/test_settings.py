@@ -67,6 +67,7 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
         "top",
         "round",
         "constraints",
+        "workers",
     }
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))
