@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,12 @@ from ensemble.boxes import Box
 from ensemble.errors import ImageError
 from ensemble.files.atomic import sha256_bytes
 from ensemble.files.remote import RemoteFile
-from ensemble.images.location import Location
+from ensemble.images.location import LocalFile, Location
 from ensemble.images.parquet_rows import ParquetRow, stored_order
 from ensemble.images.scan_index import ScanIndex, Stamp, stamp_of
 from ensemble.images.sources import Source
+from ensemble.images.tar_images import TarMember
+from ensemble.images.zip_images import ZipMember
 
 _TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
 _PAUSES: Final = (0.05, 0.2)
@@ -109,16 +111,32 @@ def _hashed(source: Source, index: ScanIndex | None, folder: str) -> Hashed:
 
 
 def _stamp(source: Source, folder: str) -> Stamp | None:
-    """Return the stamp of a file, None where it has none: reading it tells why.
-
-    An image within an archive has none, so it is hashed in every run.
-    """
-    if not isinstance(source.path, Path):
-        return None
+    """Return the stamp of an image, None where it has none: reading it tells why."""
     try:
-        return stamp_of(source.path, folder)
+        return _stamped(source.path, folder)
     except (OSError, ValueError):
         return None
+
+
+def _stamped(place: object, folder: str) -> Stamp | None:
+    """Return the stamp of what lies at a place; None of a Parquet file's row, and without etag.
+
+    A member of an archive has the version of its archive, and its own offset there.
+    """
+    match place:
+        case Path():
+            return stamp_of(place, folder)
+        case LocalFile(path=path):
+            return stamp_of(Path(path), folder)
+        case RemoteFile(uri=uri, size=size, etag=etag) if etag:
+            return Stamp(uri, etag, size, newest=0)
+        case (
+            TarMember(archive=archive, offset=offset, size=size)
+            | ZipMember(archive=archive, header=offset, size=size)
+        ):
+            whole = _stamped(archive, folder)
+            return whole and replace(whole, place=f"{whole.place}\0{offset}", size=size)
+    return None
 
 
 def _read_patiently(path: Location) -> bytes:

@@ -5,18 +5,21 @@ import itertools
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packed import packed
 from toys import tree
 
-from ensemble.images import scan_index
+from ensemble.files.remote import RemoteFile
+from ensemble.images import scan_index, tar_images, zip_images
 from ensemble.images.reading import hash_sources
 from ensemble.images.scan_index import ScanIndex, Stamp, open_index, stamp_of
-from ensemble.images.sources import scan
+from ensemble.images.sources import Source, scan
 from ensemble.progress import Quiet
 
 LATER = 10 * 10**9
@@ -329,3 +332,44 @@ def test_a_file_that_grows_while_it_is_read_is_not_remembered(
     index = ScanIndex(tmp_path / "i", 2**62, {})
     hash_sources(scan([folder]).images, 1, index)
     assert index.seen == {}
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.usefixtures("later")
+def test_members_of_an_archive_are_not_read_again_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    tree(tmp_path / "photos", *(f"{n}.jpg" for n in range(6)))
+    path = packed(tmp_path / "photos", kind)
+    hashed = partial(hash_archive, path, tmp_path / "store")
+    first, again = hashed(), hashed()
+    assert again == first
+    assert len(first) == 6
+
+    def refuse(*_: object) -> bytes:
+        raise OSError
+
+    for module, name in ((tar_images, "TarMember"), (zip_images, "ZipMember")):
+        monkeypatch.setattr(getattr(module, name), "read_bytes", refuse)
+    assert hashed() == first
+    os.utime(path, ns=(1, 1))
+    assert hashed() == [("", -1)] * 6
+
+
+def hash_archive(path: Path, store: Path) -> list[tuple[str, int]]:
+    """The hash and size of each member, with the index of a store."""
+    index = open_index(store, [str(path)], Told())
+    hashed = hash_sources(scan([path]).images, 2, index)
+    assert index is not None
+    index.save()
+    return [(image.sha256, image.bytes) for image in hashed]
+
+
+def test_an_object_with_an_etag_is_not_read_again(tmp_path: Path) -> None:
+    first = open_index(tmp_path, ["s3://bucket"], Told())
+    assert first is not None
+    first.add(Stamp("s3://bucket/a.jpg", "abc", 3, 0), "0" * 64)
+    first.save()
+    far = Source("a", RemoteFile("s3://bucket/a.jpg", 3, 0, "abc"))
+    (hashed,) = hash_sources([far], 1, open_index(tmp_path, ["s3://bucket"], Told()))
+    assert (hashed.sha256, hashed.bytes) == ("0" * 64, 3)
