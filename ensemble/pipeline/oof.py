@@ -20,6 +20,7 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
 from ensemble.label_map import LabelMap
+from ensemble.pipeline.device import settled
 from ensemble.predictions.stored import StoredPredictions, by_head, views_of
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
@@ -27,7 +28,6 @@ from ensemble.progress import Listener, Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, hashes_of
-from ensemble.runtime.devices import check_device
 
 
 def predict_oof(
@@ -54,7 +54,7 @@ def predict_oof(
         UsageError: images without a fold, or the reverse; a family without a member of a fold.
         EnsembleError: as for a run.
     """
-    progress, recipe = progress or Quiet(), resolve(settings)
+    progress, recipe = progress or Quiet(), settled(resolve(settings))
     if out is not None:
         check_writable(out.parent, "--out")
         remove_temporaries(out.parent, f"{out.stem}.")
@@ -100,7 +100,7 @@ def plan_oof(
         EnsembleError: as for a run.
     """
     check_writable(out.parent, "--out")
-    recipe = resolve(settings)
+    recipe = settled(resolve(settings))
     shares, _ = _shares(recipe, folds, progress or Quiet())
     members = [
         planned
@@ -119,7 +119,6 @@ def _shares(
             f"on_nan {recipe.scoring.on_nan!r}: out of fold each row has one member of a family, "
             f"so none can be dropped; leave it out, and mend the member that gives NaN"
         )
-    check_device(recipe.scoring.device)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     ready_members = start_members(unweighed, progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)

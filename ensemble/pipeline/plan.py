@@ -10,6 +10,7 @@ from ensemble.early_exit.setup import ExitJob
 from ensemble.files.atomic import free_bytes
 from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.members.together import answers_by_task
+from ensemble.pipeline.device import settled
 from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -47,7 +48,7 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
     Raises:
         EnsembleError: as for `run`.
     """
-    recipe = resolve(settings)
+    recipe = settled(resolve(settings))
     checked = preflight(recipe, progress or Quiet())
     exits, planned = _forecast(recipe, checked)
     return RunPlan(

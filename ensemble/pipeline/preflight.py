@@ -13,7 +13,6 @@ from ensemble.inference.start_members import head_of, start_members
 from ensemble.members.card import Head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
-from ensemble.runtime.devices import check_device
 from ensemble.submission import folder
 from ensemble.submission.asked import sample_for
 from ensemble.submission.sample import Sample
@@ -41,7 +40,6 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     Raises:
         EnsembleError: as for a run.
     """
-    check_device(recipe.scoring.device)
     claim, saving = folder.claim(recipe), recipe.saving
     members = start_members(recipe, progress, exits=saving is not None)
     head = head_of(recipe.inputs, members[0].member.card.heads)

@@ -222,10 +222,15 @@ class Settings:
         ),
     ] = None
     device: Annotated[
-        str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")
+        str,
+        About("auto, cpu, openvino (a CPU, by OpenVINO), cuda, tensorrt; a GPU by number: cuda:1."),
     ] = "auto"
     precision: Annotated[
-        Precision, About("What members compute in; fp16 pays on a GPU.", _MADE)
+        Precision,
+        About(
+            "What members compute in: fp16 for a GPU, bf16 for OpenVINO, auto for the quickest.",
+            _MADE,
+        ),
     ] = "fp32"
     batch_size: Annotated[
         int | Literal["auto"],

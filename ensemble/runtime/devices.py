@@ -31,6 +31,8 @@ if not hasattr(ort, "InferenceSession"):
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 TENSORRT: Final = "TensorrtExecutionProvider"
+OPENVINO: Final = "OpenVINO"
+"""Not ONNX Runtime's: the package itself; see `runtime.openvino`."""
 GPU: Final = (CUDA, TENSORRT)
 """The providers that tune themselves for the shape of a batch: every batch is padded to one."""
 
@@ -78,12 +80,12 @@ def check_device(device: str) -> None:
     """Check the spelling of a device.
 
     Raises:
-        UsageError: it is not "auto", "cpu", "cuda" or "tensorrt", the last two perhaps with the
-            number of a GPU, as in "cuda:1".
+        UsageError: it is not "auto", "cpu", "openvino", "cuda" or "tensorrt", the last two perhaps
+            with the number of a GPU, as in "cuda:1".
     """
-    if re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:[0-9]+)?", device) is None:
+    if re.fullmatch(r"auto|cpu|openvino|(cuda|tensorrt)(:[0-9]+)?", device) is None:
         raise UsageError(
-            f"device {device!r}: expected auto, cpu, cuda, cuda:<number>, tensorrt or "
+            f"device {device!r}: expected auto, cpu, openvino, cuda, cuda:<number>, tensorrt or "
             f"tensorrt:<number>"
         )
 
@@ -91,12 +93,12 @@ def check_device(device: str) -> None:
 def provider_of(device: str) -> str:
     """Return the provider that a device other than "auto" asks for."""
     kind = device.partition(":")[0]
-    return {"cuda": CUDA, "tensorrt": TENSORRT}.get(kind, CPU)
+    return {"cuda": CUDA, "tensorrt": TENSORRT, "openvino": OPENVINO}.get(kind, CPU)
 
 
 def runs_on_cpu(device: str) -> bool:
     """Tell whether a session on a device will run on the CPU, as far as shows beforehand."""
-    return device == "cpu" or (device == "auto" and bool(why_no_cuda()))
+    return device in ("cpu", "openvino") or (device == "auto" and bool(why_no_cuda()))
 
 
 def why_no_cuda() -> str:

@@ -20,6 +20,7 @@ from ensemble.members.member import open_member
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Merge, Precision
+from ensemble.runtime.agreement import How
 from ensemble.views import policy
 
 
@@ -71,10 +72,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[Pixels]:
     """The images on which members are held, which are not run."""
     seen: list[Pixels] = []
 
-    def hold(ready: ReadyMember, merge: Merge, device: str, images: Pixels) -> None:
+    def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> None:
         seen.append(images)
 
-    monkeypatch.setattr(float16_images, "hold_float16", hold)
+    monkeypatch.setattr(float16_images, "hold", hold)
     return seen
 
 

@@ -11,14 +11,16 @@ from ensemble.runtime import devices, nvidia
 from ensemble.runtime.devices import CPU, CUDA, TENSORRT, check_device, provider_of
 
 
-@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "tensorrt", "tensorrt:0"])
+@pytest.mark.parametrize(
+    "device", ["auto", "cpu", "openvino", "cuda", "cuda:3", "tensorrt", "tensorrt:0"]
+)
 def test_devices_that_there_are(device: str) -> None:
     check_device(device)
 
 
 @pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "cpu:1", "tensorrt:-1", "auto:0"])
 def test_other_devices_are_refused(device: str) -> None:
-    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
+    with pytest.raises(UsageError, match="expected auto, cpu, openvino, cuda"):
         check_device(device)
 
 
