@@ -78,6 +78,8 @@ def run(
     shard_size: int = 0,
     memory: str = "1G",
     threads: int = 0,
+    workers: int = 0,
+    probe_images: int = 16,
     store: str | Path = ".ensemble",
     force: bool = False,
     early_exit: str = "off",
@@ -124,12 +126,16 @@ def run(
         square: Boxes get the longer of their sides both ways, after the margin.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
-        device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
-        precision: "fp32" or "fp16", what members compute in.
+        device: "auto", "cpu", "openvino" (a CPU, by OpenVINO), "cuda" or "tensorrt", which take
+            every GPU; or those of some numbers: "cuda:1", "cuda:0,1".
+        precision: What members compute in: "fp32", "fp16" for a GPU, "bf16" for OpenVINO, or
+            "auto" for the quickest that the device has.
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
+        workers: Processes that share out the processors; 0 is this one.
+        probe_images: So many images of the run hold float16 and OpenVINO against float32.
         store: Where predictions are kept.
         force: Replace another run in `out`.
         early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
@@ -180,6 +186,8 @@ def run(
         shard_size=shard_size,
         memory=memory,
         threads=threads,
+        workers=workers,
+        probe_images=probe_images,
         store=Path(store),
         force=force,
         early_exit=early_exit,
@@ -215,6 +223,8 @@ def predict_oof(
     shard_size: int = 0,
     memory: str = "1G",
     threads: int = 0,
+    workers: int = 0,
+    probe_images: int = 16,
     store: str | Path = ".ensemble",
     progress: progress_bar.Given = "auto",
 ) -> Oof | TaskPredictions:
@@ -242,6 +252,8 @@ def predict_oof(
         shard_size: Images a commit.
         memory: For decoded pixels.
         threads: How many.
+        workers: Processes that share out the processors.
+        probe_images: Images on which float16 and OpenVINO are held against float32.
         store: Where predictions are kept.
         progress: Told how far it is.
 
@@ -275,6 +287,8 @@ def predict_oof(
         shard_size=shard_size,
         memory=memory,
         threads=threads,
+        workers=workers,
+        probe_images=probe_images,
         store=Path(store),
     )
     table = table_of(folds, "folds", "fold", id_col)

@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
                    *DECODE, "device", "precision", "margin", "square", "store", "batch_size",
-                   "memory", "threads"}  # fmt: skip
+                   "memory", "threads", "workers", "probe_images"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
 
 _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
@@ -74,7 +74,7 @@ def load_recipe_file() -> dict[str, Any] | None:
         return None
     settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
-    detecting = _among(inputs, _SCORING - _OF_MEMBERS)
+    detecting = _among(inputs, _SCORING - _OF_MEMBERS - set(_WORKERS))
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     mapped = tables | _among(settings, {"label_map", "tasks"})
     judged = _among(settings, {"id_from", *DECODE}) | mapped
@@ -184,6 +184,7 @@ _OUTPUTS: Final = (
     "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
+_WORKERS: Final = ("workers", "probe_images")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 
 
@@ -245,8 +246,8 @@ label_map_options: Final = settings_named("label_map", "tasks")
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
 crop_options: Final = settings_named("crops", "margin", "square")
-engine_options: Final = settings_named(*_ENGINE)
-run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, "on_nan")
+engine_options: Final = settings_named(*_ENGINE, *_WORKERS)
+run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan")
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "

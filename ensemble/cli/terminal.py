@@ -29,6 +29,9 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     counts = f"{len(result.ids)} predicted, {len(result.quarantined)} quarantined"
     seconds = record.get("seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    workers = record.get("workers")
+    if isinstance(workers, list) and workers:
+        took += f" by {counted(len(workers), 'worker')}"
     exits = record.get("early_exit")
     took += ", all of them from the store" if result.ids and _is_stored(record) else ""
     click.echo(f"{counts}{took}", err=True)
@@ -183,7 +186,10 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
     needed = sum(part["bytes"] for part in parts)
     free = describe_size(plan["free"])
     click.echo(f"the store needs about {describe_size(needed)}; {free} are free")
-    click.echo(f"the submission is of the form {plan['form']}: columns {few(plan['columns'])}")
+    if workers := plan["workers"]:
+        click.echo(f"{len(workers)} workers would score: {few(workers)}")
+    if "form" in plan:  # of out-of-fold predictions there is no submission
+        click.echo(f"the submission is of the form {plan['form']}: columns {few(plan['columns'])}")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)

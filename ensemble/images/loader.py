@@ -1,12 +1,12 @@
 """Shards of images: decoded once, in threads, ahead of the scoring, and resized once a geometry."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
@@ -106,12 +106,11 @@ def decoded_ahead(
         policy: How files become pixels.
         watch: Told of each image as its decoding begins and ends.
     """
-    load = partial(_load_run, policy, watch)
-    ahead = _begin(pool, wanted[0], load) if wanted else None
+    ahead = begin(pool, wanted[0], policy, watch) if wanted else None
     for following in (*wanted[1:], None):
         current, ahead = ahead, None
         if following is not None:
-            ahead = _begin(pool, following, load)
+            ahead = begin(pool, following, policy, watch)
         if current is not None:
             yield current
 
@@ -134,11 +133,11 @@ def load_pixels(image: Hashed, policy: DecodePolicy, geometry: Geometry) -> Pixe
     return input_of(read(image), image, policy)(geometry)[0]
 
 
-def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
-    count = len(wanted.images)
+def begin(pool: ThreadPoolExecutor, wanted: Wanted, policy: DecodePolicy, watch: Watch) -> Shard:
+    """Begin to decode a shard; see `decoded_ahead`."""
+    count, load = len(wanted.images), partial(_load_run, policy, watch)
     pixels = {g: _blank(g, count) for g in wanted.geometries}
     each = min(_TOGETHER, max(1, count // _RUNS))
-
     futures = [
         pool.submit(load, wanted.images, pixels, range(start, min(start + each, count)))
         for start in range(0, count, each)
@@ -149,8 +148,6 @@ def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
 _TOGETHER: Final = 8
 _RUNS: Final = 64
 """A shard is cut into so many runs of images at least, that all threads have work."""
-
-_Load: TypeAlias = Callable[[Sequence[Hashed], Mapping[Geometry, Pixels], range], list[_Loaded]]
 
 
 def _load_run(
@@ -180,6 +177,29 @@ def _check_harmless(
     if name in watch.poison or (suspect and crashes(_load_alone, image, policy, geometries)):
         watch.tell("poison", name)
         raise ImageError("decode", "crash", "the decoder crashes on it, in a process of its own")
+
+
+def crashing(
+    images: Sequence[Hashed], policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> frozenset[str]:
+    """Return the ids of the images that crash the decoder, found by halves.
+
+    Each half is decoded in a process of its own, so that nobody else dies of it.
+    """
+    if not images or not crashes(_load_all, tuple(images), policy, geometries):
+        return frozenset()
+    if len(images) == 1:
+        return frozenset([images[0].source.id])
+    middle = len(images) // 2
+    first, second = images[:middle], images[middle:]
+    return crashing(first, policy, geometries) | crashing(second, policy, geometries)
+
+
+def _load_all(
+    images: tuple[Hashed, ...], policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> None:
+    for image in images:
+        _load_alone(image, policy, geometries)
 
 
 def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:

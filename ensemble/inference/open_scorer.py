@@ -14,7 +14,7 @@ from ensemble.runtime.session import OnnxScorer
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SessionOptions:
     """Where a member computes, with how many threads, in what; `cache` keeps TensorRT's engines."""
 
     device: str
@@ -23,34 +23,34 @@ class Place:
     cache: Path | None
 
 
-def open_scorer(member: Member, model: bytes, place: Place) -> Session:
+def open_scorer(member: Member, model: bytes, options: SessionOptions) -> Session:
     """Open a session over a member's composed graph.
 
     Raises:
         MemberError: the graph is refused.
         ProviderError: the device does not start.
     """
-    outputs, precision = outputs_of(member), place.precision
-    if provider_of(place.device) == OPENVINO:
-        return OpenVinoScorer(model, outputs, threads=place.threads, precision=precision)
+    outputs, precision = outputs_of(member), options.precision
+    if provider_of(options.device) == OPENVINO:
+        return OpenVinoScorer(model, outputs, threads=options.threads, precision=precision)
     return OnnxScorer(
         model,
         outputs,
-        device=place.device,
-        threads=place.threads,
+        device=options.device,
+        threads=options.threads,
         folder=member.folder,
         precision=precision,
-        cache=place.cache and _engines(place.cache, member, model, place),
+        cache=options.cache and _engines(options.cache, member, model, options),
     )
 
 
-def _engines(cache: Path, member: Member, model: bytes, place: Place) -> Path | None:
+def _engines(cache: Path, member: Member, model: bytes, options: SessionOptions) -> Path | None:
     """Return the folder for TensorRT's engines of a graph, named by all that an engine depends on.
 
     That is what it holds, weights too, as ONNX Runtime goes by node names; and what it was built
     for: an engine that was copied from another machine is not found, and built anew.
     """
-    if provider_of(place.device) != TENSORRT:
+    if provider_of(options.device) != TENSORRT:
         return None
-    holds = [member.sha256, sha256_bytes(model), place.precision]
-    return cache / sha256_json([*holds, *engine_host(place.device)])[:16]
+    holds = [member.sha256, sha256_bytes(model), options.precision]
+    return cache / sha256_json([*holds, *engine_host(options.device)])[:16]

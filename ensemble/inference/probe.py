@@ -19,7 +19,7 @@ from ensemble.members.member import Member
 from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
-from ensemble.runtime.agreement import How, check_agreement
+from ensemble.runtime.agreement import Agreement, How, check_agreement, together
 from ensemble.runtime.devices import GPU
 from ensemble.runtime.session import OnnxScorer, run_once
 
@@ -30,7 +30,7 @@ _REPEATS: Final = 3
 _PROBE_SEED: Final = 20
 
 HALVES: Final = 16
-"""Images by which another precision is held against float32."""
+"""Images of noise by which another precision is held against float32."""
 
 _PROBE_PIXELS: Final = 2**26
 
@@ -130,8 +130,8 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
 
 
-def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: How) -> None:
-    """Hold what a member gives against its graph in float32 by ONNX Runtime on the CPU.
+def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: How) -> Agreement:
+    """Hold what a member gives against its graph in float32 by ONNX Runtime; return how far off.
 
     Args:
         ready: The member, in another precision or by another runtime.
@@ -151,11 +151,13 @@ def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: H
     )
     parts = [images[at : at + rows] for at in range(0, len(images), rows)]
     before, after = ([s.score(part) for part in parts] for s in (scorer, ready.scorer))
+    found = []
     for head in member.card.heads:
-        full_rows, half_rows = (
+        full_rows, other_rows = (
             np.concatenate([p[head.name] for p in s])[:count] for s in (before, after)
         )
-        check_agreement(head, full_rows, half_rows, how)
+        found.append(check_agreement(head, full_rows, other_rows, how))
+    return together(found)
 
 
 def prove_conversion(member: Member) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
-from ensemble.inference.open_scorer import Place, open_scorer
+from ensemble.inference.open_scorer import SessionOptions, open_scorer
 from ensemble.inference.probe import (
     HALVES,
     blamed,
@@ -27,7 +27,7 @@ from ensemble.members.together import (
 from ensemble.progress import Listener, Quiet
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
-from ensemble.runtime.agreement import How, how_computed
+from ensemble.runtime.agreement import Agreement, How, how_computed
 from ensemble.runtime.devices import GPU, OPENVINO, provider_of, runs_on_cpu
 from ensemble.runtime.float16 import is_quantised, to_float16
 from ensemble.runtime.scorer import Session
@@ -150,7 +150,7 @@ def start_shaped(
         inner = to_float16(full) if precision == "fp16" else full
         split = _forward_each(member, shaped, device)
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
-        scorer = open_scorer(member, model, Place(device, threads, precision, cache))
+        scorer = open_scorer(member, model, SessionOptions(device, threads, precision, cache))
     # proven in this order: that it runs, then what was changed of it, opset and precision
     ready = _with_batch(member, scorer, shaped, batch, split=split)
     prove(ready, len(shaped))
@@ -162,8 +162,10 @@ def start_shaped(
     return ready
 
 
-def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> None:
+def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreement:
     """Hold a member against float32 by ONNX Runtime, on images uint8 (N, H, W, C) that it takes.
+
+    Returns how far off it is, all heads together.
 
     Raises:
         MemberError: the precision or the runtime does not suit the member.
@@ -172,7 +174,7 @@ def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> None:
     split = _forward_each(member, shaped, "cpu")
     with blamed(member):
         full = graph.compose_graph(member.model, member.card, shaped, merge, split=split)
-        prove_agreement(ready, full, images, how)
+        return prove_agreement(ready, full, images, how)
 
 
 def host_views(merge: Merge, policies: Sequence[Sequence[View]], members: Sequence[Member]) -> bool:

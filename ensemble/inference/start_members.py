@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ensemble.errors import few
@@ -13,6 +13,7 @@ from ensemble.inference.start import graph_views, open_members, shape_views, sta
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
+from ensemble.members.member import Member
 from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
@@ -20,9 +21,18 @@ from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
-from ensemble.views.policy import Views
+from ensemble.views.policy import Shaped, Views
 from ensemble.voting import fits, vote
 from ensemble.voting.constraints import check_constraints
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A member that is opened and may take part: its views, and those of its graph, shaped."""
+
+    member: Member
+    views: Views
+    inside: Sequence[Shaped]
 
 
 def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
@@ -35,6 +45,30 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
             written to.
         MemberError: a member is not usable.
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
+    """
+    scoring, resources = recipe.scoring, recipe.resources
+    opened = open_all(recipe, progress, exits=exits)
+    start = partial(
+        start_shaped,
+        merge=scoring.merge,
+        device=scoring.device,
+        threads=resources.threads,
+        batch=resources.batch_size,
+        precision=scoring.precision,
+        cache=resources.store / "engines",
+    )
+    with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
+        members, inside = [each.member for each in opened], [each.inside for each in opened]
+        started = list(pool.map(start, members, inside))
+    warn_of_cpu(scoring, started, progress)
+    return [replace(r, views=each.views) for r, each in zip(started, opened, strict=True)]
+
+
+def open_all(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[Opened]:
+    """Open the members and check all that can be checked without a session.
+
+    Raises:
+        EnsembleError: as for `start_members`.
     """
     inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
     check_wheels(installed())
@@ -51,19 +85,10 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     _warn_of_views(recipe, policies, progress)
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
-    start = partial(
-        start_shaped,
-        merge=scoring.merge,
-        device=scoring.device,
-        threads=resources.threads,
-        batch=resources.batch_size,
-        precision=scoring.precision,
-        cache=resources.store / "engines",
-    )
-    with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
-        started = list(pool.map(start, members, inside))
-    _warn_of_cpu(scoring, started, progress)
-    return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
+    return [
+        Opened(member, policies[member.card.family], own)
+        for member, own in zip(members, inside, strict=True)
+    ]
 
 
 def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Progress) -> None:
@@ -74,7 +99,7 @@ def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Prog
             progress.warn(told)
 
 
-def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
+def warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
     """Say what runs on the CPU that might not, and why."""
     there = [ready for ready in started if ready.scorer.provider == CPU]
     if there and scoring.device == "auto":

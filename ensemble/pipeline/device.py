@@ -19,7 +19,7 @@ def settled(recipe: Recipe) -> Recipe:
         ProviderError: OpenVINO is asked for and not installed.
     """
     scoring = recipe.scoring
-    check_device(scoring.device)
+    check_device(scoring.device, several=True)
     precision = _precision(scoring.device, scoring.precision)
     return replace(recipe, scoring=replace(scoring, precision=precision))
 

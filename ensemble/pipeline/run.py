@@ -64,12 +64,14 @@ class _Scored:
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
-    began, clock = time.time(), read_watch(os.environ).began
-    checked, saving = preflight(recipe, progress), recipe.saving
-    if saving is not None:
-        work = ExitJob(checked.exit_setup(recipe), saving, clock)
-        return _exited(work, checked, progress, began)
-    entries, tally = score_into_store(recipe, checked.members, checked.images, progress)
+    began, clock, saving = time.time(), read_watch(os.environ).began, recipe.saving
+    with preflight(recipe, progress) as checked:
+        if saving is not None:
+            work = ExitJob(checked.exit_setup(recipe), saving, clock)
+            return _exited(work, checked, progress, began)
+        entries, tally = score_into_store(
+            recipe, checked.members, checked.images, progress, checked.dispatcher
+        )
     facts = {
         **_facts(checked, began),
         "evaluations": tally.evaluations,
@@ -102,6 +104,7 @@ def _exited(work: ExitJob, checked: Preflight, progress: Progress, began: float)
 def _facts(checked: Preflight, began: float) -> dict[str, object]:
     return {
         "provider": checked.members[0].scorer.provider,
+        "workers": list(checked.dispatcher.names if checked.dispatcher else ()),
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(checked.skipped),
         "image_set": checked.images.sha256,

@@ -57,8 +57,8 @@ class Settings:
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
     budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
-    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%". What
-    the texts mean is found by `resolve`.
+    process may use, and `workers` 0 is this process alone. `early_exit` is "off", "lossless" or a
+    share of the labels such as "0.5%". What the texts mean is found by `resolve`.
     """
 
     members: Annotated[
@@ -223,7 +223,10 @@ class Settings:
     ] = None
     device: Annotated[
         str,
-        About("auto, cpu, openvino (a CPU, by OpenVINO), cuda, tensorrt; a GPU by number: cuda:1."),
+        About(
+            "auto, cpu, openvino (a CPU, by OpenVINO), cuda, tensorrt: every GPU there is (crops "
+            "takes one), or those of its numbers: cuda:1, tensorrt:0,1."
+        ),
     ] = "auto"
     precision: Annotated[
         Precision,
@@ -245,11 +248,33 @@ class Settings:
     ] = 0
     memory: Annotated[
         str,
-        About("For decoded pixels, such as 2G; a net's own memory is not in it.", _BESIDE),
+        About(
+            "For decoded pixels, such as 2G, of each worker; a net's own memory is not in it.",
+            _BESIDE,
+        ),
     ] = "1G"
     threads: Annotated[
         int, About("Threads; 0 takes the processors this process may use.", _BESIDE, least=0)
     ] = 0
+    workers: Annotated[
+        int,
+        About(
+            "Processes that share out the processors; 0: this one. With --device cuda each GPU has "
+            "one.",
+            _BESIDE,
+            least=0,
+            later=True,
+        ),
+    ] = 0
+    probe_images: Annotated[
+        int,
+        About(
+            "Images of the run on which float16 and OpenVINO are held against float32.",
+            _BESIDE,
+            least=1,
+            later=True,
+        ),
+    ] = 16
     store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
         ".ensemble"
     )

@@ -1,9 +1,11 @@
 """Whether a member that computes otherwise, in another precision or by another runtime, agrees."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.arrays import Probs
 from ensemble.errors import MemberError
@@ -35,6 +37,25 @@ OPENVINO_BFLOAT16: Final = How("in bfloat16, by OpenVINO", 0.05, "Use --precisio
 """bfloat16 keeps eight bits of a number: .004 of each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far values computed otherwise are off: labels in all, those that change, the most."""
+
+    labels: int
+    changed: int
+    difference: float
+
+
+def together(each: Iterable[Agreement]) -> Agreement:
+    """Return what several heads or members come to."""
+    every = tuple(each)
+    return Agreement(
+        sum(one.labels for one in every),
+        sum(one.changed for one in every),
+        max((one.difference for one in every), default=0.0),
+    )
+
+
 def how_computed(device: str, precision: Precision, *, quantised: bool) -> How | None:
     """Return what a member is held by; None where it is what others are held to."""
     if provider_of(device) != OPENVINO:
@@ -44,8 +65,8 @@ def how_computed(device: str, precision: Precision, *, quantised: bool) -> How |
     return OPENVINO_INT8 if quantised else OPENVINO_FLOAT32
 
 
-def check_agreement(head: Head, full: Probs, other: Probs, how: How) -> None:
-    """Check what another way to compute changes of a head, on the same images.
+def check_agreement(head: Head, full: Probs, other: Probs, how: How) -> Agreement:
+    """Check what another way to compute changes of a head, on the same images; return it.
 
     Args:
         head: The head.
@@ -60,22 +81,26 @@ def check_agreement(head: Head, full: Probs, other: Probs, how: How) -> None:
     if not np.isfinite(other[finite]).all():
         raise MemberError(f"{how.text}, head {head.name!r} {how.overflows}. {how.remedy}")
     if not finite.any():
-        return
+        return Agreement(0, 0, 0.0)
     before, after = full[finite], other[finite]
     difference = float(abs(before - after).max())
+    changed = _changed(head, before, after)
     bound = how.bound * max(1.0, float(abs(before).max()))
     if difference > bound:
+        kept = f"{len(changed) - int(changed.sum())} of {len(changed)} labels agree"
         raise MemberError(
             f"{how.text}, head {head.name!r} differs by {difference:.3g} on a probe batch, and at "
-            f"most {bound:.3g} is accepted; {_agreeing(head, before, after)}. {how.remedy}"
+            f"most {bound:.3g} is accepted; "
+            f"{kept if len(changed) else 'a regression has no labels'}. {how.remedy}"
         )
+    return Agreement(len(changed), int(changed.sum()), difference)
 
 
-def _agreeing(head: Head, before: Probs, after: Probs) -> str:
+def _changed(head: Head, before: Probs, after: Probs) -> NDArray[np.bool_]:
+    """Tell which labels change, bool (N,); none, (0,), of a head that has none."""
     if not TASKS[head.task].bounded:
-        return "a regression has no labels"
+        return np.zeros(0, np.bool_)
     if TASKS[head.task].several:
-        same = ((before > 0.5) == (after > 0.5)).all(1)
-    else:
-        same = before.argmax(1) == after.argmax(1)
-    return f"{int(same.sum())} of {len(same)} labels agree"
+        changed: NDArray[np.bool_] = ((before > 0.5) != (after > 0.5)).any(1)
+        return changed
+    return np.asarray(before.argmax(1) != after.argmax(1))

@@ -32,9 +32,12 @@ def test_the_time_of_a_plan_is_in_words(capsys: Captured, seconds: float, text: 
         "out": "out",
         "form": "label",
         "columns": ("id", "label"),
+        "workers": ("cuda:0", "cuda:1"),
     }
     say_plan(plan, as_json=False)
-    assert f"; {text} on cpu" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"; {text} on cpu" in said
+    assert "2 workers would score: cuda:0, cuda:1\n" in said
 
 
 def test_stdout_carries_the_path_alone(

@@ -11,7 +11,14 @@ from toys import toy_card
 from ensemble.errors import MemberError
 from ensemble.records import Precision
 from ensemble.runtime import agreement
-from ensemble.runtime.agreement import FLOAT16, How, check_agreement, how_computed
+from ensemble.runtime.agreement import (
+    FLOAT16,
+    Agreement,
+    How,
+    check_agreement,
+    how_computed,
+    together,
+)
 
 LABEL = toy_card().heads[0]
 
@@ -65,6 +72,26 @@ def test_a_row_that_float32_cannot_give_counts_for_no_label() -> None:
     half = np.array([[0.0] * 3, [0.4, 0.5, 0.1]], np.float32)
     with pytest.raises(MemberError, match="0 of 1 labels agree"):
         check_agreement(LABEL, full, half, FLOAT16)
+
+
+def test_labels_that_change_within_the_bound_are_counted() -> None:
+    full = np.array([[0.51, 0.49, 0.0], [0.1, 0.2, 0.7]], np.float32)
+    other = np.array([[0.49, 0.51, 0.0], [0.1, 0.2, 0.7]], np.float32)
+    found = check_agreement(LABEL, full, other, agreement.OPENVINO_BFLOAT16)
+    assert (found.labels, found.changed) == (2, 1)
+    assert found.difference == pytest.approx(0.02)
+
+
+def test_a_regression_counts_no_labels() -> None:
+    head = replace(LABEL, task="regression", activation="none")
+    full = np.array([[500.0, -3.0, 1.0]], np.float32)
+    assert check_agreement(head, full, full + 4, FLOAT16) == Agreement(0, 0, 4.0)
+
+
+def test_heads_and_members_add_up() -> None:
+    found = together([Agreement(3, 1, 0.5), Agreement(0, 0, 2.0), Agreement(2, 2, 0.1)])
+    assert found == Agreement(5, 3, 2.0)
+    assert together([]) == Agreement(0, 0, 0.0)
 
 
 @pytest.mark.parametrize(
