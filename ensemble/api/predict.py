@@ -60,6 +60,7 @@ def run(
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     positive: str | None = None,
     form: SampleForm = "auto",
@@ -81,6 +82,7 @@ def run(
     workers: int = 0,
     probe_images: int = 16,
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     force: bool = False,
     early_exit: str = "off",
     confidence: str = "95%",
@@ -93,7 +95,8 @@ def run(
 
     Args:
         members: Files, folders, glob patterns or @lists of .onnx members.
-        images: Folders, files, glob patterns, or a CSV with an id or path column.
+        images: Folders, files, glob patterns, a .tar, .zip or .parquet that holds images, or a CSV
+            with an id or path column.
         tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose; or one for each family,
             as a mapping or as "family=flip,other=none".
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
@@ -110,6 +113,8 @@ def run(
             tasks, and together one label.
         tasks: What is declared of the tasks, as TOML or a mapping: {"age": {"cuts": [30, 60]}}.
         id_from: What an image's id is: its stem, name or relative path.
+        image_col: The column of a Parquet file that holds the images; None takes the only one of
+            bytes.
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
         positive: The class whose probability the one column of a sample asks for.
@@ -137,6 +142,8 @@ def run(
         workers: Processes that share out the processors; 0 is this one.
         probe_images: So many images of the run hold float16 and OpenVINO against float32.
         store: Where predictions are kept.
+        verify_inputs: Whether every image is read and hashed, also one that is as it was at an
+            earlier scan.
         force: Replace another run in `out`.
         early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
         confidence: How certain the certificate of such a share is.
@@ -168,6 +175,7 @@ def run(
         label_map=label_map_of(label_map),
         tasks=tasks_text(tasks),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         positive=positive,
         form=form,
@@ -189,6 +197,7 @@ def run(
         workers=workers,
         probe_images=probe_images,
         store=Path(store),
+        verify_inputs=verify_inputs,
         force=force,
         early_exit=early_exit,
         confidence=confidence,
@@ -212,6 +221,7 @@ def predict_oof(
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
@@ -226,6 +236,7 @@ def predict_oof(
     workers: int = 0,
     probe_images: int = 16,
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Oof | TaskPredictions:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
@@ -241,6 +252,7 @@ def predict_oof(
         label_map: As for `run`: every head that answers a task of it is predicted.
         tasks: What is declared of its tasks.
         id_from: What an image's id is.
+        image_col: The column of images in Parquet files.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
         crops: The box of each image.
@@ -255,6 +267,7 @@ def predict_oof(
         workers: Processes that share out the processors.
         probe_images: Images on which float16 and OpenVINO are held against float32.
         store: Where predictions are kept.
+        verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
 
     Returns:
@@ -276,6 +289,7 @@ def predict_oof(
         label_map=label_map_of(label_map),
         tasks=tasks_text(tasks),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         decode=decode_of(decode),
         crops=optional_table(crops, "crops", id_col=id_col),
@@ -290,6 +304,7 @@ def predict_oof(
         workers=workers,
         probe_images=probe_images,
         store=Path(store),
+        verify_inputs=verify_inputs,
     )
     table = table_of(folds, "folds", "fold", id_col)
     with progress_bar.shown(progress) as told:

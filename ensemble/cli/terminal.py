@@ -1,6 +1,7 @@
 """What a person sees: summaries on stderr, data alone on stdout."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from ensemble.submission.publish import Submission
     from ensemble.voting.weights import Weights
+
+_PIPED: Final = 1000
+"""The width of what is no terminal: tables are as wide as what stands in them."""
 
 _LOST: Final = (
     "lost without it: what the blend that was fitted loses on its own rows when it is fitted anew "
@@ -214,7 +218,13 @@ def describe_size(count: float) -> str:
 
 
 def open_console(*, stderr: bool = False) -> "Console":
-    """Open a console that prints names as they are: [x] is no markup."""
+    """Open a console that prints names as they are: [x] is no markup.
+
+    What goes to a file or a pipe has no width that it must be cut to, but that of `COLUMNS`.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, highlight=False)
+    console = Console(stderr=stderr, markup=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED
+    return console

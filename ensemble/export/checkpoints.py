@@ -130,9 +130,8 @@ def _opened(content: object, path: Path) -> Mapping[object, object]:
     if isinstance(content, torch.nn.Module):
         return cast(Mapping[object, object], content.state_dict())
     if not isinstance(content, Mapping):
-        holding = [name for name, value in _entries(content) if _is_state(value)]
         raise MemberError(
-            f"{path}: expected a state dict, found {type(content).__name__}{_remedy(holding)}"
+            f"{path}: expected a state dict, found {type(content).__name__}{_remedy(content)}"
         )
     held = [n for n in _CONTAINERS if isinstance(content.get(n), Mapping | torch.nn.Module)]
     found = [n for n in held if content[n] != {}] or held[:1]  # an empty entry holds nothing
@@ -183,8 +182,9 @@ def _may_hold(value: object) -> bool:
     return _is_state(value) or (isinstance(value, Mapping) and any(c in value for c in _CONTAINERS))
 
 
-def _remedy(holding: Sequence[str]) -> str:
+def _remedy(content: object) -> str:
     """Say how to take the weights that lie under other entries; the nearest are named."""
+    holding = [name for name, value in _entries(content) if _is_state(value)]
     nets = [name for name in holding if not _NO_NET.search(name)]
     least = min((name.count(".") for name in nets), default=0)
     near = [name for name in nets if name.count(".") == least]
@@ -218,24 +218,21 @@ def _weights(
     }
     told = [f"{fault}: {few(names)}" for fault, names in faults.items() if names]
     if told or not found:
-        raise _no_state(path, content, told, foreign)
+        raise MemberError(
+            f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
+            f"{'; '.join(told) or 'no weights'}{_remedy(content) or _advice(content, foreign)}"
+        )
     return _without_counter(cast(Mapping[str, torch.Tensor], found))
 
 
-def _no_state(
-    path: Path, content: object, told: Sequence[str], foreign: Sequence[object]
-) -> MemberError:
-    holding = [name for name, value in _entries(content) if _is_state(value)]
-    drop = f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
+def _advice(content: object, foreign: Sequence[object]) -> str:
+    """Say what to do with a file where no other entry holds weights."""
     values = list(content.values()) if isinstance(content, Mapping) else []
     if values and all(type(value).__module__ == "numpy" for value in values):
-        drop = ". They are NumPy arrays: save each as torch.from_numpy(x)"
-    elif not any(isinstance(value, torch.Tensor) for value in values):
-        drop = ". No weights are among them: save those of the net, as net.state_dict()"
-    return MemberError(
-        f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
-        f"{'; '.join(told) or 'no weights'}{_remedy(holding) or drop}"
-    )
+        return ". They are NumPy arrays: save each as torch.from_numpy(x)"
+    if not any(isinstance(value, torch.Tensor) for value in values):
+        return ". No weights are among them: save those of the net, as net.state_dict()"
+    return f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
 
 
 def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

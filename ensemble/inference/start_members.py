@@ -13,6 +13,7 @@ from ensemble.inference.start import graph_views, open_members, shape_views, sta
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
+from ensemble.members.fetched import local_members
 from ensemble.members.member import Member
 from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
@@ -76,7 +77,7 @@ def open_all(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
     check_jitters(told, cropped=inputs.crops is not None)
-    paths = expand(inputs.members, ".onnx", "member")
+    paths = expand(local_members(inputs.members, resources.store), ".onnx", "member")
     members = open_members(paths, inputs.head, progress, inputs.label_map)
     hashes = hashes_of(member.identity for member in members)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)

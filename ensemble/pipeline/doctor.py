@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
+from ensemble.files.credentials import REMEDIES, found_in
 from ensemble.predictions import inventory
 from ensemble.runtime import diagnosis, nvidia, places, wheels
 from ensemble.runtime.diagnosis import Probe
@@ -19,6 +20,7 @@ def examine(store: Path) -> list[Finding]:
         *diagnosis.machine(store),
         *_openvino(found),
         *places.places(os.environ, found, nvidia.gpus(), diagnosis.own_processors()),
+        *_credentials(),
         _store(store),
     ]
 
@@ -50,6 +52,19 @@ def _openvino(found: Mapping[str, str]) -> list[Finding]:
         "float32: this processor has no bfloat16 (AVX512_BF16 or AMX)"
     )  # fmt: skip
     return [Finding("openvino", "ok", f"{named} computes in {how}")]
+
+
+def _credentials() -> list[Finding]:
+    """Tell of each kind of object store whether there are credentials for it."""
+    findings = []
+    for scheme, remedy in REMEDIES.items():
+        place = found_in(scheme)
+        lacks = f"no credentials for {scheme}:// were found; a machine of the provider has its own"
+        text = f"credentials for {scheme}:// come from {place}" if place else lacks
+        findings.append(
+            Finding("objects", "ok" if place else "note", text, "" if place else remedy)
+        )
+    return findings
 
 
 def _store(store: Path) -> Finding:

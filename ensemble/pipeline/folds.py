@@ -49,6 +49,7 @@ def split(
     force: bool = False,
     id_from: IdFrom = "stem",
     id_column: str | None = None,
+    image_col: str | None = None,
     label_map: LabelMap | None = None,
     decode: DecodePolicy | None = None,
     crops: TableSource | None = None,
@@ -68,7 +69,7 @@ def split(
     progress = progress or Quiet()
     if crops is not None and not images:
         raise UsageError("crops are of images: give these too")
-    found = scan(images, id_from, id_column) if images else None
+    found = scan(images, id_from, id_column, image_col) if images else None
     known = [source.id for source in found.images] if found else ()
     notes: list[str] = []
     by_id = partial(column_of, id_column=id_column, known=known, tell=notes.append)

@@ -65,7 +65,7 @@ def predict_oof(
         remove_temporaries(out.parent, f"{out.stem}.")
     entries: list[StoredPredictions] = []
     with started_members(_unweighed(recipe), progress) as started:
-        shares, fold_of = _shares(recipe, started, folds, progress)
+        shares, fold_of = _shares(recipe, started, folds, progress, recipe.resources.store)
         for blind, rows in shares:
             images = image_set_of(rows)
             entries += score_into_store(recipe, blind, images, progress, started.dispatcher)[0]
@@ -114,7 +114,7 @@ def plan_oof(
     recipe, progress = settled(resolve(settings)), progress or Quiet()
     places = recipe_places(recipe)
     with started_members(alone(_unweighed(recipe)), progress) as started:
-        shares, _ = _shares(recipe, started, folds, progress)
+        shares, _ = _shares(recipe, started, folds, progress, None)
         members = [
             planned
             for blind, rows in shares
@@ -135,11 +135,15 @@ def _unweighed(recipe: Recipe) -> Recipe:
 
 
 def _shares(
-    recipe: Recipe, started: StartedMembers, folds: TableSource, progress: Progress
+    recipe: Recipe,
+    started: StartedMembers,
+    folds: TableSource,
+    progress: Progress,
+    store: Path | None,
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     ready_members = started.members
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress, store)
     fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
     _check_coverage(ready_members, fold_of)
     if started.dispatcher is None:  # workers hold their own members

@@ -56,7 +56,7 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
         warn_of_workers(places, progress)
         places = ()
     # members are measured here, on one device: what several take follows from it
-    with preflight(alone(recipe), progress) as checked:
+    with preflight(alone(recipe), progress, dry=True) as checked:
         exits, planned = _forecast(recipe, checked)
     return RunPlan(
         out=checked.claim.fresh,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ensemble.early_exit.checks import check_early_exit
 from ensemble.early_exit.setup import ExitSetup, setup_of
@@ -45,10 +46,11 @@ class Preflight:
 
 
 @contextmanager
-def preflight(recipe: Recipe, progress: Progress) -> Iterator[Preflight]:
+def preflight(recipe: Recipe, progress: Progress, *, dry: bool = False) -> Iterator[Preflight]:
     """Do all that may refuse a run, what is quick before what takes time.
 
-    Workers, where there are some, end with the block.
+    Workers, where there are some, end with the block. Nothing of what a `dry` one saw is written
+    down.
 
     Raises:
         EnsembleError: as for a run.
@@ -56,7 +58,8 @@ def preflight(recipe: Recipe, progress: Progress) -> Iterator[Preflight]:
     places = recipe_places(recipe)
     claim = folder.claim(recipe)
     with _started(recipe, places, progress) as started:
-        yield _checked(recipe, claim, started, progress)
+        store = None if dry else recipe.resources.store
+        yield _checked(recipe, claim, started, progress, store)
 
 
 @contextmanager
@@ -82,15 +85,20 @@ def warn_of_workers(places: Sequence[Place], progress: Progress) -> None:
 
 
 def _checked(
-    recipe: Recipe, claim: folder.Claim, started: StartedMembers, progress: Progress
+    recipe: Recipe,
+    claim: folder.Claim,
+    started: StartedMembers,
+    progress: Progress,
+    store: Path | None,
 ) -> Preflight:
     members, saving = started.members, recipe.saving
     head = head_of(recipe.inputs, members[0].member.card.heads)
-    images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress, store)
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
         cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")
-        check_early_exit(recipe, saving, head, cards, labels=labels)
+        by_task = sample.kind == "tasks"
+        check_early_exit(recipe, saving, head, cards, labels=labels, by_task=by_task)
     if started.dispatcher is None:  # workers hold their own members
         hold_on_images(recipe, members, images, progress)
     return Preflight(

@@ -45,6 +45,8 @@ class About:
 IN_MEMORY: Final = "a table in memory, sha256 "
 """What run.json says of a table that Python was given, before its hash."""
 
+DEFAULT_STORE: Final = Path(".ensemble")
+
 _MADE: Final[tuple[Role, ...]] = ("predicted",)
 _KEPT: Final[tuple[Role, ...]] = ("kept",)
 _BESIDE: Final[tuple[Role, ...]] = ("beside",)
@@ -66,7 +68,11 @@ class Settings:
     ]
     images: Annotated[
         tuple[str, ...],
-        About("Images: a folder, files, a quoted glob, or a CSV with an id or path column.", _MADE),
+        About(
+            "Images: a folder, files, a quoted glob, a .tar, .zip or .parquet that holds them, or "
+            "a CSV with an id or path column.",
+            _MADE,
+        ),
     ]
     tta: Annotated[
         str,
@@ -148,6 +154,14 @@ class Settings:
             "The column of the ids in tables.  [default: id, or the one that holds the images' "
             "ids]",
             (*_KEPT, *_BESIDE),
+            later=True,
+        ),
+    ] = None
+    image_col: Annotated[
+        str | None,
+        About(
+            "The column of a Parquet file that holds the images.  [default: the only one of bytes]",
+            _MADE,
             later=True,
         ),
     ] = None
@@ -275,9 +289,15 @@ class Settings:
             later=True,
         ),
     ] = 16
-    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
-        ".ensemble"
-    )
+    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = DEFAULT_STORE
+    verify_inputs: Annotated[
+        bool,
+        About(
+            "Read and hash every image, also those that are as they were at an earlier scan.",
+            _BESIDE,
+            later=True,
+        ),
+    ] = False
     force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
     early_exit: Annotated[
         str,

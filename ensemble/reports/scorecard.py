@@ -159,13 +159,18 @@ def read_scored(submission: TableSource, labels: Labels) -> Submitted:
     return read_submission(submission, said, known)
 
 
-def score_classes(found: Oof, labels: Labels) -> Scorecard:
+def score_classes(found: Oof, labels: Labels, *, labels_only: bool = False) -> Scorecard:
     """Score predictions of classes, of one family or the plain mean of several, joined by id.
+
+    With `labels_only` they are 0 and 1, and no metric of probabilities is scored.
 
     Raises:
         UsageError: ids without a label, or labels that are no class.
     """
-    return _of_classes(found.ids, _mean(found), found.classes, labels, notes=_told(found))
+    return _of_classes(
+        found.ids, _mean(found), found.classes, labels,
+        labels_only=labels_only, notes=_told(found),
+    )  # fmt: skip
 
 
 def score_values(found: Oof, labels: Labels) -> Scorecard:

@@ -90,3 +90,15 @@ def test_a_setting_is_shown_in_one_line_with_its_origin(capsys: Captured) -> Non
 def test_names_in_brackets_are_printed_as_they_are(capsys: Captured) -> None:
     open_console().print("[bold]cat[/bold]")
     assert capsys.readouterr().out == "[bold]cat[/bold]\n"
+
+
+def test_a_wide_table_is_whole_in_a_pipe(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.table import Table
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    names = [f"metric number {number}" for number in range(12)]
+    table = Table(*names)
+    table.add_row(*names)
+    open_console().print(table)
+    header = capsys.readouterr().out.splitlines()[1]
+    assert all(name in header for name in names)

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -44,6 +46,30 @@ def dying(self, images):
             time.sleep(60)
     return score(self, images)
 OnnxScorer.score = dying
+"""
+WORKED = """
+import pathlib
+from ensemble.inference.executors.shard_worker import Worker
+work = Worker.work
+def noted(self, order, progress):
+    parts = f".ensemble/predictions/*/part-{order.number:05d}.json"
+    with open("worked.csv", "a") as log:
+        log.write(f"{order.number},{len(list(pathlib.Path().glob(parts)))}\\n")
+    return work(self, order, progress)
+Worker.work = noted
+"""
+"""Each shard that a worker begins, and how many of its parts are committed by then."""
+RANDOM = """
+import os, pathlib, random, signal
+from ensemble.inference.executors.shard_worker import Worker
+work = Worker.work
+def dying(self, order, progress):
+    tried = len(list(pathlib.Path().glob(f"tried-{order.number}-*")))
+    pathlib.Path(f"tried-{order.number}-{tried}").touch()
+    if random.Random(f"0/{order.number}/{tried}").random() < 0.1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(self, order, progress)
+Worker.work = dying
 """
 POISON = """
 import os, ensemble.images.decode as d
@@ -173,19 +199,37 @@ def test_out_of_fold_predictions_are_the_same_with_workers(
 def test_a_worker_that_is_killed_is_replaced_and_no_byte_changes(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
-    faults = DYING.replace("DEATHS", "2").replace("NAME", "SIGKILL")
+    faults = WORKED + DYING.replace("DEATHS", "2").replace("NAME", "SIGKILL")
     code, said = finish(start(tmp_path, *prepared(tmp_path), "out", faults=faults))
     assert code == 0, said
     assert said.count("was ended by SIGKILL at shard") == 2
     assert written(tmp_path) == whole
+    begun, committed = np.loadtxt(tmp_path / "worked.csv", int, delimiter=",", unpack=True)
+    assert set(begun) == set(range(6))
+    assert len(begun) > 6
+    assert not committed.any()  # no worker began a shard that was committed
 
 
 @needs_two
-def test_a_shard_that_always_kills_is_named_with_the_command_that_goes_on(tmp_path: Path) -> None:
+def test_a_tenth_of_the_shards_may_end_their_workers(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    dying = [n for n in range(12) if random.Random(f"0/{n}/0").random() < 0.1]
+    assert dying
+    args = prepared(tmp_path)
+    args[args.index("--shard-size") + 1] = "1"
+    code, said = finish(start(tmp_path, *args, "out", faults=RANDOM))
+    assert code == 0, said
+    assert said.count("was ended by SIGKILL") >= len(dying)
+    assert written(tmp_path)["submission.csv"] == whole["submission.csv"]
+
+
+@needs_two
+def test_a_shard_that_always_kills_is_named(tmp_path: Path) -> None:
     faults = DYING.replace("DEATHS", "99").replace("NAME", "SIGSEGV")
     code, said = finish(start(tmp_path, *prepared(tmp_path), "out", faults=faults))
     assert code == 1, said
-    assert "ended 4 workers, the last one by SIGSEGV" in said
+    assert re.search(r"shard \d \('img\d+' to 'img\d+'\) ended 4 workers, .* by SIGSEGV", said)
     assert "Traceback" not in said
 
 
@@ -297,6 +341,50 @@ def test_members_are_proven_before_any_image_is_read(
     save_member(Path("folds"), card, toy_model(card))
     with pytest.raises(MemberError, match="activation"):
         predict.run("folds", "no-such-images", workers=2, device="cpu", progress=None)
+
+
+@needs_two
+def test_a_run_says_how_many_workers_scored(tmp_path: Path) -> None:
+    code, said = finish(start(tmp_path, *prepared(tmp_path), "out"))
+    assert code == 0, said
+    assert "scoring by 2 workers: 1, 2\n" in said
+    assert re.search(r"12 predicted, 0 quarantined in .* s by 2 workers\n", said)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["workers"] == ["1", "2"]
+    assert finish(start(tmp_path, *prepared(tmp_path, 0), "alone"))[0] == 0
+    assert json.loads((tmp_path / "alone" / "run.json").read_text())["workers"] == []
+
+
+@needs_two
+def test_out_of_fold_predictions_take_workers_from_the_command_line(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    rows = [f"img{n},{n % 2}" for n in range(1, 13)]
+    (tmp_path / "folds.csv").write_text("\n".join(["id,fold", *rows]))
+    for fold in range(2):
+        card = toy_card(f"cow-f{fold}")
+        save_member(tmp_path / "cows", card, toy_model(card, seed=fold))
+    args = ("oof", "--members", "cows", "--images", "images", "--folds", "folds.csv",
+            "--device", "cpu", "--workers", "2")  # fmt: skip
+    code, said = finish(start(tmp_path, *args, "--out", "two.parquet"))
+    assert code == 0, said
+    assert "scoring by 2 workers" in said
+    process = start(tmp_path, *args, "--out", "two.parquet", "--dry-run", "--json")
+    assert json.loads(process.communicate(timeout=60)[0])["workers"] == ["1", "2"]
+
+
+@needs_two
+def test_an_early_exit_has_the_same_bytes_with_workers_which_it_does_not_use(
+    tmp_path: Path,
+) -> None:
+    args = [*prepared(tmp_path, 0), "one", "--tta", "hflip", "--early-exit", "lossless"]
+    args[args.index("probs")] = "labels"
+    assert finish(start(tmp_path, *args, "--store", "one-store"))[0] == 0
+    args[args.index("one")] = "two"
+    code, said = finish(start(tmp_path, *args, "--store", "two-store", "--workers", "2"))
+    assert code == 0, said
+    assert "2 workers (1, 2) have nothing to do" in said
+    one, two = (tmp_path / out for out in ("one", "two"))
+    assert (one / "submission.csv").read_bytes() == (two / "submission.csv").read_bytes()
+    assert json.loads((two / "run.json").read_text())["workers"] == []
 
 
 @needs_two
