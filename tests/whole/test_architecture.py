@@ -49,7 +49,7 @@ DOORS = {
                 "nvidia", "places", "agreement", "openvino"},
     "inference": {"start", "start_members", "ready", "find", "forecast", "score", "loop",
                   "batches", "probe", "batch_size", "fingerprint", "held_images", "started",
-                  "places", "dispatch"},
+                  "places", "dispatch", "quicker"},
     "predictions": {"store", "table", "join", "formats", "stored", "inventory", "garbage",
                     "references", "run_record", "run_told", "oof_file", "hints", "parsed",
                     "row_values", "tasks"},
