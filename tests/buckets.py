@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ class Server:
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.requests: list[tuple[str, str]] = []
         self.failing: list[tuple[str, int, int]] = []
+        self.pauses: list[float] = []
         self.server = make_server("127.0.0.1", 0, self, threaded=True)
         Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -36,6 +38,8 @@ class Server:
     def __call__(self, environ: Mapping[str, str], start: object) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         self.requests.append((method, path))
+        if method == "GET" and self.pauses:
+            time.sleep(self.pauses.pop())
         for number, (part, status, times) in enumerate(self.failing):
             if part in path and times:
                 self.failing[number] = (part, status, times - 1)

@@ -1,6 +1,7 @@
 """The truth of a label map: labels as they stand, or made of the columns of its tasks."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError, few
@@ -47,23 +48,44 @@ def joint_labels(
     header, _ = read_lines(path)
     there = [task for task in label_map.tasks if task.name in header]
     own = [label_column] if label_column in header else []
-    if not own and len(there) < len(label_map.tasks):
-        lacking = [name for name in label_map.names if name not in header]
+    if not own:
+        _check_tasks(path, header, label_map, label_column)
+    rows = rows_of(path, [*(task.name for task in there), *own], id_column, known, tell)
+    made = dict(zip(label_map.rows, label_map.labels, strict=True))
+    of = {label: dict(zip(label_map.names, row, strict=True)) for row, label in made.items()}
+    label_of = partial(_label_of, tasks=there, made=made, of=of)
+    return {
+        name: label_of(f"{path}, line {row.line}, id {name!r}", row.cells)
+        for name, row in rows.items()
+    }
+
+
+def _check_tasks(
+    path: TableSource, header: Sequence[str], label_map: LabelMap, label_column: str
+) -> None:
+    """Check that a table without labels has a column for each task."""
+    if lacking := [name for name in label_map.names if name not in header]:
         raise UsageError(
             f"{path}: expected the column {label_column!r}, or one for each task; there is none "
             f"for {few(lacking)}. It has {few(header)}"
         )
-    rows = rows_of(path, [*(task.name for task in there), *own], id_column, known, tell)
-    made = dict(zip(label_map.rows, label_map.labels, strict=True))
-    of = {label: dict(zip(label_map.names, row, strict=True)) for row, label in made.items()}
-    found = {}
-    for name, row in rows.items():
-        where = f"{path}, line {row.line}, id {name!r}"
-        said = _classes_said(where, there, row.cells)
-        found[name] = row.cells[-1] if own else _made(where, said, made)
-        if own and there:
-            _check_agrees(where, found[name], said, of)
-    return found
+
+
+def _label_of(
+    where: str,
+    cells: Sequence[str],
+    *,
+    tasks: Sequence[LabelTask],
+    made: Mapping[tuple[str, ...], str],
+    of: Mapping[str, Mapping[str, str]],
+) -> str:
+    """Return the label of a row: as it stands behind the tasks, or what these make."""
+    said = _classes_said(where, tasks, cells)
+    if len(cells) == len(tasks):
+        return _made(where, said, made)
+    if tasks:
+        _check_agrees(where, cells[-1], said, of)
+    return cells[-1]
 
 
 def _classes_said(where: str, tasks: Sequence[LabelTask], cells: Sequence[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from pathlib import Path
 from typing import Final, cast
 
@@ -184,8 +185,8 @@ def _may_hold(value: object) -> bool:
 
 def _remedy(content: object) -> str:
     """Say how to take the weights that lie under other entries; the nearest are named."""
-    holding = [name for name, value in _entries(content) if _is_state(value)]
-    nets = [name for name in holding if not _NO_NET.search(name)]
+    holding = (name for name, value in _entries(content) if _is_state(value))
+    nets = list(filterfalse(_NO_NET.search, holding))
     least = min((name.count(".") for name in nets), default=0)
     near = [name for name in nets if name.count(".") == least]
     if not near:
@@ -210,7 +211,7 @@ def _weights(
     found: Mapping[object, object], content: object, path: Path
 ) -> dict[str, torch.Tensor]:
     """Check that a mapping holds weights by name, and nothing else."""
-    foreign = [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
+    foreign = _foreign(found)
     faults = {
         "values that are no tensors": foreign,
         "names that are no text": [k for k in found if not isinstance(k, str)],
@@ -240,6 +241,10 @@ def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     others = {k: v for k, v in weights.items() if k != _COUNTER}
     averaged = all(k.startswith("module.") for k in others)
     return others if averaged else dict(weights)
+
+
+def _foreign(found: Mapping[object, object]) -> list[object]:
+    return [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
 
 
 def _odd(found: Mapping[object, object]) -> list[object]:

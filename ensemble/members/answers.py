@@ -5,7 +5,7 @@ summed, numbers or a value that are cut, or the labels of the map themselves.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,10 +85,13 @@ def answering(
             fault, idle = fault or error, [*idle, head.name]
     if not found and fault is not None:
         raise fault
-    tasks = [answer.task for _, answers in found for answer in answers]
+    _check_once([answer.task for _, answers in found for answer in answers], who)
+    return found, idle
+
+
+def _check_once(tasks: Sequence[str | None], who: str) -> None:
     if twice := [task for task, count in Counter(tasks).items() if count > 1]:
         raise MemberError(f"{who}: several heads answer {twice[0] or LABEL}; one may")
-    return found, idle
 
 
 def _is_called_as_task(head: Head, label_map: LabelMap) -> bool:
@@ -160,20 +163,25 @@ def _values(head: Head, label_map: LabelMap, who: str) -> tuple[Answer, ...]:
 def _columns(head: Head, task: LabelTask, who: str) -> tuple[tuple[int, ...], ...]:
     """Return the columns of a head for each class of its task: itself, or finer ones."""
     target = {name: task.class_of(name) for name in head.classes}
-    unknown = [name for name in head.classes if target[name] is None]
-    missing = [name for name in task.classes if name not in target.values()]
-    if unknown or missing:
-        found = {"no task class for": unknown, "no column for": missing}
-        told = "; ".join(f"{what} {few(names)}" for what, names in found.items() if names)
-        raise MemberError(
-            f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
-            f"{few(task.classes)}: {told}. Finer classes are declared, --tasks "
-            f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
-        )
+    if {*target.values()} != {*task.classes}:
+        raise MemberError(_other_classes(head, task, target, who))
     columns: dict[str | None, list[int]] = {name: [] for name in task.classes}
     for place, name in sorted(enumerate(head.classes), key=lambda each: natural_key(each[1])):
         columns[target[name]].append(place)
     return tuple(map(tuple, columns.values()))
+
+
+def _other_classes(head: Head, task: LabelTask, target: Mapping[str, str | None], who: str) -> str:
+    """Say how the classes of a head are not those of its task, which they were read as."""
+    unknown = [name for name in head.classes if target[name] is None]
+    missing = [name for name in task.classes if name not in target.values()]
+    found = {"no task class for": unknown, "no column for": missing}
+    told = "; ".join(f"{what} {few(names)}" for what, names in found.items() if names)
+    return (
+        f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
+        f"{few(task.classes)}: {told}. Finer classes are declared, --tasks "
+        f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
+    )
 
 
 def _one_to_one(head: Head, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:

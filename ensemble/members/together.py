@@ -63,12 +63,7 @@ def check_tasks(members: Sequence[Member], label_map: LabelMap) -> list[str]:
     answered: set[str | None] = set()
     for card in (member.card for member in members):
         heads, idle = answering(card.heads, label_map, f"member {card.name}")
-        meanings = sorted((_meaning(head) for head, _ in heads), key=str)
-        twin, other = first.setdefault(card.family, (card.name, meanings))
-        if meanings != other:
-            raise MemberError(
-                f"members {twin} and {card.name} of family {card.family} answer by other heads"
-            )
+        _check_family(card, [head for head, _ in heads], first)
         answered |= {answer.task for _, answers in heads for answer in answers}
         if idle:
             notes.append(f"member {card.name}: its head {few(idle)} is no task, and is left out")
@@ -76,6 +71,18 @@ def check_tasks(members: Sequence[Member], label_map: LabelMap) -> list[str]:
     if lacking := [name for name in label_map.names if name not in answered]:
         notes.append(f"no family answers {few(lacking)} alone: those of the label do")
     return notes
+
+
+def _check_family(
+    card: Card, heads: Sequence[Head], first: dict[str, tuple[str, list[tuple[object, ...]]]]
+) -> None:
+    """Check that a member answers by the heads of its family's first, which is held there."""
+    meanings = sorted(map(_meaning, heads), key=str)
+    twin, others = first.setdefault(card.family, (card.name, meanings))
+    if meanings != others:
+        raise MemberError(
+            f"members {twin} and {card.name} of family {card.family} answer by other heads"
+        )
 
 
 def answers_by_task(cards: Sequence[Card], label_map: LabelMap) -> dict[str, tuple[str, ...]]:

@@ -85,6 +85,18 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(bucket: Server, status:
     assert file.read_bytes() == b"x"
 
 
+def test_a_server_that_is_too_slow_once_is_asked_again(
+    bucket: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_REQUEST", 1.0)
+    remote._connected.cache_clear()
+    file = only(put(bucket, "a.jpg", b"x"))
+    bucket.requests.clear()
+    bucket.pauses.append(3.0)
+    assert file.read_bytes() == b"x"
+    assert len(bucket.gets()) == 2
+
+
 def test_a_server_that_goes_on_failing_is_told_of(
     bucket: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ LEVELS = {
     1: {
         "errors",
         "arrays",
+        "cores",
         "boxes",
         "records",
         "progress",
@@ -80,6 +81,7 @@ PACKAGES = {
     "safetensors": {"export.checkpoint_files"},
     "ttach": {"views.parse"},
     "sklearn": {"evaluation.split"},
+    "threadpoolctl": {"cores"},
     "matplotlib": {"reports.figures", "reports.spread_figure"},
     "pyarrow": {"files.parquet", "images.parquet_images", "images.parquet_rows", "files.remote",
                 "files.remote_listing",
