@@ -19,15 +19,12 @@ from ensemble.api.arguments import (
     texts_of,
     weights_of,
 )
+from ensemble.api.predictions import PredictionsGiven, hints_of, predictions_of, tasks_of
 from ensemble.api.tables import (
-    PredictionsGiven,
     TableGiven,
-    hints_of,
     label_map_of,
     optional_table,
-    predictions_of,
     sample_of,
-    tasks_of,
 )
 from ensemble.errors import UsageError
 from ensemble.pipeline.vote import vote as vote_run

@@ -5,16 +5,13 @@ from typing import Literal
 
 from ensemble import progress_bar
 from ensemble.api.arguments import ClassesGiven, TasksGiven, path_of
+from ensemble.api.predictions import PredictionsGiven, hints_of, predictions_of, tasks_of
 from ensemble.api.tables import (
     ById,
-    PredictionsGiven,
     TableGiven,
-    hints_of,
     optional_table,
-    predictions_of,
     read_label_map_of,
     table_of,
-    tasks_of,
 )
 from ensemble.errors import UsageError
 from ensemble.files.text_table import TableSource

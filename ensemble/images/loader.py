@@ -14,7 +14,7 @@ from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
 from ensemble.images.decode import Decoded, decode
 from ensemble.images.input import input_of
-from ensemble.images.reading import Hashed, read
+from ensemble.images.reading import Hashed, read, readers
 from ensemble.records import DecodePolicy, Geometry, Quarantined
 from ensemble.worker import Watch, crashes
 
@@ -90,9 +90,13 @@ by benchmarks/speed/files.py."""
 
 
 def decoders(images: Sequence[Hashed], threads: int) -> ThreadPoolExecutor:
-    """Return the threads that decode images: so many, or one where the files are tiny."""
+    """Return the threads that decode images: so many, or one where the files are tiny.
+
+    Of images far away there are more, for each mostly waits.
+    """
     tiny = sum(image.bytes for image in images) < _SMALL * len(images)
-    return ThreadPoolExecutor(1 if tiny else threads, thread_name_prefix="decode")
+    count = readers((image.source for image in images), 1 if tiny else threads)
+    return ThreadPoolExecutor(count, thread_name_prefix="decode")
 
 
 def decoded_ahead(

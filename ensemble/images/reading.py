@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Final
 from ensemble.boxes import Box
 from ensemble.errors import ImageError
 from ensemble.files.atomic import sha256_bytes
+from ensemble.files.remote import RemoteFile
 from ensemble.images.location import Location
 from ensemble.images.parquet_rows import ParquetRow, stored_order
 from ensemble.images.scan_index import ScanIndex, Stamp, stamp_of
@@ -21,6 +22,10 @@ _TRANSIENT: Final = (errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE)
 _PAUSES: Final = (0.05, 0.2)
 _TOGETHER: Final = 32
 """Files that one task of a thread hashes: a task costs as much as a small file."""
+
+
+_WAITING: Final = 16
+"""Threads that read objects of a store far away, where each mostly waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,15 @@ def hash_sources(
         for place in places:
             found[place] = _hashed(sources[place], index, folder)
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
+    with ThreadPoolExecutor(max(1, readers(sources, threads))) as pool:
         list(pool.map(fill, [stored, *runs]))
     return [hashed for hashed in found if hashed is not None]
+
+
+def readers(sources: Iterable[Source], threads: int) -> int:
+    """Return how many threads read images: more than are asked for, where objects lie far away."""
+    far = any(isinstance(source.path, RemoteFile) for source in sources)
+    return max(threads, _WAITING) if far else threads
 
 
 def read(source: Hashed) -> bytes:

@@ -104,12 +104,17 @@ def _exited(work: ExitJob, checked: Preflight, progress: Progress, began: float)
 def _facts(checked: Preflight, began: float) -> dict[str, object]:
     return {
         "provider": checked.members[0].scorer.provider,
-        "workers": list(checked.dispatcher.names if checked.dispatcher else ()),
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(checked.skipped),
         "image_set": checked.images.sha256,
+        **_workers(checked),
         **_crops(checked),
     }
+
+
+def _workers(checked: Preflight) -> dict[str, object]:
+    """Name the workers that scored; nothing where this process did."""
+    return {"workers": list(checked.dispatcher.names)} if checked.dispatcher else {}
 
 
 def _crops(checked: Preflight) -> dict[str, object]:
