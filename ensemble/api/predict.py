@@ -80,6 +80,7 @@ def run(
     memory: str = "1G",
     threads: int = 0,
     workers: int = 0,
+    probe_images: int = 16,
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     force: bool = False,
@@ -130,14 +131,16 @@ def run(
         square: Boxes get the longer of their sides both ways, after the margin.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
-        device: "auto", "cpu", "cuda" or "tensorrt", which take every GPU; or those of some
-            numbers: "cuda:1", "cuda:0,1".
-        precision: "fp32" or "fp16", what members compute in.
+        device: "auto", "cpu", "openvino" (a CPU, by OpenVINO), "cuda" or "tensorrt", which take
+            every GPU; or those of some numbers: "cuda:1", "cuda:0,1".
+        precision: What members compute in: "fp32", "fp16" for a GPU, "bf16" for OpenVINO, or
+            "auto" for the quickest that the device has.
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
         workers: Processes that share out the processors; 0 is this one.
+        probe_images: So many images of the run hold float16 and OpenVINO against float32.
         store: Where predictions are kept.
         verify_inputs: Whether every image is read and hashed, also one that is as it was at an
             earlier scan.
@@ -192,6 +195,7 @@ def run(
         memory=memory,
         threads=threads,
         workers=workers,
+        probe_images=probe_images,
         store=Path(store),
         verify_inputs=verify_inputs,
         force=force,
@@ -230,6 +234,7 @@ def predict_oof(
     memory: str = "1G",
     threads: int = 0,
     workers: int = 0,
+    probe_images: int = 16,
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
@@ -260,6 +265,7 @@ def predict_oof(
         memory: For decoded pixels.
         threads: How many.
         workers: Processes that share out the processors.
+        probe_images: Images on which float16 and OpenVINO are held against float32.
         store: Where predictions are kept.
         verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
@@ -296,6 +302,7 @@ def predict_oof(
         memory=memory,
         threads=threads,
         workers=workers,
+        probe_images=probe_images,
         store=Path(store),
         verify_inputs=verify_inputs,
     )

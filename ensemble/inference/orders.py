@@ -38,7 +38,7 @@ class WorkerOrder:
     """What a worker starts with: its members, how files become pixels, and what it may use.
 
     `threads` 0 takes every processor that the worker may use; `cache` is where TensorRT keeps its
-    engines, None for nowhere.
+    engines, None for nowhere. On so many `probe_images` a member that computes otherwise is held.
     """
 
     members: tuple[MemberOrder, ...]
@@ -46,6 +46,7 @@ class WorkerOrder:
     device: str
     threads: int = 0
     cache: Path | None = None
+    probe_images: int = 16
 
 
 @dataclass(frozen=True, slots=True)

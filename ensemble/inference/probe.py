@@ -19,8 +19,8 @@ from ensemble.members.member import Member
 from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
-from ensemble.runtime.devices import CPU
-from ensemble.runtime.float16 import check_agreement
+from ensemble.runtime.agreement import Agreement, How, check_agreement, together
+from ensemble.runtime.devices import GPU
 from ensemble.runtime.session import OnnxScorer, run_once
 
 _PROBE: Final = 4
@@ -30,7 +30,7 @@ _REPEATS: Final = 3
 _PROBE_SEED: Final = 20
 
 HALVES: Final = 16
-"""Images by which float16 is held against float32."""
+"""Images of noise by which another precision is held against float32."""
 
 _PROBE_PIXELS: Final = 2**26
 
@@ -121,7 +121,7 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         )
     images = probe_images((rows, *ready.shape))
     values = _probed(ready, images, n_views)
-    alone = not ready.fixed_batch and ready.scorer.provider == CPU
+    alone = not ready.fixed_batch and ready.scorer.provider not in GPU
     again = images[:1] if alone else among_black(images)
     member, apart = ready.member, _probed(ready, again, n_views)
     check_independent(member.model, card, member.path, values, apart)
@@ -130,11 +130,17 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
 
 
-def prove_float16(ready: ReadyMember, full: ModelProto, images: Pixels) -> None:
-    """Compare a member in float16 with its graph in float32 on the CPU, on images that it takes.
+def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: How) -> Agreement:
+    """Hold what a member gives against its graph in float32 by ONNX Runtime; return how far off.
+
+    Args:
+        ready: The member, in another precision or by another runtime.
+        full: Its composed graph as it is.
+        images: Images that it takes, uint8 (N, H, W, C).
+        how: How it computes, and how far off it may be.
 
     Raises:
-        MemberError: float16 overflows, or differs by more than is accepted.
+        MemberError: it overflows, or differs by more than is accepted.
         ScoreError: the member failed.
     """
     member, count = ready.member, len(images)
@@ -145,11 +151,13 @@ def prove_float16(ready: ReadyMember, full: ModelProto, images: Pixels) -> None:
     )
     parts = [images[at : at + rows] for at in range(0, len(images), rows)]
     before, after = ([s.score(part) for part in parts] for s in (scorer, ready.scorer))
+    found = []
     for head in member.card.heads:
-        full_rows, half_rows = (
+        full_rows, other_rows = (
             np.concatenate([p[head.name] for p in s])[:count] for s in (before, after)
         )
-        check_agreement(head, full_rows, half_rows)
+        found.append(check_agreement(head, full_rows, other_rows, how))
+    return together(found)
 
 
 def prove_conversion(member: Member) -> None:

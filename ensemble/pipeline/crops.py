@@ -30,6 +30,7 @@ from ensemble.inference.start import start
 from ensemble.members.card import BOX_COLUMNS, Card
 from ensemble.members.fetched import local_members
 from ensemble.members.member import Member, open_member
+from ensemble.pipeline.device import settled
 from ensemble.predictions.oof_file import quarantine_beside, write_quarantine
 from ensemble.predictions.store import Scores
 from ensemble.progress import Progress, Quiet
@@ -37,7 +38,7 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, Size
 from ensemble.reports.contact_sheet import Tile, contact_sheet
-from ensemble.runtime.devices import available_threads, check_device
+from ensemble.runtime.devices import available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.policy import IDENTITY
 
@@ -73,9 +74,8 @@ def make_crops(
         MemberError: the member is none, or gives boxes whose sides are in another order.
         EnsembleError: as for a run.
     """
-    progress, recipe = progress or Quiet(), resolve(settings)
+    progress, recipe = progress or Quiet(), settled(resolve(settings))
     check_rule(rule)
-    check_device(recipe.scoring.device)
     check_wheels(installed())
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out {out}: expected a name that ends in .csv; a .png lies beside it")

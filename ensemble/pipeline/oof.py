@@ -20,11 +20,12 @@ from ensemble.inference.executors.started import (
 )
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
+from ensemble.inference.held_images import hold_on_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.label_map import LabelMap
+from ensemble.pipeline.device import settled
 from ensemble.predictions.stored import StoredPredictions, by_head, views_of
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
@@ -58,7 +59,7 @@ def predict_oof(
         UsageError: images without a fold, or the reverse; a family without a member of a fold.
         EnsembleError: as for a run.
     """
-    progress, recipe = progress or Quiet(), resolve(settings)
+    progress, recipe = progress or Quiet(), settled(resolve(settings))
     if out is not None:
         check_writable(out.parent, "--out")
         remove_temporaries(out.parent, f"{out.stem}.")
@@ -110,7 +111,7 @@ def plan_oof(
         EnsembleError: as for a run.
     """
     check_writable(out.parent, "--out")
-    recipe, progress = resolve(settings), progress or Quiet()
+    recipe, progress = settled(resolve(settings)), progress or Quiet()
     places = recipe_places(recipe)
     with started_members(alone(_unweighed(recipe)), progress) as started:
         shares, _ = _shares(recipe, started, folds, progress, None)
@@ -146,7 +147,7 @@ def _shares(
     fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
     _check_coverage(ready_members, fold_of)
     if started.dispatcher is None:  # workers hold their own members
-        hold_on_images(recipe, ready_members, images)
+        hold_on_images(recipe, ready_members, images, progress)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]

@@ -11,6 +11,7 @@ from ensemble.files.atomic import free_bytes
 from ensemble.inference.executors.started import alone, recipe_places
 from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
 from ensemble.members.together import answers_by_task
+from ensemble.pipeline.device import settled
 from ensemble.pipeline.preflight import Preflight, preflight, warn_of_workers
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -49,7 +50,7 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
     Raises:
         EnsembleError: as for `run`.
     """
-    recipe = resolve(settings)
+    recipe = settled(resolve(settings))
     progress, places = progress or Quiet(), recipe_places(recipe)
     if recipe.saving is not None:
         warn_of_workers(places, progress)

@@ -17,7 +17,8 @@ from ensemble.inference.executors.started import (
 )
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
-from ensemble.inference.float16_images import hold_on_images
+from ensemble.inference.held_images import hold_on_images
+from ensemble.inference.quicker import tell_if_quicker
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start_members import head_of, start_members
 from ensemble.members.card import Head
@@ -100,7 +101,9 @@ def _checked(
         by_task = sample.kind == "tasks"
         check_early_exit(recipe, saving, head, cards, labels=labels, by_task=by_task)
     if started.dispatcher is None:  # workers hold their own members
-        hold_on_images(recipe, members, images)
+        hold_on_images(recipe, members, images, progress)
+        if store is not None:
+            tell_if_quicker(recipe, members, len(images), progress)
     return Preflight(
         claim, members, head, image_set_of(images), skipped, sample, started.dispatcher
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ensemble.early_exit.run import run_early_exit, stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.inference.score import score_into_store
+from ensemble.pipeline.device import settled
 from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.pipeline.tasks import exit_facts, tasks_input
 from ensemble.predictions.stored import StoredPredictions, read_predictions, read_tasks
@@ -30,7 +31,7 @@ def run(settings: Settings, progress: Progress | None = None) -> Submission:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
     """
     progress = progress or Quiet()
-    recipe = resolve(settings)
+    recipe = settled(resolve(settings))
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     given = _vote_input(recipe, scored, progress)
     return publish.publish(recipe, scored.claim, given, progress)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ensemble.errors import UsageError, few
 from ensemble.inference.start_members import check_weights, head_of
+from ensemble.pipeline.device import settled
 from ensemble.pipeline.entries import entries_of_members
 from ensemble.pipeline.tasks import tasks_input
 from ensemble.predictions import table
@@ -22,7 +23,6 @@ from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Fusion, Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
-from ensemble.runtime.devices import check_device
 from ensemble.submission import folder, publish
 from ensemble.submission.asked import sample_for
 from ensemble.submission.publish import Submission
@@ -54,8 +54,7 @@ def vote(
     facts: dict[str, object] = {"provider": None, "evaluations": 0}
     keys: list[str] = []
     if run_folder is None:
-        recipe = resolve(settings)
-        check_device(recipe.scoring.device, several=True)
+        recipe = settled(resolve(settings))
         entries = entries_of_members(recipe, progress)
     else:
         earlier = folder.read_run(run_folder)

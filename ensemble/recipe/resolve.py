@@ -103,7 +103,9 @@ class Resources:
     """What a run may use, which decides no prediction.
 
     `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
-    the process may use, and `workers` are processes that share them out; 0 is this one.
+    the process may use, and `workers` are processes that share them out; 0 is this one. On so many
+    `probe_images` of the run a member that computes otherwise than in float32 by ONNX Runtime is
+    held against it.
     """
 
     batch_size: int | Literal["auto"]
@@ -112,6 +114,7 @@ class Resources:
     threads: int
     store: Path
     workers: int = 0
+    probe_images: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,15 @@ def resolve(settings: Settings) -> Recipe:
             time_budget=s.time_budget,
             evals_per_image=s.evals_per_image,
         ),
-        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store, s.workers),
+        Resources(
+            s.batch_size,
+            s.shard_size,
+            _memory(s.memory),
+            s.threads,
+            s.store,
+            s.workers,
+            s.probe_images,
+        ),
         settings,
     )
 

@@ -238,12 +238,16 @@ class Settings:
     device: Annotated[
         str,
         About(
-            "auto, cpu, cuda, tensorrt: every GPU there is (crops takes one), or those of its "
-            "numbers: cuda:1, tensorrt:0,1."
+            "auto, cpu, openvino (a CPU, by OpenVINO), cuda, tensorrt: every GPU there is (crops "
+            "takes one), or those of its numbers: cuda:1, tensorrt:0,1."
         ),
     ] = "auto"
     precision: Annotated[
-        Precision, About("What members compute in; fp16 pays on a GPU.", _MADE)
+        Precision,
+        About(
+            "What members compute in: fp16 for a GPU, bf16 for OpenVINO, auto for the quickest.",
+            _MADE,
+        ),
     ] = "fp32"
     batch_size: Annotated[
         int | Literal["auto"],
@@ -276,6 +280,15 @@ class Settings:
             later=True,
         ),
     ] = 0
+    probe_images: Annotated[
+        int,
+        About(
+            "Images of the run on which float16 and OpenVINO are held against float32.",
+            _BESIDE,
+            least=1,
+            later=True,
+        ),
+    ] = 16
     store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = DEFAULT_STORE
     verify_inputs: Annotated[
         bool,

@@ -95,11 +95,12 @@ def test_how_files_are_decoded_is_recorded_and_is_other_predictions(
     assert len(changed) == 1
 
 
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
 def test_a_bad_image_is_quarantined_and_its_neighbours_do_not_change(
-    members: list[Path], images: Path
+    members: list[Path], images: Path, device: str
 ) -> None:
-    whole = submit(members, images, "one")
-    result = submit(members, damaged(images), "two")
+    whole = submit(members, images, "one", device=device)
+    result = submit(members, damaged(images), "two", device=device)
     assert [q.id for q in result.quarantined] == ["img3"]
     assert result.path is None
     assert not Path("two/_SUCCESS").exists()

@@ -16,7 +16,7 @@ from ensemble.images.loader import Shard, Wanted, begin, crashing, decoders
 from ensemble.images.reading import Hashed
 from ensemble.inference.batch_size import tuned
 from ensemble.inference.batches import Job, NonFiniteError
-from ensemble.inference.float16_images import first_pixels
+from ensemble.inference.held_images import first_pixels, how_held, in_words
 from ensemble.inference.orders import (
     MemberOrder,
     Proven,
@@ -27,7 +27,7 @@ from ensemble.inference.orders import (
 )
 from ensemble.inference.ready import ReadyMember, job_of
 from ensemble.inference.scored import score_shard
-from ensemble.inference.start import hold_float16, shape_views, start_shaped
+from ensemble.inference.start import hold, shape_views, start_shaped
 from ensemble.members.crop import with_crops
 from ensemble.members.member import open_member
 from ensemble.progress import Progress
@@ -81,7 +81,7 @@ class Worker:
         with self._scoring:  # meanwhile the next shard is decoded
             good = [image for image in order.images if image.source.id not in poison]
             for ready in members:
-                job = self._job(ready, good, order.share)
+                job = self._job(ready, good, order.share, progress)
                 try:
                     scored.append(score_shard(job, shard, progress, self._halved))
                 except NonFiniteError:
@@ -107,21 +107,27 @@ class Worker:
         wanted = Wanted(order.images, _geometries(members))
         return begin(self._decoders, wanted, self._order.decode, Watch(poison=frozenset(poison)))
 
-    def _job(self, ready: ReadyMember, images: Sequence[Hashed], share: int) -> Job:
+    def _job(
+        self, ready: ReadyMember, images: Sequence[Hashed], share: int, progress: Progress
+    ) -> Job:
         """Return a member at work; before its first shard it is held, and its batches sized."""
         name = ready.member.card.name
         if name not in self._jobs:
-            self._hold(ready, images)
+            self._hold(ready, images, progress)
             self._jobs[name] = job_of(ready, tuned(ready, share))
         return self._jobs[name]
 
-    def _hold(self, ready: ReadyMember, images: Sequence[Hashed]) -> None:
-        """Hold a member in float16 against float32 on the first images of its first shard."""
-        told = self._told[ready.member.card.name]
-        if told.precision != "fp16":
+    def _hold(self, ready: ReadyMember, images: Sequence[Hashed], progress: Progress) -> None:
+        """Hold a member that computes otherwise on the first images of its first shard."""
+        name, order = ready.member.card.name, self._order
+        told = self._told[name]
+        how = how_held(ready, order.device, told.precision)
+        if how is None:
             return
-        if found := first_pixels(images, self._order.decode, ready.geometry):
-            hold_float16(ready, told.merge, self._order.device, np.stack(found))
+        pixels = first_pixels(images, order.decode, ready.geometry, order.probe_images)
+        if pixels:
+            agreement = hold(ready, told.merge, how, np.stack(pixels))
+            progress.warn(f"member {name}: {in_words(how, agreement)}")
 
     def _started(self, told: MemberOrder) -> ReadyMember:
         """Open and start a member, if it is the one that the driver has seen."""

@@ -107,7 +107,13 @@ def _order(recipe: Recipe, opened: Sequence[Opened]) -> WorkerOrder:
         for each in opened
     )
     engines = recipe.resources.store / "engines"
-    return WorkerOrder(members, recipe.inputs.decode, recipe.scoring.device, cache=engines)
+    return WorkerOrder(
+        members,
+        recipe.inputs.decode,
+        recipe.scoring.device,
+        cache=engines,
+        probe_images=recipe.resources.probe_images,
+    )
 
 
 def _elsewhere(opened: Opened, proven: Proven) -> ReadyMember:

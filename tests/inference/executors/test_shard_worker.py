@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from ensemble.inference.orders import MemberOrder, ShardOrder, WorkerOrder
 from ensemble.members.member import open_member
 from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy
+from ensemble.runtime.agreement import Agreement
 from ensemble.views.policy import preset
 
 
@@ -152,7 +154,12 @@ def test_a_member_in_float16_is_held_on_the_first_images_of_its_first_shard_that
     make_member: MakeMember, hashed: list[Hashed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[Pixels] = []
-    monkeypatch.setattr(shard_worker, "hold_float16", lambda *args: held.append(args[-1]))
+
+    def hold(*args: Any) -> Agreement:
+        held.append(args[-1])
+        return Agreement(0, 0, 0.0)
+
+    monkeypatch.setattr(shard_worker, "hold", hold)
     monkeypatch.setattr(shard_worker, "crashing", lambda *_: frozenset([hashed[0].source.id]))
     order = order_of(make_member("ant-f0"))
     half = replace(order.members[0], precision="fp16")
@@ -173,7 +180,7 @@ def test_a_member_that_float16_does_not_suit_ends_the_run_before_its_first_shard
     def refuse(*_: object) -> None:
         raise MemberError("ant-f0.onnx: in float16, head 'label' differs")
 
-    monkeypatch.setattr(shard_worker, "hold_float16", refuse)
+    monkeypatch.setattr(shard_worker, "hold", refuse)
     order = order_of(make_member("ant-f0"))
     assert Worker(order).work(shard_of(hashed, "ant-f0"), Quiet()).error is None
     half = replace(order.members[0], precision="fp16")
