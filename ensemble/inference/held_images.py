@@ -4,6 +4,7 @@ They are held against float32 by ONNX Runtime: noise does not show it all.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
@@ -18,6 +19,7 @@ from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
 from ensemble.records import DecodePolicy, Geometry, Precision
 from ensemble.runtime.agreement import Agreement, How, how_computed, together
+from ensemble.runtime.devices import available_threads
 from ensemble.runtime.float16 import is_quantised
 
 
@@ -33,20 +35,24 @@ def hold_on_images(
     Raises:
         MemberError: the precision or the runtime does not suit a member.
     """
-    scoring, count = recipe.scoring, recipe.resources.probe_images
+    scoring, inputs, resources = recipe.scoring, recipe.inputs, recipe.resources
+    hows = [how_held(ready, scoring.device, scoring.precision) for ready in ready_members]
+    todo = [(ready, how) for ready, how in zip(ready_members, hows, strict=True) if how]
+    geometries = list(dict.fromkeys(ready.geometry for ready, _ in todo))
     pixels: dict[Geometry, list[Pixels]] = {}
-    found: dict[How, list[Agreement]] = {}
-    for ready in ready_members:
-        how = how_held(ready, scoring.device, scoring.precision)
-        if how is None:
-            continue
-        geometry = ready.geometry
-        if geometry not in pixels:
-            pixels[geometry] = first_pixels(images, recipe.inputs.decode, geometry, count)
-        if taken := pixels[geometry]:
-            found.setdefault(how, []).append(hold(ready, scoring.merge, how, np.stack(taken)))
-    for how, agreements in found.items():
-        told.warn(in_words(how, together(agreements)))
+
+    def decoded(geometry: Geometry) -> list[Pixels]:
+        return first_pixels(images, inputs.decode, geometry, resources.probe_images)
+
+    def held(each: tuple[ReadyMember, How]) -> tuple[How, Agreement]:
+        ready, how = each
+        return how, hold(ready, scoring.merge, how, np.stack(pixels[ready.geometry]))
+
+    with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
+        pixels |= zip(geometries, pool.map(decoded, geometries), strict=True)
+        found = list(pool.map(held, [each for each in todo if pixels[each[0].geometry]]))
+    for how in dict.fromkeys(how for how, _ in found):
+        told.warn(in_words(how, together(one for other, one in found if other == how)))
 
 
 def how_held(ready: ReadyMember, device: str, precision: Precision) -> How | None:

@@ -15,12 +15,16 @@ from ensemble.runtime.session import OnnxScorer
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """Where a member computes, with how many threads, in what; `cache` keeps TensorRT's engines."""
+    """Where a member computes, with how many threads, in what; `cache` keeps TensorRT's engines.
+
+    `rows` are the images of a batch, for which OpenVINO compiles it.
+    """
 
     device: str
     threads: int
     precision: Precision
     cache: Path | None
+    rows: int
 
 
 def open_scorer(member: Member, model: bytes, options: SessionOptions) -> Session:
@@ -32,7 +36,9 @@ def open_scorer(member: Member, model: bytes, options: SessionOptions) -> Sessio
     """
     outputs, precision = outputs_of(member), options.precision
     if provider_of(options.device) == OPENVINO:
-        return OpenVinoScorer(model, outputs, threads=options.threads, precision=precision)
+        return OpenVinoScorer(
+            model, outputs, batch=options.rows, threads=options.threads, precision=precision
+        )
     return OnnxScorer(
         model,
         outputs,

@@ -20,10 +20,10 @@ from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
 from ensemble.runtime.agreement import Agreement, How, check_agreement, together
-from ensemble.runtime.devices import GPU
+from ensemble.runtime.devices import PADDED
 from ensemble.runtime.session import OnnxScorer, run_once
 
-_PROBE: Final = 4
+PROBE: Final = 4
 
 _REPEATS: Final = 3
 
@@ -57,7 +57,8 @@ def seconds_per_image(ready: ReadyMember) -> float:
     Raises:
         ScoreError: the member failed.
     """
-    rows = ready.batch if ready.fixed_batch else _PROBE
+    whole = ready.fixed_batch or ready.scorer.provider in PADDED
+    rows = ready.batch if whole else PROBE
     images = probe_images((rows, *ready.shape))
     seconds = []
     for _ in range(_REPEATS):
@@ -75,9 +76,9 @@ def batch_noise(ready: ReadyMember) -> float:
     """
     if ready.fixed_batch:
         return 0.0
-    images = probe_images((_PROBE, *ready.shape))
+    images = probe_images((PROBE, *ready.shape))
     together = ready.score(images)
-    alone = [ready.score(images[row : row + 1]) for row in range(_PROBE)]
+    alone = [ready.score(images[row : row + 1]) for row in range(PROBE)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
         moved = [
             float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
@@ -107,13 +108,13 @@ def blamed(member: Member) -> Iterator[None]:
 def prove(ready: ReadyMember, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
 
-    An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
+    An image alone is tried too on the CPU, where a run has batches of every size. Elsewhere every
     batch is padded to one size, and another would be tuned for. There, and where the batch axis is
     fixed, the first image is tried again among black ones. Its prediction must not change.
     """
     card = ready.member.card
     pre = card.preprocess
-    rows = ready.batch if ready.fixed_batch else _PROBE
+    rows = ready.batch if ready.fixed_batch else PROBE
     if rows * ready.shape[0] * ready.shape[1] > _PROBE_PIXELS:
         raise MemberError(
             f"{ready.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
@@ -121,7 +122,7 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         )
     images = probe_images((rows, *ready.shape))
     values = _probed(ready, images, n_views)
-    alone = not ready.fixed_batch and ready.scorer.provider not in GPU
+    alone = not ready.fixed_batch and ready.scorer.provider not in PADDED
     again = images[:1] if alone else among_black(images)
     member, apart = ready.member, _probed(ready, again, n_views)
     check_independent(member.model, card, member.path, values, apart)
@@ -144,7 +145,7 @@ def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: H
         ScoreError: the member failed.
     """
     member, count = ready.member, len(images)
-    rows = ready.batch if ready.fixed_batch else _PROBE
+    rows = ready.batch if ready.fixed_batch else PROBE
     images = np.concatenate([images, images[np.arange(-count % rows) % count]])
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder

@@ -1,6 +1,7 @@
 """Members opened, given their views, and shown to run, before any image is read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from ensemble.errors import MemberError
 from ensemble.inference.open_scorer import SessionOptions, open_scorer
 from ensemble.inference.probe import (
     HALVES,
+    PROBE,
     blamed,
     probe_images,
     prove,
@@ -30,7 +32,6 @@ from ensemble.runtime import graph
 from ensemble.runtime.agreement import Agreement, How, how_computed
 from ensemble.runtime.devices import GPU, OPENVINO, provider_of, runs_on_cpu
 from ensemble.runtime.float16 import is_quantised, to_float16
-from ensemble.runtime.scorer import Session
 from ensemble.views.pixels import can_view_on_host, output_size
 from ensemble.views.policy import IDENTITY, Shaped, check_distinct
 
@@ -150,14 +151,21 @@ def start_shaped(
         inner = to_float16(full) if precision == "fp16" else full
         split = _forward_each(member, shaped, device)
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
-        scorer = open_scorer(member, model, SessionOptions(device, threads, precision, cache))
+        rows = _batches(member, shaped, batch, provider_of(device), split=split).rows
+        options = SessionOptions(device, threads, precision, cache, rows)
+        scorer = open_scorer(member, model, options)
     # proven in this order: that it runs, then what was changed of it, opset and precision
-    ready = _with_batch(member, scorer, shaped, batch, split=split)
+    batches = _batches(member, shaped, batch, scorer.provider, split=split)
+    policy = tuple(entry.view for entry in shaped)
+    ready = ReadyMember(
+        member, scorer, policy, batches.rows, batches.fixed, views=policy, sizes=batches.sizes
+    )
     prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
     if how := how_computed(device, precision, quantised=is_quantised(member.model)):
-        count = ready.batch if ready.fixed_batch else HALVES
+        few = HALVES if precision == "fp16" else PROBE
+        count = ready.batch if ready.fixed_batch else few
         hold(ready, merge, how, probe_images((count, *ready.shape)))
     return ready
 
@@ -204,27 +212,29 @@ def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool
     return len({entry.size for entry in shaped}) > 1 or member.batch % len(shaped) > 0
 
 
-def _with_batch(
-    member: Member,
-    scorer: Session,
-    shaped: Sequence[Shaped],
-    batch: BatchSize,
-    *,
-    split: bool,
-) -> ReadyMember:
-    policy = tuple(entry.view for entry in shaped)
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Images a forward; whether every batch must have as many; other sizes that are worth a try."""
+
+    rows: int
+    fixed: bool
+    sizes: tuple[int, ...] = ()
+
+
+def _batches(
+    member: Member, shaped: Sequence[Shaped], batch: BatchSize, provider: str, *, split: bool
+) -> _Batches:
     if member.batch is not None:
-        rows = member.batch if split else member.batch // len(shaped)
-        return ReadyMember(member, scorer, policy, rows, fixed_batch=True, views=policy)
+        return _Batches(member.batch if split else member.batch // len(shaped), fixed=True)
     if member.card.batch == "alone":
-        return ReadyMember(member, scorer, policy, 1, fixed_batch=True, views=policy)
+        return _Batches(1, fixed=True)
     if batch != "auto":
-        return ReadyMember(member, scorer, policy, batch, fixed_batch=False, views=policy)
-    guess = _guessed(_pixels(shaped)) if scorer.provider not in GPU else _LARGEST
+        return _Batches(batch, fixed=False)
+    guess = _LARGEST if provider in GPU else _guessed(_pixels(shaped))
+    if provider == OPENVINO:  # compiled for one size
+        return _Batches(guess, fixed=False)
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
-    return ReadyMember(
-        member, scorer, policy, guess, fixed_batch=False, views=policy, sizes=tuple(sizes)
-    )
+    return _Batches(guess, fixed=False, sizes=tuple(sizes))
 
 
 def _pixels(shaped: Sequence[Shaped]) -> int:

@@ -34,7 +34,8 @@ TENSORRT: Final = "TensorrtExecutionProvider"
 OPENVINO: Final = "OpenVINO"
 """Not ONNX Runtime's: the package itself; see `runtime.openvino`."""
 GPU: Final = (CUDA, TENSORRT)
-"""The providers that tune themselves for the shape of a batch: every batch is padded to one."""
+PADDED: Final = (*GPU, OPENVINO)
+"""What tunes itself, or is compiled, for the shape of a batch: every batch is padded to one."""
 
 _TENSORRT_LIBRARY: Final = "nvinfer_10.dll" if os.name == "nt" else "libnvinfer.so.10"
 _QUIETENING: Final = threading.Lock()

@@ -28,9 +28,11 @@ def model(tta: str = "hflip", *, split: bool = False) -> bytes:
     return whole.SerializeToString()
 
 
-def scorer(tta: str = "hflip", precision: Precision = "fp32", threads: int = 2) -> OpenVinoScorer:
+def scorer(
+    tta: str = "hflip", precision: Precision = "fp32", threads: int = 2, batch: int = 3
+) -> OpenVinoScorer:
     names = {"label": graph.probs_name(toy_card().heads[0])}
-    return OpenVinoScorer(model(tta), names, threads=threads, precision=precision)
+    return OpenVinoScorer(model(tta), names, batch=batch, threads=threads, precision=precision)
 
 
 class Capable:
@@ -48,6 +50,15 @@ def test_openvino_gives_what_onnx_runtime_gives(tta: str, rows: int) -> None:
     found = scorer(tta).score(IMAGES[:rows])["label"]
     assert (found.dtype, found.shape) == (np.float32, (rows, 3))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 32])
+def test_a_row_has_the_same_bits_whatever_stands_beside_it(batch: int) -> None:
+    found = scorer(batch=batch)
+    whole = found.score(IMAGES)["label"]
+    for start, stop in ((0, 1), (0, 3), (2, 7), (6, 7)):
+        part = found.score(IMAGES[start:stop])["label"]
+        np.testing.assert_array_equal(part, whole[start:stop])
 
 
 def test_batches_that_are_scored_at_once_get_their_own_rows() -> None:
@@ -109,7 +120,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_graph_that_is_none_is_refused() -> None:
     with pytest.raises(MemberError, match="OpenVINO refuses the graph"):
-        OpenVinoScorer(b"no graph", {"label": "label"}, threads=1)
+        OpenVinoScorer(b"no graph", {"label": "label"}, batch=1, threads=1)
 
 
 def test_images_of_another_shape_are_an_error_and_the_scorer_lives_on() -> None:
