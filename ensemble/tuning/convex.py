@@ -1,38 +1,26 @@
 """Weights by convex optimisation: each problem has one optimum, and is solved to it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cholesky
 from scipy.optimize import minimize, nnls
 
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.cores import each
 from ensemble.tuning.blocks import Packed, Stored, exact, parts_of
+from ensemble.tuning.newton import Bend, gap_of, lower_of, newton_step, shorter
 from ensemble.voting.pools import LOG_FLOOR, Stack, clipped_logs
-
-Loss: TypeAlias = Callable[[Vector], float]
 
 _TINY: Final = 1e-15
 _LEAST_SUM: Final = 1e-3
 _ROUNDS: Final = 100
-_HALVINGS: Final = 40
 _JITTER: Final = 1e-12
 _FLAT: Final = 1e-9
 _FEW: Final = 50_000
 """Of so many rows the optimum is near enough to that of more to begin with."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bend:
-    """A loss at a point, its slope (M,) and its curve (M, M)."""
-
-    value: float
-    slope: Vector
-    curve: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +54,8 @@ def linear_pool(stack: Stored, y: Indices, tolerance: float = 1e-10) -> PoolFit:
         gap = float(pull.max() - 1)
         if gap <= tolerance:
             break
-        target = _newton_step(weights, 1 - pull, ratios.T @ ratios / len(own))
-        moved = _shorter(lambda w: _mixture_loss(own, w), weights, target)
+        target = newton_step(weights, 1 - pull, ratios.T @ ratios / len(own))
+        moved = shorter(lambda w: _mixture_loss(own, w), weights, target)
         if moved is None:
             break
         weights = moved / moved.sum()
@@ -114,13 +102,13 @@ def _log_linear(
     found = bend(start)
     beta = start
     for _ in range(_ROUNDS):
-        if _gap(beta, found.slope) <= _FLAT:
+        if gap_of(beta, found.slope) <= _FLAT:
             break
-        moved = _lower(bend, found.value, beta, _newton_step(beta, found.slope, found.curve))
+        moved = lower_of(bend, found.value, beta, newton_step(beta, found.slope, found.curve))
         if moved is None:
             break
         beta, found = moved
-    return PoolFit(beta, gap=_gap(beta, found.slope))
+    return PoolFit(beta, gap=gap_of(beta, found.slope))
 
 
 def _relative_logs(block: Stack, own: Indices, offset: Vector | None) -> Stack:
@@ -231,48 +219,8 @@ def _simplex_least(gram: NDArray[np.float64]) -> Vector:
     return weights
 
 
-def _newton_step(point: Vector, slope: Vector, curve: NDArray[np.float64]) -> Vector:
-    """Minimise the quadratic model around `point` over the non-negative orthant."""
-    jitter = _JITTER * max(float(np.trace(curve)) / len(curve), _JITTER)
-    lower = cholesky(curve + jitter * np.eye(len(curve)), lower=True)
-    goal = lower.T @ point - solve_triangular(lower, slope, lower=True)
-    target, _ = nnls(lower.T, goal)
-    return np.asarray(target, np.float64)
-
-
-def _shorter(loss: Loss, point: Vector, target: Vector) -> Vector | None:
-    """Return the first point towards the target that lowers the loss, or None."""
-    before, step = loss(point), 1.0
-    for _ in range(_HALVINGS):
-        moved = point + step * (target - point)
-        if loss(moved) < before:
-            return moved
-        step /= 2
-    return None
-
-
-def _lower(
-    bend: Callable[[Vector], "Bend"], before: float, point: Vector, target: Vector
-) -> tuple[Vector, "Bend"] | None:
-    """Return the first point towards the target that lies lower, and how it bends; or None."""
-    step = 1.0
-    for _ in range(_HALVINGS):
-        moved = point + step * (target - point)
-        found = bend(moved)
-        if found.value < before:
-            return moved, found
-        step /= 2
-    return None
-
-
 def _mixture_loss(own: NDArray[np.float64], weights: Vector) -> float:
     pooled = own @ weights
     if (pooled <= 0).any():
         return np.inf
     return float(weights.sum() - np.log(pooled).mean())
-
-
-def _gap(point: Vector, slope: Vector) -> float:
-    """Return how far the first-order conditions of min f, x >= 0, are from being met."""
-    inward = np.where(point > 0, np.abs(slope), np.maximum(-slope, 0))
-    return float(inward.max())
