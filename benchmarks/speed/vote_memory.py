@@ -92,7 +92,7 @@ def store_member(store: Path, rows: int, seed: int) -> RecordedMember:
 
 
 def measure(asked: Sequence[str], out: Path) -> dict[str, float]:
-    """Return the seconds and megabytes of a vote, of which the latter are the most it held."""
+    """Return the seconds of a vote, and the most memory that it held."""
     command = [*VOTE, *asked, "--output", "probs", "--out", str(out)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -101,13 +101,13 @@ def measure(asked: Sequence[str], out: Path) -> dict[str, float]:
     if told.returncode:
         raise SystemExit(told.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    a_gigabyte = 1 << 30 if sys.platform == "darwin" else 1 << 20
     return {
         "seconds": round(time.perf_counter() - began, 2),
-        "processor_seconds": round(
+        "of processors": round(
             after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2
         ),
-        "megabytes": round(int(told.stdout.splitlines()[-1]) / unit, 1),
+        "peak, GiB": round(int(told.stdout.splitlines()[-1]) / a_gigabyte, 3),
     }
 
 
@@ -128,7 +128,7 @@ def main() -> None:
         print(json.dumps({"rows": args.rows, "shuffled": args.shuffled, **found}))
         return
     print(f"{args.rows} rows, {len(CLASSES)} classes, {len(FAMILIES)} families\n")
-    print("| predictions | seconds | of processors | MB |\n|---|---|---|---|")
+    print("| predictions | seconds | of processors | peak, GiB |\n|---|---|---|---|")
     for kind, told in found.items():
         print(f"| {kind} | " + " | ".join(str(number) for number in told.values()) + " |")
 

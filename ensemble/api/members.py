@@ -81,6 +81,7 @@ def quantize_members(
     calibration: int = 256,
     max_disagreement: float | str = 0.005,
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
     margin: float | None = None,
@@ -103,6 +104,7 @@ def quantize_members(
         max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
             such as "0.5%".
         id_from: As for `run`.
+        image_col: As for `run`.
         decode: As for `run`, and so are the next three.
         crops: The box of each image that members see.
         margin: How boxes are widened.
@@ -133,6 +135,7 @@ def quantize_members(
         calibration=calibration,
         max_disagreement=share,
         id_from=id_from,
+        image_col=image_col,
         decode=decode_of(decode),
         crops=optional_table(crops, "crops"),
         margin=margin,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ensemble.errors import StoreError, UsageError
+from ensemble.files.paths import is_url
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -51,7 +52,9 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises:
         StoreError: the disk refused; nothing was published.
+        UsageError: the path is a URL.
     """
+    check_local(path, "the file")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,11 +129,25 @@ def check_writable(folder: Path, flag: str) -> None:
     Raises:
         UsageError: it cannot; names the flag that says where to write.
     """
+    check_local(folder, flag)
     place = nearest(folder)
     why = "" if os.access(place, os.W_OK | os.X_OK) else "no permission to write there"
     why = why if place.is_dir() else "not a folder"
     if why:
         raise UsageError(f"{flag} {folder} cannot be written to: {place}: {why}; name another")
+
+
+def check_local(path: Path, flag: str) -> None:
+    """Refuse to write to an object store, or another URL.
+
+    Raises:
+        UsageError: it is one; names the flag that says where to write.
+    """
+    if is_url(path):
+        raise UsageError(
+            f"{flag} {path} is a URL: what is written lies on a file system, where renaming is "
+            f"atomic; name a folder, and copy it there afterwards"
+        )
 
 
 def disk_error(does: str, path: Path, error: OSError) -> StoreError:

@@ -45,6 +45,11 @@ class NonFiniteError(ScoreError):
             f"float32, or leave it out with --on-nan drop-member"
         )
         self.member = member
+        self._said = (member, image)
+
+    def __reduce__(self) -> tuple[type["NonFiniteError"], tuple[str, str]]:
+        """Pickle what it was made of: workers of other processes raise it too."""
+        return type(self), self._said
 
 
 class Sliced(Protocol):

@@ -33,10 +33,16 @@ def hold_on_images(
     for ready in ready_members:
         geometry = ready.geometry
         if geometry not in held:
-            good = _decoded(images, recipe.inputs.decode, geometry)
-            held[geometry] = list(islice(good, HALVES))
+            held[geometry] = first_pixels(images, recipe.inputs.decode, geometry)
         if found := held[geometry]:
             hold_float16(ready, recipe.scoring.merge, recipe.scoring.device, np.stack(found))
+
+
+def first_pixels(
+    images: Sequence[Hashed], policy: DecodePolicy, geometry: Geometry
+) -> list[Pixels]:
+    """Return what a member takes of the first images that can be decoded, uint8 (H, W, C) each."""
+    return list(islice(_decoded(images, policy, geometry), HALVES))
 
 
 def _decoded(

@@ -1,9 +1,10 @@
 """What scoring would take of each member: shards, evaluations, bytes, seconds; none is done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ensemble.images.reading import Hashed
+from ensemble.inference.executors.places import Place
 from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
@@ -51,6 +52,12 @@ def forecast_members(
         partition = partition or Partition(folder, key, fingerprint, len(images.images), size)
         found.append(_forecast(ready, partition, images.images))
     return found
+
+
+def shared_out(members: Sequence[MemberForecast], places: Sequence[Place]) -> list[MemberForecast]:
+    """Return what members would take at several places: GPUs are more, processors are shared."""
+    faster = len(places) if places and not places[0].cores else 1
+    return [replace(member, seconds=member.seconds / faster) for member in members]
 
 
 def _forecast(ready: ReadyMember, partition: Partition, images: Sequence[Hashed]) -> MemberForecast:

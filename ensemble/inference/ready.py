@@ -2,17 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from ensemble.arrays import Pixels, Probs
 from ensemble.inference.batches import Job
 from ensemble.members.member import Member
 from ensemble.records import Geometry, View
-from ensemble.runtime.scorer import score_as
-from ensemble.runtime.session import OnnxScorer
+from ensemble.runtime.scorer import Scorer, score_as
 from ensemble.views.pixels import jitters_of
 
 BatchSize: TypeAlias = int | Literal["auto"]
+
+
+class Session(Scorer, Protocol):
+    """A scorer that may be asked what runs, and for other outputs of the graph; `OnnxScorer`."""
+
+    @property
+    def lanes(self) -> int:
+        """How many batches may be scored at once."""
+
+    @property
+    def why_cpu(self) -> str:
+        """Why the device "auto" took the CPU, where it did."""
+
+    def outputs(self, images: Pixels, names: Mapping[str, str]) -> Mapping[str, Probs]:
+        """Return other outputs of the graph, by the names that the caller gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +39,7 @@ class ReadyMember:
     """
 
     member: Member
-    scorer: OnnxScorer
+    scorer: Session
     policy: tuple[View, ...]
     batch: int
     fixed_batch: bool

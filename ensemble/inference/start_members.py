@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ensemble.errors import few
@@ -13,6 +13,8 @@ from ensemble.inference.start import graph_views, open_members, shape_views, sta
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
+from ensemble.members.fetched import local_members
+from ensemble.members.member import Member
 from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
@@ -20,9 +22,18 @@ from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
-from ensemble.views.policy import Views
+from ensemble.views.policy import Shaped, Views
 from ensemble.voting import fits, vote
 from ensemble.voting.constraints import check_constraints
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A member that is opened and may take part: its views, and those of its graph, shaped."""
+
+    member: Member
+    views: Views
+    inside: Sequence[Shaped]
 
 
 def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
@@ -36,21 +47,8 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
         MemberError: a member is not usable.
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
-    inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
-    check_wheels(installed())
-    check_writable(resources.store, "--store")
-    # what the cards alone can refuse comes before the sessions, which take seconds each
-    told = read_policies(scoring.tta)
-    check_jitters(told, cropped=inputs.crops is not None)
-    paths = expand(inputs.members, ".onnx", "member")
-    members = open_members(paths, inputs.head, progress, inputs.label_map)
-    hashes = hashes_of(member.identity for member in members)
-    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
-    check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
-    policies = policies_of(told, hashes)
-    _warn_of_views(recipe, policies, progress)
-    shaped = [shape_views(member, policies[member.card.family]) for member in members]
-    inside = graph_views(scoring.merge, shaped, members) if exits else shaped
+    scoring, resources = recipe.scoring, recipe.resources
+    opened = open_all(recipe, progress, exits=exits)
     start = partial(
         start_shaped,
         merge=scoring.merge,
@@ -61,9 +59,37 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
         cache=resources.store / "engines",
     )
     with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
+        members, inside = [each.member for each in opened], [each.inside for each in opened]
         started = list(pool.map(start, members, inside))
-    _warn_of_cpu(scoring, started, progress)
-    return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
+    warn_of_cpu(scoring, started, progress)
+    return [replace(r, views=each.views) for r, each in zip(started, opened, strict=True)]
+
+
+def open_all(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[Opened]:
+    """Open the members and check all that can be checked without a session.
+
+    Raises:
+        EnsembleError: as for `start_members`.
+    """
+    inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
+    check_wheels(installed())
+    check_writable(resources.store, "--store")
+    # what the cards alone can refuse comes before the sessions, which take seconds each
+    told = read_policies(scoring.tta)
+    check_jitters(told, cropped=inputs.crops is not None)
+    paths = expand(local_members(inputs.members, resources.store), ".onnx", "member")
+    members = open_members(paths, inputs.head, progress, inputs.label_map)
+    hashes = hashes_of(member.identity for member in members)
+    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
+    check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
+    policies = policies_of(told, hashes)
+    _warn_of_views(recipe, policies, progress)
+    shaped = [shape_views(member, policies[member.card.family]) for member in members]
+    inside = graph_views(scoring.merge, shaped, members) if exits else shaped
+    return [
+        Opened(member, policies[member.card.family], own)
+        for member, own in zip(members, inside, strict=True)
+    ]
 
 
 def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Progress) -> None:
@@ -74,7 +100,7 @@ def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Prog
             progress.warn(told)
 
 
-def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
+def warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
     """Say what runs on the CPU that might not, and why."""
     there = [ready for ready in started if ready.scorer.provider == CPU]
     if there and scoring.device == "auto":

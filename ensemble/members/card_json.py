@@ -113,14 +113,18 @@ def _card(fields: Fields) -> Card:
         batch=_option(fields, "batch", get_args(Batch)),
         layout=_option(fields, "layout", get_args(Layout)),
     )
+    _check_heads(fields, card)
+    return card
+
+
+def _check_heads(fields: Fields, card: Card) -> None:
     names = [head.name for head in card.heads]
     if not names or len(set(names)) < len(names):
         raise fields.bad("heads", "one head or more, with different names", names)
     if "id" in names:
         raise fields.bad("heads", "other names than id, the column of the images", names)
-    if len(names) > 1 and any(head.boxes for head in card.heads):
+    if len(names) > 1 and card.finds_boxes:
         raise fields.bad("heads", "a head of boxes alone: a detector is a member of its own", names)
-    return card
 
 
 def _file_name(fields: Fields) -> str:

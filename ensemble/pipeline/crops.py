@@ -28,6 +28,7 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start import start
 from ensemble.members.card import BOX_COLUMNS, Card
+from ensemble.members.fetched import local_members
 from ensemble.members.member import Member, open_member
 from ensemble.predictions.oof_file import quarantine_beside, write_quarantine
 from ensemble.predictions.store import Scores
@@ -81,7 +82,9 @@ def make_crops(
     check_writable(out.parent, "--out")
     check_writable(recipe.resources.store, "--store")
     ready = _started(recipe)
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(
+        recipe.inputs, recipe.resources.threads, progress, recipe.resources.store
+    )
     entries, _ = score_into_store(recipe, [ready], image_set_of(images), progress)
     scores = entries[0].partition.read(entries[0].head.name)
     chosen = _chosen(recipe, ready.member, images, scores, rule)
@@ -100,7 +103,7 @@ def make_crops(
 
 def _started(recipe: Recipe) -> ReadyMember:
     """Open the one detector and start it: it sees images as they are."""
-    paths = expand(recipe.inputs.members, ".onnx", "member")
+    paths = expand(local_members(recipe.inputs.members, recipe.resources.store), ".onnx", "member")
     if len(paths) != 1:
         raise UsageError(f"--members: expected one detector, found {len(paths)} files")
     member = open_member(paths[0])

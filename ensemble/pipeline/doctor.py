@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
+from ensemble.files.credentials import REMEDIES, found_in
 from ensemble.predictions import inventory
 from ensemble.runtime import diagnosis, nvidia, places, wheels
 from ensemble.runtime.diagnosis import Probe
@@ -18,6 +19,7 @@ def examine(store: Path) -> list[Finding]:
         *diagnosis.examine(found, probe(found)),
         *diagnosis.machine(store),
         *places.places(os.environ, found, nvidia.gpus(), diagnosis.own_processors()),
+        *_credentials(),
         _store(store),
     ]
 
@@ -31,6 +33,19 @@ def probe(found: Mapping[str, str]) -> Probe:
     wheel = found.get(wheels.GPU_WHEEL, "")
     missing = devices.missing_libraries(diagnosis.libraries(wheel)) if wheel else ()
     return Probe("", devices.start_providers(), missing, nvidia.version())
+
+
+def _credentials() -> list[Finding]:
+    """Tell of each kind of object store whether there are credentials for it."""
+    findings = []
+    for scheme, remedy in REMEDIES.items():
+        place = found_in(scheme)
+        lacks = f"no credentials for {scheme}:// were found; a machine of the provider has its own"
+        text = f"credentials for {scheme}:// come from {place}" if place else lacks
+        findings.append(
+            Finding("objects", "ok" if place else "note", text, "" if place else remedy)
+        )
+    return findings
 
 
 def _store(store: Path) -> Finding:

@@ -8,9 +8,10 @@ from ensemble.early_exit.forecast import ExitForecast, forecast_of
 from ensemble.early_exit.run import stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.files.atomic import free_bytes
-from ensemble.inference.forecast import MemberForecast, forecast_members
+from ensemble.inference.executors.started import alone, recipe_places
+from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
 from ensemble.members.together import answers_by_task
-from ensemble.pipeline.preflight import Preflight, preflight
+from ensemble.pipeline.preflight import Preflight, preflight, warn_of_workers
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -24,7 +25,7 @@ class RunPlan:
     `free` are the bytes that the store's disk has left. `early_exit` is what is known of one
     beforehand; None where every image gets every evaluation. `form` is that of the submission, and
     `columns` are its columns. `answered` has the families that answer each task of a label map, and
-    its label.
+    its label. `workers` are the processes that would score, none where the run's own does.
     """
 
     out: Path
@@ -37,6 +38,7 @@ class RunPlan:
     form: SampleForm
     columns: tuple[str, ...]
     answered: Mapping[str, tuple[str, ...]]
+    workers: tuple[str, ...]
 
 
 def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
@@ -48,19 +50,25 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
         EnsembleError: as for `run`.
     """
     recipe = resolve(settings)
-    checked = preflight(recipe, progress or Quiet())
-    exits, planned = _forecast(recipe, checked)
+    progress, places = progress or Quiet(), recipe_places(recipe)
+    if recipe.saving is not None:
+        warn_of_workers(places, progress)
+        places = ()
+    # members are measured here, on one device: what several take follows from it
+    with preflight(alone(recipe), progress, dry=True) as checked:
+        exits, planned = _forecast(recipe, checked)
     return RunPlan(
         out=checked.claim.fresh,
         images=len(checked.images.images),
         unreadable=sum(not image.sha256 for image in checked.images.images),
         skipped=dict(checked.skipped),
-        members=tuple(planned),
+        members=tuple(shared_out(planned, places)),
         free=free_bytes(recipe.resources.store),
         early_exit=exits,
         form=checked.sample.form,
         columns=checked.sample.header,
         answered=_answered(recipe, checked),
+        workers=tuple(place.name for place in places),
     )
 
 

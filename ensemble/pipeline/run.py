@@ -69,12 +69,14 @@ class _Scored:
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
-    began, clock = time.time(), read_watch(os.environ).began
-    checked, saving = preflight(recipe, progress), recipe.saving
-    if saving is not None:
-        work = ExitJob(checked.exit_setup(recipe), saving, clock)
-        return _exited(work, checked, progress, began)
-    entries, tally = score_into_store(recipe, checked.members, checked.images, progress)
+    began, clock, saving = time.time(), read_watch(os.environ).began, recipe.saving
+    with preflight(recipe, progress) as checked:
+        if saving is not None:
+            work = ExitJob(checked.exit_setup(recipe), saving, clock)
+            return _exited(work, checked, progress, began)
+        entries, tally = score_into_store(
+            recipe, checked.members, checked.images, progress, checked.dispatcher
+        )
     facts = {
         **_facts(checked, began),
         "evaluations": tally.evaluations,
@@ -110,8 +112,14 @@ def _facts(checked: Preflight, began: float) -> dict[str, object]:
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(checked.skipped),
         "image_set": checked.images.sha256,
+        **_workers(checked),
         **_crops(checked),
     }
+
+
+def _workers(checked: Preflight) -> dict[str, object]:
+    """Name the workers that scored; nothing where this process did."""
+    return {"workers": list(checked.dispatcher.names)} if checked.dispatcher else {}
 
 
 def _crops(checked: Preflight) -> dict[str, object]:

@@ -59,7 +59,7 @@ def vote(
     keys: list[str] = []
     if run_folder is None:
         recipe = resolve(settings)
-        check_device(recipe.scoring.device)
+        check_device(recipe.scoring.device, several=True)
         entries = entries_of_members(recipe, progress)
     else:
         earlier = folder.read_run(run_folder)

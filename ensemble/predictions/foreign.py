@@ -101,7 +101,8 @@ def ids_in(where: object, table: pa.Table, said: str | None = None) -> tuple[str
     name = _id_among(where, table.column_names, texts, said)
     if table.column(name).null_count:
         raise ValueError(f"column {name!r} has rows without an id")
-    return name, tuple(str(i) for i in table.column(name).to_pylist())
+    ids = table.column(name).to_pylist()
+    return name, tuple(ids if name in texts else map(str, ids))
 
 
 def folds_in(where: object, table: pa.Table) -> Indices | None:
@@ -111,7 +112,12 @@ def folds_in(where: object, table: pa.Table) -> Indices | None:
         ValueError: a fold is no whole number.
     """
     fold = fold_column(where, table.column_names)
-    return None if fold is None else as_folds(table.column(fold).to_pylist())
+    if fold is None:
+        return None
+    column = table.column(fold)
+    if pa.types.is_signed_integer(column.type) and not column.null_count:
+        return np.asarray(column.to_numpy(), np.int64)
+    return as_folds(column.to_pylist())
 
 
 def _id_among(where: object, header: Sequence[str], texts: Sequence[str], said: str | None) -> str:

@@ -112,7 +112,8 @@ def read_parts(
     """Read predictions that may be of several heads: a part for each; else as `read`.
 
     Raises:
-        UsageError: as for `read`; or a family is named of a file of several heads.
+        UsageError: as for `read`; or a family is named of a file of several heads, or
+            the hints are of none of them.
     """
     table = _table_of_tasks(path)
     if table is None:
@@ -120,11 +121,25 @@ def read_parts(
     if name is not None:
         raise UsageError(f"{path}: it holds several heads; leave out the name {name!r}")
     try:
-        return task_file.of_table(path, table)
+        parts = task_file.of_table(path, table)
     except DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+    _check_some_head(path, parts, elsewhere or NO_HINTS)
+    return parts
+
+
+def _check_some_head(path: Path, parts: Sequence[Predictions], told: ForeignHints) -> None:
+    """Refuse what every head of a file contradicts; what one of them is, others need not be."""
+    faults = []
+    for part in parts:
+        try:
+            _check_told(f"{path}, head {part.output}", part, told)
+        except UsageError as error:
+            faults.append(error)
+    if len(faults) == len(parts):
+        raise faults[0]
 
 
 def _table_of_tasks(path: Path) -> pa.Table | None:
@@ -176,7 +191,7 @@ def _taken(path: Path, found: Predictions, name: str | None, told: ForeignHints)
     return found if name is None else _family_of(path, found, name)
 
 
-def _check_told(path: Path, found: Predictions, told: ForeignHints) -> None:
+def _check_told(path: object, found: Predictions, told: ForeignHints) -> None:
     """Refuse what contradicts the file."""
     if told.task not in (None, found.task):
         raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")

@@ -19,6 +19,9 @@ _ROUNDING: Final = 1e-6
 _DIGITS: Final = range(2, 7)
 """Digits that a file of probabilities may have been rounded to."""
 
+_SOME: Final = 1000
+"""So many rows are looked at first: mostly they tell of all."""
+
 _PERCENT: Final = 100.0
 
 _FEW: Final = 0.5
@@ -140,13 +143,17 @@ def _tolerance(probs: Pooled) -> float:
 
 def _digits(probs: Pooled) -> int:
     """Return the digits that probabilities were rounded to; 0 where they were not."""
-    if not (probs % 1).any():
+    if not (probs[:_SOME] % 1).any() and not (probs % 1).any():
         return 0
     for digits in _DIGITS:
-        scaled = probs * 10.0**digits
-        if (np.abs(scaled - np.rint(scaled)) < _ROUNDING).all():
+        if _has_digits(probs[:_SOME], digits) and _has_digits(probs, digits):
             return digits
     return 0
+
+
+def _has_digits(probs: Pooled, digits: int) -> bool:
+    scaled = probs * 10.0**digits
+    return bool((np.abs(scaled - np.rint(scaled)) < _ROUNDING).all())
 
 
 def _why_off(rows: Rows, probs: Pooled, off: NDArray[np.bool_]) -> str:

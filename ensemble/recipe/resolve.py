@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
+from ensemble.files.atomic import check_local
 from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
@@ -29,6 +30,7 @@ from ensemble.records import (
     check_choice,
 )
 from ensemble.voting.constraints import sides_of
+from ensemble.voting.joint import check_joint
 from ensemble.voting.weights import Weights
 
 _LEAST_MEMORY: Final = 2**20
@@ -40,7 +42,8 @@ class Inputs:
 
     With a label map every head is read that answers a task of it. `crops` has the box of each image
     that members see, None where they see all of it; `crop` says how boxes are widened, None as the
-    members' cards say.
+    members' cards say. `verify` has every image hashed, whatever an earlier scan found; `image_col`
+    is the column of images in Parquet files.
     """
 
     members: tuple[str, ...]
@@ -52,6 +55,8 @@ class Inputs:
     label_map: LabelMap | None = None
     crops: TableSource | None = None
     crop: Crop | None = None
+    verify: bool = False
+    image_col: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Resources:
     """What a run may use, which decides no prediction.
 
     `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
-    the process may use.
+    the process may use, and `workers` are processes that share them out; 0 is this one.
     """
 
     batch_size: int | Literal["auto"]
@@ -106,6 +111,7 @@ class Resources:
     memory: int
     threads: int
     store: Path
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,8 @@ def resolve(settings: Settings) -> Recipe:
         UsageError: names the setting, what it may be and what it is.
     """
     check_settings(settings)
-    s = settings
+    s, label_map = settings, _label_map(settings)
+    check_joint(s.voting, s.weights, label_map)
     return Recipe(
         Inputs(
             s.members,
@@ -152,9 +159,11 @@ def resolve(settings: Settings) -> Recipe:
             s.id_from,
             s.id_col,
             s.decode,
-            _label_map(s),
+            label_map,
             s.crops,
             crop_of(s),
+            s.verify_inputs,
+            s.image_col,
         ),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),
@@ -177,7 +186,7 @@ def resolve(settings: Settings) -> Recipe:
             time_budget=s.time_budget,
             evals_per_image=s.evals_per_image,
         ),
-        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store),
+        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store, s.workers),
         settings,
     )
 
@@ -201,6 +210,9 @@ def check_settings(settings: Settings) -> None:
         UsageError: names the setting, what it may be and what it is.
     """
     check_utf8(str(Path.cwd()), "the working folder")
+    check_local(settings.store, "--store")
+    if settings.out is not None:
+        check_local(settings.out, "--out")
     for name, value in settings_of(settings).items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):

@@ -45,6 +45,8 @@ class About:
 IN_MEMORY: Final = "a table in memory, sha256 "
 """What run.json says of a table that Python was given, before its hash."""
 
+DEFAULT_STORE: Final = Path(".ensemble")
+
 _MADE: Final[tuple[Role, ...]] = ("predicted",)
 _KEPT: Final[tuple[Role, ...]] = ("kept",)
 _BESIDE: Final[tuple[Role, ...]] = ("beside",)
@@ -57,8 +59,8 @@ class Settings:
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
     budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
-    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%". What
-    the texts mean is found by `resolve`.
+    process may use, and `workers` 0 is this process alone. `early_exit` is "off", "lossless" or a
+    share of the labels such as "0.5%". What the texts mean is found by `resolve`.
     """
 
     members: Annotated[
@@ -66,7 +68,11 @@ class Settings:
     ]
     images: Annotated[
         tuple[str, ...],
-        About("Images: a folder, files, a quoted glob, or a CSV with an id or path column.", _MADE),
+        About(
+            "Images: a folder, files, a quoted glob, a .tar, .zip or .parquet that holds them, or "
+            "a CSV with an id or path column.",
+            _MADE,
+        ),
     ]
     tta: Annotated[
         str,
@@ -151,6 +157,14 @@ class Settings:
             later=True,
         ),
     ] = None
+    image_col: Annotated[
+        str | None,
+        About(
+            "The column of a Parquet file that holds the images.  [default: the only one of bytes]",
+            _MADE,
+            later=True,
+        ),
+    ] = None
     crops: Annotated[
         TableSource | None,
         About(
@@ -222,7 +236,11 @@ class Settings:
         ),
     ] = None
     device: Annotated[
-        str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")
+        str,
+        About(
+            "auto, cpu, cuda, tensorrt: every GPU there is (crops takes one), or those of its "
+            "numbers: cuda:1, tensorrt:0,1."
+        ),
     ] = "auto"
     precision: Annotated[
         Precision, About("What members compute in; fp16 pays on a GPU.", _MADE)
@@ -240,14 +258,33 @@ class Settings:
     ] = 0
     memory: Annotated[
         str,
-        About("For decoded pixels, such as 2G; a net's own memory is not in it.", _BESIDE),
+        About(
+            "For decoded pixels, such as 2G, of each worker; a net's own memory is not in it.",
+            _BESIDE,
+        ),
     ] = "1G"
     threads: Annotated[
         int, About("Threads; 0 takes the processors this process may use.", _BESIDE, least=0)
     ] = 0
-    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
-        ".ensemble"
-    )
+    workers: Annotated[
+        int,
+        About(
+            "Processes that share out the processors; 0: this one. With --device cuda each GPU has "
+            "one.",
+            _BESIDE,
+            least=0,
+            later=True,
+        ),
+    ] = 0
+    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = DEFAULT_STORE
+    verify_inputs: Annotated[
+        bool,
+        About(
+            "Read and hash every image, also those that are as they were at an earlier scan.",
+            _BESIDE,
+            later=True,
+        ),
+    ] = False
     force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
     early_exit: Annotated[
         str,

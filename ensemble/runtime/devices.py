@@ -74,18 +74,28 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def check_device(device: str) -> None:
-    """Check the spelling of a device.
+def check_device(device: str, *, several: bool = False) -> None:
+    """Check the spelling of a device, or of `several`, as in "cuda:0,1".
 
     Raises:
         UsageError: it is not "auto", "cpu", "cuda" or "tensorrt", the last two perhaps with the
-            number of a GPU, as in "cuda:1".
+            number of a GPU, as in "cuda:1"; or a number is there twice.
     """
-    if re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:[0-9]+)?", device) is None:
+    more = "(,[0-9]+)*" if several else ""
+    numbers = numbers_of(device)
+    if re.fullmatch(rf"auto|cpu|(cuda|tensorrt)(:[0-9]+{more})?", device) is None:
+        lists = ", cuda:<number>,<number>" if several else ""
         raise UsageError(
-            f"device {device!r}: expected auto, cpu, cuda, cuda:<number>, tensorrt or "
+            f"device {device!r}: expected auto, cpu, cuda, cuda:<number>{lists}, tensorrt or "
             f"tensorrt:<number>"
         )
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"device {device!r}: a GPU is named twice; name each once")
+
+
+def numbers_of(device: str) -> tuple[int, ...]:
+    """Return the numbers of the GPUs that a device names; none where it names none."""
+    return tuple(int(number) for number in re.findall(r"[0-9]+", device.partition(":")[2]))
 
 
 def provider_of(device: str) -> str:

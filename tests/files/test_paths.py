@@ -1,6 +1,7 @@
 """Names that can be written down, names of files, and which texts are files."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -98,6 +99,15 @@ def test_a_thousand_classes_are_too_long_for_a_file() -> None:
 def test_numbers_within_names_are_in_their_own_order(numbers: list[int]) -> None:
     names = [f"img{n}.png" for n in numbers]
     assert sorted(names, key=natural_key) == [f"img{n}.png" for n in sorted(numbers)]
+
+
+@given(st.lists(st.text(st.sampled_from("ab0129. \x01\uffff")), max_size=20))
+def test_natural_order_is_that_of_runs_of_letters_and_numbers(names: list[str]) -> None:
+    def runs(text: str) -> tuple[list[tuple[int, str]], str]:
+        found = [r.lstrip("0") if i % 2 else r for i, r in enumerate(re.split("([0-9]+)", text))]
+        return [(len(run) if i % 2 else 0, run) for i, run in enumerate(found)], text
+
+    assert sorted(names, key=natural_key) == sorted(names, key=runs)
 
 
 @settings(deadline=None, max_examples=40)

@@ -87,3 +87,16 @@ def test_without_the_wheel_of_a_gpu_no_library_of_cuda_is_missed() -> None:
     found = doctor.probe({"onnxruntime": "1.31.1"})
     assert found.missing == ()
     assert found.fault == ""
+
+
+def test_credentials_that_are_missing_are_a_note_with_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    told = [each for each in doctor.examine(tmp_path / "store") if each.topic == "objects"]
+    assert [each.level for each in told] == ["ok", "note"]
+    assert "credentials for s3:// come from AWS_PROFILE" in told[0].text
+    assert told[1].remedy == "gcloud auth application-default login"

@@ -8,11 +8,17 @@ import pytest
 
 from ensemble.boxes import Crop
 from ensemble.errors import UsageError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.saving import Saving
 from ensemble.recipe.settings import Settings
 from ensemble.records import DecodePolicy
+from ensemble.voting.joint_weights import JointWeights
+from ensemble.voting.weights import Weights
 
+MASK = LabelMap(("0", "1"), (LabelTask("mask", ("off", "on")),), (("off",), ("on",)))
+TUNED = Weights({"a": 1.0}, joint=JointWeights(MASK, {}, (0.0, 0.0), 0.0))
 WRITTEN = Settings(("a.onnx",), ("images",))
 
 
@@ -120,6 +126,9 @@ def test_a_label_map_is_read_once_with_what_is_declared_of_its_tasks(label_map: 
     [
         ({"label_map": None, "tasks": "mask = {}"}, "tasks belong to a label map"),
         ({"head": "mask"}, "every head is read; leave one of them out"),
+        ({"voting": "rank"}, "--voting rank: with a label map it is soft, or hard without"),
+        ({"weights": TUNED, "label_map": None}, "label map of the tasks mask: give it, by --label"),
+        ({"weights": Weights({"a": 1.0})}, "the weights know of no label map"),
     ],
 )
 def test_what_does_not_go_with_a_label_map_is_refused(

@@ -57,6 +57,7 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
     later = {name for name, row in TABLE.items() if row.about.later}
     assert later == {
         "id_col",
+        "image_col",
         "label_map",
         "tasks",
         "crops",
@@ -67,6 +68,8 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
         "top",
         "round",
         "constraints",
+        "verify_inputs",
+        "workers",
     }
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))

@@ -18,6 +18,7 @@ from ensemble.records import MAX_CHANNELS, BoxScale, Layout
 if TYPE_CHECKING:
     from ensemble.export.to_onnx import Exported
     from ensemble.members.card import Card, Head
+    from ensemble.pipeline.members import Inspected
 
 
 @click.command(epilog="Example: ensemble export folds/*.ckpt --arch resnet50 --classes "
@@ -91,8 +92,7 @@ def inspect_command(
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
     spec = export_spec_of(FOREIGN | flags) if write_card else None
-    heads = [head.name for head in spec.heads] if spec else []
-    output = outputs_by_head(flags["output_name"], heads)
+    output = outputs_by_head(flags["output_name"], spec.head_names if spec else ())
     mapped = label_map_of(label_map, tasks)
     told = {name: flags[name] for name in ("layout", "box_scale")}
     found = inspect(members, spec, output, label_map=mapped, **told)
@@ -103,12 +103,7 @@ def inspect_command(
     else:
         click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
-    for note in found.notes:
-        _say_note(note)
-    for task, families in found.answered.items():
-        click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
-    if not any(head.boxes for card in found.cards.values() for head in card.heads):
-        click.echo("these members can vote together", err=True)
+    _say_agreement(found)
 
 
 def _say_export(exported: "Exported") -> None:
@@ -128,6 +123,16 @@ def _say_export(exported: "Exported") -> None:
 def _say_note(note: str | None) -> None:
     if note:
         click.echo(f"{click.style('note:', fg='yellow')} {note}", err=True)
+
+
+def _say_agreement(found: "Inspected") -> None:
+    """Print that members can vote together, who answers which task, and what is odd."""
+    for note in found.notes:
+        _say_note(note)
+    for task, families in found.answered.items():
+        click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
+    if not any(card.finds_boxes for card in found.cards.values()):
+        click.echo("these members can vote together", err=True)
 
 
 def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from ensemble.progress_bar import Bar
 from ensemble.recipe.settings import named
 
 _QUARANTINED: Final = 3
-_DECIDED: Final = (*named("predicted"), "device")
+_DECIDED: Final = (*named("predicted"), "device", "verify_inputs")
 
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")

@@ -1,0 +1,121 @@
+"""The members of a run, started here or at workers: who scores is chosen in this one place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from ensemble.arrays import Pixels, Probs
+from ensemble.errors import ScoreError, counted, few
+from ensemble.inference.executors.dispatch import Dispatcher
+from ensemble.inference.executors.places import Place, places_of
+from ensemble.inference.executors.processes import Processes
+from ensemble.inference.orders import MemberOrder, Proven, WorkerOrder
+from ensemble.inference.ready import ReadyMember
+from ensemble.inference.start_members import Opened, open_all, start_members, warn_of_cpu
+from ensemble.progress import Progress
+from ensemble.recipe.resolve import Recipe
+from ensemble.runtime import nvidia
+
+
+@dataclass(frozen=True, slots=True)
+class StartedMembers:
+    """Members that are ready, and the workers that score with them; None where this process does.
+
+    With workers the members' scorers here are `Elsewhere`.
+    """
+
+    members: Sequence[ReadyMember]
+    dispatcher: Dispatcher | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the driver knows of a session that workers have: where it runs. It scores nothing."""
+
+    provider: str
+    lanes: int
+    why_cpu: str
+
+    def score(self, images: Pixels) -> NoReturn:
+        """Refuse: this process has no session."""
+        raise ScoreError("the members are started at workers, and this process has no session")
+
+    def outputs(self, images: Pixels, names: Mapping[str, str]) -> Mapping[str, Probs]:
+        """Refuse: this process has no session."""
+        self.score(images)
+
+
+@contextmanager
+def started_members(recipe: Recipe, progress: Progress) -> Iterator[StartedMembers]:
+    """Start the members where the recipe says, each proven; workers end with the block.
+
+    Raises:
+        UsageError: workers and device that do not go together; and as for `start_members`.
+        MemberError: a member is not usable.
+        ProviderError: no device starts.
+    """
+    places = recipe_places(recipe)
+    if recipe.scoring.device == "auto" and (count := len(nvidia.gpus())) > 1:
+        progress.warn(f"auto takes one of {count} GPUs: --device cuda takes all of them")
+    if not places:
+        yield StartedMembers(start_members(recipe, progress))
+        return
+    opened = open_all(recipe, progress)
+    dispatcher = Dispatcher(Processes(_order(recipe, opened), places), progress)
+    try:
+        proven = {each.name: each for each in dispatcher.prove()}
+        members = [_elsewhere(each, proven[each.member.card.name]) for each in opened]
+        names = dispatcher.names
+        progress.warn(f"scoring by {counted(len(names), 'worker')}: {few(names)}")
+        warn_of_cpu(recipe.scoring, members, progress)
+        yield StartedMembers(members, dispatcher)
+    finally:
+        dispatcher.close()
+
+
+def recipe_places(recipe: Recipe) -> tuple[Place, ...]:
+    """Return where workers of a recipe run, none where this process scores; see `places_of`."""
+    resources = recipe.resources
+    return places_of(recipe.scoring.device, resources.workers, resources.threads)
+
+
+def alone(recipe: Recipe) -> Recipe:
+    """Return a recipe for this process alone, on the first of its devices."""
+    scoring, resources = recipe.scoring, recipe.resources
+    first = scoring.device.partition(",")[0]
+    return replace(
+        recipe,
+        scoring=replace(scoring, device=first),
+        resources=replace(resources, workers=0),
+    )
+
+
+def _order(recipe: Recipe, opened: Sequence[Opened]) -> WorkerOrder:
+    """Return what workers start with; each gets its own device and threads."""
+    members = tuple(
+        MemberOrder(
+            name=each.member.card.name,
+            path=each.member.path.resolve(),
+            sha256=each.member.sha256,
+            policy=tuple(entry.view for entry in each.inside),
+            merge=recipe.scoring.merge,
+            precision=recipe.scoring.precision,
+            batch=recipe.resources.batch_size,
+            crop=each.member.card.preprocess.crop,
+        )
+        for each in opened
+    )
+    engines = recipe.resources.store / "engines"
+    return WorkerOrder(members, recipe.inputs.decode, recipe.scoring.device, cache=engines)
+
+
+def _elsewhere(opened: Opened, proven: Proven) -> ReadyMember:
+    return ReadyMember(
+        opened.member,
+        Elsewhere(proven.provider, proven.lanes, proven.why_cpu),
+        tuple(entry.view for entry in opened.inside),
+        proven.batch,
+        proven.fixed_batch,
+        views=opened.views,
+    )
