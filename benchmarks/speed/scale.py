@@ -144,8 +144,9 @@ def vote(amounts: Amounts) -> list[Figure]:
     return [
         figure
         for row in _table("vote_memory.py", "--rows", amounts.rows)
-        for figure in _costs(f"vote of {amounts.rows} rows", row, seconds=20, peak=1e9 / 2**30)
-    ]
+        for figure in _costs(f"vote of {amounts.rows} rows, {row['predictions']}", row,
+                             seconds=20, peak=1e9 / 2**30)
+    ]  # fmt: skip
 
 
 def tune(amounts: Amounts) -> list[Figure]:

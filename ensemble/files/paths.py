@@ -2,15 +2,18 @@
 
 import fnmatch
 import glob
+import heapq
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
 
 from ensemble.errors import UsageError
 
 _DIGITS: Final = re.compile("([0-9]+)")
+_SAME_DIGIT: Final = str.maketrans("123456789", "000000000")
 _SCHEME: Final = re.compile(r"[a-z0-9+.-]{2,}:/")
 _MAGIC: Final = re.compile(r"[*?\[]")
 _NO_NAME: Final = re.compile(r'[/\\:*?"<>|]')
@@ -34,6 +37,25 @@ def _counted(number: re.Match[str]) -> str:
     """Return a number as what sorts by its length first, and below any letter."""
     digits = number[0].lstrip("0")
     return f"\0{chr(len(digits))}{digits}"
+
+
+def natural_order(*parts: Iterable[str]) -> list[str]:
+    """Return the texts of several parts in natural order; keys are kept only of a part without."""
+    held = list(map(_ordered, map(list, parts)))
+    full = [part for part in held if part]
+    return list(heapq.merge(*full, key=natural_key)) if len(full) > 1 else [*chain(*full)]
+
+
+def _ordered(texts: list[str]) -> list[str]:
+    in_order = all(_follows(*pair) for pair in pairwise(texts))
+    return texts if in_order else sorted(texts, key=natural_key)
+
+
+def _follows(first: str, second: str) -> bool:
+    """Tell whether a text stands after another, or is the same, in natural order."""
+    if first.translate(_SAME_DIGIT) == second.translate(_SAME_DIGIT):
+        return first <= second  # they differ in digits alone, of numbers of the same lengths
+    return natural_key(first) <= natural_key(second)
 
 
 def is_url(path: Path) -> bool:

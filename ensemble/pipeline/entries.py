@@ -42,12 +42,12 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         for m in members:
             fingerprint = fingerprint_of(recipe, m, policies[m.card.family], provider, image_set)
             partition = load_partition(recipe.resources.store, key_of(fingerprint))
-            for head in heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name):
-                scores = None if partition is None else partition.found(head.name)
-                if partition is None or scores is None:
-                    missing.append(m.card.name)
-                    break
-                entries.append(StoredPredictions(m.identity, partition, head, scores))
+            held = None if partition is None else partition.found_rows()
+            if partition is None or held is None:
+                missing.append(m.card.name)
+                continue
+            read = heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name)
+            entries += [StoredPredictions(m.identity, partition, head, held) for head in read]
         if not missing:
             return entries
     raise UsageError(

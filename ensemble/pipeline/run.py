@@ -12,7 +12,7 @@ from ensemble.inference.score import score_into_store
 from ensemble.pipeline.device import settled
 from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.pipeline.tasks import exit_facts, tasks_input
-from ensemble.predictions.stored import StoredPredictions, read_predictions, read_tasks
+from ensemble.predictions.stored import StoredPredictions, read_in_slices, read_tasks
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -24,8 +24,13 @@ from ensemble.submission.sample import Sample
 from ensemble.worker import read_watch
 
 
-def run(settings: Settings, progress: Progress | None = None) -> Submission:
+def run(settings: Settings, progress: Progress | None = None, *, keep: bool = True) -> Submission:
     """Score images with members, and write the submission.
+
+    Args:
+        settings: What is asked for.
+        progress: Told how far it is.
+        keep: Whether the submission that is given back has labels and probabilities.
 
     Raises:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
@@ -34,7 +39,7 @@ def run(settings: Settings, progress: Progress | None = None) -> Submission:
     recipe = settled(resolve(settings))
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     given = _vote_input(recipe, scored, progress)
-    return publish.publish(recipe, scored.claim, given, progress)
+    return publish.publish(recipe, scored.claim, given, progress, keep=keep)
 
 
 def _vote_input(recipe: Recipe, scored: "_Scored", progress: Progress) -> VoteInput:
@@ -46,7 +51,8 @@ def _vote_input(recipe: Recipe, scored: "_Scored", progress: Progress) -> VoteIn
         return tasks_input(
             recipe, read_tasks(found, label_map), scored.sample, scored.facts, progress
         )
-    return VoteInput(read_predictions(found), scored.sample, scored.facts, scored.decided)
+    votes, ballots = read_in_slices(found)
+    return VoteInput(votes, scored.sample, scored.facts, scored.decided, ballots=ballots)
 
 
 @dataclass(frozen=True, slots=True)

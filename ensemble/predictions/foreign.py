@@ -14,7 +14,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.columns import check_no_index, fold_column, id_column
 from ensemble.files.csv_tables import as_folds, ids_of, is_csv, read_table
-from ensemble.files.parquet import FOLD, read_lists
+from ensemble.files.parquet import FOLD, number_column, read_lists
 from ensemble.files.text_table import TableSource
 from ensemble.predictions.class_columns import BINARY, Column, choose
 from ensemble.predictions.hints import NO_HINTS, ForeignHints
@@ -71,7 +71,7 @@ def of_table(where: object, table: pa.Table, told: ForeignHints = NO_HINTS) -> F
         names = tuple(told.classes) or tuple(str(c) for c in range(width))
         probs = read_lists(table.column(rest[0]), width).astype(np.float64)
         return Foreign(ids, names, probs, folds)
-    columns = {name: _numbers_of(table.column(name).to_pylist()) for name in rest}
+    columns = {name: _numbers_in(table.column(name)) for name in rest}
     return _chosen(where, ids, folds, columns, told)
 
 
@@ -157,6 +157,13 @@ def _numbers_of(cells: Sequence[object]) -> Column:
         return np.array([np.nan if cell in missing else float(str(cell)) for cell in cells], float)
     except ValueError:
         return None
+
+
+def _numbers_in(column: pa.ChunkedArray) -> Column:
+    """Return a column of a Parquet as `_numbers_of` its cells."""
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return number_column(column).astype(np.float64)
+    return _numbers_of(column.to_pylist())
 
 
 def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:

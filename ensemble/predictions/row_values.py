@@ -67,6 +67,23 @@ def checked_values(rows: Rows, probs: Pooled) -> tuple[Pooled, int, list[str]]:
     return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum()), notes
 
 
+def plainly_rescaled(task: Task, probs: Pooled) -> int | None:
+    """Return how many rows of predictions (N, C) are to be divided by their sum.
+
+    None where something is to be looked at again, with all other rows: by `checked_values`, which
+    finds nothing where this finds nothing.
+    """
+    whole = np.isfinite(probs).all() and not (probs == 0).all(1).any()
+    if not whole or (TASKS[task].bounded and ((probs < 0) | (probs > 1 + ROW_SUM)).any()):
+        return None
+    if TASKS[task].several and (probs > 1).any():
+        return None
+    if not TASKS[task].single:
+        return 0
+    away = np.abs(probs.sum(1) - 1)
+    return None if (away > ROW_SUM).any() else int((away > _ROUNDING).sum())
+
+
 def check_predicted(rows: Rows, probs: Pooled) -> list[str]:
     """Refuse zeros that stand where nothing was predicted; return a note where they may.
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ensemble.cli.options import named_files
 from ensemble.errors import UsageError
+from ensemble.files import paths
 from ensemble.files.paths import (
     check_utf8,
     expand,
@@ -18,6 +19,7 @@ from ensemble.files.paths import (
     is_file_name,
     is_url,
     natural_key,
+    natural_order,
     split_named,
 )
 from ensemble.voting.weights import Weights, from_text
@@ -123,6 +125,23 @@ def test_the_order_is_one_whatever_came_first(names: list[str]) -> None:
 
 def test_digits_of_other_scripts_are_letters() -> None:
     assert sorted(["٣", "10", "2"], key=natural_key) == ["2", "10", "٣"]
+
+
+@given(st.lists(st.lists(st.text("ab.01239٣"))), st.booleans())
+def test_parts_are_put_into_natural_order(parts: list[list[str]], ordered: bool) -> None:
+    given_ = [sorted(part, key=natural_key) for part in parts] if ordered else parts
+    together = [text for part in parts for text in part]
+    assert natural_order(*given_) == sorted(together, key=natural_key)
+
+
+def test_texts_in_natural_order_need_no_keys_but_where_a_number_grows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(paths, "natural_key", lambda text: asked.append(text) or natural_key(text))
+    names = [f"img{n}.png" for n in range(200)]
+    assert natural_order(names) == names
+    assert asked == ["img9.png", "img10.png", "img99.png", "img100.png"]
 
 
 # ---- URLs
