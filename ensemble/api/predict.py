@@ -32,6 +32,7 @@ from ensemble.recipe.settings import Settings
 from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -79,6 +80,8 @@ def run(
     memory: str = "1G",
     threads: int = 0,
     workers: int = 0,
+    executor: Executor = "local",
+    ray_address: str = "",
     store: str | Path = ".ensemble",
     force: bool = False,
     early_exit: str = "off",
@@ -133,6 +136,8 @@ def run(
         memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
         workers: Processes that share out the processors; 0 is this one.
+        executor: "local", or "ray" for a cluster; see docs/clusters.md.
+        ray_address: The cluster's head, as "10.0.0.1:6379"; else RAY_ADDRESS, else this machine.
         store: Where predictions are kept.
         force: Replace another run in `out`.
         early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
@@ -184,6 +189,8 @@ def run(
         memory=memory,
         threads=threads,
         workers=workers,
+        executor=executor,
+        ray_address=ray_address,
         store=Path(store),
         force=force,
         early_exit=early_exit,
@@ -220,6 +227,8 @@ def predict_oof(
     memory: str = "1G",
     threads: int = 0,
     workers: int = 0,
+    executor: Executor = "local",
+    ray_address: str = "",
     store: str | Path = ".ensemble",
     progress: progress_bar.Given = "auto",
 ) -> Oof | TaskPredictions:
@@ -248,6 +257,8 @@ def predict_oof(
         memory: For decoded pixels.
         threads: How many.
         workers: Processes that share out the processors.
+        executor: "local", or "ray" for a cluster.
+        ray_address: The cluster's head, as "10.0.0.1:6379".
         store: Where predictions are kept.
         progress: Told how far it is.
 
@@ -282,6 +293,8 @@ def predict_oof(
         memory=memory,
         threads=threads,
         workers=workers,
+        executor=executor,
+        ray_address=ray_address,
         store=Path(store),
     )
     table = table_of(folds, "folds", "fold", id_col)

@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
                    *DECODE, "device", "precision", "margin", "square", "store", "batch_size",
-                   "memory", "threads", "workers"}  # fmt: skip
+                   "memory", "threads", "workers", "executor", "ray_address"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
 
 _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
@@ -184,7 +184,7 @@ _OUTPUTS: Final = (
     "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
-_WORKERS: Final = ("workers",)
+_WORKERS: Final = ("workers", "executor", "ray_address")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 
 

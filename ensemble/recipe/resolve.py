@@ -18,6 +18,7 @@ from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -98,7 +99,8 @@ class Resources:
     """What a run may use, which decides no prediction.
 
     `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
-    the process may use, and `workers` are processes that share them out; 0 is this one.
+    the process may use, and `workers` are processes that share them out; 0 is this one. `executor`
+    "ray" has a cluster score, at `ray_address` or wherever RAY_ADDRESS says.
     """
 
     batch_size: int | Literal["auto"]
@@ -107,6 +109,8 @@ class Resources:
     threads: int
     store: Path
     workers: int = 0
+    executor: Executor = "local"
+    ray_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +182,27 @@ def resolve(settings: Settings) -> Recipe:
             time_budget=s.time_budget,
             evals_per_image=s.evals_per_image,
         ),
-        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store, s.workers),
+        Resources(
+            s.batch_size,
+            s.shard_size,
+            _memory(s.memory),
+            s.threads,
+            s.store,
+            s.workers,
+            s.executor,
+            _address(s),
+        ),
         settings,
     )
+
+
+def _address(s: Settings) -> str:
+    if s.ray_address and s.executor != "ray":
+        raise UsageError(
+            f"ray_address {s.ray_address!r}: executor is {s.executor!r}; say ray, or leave the "
+            f"address out"
+        )
+    return s.ray_address
 
 
 def crop_of(settings: Settings) -> Crop | None:

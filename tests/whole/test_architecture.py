@@ -83,6 +83,7 @@ PACKAGES = {
                 "predictions.foreign", "predictions.oof_file", "predictions.task_file",
                 "predictions.run_told"},
     "pandas": {"submission.publish", "api.tables"},
+    "ray": {"inference.executors.ray", "inference.executors.ray_cluster"},
     "click": {"cli"},
     "rich": {"cli"},
 }  # fmt: skip
