@@ -32,6 +32,7 @@ from ensemble.recipe.settings import Settings
 from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -81,6 +82,8 @@ def run(
     threads: int = 0,
     workers: int = 0,
     probe_images: int = 16,
+    executor: Executor = "local",
+    ray_address: str = "",
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     force: bool = False,
@@ -141,6 +144,8 @@ def run(
         threads: 0 takes the processors this process may use.
         workers: Processes that share out the processors; 0 is this one.
         probe_images: So many images of the run hold float16 and OpenVINO against float32.
+        executor: "local", or "ray" for a cluster; see docs/clusters.md.
+        ray_address: The cluster's head, as "10.0.0.1:6379"; else RAY_ADDRESS, else this machine.
         store: Where predictions are kept.
         verify_inputs: Whether every image is read and hashed, also one that is as it was at an
             earlier scan.
@@ -196,6 +201,8 @@ def run(
         threads=threads,
         workers=workers,
         probe_images=probe_images,
+        executor=executor,
+        ray_address=ray_address,
         store=Path(store),
         verify_inputs=verify_inputs,
         force=force,
@@ -235,6 +242,8 @@ def predict_oof(
     threads: int = 0,
     workers: int = 0,
     probe_images: int = 16,
+    executor: Executor = "local",
+    ray_address: str = "",
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
@@ -266,6 +275,8 @@ def predict_oof(
         threads: How many.
         workers: Processes that share out the processors.
         probe_images: Images on which float16 and OpenVINO are held against float32.
+        executor: "local", or "ray" for a cluster.
+        ray_address: The cluster's head, as "10.0.0.1:6379".
         store: Where predictions are kept.
         verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
@@ -303,6 +314,8 @@ def predict_oof(
         threads=threads,
         workers=workers,
         probe_images=probe_images,
+        executor=executor,
+        ray_address=ray_address,
         store=Path(store),
         verify_inputs=verify_inputs,
     )

@@ -21,8 +21,8 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
                    "image_col", *DECODE, "device", "precision", "margin", "square", "store",
-                   "verify_inputs", "batch_size", "memory", "threads", "workers",
-                   "probe_images"}  # fmt: skip
+                   "verify_inputs", "batch_size", "memory", "threads", "workers", "executor",
+                   "ray_address", "probe_images"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
 
 _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
@@ -187,7 +187,7 @@ _OUTPUTS: Final = (
     "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
-_WORKERS: Final = ("workers", "probe_images")
+_WORKERS: Final = ("workers", "executor", "ray_address", "probe_images")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 
 

@@ -17,6 +17,7 @@ from ensemble.inference.executors.started import (
     alone,
     recipe_places,
     started_members,
+    warn_of_cluster,
 )
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
@@ -113,6 +114,7 @@ def plan_oof(
     check_writable(out.parent, "--out")
     recipe, progress = settled(resolve(settings)), progress or Quiet()
     places = recipe_places(recipe)
+    warn_of_cluster(recipe, progress)
     with started_members(alone(_unweighed(recipe)), progress) as started:
         shares, _ = _shares(recipe, started, folds, progress, None)
         members = [

@@ -8,11 +8,16 @@ from ensemble.early_exit.forecast import ExitForecast, forecast_of
 from ensemble.early_exit.run import stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.files.atomic import free_bytes
-from ensemble.inference.executors.started import alone, recipe_places
+from ensemble.inference.executors.started import (
+    alone,
+    recipe_places,
+    warn_of_cluster,
+    warn_of_workers,
+)
 from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
 from ensemble.members.together import answers_by_task
 from ensemble.pipeline.device import settled
-from ensemble.pipeline.preflight import Preflight, preflight, warn_of_workers
+from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -53,8 +58,10 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
     recipe = settled(resolve(settings))
     progress, places = progress or Quiet(), recipe_places(recipe)
     if recipe.saving is not None:
-        warn_of_workers(places, progress)
+        warn_of_workers(recipe, progress)
         places = ()
+    else:
+        warn_of_cluster(recipe, progress)
     # members are measured here, on one device: what several take follows from it
     with preflight(alone(recipe), progress, dry=True) as checked:
         exits, planned = _forecast(recipe, checked)

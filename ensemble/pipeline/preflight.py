@@ -8,12 +8,12 @@ from pathlib import Path
 from ensemble.early_exit.checks import check_early_exit
 from ensemble.early_exit.setup import ExitSetup, setup_of
 from ensemble.inference.executors.dispatch import Dispatcher
-from ensemble.inference.executors.places import Place
 from ensemble.inference.executors.started import (
     StartedMembers,
     alone,
     recipe_places,
     started_members,
+    warn_of_workers,
 )
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
@@ -56,33 +56,22 @@ def preflight(recipe: Recipe, progress: Progress, *, dry: bool = False) -> Itera
     Raises:
         EnsembleError: as for a run.
     """
-    places = recipe_places(recipe)
+    recipe_places(recipe)  # what it refuses is refused before anything is written
     claim = folder.claim(recipe)
-    with _started(recipe, places, progress) as started:
+    with _started(recipe, progress) as started:
         store = None if dry else recipe.resources.store
         yield _checked(recipe, claim, started, progress, store)
 
 
 @contextmanager
-def _started(
-    recipe: Recipe, places: Sequence[Place], progress: Progress
-) -> Iterator[StartedMembers]:
+def _started(recipe: Recipe, progress: Progress) -> Iterator[StartedMembers]:
     """Start the members; those of an early exit in this process, whoever else there is."""
     if recipe.saving is None:
         with started_members(recipe, progress) as started:
             yield started
         return
-    warn_of_workers(places, progress)
+    warn_of_workers(recipe, progress)
     yield StartedMembers(start_members(alone(recipe), progress, exits=True))
-
-
-def warn_of_workers(places: Sequence[Place], progress: Progress) -> None:
-    """Say that an early exit makes no use of workers, where there are some."""
-    if places:
-        progress.warn(
-            f"an early exit is scored in this process alone, on one device: {len(places)} workers "
-            f"({', '.join(place.name for place in places)}) have nothing to do"
-        )
 
 
 def _checked(

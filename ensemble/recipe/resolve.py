@@ -19,6 +19,7 @@ from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -103,7 +104,8 @@ class Resources:
     """What a run may use, which decides no prediction.
 
     `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
-    the process may use, and `workers` are processes that share them out; 0 is this one. On so many
+    the process may use, and `workers` are processes that share them out; 0 is this one. `executor`
+    "ray" has a cluster score, at `ray_address` or wherever RAY_ADDRESS says. On so many
     `probe_images` of the run a member that computes otherwise than in float32 by ONNX Runtime is
     held against it.
     """
@@ -114,6 +116,8 @@ class Resources:
     threads: int
     store: Path
     workers: int = 0
+    executor: Executor = "local"
+    ray_address: str = ""
     probe_images: int = 16
 
 
@@ -196,10 +200,21 @@ def resolve(settings: Settings) -> Recipe:
             s.threads,
             s.store,
             s.workers,
+            s.executor,
+            _address(s),
             s.probe_images,
         ),
         settings,
     )
+
+
+def _address(s: Settings) -> str:
+    if s.ray_address and s.executor != "ray":
+        raise UsageError(
+            f"ray_address {s.ray_address!r}: executor is {s.executor!r}; say ray, or leave the "
+            f"address out"
+        )
+    return s.ray_address
 
 
 def crop_of(settings: Settings) -> Crop | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin, g
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -59,8 +60,9 @@ class Settings:
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
     budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
-    process may use, and `workers` 0 is this process alone. `early_exit` is "off", "lossless" or a
-    share of the labels such as "0.5%". What the texts mean is found by `resolve`.
+    process may use, and `workers` 0 is this process alone, or with ray one a machine. `early_exit`
+    is "off", "lossless" or a share of the labels such as "0.5%". What the texts mean is found by
+    `resolve`.
     """
 
     members: Annotated[
@@ -274,12 +276,29 @@ class Settings:
         int,
         About(
             "Processes that share out the processors; 0: this one. With --device cuda each GPU has "
-            "one.",
+            "one; with --executor ray so many a machine.",
             _BESIDE,
             least=0,
             later=True,
         ),
     ] = 0
+    executor: Annotated[
+        Executor,
+        About(
+            "Who scores: local, this machine; or ray, a cluster of Ray, its machines or this one.",
+            _BESIDE,
+            later=True,
+        ),
+    ] = "local"
+    ray_address: Annotated[
+        str,
+        About(
+            "The cluster's head, as 10.0.0.1:6379; else RAY_ADDRESS, else Ray is started here.",
+            _BESIDE,
+            metavar="HOST:PORT",
+            later=True,
+        ),
+    ] = ""
     probe_images: Annotated[
         int,
         About(

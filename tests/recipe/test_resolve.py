@@ -100,6 +100,14 @@ def test_a_margin_without_crops_is_refused() -> None:
             resolve(replace(WRITTEN, **how))  # type: ignore[arg-type]
 
 
+def test_the_address_of_a_cluster_is_for_ray() -> None:
+    told = replace(WRITTEN, ray_address="10.0.0.1:6379")
+    with pytest.raises(UsageError, match="ray_address '10.0.0.1:6379': executor is 'local'; say"):
+        resolve(told)
+    resources = resolve(replace(told, executor="ray")).resources
+    assert (resources.executor, resources.ray_address) == ("ray", "10.0.0.1:6379")
+
+
 def test_boxes_are_widened_as_said_or_as_the_cards_say() -> None:
     crops = replace(WRITTEN, crops=Path("crops.csv"))
     assert resolve(crops).inputs.crop is None

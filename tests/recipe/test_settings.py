@@ -71,6 +71,8 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
         "probe_images",
         "verify_inputs",
         "workers",
+        "executor",
+        "ray_address",
     }
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))

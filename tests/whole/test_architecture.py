@@ -90,6 +90,7 @@ PACKAGES = {
                 "predictions.run_told", "predictions.run_file", "predictions.stored",
                 "predictions.plain_file"},
     "pandas": {"submission.publish", "api.tables"},
+    "ray": {"inference.executors.ray", "inference.executors.ray_cluster"},
     "click": {"cli"},
     "rich": {"cli"},
 }  # fmt: skip

@@ -397,3 +397,19 @@ def test_a_dry_run_tells_who_would_score(members: list[Path], images: Path, tmp_
     out, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert json.loads(out)["workers"] == ["1", "2"]
+
+
+NO_RAY = "import sys; sys.modules['ray'] = None"
+
+
+@needs_two
+def test_nothing_of_ray_is_imported_but_for_its_executor(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    args = prepared(tmp_path)
+    code, said = finish(start(tmp_path, *args, "out", faults=NO_RAY))
+    assert code == 0, said
+    assert written(tmp_path) == whole
+    code, said = finish(start(tmp_path, *args, "ray", "--executor", "ray", faults=NO_RAY))
+    assert code == 2
+    assert "this needs ray: pip install 'ensemble-vote[ray]'" in said

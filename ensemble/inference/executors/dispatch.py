@@ -153,12 +153,16 @@ class Dispatcher:
             known.started, known.lost = True, 0
 
     def _refuse(self, worker: str, error: Exception) -> None:
-        """Go on without a worker that cannot start, or give up where no other is left."""
+        """Go on without a worker that cannot start, or go on, or give up where no other is left."""
+        known = self._known[worker]
         self._known[worker] = _Worker(gone=True)
         self._refusal = self._refusal or error
         if not self.names:
             raise self._refusal
-        self._progress.warn(f"worker {worker} cannot start, the others go on without it: {error}")
+        self._progress.advance(-known.told.total())
+        self._todo.extendleft(reversed([shard for shard in known.has if shard in self._open]))
+        does = "go on" if known.started else "start"
+        self._progress.warn(f"worker {worker} cannot {does}, the others go on without it: {error}")
 
     def _warn(self, message: str) -> None:
         """Say once what several workers say."""

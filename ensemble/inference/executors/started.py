@@ -10,6 +10,7 @@ from ensemble.errors import ScoreError, counted, few
 from ensemble.inference.executors.dispatch import Dispatcher
 from ensemble.inference.executors.places import Place, places_of
 from ensemble.inference.executors.processes import Processes
+from ensemble.inference.executors.workers import Workers
 from ensemble.inference.orders import MemberOrder, Proven, WorkerOrder
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start_members import Opened, open_all, start_members, warn_of_cpu
@@ -53,16 +54,19 @@ def started_members(recipe: Recipe, progress: Progress) -> Iterator[StartedMembe
     Raises:
         UsageError: workers and device that do not go together; and as for `start_members`.
         MemberError: a member is not usable.
-        ProviderError: no device starts.
+        ProviderError: no device starts, or the cluster cannot be joined.
     """
-    places = recipe_places(recipe)
-    if recipe.scoring.device == "auto" and (count := len(nvidia.gpus())) > 1:
+    places, cluster = recipe_places(recipe), recipe.resources.executor == "ray"
+    auto = recipe.scoring.device == "auto" and not cluster
+    if auto and (count := len(nvidia.gpus())) > 1:
         progress.warn(f"auto takes one of {count} GPUs: --device cuda takes all of them")
-    if not places:
+    if not places and not cluster:
         yield StartedMembers(start_members(recipe, progress))
         return
     opened = open_all(recipe, progress)
-    dispatcher = Dispatcher(Processes(_order(recipe, opened), places), progress)
+    order = _order(recipe, opened)
+    workers = _on_cluster(recipe, order) if cluster else Processes(order, places)
+    dispatcher = Dispatcher(workers, progress)
     try:
         proven = {each.name: each for each in dispatcher.prove()}
         members = [_elsewhere(each, proven[each.member.card.name]) for each in opened]
@@ -74,10 +78,41 @@ def started_members(recipe: Recipe, progress: Progress) -> Iterator[StartedMembe
         dispatcher.close()
 
 
+def _on_cluster(recipe: Recipe, order: WorkerOrder) -> Workers:
+    from ensemble.inference.executors.ray import RayWorkers  # noqa: PLC0415 - it takes a second
+
+    return RayWorkers(order, recipe.resources.ray_address, recipe.resources.workers)
+
+
 def recipe_places(recipe: Recipe) -> tuple[Place, ...]:
-    """Return where workers of a recipe run, none where this process scores; see `places_of`."""
+    """Return where workers of a recipe run on this machine; see `places_of`.
+
+    There are none where this process scores, and where a cluster does, which has places itself.
+    """
     resources = recipe.resources
+    if resources.executor == "ray":
+        return ()
     return places_of(recipe.scoring.device, resources.workers, resources.threads)
+
+
+def warn_of_workers(recipe: Recipe, progress: Progress) -> None:
+    """Say that an early exit makes no use of workers, where there are some."""
+    names = [place.name for place in recipe_places(recipe)]
+    idle = f"{len(names)} workers ({', '.join(names)}) have" if names else ""
+    if recipe.resources.executor == "ray":
+        idle = "the cluster has"
+    if idle:
+        progress.warn(
+            f"an early exit is scored in this process alone, on one device: {idle} nothing to do"
+        )
+
+
+def warn_of_cluster(recipe: Recipe, progress: Progress) -> None:
+    """Say that what a cluster would take is not known beforehand."""
+    if recipe.resources.executor == "ray":
+        progress.warn(
+            "a dry run asks no cluster: members are proven, and seconds told, of this process"
+        )
 
 
 def alone(recipe: Recipe) -> Recipe:
@@ -87,7 +122,7 @@ def alone(recipe: Recipe) -> Recipe:
     return replace(
         recipe,
         scoring=replace(scoring, device=first),
-        resources=replace(resources, workers=0),
+        resources=replace(resources, workers=0, executor="local"),
     )
 
 
@@ -111,8 +146,9 @@ def _order(recipe: Recipe, opened: Sequence[Opened]) -> WorkerOrder:
         members,
         recipe.inputs.decode,
         recipe.scoring.device,
-        cache=engines,
-        probe_images=recipe.resources.probe_images,
+        recipe.resources.threads,
+        engines,
+        recipe.resources.probe_images,
     )
 
 

@@ -12,6 +12,7 @@ from ensemble.inference.executors.dispatch import AGAIN, Dispatcher
 from ensemble.inference.executors.workers import (
     Died,
     Event,
+    Refused,
     Replied,
     Scoring,
     Started,
@@ -146,6 +147,22 @@ def test_a_worker_that_cannot_start_is_named_at_once_and_the_others_do_its_work(
     assert sorted(done(workers, told=told)) == list(range(7))
     assert told.said == ["worker w0 cannot start, the others go on without it: no w0"]
     assert {worker for worker, _, _ in workers.submitted} == {"w1"}
+
+
+def test_the_shards_of_a_worker_that_cannot_go_on_are_done_by_the_others() -> None:
+    def blind(worker: str, order: ShardOrder) -> Sequence[Event] | None:
+        if worker != "w0":
+            return None
+        if order.number:  # its end is told once
+            return []
+        why = ProviderError("no images there")
+        return [Scoring(worker, order.key, order.number, 2), Refused(worker, why)]
+
+    workers, told = FakeWorkers(fate=blind), Told()
+    assert sorted(done(workers, told=told)) == list(range(7))
+    assert told.said == ["worker w0 cannot go on, the others go on without it: no images there"]
+    assert told.done == 7 * 3
+    assert [number for worker, number, _ in workers.submitted if worker == "w0"] == [0, 1]
 
 
 def test_where_no_worker_can_start_the_first_says_why() -> None:

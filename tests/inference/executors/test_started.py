@@ -1,8 +1,11 @@
 """Members start here or at workers, as the recipe says; what the driver knows is the same."""
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -14,13 +17,19 @@ from ensemble.inference.executors.places import Place
 from ensemble.inference.executors.started import (
     Elsewhere,
     alone,
+    recipe_places,
     started_members,
+    warn_of_cluster,
+    warn_of_workers,
 )
+from ensemble.inference.orders import WorkerOrder
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.runtime import nvidia
 from ensemble.runtime.devices import available_threads
+
+PACKAGE = "ensemble.inference.executors"
 
 needs_two = pytest.mark.skipif(available_threads() < 2, reason="needs two processors")
 
@@ -120,3 +129,34 @@ def test_auto_says_that_it_leaves_gpus_idle(
     on_auto = alone(replace(recipe, scoring=replace(recipe.scoring, device="auto")))
     with started_members(on_auto, told):
         assert told.said[0] == "auto takes one of 2 GPUs: --device cuda takes all of them"
+
+
+def test_a_cluster_is_told_its_address_and_what_it_may_use(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(order: WorkerOrder, address: str, workers: int) -> NoReturn:
+        raise ProviderError(f"{address} has no room for {workers} of {order.threads} threads")
+
+    monkeypatch.setitem(sys.modules, f"{PACKAGE}.ray", SimpleNamespace(RayWorkers=refusing))
+    resources = replace(recipe.resources, threads=3, executor="ray", ray_address="10.0.0.1:6379")
+    with (
+        pytest.raises(ProviderError, match=r"^10.0.0.1:6379 has no room for 2 of 3 threads$"),
+        started_members(replace(recipe, resources=resources), Quiet()),
+    ):
+        pass
+    assert alone(replace(recipe, resources=resources)).resources.executor == "local"
+
+
+def test_what_makes_no_use_of_a_cluster_says_so(recipe: Recipe) -> None:
+    told = Told()
+    on_ray = replace(recipe, resources=replace(recipe.resources, executor="ray"))
+    assert recipe_places(on_ray) == ()
+    warn_of_workers(on_ray, told)
+    warn_of_cluster(on_ray, told)
+    assert told.said == [
+        "an early exit is scored in this process alone, on one device: the cluster has nothing to "
+        "do",
+        "a dry run asks no cluster: members are proven, and seconds told, of this process",
+    ]
+    warn_of_cluster(recipe, told)
+    assert len(told.said) == 2
