@@ -88,7 +88,7 @@ PACKAGES = {
                 "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file", "predictions.task_file",
                 "predictions.run_told", "predictions.run_file", "predictions.stored",
-                "predictions.plain_file"},
+                "predictions.plain_file", "predictions.file_slices"},
     "pandas": {"submission.publish", "api.tables"},
     "ray": {"inference.executors.ray", "inference.executors.ray_cluster"},
     "click": {"cli"},
