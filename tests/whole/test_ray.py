@@ -101,7 +101,7 @@ def test_the_bytes_are_those_of_one_process(
 ) -> None:
     machines.have(actors)
     said = right(prepared(tmp_path), begun(tmp_path, machines), whole, {})
-    assert "worker" not in said
+    assert "started again" not in said
 
 
 def test_on_a_ray_of_this_machine_too(tmp_path: Path, whole: dict[str, bytes]) -> None:
