@@ -41,6 +41,9 @@ _SEED: Final = 20
 _DRAWS: Final = 1000
 _LEAST_DRAWS: Final = 200
 _WORK: Final = 20_000_000
+_THREADED: Final = 50_000
+"""Rows from which on a draw is worth a thread."""
+
 _LEVELS: Final = (2.5, 97.5)
 
 _R = TypeVar("_R")
@@ -134,11 +137,13 @@ def _on_draws(
     """Yield what work makes of how often each draw takes each row.
 
     Units are drawn one after the other; what is made of them, as many at once as there are cores,
-    but for a metric of one's own, which may not bear it.
+    but for a metric of one's own, which may not bear it, and for rows so few that threads cost more
+    than they do.
     """
     draws = _drawn(units, shown, count)
     ours = metric.each is not None or metric.counted is not None
-    while some := list(islice(draws, cores() if ours else 1)):
+    many = ours and len(units.of_row) >= _THREADED
+    while some := list(islice(draws, cores() if many else 1)):
         yield from each(lambda taken: work(units.times(taken)), some)
 
 
