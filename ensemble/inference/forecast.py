@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ensemble.images.reading import Hashed
 from ensemble.inference.executors.places import Place
-from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
+from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_for, shard_size_of
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
 from ensemble.predictions.store import Partition, key_of, load_partition
@@ -34,14 +34,15 @@ class MemberForecast:
 
 
 def forecast_members(
-    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet
+    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet, workers: int = 1
 ) -> list[MemberForecast]:
-    """Return what `score_into_store` would do with members; nothing is written.
+    """Return what `score_into_store` would do with members and workers; nothing is written.
 
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    size = shard_size_of(recipe.resources, [ready.geometry for ready in ready_members])
+    most = shard_for(len(images.images), workers)
+    size = shard_size_of(recipe.resources, [ready.geometry for ready in ready_members], most)
     found = []
     for ready in ready_members:
         provider = ready.scorer.provider

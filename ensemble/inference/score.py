@@ -8,7 +8,7 @@ from functools import partial
 from ensemble.errors import MemberError
 from ensemble.inference.batch_size import batch_size
 from ensemble.inference.executors.dispatch import Dispatcher
-from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
+from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_for, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.ready import ReadyMember, job_of
@@ -44,8 +44,14 @@ def score_into_store(
     ]
     watch = read_watch(os.environ)
     with hold(recipe.resources.store, [key_of(f) for f in fingerprints], watch.pid):
+        workers = 1 if dispatcher is None else len(dispatcher.names)
+        size = shard_size_of(
+            recipe.resources,
+            [ready.geometry for ready in ready_members],
+            shard_for(len(images.images), workers),
+        )
         assignments = _assignments(
-            recipe.resources, ready_members, fingerprints, len(images.images)
+            recipe.resources, ready_members, fingerprints, len(images.images), size
         )
         threads = recipe.resources.threads or available_threads()
         engine = partial(Engine, images.images, recipe.inputs.decode, threads, progress, watch)
@@ -74,9 +80,9 @@ def _assignments(
     ready_members: Sequence[ReadyMember],
     fingerprints: Sequence[Mapping[str, object]],
     images: int,
+    shard_size: int,
 ) -> list[Assignment]:
     """Open each member's partition, and size its batches where anything is left to score."""
-    shard_size = shard_size_of(resources, [ready.geometry for ready in ready_members])
     assignments = []
     for ready, fingerprint in zip(ready_members, fingerprints, strict=True):
         partition = open_partition(

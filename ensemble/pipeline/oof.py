@@ -120,7 +120,7 @@ def plan_oof(
         members = [
             planned
             for blind, rows in shares
-            for planned in forecast_members(recipe, blind, image_set_of(rows))
+            for planned in forecast_members(recipe, blind, image_set_of(rows), len(places))
         ]
     members, names = shared_out(members, places), tuple(place.name for place in places)
     return OofPlan(out, tuple(members), free_bytes(recipe.resources.store), names)

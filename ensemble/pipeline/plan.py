@@ -64,7 +64,7 @@ def plan_run(settings: Settings, progress: Progress | None = None) -> RunPlan:
         warn_of_cluster(recipe, progress)
     # members are measured here, on one device: what several take follows from it
     with preflight(alone(recipe), progress, dry=True) as checked:
-        exits, planned = _forecast(recipe, checked)
+        exits, planned = _forecast(recipe, checked, len(places))
     return RunPlan(
         out=checked.claim.fresh,
         images=len(checked.images.images),
@@ -88,7 +88,7 @@ def _answered(recipe: Recipe, checked: Preflight) -> Mapping[str, tuple[str, ...
 
 
 def _forecast(
-    recipe: Recipe, checked: Preflight
+    recipe: Recipe, checked: Preflight, workers: int
 ) -> tuple[ExitForecast | None, list[MemberForecast]]:
     """Return what is known of an early exit, if there is to be one, and each member's work."""
     saving = recipe.saving
@@ -96,4 +96,4 @@ def _forecast(
         work = ExitJob(checked.exit_setup(recipe), saving, 0.0)
         if stored_entries(work) is None:
             return forecast_of(work)
-    return None, forecast_members(recipe, checked.members, checked.images)
+    return None, forecast_members(recipe, checked.members, checked.images, workers)

@@ -14,7 +14,7 @@ from toys import CLASSES, MakeMember, save_images, save_member, toy_card, toy_mo
 from ensemble.cli import main
 from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
 from ensemble.images import resize
-from ensemble.inference.fingerprint import shard_size_of
+from ensemble.inference.fingerprint import shard_for, shard_size_of
 from ensemble.members.member import open_member
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Resources
@@ -333,3 +333,11 @@ def test_shards_are_as_large_as_the_memory_for_pixels_allows(
     resources = Resources("auto", 0, memory, 0, Path(".ensemble"))
     geometries = [open_member(path).card.preprocess.geometry for path in members]
     assert shard_size_of(resources, geometries) == size
+
+
+@pytest.mark.parametrize(
+    ("images", "workers", "size"),
+    [(600, 1, 1024), (600, 2, 32), (9000, 2, 512), (10, 4, 1), (10**6, 8, 1024), (0, 2, 1)],
+)
+def test_workers_get_several_shards_each(images: int, workers: int, size: int) -> None:
+    assert shard_for(images, workers) == size
