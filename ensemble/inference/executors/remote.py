@@ -5,6 +5,7 @@ It knows nothing of what brought it there.
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -60,7 +61,7 @@ class RemoteWorker:
             ProviderError: packages of other versions, or the device does not start.
             MemberError: a member is not usable here.
         """
-        check_versions(told.versions, versions())
+        check_versions(told.versions, versions(told.order.device))
         with suppress(OSError):  # then relative paths lead nowhere, and the first image says so
             os.chdir(told.folder)
         self._worker = Worker(_here(told, cache_folder(), fetch))
@@ -70,8 +71,9 @@ class RemoteWorker:
         """What the driver needs to know of each member."""
         return self._worker.proven
 
-    def work(self, order: ShardOrder, *, look: bool) -> RemoteReply:
-        """Score a shard; with `look` only where its first image can be read here."""
+    def work(self, order: ShardOrder, *, look: bool, after: float = 0) -> RemoteReply:
+        """Score a shard, after so many seconds; with `look` only if its first image is read."""
+        time.sleep(after)
         if look and (missing := not_there(order)) is not None:
             return RemoteReply(ShardReply(order.key, order.number, error=missing))
         told = _Told()
@@ -79,10 +81,10 @@ class RemoteWorker:
         return RemoteReply(reply, tuple(told.warnings))
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide predictions, of those that are here."""
+def versions(device: str) -> dict[str, str]:
+    """Return the versions of the packages that decide predictions on a device, of those here."""
     found = {}
-    for name in _SAME:
+    for name in (*_SAME, "openvino") if device == "openvino" else _SAME:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
@@ -124,6 +126,11 @@ def not_there(order: ShardOrder) -> ImageNotThereError | None:
 def first_readable(order: ShardOrder) -> Hashed | None:
     """Return the first image of a shard that the driver could read."""
     return next((image for image in order.images if image.sha256), None)
+
+
+def is_here(order: ShardOrder) -> bool:
+    """Tell whether the first image of a shard that was hashed can be read here."""
+    return first_readable(order) is not None and not_there(order) is None
 
 
 def cache_folder() -> Path:

@@ -41,7 +41,7 @@ def told(path: Path, kept: dict[str, bytes]) -> RemoteOrder:
         DecodePolicy(), "cpu", 1, Path("engines"),
     )  # fmt: skip
     parcel = pack(path, member.sha256, kept.__setitem__)
-    return RemoteOrder(order, (parcel,), versions(), Path.cwd())
+    return RemoteOrder(order, (parcel,), versions("cpu"), Path.cwd())
 
 
 def shard(images: list[Hashed]) -> ShardOrder:
@@ -136,9 +136,34 @@ def test_packages_of_other_versions_are_refused(
 
 
 def test_packages_of_the_same_versions_pass() -> None:
-    found = versions()
+    found = versions("cpu")
     check_versions(found, dict(found))
     assert {"numpy", "ensemble-vote"} <= found.keys()
+
+
+@pytest.mark.parametrize(("device", "count"), [("cpu", 0), ("openvino", 1)])
+def test_openvino_counts_where_it_computes(
+    device: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "version", lambda name: "1")
+    assert list(versions(device)).count("openvino") == count
+
+
+def test_an_image_may_be_looked_for_after_some_seconds(
+    make_member: MakeMember, hashed: list[Hashed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, bytes] = {}
+    worker = RemoteWorker(told(make_member(), kept), kept.__getitem__)
+    away = hashed[0].source.path.rename(hashed[0].source.path.with_suffix(".away"))
+    slept: list[float] = []
+
+    def back(seconds: float) -> None:
+        slept.append(seconds)
+        away.rename(hashed[0].source.path)
+
+    monkeypatch.setattr(remote.time, "sleep", back)
+    assert worker.work(shard(hashed), look=True, after=5).reply.error is None
+    assert slept == [5]
 
 
 @pytest.mark.parametrize(
