@@ -9,6 +9,9 @@ from packed import to_tar
 
 from ensemble.errors import ImageError, UsageError
 from ensemble.images.location import local_file
+from ensemble.images.reading import hash_sources
+from ensemble.images.reading import read as read_source
+from ensemble.images.sources import scan
 from ensemble.images.tar_images import tar_members
 
 FILES = {f"{n:03d}.png": bytes([n]) * (400 * n + 1) for n in range(5)}
@@ -89,6 +92,22 @@ def test_a_tar_cut_anywhere_loses_no_member_without_a_word(tmp_path: Path) -> No
         assert "cut short" in told[-1][1], size
         good = {m.name for m, reason in told if not reason and m.offset + m.size <= size}
         assert good == {n for n, end in zip(FILES, ends, strict=True) if end <= size}
+
+
+@pytest.mark.parametrize("size", [2**40, 2**70])
+def test_a_header_that_claims_any_number_of_bytes_costs_its_image_alone(
+    tmp_path: Path, size: int
+) -> None:
+    good, bad = tarfile.TarInfo("a.png"), tarfile.TarInfo("b.png")
+    good.size, bad.size = 3, size
+    blocks = [good.tobuf(tarfile.GNU_FORMAT), b"abc".ljust(512, b"\0"),
+              bad.tobuf(tarfile.GNU_FORMAT), bytes(2048)]  # fmt: skip
+    (tmp_path / "a.tar").write_bytes(b"".join(blocks))
+    one, other = hash_sources(scan([tmp_path / "a.tar"]).images, 1)
+    assert (one.source.id, one.bytes, other.source.id, other.sha256) == ("a", 3, "b", "")
+    with pytest.raises(ImageError, match=rf"{size} bytes in .*a\.tar, its header says") as caught:
+        read_source(other)
+    assert (caught.value.stage, caught.value.kind) == ("read", "too large")
 
 
 def test_a_damaged_header_is_refused_with_its_place(tmp_path: Path) -> None:
