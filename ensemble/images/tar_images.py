@@ -80,6 +80,8 @@ def _members(archive: Container, file: BinaryIO) -> Iterator[tuple[TarMember, st
         with tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 del tar.members[:]  # type: ignore[attr-defined]  # a million are not to be kept
+                if info.size < 0 or tar.offset <= end:
+                    raise tarfile.ReadError(f"{info.size} bytes, which lead back for ever")
                 end = tar.offset
                 last = info.name
                 if not info.isdir():

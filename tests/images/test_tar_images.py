@@ -110,6 +110,19 @@ def test_a_header_that_claims_any_number_of_bytes_costs_its_image_alone(
     assert (caught.value.stage, caught.value.kind) == ("read", "too large")
 
 
+@pytest.mark.parametrize("size", [-1, -512, -1024])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_header_that_leads_back_is_refused(tmp_path: Path, size: int, before: int) -> None:
+    good, bad = tarfile.TarInfo("a.png"), bytearray(tarfile.TarInfo("b.png").tobuf())
+    bad[124:136] = (256**12 + size).to_bytes(13, "big")[1:]
+    bad[148:156] = b" " * 8
+    bad[148:156] = b"%06o\0 " % sum(bad)
+    (tmp_path / "a.tar").write_bytes(good.tobuf() * before + bytes(bad) + bytes(2048))
+    told = r"no header at byte 512, after the member 'a.png'" if before else "not a tar file"
+    with pytest.raises(UsageError, match=told):
+        tar_members(local_file(tmp_path / "a.tar"))
+
+
 def test_a_damaged_header_is_refused_with_its_place(tmp_path: Path) -> None:
     path = whole(tmp_path)
     third = tar_members(local_file(path))[2][0]
