@@ -4,6 +4,7 @@ It knows nothing of what brought it there.
 """
 
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -134,9 +135,26 @@ def is_here(order: ShardOrder) -> bool:
 
 
 def cache_folder() -> Path:
-    """Return where this machine keeps members that came by content, below TMPDIR."""
-    own = f"ensemble-{os.getuid()}" if hasattr(os, "getuid") else "ensemble"
-    return Path(tempfile.gettempdir(), own)
+    """Return where this machine keeps members that came by content, below TMPDIR.
+
+    Raises:
+        ProviderError: it cannot be made, or others may write there.
+    """
+    uid = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir(), "ensemble" if uid is None else f"ensemble-{uid}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise ProviderError(f"{folder}: cannot keep members there: {error.strerror}") from error
+    others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if uid is not None and (not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or others):
+        raise ProviderError(
+            f"{folder}: expected a folder of user {uid} that nobody else may write to; found "
+            f"{stat.filemode(found.st_mode)} of user {found.st_uid}: what lies there would be run. "
+            f"Remove it, or set TMPDIR there"
+        )
+    return folder
 
 
 def named(where: str, error: BaseException) -> EnsembleError:

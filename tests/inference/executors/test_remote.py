@@ -1,5 +1,7 @@
 """On another machine a worker checks what is there, and then scores as anywhere."""
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,3 +188,35 @@ def test_the_cache_lies_where_temporary_files_do(
     monkeypatch.undo()
     monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
     assert remote.cache_folder().parent == tmp_path
+    assert stat.filemode(remote.cache_folder().stat().st_mode) == "drwx------"
+
+
+@pytest.mark.parametrize("kind", ["drwxrwxrwx", "lrwxrwxrwx", "-rw-r--r--"])
+def test_a_cache_that_others_may_write_to_or_lead_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = remote.cache_folder()
+    folder.rmdir()
+    if kind[0] == "l":
+        folder.symlink_to(tmp_path)
+    elif kind[0] == "d":
+        folder.mkdir()
+        folder.chmod(0o777)
+    else:
+        folder.write_bytes(b"")
+    told = "cannot keep members there" if kind[0] == "-" else f"found {kind} of user"
+    with pytest.raises(ProviderError, match=told):
+        remote.cache_folder()
+
+
+def test_a_cache_of_another_user_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
+    other = os.getuid() + 1
+    monkeypatch.setattr(remote.os, "getuid", lambda: other)
+    with pytest.raises(ProviderError, match=f"expected a folder of user {other}"):
+        remote.cache_folder()
