@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from openvino import Core, InferRequest
 
 _HINTS: Final[Mapping[Precision, str]] = {"fp32": "f32", "bf16": "bf16"}
+_FIRST: Final = Lock()
+"""Held while OpenVINO learns NumPy's types: of two threads that are the first at once, one waits
+with its lock for Python's and the other with Python's for its, for ever."""
+
 _ROWS: Final = -2
 """The axis of the images in an output: (N, C), or (V, N, C) of what each view gives."""
 
@@ -128,13 +133,15 @@ def open_core() -> "Core":
         ProviderError: OpenVINO is not installed, or cannot be imported.
     """
     try:
-        from openvino import Core  # noqa: PLC0415  # an extra
+        from openvino import Core, Tensor  # noqa: PLC0415  # an extra
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError)
         why = "is not installed" if missing else f"cannot be imported: {first_line(error)}"
         raise ProviderError(
             f"device openvino was asked for, but OpenVINO {why}. {_INSTALL}, or use --device cpu"
         ) from error
+    with _FIRST:
+        Tensor(np.zeros(1, np.uint8)).element_type.to_dtype()
     return Core()
 
 

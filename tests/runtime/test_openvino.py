@@ -1,5 +1,6 @@
 """OpenVINO behind the seam gives what ONNX Runtime gives, or says why it does not."""
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -141,3 +142,27 @@ def test_memory_that_runs_out_is_told_apart(
     monkeypatch.setattr(openvino, "_copied", fail)
     with pytest.raises(OutOfMemoryError, match="out of memory"):
         found.score(IMAGES)
+
+
+def test_threads_that_begin_at_once_do_not_wait_for_one_another_for_ever() -> None:
+    """Without `open_core` seven of eight such processes stood still."""
+    script = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from ensemble.runtime import openvino
+sys.setswitchinterval(1e-6)
+barrier = Barrier(4)
+def first(_):
+    barrier.wait()
+    openvino.open_core()
+    from openvino import Type
+    return str(Type.u8.to_dtype())
+with ThreadPoolExecutor(4) as pool:
+    print(*pool.map(first, range(4)))
+"""
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout == "uint8 uint8 uint8 uint8\n"
