@@ -26,6 +26,7 @@ from ensemble.api.tables import (
     table_of,
 )
 from ensemble.pipeline import run as pipeline
+from ensemble.predictions.kept_views import KeptViews
 from ensemble.predictions.table import Oof
 from ensemble.predictions.tasks import TaskPredictions
 from ensemble.recipe.settings import Settings
@@ -197,6 +198,7 @@ def predict_oof(
     images: Paths,
     folds: TableGiven | ById,
     *,
+    keep_views: bool = False,
     out: str | Path | None = None,
     tta: TtaGiven = "none",
     merge: Merge = "mean",
@@ -217,13 +219,15 @@ def predict_oof(
     threads: int = 0,
     store: str | Path = ".ensemble",
     progress: progress_bar.Given = "auto",
-) -> Oof | TaskPredictions:
+) -> Oof | TaskPredictions | KeptViews:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
     Args:
         members: As for `run`; each has a fold in its card.
         images: As for `run`.
         folds: A CSV or a DataFrame with the columns `id` and `fold`, or the fold of each id.
+        keep_views: Whether to keep each view's predictions apart, with what each costs, for
+            `choose`; `merged` of what is returned joins them.
         out: The OOF Parquet to write, with the quarantine beside it; None writes none.
         tta: As for `run`, and so are all below.
         merge: How views become one.
@@ -253,7 +257,7 @@ def predict_oof(
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble.pipeline import oof
+    from ensemble.pipeline import oof, oof_views
 
     settings = Settings(
         members=texts_of(members, "members"),
@@ -279,4 +283,6 @@ def predict_oof(
     )
     table = table_of(folds, "folds", "fold", id_col)
     with progress_bar.shown(progress) as told:
+        if keep_views:
+            return oof_views.predict_views(settings, table, told, out=path_of(out))
         return oof.predict_oof(settings, table, told, out=path_of(out))

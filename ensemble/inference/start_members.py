@@ -13,6 +13,7 @@ from ensemble.inference.start import graph_views, open_members, shape_views, sta
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
+from ensemble.members.member import Member
 from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
@@ -20,15 +21,18 @@ from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
-from ensemble.views.policy import Views
+from ensemble.views.policy import Shaped, Views
 from ensemble.voting import fits, vote
 from ensemble.voting.constraints import check_constraints
 
 
-def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
+def start_members(
+    recipe: Recipe, progress: Progress, *, exits: bool = False, apart: int | None = None
+) -> list[ReadyMember]:
     """Open the members and start their sessions, each proven on a probe batch.
 
-    With `exits` their graphs have no views where the host can make them; see `host_views`.
+    With `exits` their graphs have no views where the host can make them; see `host_views`. With
+    `apart` only the members of this fold are started, each once for each of its views.
 
     Raises:
         UsageError: members, weights or views that do not go together, or a store that cannot be
@@ -36,9 +40,9 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
         MemberError: a member is not usable.
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
-    inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
+    inputs, scoring = recipe.inputs, recipe.scoring
     check_wheels(installed())
-    check_writable(resources.store, "--store")
+    check_writable(recipe.resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
     check_jitters(told, cropped=inputs.crops is not None)
@@ -49,8 +53,20 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)
+    if apart is not None:
+        return _started_apart(recipe, [m for m in members if m.card.fold == apart], policies)
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
+    started = _started(recipe, members, inside)
+    _warn_of_cpu(scoring, started, progress)
+    return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
+
+
+def _started(
+    recipe: Recipe, members: Sequence[Member], shaped: Sequence[Sequence[Shaped]]
+) -> list[ReadyMember]:
+    """Start a session for each member with the views of its graph, several at a time."""
+    scoring, resources = recipe.scoring, recipe.resources
     start = partial(
         start_shaped,
         merge=scoring.merge,
@@ -61,9 +77,15 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
         cache=resources.store / "engines",
     )
     with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
-        started = list(pool.map(start, members, inside))
-    _warn_of_cpu(scoring, started, progress)
-    return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
+        return list(pool.map(start, members, shaped))
+
+
+def _started_apart(
+    recipe: Recipe, members: Sequence[Member], policies: Mapping[str, Views]
+) -> list[ReadyMember]:
+    """Start a session for each member and view: each is a policy of one view, with its own key."""
+    pairs = [(m, (view,)) for m in members for view in policies[m.card.family]]
+    return _started(recipe, [m for m, _ in pairs], [shape_views(m, view) for m, view in pairs])
 
 
 def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Progress) -> None:

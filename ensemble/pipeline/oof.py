@@ -19,6 +19,7 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
 from ensemble.label_map import LabelMap
+from ensemble.members.card import Card
 from ensemble.predictions.stored import StoredPredictions, by_head, views_of
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
@@ -113,17 +114,12 @@ def _shares(
     recipe: Recipe, folds: TableSource, progress: Progress
 ) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
     """Return for each fold the members that did not see it with its images; and every id's fold."""
-    if recipe.scoring.on_nan != "fail":
-        raise UsageError(
-            f"on_nan {recipe.scoring.on_nan!r}: out of fold each row has one member of a family, "
-            f"so none can be dropped; leave it out, and mend the member that gives NaN"
-        )
-    check_device(recipe.scoring.device)
+    check_scoring(recipe)
     unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     ready_members = start_members(unweighed, progress)
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
-    fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
-    _check_coverage(ready_members, fold_of)
+    fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
+    check_coverage([ready.member.card for ready in ready_members], fold_of)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]
@@ -131,9 +127,28 @@ def _shares(
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
-def _folds_of(
+def check_scoring(recipe: Recipe) -> None:
+    """Refuse what has no meaning out of fold, and a device that there is not.
+
+    Raises:
+        UsageError: it is such.
+    """
+    if recipe.scoring.on_nan != "fail":
+        raise UsageError(
+            f"on_nan {recipe.scoring.on_nan!r}: out of fold each row has one member of a family, "
+            f"so none can be dropped; leave it out, and mend the member that gives NaN"
+        )
+    check_device(recipe.scoring.device)
+
+
+def folds_by_id(
     table: TableSource, images: Sequence[Hashed], id_column: str | None, listener: Listener
 ) -> dict[str, int]:
+    """Return the fold of each image by its id.
+
+    Raises:
+        UsageError: an image without a fold, or a row of the table without an image.
+    """
     ids = [image.source.id for image in images]
     listed = listed_folds(table, id_column, ids, listener.warn)
     beyond = sorted(set(listed) - set(ids))
@@ -142,10 +157,10 @@ def _folds_of(
     return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
 
 
-def _check_coverage(ready_members: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
+def check_coverage(cards: Sequence[Card], fold_of: Mapping[str, int]) -> None:
     """Check that each family has a member for each fold, and none for another."""
     held: dict[str, set[int]] = {}
-    for card in (ready.member.card for ready in ready_members):
+    for card in cards:
         if card.fold is None:
             raise UsageError(
                 f"member {card.name} has no fold in its card: it may have seen every row, so it "

@@ -27,7 +27,7 @@ from ensemble.files.parquet import (
     read_lists,
     text_column,
 )
-from ensemble.predictions import oof_file, task_file
+from ensemble.predictions import kept_views, oof_file, task_file
 from ensemble.predictions.foreign import (
     Foreign,
     ids_in,
@@ -210,6 +210,8 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     metadata = table.schema.metadata or {}
     if task_file.is_of_tasks(table):
         raise UsageError(f"{path}: it holds heads of several tasks: give --label-map too")
+    if kept_views.is_of_views(table):
+        return kept_views.of_table(path, table).merged()
     if PREDICTIONS.encode() in metadata:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):

@@ -1,0 +1,210 @@
+"""Out-of-fold predictions with each view kept apart, and what each costs: `oof --keep-views`.
+
+Each view of a member is a policy of its own, with a key of its own in the store: what one view has
+is there for any policy that is asked for later. One fold's members are started at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ensemble.arrays import Probs
+from ensemble.errors import ContractError, UsageError, few
+from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
+from ensemble.files.paths import expand
+from ensemble.files.text_table import TableSource
+from ensemble.images.reading import Hashed
+from ensemble.inference.costs import (
+    Clock,
+    Timed,
+    costs_of,
+    image_seconds,
+    threads_of,
+    timed,
+)
+from ensemble.inference.find import find_images
+from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.forecast import forecast_members
+from ensemble.inference.score import score_into_store
+from ensemble.inference.start import open_members
+from ensemble.inference.start_members import start_members
+from ensemble.pipeline.oof import OofPlan, check_coverage, check_scoring, folds_by_id
+from ensemble.predictions.kept_views import Costs, KeptViews
+from ensemble.predictions.stored import StoredPredictions
+from ensemble.progress import Progress, Quiet
+from ensemble.recipe.resolve import Recipe, resolve
+from ensemble.recipe.settings import Settings
+from ensemble.records import Quarantined
+from ensemble.views.families import spelled, views_told
+from ensemble.views.merging import check_mergeable
+
+
+def predict_views(
+    settings: Settings,
+    folds: TableSource,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
+) -> KeptViews:
+    """Predict each training image by the members that did not see it, under each view apart.
+
+    Args:
+        settings: Members, images, views, and how to run them.
+        folds: As for `predict_oof`.
+        progress: Told how far it is.
+        out: The Parquet to write, its quarantine beside it; None writes none.
+
+    Raises:
+        UsageError: as for `predict_oof`; a label map, or a merge that needs logits.
+        EnsembleError: as for a run.
+    """
+    progress = progress or Quiet()
+    if out is not None:
+        check_writable(out.parent, "--out")
+        remove_temporaries(out.parent, f"{out.stem}.")
+    work = _work_of(settings, folds, progress)
+    scored = _scored(work, progress)
+    kept = _stitched(scored.entries, work.fold_of, work.recipe)
+    kept = replace(kept, costs=scored.costs())
+    if out is not None:
+        kept.save(out)
+    return kept
+
+
+def plan_views(
+    settings: Settings, folds: TableSource, out: Path, progress: Progress | None = None
+) -> OofPlan:
+    """Return what `predict_views` would do, a line a member and view; nothing is written.
+
+    Raises:
+        EnsembleError: as for `predict_views`.
+    """
+    progress = progress or Quiet()
+    check_writable(out.parent, "--out")
+    work = _work_of(settings, folds, progress)
+    members = [
+        planned
+        for fold, rows in work.shares()
+        for planned in forecast_members(
+            work.recipe, start_members(work.recipe, progress, apart=fold), image_set_of(rows)
+        )
+    ]
+    return OofPlan(out, tuple(members), free_bytes(work.recipe.resources.store))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be scored: the images, and each id's fold."""
+
+    recipe: Recipe
+    images: Sequence[Hashed]
+    fold_of: Mapping[str, int]
+
+    def shares(self) -> list[tuple[int, list[Hashed]]]:
+        """Return each fold with its images."""
+        return [
+            (fold, [image for image in self.images if self.fold_of[image.source.id] == fold])
+            for fold in sorted(set(self.fold_of.values()))
+        ]
+
+
+def _work_of(settings: Settings, folds: TableSource, progress: Progress) -> _Work:
+    """Do all that may refuse the work before its first member starts."""
+    recipe = resolve(settings)
+    _check_kept(recipe)
+    check_scoring(recipe)
+    recipe = replace(recipe, fusion=replace(recipe.fusion, weights=None))
+    paths = expand(recipe.inputs.members, ".onnx", "member")
+    cards = [member.card for member in open_members(paths, recipe.inputs.head)]
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
+    check_coverage(cards, fold_of)
+    return _Work(recipe, images, fold_of)
+
+
+def _check_kept(recipe: Recipe) -> None:
+    """Refuse what views that are kept apart cannot hold."""
+    if recipe.inputs.label_map is not None:
+        raise UsageError(
+            "--keep-views keeps the views of one head: name it with --head, and leave out "
+            "--label-map; without --keep-views a label map may be given"
+        )
+    check_mergeable(recipe.scoring.merge)
+
+
+@dataclass(slots=True)
+class _Scored:
+    """What the folds gave, and what was measured on the way."""
+
+    entries: list[StoredPredictions] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
+    images: list[float] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
+
+    def costs(self) -> Costs:
+        """Return the medians of what was measured."""
+        return costs_of(self.starts, self.images, self.timed)
+
+
+def _scored(work: _Work, progress: Progress) -> _Scored:
+    """Score each fold's rows with its members, a view at a time, and measure what that costs."""
+    found, recipe = _Scored(), work.recipe
+    for fold, rows in work.shares():
+        listener = Quiet() if found.entries else progress  # the same would be told of each fold
+        began = Clock.now()
+        ready = start_members(recipe, listener, apart=fold)
+        found.starts.append(began.since(threads_of(recipe), ready[0]) / len(ready))
+        found.entries += score_into_store(recipe, ready, image_set_of(rows), progress)[0]
+        found.images.append(image_seconds(recipe, ready, rows))
+        found.timed += [timed(each) for each in ready]
+    return found
+
+
+def _stitched(
+    entries: Sequence[StoredPredictions], fold_of: Mapping[str, int], recipe: Recipe
+) -> KeptViews:
+    """Put each family's folds together view by view, without what any of them lacks."""
+    rows, lost = _rows_of(entries)
+    kept = [name for name in fold_of if name not in lost]
+    head = entries[0].head
+    members: dict[str, dict[int, str]] = {}
+    for entry in entries:
+        if entry.member.fold is not None:
+            members.setdefault(entry.member.family, {})[entry.member.fold] = entry.member.sha256
+    shape = len(kept), len(head.classes)
+    return KeptViews(
+        ids=tuple(kept),
+        classes=head.classes,
+        columns={
+            family: {
+                view: np.array([found[name] for name in kept], np.float32).reshape(shape)
+                for view, found in views.items()
+            }
+            for family, views in sorted(rows.items())
+        },
+        folds=np.array([fold_of[name] for name in kept], np.int64),
+        members=dict(sorted(members.items())),
+        merge=recipe.scoring.merge,
+        task=head.task,
+        output=head.name,
+        quarantined=tuple(lost.values()),
+    )
+
+
+def _rows_of(
+    entries: Sequence[StoredPredictions],
+) -> tuple[dict[str, dict[str, dict[str, Probs]]], dict[str, Quarantined]]:
+    """Return rows by family, view and id, float32 (C,), and the images that some member lacks."""
+    lost: dict[str, Quarantined] = {}
+    rows: dict[str, dict[str, dict[str, Probs]]] = {}
+    for entry in entries:
+        held = entry.partition.read(entry.head.name)
+        lost |= {q.id: q for q in held.quarantined}
+        view = spelled(views_told(entry.partition.fingerprint["views"]))
+        column = rows.setdefault(entry.member.family, {}).setdefault(view, {})
+        if twice := column.keys() & set(held.ids):
+            raise ContractError(f"family {entry.member.family} predicts {few(sorted(twice))} twice")
+        column |= dict(zip(held.ids, held.probs, strict=True))
+    return rows, lost
