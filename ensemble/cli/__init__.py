@@ -46,6 +46,7 @@ _EXTRAS: Final = {
     "sklearn": "tune",
     "matplotlib": "tune",
     "imagehash": "tune",
+    "ray": "ray",
 }
 """The extra that brings a package that is not there."""
 

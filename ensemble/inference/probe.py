@@ -29,7 +29,8 @@ _REPEATS: Final = 3
 
 _PROBE_SEED: Final = 20
 
-_HALVES: Final = 16
+HALVES: Final = 16
+"""Images by which float16 is held against float32."""
 
 _PROBE_PIXELS: Final = 2**26
 
@@ -129,19 +130,25 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
 
 
-def prove_float16(ready: ReadyMember, full: ModelProto) -> None:
-    """Compare a member in float16 with its graph in float32 on the CPU, on a probe batch."""
-    member = ready.member
+def prove_float16(ready: ReadyMember, full: ModelProto, images: Pixels) -> None:
+    """Compare a member in float16 with its graph in float32 on the CPU, on images that it takes.
+
+    Raises:
+        MemberError: float16 overflows, or differs by more than is accepted.
+        ScoreError: the member failed.
+    """
+    member, count = ready.member, len(images)
     rows = ready.batch if ready.fixed_batch else _PROBE
-    count = rows if ready.fixed_batch else _HALVES
-    images = probe_images((count, *ready.shape))
+    images = np.concatenate([images, images[np.arange(-count % rows) % count]])
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
     )
-    parts = [images[at : at + rows] for at in range(0, count, rows)]
+    parts = [images[at : at + rows] for at in range(0, len(images), rows)]
     before, after = ([s.score(part) for part in parts] for s in (scorer, ready.scorer))
     for head in member.card.heads:
-        full_rows, half_rows = (np.concatenate([p[head.name] for p in s]) for s in (before, after))
+        full_rows, half_rows = (
+            np.concatenate([p[head.name] for p in s])[:count] for s in (before, after)
+        )
         check_agreement(head, full_rows, half_rows)
 
 

@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
 from ensemble.files.atomic import sha256_bytes, sha256_json
-from ensemble.inference.probe import blamed, outputs_of, prove, prove_conversion, prove_float16
+from ensemble.inference.probe import (
+    HALVES,
+    blamed,
+    outputs_of,
+    probe_images,
+    prove,
+    prove_conversion,
+    prove_float16,
+)
 from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.label_map import LabelMap
 from ensemble.members.member import Member, open_member, with_external_data
@@ -19,7 +28,7 @@ from ensemble.members.together import (
 from ensemble.progress import Listener, Quiet
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
-from ensemble.runtime.devices import CPU, runs_on_cpu
+from ensemble.runtime.devices import CPU, TENSORRT, engine_host, provider_of, runs_on_cpu
 from ensemble.runtime.float16 import to_float16
 from ensemble.runtime.session import OnnxScorer
 from ensemble.views.pixels import can_view_on_host, output_size
@@ -146,7 +155,7 @@ def start_shaped(
             threads=threads,
             folder=member.folder,
             precision=precision,
-            cache=cache and cache / _engine_name(member, model, precision),
+            cache=cache and _engines(cache, member, model, precision, device),
         )
     # proven in this order: that it runs, then what was changed of it, opset and precision
     ready = _with_batch(member, scorer, shaped, batch, split=split)
@@ -154,10 +163,22 @@ def start_shaped(
     if member.converted:
         prove_conversion(member)
     if precision == "fp16":
-        with blamed(member):
-            full = graph.compose_graph(member.model, card, shaped, merge, split=split)
-            prove_float16(ready, full)
+        count = ready.batch if ready.fixed_batch else HALVES
+        hold_float16(ready, merge, device, probe_images((count, *ready.shape)))
     return ready
+
+
+def hold_float16(ready: ReadyMember, merge: Merge, device: str, images: Pixels) -> None:
+    """Hold a member in float16 against float32, on images uint8 (N, H, W, C) that it takes.
+
+    Raises:
+        MemberError: float16 does not suit the member.
+    """
+    member, shaped = ready.member, shape_views(ready.member, ready.policy)
+    split = _forward_each(member, shaped, device)
+    with blamed(member):
+        full = graph.compose_graph(member.model, member.card, shaped, merge, split=split)
+        prove_float16(ready, full, images)
 
 
 def host_views(merge: Merge, policies: Sequence[Sequence[View]], members: Sequence[Member]) -> bool:
@@ -178,9 +199,18 @@ def graph_views(
     return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
 
-def _engine_name(member: Member, model: bytes, precision: Precision) -> str:
-    """Name a folder by all that an engine holds, weights too: ONNX Runtime goes by node names."""
-    return sha256_json([member.sha256, sha256_bytes(model), precision])[:16]
+def _engines(
+    cache: Path, member: Member, model: bytes, precision: Precision, device: str
+) -> Path | None:
+    """Return the folder for TensorRT's engines of a graph, named by all that an engine depends on.
+
+    That is what it holds, weights too, as ONNX Runtime goes by node names; and what it was built
+    for: an engine that was copied from another machine is not found, and built anew.
+    """
+    if provider_of(device) != TENSORRT:
+        return None
+    holds = [member.sha256, sha256_bytes(model), precision]
+    return cache / sha256_json([*holds, *engine_host(device)])[:16]
 
 
 def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool:

@@ -1,19 +1,25 @@
 """The doctor's round: what is installed, what starts, what the store holds."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
 from ensemble.predictions import inventory
-from ensemble.runtime import diagnosis, nvidia, wheels
+from ensemble.runtime import diagnosis, nvidia, places, wheels
 from ensemble.runtime.diagnosis import Probe
 from ensemble.runtime.wheels import Finding
 
 
 def examine(store: Path) -> list[Finding]:
-    """Look at packages, providers, CUDA's libraries, the machine, and the store."""
+    """Look at packages, providers, CUDA's libraries, the machine, where to run, and the store."""
     found = wheels.installed()
-    return [*diagnosis.examine(found, probe(found)), *diagnosis.machine(store), _store(store)]
+    return [
+        *diagnosis.examine(found, probe(found)),
+        *diagnosis.machine(store),
+        *places.places(os.environ, found, nvidia.gpus(), diagnosis.own_processors()),
+        _store(store),
+    ]
 
 
 def probe(found: Mapping[str, str]) -> Probe:

@@ -14,6 +14,7 @@ from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.forecast import MemberForecast, forecast_members
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
@@ -120,6 +121,7 @@ def _shares(
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
     check_coverage([ready.member.card for ready in ready_members], fold_of)
+    hold_on_images(recipe, ready_members, images)
     shares = []
     for fold in sorted(set(fold_of.values())):
         rows = [image for image in images if fold_of[image.source.id] == fold]

@@ -26,6 +26,7 @@ from ensemble.inference.costs import (
 )
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
+from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.forecast import forecast_members
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start import open_members
@@ -156,6 +157,7 @@ def _scored(work: _Work, progress: Progress) -> _Scored:
         began = Clock.now()
         ready = start_members(recipe, listener, apart=fold)
         found.starts.append(began.since(threads_of(recipe), ready[0]) / len(ready))
+        hold_on_images(recipe, ready, rows)
         found.entries += score_into_store(recipe, ready, image_set_of(rows), progress)[0]
         found.images.append(image_seconds(recipe, ready, rows))
         found.timed += [timed(each) for each in ready]

@@ -7,6 +7,7 @@ from ensemble.early_exit.checks import check_early_exit
 from ensemble.early_exit.setup import ExitSetup, setup_of
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
+from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start_members import head_of, start_members
 from ensemble.members.card import Head
@@ -49,4 +50,5 @@ def preflight(recipe: Recipe, progress: Progress) -> Preflight:
     if saving is not None:
         cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")
         check_early_exit(recipe, saving, head, cards, labels=labels)
+    hold_on_images(recipe, members, images)
     return Preflight(claim, members, head, image_set_of(images), skipped, sample)

@@ -15,7 +15,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Final, TypeAlias
 
-from ensemble.errors import ProviderError, UsageError
+from ensemble.errors import ProviderError, UsageError, counted
 from ensemble.runtime import nvidia
 
 try:
@@ -117,6 +117,36 @@ def why_no_tensorrt() -> str:
     if nvidia.load(_TENSORRT_LIBRARY) is None:
         return f"no TensorRT 10 ({_TENSORRT_LIBRARY} is missing)"
     return ""
+
+
+def why_hidden(device: str) -> str:
+    """Return why a GPU's number is not that of one here, where the driver shows others; else ""."""
+    number, there = number_of(device), nvidia.gpus()
+    if not there or number < len(there):
+        return ""
+    hidden = os.environ.get(nvidia.HIDING)
+    why = "" if hidden is None else f", as {nvidia.HIDING}={hidden} hides the others"
+    last = len(there) - 1
+    return (
+        f"there is no GPU {number}: this process may use {counted(len(there), 'GPU')}{why}, and "
+        f"they count from 0. Say {device.partition(':')[0]}:{last} for the last"
+    )
+
+
+def engine_host(device: str) -> tuple[str, str, str]:
+    """Return what an engine of TensorRT is built for: the GPU's model, the driver, TensorRT.
+
+    An engine of another one may be refused, or run slowly, or wrong. What does not tell is "".
+    """
+    names = {gpu.number: gpu.name for gpu in nvidia.gpus()}
+    library = nvidia.load(_TENSORRT_LIBRARY)
+    release = "" if library is None else str(library.getInferLibVersion())
+    return names.get(number_of(device), ""), nvidia.driver() or str(nvidia.version()), release
+
+
+def number_of(device: str) -> int:
+    """Return the number of the GPU that a device names, 0 where it names none."""
+    return int(device.partition(":")[2] or 0)
 
 
 def why_no(provider: str) -> str:

@@ -141,8 +141,13 @@ def _release(text: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else 0 for part in parts)
 
 
+def own_processors() -> int:
+    """Return how many processors this process may use; ONNX Runtime need not be there."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _threads() -> str:
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    own = own_processors()
     text = f"this process may use {own} of {os.cpu_count()} processors"
     quota, _, period = _line("/sys/fs/cgroup/cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit() and int(quota) < own * int(period):

@@ -1,17 +1,32 @@
-"""The NVIDIA driver, by its own library: its version, and pages that it locks."""
+"""The NVIDIA driver, by its own library: its version, GPUs that it shows, pages that it locks."""
 
 import ctypes
 import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 LIBRARY: Final = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+HIDING: Final = "CUDA_VISIBLE_DEVICES"
+"""The variable by which GPUs are hidden from a process; those that are left count from 0."""
+
+_MANAGEMENT: Final = "nvml.dll" if os.name == "nt" else "libnvidia-ml.so.1"
 _PORTABLE: Final = 1
+_LONGEST: Final = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU that this process may use: its number here, its model, and its memory in bytes."""
+
+    number: int
+    name: str
+    memory: int
 
 
 def load(name: str) -> ctypes.CDLL | None:
@@ -28,6 +43,39 @@ def version() -> int:
     if library is None or library.cuDriverGetVersion(ctypes.byref(found)):
         return 0
     return found.value
+
+
+def driver() -> str:
+    """Return the version of the driver itself, as "580.95.05"; "" where it does not say."""
+    library, text = load(_MANAGEMENT), ctypes.create_string_buffer(_LONGEST)
+    if library is None or library.nvmlInit_v2():
+        return ""
+    try:
+        refused = library.nvmlSystemGetDriverVersion(text, _LONGEST)
+    finally:
+        library.nvmlShutdown()
+    return "" if refused else text.value.decode("ascii", "replace")
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Return the GPUs that this process may use, by number; none without a driver."""
+    library, count = load(LIBRARY), ctypes.c_int(0)
+    if library is None or library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count)):
+        return ()
+    return tuple(_told(library, number) for number in range(count.value))
+
+
+def _told(library: ctypes.CDLL, number: int) -> Gpu:
+    """Ask the driver for a GPU's model and memory: "unknown" and 0 where it does not say."""
+    handle, memory = ctypes.c_int(0), ctypes.c_size_t(0)
+    name = ctypes.create_string_buffer(_LONGEST)
+    if (
+        library.cuDeviceGet(ctypes.byref(handle), number)
+        or library.cuDeviceGetName(name, _LONGEST, handle)
+        or library.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
+    ):
+        return Gpu(number, "unknown", 0)
+    return Gpu(number, name.value.decode("ascii", "replace"), memory.value)
 
 
 def pin(array: NDArray[np.uint8], device: int) -> bool:

@@ -1,8 +1,6 @@
 """Running a graph: the session behind the seam, on the device that was asked for."""
 
-import contextlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import MemberError, OutOfMemoryError, ProviderError, ScoreError
+from ensemble.errors import MemberError, ProviderError
 from ensemble.files.atomic import disk_error
 from ensemble.records import Precision
 from ensemble.runtime import nvidia
@@ -26,14 +24,17 @@ from ensemble.runtime.devices import (
     available_threads,
     check_device,
     first_line,
+    number_of,
     open_session,
     provider_of,
     quieten,
     runs_on_cpu,
     to_device,
+    why_hidden,
     why_no,
     why_no_cuda,
 )
+from ensemble.runtime.failures import translated
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -44,9 +45,6 @@ _CUDA_OPTIONS: Final = {
     "arena_extend_strategy": "kSameAsRequested",  # members share the memory of one GPU
     "use_tf32": "0",  # float32 is float32
 }
-_NO_MEMORY: Final = re.compile(
-    "failed to allocate memory|BFCArena|bad_alloc|out.of.memory|ALLOC_FAILED", re.IGNORECASE
-)
 
 
 class OnnxScorer:
@@ -117,14 +115,14 @@ class OnnxScorer:
         """
         if self._bound is None:
             return self.outputs(images, self._outputs)
-        with _translated():
+        with translated():
             return self._bound.score(images)
 
     def outputs(
         self, images: Pixels, names: Mapping[str, str]
     ) -> Mapping[str, NDArray[np.float32]]:
         """Return other outputs of the graph, by the names that the caller gives them."""
-        with _translated():
+        with translated():
             values = self._session.run(list(names.values()), {self._input: images})
         return dict(zip(names, cast(list[Probs], values), strict=True))
 
@@ -143,19 +141,8 @@ def bind(session: "InferenceSession", outputs: Mapping[str, str], device: str) -
         session.get_inputs()[0].name,
         {name: (output, columns[output]) for name, output in outputs.items()},
     )
-    index = int(device.partition(":")[2] or 0)
-    pin = partial(nvidia.pin, device=index)
+    pin = partial(nvidia.pin, device=number_of(device))
     return Bound(session, ports, to_device, pin)
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except RUNTIME_ERRORS as error:
-        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-            raise OutOfMemoryError(f"out of memory: {first_line(error)}") from error
-        raise ScoreError(f"ONNX Runtime failed: {first_line(error)}") from error
 
 
 def run_once(
@@ -184,11 +171,14 @@ def _start(
         session = open_session(model, providers, threads, folder)
     except RUNTIME_ERRORS as error:
         if wanted in GPU:
-            raise _not_started(device, why_no(wanted) or first_line(error)) from error
+            reason = why_no(wanted) or why_hidden(device) or first_line(error)
+            raise _not_started(device, reason) from error
         raise MemberError(f"ONNX Runtime refuses the graph: {first_line(error)}") from error
     active = session.get_providers()[0]
     if wanted in GPU and active != wanted:
-        raise _not_started(device, why_no(wanted) or f"the session runs on {active}")
+        raise _not_started(
+            device, why_no(wanted) or why_hidden(device) or f"the session runs on {active}"
+        )
     return session
 
 
@@ -213,7 +203,7 @@ def _providers(device: str, precision: Precision, cache: Path | None) -> list[Pr
     if runs_on_cpu(device):
         return [CPU]
     quieten()
-    index = {"device_id": device.partition(":")[2] or "0"}
+    index = {"device_id": str(number_of(device))}
     cuda = (CUDA, index | _CUDA_OPTIONS)
     if provider_of(device) != TENSORRT:
         return [cuda, CPU]

@@ -16,6 +16,7 @@ GPU_WHEEL: Final = "onnxruntime-gpu"
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "export": ("torch", "torchvision", "timm", "ttach", "onnxscript", "safetensors"),
     "tune": ("ImageHash", "matplotlib", "scikit-learn"),
+    "ray": ("ray",),
 }
 """The packages of each extra, as in pyproject.toml."""
 

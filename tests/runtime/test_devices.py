@@ -115,3 +115,52 @@ def test_where_a_system_tells_no_processors_one_is_counted(monkeypatch: pytest.M
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert devices.available_threads() == 1
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the driver show GPUs of these models."""
+    gpus = tuple(nvidia.Gpu(number, name, 0) for number, name in enumerate(names))
+    monkeypatch.setattr(nvidia, "gpus", lambda: gpus)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "tensorrt:1"])
+def test_a_number_that_a_gpu_has_is_no_reason(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen(monkeypatch, "T4", "T4")
+    assert devices.why_hidden(device) == ""
+
+
+def test_without_a_gpu_in_sight_the_number_is_not_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen(monkeypatch)
+    assert devices.why_hidden("cuda:3") == ""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "told"),
+    [("0,1", "2 GPUs, as CUDA_VISIBLE_DEVICES=0,1 hides"), (None, "2 GPUs, and")],
+)
+def test_a_number_beyond_the_last_gpu_is_told_with_what_hides_some(
+    hidden: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(monkeypatch, "T4", "T4")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert told in devices.why_hidden("tensorrt:2")
+    assert "Say tensorrt:1 for the last" in devices.why_hidden("tensorrt:2")
+
+
+def test_an_engine_is_for_the_gpu_that_the_device_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen(monkeypatch, "T4", "L4")
+    monkeypatch.setattr(nvidia, "driver", lambda: "580.95")
+    monkeypatch.setattr(
+        nvidia, "load", lambda _: SimpleNamespace(getInferLibVersion=lambda: 101300)
+    )
+    assert devices.engine_host("tensorrt") == ("T4", "580.95", "101300")
+    assert devices.engine_host("tensorrt:1") == ("L4", "580.95", "101300")
+
+
+def test_what_does_not_tell_is_no_part_of_an_engines_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: None)
+    assert devices.engine_host("tensorrt") == ("", "0", "")

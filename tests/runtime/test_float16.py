@@ -9,8 +9,10 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_norms import BIAS, layer_norm
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
+from onnx.reference import ReferenceEvaluator
 from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
 from ensemble.api import predict
@@ -224,3 +226,20 @@ def test_the_converter_leaves_the_import_path_as_it_was() -> None:
     before = list(sys.path)
     to_float16(toy_model(toy_card()))
     assert sys.path == before
+
+
+@pytest.mark.parametrize("one_operator", [True, False])
+def test_a_layer_norm_that_float16_ruins_is_refused_by_what_a_gpu_would_give(
+    one_operator: bool,
+) -> None:
+    """onnx's reference computes each operator in float16, as a GPU may; ORT's CPU does not."""
+    model = layer_norm(one_operator=one_operator)
+    pixels = probe_images((16, 3, 16, 16)).astype(np.float32) / 255
+    full = run_once(model.SerializeToString(), {"image": pixels})["logits"]
+    with np.errstate(over="ignore"):
+        (half,) = ReferenceEvaluator(to_float16(model)).run(
+            None, {"image": pixels.astype(np.float16)}
+        )
+    assert abs(half[-1] - BIAS).max() < 0.01  # the noise of most contrast
+    with pytest.raises(MemberError, match="in float16, head 'label' differs by"):
+        check_agreement(LABEL, full, half.astype(np.float32))

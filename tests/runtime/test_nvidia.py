@@ -26,6 +26,28 @@ class Library:
         found._obj.value = 13020  # type: ignore[attr-defined]
         return self.answer("cuDriverGetVersion")
 
+    def cuDeviceGetCount(self, found: object) -> int:  # noqa: N802
+        found._obj.value = 2  # type: ignore[attr-defined]
+        return self.answer("cuDeviceGetCount")
+
+    def cuDeviceGetName(self, name: object, size: int, handle: ctypes.c_int) -> int:  # noqa: N802
+        name.value = b"Tesla T4"  # type: ignore[attr-defined]
+        return self.answer("cuDeviceGetName")
+
+    def cuDeviceTotalMem_v2(self, memory: object, handle: ctypes.c_int) -> int:  # noqa: N802
+        memory._obj.value = 15_000_000_000  # type: ignore[attr-defined]
+        return self.answer("cuDeviceTotalMem_v2")
+
+    def nvmlInit_v2(self) -> int:  # noqa: N802
+        return self.answer("nvmlInit_v2")
+
+    def nvmlSystemGetDriverVersion(self, text: object, size: int) -> int:  # noqa: N802
+        text.value = b"580.95.05"  # type: ignore[attr-defined]
+        return self.answer("nvmlSystemGetDriverVersion")
+
+    def nvmlShutdown(self) -> int:  # noqa: N802
+        return 0
+
     def cuDeviceGet(self, handle: object, index: int) -> int:  # noqa: N802
         return self.answer("cuDeviceGet")
 
@@ -112,3 +134,40 @@ def test_without_a_driver_nothing_is_locked_and_there_is_no_version(
 def test_the_driver_says_which_cuda_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "load", lambda _: Library())
     assert nvidia.version() == 13020
+
+
+def test_gpus_are_told_by_number_with_model_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: Library())
+    assert nvidia.gpus() == tuple(nvidia.Gpu(n, "Tesla T4", 15_000_000_000) for n in (0, 1))
+
+
+@pytest.mark.parametrize("refused", ["cuDeviceGet", "cuDeviceGetName", "cuDeviceTotalMem_v2"])
+def test_a_gpu_of_which_the_driver_tells_nothing_is_there(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: Library(refused))
+    assert nvidia.gpus() == (nvidia.Gpu(0, "unknown", 0), nvidia.Gpu(1, "unknown", 0))
+
+
+@pytest.mark.parametrize("refused", ["cuInit", "cuDeviceGetCount"])
+def test_where_the_driver_shows_no_gpu_there_is_none(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: Library(refused))
+    assert nvidia.gpus() == ()
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [("", "580.95.05"), ("nvmlInit_v2", ""), ("nvmlSystemGetDriverVersion", "")],
+)
+def test_the_driver_says_its_own_version_where_it_does(
+    refused: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: Library(refused))
+    assert nvidia.driver() == told
+
+
+def test_without_a_driver_there_is_neither_gpu_nor_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "load", lambda _: None)
+    assert (nvidia.gpus(), nvidia.driver()) == ((), "")

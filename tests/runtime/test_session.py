@@ -96,7 +96,16 @@ REAL = providers.ort.InferenceSession
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
     """A machine that seems to have a GPU, with a session that seems to run on it."""
-    monkeypatch.setattr(driver, "load", lambda _: SimpleNamespace(cuInit=lambda _: 1))
+    monkeypatch.setattr(
+        driver,
+        "load",
+        lambda _: SimpleNamespace(
+            cuInit=lambda _: 1,
+            nvmlInit_v2=lambda: 1,
+            cuDriverGetVersion=lambda _: 1,
+            getInferLibVersion=lambda: 101300,
+        ),
+    )
     monkeypatch.setattr(session, "quieten", lambda: None)
     monkeypatch.setattr(providers.ort, "InferenceSession", Recorded)
     monkeypatch.setattr(Recorded, "active", CUDA)
@@ -167,6 +176,51 @@ def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
     assert len({first, other, half}) == 3
     assert folder(folds[0]) == first
     assert {str(path) for path in tmp_path.glob("engines/*")} == {first, other, half}
+
+
+def test_engines_that_were_copied_from_another_machine_are_built_anew(
+    gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
+) -> None:
+    monkeypatch.setattr(Recorded, "active", TENSORRT)
+    member = open_member(make_member())
+    hosts = [("T4", "580.95", "101300"), ("L4", "580.95", "101300"), ("T4", "581.0", "101300"),
+             ("T4", "580.95", "101400")]  # fmt: skip
+    used = []
+    for host in (*hosts, hosts[0]):
+        monkeypatch.setattr(start, "engine_host", lambda _, host=host: host)
+        start.start_shaped(
+            member, start.shape_views(member, (IDENTITY,)), "mean", device="tensorrt", threads=1,
+            batch=1, cache=tmp_path / "engines",
+        )  # fmt: skip
+        used.append(gpu.asked[0][1]["trt_engine_cache_path"])
+    assert len(set(used)) == len(hosts)
+    assert used[-1] == used[0]
+
+
+def test_a_device_without_engines_makes_no_folder_for_them(
+    gpu: type[Recorded], tmp_path: Path, make_member: MakeMember
+) -> None:
+    member = open_member(make_member())
+    for device in ("cuda", "cpu"):
+        start.start_shaped(
+            member, start.shape_views(member, (IDENTITY,)), "mean", device=device, threads=1,
+            batch=1, cache=tmp_path / "engines",
+        )  # fmt: skip
+    assert not (tmp_path / "engines").exists()
+
+
+def test_a_gpu_that_is_hidden_is_refused_with_those_that_are_left(
+    gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorded, "fault", "CUDA failure 101: invalid device ordinal")
+    monkeypatch.setattr(driver, "gpus", lambda: (driver.Gpu(0, "Tesla T4", 15_000_000_000),))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(ProviderError) as found:
+        scorer("cuda:1")
+    assert (
+        "there is no GPU 1: this process may use 1 GPU, as CUDA_VISIBLE_DEVICES=1 hides the "
+        "others, and they count from 0. Say cuda:0 for the last"
+    ) in str(found.value)
 
 
 def test_folds_whose_weights_lie_beside_them_share_no_engine(

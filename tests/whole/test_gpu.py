@@ -4,14 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layer_norms import save_layer_norm
 
 from ensemble.api import predict
+from ensemble.arrays import Probs
+from ensemble.errors import MemberError, ProviderError
 from ensemble.inference import start
 from ensemble.inference.probe import probe_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
 from ensemble.records import Precision
-from ensemble.runtime.devices import CUDA, TENSORRT, start_providers, why_no_cuda, why_no_tensorrt
+from ensemble.runtime.devices import (
+    CUDA,
+    TENSORRT,
+    engine_host,
+    start_providers,
+    why_no_cuda,
+    why_no_tensorrt,
+)
 from ensemble.runtime.float16 import BOUND
 from ensemble.submission.publish import Submission
 from ensemble.views import parse
@@ -87,3 +97,35 @@ def test_tensorrt_is_what_runs_and_gives_the_labels_of_the_cpu(
     assert there.record["provider"] == TENSORRT
     assert list(there.labels) == list(here.labels)
     assert list((tmp_path / "store" / "engines").iterdir())
+
+
+@pytest.mark.parametrize("one_operator", [True, False])
+def test_a_layer_norm_with_a_tiny_epsilon_is_right_in_float16_or_refused(
+    tmp_path: Path, one_operator: bool
+) -> None:
+    path = save_layer_norm(tmp_path, one_operator=one_operator)
+
+    def rows(device: str, precision: Precision) -> Probs:
+        ready = start.start(
+            open_member(path), parse.read_policy("none"), "mean", device=device, threads=0,
+            batch=4, precision=precision,
+        )  # fmt: skip
+        return ready.score(probe_images((4, 16, 16, 3)))["label"]
+
+    try:
+        half = rows("cuda", "fp16")
+    except MemberError as refused:
+        assert "in float16" in str(refused)
+    else:
+        assert abs(half - rows("cpu", "fp32")).max() < BOUND
+
+
+def test_an_engine_is_named_by_the_gpu_the_driver_and_tensorrt() -> None:
+    model, driver, _ = engine_host("cuda")
+    assert model.strip()
+    assert driver[0].isdigit()
+
+
+def test_a_gpu_beyond_the_last_is_refused_with_how_many_there_are() -> None:
+    with pytest.raises(ProviderError, match="there is no GPU 99: this process may use"):
+        begin("cuda:99")
