@@ -13,6 +13,7 @@ from ensemble.api.arguments import (
     constraints_of,
     decode_of,
     path_of,
+    policy_of,
     text_of,
     texts_of,
     weights_of,
@@ -29,6 +30,7 @@ from ensemble.pipeline import run as pipeline
 from ensemble.predictions.kept_views import KeptViews
 from ensemble.predictions.table import Oof
 from ensemble.predictions.tasks import TaskPredictions
+from ensemble.recipe.policy import Policy
 from ensemble.recipe.settings import Settings
 from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
@@ -51,8 +53,10 @@ def run(
     *,
     tta: TtaGiven = "none",
     merge: Merge = "mean",
+    keep_views: bool = False,
     voting: Voting = "soft",
     weights: WeightsGiven = None,
+    policy: Policy | str | Path | None = None,
     constraints: ConstraintsGiven = (),
     sample: TableGiven | None = None,
     output: Output = "auto",
@@ -96,8 +100,12 @@ def run(
         tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose; or one for each family,
             as a mapping or as "family=flip,other=none".
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
+        keep_views: Whether to keep each view's predictions apart in the store, a key a view, and
+            merge what is read.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
+        policy: What `choose` gave, or its file: the views and folds of each family that run, and
+            their weights.
         constraints: Equations that the values of a regression are to fulfil, such as
             {"total": "a + b"}: each row is moved as little as that takes.
         sample: A sample submission, a CSV or a DataFrame: ids, order, columns.
@@ -153,8 +161,10 @@ def run(
         images=texts_of(images, "images"),
         tta=tta_text(tta),
         merge=merge,
+        keep_views=keep_views,
         voting=voting,
         weights=weights_of(weights),
+        policy=policy_of(policy),
         constraints=constraints_of(constraints),
         sample=sample_of(sample, id_col),
         output=output,

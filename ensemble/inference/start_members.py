@@ -27,12 +27,13 @@ from ensemble.voting.constraints import check_constraints
 
 
 def start_members(
-    recipe: Recipe, progress: Progress, *, exits: bool = False, apart: int | None = None
+    recipe: Recipe, progress: Progress, *, exits: bool = False, fold: int | None = None
 ) -> list[ReadyMember]:
     """Open the members and start their sessions, each proven on a probe batch.
 
     With `exits` their graphs have no views where the host can make them; see `host_views`. With
-    `apart` only the members of this fold are started, each once for each of its views.
+    a `fold` only its members are started. Where views are kept apart, each member is started once
+    for each of its views.
 
     Raises:
         UsageError: members, weights or views that do not go together, or a store that cannot be
@@ -48,13 +49,19 @@ def start_members(
     check_jitters(told, cropped=inputs.crops is not None)
     paths = expand(inputs.members, ".onnx", "member")
     members = open_members(paths, inputs.head, progress, inputs.label_map)
+    if inputs.policy is not None:
+        run = inputs.policy.runs({member.card.name: member.identity for member in members})
+        members = [member for member in members if member.card.name in run]
     hashes = hashes_of(member.identity for member in members)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)
-    if apart is not None:
-        return _started_apart(recipe, [m for m in members if m.card.fold == apart], policies)
+    members = [m for m in members if fold in (None, m.card.fold)]
+    if scoring.keep_views:
+        started = _started_apart(recipe, members, policies)
+        _warn_of_cpu(scoring, started, progress)
+        return started
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
     started = _started(recipe, members, inside)

@@ -39,7 +39,6 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
 from ensemble.views.families import spelled, views_told
-from ensemble.views.merging import check_mergeable
 
 
 def predict_views(
@@ -89,7 +88,7 @@ def plan_views(
         planned
         for fold, rows in work.shares()
         for planned in forecast_members(
-            work.recipe, start_members(work.recipe, progress, apart=fold), image_set_of(rows)
+            work.recipe, start_members(work.recipe, progress, fold=fold), image_set_of(rows)
         )
     ]
     return OofPlan(out, tuple(members), free_bytes(work.recipe.resources.store))
@@ -113,8 +112,8 @@ class _Work:
 
 def _work_of(settings: Settings, folds: TableSource, progress: Progress) -> _Work:
     """Do all that may refuse the work before its first member starts."""
-    recipe = resolve(settings)
-    _check_kept(recipe)
+    recipe = resolve(replace(settings, keep_views=True))
+    _check_head(recipe)
     check_scoring(recipe)
     recipe = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     paths = expand(recipe.inputs.members, ".onnx", "member")
@@ -125,14 +124,13 @@ def _work_of(settings: Settings, folds: TableSource, progress: Progress) -> _Wor
     return _Work(recipe, images, fold_of)
 
 
-def _check_kept(recipe: Recipe) -> None:
-    """Refuse what views that are kept apart cannot hold."""
+def _check_head(recipe: Recipe) -> None:
+    """Refuse several heads: a file of views has one."""
     if recipe.inputs.label_map is not None:
         raise UsageError(
             "--keep-views keeps the views of one head: name it with --head, and leave out "
             "--label-map; without --keep-views a label map may be given"
         )
-    check_mergeable(recipe.scoring.merge)
 
 
 @dataclass(slots=True)
@@ -155,7 +153,7 @@ def _scored(work: _Work, progress: Progress) -> _Scored:
     for fold, rows in work.shares():
         listener = Quiet() if found.entries else progress  # the same would be told of each fold
         began = Clock.now()
-        ready = start_members(recipe, listener, apart=fold)
+        ready = start_members(recipe, listener, fold=fold)
         found.starts.append(began.since(threads_of(recipe), ready[0]) / len(ready))
         hold_on_images(recipe, ready, rows)
         found.entries += score_into_store(recipe, ready, image_set_of(rows), progress)[0]

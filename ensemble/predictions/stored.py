@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+
 from ensemble.arrays import Probs
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.paths import natural_key
@@ -17,8 +19,10 @@ from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.store import Partition, Scores, load_partition
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
-from ensemble.records import MemberId, Merge, Quarantined, hashes_of
+from ensemble.records import MemberId, Merge, Quarantined, Task, View, hashes_of
 from ensemble.views.families import merged_as, views_told
+from ensemble.views.merging import merge_views
+from ensemble.views.spelling import spell
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +94,19 @@ def read_predictions(entries: Sequence[StoredPredictions]) -> Predictions:
     scores = [entry.scores or entry.partition.read(entry.head.name) for entry in entries]
     lost = _lost_of(scores)
     ids = tuple(i for i in scores[0].ids if i not in lost)
-    names = [entry.member.name for entry in entries]
-    if len(set(names)) < len(names):
-        raise ContractError(f"members are called alike: {few(names)}")
-    columns = (_rows_of(name, held, ids) for name, held in zip(names, scores, strict=True))
+    _check_names(entries)
+    apart: dict[str, list[Probs]] = {}
+    for entry, held in zip(entries, scores, strict=True):
+        name = entry.member.name
+        apart.setdefault(name, []).append(_rows_of(name, held, ids))
     head = entries[0].head
     return Predictions(
         ids=ids,
         classes=head.classes,
-        families=dict(zip(names, columns, strict=True)),
-        members=hashes_of(entry.member for entry in entries),
+        families={
+            name: _merged(views, _merge_of(entries[0]), head.task) for name, views in apart.items()
+        },
+        members=hashes_of({entry.member.name: entry.member for entry in entries}.values()),
         task=head.task,
         quarantined=tuple(lost.values()),
         deployed=True,
@@ -130,11 +137,35 @@ def by_head(entries: Sequence[StoredPredictions]) -> list[list[StoredPredictions
 
 def views_of(entries: Sequence[StoredPredictions]) -> dict[str, str]:
     """Return the views of each family and their merge; see `merged_as`."""
-    told = [(entry.member.family, entry.partition.fingerprint) for entry in entries]
-    return {
-        family: merged_as(views_told(seen["views"]), cast(Merge, seen["merge"]))
-        for family, seen in told
-    }
+    told: dict[str, dict[str, View]] = {}
+    for entry in entries:
+        views = views_told(entry.partition.fingerprint["views"])
+        told.setdefault(entry.member.family, {}).update({spell(view): view for view in views})
+    merge = _merge_of(entries[0])
+    return {family: merged_as(tuple(views.values()), merge) for family, views in told.items()}
+
+
+def _merge_of(entry: StoredPredictions) -> Merge:
+    return cast(Merge, entry.partition.fingerprint["merge"])
+
+
+def _check_names(entries: Sequence[StoredPredictions]) -> None:
+    """Check that no two members are called alike; views of one that are apart are one member."""
+    seen: dict[str, str] = {}
+    for entry in entries:
+        if seen.setdefault(entry.member.name, entry.member.sha256) != entry.member.sha256:
+            raise ContractError(f"members are called alike: {entry.member.name}")
+    told = [(e.member.name, str(e.partition.fingerprint["views"])) for e in entries]
+    if twice := [name for name, views in told if told.count((name, views)) > 1]:
+        raise ContractError(f"members are called alike: {few(twice)}")
+
+
+def _merged(views: Sequence[Probs], merge: Merge, task: Task) -> Probs:
+    """Return a member's predictions, float32 (N, C), of its views that were kept apart."""
+    if len(views) == 1:
+        return views[0]
+    stack = np.stack(views, dtype=np.float64)
+    return merge_views(stack, merge, task).astype(np.float32)
 
 
 def _lost_of(scores: Sequence[Scores]) -> dict[str, Quarantined]:

@@ -13,6 +13,8 @@ from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
 from ensemble.label_map import LabelMap
+from ensemble.recipe.policy import Policy
+from ensemble.recipe.policy_settings import check_apart, under_policy
 from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
@@ -40,7 +42,7 @@ class Inputs:
 
     With a label map every head is read that answers a task of it. `crops` has the box of each image
     that members see, None where they see all of it; `crop` says how boxes are widened, None as the
-    members' cards say.
+    members' cards say. `policy` says which of the members run, None all of them.
     """
 
     members: tuple[str, ...]
@@ -52,17 +54,22 @@ class Inputs:
     label_map: LabelMap | None = None
     crops: TableSource | None = None
     crop: Crop | None = None
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How a member scores an image: its views and their merge, in what precision and where."""
+    """How a member scores an image: its views and their merge, in what precision and where.
+
+    With `keep_views` each view is scored as a policy of its own, and merged when it is read.
+    """
 
     tta: str
     merge: Merge
     precision: Precision
     device: str
     on_nan: OnNan
+    keep_views: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,8 @@ def resolve(settings: Settings) -> Recipe:
         UsageError: names the setting, what it may be and what it is.
     """
     check_settings(settings)
-    s = settings
+    settings = s = under_policy(settings)
+    check_apart(settings)
     return Recipe(
         Inputs(
             s.members,
@@ -155,8 +163,9 @@ def resolve(settings: Settings) -> Recipe:
             _label_map(s),
             s.crops,
             crop_of(s),
+            s.policy,
         ),
-        Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
+        Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan, s.keep_views),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
             s.sample,

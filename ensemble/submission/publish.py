@@ -206,7 +206,8 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
 
 
 def _published(voted: VoteInput, outcome: VoteResult, csv_bytes: bytes) -> ledger.Published:
-    families = [each.member.family for each in voted.predictions.sources]
+    members = {each.member.name: each.member for each in voted.predictions.sources}
+    families = [member.family for member in members.values()]
     rows, lost = len(voted.sample.ids), len(outcome.quarantined)
     views = voted.predictions.views
     return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes), views)

@@ -9,7 +9,7 @@ from ensemble.records import Merge, Op, OpName, View
 from ensemble.views.parse import read_policy
 from ensemble.views.pixels import jitters_of
 from ensemble.views.policy import Views, preset, presets
-from ensemble.views.spelling import spell, spell_list
+from ensemble.views.spelling import merge_words, spell, spell_list
 
 EVERY: Final = ""
 """Where the views of every family stand, if none has its own."""
@@ -80,7 +80,7 @@ def spelled(views: Iterable[View]) -> str:
 
 def merged_as(views: Sequence[View], merge: Merge) -> str:
     """Spell views and how they become one, as "mean of plain, hflip"; one view merges to itself."""
-    return f"{merge} of {spelled(views)}" if len(views) > 1 else spelled(views)
+    return merge_words([spell(view) for view in views], merge)
 
 
 def views_told(told: object) -> tuple[View, ...]:

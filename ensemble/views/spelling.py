@@ -1,12 +1,14 @@
-"""Any views as text: `views(plain;hflip;hflip+rot90(1))`, written and read back as they were."""
+"""Any views as text: `views(plain;hflip;hflip+rot90(1))`, written and read back as they were.
+
+It needs no NumPy: settings, which the command line reads, may hold views.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ensemble.errors import UsageError
-from ensemble.records import Op, OpName, View
-from ensemble.views.policy import IDENTITY, Views
+from ensemble.records import Merge, Op, OpName, View
 
 PLAIN: Final = "plain"
 """What the view without operations is called."""
@@ -40,12 +42,17 @@ def spell_list(views: Iterable[View]) -> str:
     return f"views({';'.join(map(spell, views))})"
 
 
+def merge_words(views: Sequence[str], merge: Merge) -> str:
+    """Say how views, as they are spelled, become one: "mean of plain, hflip"; one is itself."""
+    return f"{merge} of {', '.join(views)}" if len(views) > 1 else ", ".join(views)
+
+
 def is_list(text: str) -> bool:
     """Tell whether a text is meant as such a list."""
     return text.strip().startswith("views(")
 
 
-def read_list(text: str) -> Views:
+def read_list(text: str) -> tuple[View, ...]:
     """Read what `spell_list` writes.
 
     Raises:
@@ -65,7 +72,7 @@ def read_view(text: str) -> View:
     """
     plain = text.strip()
     if plain == PLAIN:
-        return IDENTITY
+        return View("identity")
     return View(plain, tuple(map(_operation, plain.split("+"))))
 
 

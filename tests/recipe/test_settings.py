@@ -67,6 +67,8 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
         "top",
         "round",
         "constraints",
+        "policy",
+        "keep_views",
     }
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))

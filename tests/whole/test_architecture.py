@@ -38,7 +38,7 @@ LEVELS = {
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
 DOORS = {
-    "recipe": {"settings", "resolve", "saving", "sources", "units"},
+    "recipe": {"settings", "resolve", "saving", "sources", "units", "policy"},
     "images": {"sources", "reading", "loader", "sizes", "box_choice", "crop_table",
                "crops", "resize"},
     "views": {"policy", "parse", "pixels", "families", "spelling", "merging"},
@@ -50,13 +50,13 @@ DOORS = {
                   "batches", "probe", "batch_size", "fingerprint", "costs", "float16_images"},
     "predictions": {"store", "table", "join", "formats", "stored", "inventory", "garbage",
                     "references", "run_record", "run_told", "oof_file", "hints", "parsed",
-                    "row_values", "tasks", "kept_views"},
-    "tuning": {"tune", "weigh", "checks"},
+                    "row_values", "tasks", "kept_views", "join_views"},
+    "tuning": {"tune", "weigh", "checks", "choose", "budget"},
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"asked", "sample", "rows", "publish", "folder", "ledger", "proofread",
                    "melted", "sample_table"},
     "export": {"spec", "names", "to_onnx", "int8"},
-    "api": {"crops", "predict", "vote", "weights", "members", "results"},
+    "api": {"choose", "crops", "predict", "vote", "weights", "members", "results"},
     "cli": {"__init__"},
 }  # fmt: skip
 """The modules by which a room is entered from outside; a room that is not named here is open."""
@@ -77,7 +77,7 @@ PACKAGES = {
     "safetensors": {"export.checkpoint_files"},
     "ttach": {"views.parse"},
     "sklearn": {"evaluation.split"},
-    "matplotlib": {"reports.figures", "reports.spread_figure"},
+    "matplotlib": {"reports.figures", "reports.spread_figure", "reports.frontier_figure"},
     "pyarrow": {"files.parquet", "predictions.store", "predictions.formats",
                 "predictions.foreign", "predictions.oof_file", "predictions.task_file",
                 "predictions.run_told", "predictions.kept_views"},

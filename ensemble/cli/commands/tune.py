@@ -18,6 +18,7 @@ from ensemble.cli.options import (
     label_option,
     named_files,
     preflight_options,
+    settings_named,
     settings_of_flags,
 )
 from ensemble.cli.origins import settings_with_origin
@@ -44,11 +45,7 @@ _QUARANTINED: Final = 3
     type=click.Path(path_type=Path),
     help="A CSV with the columns id and fold: which fold held out which image.",
 )
-@click.option(
-    "--keep-views",
-    is_flag=True,
-    help="Keep each view's predictions apart, with what each costs, for `ensemble choose`.",
-)
+@settings_named("keep_views")
 @click.option("--out", "-o", default="oof.parquet", show_default=True,
               type=click.Path(path_type=Path), help="The file to write.")  # fmt: skip
 @preflight_options
@@ -56,7 +53,6 @@ _QUARANTINED: Final = 3
 def oof_command(
     *,
     folds: Path,
-    keep_views: bool,
     out: Path,
     as_json: bool,
     dry_run: bool,
@@ -74,8 +70,8 @@ def oof_command(
         say_config(settings_with_origin(), as_json=as_json)
         return 0
     recipe = settings_of_flags(settings)
-    plan = oof_views.plan_views if keep_views else oof.plan_oof
-    predict = oof_views.predict_views if keep_views else oof.predict_oof
+    plan = oof_views.plan_views if recipe.keep_views else oof.plan_oof
+    predict = oof_views.predict_views if recipe.keep_views else oof.predict_oof
     with Bar(sys.stderr) as bar:
         if dry_run:
             say_plan(asdict(plan(recipe, folds, out, bar)), as_json=as_json)
