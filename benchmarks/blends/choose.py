@@ -1,6 +1,6 @@
 """Is what `ensemble choose` chooses as good as everything, and what it predicts true?
 
-    python benchmarks/blends/choose.py [--rows 10000] [--test 10000] [--repetitions 20]
+    python benchmarks/blends/choose.py [--rows 10000] [--test 10000] [--repetitions 20] [--budgets]
 
 The fashion zoo under the views none, hflip, vflip and rot90, and of the families whose nets take
 any size scale 0.8 and 1.25. Families that the zoo does not ship take part where `make zoo` has
@@ -8,7 +8,8 @@ trained them. Out-of-fold rows are training images, each predicted by the fold t
 the test images tell what is true. Printed are: the policy at the knee beside the full grid
 and beside what people do (every member, hflip); which views hurt; what a view of noise comes to;
 how many policies the orders of rows and columns give; how often a point's nested interval holds its
-test score, one fold a family as out of fold; and seconds predicted and taken, for three budgets.
+test score, one fold a family as out of fold; and seconds predicted and taken, for three budgets:
+with `--budgets` these alone, on a machine that does nothing else.
 """
 
 import argparse
@@ -35,7 +36,6 @@ from ensemble.recipe.resolve import resolve
 from ensemble.recipe.settings import Settings
 from ensemble.runtime.devices import available_threads
 from ensemble.tuning.choose import ChooseOrder, found_in
-from ensemble.tuning.fit import fit
 from ensemble.tuning.frontier import Point, frontier
 from ensemble.tuning.policies import Found
 from ensemble.views.families import spelled, views_told
@@ -218,8 +218,8 @@ def held(
 
 def test_score(found: Found, point: Point, test: Test, y: np.ndarray) -> float:
     """Return the test accuracy of a point with one fold of each family, the mean over the folds."""
-    market, judge = found.market, found.judge
-    blend = fit(market.pooled(point.chosen), market.y, judge.metric, judge.pool)
+    judge = found.judge
+    blend = found.market.fit(point.chosen, judge.metric, judge.pool).blend
     views = found.views(point.chosen)
     scores = []
     for fold in range(5):
@@ -259,6 +259,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=10_000)
     parser.add_argument("--part", type=int, default=2000)
     parser.add_argument("--repetitions", type=int, default=20)
+    parser.add_argument("--budgets", action="store_true", help="measure the budgets alone")
     parser.add_argument("--work", type=Path, default=FASHION / "work" / "choose")
     args = parser.parse_args()
     work = args.work.resolve()
@@ -270,6 +271,9 @@ def main() -> None:
                                 tta=tta_of(names), keep_views=True, device="cpu",
                                 store=work / "store", progress=None)  # fmt: skip
     print(f"{', '.join(names)}; {len(kept.ids)} rows out of fold\n", flush=True)
+    if args.budgets:
+        budgets(kept, labels, work, args.test)
+        return
     ids, test = predict_test(work, f"t10k-{args.test}", tta_of(names))
     y = truth(work / f"t10k-{args.test}.csv", ids, kept.classes)
     policy = chosen(kept, labels)

@@ -5,20 +5,22 @@ from pathlib import Path
 from typing import Literal
 
 from ensemble import progress_bar
-from ensemble.api.arguments import path_of, texts_of
-from ensemble.api.tables import ById, TableGiven, table_of
-from ensemble.predictions.kept_views import KeptViews
+from ensemble.api.arguments import TasksGiven, path_of, texts_of
+from ensemble.api.tables import ById, TableGiven, read_label_map_of, table_of
+from ensemble.predictions.kept_views import KeptTasks, KeptViews
 from ensemble.recipe.policy import Policy
 
 
 def choose(
-    oof: KeptViews | str | Path | Sequence[str | Path],
+    oof: KeptViews | KeptTasks | str | Path | Sequence[str | Path],
     labels: TableGiven | ById,
     *,
     metric: str = "log_loss",
     label_col: str = "label",
     id_col: str | None = None,
     group: str | None = None,
+    label_map: TableGiven | None = None,
+    tasks: TasksGiven = "",
     pool: Literal["auto", "linear", "log-linear"] = "auto",
     budget: str | None = None,
     evals: float | None = None,
@@ -36,6 +38,8 @@ def choose(
         label_col: The column of the labels.
         id_col: The column of the ids; None takes `id`, or the one that holds those of `oof`.
         group: A column of the labels: rows that belong together.
+        label_map: As for `run`, where `oof` are files of the heads of several tasks.
+        tasks: What is declared of its tasks.
         pool: How families are pooled: "linear" where a lossless early exit is wanted.
         budget: What an image may take, such as "5ms".
         evals: How many evaluations an image may have.
@@ -64,7 +68,9 @@ def choose(
         pool=None if pool == "auto" else pool,
         budget=budget_of(budget=budget, evals=evals, seconds=seconds, images=images),
     )
+    mapped = read_label_map_of(label_map, tasks)
     with progress_bar.shown(progress) as told:
-        if isinstance(oof, KeptViews):
+        if isinstance(oof, KeptViews | KeptTasks):
             return choose_policy(oof, order, told, out=path_of(out))
-        return choose_files(list(map(Path, texts_of(oof, "oof"))), order, told, out=path_of(out))
+        files = list(map(Path, texts_of(oof, "oof")))
+        return choose_files(files, order, told, out=path_of(out), label_map=mapped)

@@ -27,7 +27,7 @@ from ensemble.api.tables import (
     table_of,
 )
 from ensemble.pipeline import run as pipeline
-from ensemble.predictions.kept_views import KeptViews
+from ensemble.predictions.kept_views import KeptTasks, KeptViews
 from ensemble.predictions.table import Oof
 from ensemble.predictions.tasks import TaskPredictions
 from ensemble.recipe.policy import Policy
@@ -229,7 +229,7 @@ def predict_oof(
     threads: int = 0,
     store: str | Path = ".ensemble",
     progress: progress_bar.Given = "auto",
-) -> Oof | TaskPredictions | KeptViews:
+) -> Oof | TaskPredictions | KeptViews | KeptTasks:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
     Args:

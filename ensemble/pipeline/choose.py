@@ -6,8 +6,10 @@ from typing import Final
 
 from ensemble.errors import UsageError
 from ensemble.files.atomic import check_writable, remove
-from ensemble.predictions.join_views import join_views
-from ensemble.predictions.kept_views import KeptViews, read_views
+from ensemble.label_map import LabelMap
+from ensemble.predictions.join_views import join_tasks_apart, join_views
+from ensemble.predictions.kept_views import KeptTasks, KeptViews
+from ensemble.predictions.views_file import read_views
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.policy import Policy
 from ensemble.tuning.choose import ChooseOrder, choose
@@ -22,13 +24,22 @@ def choose_files(
     progress: Progress | None = None,
     *,
     out: Path | None = None,
+    label_map: LabelMap | None = None,
 ) -> Policy:
-    """Choose by files of views that were kept apart; see `choose_policy`."""
-    return choose_policy(join_views([read_views(path) for path in files]), order, progress, out=out)
+    """Choose by files of views that were kept apart; see `choose_policy`.
+
+    Raises:
+        UsageError: as for it; or files of several heads without a label map.
+    """
+    parts = [part for path in files for part in read_views(path)]
+    if label_map is None and len({part.output for part in parts}) > 1:
+        raise UsageError("--oof: it holds heads of several tasks: give --label-map too")
+    joined = join_views(parts) if label_map is None else join_tasks_apart(parts, label_map)
+    return choose_policy(joined, order, progress, out=out)
 
 
 def choose_policy(
-    kept: KeptViews,
+    kept: KeptViews | KeptTasks,
     order: ChooseOrder,
     progress: Progress | None = None,
     *,

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.arrays import Probs
-from ensemble.errors import ContractError, UsageError, few
+from ensemble.errors import ContractError, few
 from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.paths import expand
 from ensemble.files.text_table import TableSource
@@ -32,8 +33,9 @@ from ensemble.inference.score import score_into_store
 from ensemble.inference.start import open_members
 from ensemble.inference.start_members import start_members
 from ensemble.pipeline.oof import OofPlan, check_coverage, check_scoring, folds_by_id
-from ensemble.predictions.kept_views import Costs, KeptViews
-from ensemble.predictions.stored import StoredPredictions
+from ensemble.predictions.kept_views import Costs, KeptTasks, KeptViews
+from ensemble.predictions.stored import StoredPredictions, by_head
+from ensemble.predictions.views_file import save
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
@@ -47,7 +49,7 @@ def predict_views(
     progress: Progress | None = None,
     *,
     out: Path | None = None,
-) -> KeptViews:
+) -> KeptViews | KeptTasks:
     """Predict each training image by the members that did not see it, under each view apart.
 
     Args:
@@ -57,7 +59,7 @@ def predict_views(
         out: The Parquet to write, its quarantine beside it; None writes none.
 
     Raises:
-        UsageError: as for `predict_oof`; a label map, or a merge that needs logits.
+        UsageError: as for `predict_oof`; or a merge that needs logits.
         EnsembleError: as for a run.
     """
     progress = progress or Quiet()
@@ -66,11 +68,12 @@ def predict_views(
         remove_temporaries(out.parent, f"{out.stem}.")
     work = _work_of(settings, folds, progress)
     scored = _scored(work, progress)
-    kept = _stitched(scored.entries, work.fold_of, work.recipe)
-    kept = replace(kept, costs=scored.costs())
+    parts = _stitched(scored.entries, work.fold_of, work.recipe)
+    parts = [replace(part, costs=scored.costs()) for part in parts]
     if out is not None:
-        kept.save(out)
-    return kept
+        save(out, parts)
+    label_map = work.recipe.inputs.label_map
+    return parts[0] if label_map is None else KeptTasks(label_map, tuple(parts))
 
 
 def plan_views(
@@ -113,24 +116,15 @@ class _Work:
 def _work_of(settings: Settings, folds: TableSource, progress: Progress) -> _Work:
     """Do all that may refuse the work before its first member starts."""
     recipe = resolve(replace(settings, keep_views=True))
-    _check_head(recipe)
     check_scoring(recipe)
     recipe = replace(recipe, fusion=replace(recipe.fusion, weights=None))
     paths = expand(recipe.inputs.members, ".onnx", "member")
-    cards = [member.card for member in open_members(paths, recipe.inputs.head)]
+    opened = open_members(paths, recipe.inputs.head, label_map=recipe.inputs.label_map)
+    cards = [member.card for member in opened]
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
     fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
     check_coverage(cards, fold_of)
     return _Work(recipe, images, fold_of)
-
-
-def _check_head(recipe: Recipe) -> None:
-    """Refuse several heads: a file of views has one."""
-    if recipe.inputs.label_map is not None:
-        raise UsageError(
-            "--keep-views keeps the views of one head: name it with --head, and leave out "
-            "--label-map; without --keep-views a label map may be given"
-        )
 
 
 @dataclass(slots=True)
@@ -164,33 +158,43 @@ def _scored(work: _Work, progress: Progress) -> _Scored:
 
 def _stitched(
     entries: Sequence[StoredPredictions], fold_of: Mapping[str, int], recipe: Recipe
-) -> KeptViews:
-    """Put each family's folds together view by view, without what any of them lacks."""
-    rows, lost = _rows_of(entries)
+) -> list[KeptViews]:
+    """Put each head's folds together view by view, without the images that any of them lacks."""
+    apart = [(own[0].head, *_rows_of(own), own) for own in by_head(entries)]
+    lost = {name: each for _, _, absent, _ in apart for name, each in absent.items()}
     kept = [name for name in fold_of if name not in lost]
-    head = entries[0].head
+    return [
+        KeptViews(
+            ids=tuple(kept),
+            classes=head.classes,
+            columns={
+                family: {view: _column(found, kept, len(head.classes))
+                         for view, found in views.items()}
+                for family, views in sorted(rows.items())
+            },
+            folds=np.array([fold_of[name] for name in kept], np.int64),
+            members=_members_of(own),
+            merge=recipe.scoring.merge,
+            task=head.task,
+            output=head.name,
+            quarantined=tuple(lost.values()),
+            ordinal=head.ordinal,
+        )
+        for head, rows, _, own in apart
+    ]  # fmt: skip
+
+
+def _column(found: Mapping[str, Probs], kept: Sequence[str], classes: int) -> NDArray[np.float32]:
+    rows = np.array([found[name] for name in kept], np.float32)
+    return rows.reshape(len(kept), classes)
+
+
+def _members_of(entries: Sequence[StoredPredictions]) -> dict[str, dict[int, str]]:
     members: dict[str, dict[int, str]] = {}
     for entry in entries:
         if entry.member.fold is not None:
             members.setdefault(entry.member.family, {})[entry.member.fold] = entry.member.sha256
-    shape = len(kept), len(head.classes)
-    return KeptViews(
-        ids=tuple(kept),
-        classes=head.classes,
-        columns={
-            family: {
-                view: np.array([found[name] for name in kept], np.float32).reshape(shape)
-                for view, found in views.items()
-            }
-            for family, views in sorted(rows.items())
-        },
-        folds=np.array([fold_of[name] for name in kept], np.int64),
-        members=dict(sorted(members.items())),
-        merge=recipe.scoring.merge,
-        task=head.task,
-        output=head.name,
-        quarantined=tuple(lost.values()),
-    )
+    return dict(sorted(members.items()))
 
 
 def _rows_of(

@@ -27,7 +27,7 @@ from ensemble.files.parquet import (
     read_lists,
     text_column,
 )
-from ensemble.predictions import kept_views, oof_file, task_file
+from ensemble.predictions import oof_file, task_file, views_file
 from ensemble.predictions.foreign import (
     Foreign,
     ids_in,
@@ -125,6 +125,8 @@ def read_parts(
     if name is not None:
         raise UsageError(f"{path}: it holds several heads; leave out the name {name!r}")
     try:
+        if views_file.is_of_views(table):
+            return [part.merged() for part in views_file.of_table(path, table)]
         return task_file.of_table(path, table)
     except _DAMAGED as error:
         if isinstance(error, UsageError):
@@ -139,9 +141,10 @@ def _table_of_tasks(path: Path) -> pa.Table | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
+        several = task_file.is_of_tasks(table) or views_file.is_of_tasks(table)
     except _DAMAGED:
         return None  # `read` says what is wrong
-    return table if task_file.is_of_tasks(table) else None
+    return table if several else None
 
 
 def write_predictions(
@@ -208,10 +211,10 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     metadata = table.schema.metadata or {}
-    if task_file.is_of_tasks(table):
+    if task_file.is_of_tasks(table) or views_file.is_of_tasks(table):
         raise UsageError(f"{path}: it holds heads of several tasks: give --label-map too")
-    if kept_views.is_of_views(table):
-        return kept_views.of_table(path, table).merged()
+    if views_file.is_of_views(table):
+        return views_file.of_table(path, table)[0].merged()
     if PREDICTIONS.encode() in metadata:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):

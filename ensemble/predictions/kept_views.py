@@ -1,43 +1,20 @@
-"""Out-of-fold predictions with each view kept apart: a column a family and view, and its cost.
+"""Out-of-fold predictions with each view kept apart, of one head or of the tasks of a label map."""
 
-Whoever reads such a file as out-of-fold predictions gets each family's views merged, by the rule
-that a run would have merged them by.
-"""
-
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final, TypeAlias, cast, get_args
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
-from ensemble.errors import UsageError
-from ensemble.files.atomic import publish, remove
-from ensemble.files.parquet import FOLD, ID, list_column, read_lists, text_column
-from ensemble.predictions.foreign import folds_in, ids_in
-from ensemble.predictions.oof_file import quarantine_beside, write_quarantine
-from ensemble.predictions.parsed import (
-    choice_of,
-    list_of,
-    mapping_of,
-    or_none,
-    quarantined_of,
-    real_of,
-    text_of,
-    texts_of,
-)
+from ensemble.label_map import LABEL, LabelMap
 from ensemble.predictions.table import Predictions
-from ensemble.records import VOTED, Merge, Quarantined, Task
+from ensemble.predictions.tasks import TaskPredictions, join_tasks
+from ensemble.records import Merge, Ordinal, Quarantined, Task
 from ensemble.views.families import merged_as
 from ensemble.views.merging import merge_views
-from ensemble.views.spelling import read_view, spell
-
-METADATA: Final = "ensemble.views"
+from ensemble.views.spelling import read_view
 
 Apart: TypeAlias = Mapping[str, Mapping[str, NDArray[np.float32] | Pooled]]
 """By family and the spelling of a view, in the order of the family's views: float (N, C)."""
@@ -64,7 +41,7 @@ class KeptViews:
 
     `folds` int64 (N,) has the fold of each row, `members` the hash of each fold's member by family.
     `merge` is the rule by which the views of a family become one. `costs` are None where nobody
-    measured them.
+    measured them. `ordinal` says what the thresholds of a head of such are.
     """
 
     ids: tuple[str, ...]
@@ -77,6 +54,7 @@ class KeptViews:
     output: str = "label"
     quarantined: tuple[Quarantined, ...] = ()
     costs: Costs | None = None
+    ordinal: Ordinal | None = None
 
     def merged(self) -> Predictions:
         """Return the families' predictions, float64 (N, C), as a run merges their views."""
@@ -93,124 +71,57 @@ class KeptViews:
             task=self.task,
             quarantined=self.quarantined,
             output=self.output,
+            ordinal=self.ordinal,
             views={
                 family: merged_as(tuple(map(read_view, views)), self.merge)
                 for family, views in self.columns.items()
             },
         )
 
-    def save(self, path: Path) -> None:
-        """Write the file, and the quarantine beside it, or remove an earlier one's.
+
+@dataclass(frozen=True, slots=True)
+class KeptTasks:
+    """The same of the tasks of a label map: a part for each head, all of the same ids and folds."""
+
+    label_map: LabelMap
+    parts: tuple[KeptViews, ...]
+    output: str = LABEL
+    task: Task = "classification"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.label_map.labels
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the rows."""
+        return self.parts[0].ids
+
+    @property
+    def folds(self) -> Indices:
+        """The fold of each row, int64 (N,)."""
+        return self.parts[0].folds
+
+    @property
+    def members(self) -> Mapping[str, Mapping[int, str]]:
+        """The hash of each fold's member by family."""
+        return {family: held for part in self.parts for family, held in part.members.items()}
+
+    @property
+    def costs(self) -> Costs | None:
+        """What was measured; every part has all of it."""
+        return self.parts[0].costs
+
+    @property
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """The images without a row."""
+        return self.parts[0].quarantined
+
+    def merged(self) -> TaskPredictions:
+        """Return what each family says of its tasks, as a run merges its views.
 
         Raises:
-            StoreError: the disk refused.
+            EnsembleError: as for `tasks.join_tasks`.
         """
-        write(path, self)
-        if self.quarantined:
-            write_quarantine(quarantine_beside(path), self.quarantined)
-        else:
-            remove(quarantine_beside(path))
-
-
-def write(path: Path, kept: KeptViews) -> None:
-    """Write `id`, `fold`, a list of float32 for each family and view, and metadata.
-
-    Raises:
-        StoreError: the disk refused.
-    """
-    columns: dict[str, pa.Array] = {ID: text_column(kept.ids), FOLD: pa.array(kept.folds)}
-    told = []
-    for family, views in kept.columns.items():
-        for view, probs in views.items():
-            name = f"{family}/{view}"
-            columns[name] = list_column(probs)
-            told.append({"column": name, "family": family, "view": view})
-    about: dict[str, object] = {
-        "schema": 1,
-        "task": kept.task,
-        "head": kept.output,
-        "classes": list(kept.classes),
-        "merge": kept.merge,
-        "columns": told,
-        "members": {
-            family: {str(fold): sha for fold, sha in held.items()}
-            for family, held in kept.members.items()
-        },
-        "quarantined": [asdict(lost) for lost in kept.quarantined],
-        "costs": None if kept.costs is None else asdict(kept.costs),
-    }
-    table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
-    options = {"compression": "zstd", "write_page_checksum": True}
-    publish(path, lambda temporary: pq.write_table(table, temporary, **options))
-
-
-def is_of_views(table: pa.Table) -> bool:
-    """Tell whether `write` wrote a table."""
-    return METADATA.encode() in (table.schema.metadata or {})
-
-
-def read_views(path: Path) -> KeptViews:
-    """Read a file of views that were kept apart.
-
-    Raises:
-        UsageError: it cannot be read, or is another file.
-    """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-        if is_of_views(table):
-            return of_table(path, table)
-    except (OSError, LookupError, ValueError, TypeError, pa.ArrowException) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    raise UsageError(
-        f"{path}: its views are not kept apart; make it with `ensemble oof --keep-views`"
-    )
-
-
-def of_table(where: Path, table: pa.Table) -> KeptViews:
-    """Take the views out of what `write` wrote.
-
-    Raises:
-        LookupError: a column or an entry is missing.
-        TypeError: an entry is of another kind.
-        ValueError: a cell is not what it should be.
-    """
-    about = mapping_of(json.loads(table.schema.metadata[METADATA.encode()]))
-    classes, folds = texts_of(about["classes"]), folds_in(where, table)
-    columns: dict[str, dict[str, Pooled]] = {}
-    for told in map(mapping_of, list_of(about["columns"])):
-        lists = read_lists(table.column(text_of(told["column"])), len(classes))
-        views = columns.setdefault(text_of(told["family"]), {})
-        views[spell(read_view(text_of(told["view"])))] = lists.astype(np.float64)
-    if folds is None or not columns:
-        raise ValueError("it has no folds, or no columns")
-    return KeptViews(
-        ids=ids_in(where, table)[1],
-        classes=classes,
-        columns=columns,
-        folds=folds,
-        members={
-            family: {int(fold): text_of(sha) for fold, sha in mapping_of(held).items()}
-            for family, held in mapping_of(about["members"]).items()
-        },
-        merge=choice_of(about["merge"], cast(tuple[Merge, ...], get_args(Merge))),
-        task=choice_of(about["task"], VOTED),
-        output=text_of(about["head"]),
-        quarantined=quarantined_of(about["quarantined"]),
-        costs=or_none(_costs, about["costs"]),
-    )
-
-
-def _costs(told: object) -> Costs:
-    found = mapping_of(told)
-    return Costs(
-        real_of(found["session"]),
-        real_of(found["image"]),
-        {
-            family: {view: real_of(seconds) for view, seconds in mapping_of(views).items()}
-            for family, views in mapping_of(found["evaluations"]).items()
-        },
-        text_of(found["provider"]),
-    )
+        return join_tasks([part.merged() for part in self.parts], self.label_map)

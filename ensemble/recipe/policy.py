@@ -95,6 +95,14 @@ class Policy:
         members = sum(len(each.members) for each in self.families.values())
         return members * self.start + images * self.seconds
 
+    def weights_of(self, family: str) -> str:
+        """Return what a family weighs, in words: of a label map what each of its tasks does."""
+        own = {name: weight for name, weight in self.weights.families.items()
+               if name == family or name.startswith(f"{family}/")}  # fmt: skip
+        if list(own) == [family]:
+            return f"{own[family]:.3f}"
+        return ", ".join(f"{name.partition('/')[2]} {own[name]:.3f}" for name in sorted(own))
+
     def save(self, path: str | Path) -> None:
         """Write policy.json, as `ensemble choose` does.
 

@@ -10,15 +10,19 @@ from ensemble.views.merging import check_mergeable
 def under_policy(settings: Settings) -> Settings:
     """Return settings with the views, their merge, the weights and the head of their policy.
 
+    A policy for a label map carries it; one that is given too is compared where the members start.
+
     Raises:
         UsageError: one of these is said too, and otherwise.
     """
     policy = settings.policy
     if policy is None:
         return settings
-    decided = {"tta": policy.tta, "merge": "mean", "weights": policy.weights, "head": policy.head}
-    said = {name: getattr(settings, name) for name in (*decided, "voting", "label_map")}
-    wanted = {**decided, "voting": "soft", "label_map": None}
+    joint = policy.weights.joint
+    head = None if joint else policy.head
+    wanted = {"tta": policy.tta, "merge": "mean", "weights": policy.weights, "head": head,
+              "voting": "soft", **({} if joint else {"label_map": None})}  # fmt: skip
+    said = {name: getattr(settings, name) for name in wanted}
     odd = [n for n, value in said.items() if value not in (TABLE[n].default, wanted[n])]
     if odd:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in odd)
@@ -26,7 +30,7 @@ def under_policy(settings: Settings) -> Settings:
             f"{flags}: the policy has decided it already, and otherwise: leave it out, or leave "
             f"out --policy"
         )
-    return replace(settings, tta=policy.tta, merge="mean", weights=policy.weights, head=policy.head)
+    return replace(settings, tta=policy.tta, merge="mean", weights=policy.weights, head=head)
 
 
 def check_apart(settings: Settings) -> None:

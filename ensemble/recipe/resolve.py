@@ -225,11 +225,12 @@ def check_settings(settings: Settings) -> None:
 
 
 def _label_map(settings: Settings) -> LabelMap | None:
-    """Read the label map, with what is declared of its tasks."""
+    """Read the label map, with what is declared of its tasks; else take that of a policy."""
     if settings.label_map is None:
         if settings.tasks:
             raise UsageError("tasks belong to a label map: give --label-map too")
-        return None
+        joint = settings.policy.weights.joint if settings.policy else None
+        return joint.label_map if joint else None
     if settings.head is not None:
         raise UsageError(
             f"--head {settings.head}: with a label map every head is read; leave one of them out"

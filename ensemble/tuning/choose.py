@@ -1,6 +1,6 @@
 """Which views and folds of each family are worth their time: `ensemble choose`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -9,19 +9,21 @@ import numpy as np
 from ensemble.arrays import Indices
 from ensemble.errors import UsageError
 from ensemble.evaluation import metrics
+from ensemble.evaluation.joint_labels import read_joint_truth
 from ensemble.evaluation.labels import check_grouped, read_truth
 from ensemble.evaluation.metrics import Truth
 from ensemble.files.csv_tables import column_of
 from ensemble.files.text_table import TableSource
-from ensemble.predictions.kept_views import Costs, KeptViews
+from ensemble.predictions.kept_views import Costs, KeptTasks, KeptViews
 from ensemble.progress import Progress
 from ensemble.recipe.policy import Policy
 from ensemble.records import TASKS, check_choice
 from ensemble.tuning import checks
 from ensemble.tuning.budget import Budget
 from ensemble.tuning.frontier import Judge, frontier
+from ensemble.tuning.market import HeadMarket, Option
 from ensemble.tuning.policies import Found, policy_of
-from ensemble.tuning.selection import Market, Option
+from ensemble.tuning.task_market import TaskMarket
 from ensemble.tuning.weigh import metric_named, steps_of
 from ensemble.voting.weights import Pool
 
@@ -45,7 +47,7 @@ class ChooseOrder:
     budget: Budget = field(default_factory=Budget)
 
 
-def choose(kept: KeptViews, order: ChooseOrder, progress: Progress) -> Policy:
+def choose(kept: KeptViews | KeptTasks, order: ChooseOrder, progress: Progress) -> Policy:
     """Choose views, folds and weights of each family by what they gain out of fold for their cost.
 
     Args:
@@ -62,6 +64,67 @@ def choose(kept: KeptViews, order: ChooseOrder, progress: Progress) -> Policy:
     return policy_of(found, points, order.budget)
 
 
+def found_in(kept: KeptViews | KeptTasks, order: ChooseOrder, progress: Progress) -> Found:
+    """Return what there is to choose from, in an order of its own, and what it is judged by.
+
+    Raises:
+        UsageError: as for `choose`.
+    """
+    if len(np.unique(kept.folds)) < 2:
+        raise UsageError("all rows lie in one fold: what is chosen is scored on another fold's")
+    notes: list[str] = []
+    if isinstance(kept, KeptTasks):
+        found = _of_tasks(kept, order, notes)
+    else:
+        found = _of_head(kept, order, notes, progress)
+    for note in dict.fromkeys(notes):
+        progress.warn(note)
+    return found
+
+
+def _of_head(kept: KeptViews, order: ChooseOrder, notes: list[str], progress: Progress) -> Found:
+    kept = _ordered(kept)
+    costs, metric = _costs_of([kept]), metric_named(order.metric, kept.task)
+    y: Truth = read_truth(order.labels, kept.merged(), order.label_column, order.group,
+                          id_column=order.id_column, tell=notes.append)  # fmt: skip
+    groups = _groups(kept, order, notes.append)
+    checks.check_rows(y, kept.classes, metric, kept.folds)
+    options = _options([kept], costs)
+    stack = np.stack([
+        kept.columns[option.family][option.view].astype(np.float64) for option in options
+    ])  # fmt: skip
+    steps = steps_of(kept.classes, progress) if metric.name == "qwk" else ()
+    if steps:
+        stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
+        metric = metrics.kappa_between([int(kept.classes[place]) for place in steps])
+    judge = Judge(metric, kept.folds, groups, _pool(order.pool, metric))
+    return Found(kept, costs, HeadMarket(options, stack, y, kept.task), judge, steps)
+
+
+def _of_tasks(kept: KeptTasks, order: ChooseOrder, notes: list[str]) -> Found:
+    kept = replace(kept, parts=tuple(map(_ordered, kept.parts)))
+    costs, metric = _costs_of(kept.parts), metric_named(order.metric, kept.task)
+    if order.pool == "linear" or metric.name in ("qwk", "brier"):
+        raise UsageError(
+            "--pool linear, --metric qwk and brier: labels of several tasks have no order, and are "
+            "pooled log-linearly; leave them out"
+        )
+    kept.merged()  # refuses heads that do not go together
+    y = read_joint_truth(order.labels, kept.ids, kept.label_map, order.label_column,
+                         id_column=order.id_column, tell=notes.append)  # fmt: skip
+    groups = _groups(kept, order, notes.append)
+    checks.check_rows(y, kept.classes, metric, kept.folds)
+    judge = Judge(metric, kept.folds, groups, "log-linear")
+    return Found(kept, costs, TaskMarket(_options(kept.parts, costs), kept, y), judge)
+
+
+def _options(parts: Sequence[KeptViews], costs: Costs) -> tuple[Option, ...]:
+    """Return each family under each of its views, sorted."""
+    told = {(family, view) for part in parts for family, views in part.columns.items()
+            for view in views}  # fmt: skip
+    return tuple(Option(f, v, costs.evaluations[f][v]) for f, v in sorted(told))
+
+
 def _ordered(kept: KeptViews) -> KeptViews:
     """Return rows sorted by id and columns by name, so that no order changes a bit."""
     rows = np.array(sorted(range(len(kept.ids)), key=kept.ids.__getitem__), np.int64)
@@ -73,12 +136,13 @@ def _ordered(kept: KeptViews) -> KeptViews:
     return replace(kept, ids=ids, columns=columns, folds=kept.folds[rows])
 
 
-def _costs_of(kept: KeptViews) -> Costs:
+def _costs_of(parts: Sequence[KeptViews]) -> Costs:
     """Return the costs, which each family and view needs."""
-    costs = kept.costs
+    costs = parts[0].costs
     if costs is None or any(
         view not in costs.evaluations.get(family, {})
-        for family, views in kept.columns.items()
+        for part in parts
+        for family, views in part.columns.items()
         for view in views
     ):
         raise UsageError(
@@ -88,41 +152,9 @@ def _costs_of(kept: KeptViews) -> Costs:
     return costs
 
 
-def found_in(kept: KeptViews, order: ChooseOrder, progress: Progress) -> Found:
-    """Return what there is to choose from, in an order of its own, and what it is judged by.
-
-    Raises:
-        UsageError: as for `choose`.
-    """
-    kept, costs = _ordered(kept), _costs_of(kept)
-    metric = metric_named(order.metric, kept.task)
-    notes: list[str] = []
-    merged = kept.merged()
-    y: Truth = read_truth(order.labels, merged, order.label_column, order.group,
-                          id_column=order.id_column, tell=notes.append)  # fmt: skip
-    groups = _groups(kept, order, notes.append)
-    for note in dict.fromkeys(notes):
-        progress.warn(note)
-    if len(np.unique(kept.folds)) < 2:
-        raise UsageError("all rows lie in one fold: what is chosen is scored on another fold's")
-    checks.check_rows(y, kept.classes, metric, kept.folds)
-    options = tuple(
-        Option(family, view, costs.evaluations[family][view])
-        for family, views in kept.columns.items()
-        for view in views
-    )
-    stack = np.stack([
-        kept.columns[option.family][option.view].astype(np.float64) for option in options
-    ])  # fmt: skip
-    steps = steps_of(kept.classes, progress) if metric.name == "qwk" else ()
-    if steps:
-        stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
-        metric = metrics.kappa_between([int(kept.classes[place]) for place in steps])
-    judge = Judge(metric, kept.folds, groups, _pool(order.pool, metric))
-    return Found(kept, costs, Market(options, stack, y, kept.task), judge, steps)
-
-
-def _groups(kept: KeptViews, order: ChooseOrder, tell: Callable[[str], None]) -> Indices | None:
+def _groups(
+    kept: KeptViews | KeptTasks, order: ChooseOrder, tell: Callable[[str], None]
+) -> Indices | None:
     if order.group is None:
         return None
     named = column_of(order.labels, order.group, order.id_column, kept.ids, tell)

@@ -12,8 +12,8 @@ import numpy as np
 from ensemble.arrays import Indices, Pooled
 from ensemble.evaluation.bootstrap import Interval, spread
 from ensemble.evaluation.metrics import Metric
-from ensemble.tuning.fit import fit
-from ensemble.tuning.selection import Chosen, Market, path
+from ensemble.tuning.market import Chosen, Market, cost_of
+from ensemble.tuning.selection import path
 from ensemble.voting.weights import Pool
 
 _ROUNDING = 1e-9
@@ -54,14 +54,14 @@ def frontier(market: Market, judge: Judge, tick: Callable[[int], None]) -> list[
     """
     choices = path(market)
     tick(1)
-    nested = _nested(market, judge, [market.cost(chosen) for chosen in choices], tick)
+    nested = _nested(market, judge, [cost_of(market, chosen) for chosen in choices], tick)
     points: list[Point] = []
     for chosen, probs in zip(choices, nested, strict=True):
         score = judge.metric.score(market.y, probs)
         if points and judge.metric.gain(score, points[-1].score) <= 0:
             continue
         interval = spread(judge.metric, market.y, [probs], judge.groups).interval
-        points.append(Point(chosen, market.cost(chosen), score, interval, probs))
+        points.append(Point(chosen, cost_of(market, chosen), score, interval, probs))
     return points
 
 
@@ -79,20 +79,23 @@ def _nested(
     market: Market, judge: Judge, costs: Sequence[float], tick: Callable[[int], None]
 ) -> list[Pooled]:
     """Predict every row by what is chosen and fitted without its fold, for each cost: (N, C)."""
-    found: list[Pooled] = [np.empty(market.stack.shape[1:]) for _ in costs]
-    for fold in np.unique(judge.folds):
+    parts: list[list[Pooled]] = [[] for _ in costs]
+    numbers = np.unique(judge.folds)
+    for fold in numbers:
         held = judge.folds == fold
         seen, rest = market.among(~held), market.among(held)
         choices = path(seen)
-        for into, cost in zip(found, costs, strict=True):
+        for part, cost in zip(parts, costs, strict=True):
             chosen = _affordable(choices, market, cost)
-            blend = fit(seen.pooled(chosen), seen.y, judge.metric, judge.pool)
-            into[held] = blend.predicted(rest.pooled(chosen))
+            fitted = seen.fit(chosen, judge.metric, judge.pool)
+            part.append(rest.predicted(chosen, fitted))
         tick(1)
-    return found
+    places = np.concatenate([np.flatnonzero(judge.folds == fold) for fold in numbers])
+    back = np.argsort(places)
+    return [np.concatenate(part)[back] for part in parts]
 
 
 def _affordable(choices: Sequence[Chosen], market: Market, cost: float) -> Chosen:
     """Return the dearest choice that costs no more; the cheapest there is, if all do."""
-    fitting = [each for each in choices if market.cost(each) <= cost * (1 + _ROUNDING)]
+    fitting = [each for each in choices if cost_of(market, each) <= cost * (1 + _ROUNDING)]
     return fitting[-1] if fitting else choices[0]

@@ -7,13 +7,13 @@ import numpy as np
 
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.bootstrap import spread
-from ensemble.predictions.kept_views import Costs, KeptViews
+from ensemble.predictions.kept_views import Costs, KeptTasks, KeptViews
 from ensemble.recipe.policy import FamilyPolicy, FrontierPoint, Policy
 from ensemble.tuning.budget import Budget, Spent, folds_for, spent
-from ensemble.tuning.fit import fit
 from ensemble.tuning.frontier import Judge, Point, knee
-from ensemble.tuning.selection import HURTS, Chosen, Harm, Market, harms
-from ensemble.voting.blend import Blend
+from ensemble.tuning.market import Chosen, Fitted, Market, bases_of, families_of
+from ensemble.tuning.selection import HURTS, Harm, harms
+from ensemble.voting.joint_weights import JointWeights
 from ensemble.voting.weights import NO_EVIDENCE, Weights
 
 
@@ -24,7 +24,7 @@ class Found:
     `steps` are the classes of a kappa from the lowest on; empty for other metrics.
     """
 
-    kept: KeptViews
+    kept: KeptViews | KeptTasks
     costs: Costs
     market: Market
     judge: Judge
@@ -33,7 +33,7 @@ class Found:
     def views(self, chosen: Chosen) -> dict[str, tuple[str, ...]]:
         """Return the views of each family, the plain one first."""
         found: dict[str, tuple[str, ...]] = {}
-        bases = self.market.bases()
+        bases = bases_of(self.market.options)
         for place in sorted(chosen, key=lambda place: (place not in bases, place)):
             option = self.market.options[place]
             found[option.family] = (*found.get(option.family, ()), option.view)
@@ -61,9 +61,9 @@ def policy_of(found: Found, points: Sequence[Point], budget: Budget) -> Policy:
         UsageError: it pays for none; says what the cheapest takes.
     """
     taken = knee(_within(found, points, budget), found.market, found.judge)
-    chosen, blend = _fitted(found.market, found.judge, taken.chosen)
+    chosen, fitted = _fitted(found.market, found.judge, taken.chosen)
     views, members = found.views(chosen), found.kept.members
-    shares = dict(zip(views, (blend.weights / blend.weights.sum()).tolist(), strict=True))
+    shares = _shares(found.market, chosen, fitted)
     folds = folds_for(found.costs, views, found.there(views), budget, shares)
     families = {
         family: FamilyPolicy(own, dict(sorted(members[family].items())[: folds[family]]))
@@ -74,7 +74,7 @@ def policy_of(found: Found, points: Sequence[Point], budget: Budget) -> Policy:
     takes = spent(found.costs, views, folds)
     return Policy(
         families=families,
-        weights=_weights(found, families, blend, taken),
+        weights=_weights(found, families, chosen, fitted, taken),
         left_out=tuple(sorted(every - running)),
         head=found.kept.output,
         evaluations=takes.evaluations,
@@ -102,23 +102,41 @@ def _within(found: Found, points: Sequence[Point], budget: Budget) -> list[Point
     return fitting
 
 
-def _fitted(market: Market, judge: Judge, chosen: Chosen) -> tuple[Chosen, Blend]:
+def _fitted(market: Market, judge: Judge, chosen: Chosen) -> tuple[Chosen, Fitted]:
     """Fit the blend on all rows; a family that it gives no weight is not run."""
     while True:
-        blend = fit(market.pooled(chosen), market.y, judge.metric, judge.pool)
-        names = market.families(chosen)
-        kept = {name for name, w in zip(names, blend.weights, strict=True) if w > 0}
-        if len(kept) == len(names):
-            return chosen, blend
-        chosen = tuple(place for place in chosen if market.options[place].family in kept)
+        fitted = market.fit(chosen, judge.metric, judge.pool)
+        shares = _shares(market, chosen, fitted)
+        kept = tuple(place for place in chosen if shares[market.options[place].family] > 0)
+        if kept == chosen or not market.answers(kept):
+            return chosen, fitted
+        chosen = kept
+
+
+def _shares(market: Market, chosen: Chosen, fitted: Fitted) -> dict[str, float]:
+    """Return the share of each family in the weights, over all that it answers."""
+    weights = fitted.blend.weights
+    total, found = float(weights.sum()) or 1.0, dict.fromkeys(families_of(market, chosen), 0.0)
+    for (_, family), weight in zip(market.columns(chosen), weights.tolist(), strict=True):
+        found[family] += weight / total
+    return found
 
 
 def _weights(
-    found: Found, families: Mapping[str, FamilyPolicy], blend: Blend, taken: Point
+    found: Found,
+    families: Mapping[str, FamilyPolicy],
+    chosen: Chosen,
+    fitted: Fitted,
+    taken: Point,
 ) -> Weights:
-    rule, kept = blend.decision, found.kept
+    kept, blend = found.kept, fitted.blend
+    names = [name for name, _ in found.market.columns(chosen)]
+    rule, joint = blend.decision, None
+    if isinstance(kept, KeptTasks):
+        logs = () if blend.dependence is None else tuple(blend.dependence.tolist())
+        joint = JointWeights(kept.label_map, fitted.spreads, logs, blend.rho)
     return Weights(
-        families=dict(zip(families, blend.weights.tolist(), strict=True)),
+        families=dict(zip(names, blend.weights.tolist(), strict=True)),
         pool=blend.pool,
         temperature=blend.temperature,
         decision=replace(rule, order=found.steps) if rule.cut_points else rule,
@@ -133,6 +151,7 @@ def _weights(
             "nested": taken.score,
             "verdict": "gain",
         },
+        joint=joint,
     )
 
 

@@ -9,26 +9,15 @@ order of families or views: they come sorted by name.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ensemble.arrays import Vector
-from ensemble.evaluation.metrics import METRICS, Metric, Truth
-from ensemble.records import TASKS, Task
-from ensemble.tuning.fit import fit
-from ensemble.voting.pools import Stack
-from ensemble.voting.weights import Pool
-
-PLAIN: Final = "plain"
-"""The view without operations, which each family begins with, where it has it."""
+from ensemble.tuning.market import Chosen, Market, Option, bases_of, cost_of
 
 _AS_DEAR: Final = 1.1
 """Costs within this factor of each other are alike, as far as they can be measured."""
-
-Chosen: TypeAlias = tuple[int, ...]
-"""Options, by their places, ascending."""
 
 WORTH: Final = 1.0
 """How many standard errors a change must gain to be made."""
@@ -42,68 +31,6 @@ it to take the place of another."""
 
 ROWS: Final = 10_000
 """Rows that changes are judged on, spread over all of them: more rows change no choice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What can be bought: a family under a view, for the seconds of one evaluation of an image."""
-
-    family: str
-    view: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Market:
-    """The options, sorted by family and view, with their predictions (K, N, C) and the truth."""
-
-    options: tuple[Option, ...]
-    stack: Stack
-    y: Truth
-    task: Task
-
-    def families(self, chosen: Chosen) -> list[str]:
-        """Return the families of options, sorted."""
-        return sorted({self.options[place].family for place in chosen})
-
-    def pooled(self, chosen: Chosen) -> Stack:
-        """Return each family's mean over its chosen views, float64 (M, N, C), sorted by name."""
-        own = [
-            [place for place in chosen if self.options[place].family == family]
-            for family in self.families(chosen)
-        ]
-        return np.stack([self.stack[places].mean(0) for places in own])
-
-    def cost(self, chosen: Chosen) -> float:
-        """Return the seconds of an image with one member of each family."""
-        return float(sum(self.options[place].seconds for place in chosen))
-
-    def bases(self) -> list[int]:
-        """Return where each family begins: with the plain view, else with its first."""
-        first: dict[str, int] = {}
-        for place, option in enumerate(self.options):
-            if option.family not in first or option.view == PLAIN:
-                first[option.family] = place
-        return list(first.values())
-
-    def among(self, rows: NDArray[np.bool_] | slice) -> "Market":
-        """Return the same options on some rows: a mask (N,), or a slice."""
-        return Market(self.options, self.stack[:, rows], self.y[rows], self.task)
-
-
-def loss_metric(task: Task) -> Metric:
-    """Return what options are judged by: the log-loss, or of a regression the squared error."""
-    return METRICS[task]["log_loss" if TASKS[task].bounded else "rmse"]
-
-
-def losses(market: Market, chosen: Chosen) -> Vector:
-    """Return the loss of each row, (N,), of the pool of what was chosen, fitted on these rows."""
-    stack, metric = market.pooled(chosen), loss_metric(market.task)
-    pool: Pool = "log-linear" if TASKS[market.task].bounded else "linear"
-    probs = fit(stack, market.y, metric, pool).probs(stack)
-    if metric.each is not None:
-        return np.asarray(metric.each(market.y, probs), np.float64)
-    return np.asarray(((probs - market.y) ** 2).mean(1), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +50,11 @@ class Harm:
 def harms(market: Market) -> list[Harm]:
     """Return what each view that is not its family's first does to the family alone."""
     market, found = _thinned(market), []
-    for base in market.bases():
-        alone = losses(market, (base,))
+    for base in bases_of(market.options):
+        alone = market.own_losses((base,))
         for place, option in enumerate(market.options):
             if place != base and option.family == market.options[base].family:
-                added = losses(market, _with((base,), place)) - alone
+                added = market.own_losses(_with((base,), place)) - alone
                 found.append(Harm(option, float(added.mean()), _error(added)))
     return found
 
@@ -143,9 +70,9 @@ def path(market: Market) -> list[Chosen]:
     judged = _thinned(market)
     hurting = {harm.option for harm in harms(market) if harm.hurts}
     allowed = [p for p, option in enumerate(market.options) if option not in hurting]
-    found = _singles(judged)
+    found = _begun(judged)
     current = found[-1]
-    loss = losses(judged, current)
+    loss = judged.losses(current)
     while (bought := _bought(judged, allowed, current, loss)) is not None:
         current, loss = _improved(judged, allowed, *bought)
         found.append(current)
@@ -153,18 +80,18 @@ def path(market: Market) -> list[Chosen]:
 
 
 def _thinned(market: Market) -> Market:
-    step = -(-market.stack.shape[1] // ROWS)
+    step = -(-len(market.y) // ROWS)
     return market.among(slice(None, None, step))
 
 
-def _singles(market: Market) -> list[Chosen]:
-    """Return the families alone, by cost, as far as each dearer one is better; the best is last."""
-    scored = [(float(losses(market, (p,)).mean()), market.cost((p,)), p) for p in market.bases()]
+def _begun(market: Market) -> list[Chosen]:
+    """Return what to begin with, by cost, as far as each dearer one is better; the best is last."""
+    scored = [(float(market.losses(p).mean()), cost_of(market, p), p) for p in market.starts()]
     found: list[Chosen] = []
     least = np.inf
-    for loss, _, place in sorted(scored, key=lambda each: (each[1], each[0], each[2])):
+    for loss, _, chosen in sorted(scored, key=lambda each: (each[1], each[0], each[2])):
         if loss < least:
-            found, least = [*found, (place,)], loss
+            found, least = [*found, chosen], loss
     return found
 
 
@@ -177,7 +104,7 @@ def _bought(
         if place in chosen:
             continue
         more = _with(chosen, place)
-        after = losses(market, more)
+        after = market.losses(more)
         rate = float((loss - after).mean()) / market.options[place].seconds
         if _is_worth(loss, after) and (best is None or rate > best[0]):
             best = rate, more, after
@@ -189,12 +116,14 @@ def _improved(
 ) -> tuple[Chosen, Vector]:
     """Swap views within families, and sell what no longer helps, while either lowers the loss."""
     for more in _swaps(market, allowed, chosen):
-        after = losses(market, more)
+        after = market.losses(more)
         if _is_worth(loss, after, HURTS):
             return _improved(market, allowed, more, after)
-    for place in chosen if len(chosen) > 1 else ():
+    for place in chosen:
         less = tuple(each for each in chosen if each != place)
-        after = losses(market, less)
+        if not market.answers(less):
+            continue
+        after = market.losses(less)
         if float(after.mean()) <= float(loss.mean()):
             return _improved(market, allowed, less, after)
     return chosen, loss
@@ -215,7 +144,7 @@ def _ascending(market: Market, found: Sequence[Chosen]) -> list[Chosen]:
     """Return the choices by cost, without those that a later one replaced at no higher cost."""
     kept: list[Chosen] = []
     for chosen in reversed(found):
-        if not kept or market.cost(chosen) < market.cost(kept[-1]):
+        if not kept or cost_of(market, chosen) < cost_of(market, kept[-1]):
             kept.append(chosen)
     return kept[::-1]
 

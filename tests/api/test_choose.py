@@ -8,6 +8,7 @@ from views_apart import CLASSES, IDS, TRUTH, apart, labels
 
 import ensemble as package
 from ensemble.errors import UsageError
+from ensemble.predictions.views_file import save
 
 KEPT = apart({"ant": {"plain": 1.2, "hflip": 1.2}})
 
@@ -18,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_predictions_in_memory_and_their_file_give_one_policy() -> None:
-    KEPT.save(Path("views.parquet"))
+    save(Path("views.parquet"), [KEPT])
     path, frame = labels(), pd.DataFrame({"id": IDS, "label": [CLASSES[y] for y in TRUTH]})
     one = package.choose("views.parquet", path, metric="accuracy", progress=None)
     two = package.choose(KEPT, frame, metric="accuracy", progress=None, out="policy.json")

@@ -13,8 +13,9 @@ from ensemble.errors import UsageError
 from ensemble.pipeline import oof_views
 from ensemble.pipeline.oof import predict_oof
 from ensemble.pipeline.oof_views import plan_views, predict_views
-from ensemble.predictions.kept_views import KeptViews, read_views
+from ensemble.predictions.kept_views import KeptViews
 from ensemble.predictions.table import Predictions
+from ensemble.predictions.views_file import read_views
 from ensemble.recipe.settings import Settings
 from ensemble.records import Merge
 
@@ -45,6 +46,7 @@ def test_views_apart_merge_to_what_a_graph_with_all_of_them_gives(merge: Merge) 
 def test_each_view_is_predicted_by_the_member_that_did_not_see_the_row() -> None:
     members = [memory("ant", fold, blind=1) for fold in range(FOLDS)]
     found = predict_views(replace(recipe(members), tta="hflip"), Path("train.csv"))
+    assert isinstance(found, KeptViews)
     from blends import TRUTH
 
     np.testing.assert_array_equal(found.folds, SPLIT)
@@ -90,16 +92,9 @@ def test_a_merge_that_needs_logits_is_refused() -> None:
 def test_the_command_writes_what_python_returns() -> None:
     asked()
     assert ensemble("oof", *FLAGS, "--tta", "hflip", "--keep-views", "--out", "v.parquet") == 0
-    told, found = read_views(Path("v.parquet")), package.predict_oof(
+    (told,), found = read_views(Path("v.parquet")), package.predict_oof(
         "folds", "train", "train.csv", tta="hflip", device="cpu", keep_views=True, progress=None
     )  # fmt: skip
     assert isinstance(found, KeptViews)
     for view, probs in found.columns["bee"].items():
         np.testing.assert_array_equal(told.columns["bee"][view], probs)
-
-
-def test_a_label_map_is_refused_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
-    asked()
-    Path("map.csv").write_text("label,label2\nx,cat\ny,dog\nz,eel\n")
-    assert ensemble("oof", *FLAGS, "--keep-views", "--label-map", "map.csv") == 2
-    assert "--keep-views keeps the views of one head" in " ".join(capsys.readouterr().err.split())

@@ -1,77 +1,27 @@
-"""Views kept apart: written, read back, and merged for whoever reads the families."""
-
-import json
-from dataclasses import replace
-from pathlib import Path
+"""Views kept apart: merged into what families say, of one head or of the tasks of a label map."""
 
 import numpy as np
-import pyarrow.parquet as pq
-import pytest
-
-from ensemble.errors import UsageError
-from ensemble.predictions.formats import read
-from ensemble.predictions.kept_views import METADATA, Costs, KeptViews, read_views
-from ensemble.records import Quarantined
-
-LOST = Quarantined("z", "z.png", "decode", "truncated", "ends early", "0" * 64, 7)
+from choice_of_tasks import MAP, kept_tasks
+from views_apart import apart
 
 
-def kept() -> KeptViews:
-    """Two families, of two views and one, over four rows in two folds."""
-    rng = np.random.default_rng(0)
-    probs = rng.dirichlet([1, 1, 1], (3, 4)).astype(np.float32)
-    return KeptViews(
-        ids=("a", "b", "c", "d"),
-        classes=("cat", "dog", "eel"),
-        columns={"ant": {"plain": probs[0], "hflip": probs[1]}, "bee": {"plain": probs[2]}},
-        folds=np.array([0, 1, 0, 1]),
-        members={"ant": {0: "a0", 1: "a1"}, "bee": {0: "b0", 1: "b1"}},
-        costs=Costs(0.1, 0.002, {"ant": {"plain": 0.01, "hflip": 0.02}, "bee": {"plain": 0.03}}),
-    )
+def test_a_familys_views_are_merged_by_their_rule() -> None:
+    kept = apart({"ant": {"plain": 1.0, "hflip": 1.0}})
+    own = kept.columns["ant"]
+    found = kept.merged()
+    np.testing.assert_allclose(found.families["ant"], (own["plain"] + own["hflip"]) / 2)
+    assert found.views == {"ant": "mean of plain, hflip"}
+    assert found.members == {"ant": ("ant0", "ant1", "ant2")}
 
 
-def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
-    made = replace(kept(), quarantined=(LOST,))
-    made.save(tmp_path / "views.parquet")
-    found = read_views(tmp_path / "views.parquet")
-    assert found.folds.tolist() == [0, 1, 0, 1]
-    for family, views in made.columns.items():
-        for view, probs in views.items():
-            np.testing.assert_array_equal(found.columns[family][view], probs)
-    plain = {"columns": {}, "folds": made.folds}
-    assert replace(found, **plain) == replace(made, **plain)  # type: ignore[arg-type]
-    assert "z.png" in (tmp_path / "views.quarantine.csv").read_text()
+def test_tasks_are_merged_a_column_for_each_family_and_task() -> None:
+    found = kept_tasks().merged()
+    assert [(c.name, c.task) for c in found.columns()] == [
+        ("both/kind", "kind"), ("both/turn", "turn"), ("kinds", "kind"), ("turns", "turn"),
+    ]  # fmt: skip
 
 
-def test_whoever_reads_families_gets_their_views_merged(tmp_path: Path) -> None:
-    made = kept()
-    made.save(tmp_path / "views.parquet")
-    found = read(tmp_path / "views.parquet")
-    ant = made.columns["ant"]
-    np.testing.assert_allclose(found.families["ant"], (ant["plain"] + ant["hflip"]) / 2, atol=1e-7)
-    np.testing.assert_allclose(found.families["bee"], made.columns["bee"]["plain"], atol=1e-7)
-    assert found.views == {"ant": "mean of plain, hflip", "bee": "plain"}
-    assert found.members == {"ant": ("a0", "a1"), "bee": ("b0", "b1")}
-
-
-def test_views_come_in_the_order_of_the_policy(tmp_path: Path) -> None:
-    kept().save(tmp_path / "views.parquet")
-    assert list(read_views(tmp_path / "views.parquet").columns["ant"]) == ["plain", "hflip"]
-
-
-def test_another_file_is_refused_and_the_command_named(tmp_path: Path) -> None:
-    kept().merged().save(tmp_path / "oof.parquet")
-    with pytest.raises(UsageError, match="not kept apart; make it with `ensemble oof --keep-views"):
-        read_views(tmp_path / "oof.parquet")
-
-
-@pytest.mark.parametrize("lacking", ["columns", "members", "merge", "costs"])
-def test_a_damaged_file_is_refused(tmp_path: Path, lacking: str) -> None:
-    kept().save(tmp_path / "views.parquet")
-    table = pq.ParquetFile(tmp_path / "views.parquet").read()
-    about = json.loads(table.schema.metadata[METADATA.encode()])
-    about[lacking] = 7
-    pq.write_table(table.replace_schema_metadata({METADATA: json.dumps(about)}),
-                   tmp_path / "views.parquet")  # fmt: skip
-    with pytest.raises(UsageError, match=r"views\.parquet: cannot read the predictions"):
-        read_views(tmp_path / "views.parquet")
+def test_tasks_have_the_classes_and_members_of_all_their_heads() -> None:
+    kept = kept_tasks()
+    assert kept.classes == MAP.labels
+    assert set(kept.members) == {"both", "kinds", "turns"}

@@ -1,5 +1,7 @@
 """The frontier: each point nested, dearer and better than the one before, and its knee."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from views_apart import ROWS, TRUTH, apart, order
@@ -7,8 +9,8 @@ from views_apart import ROWS, TRUTH, apart, order
 from ensemble.evaluation.metrics import metric_of
 from ensemble.progress import Quiet
 from ensemble.tuning.choose import found_in
-from ensemble.tuning.fit import fit
 from ensemble.tuning.frontier import Judge, Point, frontier, knee
+from ensemble.tuning.market import HeadMarket, cost_of
 from ensemble.tuning.policies import Found
 from ensemble.tuning.selection import path
 
@@ -50,9 +52,9 @@ def test_a_points_score_is_of_what_was_selected_and_fitted_without_the_fold() ->
     for fold in range(3):
         held = folds == fold
         seen = market.among(~held)
-        fitting = [c for c in path(seen) if market.cost(c) <= last.seconds + 1e-12]
-        blend = fit(seen.pooled(fitting[-1]), seen.y, found.judge.metric, "log-linear")
-        expected[held] = blend.probs(market.among(held).pooled(fitting[-1]))
+        fitting = [c for c in path(seen) if cost_of(market, c) <= last.seconds + 1e-12]
+        fitted = seen.fit(fitting[-1], found.judge.metric, "log-linear")
+        expected[held] = market.among(held).predicted(fitting[-1], fitted)
     np.testing.assert_allclose(last.nested, expected, rtol=1e-9)
 
 
@@ -60,7 +62,8 @@ def test_a_fold_is_not_scored_by_what_was_fitted_on_it() -> None:
     found = three()
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 3, ROWS)  # labels that nothing tells: nested scores stay at chance
-    market = type(found.market)(found.market.options, found.market.stack, noise, "classification")
+    assert isinstance(found.market, HeadMarket)
+    market = replace(found.market, y=noise)
     told = frontier(market, found.judge, lambda _: None)
     assert all(abs(point.score - 1 / 3) < 0.06 for point in told)
 
@@ -78,7 +81,7 @@ def test_the_knee_is_the_cheapest_within_a_standard_error_of_the_best() -> None:
     near = best.copy()
     near[:3] = False  # three rows of 1200 less
     told = [point(0.6, 1.0, far), point(0.8975, 2.0, near), point(0.9, 3.0, best)]
-    market = type(found.market)(found.market.options, found.market.stack, TRUTH, "classification")
+    market = found.market
     assert knee(told, market, judge).seconds in (2.0, 3.0)
     near[:1] = best[:1]
     near[1:3] = best[1:3]

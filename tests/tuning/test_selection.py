@@ -8,7 +8,8 @@ from ensemble.predictions.kept_views import KeptViews
 from ensemble.progress import Quiet
 from ensemble.records import Task
 from ensemble.tuning.choose import found_in
-from ensemble.tuning.selection import Market, Option, harms, losses, path
+from ensemble.tuning.market import HeadMarket, Market, Option, cost_of
+from ensemble.tuning.selection import harms, path
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def test_a_cheaper_family_comes_before_a_better_one() -> None:
 def test_each_choice_is_dearer_than_the_one_before() -> None:
     views = {"plain": 1.5, "hflip": 1.5, "vflip": -1.0}
     found = market(apart({"ant": views, "bee": views, "cow": views}))
-    costs = [found.cost(chosen) for chosen in path(found)]
+    costs = [cost_of(found, chosen) for chosen in path(found)]
     assert len(costs) > 2
     assert costs == sorted(set(costs))
 
@@ -88,6 +89,6 @@ def test_labels_and_values_are_selected_by_their_own_losses(task: Task) -> None:
 
     options = tuple(Option("ant", view, 1e-3) for view in ("hflip", "plain", "vflip"))
     stack = np.stack([seen(0.5, 1), seen(0.5, 2), -seen(0.1, 3) + 1])
-    found = Market(options, stack.astype(np.float64), y, task)
+    found = HeadMarket(options, stack.astype(np.float64), y, task)
     assert path(found)[-1] == (0, 1)
-    assert losses(found, (0, 1)).mean() < losses(found, (1,)).mean()
+    assert found.losses((0, 1)).mean() < found.losses((1,)).mean()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ensemble.cli.options import id_option, label_option
+from ensemble.cli.options import id_option, label_map_of, label_map_options, label_option
 from ensemble.cli.terminal import open_console
 from ensemble.progress_bar import Bar
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 )
 @label_option
 @id_option
+@label_map_options
 @click.option(
     "--metric",
     default="log_loss",
@@ -78,8 +79,10 @@ def choose_command(files: tuple[Path, ...], out: Path, *, as_json: bool, **flags
     names = ("budget", "evals", "seconds", "images")
     budget = budget_of(**{name: flags.pop(name) for name in names})
     pool = None if (told := flags.pop("pool")) == "auto" else told
+    mapped = label_map_of(flags.pop("label_map"), flags.pop("tasks"))
     with Bar(sys.stderr) as bar:
-        policy = choose_files(files, ChooseOrder(budget=budget, pool=pool, **flags), bar, out=out)
+        order = ChooseOrder(budget=budget, pool=pool, **flags)
+        policy = choose_files(files, order, bar, out=out, label_map=mapped)
     if out.with_name(PICTURE).exists():
         click.echo(str(out.with_name(PICTURE)), err=True)
     if as_json:
@@ -98,8 +101,8 @@ def say_policy(policy: "Policy", images: int | None) -> None:
     console.print(f"verdict: {policy.verdict}")
     for family, own in policy.families.items():
         folds = ", ".join(map(str, own.members))
-        weight = policy.weights.families[family]
-        console.print(f"{family}: {', '.join(own.views)}; folds {folds}; weight {weight:.3f}")
+        weights = policy.weights_of(family)
+        console.print(f"{family}: {', '.join(own.views)}; folds {folds}; weight {weights}")
     total = "" if images is None else f", {policy.seconds_for(images):.1f} s for {images} images"
     console.print(
         f"{policy.evaluations} evaluations and {1000 * policy.seconds:.3f} ms an image{total}"

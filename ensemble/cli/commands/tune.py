@@ -27,7 +27,7 @@ from ensemble.progress_bar import Bar
 from ensemble.voting.weights import Polish, Pool, Write
 
 if TYPE_CHECKING:
-    from ensemble.predictions.kept_views import KeptViews
+    from ensemble.predictions.kept_views import KeptTasks, KeptViews
     from ensemble.predictions.table import Oof
     from ensemble.predictions.tasks import TaskPredictions
     from ensemble.tuning.weigh import TuneOrder
@@ -81,7 +81,7 @@ def oof_command(
     return _QUARANTINED if found.quarantined else 0
 
 
-def _say_oof(found: "Oof | TaskPredictions | KeptViews", out: Path) -> None:
+def _say_oof(found: "Oof | TaskPredictions | KeptViews | KeptTasks", out: Path) -> None:
     """Print how many rows there are, which images have none, and on stdout where they lie."""
     from ensemble.predictions.oof_file import quarantine_beside
 
@@ -95,14 +95,17 @@ def _say_oof(found: "Oof | TaskPredictions | KeptViews", out: Path) -> None:
     click.echo(str(out))
 
 
-def _counted(found: "Oof | TaskPredictions | KeptViews") -> str:
+def _counted(found: "Oof | TaskPredictions | KeptViews | KeptTasks") -> str:
     """Say of how many families predictions are, and of which tasks or in how many views."""
-    from ensemble.predictions.kept_views import KeptViews
+    from ensemble.predictions.kept_views import KeptTasks, KeptViews
     from ensemble.predictions.tasks import TaskPredictions
 
     if isinstance(found, KeptViews):
         views = sum(map(len, found.columns.values()))
         return f"{len(found.columns)} families, {views} views of them kept apart"
+    if isinstance(found, KeptTasks):
+        return (f"{len(found.members)} families, for the tasks {', '.join(found.label_map.names)}, "
+                f"their views kept apart")  # fmt: skip
     if not isinstance(found, TaskPredictions):
         return f"{len(found.families)} families"
     families = {each.family for each in found.columns()}

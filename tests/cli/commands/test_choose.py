@@ -7,6 +7,8 @@ import pytest
 from toys import ensemble
 from views_apart import apart, labels
 
+from ensemble.predictions.views_file import save
+
 VIEWS = {"plain": 1.2, "hflip": 1.2, "vflip": -1.5}
 COMMAND = ("choose", "--oof", "views.parquet", "--labels", "labels.csv", "--metric", "accuracy")
 
@@ -15,7 +17,7 @@ COMMAND = ("choose", "--oof", "views.parquet", "--labels", "labels.csv", "--metr
 def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """views.parquet and labels.csv, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    apart({"ant": VIEWS}).save(Path("views.parquet"))
+    save(Path("views.parquet"), [apart({"ant": VIEWS})])
     labels()
 
 
