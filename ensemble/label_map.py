@@ -6,6 +6,7 @@ Tasks and labels are held in the natural order of their names, so that neither t
 rows nor that of the columns decides anything.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -80,12 +81,14 @@ def from_record(fields: Fields) -> LabelMap:
     lines = fields.each("rows")
     rows = {line.text(LABEL): tuple(line.text(task.name) for task in tasks) for line in lines}
     labels = tuple(sorted(rows, key=natural_key))
-    known = all(
-        cell in task.classes for row in rows.values() for task, cell in zip(tasks, row, strict=True)
-    )
+    known = all(_are_classes(row, tasks) for row in rows.values())
     if len(rows) < 2 or len(set(rows.values())) < len(lines) or not known:
         raise fields.bad("rows", "labels of classes of the tasks, each once", len(lines))
     return LabelMap(labels, tasks, tuple(rows[label] for label in labels))
+
+
+def _are_classes(row: Sequence[str], tasks: Sequence[LabelTask]) -> bool:
+    return all(cell in task.classes for task, cell in zip(tasks, row, strict=True))
 
 
 def _lines_of(given: LabelMap) -> list[tuple[str, ...]]:

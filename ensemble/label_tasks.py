@@ -6,6 +6,7 @@ Bounds that the names of classes tell are read from them: <30, 30-59 and >=60 ar
 import math
 import re
 import tomllib
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,24 @@ class LabelTask:
     spread: float | None = None
     merge: tuple[tuple[str, str], ...] = ()
 
+    def class_of(self, name: str) -> str | None:
+        """Return the class that a name says: itself, what it is merged into, or where it is cut.
+
+        One rule for the classes of a head and the cells of a truth: what is declared of a name goes
+        before what it is as a number. None where it says no class.
+        """
+        if name in self.classes:
+            return name
+        if (merged := dict(self.merge).get(name)) is not None:
+            return merged
+        try:
+            value = float(name)
+        except ValueError:
+            return None
+        if not self.cuts or not math.isfinite(value):
+            return None
+        return self.classes[bisect_right(self.cuts, value)]
+
 
 def declared_tasks(columns: Mapping[str, set[str]], text: str) -> tuple[LabelTask, ...]:
     """Return the tasks of the columns, with what the text declares of them."""
@@ -71,15 +90,33 @@ def _made(name: str, there: set[str], declared: object) -> LabelTask:
 def _ordered(fields: Fields, there: set[str]) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return the classes in order and their cuts: as declared, else as their names tell."""
     said = fields.texts("classes") if "classes" in fields.record else ()
-    cuts = fields.numbers("cuts") if "cuts" in fields.record else ()
+    cuts = _declared_cuts(fields)
     told, known = cuts_of_names(tuple(there)) or ((), ())
-    if said and sorted(said) != sorted(there):
-        raise fields.bad("classes", f"the label map's, each once: {few(sorted(there))}", said)
-    if said and told and said != told:
-        raise fields.bad("classes", f"the order that their names tell: {few(told)}", said)
-    if cuts and not (said or told):
+    if said:
+        _check_order(fields, said, told, there)
+    elif cuts and not told:
         raise fields.bad("classes", "the classes in the order of the cuts, the lowest first", None)
     return said or told or tuple(sorted(there, key=natural_key)), cuts or known
+
+
+def _declared_cuts(fields: Fields) -> tuple[float, ...]:
+    """Return the cuts that are declared; none where there is nothing of them."""
+    if "cuts" not in fields.record:
+        return ()
+    cuts = fields.numbers("cuts")
+    if not cuts:
+        raise fields.bad("cuts", "a number or more, or no cuts at all: then names tell them", cuts)
+    return cuts
+
+
+def _check_order(
+    fields: Fields, said: tuple[str, ...], told: tuple[str, ...], there: set[str]
+) -> None:
+    """Check that declared classes are those that are there, in the order that names tell."""
+    if sorted(said) != sorted(there):
+        raise fields.bad("classes", f"the label map's, each once: {few(sorted(there))}", said)
+    if told and said != told:
+        raise fields.bad("classes", f"the order that their names tell: {few(told)}", said)
 
 
 def read_task(fields: Fields, name: str) -> LabelTask:

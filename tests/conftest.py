@@ -5,13 +5,18 @@ import os
 # Small nets: threads of torch and BLAS would wait for each other longer than they compute.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from blends import write_train
 from toys import MakeMember, save_images, save_member, toy_card, toy_model
 
 from ensemble.api import predict
+
+if TYPE_CHECKING:
+    from buckets import Server
 
 
 @pytest.fixture
@@ -53,3 +58,13 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty images, and train.csv, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     write_train()
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Server]":
+    """An S3 server with an empty bucket, where the environment says so."""
+    from buckets import served, signed_in
+
+    with served() as server:
+        signed_in(monkeypatch, server)
+        yield server

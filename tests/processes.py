@@ -22,7 +22,7 @@ def start(
     )  # fmt: skip
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+def finish(process: subprocess.Popen[str], patience: float = 60) -> tuple[int, str]:
     """Return the exit code of a command, and what it said on stderr."""
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=patience)[1]
     return process.returncode, said

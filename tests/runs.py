@@ -8,8 +8,8 @@ from ensemble.api import predict
 
 
 def submit(members: list[Path], images: Path, out: str = "out", **more: Any) -> Submission:
-    """Run on the CPU."""
-    return predict.run(members, images, out=out, device="cpu", **more)
+    """Run on the CPU, by ONNX Runtime unless `device` says otherwise."""
+    return predict.run(members, images, out=out, **{"device": "cpu", **more})
 
 
 def parts(store: Path = Path(".ensemble")) -> dict[str, int]:

@@ -2,13 +2,15 @@
 
     python benchmarks/campaigns/kill.py --kills 300 --seed 20 --stride 0
     python benchmarks/campaigns/kill.py --kills 0
+    python benchmarks/campaigns/kill.py --only workers --kills 100 --stride 0
 
 Random: kill -9 of the supervisor or its worker, over `run`, `oof` and an early exit (`exit`: a run
 with `--early-exit lossless`), when the store holds a random number of parts; only kills that met a
 living process count. Three in ten go on with the store that the one before left: they kill a
-resume. Steps: at each call of the commit recipe, a kill, an exception and a full disk. Then the
-same command is started again: its results must be those of an unbroken run, byte for byte, and no
-temporary file may be left.
+resume. `workers` is `run --workers 2`, held against one process; there one of the two that score is
+killed too (`scorer`), of which the command must end well by itself. Steps: at each call of the
+commit recipe, a kill, an exception and a full disk. Then the same command is started again: its
+results must be those of an unbroken run, byte for byte, and no temporary file may be left.
 """
 
 import argparse
@@ -45,6 +47,7 @@ pathlib.Path.replace = step(pathlib.Path.replace)
 import atexit
 """
 MAIN = "from ensemble.cli import main; main()"
+_OUT = {"run": "out", "exit": "exit", "workers": "workers"}
 
 
 def commands(folder: Path, shard: int = 16) -> dict[str, list[str]]:
@@ -63,13 +66,15 @@ def commands(folder: Path, shard: int = 16) -> dict[str, list[str]]:
     early = ["run", "--members", *pair, "--images", str(ZOO / "images"), "--output", "labels",
              "--tta", "hflip", "--early-exit", "lossless", "--out", str(folder / "exit"),
              *more]  # fmt: skip
-    return {"run": run, "oof": oof, "exit": early}
+    workers = [*run, "--workers", "2"]
+    workers[workers.index("--out") + 1] = str(folder / "workers")
+    return {"run": run, "oof": oof, "exit": early, "workers": workers}
 
 
 def results(folder: Path, name: str) -> bytes:
     """What a command wrote: the bytes of the submission, or the rows of the OOF file."""
     if name != "oof":
-        return (folder / {"run": "out", "exit": "exit"}[name] / "submission.csv").read_bytes()
+        return (folder / _OUT[name] / "submission.csv").read_bytes()
     with pq.ParquetFile(folder / "oof.parquet") as file:
         return repr(file.read().to_pydict()).encode()
 
@@ -95,34 +100,51 @@ def random_kills(folder: Path, kills: int, rng: random.Random, expected: dict[st
     """Kill at random moments, of the supervisor or its worker; print the tally."""
     tally: Counter[tuple[str, str, str]] = Counter()
     while tally.total() < kills:
-        name, victim = rng.choice(list(expected)), rng.choice(["supervisor", "worker"])
+        name = rng.choice(list(expected))
+        victim = rng.choice(["supervisor", "worker", *["scorer"] * (name == "workers")])
         resumed = rng.random() < 0.3
         if not resumed:
             shutil.rmtree(folder / "store", ignore_errors=True)
         args = commands(folder)[name]
-        if killed(folder, args, victim, 13 if name == "exit" else 26, rng):
-            title = f"{name}, resumed" if resumed else name
-            tally[title, victim, verdict(folder, name, args, expected[name])] += 1
+        code = killed(folder, args, victim, 13 if name == "exit" else 26, rng)
+        if code is None:
+            continue
+        title = f"{name}, resumed" if resumed else name
+        failed = victim == "scorer" and code != 0
+        outcome = "failed" if failed else verdict(folder, name, args, expected[name])
+        tally[title, victim, outcome] += 1
     report("random kills", tally)
 
 
-def killed(folder: Path, args: list[str], victim: str, parts: int, rng: random.Random) -> bool:
-    """Start a command, and kill it or its worker at some part; tell whether that met it alive."""
+def killed(
+    folder: Path, args: list[str], victim: str, parts: int, rng: random.Random
+) -> int | None:
+    """Start a command, and kill a process of it at some part.
+
+    Returns its exit code, None where the kill met nobody alive.
+    """
     goal = rng.randrange(parts)
     process = start(MAIN, args)
     while process.poll() is None and len(list(folder.glob("store/*/*/part-*.json"))) < goal:
         time.sleep(0.001)
     time.sleep(rng.uniform(0, 0.02 if goal else 1.0))
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    found = children.read_text().split() if process.poll() is None else []
-    pids = {"supervisor": [process.pid] if process.poll() is None else [], "worker": found}[victim]
-    for pid in pids[:1]:
+    alive = [process.pid] if process.poll() is None else []
+    for _ in range(["supervisor", "worker", "scorer"].index(victim)):
+        alive = [child for pid in alive for child in children(pid)]
+    for pid in rng.sample(alive, min(len(alive), 1)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
             code = process.wait()
-            return victim == "worker" or code == -signal.SIGKILL
+            return code if victim != "supervisor" or code == -signal.SIGKILL else None
     process.wait()
-    return False
+    return None
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started; none where it is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return []
 
 
 def broken_steps(folder: Path, stride: int, expected: dict[str, bytes]) -> None:
@@ -157,15 +179,16 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=1, help="Break every so many steps only.")
     parser.add_argument("--seed", type=int, default=20)
     names = ["run", "oof", "exit"]
-    parser.add_argument("--only", choices=names, nargs=1, help="Only this command.")
+    parser.add_argument("--only", choices=[*names, "workers"], nargs=1, help="Only this command.")
     flags = parser.parse_args()
     began = time.time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         expected = {}
         for command in flags.only or names:
-            start(MAIN, commands(folder)[command]).wait()
-            expected[command] = results(folder, command)
+            whole = "run" if command == "workers" else command
+            start(MAIN, commands(folder)[whole]).wait()
+            expected[command] = results(folder, whole)
         if flags.kills:
             random_kills(folder, flags.kills, random.Random(flags.seed), expected)
         if flags.stride:

@@ -29,11 +29,13 @@ from ensemble.errors import UsageError
 from ensemble.evaluation.folds import folds_from
 from ensemble.evaluation.split import make_folds
 from ensemble.files.csv_tables import column_of
+from ensemble.files.spool import spooled
 from ensemble.predictions import formats
 from ensemble.predictions import table as oof
 from ensemble.predictions.oof_file import write
 from ensemble.reports.scorecard import Labels, score_submission
-from ensemble.submission.cells import Row, render
+from ensemble.submission.cells import Filling, cells_of
+from ensemble.submission.lines import lines_of
 from ensemble.submission.reading import read_sample
 
 CLASSES = ("cat", "dog", "eel")
@@ -112,8 +114,13 @@ def bytes_damaged(data: bytes, rng: random.Random) -> bytes:
 def sample_ids(path: Path) -> list[str]:
     """Read a sample, fill it, and read the ids of the submission as a stranger would."""
     sample = read_sample(path, CLASSES, "name")
-    rows = {name: Row("cat", (0.2, 0.3, 0.5)) for name in sample.ids}
-    text = render(sample, rows, CLASSES).decode()
+    ids, count = sample.ids, len(sample.ids)
+    filling = Filling(ids, ["cat"] * count, np.tile((0.2, 0.3, 0.5), (count, 1)))
+    with spooled(path) as sink:
+        with lines_of(sample, ids, (), [], sink) as lines:
+            lines.add(cells_of(sample, filling, CLASSES))
+            lines.finish()
+        text = sink.piece(0, sink.tell()).decode()
     return [row[0] for row in csv.reader(io.StringIO(text, newline=""), strict=True)][1:]
 
 

@@ -21,6 +21,7 @@ def crops(
     centre: float = 0.25,
     fallback: Fallback = "centre",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
     device: str = "auto",
@@ -29,6 +30,7 @@ def crops(
     memory: str = "1G",
     threads: int = 0,
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Crops:
     """Run a detector over images, and choose one box of each; `ensemble crops` in Python.
@@ -44,6 +46,7 @@ def crops(
         centre: How far its centre may be from the image's, as a share of the image's sides.
         fallback: Else the largest square about the "centre", or the "whole" image.
         id_from: As for `run`, and so are all below.
+        image_col: The column of images in Parquet files.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
         device: Where the detector runs.
@@ -52,6 +55,7 @@ def crops(
         memory: For decoded pixels.
         threads: How many.
         store: Where its boxes are kept.
+        verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
 
     Returns:
@@ -64,6 +68,7 @@ def crops(
         members=texts_of(members, "members"),
         images=texts_of(images, "images"),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         decode=decode_of(decode),
         device=device,
@@ -72,6 +77,7 @@ def crops(
         memory=memory,
         threads=threads,
         store=Path(store),
+        verify_inputs=verify_inputs,
     )
     rule = BoxRule(sure, unsure, centre, fallback)
     with progress_bar.shown(progress) as told:

@@ -27,7 +27,7 @@ from ensemble.api.tables import (
     optional_table,
     read_label_map_of,
 )
-from ensemble.errors import few
+from ensemble.errors import UsageError, few
 from ensemble.html_table import html_table
 from ensemble.members.card import Card
 from ensemble.pipeline.members import OutputName, inspect
@@ -39,6 +39,11 @@ def export_members(
     spec: "ExportSpec",
     out: str | Path,
     *,
+    soup: bool = False,
+    images: Paths = (),
+    labels: TableGiven | ById | None = None,
+    label_col: str = "label",
+    id_col: str | None = None,
     force: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> list["Exported"]:
@@ -48,11 +53,20 @@ def export_members(
         checkpoints: The checkpoint files.
         spec: The architecture, the heads, and what is not to be taken from timm's data config.
         out: The folder to write to.
+        soup: Average the weights of the checkpoints into one member.
+        images: Of a soup, images like those to predict: some recalibrate its batch norms, on the
+            others it is held against the vote of its parts.
+        labels: Of a soup, a CSV or a DataFrame with the labels of the images, or the label of each
+            id, to state scores.
+        label_col: The column of the labels.
+        id_col: The column of the ids; None takes `id`, or the one that holds the images' ids.
         force: Replace members that are there.
-        progress: Told how many members are written; see `run`.
+        progress: Told how many members are written, or of a soup how many images have judged it;
+            see `run`.
 
     Returns:
-        For each checkpoint its member's path and card, and how far it differs from torch.
+        For each checkpoint, or for the one soup, the member's path and card, and how far it differs
+        from torch; `notes` tell how a soup compares with the vote.
 
     Raises:
         EnsembleError: see `ensemble.errors`.
@@ -60,6 +74,17 @@ def export_members(
     from ensemble.export import to_onnx
 
     paths = [Path(p) for p in texts_of(checkpoints, "checkpoints")]
+    given = texts_of(images, "images")
+    if soup:
+        from ensemble.pipeline.soup import export_soup
+        from ensemble.pipeline.soup_order import SoupOrder
+
+        table = optional_table(labels, "labels", label_col, id_col)
+        order = SoupOrder(tuple(paths), spec, given, table, label_col, id_col, force)
+        with progress_bar.shown(progress) as told:
+            return [export_soup(order, Path(out), told)]
+    if given or labels is not None:
+        raise UsageError("images and labels: only a soup looks at images; say soup=True")
     done = []
     with progress_bar.shown(progress) as told:
         told.start(len(paths), 1, "members")
@@ -81,6 +106,7 @@ def quantize_members(
     calibration: int = 256,
     max_disagreement: float | str = 0.005,
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
     margin: float | None = None,
@@ -103,6 +129,7 @@ def quantize_members(
         max_disagreement: The share of the judging images whose label may change: 0 to 1, or text
             such as "0.5%".
         id_from: As for `run`.
+        image_col: As for `run`.
         decode: As for `run`, and so are the next three.
         crops: The box of each image that members see.
         margin: How boxes are widened.
@@ -133,6 +160,7 @@ def quantize_members(
         calibration=calibration,
         max_disagreement=share,
         id_from=id_from,
+        image_col=image_col,
         decode=decode_of(decode),
         crops=optional_table(crops, "crops"),
         margin=margin,

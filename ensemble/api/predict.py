@@ -35,6 +35,7 @@ from ensemble.recipe.settings import Settings
 from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -65,6 +66,7 @@ def run(
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     positive: str | None = None,
     form: SampleForm = "auto",
@@ -83,7 +85,12 @@ def run(
     shard_size: int = 0,
     memory: str = "1G",
     threads: int = 0,
+    workers: int = 0,
+    probe_images: int = 16,
+    executor: Executor = "local",
+    ray_address: str = "",
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     force: bool = False,
     early_exit: str = "off",
     confidence: str = "95%",
@@ -96,7 +103,8 @@ def run(
 
     Args:
         members: Files, folders, glob patterns or @lists of .onnx members.
-        images: Folders, files, glob patterns, or a CSV with an id or path column.
+        images: Folders, files, glob patterns, a .tar, .zip or .parquet that holds images, or a CSV
+            with an id or path column.
         tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose; or one for each family,
             as a mapping or as "family=flip,other=none".
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
@@ -117,6 +125,8 @@ def run(
             tasks, and together one label.
         tasks: What is declared of the tasks, as TOML or a mapping: {"age": {"cuts": [30, 60]}}.
         id_from: What an image's id is: its stem, name or relative path.
+        image_col: The column of a Parquet file that holds the images; None takes the only one of
+            bytes.
         id_col: The column of the ids in tables; None takes `id`, or the one that holds the images'
             ids.
         positive: The class whose probability the one column of a sample asks for.
@@ -133,13 +143,21 @@ def run(
         square: Boxes get the longer of their sides both ways, after the margin.
         on_nan: What to do about a member that gives NaN: "fail" or "drop-member".
         fill: For quarantined images: a label, or a number for every probability.
-        device: "auto", "cpu", "cuda" or "tensorrt"; a GPU by its number: "cuda:1".
-        precision: "fp32" or "fp16", what members compute in.
+        device: "auto", "cpu", "openvino" (a CPU, by OpenVINO), "cuda" or "tensorrt", which take
+            every GPU; or those of some numbers: "cuda:1", "cuda:0,1".
+        precision: What members compute in: "fp32", "fp16" for a GPU, "bf16" for OpenVINO, or
+            "auto" for the quickest that the device has.
         batch_size: Images a forward; "auto" tries a few sizes first, where that pays.
         shard_size: Images a commit; 0 lets memory decide.
         memory: For decoded pixels, such as "2G"; a net's own memory is not in it.
         threads: 0 takes the processors this process may use.
+        workers: Processes that share out the processors; 0 is this one.
+        probe_images: So many images of the run hold float16 and OpenVINO against float32.
+        executor: "local", or "ray" for a cluster; see docs/clusters.md.
+        ray_address: The cluster's head, as "10.0.0.1:6379"; else RAY_ADDRESS, else this machine.
         store: Where predictions are kept.
+        verify_inputs: Whether every image is read and hashed, also one that is as it was at an
+            earlier scan.
         force: Replace another run in `out`.
         early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
         confidence: How certain the certificate of such a share is.
@@ -173,6 +191,7 @@ def run(
         label_map=label_map_of(label_map),
         tasks=tasks_text(tasks),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         positive=positive,
         form=form,
@@ -191,7 +210,12 @@ def run(
         shard_size=shard_size,
         memory=memory,
         threads=threads,
+        workers=workers,
+        probe_images=probe_images,
+        executor=executor,
+        ray_address=ray_address,
         store=Path(store),
+        verify_inputs=verify_inputs,
         force=force,
         early_exit=early_exit,
         confidence=confidence,
@@ -216,6 +240,7 @@ def predict_oof(
     label_map: TableGiven | None = None,
     tasks: TasksGiven = "",
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     id_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
@@ -227,7 +252,12 @@ def predict_oof(
     shard_size: int = 0,
     memory: str = "1G",
     threads: int = 0,
+    workers: int = 0,
+    probe_images: int = 16,
+    executor: Executor = "local",
+    ray_address: str = "",
     store: str | Path = ".ensemble",
+    verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Oof | TaskPredictions | KeptViews | KeptTasks:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
@@ -245,6 +275,7 @@ def predict_oof(
         label_map: As for `run`: every head that answers a task of it is predicted.
         tasks: What is declared of its tasks.
         id_from: What an image's id is.
+        image_col: The column of images in Parquet files.
         id_col: The column of the ids in tables.
         decode: How files become pixels.
         crops: The box of each image.
@@ -256,7 +287,12 @@ def predict_oof(
         shard_size: Images a commit.
         memory: For decoded pixels.
         threads: How many.
+        workers: Processes that share out the processors.
+        probe_images: Images on which float16 and OpenVINO are held against float32.
+        executor: "local", or "ray" for a cluster.
+        ray_address: The cluster's head, as "10.0.0.1:6379".
         store: Where predictions are kept.
+        verify_inputs: Whether every image is hashed.
         progress: Told how far it is.
 
     Returns:
@@ -278,6 +314,7 @@ def predict_oof(
         label_map=label_map_of(label_map),
         tasks=tasks_text(tasks),
         id_from=id_from,
+        image_col=image_col,
         id_col=id_col,
         decode=decode_of(decode),
         crops=optional_table(crops, "crops", id_col=id_col),
@@ -289,7 +326,12 @@ def predict_oof(
         shard_size=shard_size,
         memory=memory,
         threads=threads,
+        workers=workers,
+        probe_images=probe_images,
+        executor=executor,
+        ray_address=ray_address,
         store=Path(store),
+        verify_inputs=verify_inputs,
     )
     table = table_of(folds, "folds", "fold", id_col)
     with progress_bar.shown(progress) as told:

@@ -52,6 +52,7 @@ def split_folds(
     check: TableGiven | ById | None = None,
     images: Paths = (),
     id_from: IdFrom = "stem",
+    image_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
     force: bool = False,
@@ -76,6 +77,7 @@ def split_folds(
             none are made, nothing is written.
         images: As for `run`: the same image in two folds is found too.
         id_from: As for `run`.
+        image_col: As for `run`.
         decode: As for `run`.
         crops: The box of each image, whose look counts.
         force: Replace another file in `out`.
@@ -104,6 +106,7 @@ def split_folds(
             check=optional_table(check, "check", "fold", id_col),
             images=texts_of(images, "images"),
             id_from=id_from,
+            image_col=image_col,
             decode=decode_of(decode),
             crops=optional_table(crops, "crops", id_col=id_col),
             force=force,

@@ -1,4 +1,4 @@
-"""Tables and predictions that Python is given: files, frames, series, as the library takes them.
+"""Tables that Python is given: files, frames, series, as the library takes them.
 
 A frame is the table that its CSV would be, and its rows are told by their ids, never their places.
 """
@@ -8,19 +8,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
-from ensemble.api.arguments import ClassesGiven, TasksGiven, classes_in, unlike
-from ensemble.errors import UsageError, few
+from ensemble.api.arguments import TasksGiven, unlike
+from ensemble.errors import UsageError
 from ensemble.files.label_maps import read_label_map
-from ensemble.files.paths import split_named
 from ensemble.files.text_table import TableSource, TextTable
 from ensemble.label_map import LABEL, LabelMap
-from ensemble.predictions.formats import in_memory, read, read_parts
-from ensemble.predictions.hints import ForeignHints, hints_for
-from ensemble.predictions.join import join
-from ensemble.predictions.table import Oof
-from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.recipe.sources import tasks_text
-from ensemble.records import Task
 from ensemble.submission.folder import submission_at
 from ensemble.submission.publish import Submission
 
@@ -29,9 +22,6 @@ if TYPE_CHECKING:
 
 TableGiven: TypeAlias = Union[str, Path, "pd.DataFrame"]
 """A CSV, or a frame with the ids in its column `id`, or else in its index."""
-
-PredictionsGiven: TypeAlias = Oof | str | Path | Sequence[str | Path] | Mapping[str, TableGiven]
-"""An Oof; files, each as `[NAME=]FILE`; or by family a file or a frame, a column a class."""
 
 
 class ById(Protocol):
@@ -124,97 +114,6 @@ def read_label_map_of(given: TableGiven | None, tasks: TasksGiven) -> LabelMap |
     return read_label_map(table, told)
 
 
-def tasks_of(
-    given: "PredictionsGiven | TaskPredictions", what: str, hints: ForeignHints, label_map: LabelMap
-) -> TaskPredictions:
-    """Return predictions of several tasks, joined through a label map; see `predictions_of`.
-
-    Raises:
-        UsageError: another type, or predictions that are none or do not go together.
-        ContractError: files that predict other rows.
-    """
-    if isinstance(given, TaskPredictions):
-        return join_tasks(given.parts, label_map)
-    if isinstance(given, Oof):
-        return join_tasks([given], label_map)
-    parts = [part for name, path in _files_of(given) for part in read_parts(path, name, hints)]
-    parts += [_of_family(name, frame, hints) for name, frame in _frames_of(given)]
-    if not parts:
-        expected = "what predict_oof gave, paths, or a mapping of families to paths or DataFrames"
-        raise unlike(what, expected, given)
-    return join_tasks(parts, label_map)
-
-
-def hints_of(
-    given: object,
-    rows_of: object,
-    classes: ClassesGiven | None,
-    task: Task | None,
-    id_col: str | None = None,
-) -> ForeignHints:
-    """Return what files from elsewhere do not say, as the flags of these names do."""
-    names = classes_in(classes or ())
-    paths = [path for _, path in _files_of(given)]
-    rows = optional_table(rows_of, "rows_of", id_col=id_col)
-    return hints_for(paths, rows, names, task, id_col)
-
-
-def predictions_of(given: object, what: str, hints: ForeignHints) -> Oof:
-    """Return predictions as they are; or read files and frames, check each, and join them.
-
-    Raises:
-        UsageError: another type, or predictions that are none or do not go together.
-    """
-    if isinstance(given, Oof):
-        if hints.task not in (None, given.task):
-            raise UsageError(f"{what}: the predictions are {given.task}, not {hints.task}")
-        return given
-    parts = [read(path, name, hints) for name, path in _files_of(given)]
-    parts += [_of_family(name, frame, hints) for name, frame in _frames_of(given)]
-    if not parts:
-        expected = "an Oof, paths, or a mapping of families to paths or DataFrames"
-        raise unlike(what, expected, given)
-    return join(parts)
-
-
-def _files_of(given: object) -> list[tuple[str | None, Path]]:
-    """Return the files among predictions, each with the name of its family or None."""
-    if isinstance(given, Path):
-        return [(None, given)]
-    if isinstance(given, str):
-        name, path = split_named(given)
-        return [(name or None, Path(path))]
-    if isinstance(given, Mapping):
-        return [(str(n), Path(p)) for n, p in given.items() if isinstance(p, str | Path)]
-    if isinstance(given, list | tuple):
-        return [found for each in given for found in _files_of(each)]
-    return []
-
-
-def _frames_of(given: object) -> "list[tuple[str, pd.DataFrame]]":
-    """Return the frames among predictions, each with the name of its family."""
-    if not isinstance(given, Mapping):
-        return []
-    rest = {str(n): f for n, f in given.items() if not isinstance(f, str | Path)}
-    if not rest:
-        return []
-    import pandas as pd
-
-    if odd := [name for name, frame in rest.items() if not isinstance(frame, pd.DataFrame)]:
-        raise unlike(f"family {odd[0]!r}", "a path or a DataFrame", rest[odd[0]])
-    return list(rest.items())
-
-
-def _of_family(name: str, frame: "pd.DataFrame", hints: ForeignHints) -> Oof:
-    where = f"family {name!r}"
-    frame = _indexed(frame, where, hints.id_column)
-    twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
-    if twice:
-        raise UsageError(f"{where}: classes stand there twice: {few(twice)}")
-    columns = {str(c): frame.iloc[:, p].tolist() for p, c in enumerate(frame.columns)}
-    return in_memory(where, name, [str(i) for i in frame.index], columns, hints)
-
-
 def _of_frame(
     frame: "pd.DataFrame", what: str, id_col: str | None = None, *, melted: bool = False
 ) -> TextTable:
@@ -233,8 +132,25 @@ def _table(what: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) 
     return TextTable(what, header, tuple(rows))
 
 
+def frame_by_id(given: object, what: str, id_col: str | None = None) -> "pd.DataFrame":
+    """Return a frame with its ids in the index; rows are never joined by their position.
+
+    Args:
+        given: The frame.
+        what: What it is, in messages.
+        id_col: The column of the ids; None takes `id`, or else the index.
+
+    Raises:
+        UsageError: no frame, or an index that numbers the rows, and no column of ids.
+    """
+    import pandas as pd
+
+    if not isinstance(given, pd.DataFrame):
+        raise unlike(what, "a path or a DataFrame", given)
+    return _indexed(given, what, id_col)
+
+
 def _indexed(frame: "pd.DataFrame", what: str, id_col: str | None = None) -> "pd.DataFrame":
-    """Return a frame with its ids in the index; rows are never joined by their position."""
     import pandas as pd
 
     if id_col is not None and id_col in frame.columns:

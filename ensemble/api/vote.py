@@ -19,15 +19,12 @@ from ensemble.api.arguments import (
     texts_of,
     weights_of,
 )
+from ensemble.api.predictions import PredictionsGiven, hints_of, predictions_of, tasks_of
 from ensemble.api.tables import (
-    PredictionsGiven,
     TableGiven,
-    hints_of,
     label_map_of,
     optional_table,
-    predictions_of,
     sample_of,
-    tasks_of,
 )
 from ensemble.errors import UsageError
 from ensemble.pipeline.vote import vote as vote_run
@@ -63,6 +60,7 @@ def vote(
     tta: TtaGiven | None = None,
     merge: Merge | None = None,
     id_from: IdFrom | None = None,
+    image_col: str | None = None,
     decode: DecodePolicy | None = None,
     crops: TableGiven | None = None,
     margin: float | None = None,
@@ -86,6 +84,7 @@ def vote(
     labels_as: LabelsAs | None = None,
     fill: str | float | None = None,
     store: str | Path | None = None,
+    verify_inputs: bool | None = None,
     force: bool = False,
     progress: progress_bar.Given = "auto",
 ) -> Submission:
@@ -103,8 +102,9 @@ def vote(
     """
     _check_one(run, predictions, members)
     _check_left_out(
-        "members", members, images=images, tta=tta, merge=merge, id_from=id_from, decode=decode,
-        crops=crops, margin=margin, square=square, device=device, precision=precision,
+        "members", members, images=images, tta=tta, merge=merge, id_from=id_from,
+        image_col=image_col, decode=decode, crops=crops, margin=margin, square=square,
+        device=device, precision=precision, verify_inputs=verify_inputs,
     )  # fmt: skip
     _check_left_out("predictions", predictions, rows_of=rows_of, classes=classes, task=task)
     given = _given(
@@ -118,6 +118,7 @@ def vote(
         tta="none" if tta is None else tta_text(tta),
         merge=either(merge, "mean"),
         id_from=either(id_from, "stem"),
+        image_col=image_col,
         decode=decode_of(decode),
         crops=optional_table(crops, "crops", id_col=id_col),
         margin=margin,
@@ -141,6 +142,7 @@ def vote(
         labels_as=either(labels_as, "auto"),
         fill=text_of(fill),
         store=Path(".ensemble" if store is None else store),
+        verify_inputs=either(verify_inputs, False),
         force=force,
     )
     with progress_bar.shown(progress) as listener:

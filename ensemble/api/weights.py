@@ -5,18 +5,16 @@ from typing import Literal
 
 from ensemble import progress_bar
 from ensemble.api.arguments import ClassesGiven, TasksGiven, path_of
+from ensemble.api.predictions import PredictionsGiven, hints_of, predictions_of, tasks_of
 from ensemble.api.tables import (
     ById,
-    PredictionsGiven,
     TableGiven,
-    hints_of,
     optional_table,
-    predictions_of,
     read_label_map_of,
     table_of,
-    tasks_of,
 )
 from ensemble.errors import UsageError
+from ensemble.files.text_table import TableSource
 from ensemble.predictions.tasks import TaskPredictions
 from ensemble.records import Task
 from ensemble.voting.weights import Polish, Pool, Weights, Write
@@ -92,7 +90,7 @@ def tune_weights(
     if mapped is None and isinstance(oof, TaskPredictions):
         mapped = oof.label_map
     hints = hints_of([oof, holdout], rows_of, classes, task, id_col)
-    named = isinstance(group, str)
+    group_column, groups = _groups_of(group, id_col)
     order = TuneOrder(
         files=(),
         labels=table_of(labels, "labels", label_col, id_col),
@@ -100,8 +98,8 @@ def tune_weights(
         label_column=label_col,
         id_column=id_col,
         folds=optional_table(folds, "folds", "fold", id_col),
-        group=group if isinstance(group, str) else "group" if group is not None else None,
-        groups=None if named else optional_table(group, "group", "group", id_col),
+        group=group_column,
+        groups=groups,
         pool=None if pool == "auto" else pool,
         polish=polish,
         write=write,
@@ -120,3 +118,12 @@ def tune_weights(
     joined = predictions_of(oof, "oof", hints)
     with progress_bar.shown(progress) as told:
         return tune(joined, held, order, told, out=path_of(out))
+
+
+def _groups_of(
+    group: TableGiven | ById | None, id_col: str | None
+) -> tuple[str | None, TableSource | None]:
+    """Return the column of the groups, and its table where it is not that of the labels."""
+    if group is None or isinstance(group, str):
+        return group, None
+    return "group", table_of(group, "group", "group", id_col)

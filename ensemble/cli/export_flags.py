@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
 from ensemble.cli.heads import choices_by_head, classes_by_head
-from ensemble.cli.options import Whole, stacked
+from ensemble.cli.options import Whole, id_option, label_option, stacked
 from ensemble.errors import UsageError
 from ensemble.records import Activation, Batch, ChannelOrder, Fit, Interpolation, Ordinal, Task
 
@@ -56,6 +57,22 @@ described_options: Final = stacked((
     click.option("--square", is_flag=True, help="Boxes then had the longer of their sides both "
                  "ways."),
     click.option("--dynamic-size", is_flag=True, help="The input takes any height and width."),
+))  # fmt: skip
+
+SOUP: Final = ("images", "labels", "label_column", "id_column")
+"""What only a soup is told."""
+
+soup_options: Final = stacked((
+    click.option("--soup", is_flag=True, help="Average the weights of the checkpoints into one "
+                 "member: of one training run, such as its last epochs."),
+    click.option("--images", multiple=True, help="Of a soup: images like those to predict. Some "
+                 "recalibrate its batch norms; on the others it is held against the vote of its "
+                 "parts."),
+    click.option("--labels", type=click.Path(path_type=Path), help="Of a soup: a CSV with an id "
+                 "column and the labels of the images, none of which the checkpoints were trained "
+                 "on; scores are stated too."),
+    label_option,
+    id_option,
 ))  # fmt: skip
 
 FOREIGN: Final = {

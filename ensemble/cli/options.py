@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _SCORING: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
-                   *DECODE, "device", "precision", "margin", "square", "store", "batch_size",
-                   "memory", "threads"}  # fmt: skip
+                   "image_col", *DECODE, "device", "precision", "margin", "square", "store",
+                   "verify_inputs", "batch_size", "memory", "threads", "workers", "executor",
+                   "ray_address", "probe_images"}  # fmt: skip
 """What `oof` takes from ensemble.toml: images, crops and shards are the training set's."""
 
 _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "precision",
@@ -75,10 +76,10 @@ def load_recipe_file() -> dict[str, Any] | None:
         return None
     settings = {name: _as_flag(name, value) for name, value in read_toml(Path(FILE)).items()}
     inputs, kept = _among(settings, _SCORING), _among(settings, {"store"})
-    detecting = _among(inputs, _SCORING - _OF_MEMBERS)
+    detecting = _among(inputs, _SCORING - _OF_MEMBERS - set(_WORKERS))
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     mapped = tables | _among(settings, {"label_map", "tasks"})
-    judged = _among(settings, {"id_from", *DECODE}) | mapped
+    judged = _among(settings, {"id_from", "image_col", *DECODE}) | mapped
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
             "folds": judged, "crops": detecting, "store": store, "score": mapped, "diff": tables,
@@ -171,20 +172,23 @@ def _type_of(row: Setting) -> Any:
 
 store_option: Final = setting("store")
 id_from_option: Final = setting("id_from")
+image_col_option: Final = setting("image_col")
 runs_option: Final = click.option(
     "--runs", multiple=True, type=click.Path(path_type=Path),
     help="Folders that runs wrote to.  [default: submissions]",
 )  # fmt: skip
 
 _INPUTS: Final = (
-    "members", "images", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col", *DECODE,
-    "device", "precision", "crops", "margin", "square", "store",
+    "members", "images", "tta", "merge", "head", "label_map", "tasks", "id_from", "id_col",
+    "image_col", *DECODE, "device", "precision", "crops", "margin", "square", "store",
+    "verify_inputs",
 )  # fmt: skip
 _OUTPUTS: Final = (
     "voting", "weights", "constraints", "sample", "output", "positive", "form", "top", "round",
     "labels_as", "fill", "out", "force",
 )  # fmt: skip
 _ENGINE: Final = ("batch_size", "shard_size", "memory", "threads")
+_WORKERS: Final = ("workers", "executor", "ray_address", "probe_images")
 _EXITS: Final = ("early_exit", "confidence", "calibration", "time_budget", "evals_per_image")
 
 
@@ -224,7 +228,8 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     return Settings(**values, decode=decode)
 
 
-_DETECTOR: Final = ("members", "images", "id_from", "id_col", *DECODE, "device", "store")
+_DETECTOR: Final = ("members", "images", "id_from", "id_col", "image_col", *DECODE, "device",
+                    "store", "verify_inputs")  # fmt: skip
 
 detector_options: Final = settings_named(*_DETECTOR, *_ENGINE)
 
@@ -248,9 +253,9 @@ label_map_options: Final = settings_named("label_map", "tasks")
 decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
 crop_options: Final = settings_named("crops", "margin", "square")
-engine_options: Final = settings_named(*_ENGINE)
+engine_options: Final = settings_named(*_ENGINE, *_WORKERS)
 run_options: Final = settings_named(
-    *_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, "on_nan", "policy", "keep_views"
+    *_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan", "policy", "keep_views"
 )
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)
 preflight_options: Final = stacked((

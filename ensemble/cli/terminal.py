@@ -1,6 +1,7 @@
 """What a person sees: summaries on stderr, data alone on stdout."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ensemble.submission.publish import Submission
     from ensemble.voting.weights import Weights
 
+_PIPED: Final = 1000
+"""The width of what is no terminal: tables are as wide as what stands in them."""
+
 _LOST: Final = (
     "lost without it: what the blend that was fitted loses on its own rows when it is fitted anew "
     "without the family; below zero, the family harms it"
@@ -29,6 +33,9 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     counts = f"{len(result.ids)} predicted, {len(result.quarantined)} quarantined"
     seconds = record.get("seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    workers = record.get("workers")
+    if isinstance(workers, list) and workers:
+        took += f" by {counted(len(workers), 'worker')}"
     exits = record.get("early_exit")
     took += ", all of them from the store" if result.ids and _is_stored(record) else ""
     click.echo(f"{counts}{took}", err=True)
@@ -183,7 +190,10 @@ def say_plan(plan: "Mapping[str, Any]", *, as_json: bool) -> None:
     needed = sum(part["bytes"] for part in parts)
     free = describe_size(plan["free"])
     click.echo(f"the store needs about {describe_size(needed)}; {free} are free")
-    click.echo(f"the submission is of the form {plan['form']}: columns {few(plan['columns'])}")
+    if workers := plan["workers"]:
+        click.echo(f"{len(workers)} workers would score: {few(workers)}")
+    if "form" in plan:  # of out-of-fold predictions there is no submission
+        click.echo(f"the submission is of the form {plan['form']}: columns {few(plan['columns'])}")
     click.echo(f"it would write to {plan['out']}; nothing was written", err=True)
     if needed > plan["free"]:
         click.secho("the disk is too small for it", fg="red", err=True)
@@ -208,7 +218,13 @@ def describe_size(count: float) -> str:
 
 
 def open_console(*, stderr: bool = False) -> "Console":
-    """Open a console that prints names as they are: [x] is no markup."""
+    """Open a console that prints names as they are: [x] is no markup.
+
+    What goes to a file or a pipe has no width that it must be cut to, but that of `COLUMNS`.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, highlight=False)
+    console = Console(stderr=stderr, markup=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED
+    return console

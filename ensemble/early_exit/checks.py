@@ -2,21 +2,34 @@
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from ensemble.early_exit.columns import joint_vote
 from ensemble.early_exit.plan import ExitPlan
 from ensemble.early_exit.stopping.certificate import least_size
 from ensemble.early_exit.stopping.joint_vote import why_not_by_task
-from ensemble.early_exit.stopping.rules import why_not
+from ensemble.early_exit.stopping.rules import why_not, why_not_lossless
 from ensemble.errors import UsageError
 from ensemble.members.card import Card, Head
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.saving import Saving
 from ensemble.voting.weights import Weights
 
+_TASKS: Final = (
+    "the submission has a class for each task, that of its largest sum over the labels, which "
+    "needs every evaluation; an image ends early once its label is known. Ask for labels (--form "
+    "label, or a sample with one column), or leave --early-exit out"
+)
+
 
 def check_early_exit(
-    recipe: Recipe, saving: Saving, head: Head, cards: Sequence[Card] = (), *, labels: bool
+    recipe: Recipe,
+    saving: Saving,
+    head: Head,
+    cards: Sequence[Card] = (),
+    *,
+    labels: bool,
+    by_task: bool = False,
 ) -> None:
     """Refuse early exit where it has no meaning, before any work.
 
@@ -26,25 +39,23 @@ def check_early_exit(
         head: What is voted on.
         cards: The members', who answer the tasks of a label map.
         labels: Whether labels alone are wanted.
+        by_task: Whether a class for each task is wanted.
 
     Raises:
         UsageError: says why, and what to do instead.
     """
-    weights = recipe.fusion.weights or Weights({})
-    exact, several = saving.rule == "lossless", recipe.inputs.label_map is not None
-    plain = exact and not several  # what several tasks come to is looked at by itself
-    reason = why_not(
-        voting=recipe.fusion.voting if plain or recipe.fusion.voting != "geometric" else "soft",
-        pool=weights.pool if plain or weights.pool != "log-linear" else "linear",
-        task=head.task,
-        temperature=weights.temperature if plain else 1.0,
-        decision=weights.decision,
-        labels=labels,
-    )
-    if any(head.ordinal for card in cards for head in card.heads):
-        reason = "a head of thresholds is read when all is known; leave --early-exit out"
-    if not reason and several:
-        reason = _why_not_joint(recipe, cards, exact=exact)
+    lossless = saving.rule == "lossless"
+    reason = _TASKS if by_task else _why_no_exit(recipe, head, cards, labels=labels)
+    if not reason and recipe.inputs.label_map is not None:
+        reason = _why_not_joint(recipe, cards, exact=lossless)
+    elif not reason and lossless:
+        weights = recipe.fusion.weights or Weights({})
+        reason = why_not_lossless(
+            voting=recipe.fusion.voting,
+            pool=weights.pool,
+            temperature=weights.temperature,
+            decision=weights.decision,
+        )
     if reason:
         raise UsageError(f"early exit: {reason}")
     if recipe.scoring.on_nan == "drop-member":
@@ -52,6 +63,18 @@ def check_early_exit(
             "early exit: a member that is dropped half-way would change what was decided before; "
             "use --on-nan fail, and leave the member out"
         )
+
+
+def _why_no_exit(recipe: Recipe, head: Head, cards: Sequence[Card], *, labels: bool) -> str:
+    """Return why no image ends early, whatever the rule, with the alternative; else ""."""
+    if any(head.ordinal for card in cards for head in card.heads):
+        return "a head of thresholds is read when all is known; leave --early-exit out"
+    return why_not(
+        voting=recipe.fusion.voting,
+        pool=recipe.fusion.weights.pool if recipe.fusion.weights else "linear",
+        task=head.task,
+        labels=labels,
+    )
 
 
 def _why_not_joint(recipe: Recipe, cards: Sequence[Card], *, exact: bool) -> str:

@@ -11,6 +11,7 @@ from ensemble.arrays import Probs, Vector
 from ensemble.early_exit.columns import Lift
 from ensemble.early_exit.plan import ExitPlan
 from ensemble.early_exit.setup import ExitSetup
+from ensemble.early_exit.stopping.order import Evaluation
 from ensemble.early_exit.stopping.standing import Accumulator
 from ensemble.errors import StoreError
 from ensemble.inference.batch_size import batch_size
@@ -61,13 +62,16 @@ def schedule_of(setup: ExitSetup, plan: ExitPlan) -> Schedule:
     """
     lifts = {ready.member.card.name: setup.lift(ready) for ready in setup.ready_members}
     tables = {name: _table(setup, key, lifts[name]) for name, key in plan.stored.items()}
-    jobs = _jobs(setup)
-    stages = []
-    for each in plan.evaluations:
-        probs = tables[each.member][0] if each.member in tables else None
-        live = setup.on_host and probs is None  # a stored prediction has all the views in it
-        view = setup.views[each.family][each.view] if live else IDENTITY
-        stages.append(LiveEvaluation(jobs[each.member], lifts[each.member], view, probs))
+    jobs, stored = _jobs(setup), {name: probs for name, (probs, _) in tables.items()}
+    stages = [
+        LiveEvaluation(
+            jobs[each.member],
+            lifts[each.member],
+            _view_of(setup, each, is_stored=each.member in stored),
+            stored.get(each.member),
+        )
+        for each in plan.evaluations
+    ]
     return Schedule(
         stages=stages,
         accumulator=setup.accumulator(plan),
@@ -75,6 +79,13 @@ def schedule_of(setup: ExitSetup, plan: ExitPlan) -> Schedule:
         paid=np.array([float(stage.stored is None) for stage in stages]),
         missing={name: lost for _, found in tables.values() for name, lost in found.items()},
     )
+
+
+def _view_of(setup: ExitSetup, evaluation: Evaluation, *, is_stored: bool) -> View:
+    """Return what the host turns images by: nothing where the graph or what is stored has it."""
+    if is_stored or not setup.on_host:
+        return IDENTITY
+    return setup.views[evaluation.family][evaluation.view]
 
 
 def _jobs(setup: ExitSetup) -> dict[str, Job]:

@@ -193,21 +193,23 @@ def setup_of(
         weights = joint.weights
     views = [p.views for p in ready_members]
     on_host = host_views(recipe.scoring.merge, views, [p.member for p in ready_members])
-    odd = [
-        p.member.card.name
-        for p in ready_members
-        if p.policy != ((IDENTITY,) if on_host else p.views)
-    ]
-    if odd:
-        raise UsageError(
-            f"{few(odd)}: the views in the graph are not those of an early exit; start the members "
-            f"for one"
-        )
+    _check_started(ready_members, on_host=on_host)
     fingerprints = {
         p.member.card.name: fingerprint_of(recipe, p.member, p.views, p.scorer.provider, image_set)
         for p in ready_members
     }
     return ExitSetup(recipe, head, weights, ready_members, on_host, image_set, fingerprints, joint)
+
+
+def _check_started(ready_members: Sequence[ReadyMember], *, on_host: bool) -> None:
+    """Check that the views in the graphs are those of an early exit."""
+    wanted = [(IDENTITY,) if on_host else p.views for p in ready_members]
+    pairs = zip(ready_members, wanted, strict=True)
+    if odd := [p.member.card.name for p, views in pairs if p.policy != views]:
+        raise UsageError(
+            f"{few(odd)}: the views in the graph are not those of an early exit; start the members "
+            f"for one"
+        )
 
 
 @dataclass(frozen=True, slots=True)

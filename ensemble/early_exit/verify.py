@@ -15,7 +15,7 @@ from ensemble.early_exit.stopping.order import ordered
 from ensemble.early_exit.stopping.trajectory import Exits, follow, replay
 from ensemble.early_exit.stored_exit import StoredExit, everyone, read_exit
 from ensemble.files.atomic import sha256_file, sha256_json
-from ensemble.predictions.formats import read_labels
+from ensemble.predictions.run_file import read_labels
 from ensemble.predictions.store import Scores
 from ensemble.records import TASKS
 from ensemble.submission.proofread import label_faults

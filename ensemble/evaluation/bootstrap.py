@@ -16,13 +16,15 @@ shown by fewer than `LEAST_UNITS`.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from itertools import islice
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Vector
-from ensemble.errors import UsageError
+from ensemble.cores import cores, each
 from ensemble.evaluation.metrics import NEEDS_EVERY_CLASS, Metric, Truth
+from ensemble.evaluation.seen import Seen, scorer
 from ensemble.records import TASKS
 
 Interval: TypeAlias = tuple[float, float]
@@ -39,7 +41,12 @@ _SEED: Final = 20
 _DRAWS: Final = 1000
 _LEAST_DRAWS: Final = 200
 _WORK: Final = 20_000_000
+_THREADED: Final = 50_000
+"""Rows from which on a draw is worth a thread."""
+
 _LEVELS: Final = (2.5, 97.5)
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ def spread(
     """
     units = _Units.of(len(y), groups)
     shown = _shown(metric, y, units)
-    value = _gained(metric, [metric.score(y, each) for each in predictions])
+    value = _gained(metric, [metric.score(y, probs) for probs in predictions])
     if metric.each is not None:
         drawn = _of_means(metric, [metric.each(y, p) for p in predictions], units)
     else:
@@ -99,66 +106,62 @@ class Draws:
 
 
 def draw_scores(
-    metric: Metric, y: Truth, predictions: Sequence[Pooled], groups: Indices | None = None
+    metric: Metric, y: Truth, seen: Sequence[Seen], groups: Indices | None = None
 ) -> Draws:
-    """Score predictions, K of (N, C), on draws of rows and on the rows that each leaves out.
+    """Score what the metric sees of K predictions on draws of rows, and on those each leaves out.
 
     Args as for `spread`. Draws on which the metric is not defined are left out; where it is not on
     the rows that one leaves out, their scores are no numbers.
     """
     units = _Units.of(len(y), groups)
     shown = _shown(metric, y, units)
-    scored = _scorer(metric, y, predictions)
-    size = len(y) if metric.each or metric.counted else predictions[0].size
-    count = _DRAWS if metric.each else _affordable(size * len(predictions))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = [
-            (scored(times), scored((times == 0).astype(np.int64)))
-            for times in map(units.times, _drawn(units, shown, count))
-        ]
-    both = np.array(found, np.float64)
-    both = both[np.isfinite(both[:, 0]).all(1)]
-    return Draws(both[:, 0], both[:, 1], _is_rare(shown, units))
+    scored = scorer(metric, y, seen)
+    count = _DRAWS if metric.each else _affordable(seen[0].rows.size * len(seen))
+
+    def both(times: Indices) -> tuple[Vector, Vector]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return scored(times), scored((times == 0).astype(np.int64))
+
+    found = np.array(list(_on_draws(metric, both, units, shown, count)), np.float64)
+    found = found[np.isfinite(found[:, 0]).all(1)]
+    return Draws(found[:, 0], found[:, 1], _is_rare(shown, units))
 
 
-def _scorer(metric: Metric, y: Truth, predictions: Sequence[Pooled]) -> Callable[[Indices], Vector]:
-    """Return what scores predictions, (K,), with each row taken a number of times, int64 (N,)."""
-    if metric.each is not None:
-        values = np.array([metric.each(y, probs) for probs in predictions])
-        return lambda times: np.asarray(values @ times / times.sum(), np.float64)
-    if metric.counted is not None:
-        counted, classes = metric.counted, predictions[0].shape[1]
-        cells = [y.astype(np.int64) * classes + probs.argmax(1) for probs in predictions]
+def _on_draws(
+    metric: Metric,
+    work: Callable[[Indices], _R],
+    units: "_Units",
+    shown: "_Shown | None",
+    count: int,
+) -> Iterator[_R]:
+    """Yield what work makes of how often each draw takes each row.
 
-        def by_counts(times: Indices) -> Vector:
-            weight = times.astype(np.float64)
-            tables = (np.bincount(each, weight, classes * classes) for each in cells)
-            shaped = (np.asarray(t.reshape(classes, classes), np.float64) for t in tables)
-            return np.array([counted(table) for table in shaped])
-
-        return by_counts
-
-    def by_rows(times: Indices) -> Vector:
-        rows = np.repeat(np.arange(len(times)), times)
-        try:
-            return np.array([metric.score(y[rows], probs[rows]) for probs in predictions])
-        except UsageError:  # a metric of one's own that is not defined on these rows
-            return np.full(len(predictions), np.nan)
-
-    return by_rows
+    Units are drawn one after the other; what is made of them, as many at once as there are cores,
+    but for a metric of one's own, which may not bear it, and for rows so few that threads cost more
+    than they do.
+    """
+    draws = _drawn(units, shown, count)
+    ours = metric.each is not None or metric.counted is not None
+    many = ours and len(units.of_row) >= _THREADED
+    while some := list(islice(draws, cores() if many else 1)):
+        yield from each(lambda taken: work(units.times(taken)), some)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Units:
-    """What is drawn: U units of rows. `of_row` (N,) has the unit of each, `sizes` (U,) its rows."""
+    """What is drawn: U units of rows. `of_row` (N,) has the unit of each, `sizes` (U,) its rows.
+
+    `alone` tells that each row is its own unit.
+    """
 
     of_row: Indices
     sizes: Indices
+    alone: bool
 
     @classmethod
     def of(cls, rows: int, groups: Indices | None) -> "_Units":
         unit = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-        return cls(unit, np.bincount(unit))
+        return cls(unit, np.bincount(unit), groups is None)
 
     def draws(self, number: int) -> Iterator[tuple[Indices, np.random.Generator]]:
         """Draw as many units as there are, (U,), again and again."""
@@ -168,7 +171,8 @@ class _Units:
 
     def times(self, taken: Indices) -> Indices:
         """Return how often each row is taken, (N,), with units that are taken."""
-        return np.asarray(np.bincount(taken, minlength=len(self.sizes))[self.of_row], np.int64)
+        times = np.bincount(taken, minlength=len(self.sizes))
+        return times if self.alone else np.asarray(times[self.of_row], np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,13 +248,14 @@ def _of_scores(
     metric: Metric, y: Truth, predictions: Sequence[Pooled], units: _Units, shown: _Shown | None
 ) -> Vector:
     """Return a metric, computed anew, on each draw on which it is defined, (D,)."""
-    scored, count = _scorer(metric, y, predictions), _affordable(predictions[0].size)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a metric of one's own
-        found = [
-            _gained(metric, scored(times).tolist())
-            for times in map(units.times, _drawn(units, shown, count))
-        ]
-    drawn = np.array(found)
+    count = _affordable(predictions[0].size)
+    scored = scorer(metric, y, [Seen.of(metric, y, probs) for probs in predictions])
+
+    def gained(times: Indices) -> float:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a metric of one's own
+            return _gained(metric, scored(times).tolist())
+
+    drawn = np.array(list(_on_draws(metric, gained, units, shown, count)))
     return np.asarray(drawn[np.isfinite(drawn)], np.float64)
 
 

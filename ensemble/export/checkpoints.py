@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from pathlib import Path
 from typing import Final, cast
 
@@ -130,9 +131,8 @@ def _opened(content: object, path: Path) -> Mapping[object, object]:
     if isinstance(content, torch.nn.Module):
         return cast(Mapping[object, object], content.state_dict())
     if not isinstance(content, Mapping):
-        holding = [name for name, value in _entries(content) if _is_state(value)]
         raise MemberError(
-            f"{path}: expected a state dict, found {type(content).__name__}{_remedy(holding)}"
+            f"{path}: expected a state dict, found {type(content).__name__}{_remedy(content)}"
         )
     held = [n for n in _CONTAINERS if isinstance(content.get(n), Mapping | torch.nn.Module)]
     found = [n for n in held if content[n] != {}] or held[:1]  # an empty entry holds nothing
@@ -183,9 +183,10 @@ def _may_hold(value: object) -> bool:
     return _is_state(value) or (isinstance(value, Mapping) and any(c in value for c in _CONTAINERS))
 
 
-def _remedy(holding: Sequence[str]) -> str:
+def _remedy(content: object) -> str:
     """Say how to take the weights that lie under other entries; the nearest are named."""
-    nets = [name for name in holding if not _NO_NET.search(name)]
+    holding = (name for name, value in _entries(content) if _is_state(value))
+    nets = list(filterfalse(_NO_NET.search, holding))
     least = min((name.count(".") for name in nets), default=0)
     near = [name for name in nets if name.count(".") == least]
     if not near:
@@ -210,7 +211,7 @@ def _weights(
     found: Mapping[object, object], content: object, path: Path
 ) -> dict[str, torch.Tensor]:
     """Check that a mapping holds weights by name, and nothing else."""
-    foreign = [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
+    foreign = _foreign(found)
     faults = {
         "values that are no tensors": foreign,
         "names that are no text": [k for k in found if not isinstance(k, str)],
@@ -218,24 +219,21 @@ def _weights(
     }
     told = [f"{fault}: {few(names)}" for fault, names in faults.items() if names]
     if told or not found:
-        raise _no_state(path, content, told, foreign)
+        raise MemberError(
+            f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
+            f"{'; '.join(told) or 'no weights'}{_remedy(content) or _advice(content, foreign)}"
+        )
     return _without_counter(cast(Mapping[str, torch.Tensor], found))
 
 
-def _no_state(
-    path: Path, content: object, told: Sequence[str], foreign: Sequence[object]
-) -> MemberError:
-    holding = [name for name, value in _entries(content) if _is_state(value)]
-    drop = f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
+def _advice(content: object, foreign: Sequence[object]) -> str:
+    """Say what to do with a file where no other entry holds weights."""
     values = list(content.values()) if isinstance(content, Mapping) else []
     if values and all(type(value).__module__ == "numpy" for value in values):
-        drop = ". They are NumPy arrays: save each as torch.from_numpy(x)"
-    elif not any(isinstance(value, torch.Tensor) for value in values):
-        drop = ". No weights are among them: save those of the net, as net.state_dict()"
-    return MemberError(
-        f"{path}: expected a state dict, bare or under {', '.join(_CONTAINERS)}; it holds "
-        f"{'; '.join(told) or 'no weights'}{_remedy(holding) or drop}"
-    )
+        return ". They are NumPy arrays: save each as torch.from_numpy(x)"
+    if not any(isinstance(value, torch.Tensor) for value in values):
+        return ". No weights are among them: save those of the net, as net.state_dict()"
+    return f". Leave them out with --drop {foreign[0]} and the like" if foreign else ""
 
 
 def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -243,6 +241,10 @@ def _without_counter(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     others = {k: v for k, v in weights.items() if k != _COUNTER}
     averaged = all(k.startswith("module.") for k in others)
     return others if averaged else dict(weights)
+
+
+def _foreign(found: Mapping[object, object]) -> list[object]:
+    return [k for k, v in found.items() if not isinstance(v, torch.Tensor)]
 
 
 def _odd(found: Mapping[object, object]) -> list[object]:

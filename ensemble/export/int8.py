@@ -26,6 +26,7 @@ from ensemble.files.atomic import disk_error
 from ensemble.members.member import Member, with_external_data
 from ensemble.members.onnx_checks import TOOL_ERRORS
 from ensemble.members.signature import input_of
+from ensemble.records import Preprocess
 from ensemble.runtime import graph
 from ensemble.runtime.devices import RUNTIME_ERRORS
 from ensemble.runtime.session import OnnxScorer
@@ -56,7 +57,7 @@ def to_int8(member: Member, images: Pixels) -> onnx.ModelProto:
             f"{member.path}: its batch axis is fixed at {member.batch}, and only {len(images)} "
             f"images calibrate. Give more images, or export it again with a dynamic batch"
         )
-    feeds = _Feeds(name, normalised(member, images[:rows]), member.batch or BATCH)
+    feeds = _Feeds(name, normalised(member.card.preprocess, images[:rows]), member.batch or BATCH)
     model = _quantized(member, feeds)
     del model.metadata_props[:]
     used = {node.domain for node in model.graph.node}
@@ -129,12 +130,12 @@ def float_layers(layers: Sequence[onnx.NodeProto]) -> list[str]:
     return sorted(kept) if len(kept) < len(layers) else []
 
 
-def normalised(member: Member, images: Pixels) -> NDArray[np.float32]:
+def normalised(preprocess: Preprocess, images: Pixels) -> NDArray[np.float32]:
     """Return what the composed graph feeds a member, float32 (N, C, H, W).
 
     Computed by the nodes of the composed graph itself, of uint8 (N, H, W, C).
     """
-    model = graph.compose_normalisation(member.card.preprocess)
+    model = graph.compose_normalisation(preprocess)
     scorer = OnnxScorer(model.SerializeToString(), {"input": graph.NORMALISED}, device="cpu")
     parts = [scorer.score(images[at : at + BATCH])["input"] for at in range(0, len(images), BATCH)]
     return np.concatenate(parts)

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
-from torch import Tensor, __version__, nn
+from torch import Tensor, __version__, inference_mode, nn
 
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export import timm_nets
 from ensemble.export.spec import ExportSpec, PreprocessFlags, columns_of, is_factory
+from ensemble.export.torch_errors import brief
 from ensemble.records import ChannelOrder, Fit, Interpolation, Preprocess, Size
 from ensemble.user_code import importable, load_object
 
@@ -89,6 +90,21 @@ def _from_factory(spec: ExportSpec) -> nn.Module:
         kind = type(net).__name__
         raise UsageError(f"arch {spec.arch!r}: expected a torch.nn.Module from it, got {kind}")
     return net
+
+
+def forward(net: nn.Module, images: Tensor, names: Sequence[str]) -> tuple[Tensor, ...]:
+    """Run a net on images (N, C, H, W), without gradients; return its heads in order, each (N, C).
+
+    Raises:
+        MemberError: the net fails, or gives other heads.
+    """
+    try:
+        with inference_mode():
+            found = net(images)
+    except Exception as error:  # a net of the user's own may raise anything
+        shape = "x".join(map(str, images.shape))
+        raise MemberError(f"the net itself fails on images of {shape}: {brief(error)}") from error
+    return in_order(found, names)
 
 
 def in_order(found: object, names: Sequence[str]) -> tuple[Tensor, ...]:

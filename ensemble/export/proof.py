@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from ensemble.errors import MemberError
 from ensemble.export.exporters import EXPORTERS, INPUT, Exporter, Order, to_graph
-from ensemble.export.nets import in_order
-from ensemble.export.torch_errors import brief
+from ensemble.export.nets import forward, in_order
 from ensemble.members.card import Card
 from ensemble.members.independence import check_independent
 from ensemble.members.onnx_checks import check_opsets
@@ -114,12 +113,7 @@ class Proof:
         """Run the net itself, and check that each head is finite and (N, C)."""
         shape = "x".join(map(str, images.shape))
         try:
-            with torch.inference_mode():
-                found = self.net(images)
-        except Exception as error:  # a net of the user's own may raise anything
-            raise self.bad(f"the net itself fails on images of {shape}: {brief(error)}") from error
-        try:
-            outputs = in_order(found, [head.name for head in self.card.heads])
+            outputs = forward(self.net, images, [head.name for head in self.card.heads])
         except MemberError as error:
             raise self.bad(str(error)) from error
         for head, output in zip(self.card.heads, outputs, strict=True):

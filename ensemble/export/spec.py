@@ -116,6 +116,11 @@ class ExportSpec:
     args: Mapping[str, object] = field(default_factory=dict)
     batch: Batch = "any"
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """What the heads are called, in the order of `heads`."""
+        return tuple(head.name for head in self.heads)
+
 
 def columns_of(spec: ExportSpec) -> int:
     """Return the number of columns of the net: the classes of all its heads."""

@@ -6,19 +6,17 @@ batches of 1, 2 and 5, and nothing is written unless they match.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
-from ensemble.export.checkpoints import load_checkpoint
 from ensemble.export.exporters import EXPORTERS, INPUT
+from ensemble.export.loaded_net import LoadedNet, load_net
 from ensemble.export.names import family_and_fold
-from ensemble.export.nets import build
 from ensemble.export.proof import Proof, Proven
 from ensemble.export.spec import ExportSpec, HeadSpec, activation_told, task_of
-from ensemble.export.weights import load_weights
 from ensemble.files.atomic import publish, publish_bytes, sha256_file
 from ensemble.files.paths import is_file_name
 from ensemble.members import card_json as cards
@@ -57,7 +55,7 @@ def export_members(
     """
     taken: dict[str, Path] = {}
     for path in checkpoints:
-        name = _name(*_identity(path, spec))
+        name = member_name(*identity_of(path, spec))
         if name in taken:
             raise UsageError(
                 f"{taken[name]} and {path} would both become {name}.onnx: give each its fold in "
@@ -65,12 +63,21 @@ def export_members(
                 f"--fold"
             )
         taken[name] = path
-    there = [str(path) for name in taken if (path := folder / f"{name}.onnx").exists()]
+    check_absent(taken, folder, force=force)
+    return (export_member(path, spec, folder) for path in checkpoints)
+
+
+def check_absent(names: Collection[str], folder: Path, *, force: bool) -> None:
+    """Check that no member of these names is in a folder, unless they are to be replaced.
+
+    Raises:
+        UsageError: one is; names it.
+    """
+    there = [str(path) for name in names if (path := folder / f"{name}.onnx").exists()]
     if there and not force:
         raise UsageError(
             f"{few(there)}: there already; say --force to replace, or name another --out"
         )
-    return (export_member(path, spec, folder) for path in checkpoints)
 
 
 def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
@@ -82,30 +89,50 @@ def export_member(checkpoint: Path, spec: ExportSpec, folder: Path) -> Exported:
             exported so that its outputs agree. No file is written.
         StoreError: the disk refused the member.
     """
-    _check_heads(spec)
-    family, fold = _identity(checkpoint, spec)
-    name = _name(family, fold)
-    built = build(spec)
-    trusted = checkpoint.resolve() in {path.resolve() for path in spec.trust_pickle}
-    loaded = load_checkpoint(
-        checkpoint, ema=spec.ema, trust_pickle=trusted, key=spec.key, drop=spec.drop
-    )
-    placed = load_weights(built.net, loaded, checkpoint, spec)
-    source = dict(built.source) | _origin(checkpoint, spec, loaded.sha256)
-    source |= {"stripped_prefix": placed.stripped} if placed.stripped else {}
-    source |= {"trusted_pickle": "yes"} if trusted else {}
+    check_heads(spec)
+    identity = identity_of(checkpoint, spec)
+    return write_member(load_net(checkpoint, spec), spec, folder, identity)
+
+
+def write_member(
+    loaded: LoadedNet,
+    spec: ExportSpec,
+    folder: Path,
+    identity: tuple[str, int | None],
+    *,
+    judge: Callable[[Card], Mapping[str, str | float]] | None = None,
+) -> Exported:
+    """Write a net to `folder/<family>-f<fold>.onnx`, proven against torch.
+
+    Args:
+        loaded: The net.
+        spec: What it was built from.
+        folder: Where the member goes.
+        identity: Its family and fold.
+        judge: Called once it is proven, with its card; what it returns is added to the `source`.
+
+    Raises:
+        MemberError: as `export_member`, or what `judge` raises. No file is written.
+        StoreError: the disk refused the member.
+    """
+    family, fold = identity
+    name = member_name(family, fold)
     heads, size = _heads(spec), spec.dynamic_size
-    card = Card(name, family, fold, spec.arch, built.preprocess, heads, size, source, spec.batch)
-    cards.from_json(cards.to_json(card), str(checkpoint))
+    card = Card(
+        name, family, fold, spec.arch, loaded.preprocess, heads, size, loaded.source, spec.batch
+    )
+    cards.from_json(cards.to_json(card), str(loaded.checkpoint))
     with tempfile.TemporaryDirectory(prefix="ensemble-") as staging:
-        proof = Proof(checkpoint, card, built.net.float().eval(), Path(staging))
+        proof = Proof(loaded.checkpoint, card, loaded.net, Path(staging))
         proof.check_net()
         proven = proof.proven(f"{name}.onnx")
         card = replace(card, heads=_unless_told(spec, heads, with_activations(heads, proven.model)))
-        check_last_step(proven.model, card, checkpoint)
+        check_last_step(proven.model, card, loaded.checkpoint)
+        if judge is not None:
+            card = replace(card, source={**card.source, **judge(card)})
         card = _write(proven, card, folder / f"{name}.onnx")
-    notes = (*built.notes, *loaded.notes, *placed.notes, *proven.notes)
-    return Exported(folder / f"{name}.onnx", card, placed.stripped, proven.difference, notes)
+    notes = (*loaded.notes, *proven.notes)
+    return Exported(folder / f"{name}.onnx", card, loaded.stripped, proven.difference, notes)
 
 
 def _write(proven: Proven, card: Card, target: Path) -> Card:
@@ -121,18 +148,12 @@ def _write(proven: Proven, card: Card, target: Path) -> Card:
     return card
 
 
-def _origin(checkpoint: Path, spec: ExportSpec, sha256: str) -> dict[str, str | float]:
-    """Say on the card which weights of which file these are."""
-    source: dict[str, str | float] = {
-        "checkpoint": checkpoint.name,
-        "checkpoint_sha256": sha256,
-    }
-    source |= {"weights": "ema"} if spec.ema else {}
-    source |= {"key": spec.key} if spec.key else {}
-    return source | ({"dropped": " ".join(spec.drop)} if spec.drop else {})
+def identity_of(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
+    """Return the family and the fold that a checkpoint's member has: as told, or by its name.
 
-
-def _identity(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
+    Raises:
+        UsageError: the name holds several folds, or the family can be no file's name.
+    """
     told = spec.family is not None and spec.fold is not None
     family, fold = ("", None) if told else family_and_fold(path)
     family = spec.family or family or spec.arch.rpartition(":")[2]
@@ -142,11 +163,17 @@ def _identity(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
     return family, fold
 
 
-def _name(family: str, fold: int | None) -> str:
+def member_name(family: str, fold: int | None) -> str:
+    """Name the member of a family and a fold."""
     return family if fold is None else f"{family}-f{fold}"
 
 
-def _check_heads(spec: ExportSpec) -> None:
+def check_heads(spec: ExportSpec) -> None:
+    """Check what is said of the heads and the channels.
+
+    Raises:
+        UsageError: names that are no good, an activation that does not suit, or boxes.
+    """
     names = [head.name for head in spec.heads]
     if not names or len(set(names)) < len(names) or INPUT in names or "" in names:
         raise UsageError(f"heads {names}: expected different names, none of them {INPUT!r}")

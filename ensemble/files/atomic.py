@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ensemble.errors import StoreError, UsageError
+from ensemble.files.paths import is_url
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -51,7 +52,9 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises:
         StoreError: the disk refused; nothing was published.
+        UsageError: the path is a URL.
     """
+    check_local(path, "the file")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +120,7 @@ def publish_json(path: Path, record: Mapping[str, object]) -> None:
 
 def free_bytes(path: Path) -> int:
     """Return the bytes that are free where a path lies, or will lie. An OSError passes through."""
-    return shutil.disk_usage(_place(path)).free
+    return shutil.disk_usage(nearest(path)).free
 
 
 def check_writable(folder: Path, flag: str) -> None:
@@ -126,11 +129,25 @@ def check_writable(folder: Path, flag: str) -> None:
     Raises:
         UsageError: it cannot; names the flag that says where to write.
     """
-    place = _place(folder)
+    check_local(folder, flag)
+    place = nearest(folder)
     why = "" if os.access(place, os.W_OK | os.X_OK) else "no permission to write there"
     why = why if place.is_dir() else "not a folder"
     if why:
         raise UsageError(f"{flag} {folder} cannot be written to: {place}: {why}; name another")
+
+
+def check_local(path: Path, flag: str) -> None:
+    """Refuse to write to an object store, or another URL.
+
+    Raises:
+        UsageError: it is one; names the flag that says where to write.
+    """
+    if is_url(path):
+        raise UsageError(
+            f"{flag} {path} is a URL: what is written lies on a file system, where renaming is "
+            f"atomic; name a folder, and copy it there afterwards"
+        )
 
 
 def disk_error(does: str, path: Path, error: OSError) -> StoreError:
@@ -212,6 +229,12 @@ def _lock(descriptor: int, path: Path, does: str, patience: float) -> None:
         time.sleep(0.05)
 
 
+def nearest(path: Path) -> Path:
+    """Return a path, or the nearest of its parents that is there."""
+    place = path.absolute()
+    return next(p for p in (place, *place.parents) if os.access(p, os.F_OK))
+
+
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of bytes, in hex."""
     return hashlib.sha256(data).hexdigest()
@@ -224,15 +247,14 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(record: object) -> str:
-    """Return the SHA-256 of a record's canonical JSON: sorted keys, no spaces, UTF-8."""
+    """Return the SHA-256 of a record's canonical JSON."""
+    return sha256_bytes(json_bytes(record))
+
+
+def json_bytes(record: object) -> bytes:
+    """Return a record's canonical JSON: sorted keys, no spaces, UTF-8."""
     text = json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return sha256_bytes(text.encode("utf-8", "surrogateescape"))
-
-
-def _place(path: Path) -> Path:
-    """Return a path, or the nearest of its parents that is there."""
-    place = path.absolute()
-    return next(p for p in (place, *place.parents) if os.access(p, os.F_OK))
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _fill(path: Path, data: bytes) -> None:

@@ -84,14 +84,19 @@ def _rows_of_file(path: Path) -> list[TableRow]:
 
 
 def csv_bytes(rows: Iterable[Iterable[object]], errors: str = "strict") -> bytes:
-    """Write rows as CSV in UTF-8, lines ending in LF; `errors` is as for `str.encode`.
+    """Write rows as CSV in UTF-8, lines ending in LF; `errors` is as for `str.encode`."""
+    return "".join(csv_lines(rows)).encode(errors=errors)
+
+
+def csv_lines(rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return the line of each row, ending in LF.
 
     Before Python 3.13 csv leaves a lone CR within a cell unquoted, where it ends a line for who
     reads it, unless CR is part of the line's end: so it is, until the rows are joined.
     """
     lines = _Lines()
     csv.writer(lines, lineterminator="\r\n").writerows(rows)
-    return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode(errors=errors)
+    return [line.removesuffix("\r\n") + "\n" for line in lines]
 
 
 def column_of(

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 PREDICTIONS: Final = "ensemble"
@@ -36,6 +37,14 @@ def text_column(texts: Sequence[str]) -> pa.StringArray:
     )
 
 
+def places(names: pa.Array, among: pa.Array) -> NDArray[np.int64]:
+    """Return where each of N texts stands among others, int64 (N,); -1 where it does not."""
+    found = pc.fill_null(pc.index_in(names, among), -1)
+    return np.asarray(
+        np.frombuffer(found.buffers()[1], np.int32, len(found), 4 * found.offset), np.int64
+    )
+
+
 def list_column(values: Floats, dtype: type[np.floating] = np.float32) -> pa.FixedSizeListArray:
     """Return a column of fixed-size lists of `dtype` from floats (N, C)."""
     flat = np.ascontiguousarray(values, dtype).reshape(-1)
@@ -49,6 +58,16 @@ def count_column(counts: NDArray[np.int64]) -> pa.Int32Array:
     """Return a column of int32 from counts int64 (N,)."""
     flat = np.ascontiguousarray(counts, np.int32)
     return pa.Array.from_buffers(pa.int32(), len(flat), [None, pa.py_buffer(flat)])
+
+
+def number_column(column: pa.ChunkedArray) -> Floats:
+    """Return a column of numbers (N,) of its own dtype, or of float64 with NaN for what is null."""
+    flat = column.combine_chunks()
+    if flat.null_count:
+        flat = flat.cast(pa.float64(), safe=False).fill_null(np.nan)
+    dtype = np.dtype(flat.type.to_pandas_dtype())
+    _, values = flat.buffers()
+    return np.frombuffer(values or b"", dtype, len(flat), flat.offset * dtype.itemsize)
 
 
 def read_lists(column: pa.ChunkedArray, width: int) -> Floats:

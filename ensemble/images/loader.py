@@ -1,12 +1,12 @@
 """Shards of images: decoded once, in threads, ahead of the scoring, and resized once a geometry."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ensemble.arrays import Pixels
 from ensemble.errors import ImageError
 from ensemble.images.decode import Decoded, decode
 from ensemble.images.input import input_of
-from ensemble.images.reading import Hashed, read
+from ensemble.images.reading import Hashed, read, readers
 from ensemble.records import DecodePolicy, Geometry, Quarantined
 from ensemble.worker import Watch, crashes
 
@@ -90,9 +90,13 @@ by benchmarks/speed/files.py."""
 
 
 def decoders(images: Sequence[Hashed], threads: int) -> ThreadPoolExecutor:
-    """Return the threads that decode images: so many, or one where the files are tiny."""
+    """Return the threads that decode images: so many, or one where the files are tiny.
+
+    Of images far away there are more, for each mostly waits.
+    """
     tiny = sum(image.bytes for image in images) < _SMALL * len(images)
-    return ThreadPoolExecutor(1 if tiny else threads, thread_name_prefix="decode")
+    count = readers((image.source for image in images), 1 if tiny else threads)
+    return ThreadPoolExecutor(count, thread_name_prefix="decode")
 
 
 def decoded_ahead(
@@ -106,12 +110,11 @@ def decoded_ahead(
         policy: How files become pixels.
         watch: Told of each image as its decoding begins and ends.
     """
-    load = partial(_load_run, policy, watch)
-    ahead = _begin(pool, wanted[0], load) if wanted else None
+    ahead = begin(pool, wanted[0], policy, watch) if wanted else None
     for following in (*wanted[1:], None):
         current, ahead = ahead, None
         if following is not None:
-            ahead = _begin(pool, following, load)
+            ahead = begin(pool, following, policy, watch)
         if current is not None:
             yield current
 
@@ -134,11 +137,11 @@ def load_pixels(image: Hashed, policy: DecodePolicy, geometry: Geometry) -> Pixe
     return input_of(read(image), image, policy)(geometry)[0]
 
 
-def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
-    count = len(wanted.images)
+def begin(pool: ThreadPoolExecutor, wanted: Wanted, policy: DecodePolicy, watch: Watch) -> Shard:
+    """Begin to decode a shard; see `decoded_ahead`."""
+    count, load = len(wanted.images), partial(_load_run, policy, watch)
     pixels = {g: _blank(g, count) for g in wanted.geometries}
     each = min(_TOGETHER, max(1, count // _RUNS))
-
     futures = [
         pool.submit(load, wanted.images, pixels, range(start, min(start + each, count)))
         for start in range(0, count, each)
@@ -149,8 +152,6 @@ def _begin(pool: ThreadPoolExecutor, wanted: Wanted, load: "_Load") -> Shard:
 _TOGETHER: Final = 8
 _RUNS: Final = 64
 """A shard is cut into so many runs of images at least, that all threads have work."""
-
-_Load: TypeAlias = Callable[[Sequence[Hashed], Mapping[Geometry, Pixels], range], list[_Loaded]]
 
 
 def _load_run(
@@ -180,6 +181,29 @@ def _check_harmless(
     if name in watch.poison or (suspect and crashes(_load_alone, image, policy, geometries)):
         watch.tell("poison", name)
         raise ImageError("decode", "crash", "the decoder crashes on it, in a process of its own")
+
+
+def crashing(
+    images: Sequence[Hashed], policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> frozenset[str]:
+    """Return the ids of the images that crash the decoder, found by halves.
+
+    Each half is decoded in a process of its own, so that nobody else dies of it.
+    """
+    if not images or not crashes(_load_all, tuple(images), policy, geometries):
+        return frozenset()
+    if len(images) == 1:
+        return frozenset([images[0].source.id])
+    middle = len(images) // 2
+    first, second = images[:middle], images[middle:]
+    return crashing(first, policy, geometries) | crashing(second, policy, geometries)
+
+
+def _load_all(
+    images: tuple[Hashed, ...], policy: DecodePolicy, geometries: tuple[Geometry, ...]
+) -> None:
+    for image in images:
+        _load_alone(image, policy, geometries)
 
 
 def _load_alone(image: Hashed, policy: DecodePolicy, geometries: tuple[Geometry, ...]) -> None:

@@ -55,17 +55,31 @@ def batch_size(
     path = store / "batch-sizes" / f"{key}.json"
     if (known := _remembered(path)) in ready.sizes:
         return known
+    best, seconds = _best(ready, images)
+    if seconds:
+        rates = {str(size): round(1 / each, 2) for size, each in seconds.items()}
+        publish_json(path, {"batch": best, "images_per_second": rates})
+    return best
+
+
+def tuned(ready: ReadyMember, images: int) -> int:
+    """Return the batch size to score so many images with where no store remembers one.
+
+    Raises:
+        ScoreError: the member failed.
+    """
+    return ready.batch if len(ready.sizes) < 2 else _best(ready, images)[0]
+
+
+def _best(ready: ReadyMember, images: int) -> tuple[int, dict[int, float]]:
+    """Return the size that a warm-up finds, and the seconds of each; none where it cannot tell."""
     seconds: dict[int, float] = {}
     with suppress(OutOfMemoryError):  # the run will halve the batch, and say so
         seconds = _tried(ready, images)
     if ready.batch not in seconds:  # it has nothing to be compared with
-        return ready.batch
+        return ready.batch, {}
     best = min(seconds, key=lambda size: seconds[size])
-    if seconds[best] > _GAIN * seconds[ready.batch]:
-        best = ready.batch
-    rates = {str(size): round(1 / each, 2) for size, each in seconds.items()}
-    publish_json(path, {"batch": best, "images_per_second": rates})
-    return best
+    return (best if seconds[best] <= _GAIN * seconds[ready.batch] else ready.batch), seconds
 
 
 def _remembered(path: Path) -> int:

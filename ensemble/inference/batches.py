@@ -14,7 +14,7 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.progress import Progress
 from ensemble.records import Geometry
-from ensemble.runtime.devices import GPU
+from ensemble.runtime.devices import PADDED
 from ensemble.runtime.scorer import Scorer, score_as
 
 
@@ -45,6 +45,11 @@ class NonFiniteError(ScoreError):
             f"float32, or leave it out with --on-nan drop-member"
         )
         self.member = member
+        self._said = (member, image)
+
+    def __reduce__(self) -> tuple[type["NonFiniteError"], tuple[str, str]]:
+        """Pickle what it was made of: workers of other processes raise it too."""
+        return type(self), self._said
 
 
 class Sliced(Protocol):
@@ -112,7 +117,7 @@ def _batch_and_lanes(job: Job, count: int, batches: Mapping[str, int]) -> tuple[
     """
     size = batches.get(job.name, job.batch)
     lanes = 1 if job.name in batches else job.lanes
-    padded = job.fixed_batch or job.scorer.provider in GPU
+    padded = job.fixed_batch or job.scorer.provider in PADDED
     return size if padded else min(size, -(-count // lanes)), lanes
 
 

@@ -17,6 +17,9 @@ ENGINE: Final = 3
 SHARD: Final = 1024
 """Images of a shard, unless memory or the user says otherwise."""
 
+_EACH: Final = 8
+"""Shards that each of several workers gets at least, so that none waits long for the last."""
+
 _AT_ONCE: Final = 2
 """Shards whose pixels are there at once: one is scored while the next is decoded."""
 
@@ -55,6 +58,13 @@ def image_set_of(images: Sequence[Hashed]) -> ImageSet:
         for image in images
     ]
     return ImageSet(images, sha256_json(told))
+
+
+def shard_for(images: int, workers: int) -> int:
+    """Return the most images of a new shard where workers share them: each gets several shards."""
+    if workers < 2:
+        return SHARD
+    return min(SHARD, 1 << max(0, (images // (_EACH * workers)).bit_length() - 1))
 
 
 def shard_size_of(resources: Resources, geometries: Iterable[Geometry], most: int = SHARD) -> int:

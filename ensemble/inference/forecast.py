@@ -1,10 +1,11 @@
 """What scoring would take of each member: shards, evaluations, bytes, seconds; none is done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ensemble.images.reading import Hashed
-from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
+from ensemble.inference.executors.places import Place
+from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_for, shard_size_of
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
 from ensemble.predictions.store import Partition, key_of, load_partition
@@ -33,14 +34,15 @@ class MemberForecast:
 
 
 def forecast_members(
-    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet
+    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet, workers: int = 1
 ) -> list[MemberForecast]:
-    """Return what `score_into_store` would do with members; nothing is written.
+    """Return what `score_into_store` would do with members and workers; nothing is written.
 
     Raises:
         StoreError: a key.json of the store was edited.
     """
-    size = shard_size_of(recipe.resources, [ready.geometry for ready in ready_members])
+    most = shard_for(len(images.images), workers)
+    size = shard_size_of(recipe.resources, [ready.geometry for ready in ready_members], most)
     found = []
     for ready in ready_members:
         provider = ready.scorer.provider
@@ -51,6 +53,12 @@ def forecast_members(
         partition = partition or Partition(folder, key, fingerprint, len(images.images), size)
         found.append(_forecast(ready, partition, images.images))
     return found
+
+
+def shared_out(members: Sequence[MemberForecast], places: Sequence[Place]) -> list[MemberForecast]:
+    """Return what members would take at several places: GPUs are more, processors are shared."""
+    faster = len(places) if places and not places[0].cores else 1
+    return [replace(member, seconds=member.seconds / faster) for member in members]
 
 
 def _forecast(ready: ReadyMember, partition: Partition, images: Sequence[Hashed]) -> MemberForecast:

@@ -5,8 +5,9 @@ lets images leave. A part is what a shard gives one partition.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -70,22 +71,35 @@ def work_through(engine: Engine, wanted: Mapping[int, Wanted], work: Work) -> No
         Exception: what the work raises.
     """
     # decoding runs a shard ahead and commits one part behind, so neither disk nor CPU waits
-    pool, writer = decoders(engine.images, engine.threads), _Writer(engine.watch)
+    pool = decoders(engine.images, engine.threads)
     shards = decoded_ahead(pool, list(wanted.values()), engine.policy, engine.watch)
+    with committing(engine.watch) as writer:
+        try:
+            for number, shard in zip(wanted, shards, strict=True):
+                for part in work(number, shard):
+                    writer.commit(part)
+                engine.odd.update(shard.warnings())
+        finally:
+            pool.shutdown(cancel_futures=True)  # what is decoded ahead is of no use now
+
+
+@contextmanager
+def committing(watch: Watch) -> Iterator["Writer"]:
+    """Commit parts while the block runs; one that is being written at its end is waited for.
+
+    Raises:
+        StoreError: the disk refused a part.
+    """
+    writer = Writer(watch)
     try:
-        for number, shard in zip(wanted, shards, strict=True):
-            for part in work(number, shard):
-                writer.commit(part)
-            engine.odd.update(shard.warnings())
+        yield writer
         writer.settle()
     finally:
-        # what is decoded ahead is of no use now; a part that is being written is waited for
-        pool.shutdown(cancel_futures=True)
         writer.pool.shutdown()
 
 
 @dataclass(slots=True)
-class _Writer:
+class Writer:
     """Commits parts in order, one at most behind the work: a disk that syncs stops nobody."""
 
     watch: Watch

@@ -19,18 +19,18 @@ from ensemble.members.member import Member
 from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
-from ensemble.runtime.devices import CPU
-from ensemble.runtime.float16 import check_agreement
+from ensemble.runtime.agreement import Agreement, How, check_agreement, together
+from ensemble.runtime.devices import PADDED
 from ensemble.runtime.session import OnnxScorer, run_once
 
-_PROBE: Final = 4
+PROBE: Final = 4
 
 _REPEATS: Final = 3
 
 _PROBE_SEED: Final = 20
 
 HALVES: Final = 16
-"""Images by which float16 is held against float32."""
+"""Images of noise by which another precision is held against float32."""
 
 _PROBE_PIXELS: Final = 2**26
 
@@ -57,7 +57,8 @@ def seconds_per_image(ready: ReadyMember) -> float:
     Raises:
         ScoreError: the member failed.
     """
-    rows = ready.batch if ready.fixed_batch else _PROBE
+    whole = ready.fixed_batch or ready.scorer.provider in PADDED
+    rows = ready.batch if whole else PROBE
     images = probe_images((rows, *ready.shape))
     seconds = []
     for _ in range(_REPEATS):
@@ -75,9 +76,9 @@ def batch_noise(ready: ReadyMember) -> float:
     """
     if ready.fixed_batch:
         return 0.0
-    images = probe_images((_PROBE, *ready.shape))
+    images = probe_images((PROBE, *ready.shape))
     together = ready.score(images)
-    alone = [ready.score(images[row : row + 1]) for row in range(_PROBE)]
+    alone = [ready.score(images[row : row + 1]) for row in range(PROBE)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
         moved = [
             float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
@@ -107,13 +108,13 @@ def blamed(member: Member) -> Iterator[None]:
 def prove(ready: ReadyMember, n_views: int) -> None:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
 
-    An image alone is tried too on the CPU, where a run has batches of every size. On a GPU every
+    An image alone is tried too on the CPU, where a run has batches of every size. Elsewhere every
     batch is padded to one size, and another would be tuned for. There, and where the batch axis is
     fixed, the first image is tried again among black ones. Its prediction must not change.
     """
     card = ready.member.card
     pre = card.preprocess
-    rows = ready.batch if ready.fixed_batch else _PROBE
+    rows = ready.batch if ready.fixed_batch else PROBE
     if rows * ready.shape[0] * ready.shape[1] > _PROBE_PIXELS:
         raise MemberError(
             f"{ready.member.path}: {rows} images of {pre.size} pixels are more than a probe takes "
@@ -121,7 +122,7 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         )
     images = probe_images((rows, *ready.shape))
     values = _probed(ready, images, n_views)
-    alone = not ready.fixed_batch and ready.scorer.provider == CPU
+    alone = not ready.fixed_batch and ready.scorer.provider not in PADDED
     again = images[:1] if alone else among_black(images)
     member, apart = ready.member, _probed(ready, again, n_views)
     check_independent(member.model, card, member.path, values, apart)
@@ -130,26 +131,34 @@ def prove(ready: ReadyMember, n_views: int) -> None:
         _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
 
 
-def prove_float16(ready: ReadyMember, full: ModelProto, images: Pixels) -> None:
-    """Compare a member in float16 with its graph in float32 on the CPU, on images that it takes.
+def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: How) -> Agreement:
+    """Hold what a member gives against its graph in float32 by ONNX Runtime; return how far off.
+
+    Args:
+        ready: The member, in another precision or by another runtime.
+        full: Its composed graph as it is.
+        images: Images that it takes, uint8 (N, H, W, C).
+        how: How it computes, and how far off it may be.
 
     Raises:
-        MemberError: float16 overflows, or differs by more than is accepted.
+        MemberError: it overflows, or differs by more than is accepted.
         ScoreError: the member failed.
     """
     member, count = ready.member, len(images)
-    rows = ready.batch if ready.fixed_batch else _PROBE
+    rows = ready.batch if ready.fixed_batch else PROBE
     images = np.concatenate([images, images[np.arange(-count % rows) % count]])
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
     )
     parts = [images[at : at + rows] for at in range(0, len(images), rows)]
     before, after = ([s.score(part) for part in parts] for s in (scorer, ready.scorer))
+    found = []
     for head in member.card.heads:
-        full_rows, half_rows = (
+        full_rows, other_rows = (
             np.concatenate([p[head.name] for p in s])[:count] for s in (before, after)
         )
-        check_agreement(head, full_rows, half_rows)
+        found.append(check_agreement(head, full_rows, other_rows, how))
+    return together(found)
 
 
 def prove_conversion(member: Member) -> None:

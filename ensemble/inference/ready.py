@@ -8,8 +8,7 @@ from ensemble.arrays import Pixels, Probs
 from ensemble.inference.batches import Job
 from ensemble.members.member import Member
 from ensemble.records import Geometry, View
-from ensemble.runtime.scorer import score_as
-from ensemble.runtime.session import OnnxScorer
+from ensemble.runtime.scorer import Session, score_as
 from ensemble.views.pixels import jitters_of
 
 BatchSize: TypeAlias = int | Literal["auto"]
@@ -25,7 +24,7 @@ class ReadyMember:
     """
 
     member: Member
-    scorer: OnnxScorer
+    scorer: Session
     policy: tuple[View, ...]
     batch: int
     fixed_batch: bool

@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from ensemble.errors import MemberError
-from ensemble.images.reading import Hashed
 from ensemble.inference.batch_size import batch_size
-from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_size_of
+from ensemble.inference.executors.dispatch import Dispatcher
+from ensemble.inference.fingerprint import ImageSet, fingerprint_of, shard_for, shard_size_of
 from ensemble.inference.loop import Engine
 from ensemble.inference.predict import Assignment, Tally, predict
 from ensemble.inference.ready import ReadyMember, job_of
@@ -17,15 +18,19 @@ from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe, Resources
 from ensemble.runtime.devices import available_threads
-from ensemble.worker import Watch, read_watch
+from ensemble.worker import read_watch
 
 
 def score_into_store(
-    recipe: Recipe, ready_members: Sequence[ReadyMember], images: ImageSet, progress: Progress
+    recipe: Recipe,
+    ready_members: Sequence[ReadyMember],
+    images: ImageSet,
+    progress: Progress,
+    dispatcher: Dispatcher | None = None,
 ) -> tuple[list[StoredPredictions], Tally]:
     """Score images with members, shard by shard, into the store.
 
-    Members whose shards are cut alike share their pixels.
+    Members whose shards are cut alike share their pixels. With a dispatcher its workers score.
 
     Raises:
         ScoreError: a member failed, or gave NaN and is not to be dropped.
@@ -39,10 +44,22 @@ def score_into_store(
     ]
     watch = read_watch(os.environ)
     with hold(recipe.resources.store, [key_of(f) for f in fingerprints], watch.pid):
-        assignments = _assignments(
-            recipe.resources, ready_members, fingerprints, len(images.images)
+        workers = 1 if dispatcher is None else len(dispatcher.names)
+        size = shard_size_of(
+            recipe.resources,
+            [ready.geometry for ready in ready_members],
+            shard_for(len(images.images), workers),
         )
-        tally = _total(_predict(recipe, assignments, images.images, progress, watch))
+        assignments = _assignments(
+            recipe.resources, ready_members, fingerprints, len(images.images), size
+        )
+        threads = recipe.resources.threads or available_threads()
+        engine = partial(Engine, images.images, recipe.inputs.decode, threads, progress, watch)
+        drop = recipe.scoring.on_nan != "fail"
+        tally = _total(
+            predict(engine(), group, drop_nan=drop, dispatcher=dispatcher)
+            for group in _cut_alike(assignments)
+        )
     _warn_of_turns(tally.warnings.get("exif turned", 0), progress)
     if {a.job.name for a in assignments} <= set(tally.dropped):
         raise MemberError(f"every member gave NaN: {', '.join(tally.dropped)}")
@@ -63,9 +80,9 @@ def _assignments(
     ready_members: Sequence[ReadyMember],
     fingerprints: Sequence[Mapping[str, object]],
     images: int,
+    shard_size: int,
 ) -> list[Assignment]:
     """Open each member's partition, and size its batches where anything is left to score."""
-    shard_size = shard_size_of(resources, [ready.geometry for ready in ready_members])
     assignments = []
     for ready, fingerprint in zip(ready_members, fingerprints, strict=True):
         partition = open_partition(
@@ -92,19 +109,10 @@ def _warn_of_turns(count: int, progress: Progress) -> None:
         )
 
 
-def _predict(
-    recipe: Recipe,
-    assignments: Sequence[Assignment],
-    images: Sequence[Hashed],
-    progress: Progress,
-    watch: Watch,
-) -> Iterator[Tally]:
-    """Score the members whose shards are cut alike together: partitions keep the size they have."""
-    threads, drop = recipe.resources.threads or available_threads(), recipe.scoring.on_nan != "fail"
-    for size in dict.fromkeys(each.partition.shard_size for each in assignments):
-        group = [each for each in assignments if each.partition.shard_size == size]
-        engine = Engine(images, recipe.inputs.decode, threads, progress, watch)
-        yield predict(engine, group, drop_nan=drop)
+def _cut_alike(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
+    """Group the members whose shards are cut alike: partitions keep the size they have."""
+    sizes = dict.fromkeys(each.partition.shard_size for each in assignments)
+    return [[a for a in assignments if a.partition.shard_size == size] for size in sizes]
 
 
 def _total(tallies: Iterable[Tally]) -> Tally:

@@ -1,20 +1,21 @@
 """Members opened, given their views, and shown to run, before any image is read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ensemble.arrays import Pixels
 from ensemble.errors import MemberError
-from ensemble.files.atomic import sha256_bytes, sha256_json
+from ensemble.inference.open_scorer import SessionOptions, open_scorer
 from ensemble.inference.probe import (
     HALVES,
+    PROBE,
     blamed,
-    outputs_of,
     probe_images,
     prove,
+    prove_agreement,
     prove_conversion,
-    prove_float16,
 )
 from ensemble.inference.ready import BatchSize, ReadyMember
 from ensemble.label_map import LabelMap
@@ -28,9 +29,9 @@ from ensemble.members.together import (
 from ensemble.progress import Listener, Quiet
 from ensemble.records import Merge, Precision, View
 from ensemble.runtime import graph
-from ensemble.runtime.devices import CPU, TENSORRT, engine_host, provider_of, runs_on_cpu
-from ensemble.runtime.float16 import to_float16
-from ensemble.runtime.session import OnnxScorer
+from ensemble.runtime.agreement import Agreement, How, how_computed
+from ensemble.runtime.devices import GPU, OPENVINO, provider_of, runs_on_cpu
+from ensemble.runtime.float16 import is_quantised, to_float16
 from ensemble.views.pixels import can_view_on_host, output_size
 from ensemble.views.policy import IDENTITY, Shaped, check_distinct
 
@@ -130,10 +131,11 @@ def start_shaped(
         member: The opened member.
         shaped: The views, in order, with their sizes; see `shape_views`.
         merge: How their outputs become one.
-        device: See `OnnxScorer`.
+        device: See `runtime.devices.check_device`.
         threads: Threads in all; 0 for every processor.
         batch: Images a forward, unless the member's batch axis is fixed; "auto" guesses.
-        precision: What the member computes in; fp16 is compared with fp32 on a probe batch.
+        precision: What the member computes in; it, and OpenVINO, are compared with float32 by ONNX
+            Runtime on a probe batch.
         cache: Where TensorRT keeps its engines, in a folder for each graph; None for nowhere.
 
     Raises:
@@ -142,43 +144,45 @@ def start_shaped(
     """
     card = member.card
     _check_batch(member)
-    # weights kept outside the file stay there, unless float16 has to rewrite them
-    full = with_external_data(member) if precision == "fp16" else member.model
+    # weights kept outside the file stay there, unless they are rewritten, or read by OpenVINO
+    inside = precision == "fp16" or provider_of(device) == OPENVINO
+    full = with_external_data(member) if inside else member.model
     with blamed(member):
         inner = to_float16(full) if precision == "fp16" else full
         split = _forward_each(member, shaped, device)
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
-        scorer = OnnxScorer(
-            model,
-            outputs_of(member),
-            device=device,
-            threads=threads,
-            folder=member.folder,
-            precision=precision,
-            cache=cache and _engines(cache, member, model, precision, device),
-        )
+        rows = _batches(member, shaped, batch, provider_of(device), split=split).rows
+        options = SessionOptions(device, threads, precision, cache, rows)
+        scorer = open_scorer(member, model, options)
     # proven in this order: that it runs, then what was changed of it, opset and precision
-    ready = _with_batch(member, scorer, shaped, batch, split=split)
+    batches = _batches(member, shaped, batch, scorer.provider, split=split)
+    policy = tuple(entry.view for entry in shaped)
+    ready = ReadyMember(
+        member, scorer, policy, batches.rows, batches.fixed, views=policy, sizes=batches.sizes
+    )
     prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
-    if precision == "fp16":
-        count = ready.batch if ready.fixed_batch else HALVES
-        hold_float16(ready, merge, device, probe_images((count, *ready.shape)))
+    if how := how_computed(device, precision, quantised=is_quantised(member.model)):
+        few = HALVES if precision == "fp16" else PROBE
+        count = ready.batch if ready.fixed_batch else few
+        hold(ready, merge, how, probe_images((count, *ready.shape)))
     return ready
 
 
-def hold_float16(ready: ReadyMember, merge: Merge, device: str, images: Pixels) -> None:
-    """Hold a member in float16 against float32, on images uint8 (N, H, W, C) that it takes.
+def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreement:
+    """Hold a member against float32 by ONNX Runtime, on images uint8 (N, H, W, C) that it takes.
+
+    Returns how far off it is, all heads together.
 
     Raises:
-        MemberError: float16 does not suit the member.
+        MemberError: the precision or the runtime does not suit the member.
     """
     member, shaped = ready.member, shape_views(ready.member, ready.policy)
-    split = _forward_each(member, shaped, device)
+    split = _forward_each(member, shaped, "cpu")
     with blamed(member):
         full = graph.compose_graph(member.model, member.card, shaped, merge, split=split)
-        prove_float16(ready, full, images)
+        return prove_agreement(ready, full, images, how)
 
 
 def host_views(merge: Merge, policies: Sequence[Sequence[View]], members: Sequence[Member]) -> bool:
@@ -199,20 +203,6 @@ def graph_views(
     return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
 
-def _engines(
-    cache: Path, member: Member, model: bytes, precision: Precision, device: str
-) -> Path | None:
-    """Return the folder for TensorRT's engines of a graph, named by all that an engine depends on.
-
-    That is what it holds, weights too, as ONNX Runtime goes by node names; and what it was built
-    for: an engine that was copied from another machine is not found, and built anew.
-    """
-    if provider_of(device) != TENSORRT:
-        return None
-    holds = [member.sha256, sha256_bytes(model), precision]
-    return cache / sha256_json([*holds, *engine_host(device)])[:16]
-
-
 def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool:
     """Tell whether each view is a forward of its own: no room in a cache or in a fixed batch."""
     if member.card.batch == "alone":
@@ -222,27 +212,29 @@ def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool
     return len({entry.size for entry in shaped}) > 1 or member.batch % len(shaped) > 0
 
 
-def _with_batch(
-    member: Member,
-    scorer: OnnxScorer,
-    shaped: Sequence[Shaped],
-    batch: BatchSize,
-    *,
-    split: bool,
-) -> ReadyMember:
-    policy = tuple(entry.view for entry in shaped)
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Images a forward; whether every batch must have as many; other sizes that are worth a try."""
+
+    rows: int
+    fixed: bool
+    sizes: tuple[int, ...] = ()
+
+
+def _batches(
+    member: Member, shaped: Sequence[Shaped], batch: BatchSize, provider: str, *, split: bool
+) -> _Batches:
     if member.batch is not None:
-        rows = member.batch if split else member.batch // len(shaped)
-        return ReadyMember(member, scorer, policy, rows, fixed_batch=True, views=policy)
+        return _Batches(member.batch if split else member.batch // len(shaped), fixed=True)
     if member.card.batch == "alone":
-        return ReadyMember(member, scorer, policy, 1, fixed_batch=True, views=policy)
+        return _Batches(1, fixed=True)
     if batch != "auto":
-        return ReadyMember(member, scorer, policy, batch, fixed_batch=False, views=policy)
-    guess = _guessed(_pixels(shaped)) if scorer.provider == CPU else _LARGEST
+        return _Batches(batch, fixed=False)
+    guess = _LARGEST if provider in GPU else _guessed(_pixels(shaped))
+    if provider == OPENVINO:  # compiled for one size
+        return _Batches(guess, fixed=False)
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
-    return ReadyMember(
-        member, scorer, policy, guess, fixed_batch=False, views=policy, sizes=tuple(sizes)
-    )
+    return _Batches(guess, fixed=False, sizes=tuple(sizes))
 
 
 def _pixels(shaped: Sequence[Shaped]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ensemble.errors import few
@@ -13,6 +13,7 @@ from ensemble.inference.start import graph_views, open_members, shape_views, sta
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
+from ensemble.members.fetched import local_members
 from ensemble.members.member import Member
 from ensemble.predictions.tasks import joint_head
 from ensemble.progress import Progress
@@ -24,6 +25,15 @@ from ensemble.views.families import check_jitters, merged_as, policies_of, read_
 from ensemble.views.policy import Shaped, Views
 from ensemble.voting import fits, vote
 from ensemble.voting.constraints import check_constraints
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A member that is opened and may take part: its views, and those of its graph, shaped."""
+
+    member: Member
+    views: Views
+    inside: Sequence[Shaped]
 
 
 def start_members(
@@ -41,13 +51,41 @@ def start_members(
         MemberError: a member is not usable.
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
-    inputs, scoring = recipe.inputs, recipe.scoring
+    scoring, resources = recipe.scoring, recipe.resources
+    opened = open_all(recipe, progress, exits=exits, fold=fold)
+    start = partial(
+        start_shaped,
+        merge=scoring.merge,
+        device=scoring.device,
+        threads=resources.threads,
+        batch=resources.batch_size,
+        precision=scoring.precision,
+        cache=resources.store / "engines",
+    )
+    with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
+        members, inside = [each.member for each in opened], [each.inside for each in opened]
+        started = list(pool.map(start, members, inside))
+    warn_of_cpu(scoring, started, progress)
+    return [replace(r, views=each.views) for r, each in zip(started, opened, strict=True)]
+
+
+def open_all(
+    recipe: Recipe, progress: Progress, *, exits: bool = False, fold: int | None = None
+) -> list[Opened]:
+    """Open the members and check all that can be checked without a session.
+
+    With a `fold` only its members are returned; where views are kept apart each once a view.
+
+    Raises:
+        EnsembleError: as for `start_members`.
+    """
+    inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
     check_wheels(installed())
-    check_writable(recipe.resources.store, "--store")
+    check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
     check_jitters(told, cropped=inputs.crops is not None)
-    paths = expand(inputs.members, ".onnx", "member")
+    paths = expand(local_members(inputs.members, resources.store), ".onnx", "member")
     members = open_members(paths, inputs.head, progress, inputs.label_map)
     if inputs.policy is not None:
         run = inputs.policy.runs({member.card.name: member.identity for member in members})
@@ -59,40 +97,14 @@ def start_members(
     _warn_of_views(recipe, policies, progress)
     members = [m for m in members if fold in (None, m.card.fold)]
     if scoring.keep_views:
-        started = _started_apart(recipe, members, policies)
-        _warn_of_cpu(scoring, started, progress)
-        return started
+        apart = [(member, (view,)) for member in members for view in policies[member.card.family]]
+        return [Opened(member, view, shape_views(member, view)) for member, view in apart]
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
-    started = _started(recipe, members, inside)
-    _warn_of_cpu(scoring, started, progress)
-    return [replace(ready, views=policies[ready.member.card.family]) for ready in started]
-
-
-def _started(
-    recipe: Recipe, members: Sequence[Member], shaped: Sequence[Sequence[Shaped]]
-) -> list[ReadyMember]:
-    """Start a session for each member with the views of its graph, several at a time."""
-    scoring, resources = recipe.scoring, recipe.resources
-    start = partial(
-        start_shaped,
-        merge=scoring.merge,
-        device=scoring.device,
-        threads=resources.threads,
-        batch=resources.batch_size,
-        precision=scoring.precision,
-        cache=resources.store / "engines",
-    )
-    with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
-        return list(pool.map(start, members, shaped))
-
-
-def _started_apart(
-    recipe: Recipe, members: Sequence[Member], policies: Mapping[str, Views]
-) -> list[ReadyMember]:
-    """Start a session for each member and view: each is a policy of one view, with its own key."""
-    pairs = [(m, (view,)) for m in members for view in policies[m.card.family]]
-    return _started(recipe, [m for m, _ in pairs], [shape_views(m, view) for m, view in pairs])
+    return [
+        Opened(member, policies[member.card.family], own)
+        for member, own in zip(members, inside, strict=True)
+    ]
 
 
 def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Progress) -> None:
@@ -103,7 +115,7 @@ def _warn_of_views(recipe: Recipe, policies: Mapping[str, Views], progress: Prog
             progress.warn(told)
 
 
-def _warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
+def warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Progress) -> None:
     """Say what runs on the CPU that might not, and why."""
     there = [ready for ready in started if ready.scorer.provider == CPU]
     if there and scoring.device == "auto":

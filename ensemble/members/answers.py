@@ -4,9 +4,8 @@ All of it goes by names: a head's classes, in any order, are those of the task, 
 summed, numbers or a value that are cut, or the labels of the map themselves.
 """
 
-import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,17 +80,24 @@ def answering(
         try:
             found.append((head, answers_of(head, label_map, who)))
         except MemberError as error:
-            if {head.name, *(head.classes if not TASKS[head.task].bounded else ())} & {
-                *label_map.names
-            }:
-                raise  # it is called as a task, and must answer it
+            if _is_called_as_task(head, label_map):
+                raise
             fault, idle = fault or error, [*idle, head.name]
     if not found and fault is not None:
         raise fault
-    tasks = [answer.task for _, answers in found for answer in answers]
+    _check_once([answer.task for _, answers in found for answer in answers], who)
+    return found, idle
+
+
+def _check_once(tasks: Sequence[str | None], who: str) -> None:
     if twice := [task for task, count in Counter(tasks).items() if count > 1]:
         raise MemberError(f"{who}: several heads answer {twice[0] or LABEL}; one may")
-    return found, idle
+
+
+def _is_called_as_task(head: Head, label_map: LabelMap) -> bool:
+    """Tell whether a head, or a value of it, has the name of a task, which it must answer then."""
+    values = () if TASKS[head.task].bounded else head.classes
+    return any(label_map.task(name) for name in (head.name, *values))
 
 
 def heads_read(
@@ -156,36 +162,26 @@ def _values(head: Head, label_map: LabelMap, who: str) -> tuple[Answer, ...]:
 
 def _columns(head: Head, task: LabelTask, who: str) -> tuple[tuple[int, ...], ...]:
     """Return the columns of a head for each class of its task: itself, or finer ones."""
-    merge = dict(task.merge)
-    target = {name: merge.get(name, name) for name in head.classes}
-    if set(target.values()) - set(task.classes) and task.cuts:
-        target = {name: _cut(name, task) or target[name] for name in head.classes}
-    unknown = [name for name in head.classes if target[name] not in task.classes]
+    target = {name: task.class_of(name) for name in head.classes}
+    if {*target.values()} != {*task.classes}:
+        raise MemberError(_other_classes(head, task, target, who))
+    columns: dict[str | None, list[int]] = {name: [] for name in task.classes}
+    for place, name in sorted(enumerate(head.classes), key=lambda each: natural_key(each[1])):
+        columns[target[name]].append(place)
+    return tuple(map(tuple, columns.values()))
+
+
+def _other_classes(head: Head, task: LabelTask, target: Mapping[str, str | None], who: str) -> str:
+    """Say how the classes of a head are not those of its task, which they were read as."""
+    unknown = [name for name in head.classes if target[name] is None]
     missing = [name for name in task.classes if name not in target.values()]
-    if unknown or missing:
-        told = [f"no task class for {few(unknown)}"] * bool(unknown)
-        told += [f"no column for {few(missing)}"] * bool(missing)
-        raise MemberError(
-            f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
-            f"{few(task.classes)}: {'; '.join(told)}. Finer classes are declared, --tasks "
-            f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
-        )
-    finest = sorted(range(len(head.classes)), key=lambda place: natural_key(head.classes[place]))
-    return tuple(
-        tuple(place for place in finest if target[head.classes[place]] == name)
-        for name in task.classes
+    found = {"no task class for": unknown, "no column for": missing}
+    told = "; ".join(f"{what} {few(names)}" for what, names in found.items() if names)
+    return (
+        f"{who}: head {head.name!r} answers the task {task.name}, whose classes are "
+        f"{few(task.classes)}: {told}. Finer classes are declared, --tasks "
+        f'\'{task.name} = {{merge = {{"finer" = "class"}}}}\''
     )
-
-
-def _cut(name: str, task: LabelTask) -> str | None:
-    """Return the class that a number, which a finer class is called, lies in."""
-    try:
-        value = float(name)
-    except ValueError:
-        return None
-    if not math.isfinite(value):
-        return None
-    return task.classes[sum(value >= cut for cut in task.cuts)]
 
 
 def _one_to_one(head: Head, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:

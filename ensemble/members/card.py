@@ -81,6 +81,11 @@ class Card:
     batch: Batch = "any"
     layout: Layout = "nchw"
 
+    @property
+    def finds_boxes(self) -> bool:
+        """Whether it is a detector's, which nobody votes on."""
+        return any(head.boxes is not None for head in self.heads)
+
     def head(self, name: str | None = None) -> Head:
         """Return the head of that name; without one, the only head.
 

@@ -6,8 +6,6 @@ evaluated.
 """
 
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final, get_args
@@ -16,28 +14,23 @@ from ensemble.boxes import MAX_MARGIN, Crop
 from ensemble.errors import MemberError
 from ensemble.files.fields import Choice, Fault, Fields, fields_of, shown
 from ensemble.files.paths import is_file_name
-from ensemble.members.card import BoxOutput, Card, Head, declared
+from ensemble.members.card import Card, Head, declared
+from ensemble.members.head_json import read_head
 from ensemble.records import (
     MAX_CHANNELS,
     MAX_SIDE,
-    TASKS,
-    Activation,
     Batch,
-    BoxScale,
     ChannelOrder,
     Fit,
     Interpolation,
     Layout,
-    Ordinal,
     Preprocess,
     Size,
-    Task,
 )
 
 METADATA_KEY: Final = "ensemble.card"
 SCHEMA: Final = 1
 MAX_FOLD: Final = 1_000_000
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 MAX_CARD_BYTES: Final = 8 * 1024 * 1024
 
 _CARD_FIELDS: Final = (
@@ -47,8 +40,6 @@ _CARD_FIELDS: Final = (
 _PREPROCESS_FIELDS: Final = (
     "height", "width", "fit", "crop_pct", "interpolation", "mean", "std", "channel_order", "crop",
 )  # fmt: skip
-_HEAD_FIELDS: Final = ("name", "output", "task", "activation", "classes", "boxes", "ordinal")
-MAX_BOXES: Final = 10_000
 
 
 def to_json(card: Card) -> str:
@@ -94,7 +85,7 @@ def read_heads(record: object, where: str) -> tuple[Head, ...]:
     Raises:
         MemberError: a field breaks the schema.
     """
-    return tuple(map(_head, Fields({"heads": record}, _fault(where)).each("heads")))
+    return tuple(map(read_head, Fields({"heads": record}, _fault(where)).each("heads")))
 
 
 def _card(fields: Fields) -> Card:
@@ -107,20 +98,24 @@ def _card(fields: Fields) -> Card:
         fold=_fold(fields),
         arch=fields.text("arch"),
         preprocess=_preprocess(fields.inner("preprocess")),
-        heads=tuple(map(_head, fields.each("heads"))),
+        heads=tuple(map(read_head, fields.each("heads"))),
         dynamic_size="dynamic_size" in fields.record and fields.flag("dynamic_size"),
         source=_source(fields.inner("source")) if "source" in fields.record else {},
         batch=_option(fields, "batch", get_args(Batch)),
         layout=_option(fields, "layout", get_args(Layout)),
     )
+    _check_heads(fields, card)
+    return card
+
+
+def _check_heads(fields: Fields, card: Card) -> None:
     names = [head.name for head in card.heads]
     if not names or len(set(names)) < len(names):
         raise fields.bad("heads", "one head or more, with different names", names)
     if "id" in names:
         raise fields.bad("heads", "other names than id, the column of the images", names)
-    if len(names) > 1 and any(head.boxes for head in card.heads):
+    if len(names) > 1 and card.finds_boxes:
         raise fields.bad("heads", "a head of boxes alone: a detector is a member of its own", names)
-    return card
 
 
 def _file_name(fields: Fields) -> str:
@@ -184,57 +179,6 @@ def _normalisation(fields: Fields) -> tuple[tuple[float, ...], tuple[float, ...]
 def _option(fields: Fields, name: str, choices: tuple[Choice, ...]) -> Choice:
     """Read a choice that may be left out: then it is the first."""
     return fields.choice(name, choices) if name in fields.record else choices[0]
-
-
-def _head(fields: Fields) -> Head:
-    fields.only(_HEAD_FIELDS)
-    classes = _classes(fields)
-    task: Task = fields.choice("task", get_args(Task))
-    if len(classes) < TASKS[task].least:
-        expected = "two or more (one output is multilabel, or a regression)"
-        raise fields.bad("classes", expected, list(classes))
-    activation: Activation = fields.choice("activation", get_args(Activation))
-    if activation not in TASKS[task].activations:
-        raise fields.bad("activation", f"one that suits {task}", activation)
-    boxes, ordinal = _boxes(fields, task, classes), _ordinal(fields, task)
-    name, output = fields.text("name"), fields.text("output")
-    return Head(name, output, task, activation, classes, boxes, ordinal)
-
-
-def _ordinal(fields: Fields, task: Task) -> Ordinal | None:
-    if fields.record.get("ordinal") is None:
-        return None
-    if not TASKS[task].several:
-        raise fields.bad("ordinal", "thresholds, of a multilabel head", task)
-    return fields.choice("ordinal", get_args(Ordinal))
-
-
-def _boxes(fields: Fields, task: Task, classes: tuple[str, ...]) -> BoxOutput | None:
-    """Read how a detector gives its boxes; other heads say nothing of them."""
-    if task != "boxes" and "boxes" not in fields.record:
-        return None
-    if task != "boxes":
-        raise fields.bad("boxes", "none, unless the task is boxes", fields.record["boxes"])
-    if len(classes) > 1:
-        raise fields.bad("classes", "one, what the boxes hold", list(classes))
-    told = fields.inner("boxes")
-    told.only(("scores", "count", "scale"))
-    return BoxOutput(
-        told.text("scores"),
-        told.whole("count", f"a whole number from 1 to {MAX_BOXES}", 1, MAX_BOXES),
-        told.choice("scale", get_args(BoxScale)),
-    )
-
-
-def _classes(fields: Fields) -> tuple[str, ...]:
-    given = fields.list("classes")
-    names = [name for name in given if isinstance(name, str) and name and not _CONTROL.search(name)]
-    if not names or len(names) < len(given):
-        raise fields.bad("classes", "a list of names without control characters", given)
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise fields.bad("classes", "names that differ", twice)
-    return tuple(names)
 
 
 def _source(fields: Fields) -> dict[str, str | float]:

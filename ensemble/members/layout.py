@@ -22,8 +22,8 @@ def inputs_of(model: ModelProto) -> list[onnx.ValueInfoProto]:
     return [i for i in model.graph.input if i.name not in held]
 
 
-def input_dims(value: onnx.ValueInfoProto) -> list[int | None]:
-    """Return an input's axes, None for those of any length: no number, 0, or a negative one.
+def dims_of(value: onnx.ValueInfoProto) -> list[int | None]:
+    """Return axes of a tensor, None for those of any length: no number, 0, or a negative one.
 
     Paddle writes -1 for an axis of any length and old CNTK files 0; ONNX Runtime takes both so.
     """
@@ -34,7 +34,7 @@ def input_dims(value: onnx.ValueInfoProto) -> list[int | None]:
 def layout_of(model: ModelProto, channels: int) -> Layout:
     """Tell where an input has its channels, by its fixed axes; "nchw" where they do not tell."""
     inputs = inputs_of(model)
-    dims = input_dims(inputs[0]) if len(inputs) == 1 else []
+    dims = dims_of(inputs[0]) if len(inputs) == 1 else []
     last = len(dims) == 4 and dims[3] == channels and dims[1] not in (None, channels)
     any_size = len(dims) == 4 and dims[1:] == [None, None, channels]
     return "nhwc" if last or any_size else "nchw"
@@ -62,7 +62,7 @@ def adapted(model: ModelProto, card: Card, path: Path) -> ModelProto:
     copy.CopyFrom(model)
     old = inputs_of(copy)[0]
     kind = old.type.tensor_type.elem_type
-    dims: list[int | str | None] = [*input_dims(old)]
+    dims: list[int | str | None] = [*dims_of(old)]
     if card.layout == "nhwc" and len(dims) == 4:
         dims = [dims[0], dims[3], dims[1], dims[2]]
     new = helper.make_tensor_value_info(

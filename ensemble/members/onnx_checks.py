@@ -150,11 +150,28 @@ def _place_of(tensor: TensorProto, path: Path) -> tuple[str, int]:
     return entries.get("location", ""), sum(map(int, numbers))
 
 
-def _external_file(path: Path, location: str) -> Path:
+def external_names(model: onnx.ModelProto, path: Path) -> list[str]:
+    """Return the places of external data that a member names, be there files or not.
+
+    Raises:
+        MemberError: one lies outside the member's folder.
+    """
+    tensors = filter(uses_external_data, _tensors(model))
+    names = sorted({_place_of(tensor, path)[0] for tensor in tensors})
+    for name in names:
+        _check_inside(path, name)
+    return names
+
+
+def _check_inside(path: Path, location: str) -> None:
     relative = Path(location)
     if not location or relative.is_absolute() or ".." in relative.parts or set(location) & _ODD:
         raise MemberError(f"{path}: external data {location!r} lies outside the member's folder")
-    data = path.parent / relative
+
+
+def _external_file(path: Path, location: str) -> Path:
+    _check_inside(path, location)
+    data = path.parent / location
     try:
         status = os.lstat(data)
     except OSError as error:

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from ensemble.errors import MemberError
 from ensemble.members.card import BoxOutput, Card
-from ensemble.members.layout import input_dims, inputs_of, layout_of
+from ensemble.members.layout import dims_of, inputs_of, layout_of
 
 MAX_BATCH: Final = 4096
 """The largest batch axis that an export may have frozen."""
@@ -57,7 +57,7 @@ def _check_input(model: onnx.ModelProto, card: Card, path: Path) -> int | None:
             f"{path}: its input is {_named(kind)}; expected FLOAT or FLOAT16, NCHW, or UINT8. "
             f"Convert it again with a float input, or put a Cast in front of the net"
         )
-    dims = input_dims(inputs[0])
+    dims = dims_of(inputs[0])
     last = layout_of(model, len(card.preprocess.mean)) == "nhwc"
     _check_shape(dims, card, path, _CHANNELS_LAST if last else "")
     if dims[0] is not None and dims[0] > MAX_BATCH:
@@ -70,14 +70,18 @@ def _check_shape(dims: Sequence[int | None], card: Card, path: Path, hint: str) 
     pre = card.preprocess
     sides = (None, None) if card.dynamic_size else (pre.size.height, pre.size.width)
     expected = (None, len(pre.mean), *sides)
-    fits = len(dims) == len(expected) and all(
-        None in pair or pair[0] == pair[1] for pair in zip(dims, expected, strict=True)
-    )
-    if not fits:
+    if not _fit(dims, expected):
         found = _joined(dims, "?" * len(dims)) or "of no shape"
         raise MemberError(
             f"{path}: its input is {found}; its card says {_joined(expected, 'NCHW')} (NCHW){hint}"
         )
+
+
+def _fit(dims: Sequence[int | None], expected: Sequence[int | None]) -> bool:
+    """Tell whether axes are those that are expected; None, on either side, is any length."""
+    return len(dims) == len(expected) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(dims, expected, strict=True)
+    )
 
 
 def _joined(dims: Sequence[int | None], free: str) -> str:
@@ -119,11 +123,7 @@ def _check_boxes(
     _check_scores(outputs[boxes.scores], path)
     for name, expected in ((output, (boxes.count, 4)), (boxes.scores, (boxes.count,))):
         dims = outputs[name].type.tensor_type.shape.dim
-        sizes = [dim.dim_value for dim in dims][1:]
-        fits = len(dims) == 1 + len(expected) and all(
-            size <= 0 or size == wanted for size, wanted in zip(sizes, expected, strict=True)
-        )
-        if dims and not fits:
+        if dims and not _fit(dims_of(outputs[name]), (None, *expected)):
             shape = "x".join(["N", *map(str, expected)])
             raise MemberError(
                 f"{path}: output {name!r} has the axes {[d.dim_value or '?' for d in dims]}; its "

@@ -30,7 +30,7 @@ def check_voters(members: Sequence[Member]) -> None:
         MemberError: a detector among them.
     """
     for member in members:
-        if any(head.boxes for head in member.card.heads):
+        if member.card.finds_boxes:
             raise MemberError(
                 f"{member.path}: a detector, whose boxes nobody votes on. Run it by `ensemble "
                 f"crops --members {member.path}`, and the others with the --crops that it writes"
@@ -59,26 +59,30 @@ def check_tasks(members: Sequence[Member], label_map: LabelMap) -> list[str]:
     """
     _check_apart(members)
     notes: list[str] = []
-    first: dict[str, tuple[str, list[object]]] = {}
+    first: dict[str, tuple[str, list[tuple[object, ...]]]] = {}  # member of each family
     answered: set[str | None] = set()
     for card in (member.card for member in members):
         heads, idle = answering(card.heads, label_map, f"member {card.name}")
-        told: list[object] = [
-            *sorted((head.name, head.task, head.classes, head.ordinal or "") for head, _ in heads)
-        ]
-        twin, other = first.setdefault(card.family, (card.name, told))
-        if told != other:
-            raise MemberError(
-                f"members {twin} and {card.name} of family {card.family} answer by other heads"
-            )
+        _check_family(card, [head for head, _ in heads], first)
         answered |= {answer.task for _, answers in heads for answer in answers}
-        notes += [f"member {card.name}: its head {few(idle)} is no task, and is left out"] * bool(
-            idle
-        )
+        if idle:
+            notes.append(f"member {card.name}: its head {few(idle)} is no task, and is left out")
     check_answered(answered, label_map)
     if lacking := [name for name in label_map.names if name not in answered]:
         notes.append(f"no family answers {few(lacking)} alone: those of the label do")
     return notes
+
+
+def _check_family(
+    card: Card, heads: Sequence[Head], first: dict[str, tuple[str, list[tuple[object, ...]]]]
+) -> None:
+    """Check that a member answers by the heads of its family's first, which is held there."""
+    meanings = sorted(map(_meaning, heads), key=str)
+    twin, others = first.setdefault(card.family, (card.name, meanings))
+    if meanings != others:
+        raise MemberError(
+            f"members {twin} and {card.name} of family {card.family} answer by other heads"
+        )
 
 
 def answers_by_task(cards: Sequence[Card], label_map: LabelMap) -> dict[str, tuple[str, ...]]:
@@ -117,9 +121,11 @@ def note_of_single_folds(cards: Sequence[Card]) -> str | None:
     count = Counter(card.family for card in cards)
     several = {family: number for family, number in count.items() if number > 1}
     single = [card for card in cards if card.family not in several]
-    odd = len(single) > 1 or any(_is_odd(card, several) for card in single)
-    if several:
-        return _note(several, single) if odd else None
+    return _note_beside(several, single) if several else _note_of_singles(single)
+
+
+def _note_of_singles(single: Sequence[Card]) -> str | None:
+    """Return a note on families of one member each, where they may be the folds of one net."""
     folds = {card.fold for card in single}
     if len(single) < _ONE_NET or len(folds) < len(single) or None in folds:
         return None
@@ -130,9 +136,12 @@ def note_of_single_folds(cards: Sequence[Card]) -> str | None:
     )
 
 
-def _note(several: Mapping[str, int], odd: Sequence[Card]) -> str:
+def _note_beside(several: Mapping[str, int], single: Sequence[Card]) -> str | None:
+    """Return a note on families of one member beside others, where they may be folds of these."""
+    if len(single) < 2 and not any(_is_odd(card, several) for card in single):
+        return None
     beside = few([f"{family} of {number}" for family, number in several.items()])
-    named = few([card.family for card in odd])
+    named = few([card.family for card in single])
     return (
         f"families of one member beside {beside}: {named}. Should they be folds of one net, its "
         f"weight is wrong by their number: give --family and --fold when they are exported"
@@ -152,16 +161,16 @@ def check_agree(voters: Sequence[tuple[str, Head]]) -> None:
     """
     first, expected = voters[0]
     for name, found in voters:
-        if (found.name, found.task, found.classes, found.ordinal) != (
-            expected.name,
-            expected.task,
-            expected.classes,
-            expected.ordinal,
-        ):
+        if _meaning(found) != _meaning(expected):
             raise MemberError(
                 f"members {first} and {name} cannot vote together on head {expected.name!r}: "
                 f"{_difference(expected, found)}"
             )
+
+
+def _meaning(head: Head) -> tuple[object, ...]:
+    """Return what heads that vote together have in common; outputs may be called otherwise."""
+    return head.name, head.task, head.classes, head.ordinal
 
 
 def _difference(expected: Head, found: Head) -> str:

@@ -38,6 +38,20 @@ def calibration_pixels(
     Raises:
         UsageError: none of the images can be decoded.
     """
+    found = decoded(images, geometry, policy)
+    good = [pixels for pixels in found if not isinstance(pixels, ImageError)]
+    bad = [error for error in found if isinstance(error, ImageError)]
+    if not good:
+        raise UsageError(f"none of the images that calibrate can be used: {bad[0]}")
+    if bad:
+        progress.warn(f"{len(bad)} images cannot be used to calibrate: {bad[0]}")
+    return np.stack(good)
+
+
+def decoded(
+    images: Sequence[Hashed], geometry: Geometry, policy: DecodePolicy
+) -> list[Pixels | ImageError]:
+    """Return what a member takes of each image, uint8 (H, W, C), or why it cannot be used."""
 
     def load(image: Hashed) -> Pixels | ImageError:
         try:
@@ -46,11 +60,4 @@ def calibration_pixels(
             return error
 
     with ThreadPoolExecutor(available_threads()) as pool:
-        found = list(pool.map(load, images))
-    good = [pixels for pixels in found if not isinstance(pixels, ImageError)]
-    bad = [error for error in found if isinstance(error, ImageError)]
-    if not good:
-        raise UsageError(f"none of the images that calibrate can be used: {bad[0]}")
-    if bad:
-        progress.warn(f"{len(bad)} images cannot be used to calibrate: {bad[0]}")
-    return np.stack(good)
+        return list(pool.map(load, images))

@@ -28,7 +28,9 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start import start
 from ensemble.members.card import BOX_COLUMNS, Card
+from ensemble.members.fetched import local_members
 from ensemble.members.member import Member, open_member
+from ensemble.pipeline.device import settled
 from ensemble.predictions.oof_file import quarantine_beside, write_quarantine
 from ensemble.predictions.store import Scores
 from ensemble.progress import Progress, Quiet
@@ -36,7 +38,7 @@ from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, Size
 from ensemble.reports.contact_sheet import Tile, contact_sheet
-from ensemble.runtime.devices import available_threads, check_device
+from ensemble.runtime.devices import available_threads
 from ensemble.runtime.wheels import check_wheels, installed
 from ensemble.views.policy import IDENTITY
 
@@ -72,16 +74,17 @@ def make_crops(
         MemberError: the member is none, or gives boxes whose sides are in another order.
         EnsembleError: as for a run.
     """
-    progress, recipe = progress or Quiet(), resolve(settings)
+    progress, recipe = progress or Quiet(), settled(resolve(settings))
     check_rule(rule)
-    check_device(recipe.scoring.device)
     check_wheels(installed())
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out {out}: expected a name that ends in .csv; a .png lies beside it")
     check_writable(out.parent, "--out")
     check_writable(recipe.resources.store, "--store")
     ready = _started(recipe)
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(
+        recipe.inputs, recipe.resources.threads, progress, recipe.resources.store
+    )
     entries, _ = score_into_store(recipe, [ready], image_set_of(images), progress)
     scores = entries[0].partition.read(entries[0].head.name)
     chosen = _chosen(recipe, ready.member, images, scores, rule)
@@ -100,7 +103,7 @@ def make_crops(
 
 def _started(recipe: Recipe) -> ReadyMember:
     """Open the one detector and start it: it sees images as they are."""
-    paths = expand(recipe.inputs.members, ".onnx", "member")
+    paths = expand(local_members(recipe.inputs.members, recipe.resources.store), ".onnx", "member")
     if len(paths) != 1:
         raise UsageError(f"--members: expected one detector, found {len(paths)} files")
     member = open_member(paths[0])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ensemble.errors import ProviderError, StoreError, UsageError
+from ensemble.files.credentials import REMEDIES, found_in
 from ensemble.predictions import inventory
 from ensemble.runtime import diagnosis, nvidia, places, wheels
 from ensemble.runtime.diagnosis import Probe
@@ -17,7 +18,9 @@ def examine(store: Path) -> list[Finding]:
     return [
         *diagnosis.examine(found, probe(found)),
         *diagnosis.machine(store),
+        *_openvino(found),
         *places.places(os.environ, found, nvidia.gpus(), diagnosis.own_processors()),
+        *_credentials(),
         _store(store),
     ]
 
@@ -31,6 +34,37 @@ def probe(found: Mapping[str, str]) -> Probe:
     wheel = found.get(wheels.GPU_WHEEL, "")
     missing = devices.missing_libraries(diagnosis.libraries(wheel)) if wheel else ()
     return Probe("", devices.start_providers(), missing, nvidia.version())
+
+
+def _openvino(found: Mapping[str, str]) -> list[Finding]:
+    """Say what OpenVINO computes in; nothing where it is not installed: the extras say it."""
+    if "openvino" not in found:
+        return []
+    named = f"openvino {found['openvino']}"
+    try:
+        from ensemble.runtime.openvino import computes_bf16
+
+        bf16 = computes_bf16()
+    except ProviderError as error:
+        again = f"pip install --force-reinstall openvino=={found['openvino']}"
+        return [Finding("openvino", "problem", f"{named}: {error}", again)]
+    how = "bfloat16 on this processor: --device openvino --precision auto" if bf16 else (
+        "float32: this processor has no bfloat16 (AVX512_BF16 or AMX)"
+    )  # fmt: skip
+    return [Finding("openvino", "ok", f"{named} computes in {how}")]
+
+
+def _credentials() -> list[Finding]:
+    """Tell of each kind of object store whether there are credentials for it."""
+    findings = []
+    for scheme, remedy in REMEDIES.items():
+        place = found_in(scheme)
+        lacks = f"no credentials for {scheme}:// were found; a machine of the provider has its own"
+        text = f"credentials for {scheme}:// come from {place}" if place else lacks
+        findings.append(
+            Finding("objects", "ok" if place else "note", text, "" if place else remedy)
+        )
+    return findings
 
 
 def _store(store: Path) -> Finding:

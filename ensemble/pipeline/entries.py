@@ -7,6 +7,7 @@ from ensemble.inference.fingerprint import fingerprint_of, image_set_of
 from ensemble.inference.start import open_members, shape_views
 from ensemble.members.answers import heads_read
 from ensemble.members.crop import with_crops
+from ensemble.members.fetched import local_members
 from ensemble.predictions.store import key_of, load_partition
 from ensemble.predictions.stored import StoredPredictions
 from ensemble.progress import Progress
@@ -23,7 +24,7 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         EnsembleError: as for a run.
     """
     inputs = recipe.inputs
-    paths = expand(inputs.members, ".onnx", "member")
+    paths = expand(local_members(inputs.members, recipe.resources.store), ".onnx", "member")
     members = open_members(paths, inputs.head, label_map=inputs.label_map)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     told = read_policies(recipe.scoring.tta)
@@ -31,7 +32,9 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
     policies = policies_of(told, {member.card.family for member in members})
     for member in members:
         shape_views(member, policies[member.card.family])
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(
+        recipe.inputs, recipe.resources.threads, progress, recipe.resources.store
+    )
     image_set = image_set_of(images)
     missing: list[str] = []
     for provider in _providers(recipe.scoring.device):
@@ -39,12 +42,12 @@ def entries_of_members(recipe: Recipe, progress: Progress) -> list[StoredPredict
         for m in members:
             fingerprint = fingerprint_of(recipe, m, policies[m.card.family], provider, image_set)
             partition = load_partition(recipe.resources.store, key_of(fingerprint))
-            for head in heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name):
-                scores = None if partition is None else partition.found(head.name)
-                if partition is None or scores is None:
-                    missing.append(m.card.name)
-                    break
-                entries.append(StoredPredictions(m.identity, partition, head, scores))
+            held = None if partition is None else partition.found_rows()
+            if partition is None or held is None:
+                missing.append(m.card.name)
+                continue
+            read = heads_read(m.card.heads, inputs.head, inputs.label_map, m.card.name)
+            entries += [StoredPredictions(m.identity, partition, head, held) for head in read]
         if not missing:
             return entries
     raise UsageError(

@@ -49,6 +49,7 @@ def split(
     force: bool = False,
     id_from: IdFrom = "stem",
     id_column: str | None = None,
+    image_col: str | None = None,
     label_map: LabelMap | None = None,
     decode: DecodePolicy | None = None,
     crops: TableSource | None = None,
@@ -66,10 +67,8 @@ def split(
         StoreError: the disk refused.
     """
     progress = progress or Quiet()
-    if crops is not None and not images:
-        raise UsageError("crops are of images: give these too")
-    found = scan(images, id_from, id_column) if images else None
-    known = [source.id for source in found.images] if found else ()
+    seen = _seen(images, crops, decode, id_from, id_column, image_col=image_col)
+    known = seen.ids if seen else ()
     notes: list[str] = []
     by_id = partial(column_of, id_column=id_column, known=known, tell=notes.append)
     if label_map is None:
@@ -85,7 +84,6 @@ def split(
     listed = None if check is None else listed_folds(check, id_column, truth, notes.append)
     for note in dict.fromkeys(notes):  # of labels and groups once
         progress.warn(note)
-    seen = None if found is None else _Seen(found, decode or DecodePolicy(), crops, id_column)
     if listed is None:
         folds = make_folds(truth, k, groups=groups, seed=seed)
         data = csv_bytes([("id", "fold"), *folds.items()])
@@ -107,6 +105,29 @@ class _Seen:
     policy: DecodePolicy
     crops: TableSource | None
     id_column: str | None
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each image."""
+        return [source.id for source in self.images.images]
+
+
+def _seen(
+    images: Sequence[str],
+    crops: TableSource | None,
+    decode: DecodePolicy | None,
+    id_from: IdFrom,
+    id_column: str | None,
+    *,
+    image_col: str | None,
+) -> _Seen | None:
+    """Find the images that are to be looked at; None where none are named."""
+    if images:
+        found = scan(images, id_from, id_column, image_col)
+        return _Seen(found, decode or DecodePolicy(), crops, id_column)
+    if crops is not None:
+        raise UsageError("crops are of images: give these too")
+    return None
 
 
 def _strata(

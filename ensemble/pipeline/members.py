@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from ensemble.errors import MemberError, UsageError, few
 from ensemble.export.names import family_and_fold
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags, activation_told, task_of
-from ensemble.files.paths import expand
+from ensemble.files.paths import expand, is_remote
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Card
 from ensemble.members.card_json import make_card
 from ensemble.members.detector import box_output_of
+from ensemble.members.fetched import local_members
 from ensemble.members.layout import layout_of
-from ensemble.members.member import open_member, read_graph, write_sidecar
+from ensemble.members.member import Member, open_member, read_graph, write_sidecar
 from ensemble.members.operators import activation_of
 from ensemble.members.together import (
     answers_by_task,
@@ -22,6 +23,7 @@ from ensemble.members.together import (
     check_tasks,
     note_of_single_folds,
 )
+from ensemble.recipe.settings import DEFAULT_STORE
 from ensemble.records import BoxScale, Layout
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ def inspect(
     """
     if spec is None:
         _check_unsaid(output_name, layout, box_scale)
-    paths = expand(members, ".onnx", "member")
+    elif remote := [str(given) for given in members if is_remote(str(given))]:
+        raise UsageError(f"{few(remote)}: a card is written beside a file here; copy them first")
+    paths = expand(local_members(members, DEFAULT_STORE), ".onnx", "member")
     cards = {}
     if spec is not None:
         cards = {
@@ -97,12 +101,8 @@ def inspect(
     written = tuple(write_sidecar(path, card) for path, card in cards.items())
     opened = [open_member(path) for path in paths]
     found = {member.path: member.card for member in opened}
-    notes = []
     try:
-        if label_map is None:
-            check_every_head(opened)
-        else:
-            notes = check_tasks(opened, label_map)
+        notes = _check_agreement(opened, label_map)
     except MemberError as fault:
         return Inspected(found, written, fault)
     if note := note_of_single_folds(list(found.values())):
@@ -128,10 +128,7 @@ def foreign_card(
     _check_spec(spec, output_name, box_scale)
     told = spec.preprocess.to_unit_range()
     graph = read_graph(path)
-    family, fold = family_and_fold(path)
-    family, fold = spec.family or family, fold if spec.fold is None else spec.fold
-    if not family:
-        raise UsageError(f"{path}: its name tells no family; give --family")
+    family, fold = _family_and_fold(path, spec)
     outputs = _outputs(spec, output_name)
     heads = [_head(spec, head, outputs[head.name], graph) for head in spec.heads]
     for head in heads:
@@ -152,6 +149,22 @@ def foreign_card(
     return make_card(record, str(path))
 
 
+def _check_agreement(members: Sequence[Member], label_map: LabelMap | None) -> list[str]:
+    """Check that members can vote together, on each head or by a label map; return notes."""
+    if label_map is None:
+        check_every_head(members)
+        return []
+    return check_tasks(members, label_map)
+
+
+def _family_and_fold(path: Path, spec: ExportSpec) -> tuple[str, int | None]:
+    """Return what the spec says of a member, and else what its name tells."""
+    family, fold = family_and_fold(path)
+    if not (spec.family or family):
+        raise UsageError(f"{path}: its name tells no family; give --family")
+    return spec.family or family, fold if spec.fold is None else spec.fold
+
+
 def _check_unsaid(
     output_name: OutputName | None, layout: Layout | None, box_scale: BoxScale | None
 ) -> None:
@@ -169,17 +182,20 @@ def _check_spec(
         raise UsageError(
             "--write-card: ema, key, drop, args and trust_pickle are of checkpoints; leave them out"
         )
-    heads = [head.name for head in spec.heads]
-    if isinstance(output_name, str) and len(heads) > 1:
-        raise UsageError(
-            f"--output-name {output_name!r}: of which head? Say HEAD=NAME; the heads are "
-            f"{few(heads)}"
-        )
-    beyond = [] if isinstance(output_name, str) else sorted({*(output_name or ())} - {*heads})
-    if beyond:
-        raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
+    _check_outputs({} if output_name is None else output_name, spec.head_names)
     if box_scale is not None and not any(task_of(spec, head) == "boxes" for head in spec.heads):
         raise UsageError("--box-scale goes with --task boxes: it says what boxes are told in")
+
+
+def _check_outputs(named: OutputName, heads: Sequence[str]) -> None:
+    """Check that outputs are named of heads that are there, or of the only one."""
+    if isinstance(named, str):
+        if len(heads) > 1:
+            raise UsageError(
+                f"--output-name {named!r}: of which head? Say HEAD=NAME; the heads are {few(heads)}"
+            )
+    elif beyond := sorted(set(named) - set(heads)):
+        raise UsageError(f"--output-name: no head {few(beyond)}; the heads are {few(heads)}")
 
 
 def _pixels(told: PreprocessFlags) -> dict[str, object]:

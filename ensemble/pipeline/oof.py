@@ -12,15 +12,22 @@ from ensemble.evaluation.folds import folds_of, listed_folds
 from ensemble.files.atomic import check_writable, free_bytes, remove_temporaries
 from ensemble.files.text_table import TableSource
 from ensemble.images.reading import Hashed
+from ensemble.inference.executors.started import (
+    StartedMembers,
+    alone,
+    recipe_places,
+    started_members,
+    warn_of_cluster,
+)
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.float16_images import hold_on_images
-from ensemble.inference.forecast import MemberForecast, forecast_members
+from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
+from ensemble.inference.held_images import hold_on_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
-from ensemble.inference.start_members import start_members
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Card
+from ensemble.pipeline.device import settled
 from ensemble.predictions.stored import StoredPredictions, by_head, views_of
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
@@ -28,7 +35,6 @@ from ensemble.progress import Listener, Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, hashes_of
-from ensemble.runtime.devices import check_device
 
 
 def predict_oof(
@@ -55,14 +61,16 @@ def predict_oof(
         UsageError: images without a fold, or the reverse; a family without a member of a fold.
         EnsembleError: as for a run.
     """
-    progress, recipe = progress or Quiet(), resolve(settings)
+    progress, recipe = progress or Quiet(), settled(resolve(settings))
     if out is not None:
         check_writable(out.parent, "--out")
         remove_temporaries(out.parent, f"{out.stem}.")
-    shares, fold_of = _shares(recipe, folds, progress)
     entries: list[StoredPredictions] = []
-    for blind, rows in shares:
-        entries += score_into_store(recipe, blind, image_set_of(rows), progress)[0]
+    with started_members(unweighed(recipe), progress) as started:
+        shares, fold_of = _shares(recipe, started, folds, progress, recipe.resources.store)
+        for blind, rows in shares:
+            images = image_set_of(rows)
+            entries += score_into_store(recipe, blind, images, progress, started.dispatcher)[0]
     if recipe.inputs.label_map is not None:
         tasks = _tasks(entries, fold_of, recipe.inputs.label_map)
         if out is not None:
@@ -84,11 +92,15 @@ def _tasks(
 
 @dataclass(frozen=True, slots=True)
 class OofPlan:
-    """What `predict_oof` would do: the file, each member's work, and what the disk has left."""
+    """What `predict_oof` would do: the file, each member's work, and what the disk has left.
+
+    `workers` are the processes that would score, none where this one would.
+    """
 
     out: Path
     members: tuple[MemberForecast, ...]
     free: int
+    workers: tuple[str, ...] = ()
 
 
 def plan_oof(
@@ -101,46 +113,53 @@ def plan_oof(
         EnsembleError: as for a run.
     """
     check_writable(out.parent, "--out")
-    recipe = resolve(settings)
-    shares, _ = _shares(recipe, folds, progress or Quiet())
-    members = [
-        planned
-        for blind, rows in shares
-        for planned in forecast_members(recipe, blind, image_set_of(rows))
-    ]
-    return OofPlan(out, tuple(members), free_bytes(recipe.resources.store))
+    recipe, progress = settled(resolve(settings)), progress or Quiet()
+    places = recipe_places(recipe)
+    warn_of_cluster(recipe, progress)
+    with started_members(alone(unweighed(recipe)), progress) as started:
+        shares, _ = _shares(recipe, started, folds, progress, None)
+        members = [
+            planned
+            for blind, rows in shares
+            for planned in forecast_members(recipe, blind, image_set_of(rows), len(places))
+        ]
+    members, names = shared_out(members, places), tuple(place.name for place in places)
+    return OofPlan(out, tuple(members), free_bytes(recipe.resources.store), names)
 
 
-def _shares(
-    recipe: Recipe, folds: TableSource, progress: Progress
-) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
-    """Return for each fold the members that did not see it with its images; and every id's fold."""
-    check_scoring(recipe)
-    unweighed = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    ready_members = start_members(unweighed, progress)
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
-    fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
-    check_coverage([ready.member.card for ready in ready_members], fold_of)
-    hold_on_images(recipe, ready_members, images)
-    shares = []
-    for fold in sorted(set(fold_of.values())):
-        rows = [image for image in images if fold_of[image.source.id] == fold]
-        shares.append(([p for p in ready_members if p.member.card.fold == fold], rows))
-    return shares, {image.source.id: fold_of[image.source.id] for image in images}
-
-
-def check_scoring(recipe: Recipe) -> None:
-    """Refuse what has no meaning out of fold, and a device that there is not.
+def unweighed(recipe: Recipe) -> Recipe:
+    """Return a recipe for out-of-fold predictions: nobody is dropped, and nothing is weighed.
 
     Raises:
-        UsageError: it is such.
+        UsageError: members that give NaN were to be dropped.
     """
     if recipe.scoring.on_nan != "fail":
         raise UsageError(
             f"on_nan {recipe.scoring.on_nan!r}: out of fold each row has one member of a family, "
             f"so none can be dropped; leave it out, and mend the member that gives NaN"
         )
-    check_device(recipe.scoring.device)
+    return replace(recipe, fusion=replace(recipe.fusion, weights=None))
+
+
+def _shares(
+    recipe: Recipe,
+    started: StartedMembers,
+    folds: TableSource,
+    progress: Progress,
+    store: Path | None,
+) -> tuple[list[tuple[list[ReadyMember], list[Hashed]]], dict[str, int]]:
+    """Return for each fold the members that did not see it with its images; and every id's fold."""
+    ready_members = started.members
+    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress, store)
+    fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
+    check_coverage([ready.member.card for ready in ready_members], fold_of)
+    if started.dispatcher is None:  # workers hold their own members
+        hold_on_images(recipe, ready_members, images, progress)
+    shares = []
+    for fold in sorted(set(fold_of.values())):
+        rows = [image for image in images if fold_of[image.source.id] == fold]
+        shares.append(([p for p in ready_members if p.member.card.fold == fold], rows))
+    return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
 def folds_by_id(

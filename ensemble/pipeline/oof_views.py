@@ -25,14 +25,17 @@ from ensemble.inference.costs import (
     threads_of,
     timed,
 )
+from ensemble.inference.executors.started import check_alone
 from ensemble.inference.find import find_images
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.float16_images import hold_on_images
 from ensemble.inference.forecast import forecast_members
+from ensemble.inference.held_images import hold_on_images
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start import open_members
 from ensemble.inference.start_members import start_members
-from ensemble.pipeline.oof import OofPlan, check_coverage, check_scoring, folds_by_id
+from ensemble.members.fetched import local_members
+from ensemble.pipeline.device import settled
+from ensemble.pipeline.oof import OofPlan, check_coverage, folds_by_id, unweighed
 from ensemble.predictions.kept_views import Costs, KeptTasks, KeptViews
 from ensemble.predictions.stored import StoredPredictions, by_head
 from ensemble.predictions.views_file import save
@@ -86,7 +89,7 @@ def plan_views(
     """
     progress = progress or Quiet()
     check_writable(out.parent, "--out")
-    work = _work_of(settings, folds, progress)
+    work = _work_of(settings, folds, progress, dry=True)
     members = [
         planned
         for fold, rows in work.shares()
@@ -113,15 +116,19 @@ class _Work:
         ]
 
 
-def _work_of(settings: Settings, folds: TableSource, progress: Progress) -> _Work:
+def _work_of(
+    settings: Settings, folds: TableSource, progress: Progress, *, dry: bool = False
+) -> _Work:
     """Do all that may refuse the work before its first member starts."""
-    recipe = resolve(replace(settings, keep_views=True))
-    check_scoring(recipe)
-    recipe = replace(recipe, fusion=replace(recipe.fusion, weights=None))
-    paths = expand(recipe.inputs.members, ".onnx", "member")
+    recipe = unweighed(settled(resolve(replace(settings, keep_views=True))))
+    check_alone(recipe)
+    store = recipe.resources.store
+    paths = expand(local_members(recipe.inputs.members, store), ".onnx", "member")
     opened = open_members(paths, recipe.inputs.head, label_map=recipe.inputs.label_map)
     cards = [member.card for member in opened]
-    images, _ = find_images(recipe.inputs, recipe.resources.threads, progress)
+    images, _ = find_images(
+        recipe.inputs, recipe.resources.threads, progress, None if dry else store
+    )
     fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
     check_coverage(cards, fold_of)
     return _Work(recipe, images, fold_of)
@@ -149,7 +156,7 @@ def _scored(work: _Work, progress: Progress) -> _Scored:
         began = Clock.now()
         ready = start_members(recipe, listener, fold=fold)
         found.starts.append(began.since(threads_of(recipe), ready[0]) / len(ready))
-        hold_on_images(recipe, ready, rows)
+        hold_on_images(recipe, ready, rows, listener)
         found.entries += score_into_store(recipe, ready, image_set_of(rows), progress)[0]
         found.images.append(image_seconds(recipe, ready, rows))
         found.timed += [timed(each) for each in ready]

@@ -22,6 +22,7 @@ from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start import start
 from ensemble.members.card import Card
 from ensemble.members.crop import with_crops
+from ensemble.members.fetched import local_members
 from ensemble.members.member import Member, embed_card, open_member
 from ensemble.pipeline.agreement import Agreement
 from ensemble.pipeline.calibration_images import calibration_pixels, divide
@@ -29,7 +30,7 @@ from ensemble.pipeline.judge import Judge
 from ensemble.pipeline.quantize_order import QuantizeOrder, check_order
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
-from ensemble.recipe.settings import Settings
+from ensemble.recipe.settings import DEFAULT_STORE, Settings
 from ensemble.views.policy import IDENTITY
 
 ROUNDS: Final = 5
@@ -62,13 +63,18 @@ def quantize_members(
         StoreError: the disk refused a member.
     """
     progress = progress or Quiet()
-    members = [open_member(path) for path in expand(order.members, ".onnx", "member")]
+    members = [
+        open_member(path)
+        for path in expand(local_members(order.members, DEFAULT_STORE), ".onnx", "member")
+    ]
     check_order(order, members, out)
     recipe = resolve(
         Settings(
             order.members,
             order.images,
             id_from=order.id_from,
+            id_col=order.id_column,
+            image_col=order.image_col,
             decode=order.decode,
             crops=order.crops,
             margin=order.margin,

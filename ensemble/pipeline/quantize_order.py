@@ -28,6 +28,7 @@ class QuantizeOrder:
     calibration: int = 256
     max_disagreement: float = 0.005
     id_from: IdFrom = "stem"
+    image_col: str | None = None
     decode: DecodePolicy = field(default_factory=DecodePolicy)
     crops: TableSource | None = None
     margin: float | None = None

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ensemble.early_exit.run import run_early_exit, stored_entries
 from ensemble.early_exit.setup import ExitJob
 from ensemble.inference.score import score_into_store
+from ensemble.pipeline.device import settled
 from ensemble.pipeline.preflight import Preflight, preflight
 from ensemble.pipeline.tasks import exit_facts, tasks_input
-from ensemble.predictions.stored import StoredPredictions, read_predictions, read_tasks
+from ensemble.predictions.stored import StoredPredictions, read_in_slices, read_tasks
 from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
@@ -23,17 +24,22 @@ from ensemble.submission.sample import Sample
 from ensemble.worker import read_watch
 
 
-def run(settings: Settings, progress: Progress | None = None) -> Submission:
+def run(settings: Settings, progress: Progress | None = None, *, keep: bool = True) -> Submission:
     """Score images with members, and write the submission.
+
+    Args:
+        settings: What is asked for.
+        progress: Told how far it is.
+        keep: Whether the submission that is given back has labels and probabilities.
 
     Raises:
         EnsembleError: see `ensemble.errors`; a leaf for each exit code.
     """
     progress = progress or Quiet()
-    recipe = resolve(settings)
+    recipe = settled(resolve(settings))
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     given = _vote_input(recipe, scored, progress)
-    return publish.publish(recipe, scored.claim, given, progress)
+    return publish.publish(recipe, scored.claim, given, progress, keep=keep)
 
 
 def _vote_input(recipe: Recipe, scored: "_Scored", progress: Progress) -> VoteInput:
@@ -45,7 +51,8 @@ def _vote_input(recipe: Recipe, scored: "_Scored", progress: Progress) -> VoteIn
         return tasks_input(
             recipe, read_tasks(found, label_map), scored.sample, scored.facts, progress
         )
-    return VoteInput(read_predictions(found), scored.sample, scored.facts, scored.decided)
+    votes, ballots = read_in_slices(found)
+    return VoteInput(votes, scored.sample, scored.facts, scored.decided, ballots=ballots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,14 @@ class _Scored:
 
 
 def _scored(recipe: Recipe, progress: Progress) -> _Scored:
-    began, clock = time.time(), read_watch(os.environ).began
-    checked, saving = preflight(recipe, progress), recipe.saving
-    if saving is not None:
-        work = ExitJob(checked.exit_setup(recipe), saving, clock)
-        return _exited(work, checked, progress, began)
-    entries, tally = score_into_store(recipe, checked.members, checked.images, progress)
+    began, clock, saving = time.time(), read_watch(os.environ).began, recipe.saving
+    with preflight(recipe, progress) as checked:
+        if saving is not None:
+            work = ExitJob(checked.exit_setup(recipe), saving, clock)
+            return _exited(work, checked, progress, began)
+        entries, tally = score_into_store(
+            recipe, checked.members, checked.images, progress, checked.dispatcher
+        )
     facts = {
         **_facts(checked, began),
         **_predicted(recipe, checked),
@@ -105,6 +114,7 @@ def _facts(checked: Preflight, began: float) -> dict[str, object]:
         "seconds": round(time.time() - began, 3),
         "skipped_files": dict(checked.skipped),
         "image_set": checked.images.sha256,
+        **_workers(checked),
         **_crops(checked),
     }
 
@@ -115,6 +125,11 @@ def _predicted(recipe: Recipe, checked: Preflight) -> dict[str, object]:
     if policy is None:
         return {}
     return {"predicted_seconds": round(policy.seconds_for(len(checked.images.images)), 3)}
+
+
+def _workers(checked: Preflight) -> dict[str, object]:
+    """Name the workers that scored; nothing where this process did."""
+    return {"workers": list(checked.dispatcher.names)} if checked.dispatcher else {}
 
 
 def _crops(checked: Preflight) -> dict[str, object]:

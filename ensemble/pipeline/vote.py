@@ -6,14 +6,16 @@ from pathlib import Path
 
 from ensemble.errors import UsageError, few
 from ensemble.inference.start_members import check_weights, head_of
+from ensemble.pipeline.device import settled
 from ensemble.pipeline.entries import entries_of_members
 from ensemble.pipeline.tasks import tasks_input
-from ensemble.predictions import table
-from ensemble.predictions.formats import read_all, read_parts
+from ensemble.predictions import file_slices, table
+from ensemble.predictions.formats import read_parts
 from ensemble.predictions.hints import ForeignHints
+from ensemble.predictions.slices import BallotSlices
 from ensemble.predictions.stored import (
     entries_of_run,
-    read_predictions,
+    read_in_slices,
     read_tasks,
 )
 from ensemble.predictions.table import Predictions
@@ -22,7 +24,6 @@ from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Fusion, Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
-from ensemble.runtime.devices import check_device
 from ensemble.submission import folder, publish
 from ensemble.submission.asked import sample_for
 from ensemble.submission.publish import Submission
@@ -35,6 +36,8 @@ def vote(
     run_folder: Path | None = None,
     progress: Progress | None = None,
     given: Collection[str] = (),
+    *,
+    keep: bool = True,
 ) -> Submission:
     """Make a submission from what the store holds, with no model run.
 
@@ -45,6 +48,7 @@ def vote(
         progress: Told of warnings.
         given: The kept settings that are to decide; the earlier run's own (sample, weights,
             voting and so on) stand for the rest.
+        keep: Whether the submission that is given back has labels and probabilities.
 
     Raises:
         UsageError: the store does not hold all predictions; says which are missing.
@@ -54,8 +58,7 @@ def vote(
     facts: dict[str, object] = {"provider": None, "evaluations": 0}
     keys: list[str] = []
     if run_folder is None:
-        recipe = resolve(settings)
-        check_device(recipe.scoring.device)
+        recipe = settled(resolve(settings))
         entries = entries_of_members(recipe, progress)
     else:
         earlier = folder.read_run(run_folder)
@@ -70,12 +73,14 @@ def vote(
     hashes = hashes_of({e.member.name: e.member for e in entries}.values())
     check_weights(recipe.fusion, head_of(recipe.inputs, [entries[0].head]), hashes, label_map)
     if label_map is not None:
-        return _vote_tasks(recipe, read_tasks(entries, label_map), facts, progress, keys=keys)
-    votes = read_predictions(entries)
+        tasks = read_tasks(entries, label_map)
+        return _vote_tasks(recipe, tasks, facts, progress, keys=keys, keep=keep)
+    votes, ballots = read_in_slices(entries)
     _warn_of_views(recipe.fusion, votes, progress)
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs(), progress)
-    return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
+    voted = VoteInput(votes, sample, facts, ballots=ballots)
+    return publish.publish(recipe, claim, voted, progress, keep=keep)
 
 
 def _vote_tasks(
@@ -85,6 +90,7 @@ def _vote_tasks(
     progress: Progress,
     *,
     keys: Sequence[str],
+    keep: bool = True,
 ) -> Submission:
     """Make a submission from predictions of the tasks of a label map."""
     found = tasks.label
@@ -92,7 +98,7 @@ def _vote_tasks(
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, found.head, found.inputs(), progress)
     voted = tasks_input(recipe, tasks, sample, facts, progress)
-    return publish.publish(recipe, claim, voted, progress)
+    return publish.publish(recipe, claim, voted, progress, keep=keep)
 
 
 def vote_files(
@@ -100,6 +106,8 @@ def vote_files(
     files: Sequence[tuple[str | None, Path]],
     elsewhere: ForeignHints,
     progress: Progress | None = None,
+    *,
+    keep: bool = True,
 ) -> Submission:
     """Make a submission from files of predictions; see `vote_predictions` and `formats.read`.
 
@@ -108,13 +116,19 @@ def vote_files(
     """
     label_map = resolve(settings).inputs.label_map
     if label_map is None:
-        return vote_predictions(settings, read_all(files, elsewhere), progress)
+        weights = resolve(settings).fusion.weights
+        found = file_slices.read_in_slices(files, elsewhere, weights.classes if weights else ())
+        return _vote_given(settings, *found, progress or Quiet(), keep=keep)
     parts = [part for name, path in files for part in read_parts(path, name, elsewhere)]
-    return vote_task_predictions(settings, join_tasks(parts, label_map), progress)
+    return vote_task_predictions(settings, join_tasks(parts, label_map), progress, keep=keep)
 
 
 def vote_task_predictions(
-    settings: Settings, tasks: TaskPredictions, progress: Progress | None = None
+    settings: Settings,
+    tasks: TaskPredictions,
+    progress: Progress | None = None,
+    *,
+    keep: bool = True,
 ) -> Submission:
     """Make a submission from predictions of several tasks that were made elsewhere.
 
@@ -131,7 +145,7 @@ def vote_task_predictions(
     check_weights(recipe.fusion, found.head, found.hashes, tasks.label_map)
     keys = [each.member.sha256 for each in found.sources]
     facts = {"provider": None, "evaluations": 0}
-    return _vote_tasks(recipe, known, facts, progress, keys=keys)
+    return _vote_tasks(recipe, known, facts, progress, keys=keys, keep=keep)
 
 
 def vote_predictions(
@@ -147,13 +161,25 @@ def vote_predictions(
     Raises:
         EnsembleError: as for `vote`.
     """
-    progress, recipe = progress or Quiet(), resolve(settings)
-    for note in predictions.notes:
+    weights = resolve(settings).fusion.weights
+    votes = table.identified(table.in_order(predictions, weights.classes if weights else ()))
+    return _vote_given(settings, votes, None, progress or Quiet())
+
+
+def _vote_given(
+    settings: Settings,
+    votes: Predictions,
+    ballots: BallotSlices | None,
+    progress: Progress,
+    *,
+    keep: bool = True,
+) -> Submission:
+    """Make a submission from families that are identified; `ballots` read their numbers."""
+    recipe = resolve(settings)
+    for note in votes.notes:
         progress.warn(note)
-    if predictions.rescaled:
-        progress.warn(table.describe_rescaling(predictions.rescaled))
-    tuned_for = recipe.fusion.weights.classes if recipe.fusion.weights else ()
-    votes = table.identified(table.in_order(predictions, tuned_for))
+    if votes.rescaled:
+        progress.warn(table.describe_rescaling(votes.rescaled))
     check_weights(recipe.fusion, votes.head, votes.hashes)
     _warn_of_unknown(recipe.fusion, votes.hashes, progress)
     _warn_of_views(recipe.fusion, votes, progress)
@@ -161,12 +187,14 @@ def vote_predictions(
     claim = folder.claim(recipe, keys)
     facts = {"provider": None, "evaluations": 0}
     sample = sample_for(recipe, votes.head, votes.inputs(), progress)
-    if sample.index_labels and not (tuned_for or predictions.ordered):
+    tuned = recipe.fusion.weights is not None and recipe.fusion.weights.classes
+    if sample.index_labels and not (tuned or votes.ordered):
         raise UsageError(
             "the files name the classes in different orders, so a label's number is not known: "
             "write labels by name, or give a weights.json, which has the order"
         )
-    return publish.publish(recipe, claim, VoteInput(votes, sample, facts), progress)
+    voted = VoteInput(votes, sample, facts, ballots=ballots)
+    return publish.publish(recipe, claim, voted, progress, keep=keep)
 
 
 def _warn_of_unknown(

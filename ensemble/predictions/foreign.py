@@ -14,7 +14,7 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError, few
 from ensemble.files.columns import check_no_index, fold_column, id_column
 from ensemble.files.csv_tables import as_folds, ids_of, is_csv, read_table
-from ensemble.files.parquet import FOLD, read_lists
+from ensemble.files.parquet import FOLD, number_column, read_lists
 from ensemble.files.text_table import TableSource
 from ensemble.predictions.class_columns import BINARY, Column, choose
 from ensemble.predictions.hints import NO_HINTS, ForeignHints
@@ -71,7 +71,7 @@ def of_table(where: object, table: pa.Table, told: ForeignHints = NO_HINTS) -> F
         names = tuple(told.classes) or tuple(str(c) for c in range(width))
         probs = read_lists(table.column(rest[0]), width).astype(np.float64)
         return Foreign(ids, names, probs, folds)
-    columns = {name: _numbers_of(table.column(name).to_pylist()) for name in rest}
+    columns = {name: _numbers_in(table.column(name)) for name in rest}
     return _chosen(where, ids, folds, columns, told)
 
 
@@ -101,7 +101,8 @@ def ids_in(where: object, table: pa.Table, said: str | None = None) -> tuple[str
     name = _id_among(where, table.column_names, texts, said)
     if table.column(name).null_count:
         raise ValueError(f"column {name!r} has rows without an id")
-    return name, tuple(str(i) for i in table.column(name).to_pylist())
+    ids = table.column(name).to_pylist()
+    return name, tuple(ids if name in texts else map(str, ids))
 
 
 def folds_in(where: object, table: pa.Table) -> Indices | None:
@@ -111,7 +112,12 @@ def folds_in(where: object, table: pa.Table) -> Indices | None:
         ValueError: a fold is no whole number.
     """
     fold = fold_column(where, table.column_names)
-    return None if fold is None else as_folds(table.column(fold).to_pylist())
+    if fold is None:
+        return None
+    column = table.column(fold)
+    if pa.types.is_signed_integer(column.type) and not column.null_count:
+        return np.asarray(column.to_numpy(), np.int64)
+    return as_folds(column.to_pylist())
 
 
 def _id_among(where: object, header: Sequence[str], texts: Sequence[str], said: str | None) -> str:
@@ -151,6 +157,13 @@ def _numbers_of(cells: Sequence[object]) -> Column:
         return np.array([np.nan if cell in missing else float(str(cell)) for cell in cells], float)
     except ValueError:
         return None
+
+
+def _numbers_in(column: pa.ChunkedArray) -> Column:
+    """Return a column of a Parquet as `_numbers_of` its cells."""
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return number_column(column).astype(np.float64)
+    return _numbers_of(column.to_pylist())
 
 
 def _width_of(column: pa.ChunkedArray, ids: Sequence[str]) -> int | None:

@@ -14,34 +14,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Pooled
 from ensemble.errors import UsageError, few
-from ensemble.files.atomic import publish
 from ensemble.files.compressed import stem_of
 from ensemble.files.parquet import (
     EVALUATIONS,
     FAMILY,
     PREDICTIONS,
-    count_column,
-    list_column,
     read_lists,
-    text_column,
 )
 from ensemble.predictions import oof_file, task_file, views_file
 from ensemble.predictions.foreign import (
     Foreign,
     ids_in,
     of_columns,
-    of_table,
     read_foreign,
 )
+from ensemble.predictions.foreign import of_table as of_foreign
 from ensemble.predictions.hints import NO_HINTS, ForeignHints
 from ensemble.predictions.join import join
 from ensemble.predictions.parsed import mapping_of, quarantined_of, texts_of
 from ensemble.predictions.table import Predictions, checked, table_from
 from ensemble.records import Task
 
-_DAMAGED: Final = (
+DAMAGED: Final = (
     OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
     SyntaxError, TokenError, ArithmeticError, MemoryError, zipfile.BadZipFile, zlib.error,
     struct.error, pa.ArrowException,
@@ -67,13 +63,12 @@ def read(path: Path, name: str | None = None, elsewhere: ForeignHints | None = N
     """
     told = elsewhere or NO_HINTS
     try:
-        found = _read(path, name or stem_of(path), told)
-    except _DAMAGED as error:
+        found = _read(path, name, told)
+    except DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
-    _check_told(path, found, told)
-    return checked(path, found if name is None else _family_of(path, found, name))
+    return checked(path, found)
 
 
 def in_memory(
@@ -117,7 +112,8 @@ def read_parts(
     """Read predictions that may be of several heads: a part for each; else as `read`.
 
     Raises:
-        UsageError: as for `read`; or a family is named of a file of several heads.
+        UsageError: as for `read`; or a family is named of a file of several heads, or
+            the hints are of none of them.
     """
     table = _table_of_tasks(path)
     if table is None:
@@ -126,12 +122,27 @@ def read_parts(
         raise UsageError(f"{path}: it holds several heads; leave out the name {name!r}")
     try:
         if views_file.is_of_views(table):
-            return [part.merged() for part in views_file.of_table(path, table)]
-        return task_file.of_table(path, table)
-    except _DAMAGED as error:
+            parts = [part.merged() for part in views_file.of_table(path, table)]
+        else:
+            parts = task_file.of_table(path, table)
+    except DAMAGED as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: cannot read the predictions: {error}") from error
+    _check_some_head(path, parts, elsewhere or NO_HINTS)
+    return parts
+
+
+def _check_some_head(path: Path, parts: Sequence[Predictions], told: ForeignHints) -> None:
+    """Refuse what every head of a file contradicts; what one of them is, others need not be."""
+    faults = []
+    for part in parts:
+        try:
+            _check_told(f"{path}, head {part.output}", part, told)
+        except UsageError as error:
+            faults.append(error)
+    if len(faults) == len(parts):
+        raise faults[0]
 
 
 def _table_of_tasks(path: Path) -> pa.Table | None:
@@ -142,74 +153,32 @@ def _table_of_tasks(path: Path) -> pa.Table | None:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
         several = task_file.is_of_tasks(table) or views_file.is_of_tasks(table)
-    except _DAMAGED:
+    except DAMAGED:
         return None  # `read` says what is wrong
     return table if several else None
 
 
-def write_predictions(
-    path: Path,
-    ids: Sequence[str],
-    labels: Sequence[str],
-    probs: Mapping[str, Pooled],
-    metadata: Mapping[str, object],
-    *,
-    evaluations: Indices | None = None,
-) -> None:
-    """Write predictions.parquet: `id`, `label` where there is one, and float32 lists.
-
-    Args:
-        path: The file.
-        ids: The ids, N of them.
-        labels: The class of each, or nothing where the head has no single class.
-        probs: Float (N, C) for each column: the fused "probs", and one a family.
-        metadata: Written as JSON under the key `PREDICTIONS`.
-        evaluations: int64 (N,): the column `n_evals`, where images ended early.
-
-    Raises:
-        StoreError: the disk refused.
-    """
-    columns: dict[str, pa.Array] = {"id": text_column(ids)}
-    if labels:
-        columns["label"] = text_column(labels)
-    columns |= {name: list_column(values) for name, values in probs.items()}
-    if evaluations is not None:
-        columns[EVALUATIONS] = count_column(evaluations)
-    table = pa.table(columns).replace_schema_metadata({PREDICTIONS: json.dumps(metadata)})
-    plain = ["label"] if "label" in columns else False  # of numbers a dictionary is a waste
-    publish(path, lambda temporary: pq.write_table(table, temporary, use_dictionary=plain))
-
-
-def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices, Indices]:
-    """Read what an early exit wrote: ids, labels int64 (N, D), and evaluations int64 (N,).
-
-    Raises:
-        UsageError: the file cannot be read, or has other columns or classes.
-    """
-    try:
-        with pq.ParquetFile(path) as file:  # read_table would import pandas
-            table = file.read()
-        names = table.column_names
-        if not table.num_rows:
-            return [], np.empty((0, 1), np.int64), np.empty(0, np.int64)
-        if "label" in names:
-            number = {name: row for row, name in enumerate(classes)}
-            texts = table.column("label").to_pylist()
-            labels = np.array([[number[text]] for text in texts], np.int64).reshape(-1, 1)
-        else:
-            labels = read_lists(table.column("labels"), len(classes)).astype(np.int64)
-        evaluations = np.array(table.column(EVALUATIONS).to_pylist(), np.int64)
-        return table.column("id").to_pylist(), labels, evaluations
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
-
-
-def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
-    """Read a file of any kind, whose one family is called `name` where it is from elsewhere."""
+def _read(path: Path, name: str | None, told: ForeignHints) -> Predictions:
+    """Read a file of any kind, unchecked."""
     if path.suffix.lower() != ".parquet":
-        return _named(name, read_foreign(path, told), told)
+        found = _named(name or stem_of(path), read_foreign(path, told), told)
+        return _taken(path, found, name, told)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
+    return of_table(path, table, name, told)
+
+
+def of_table(path: Path, table: pa.Table, name: str | None, told: ForeignHints) -> Predictions:
+    """Take predictions out of a Parquet of any kind, unchecked; see `read`.
+
+    Raises:
+        UsageError: it is none of these, or is of tasks.
+        Exception: whatever pyarrow and Python raise of a damaged file.
+    """
+    return _taken(path, _in_table(path, table, name or stem_of(path), told), name, told)
+
+
+def _in_table(path: Path, table: pa.Table, name: str, told: ForeignHints) -> Predictions:
     metadata = table.schema.metadata or {}
     if task_file.is_of_tasks(table) or views_file.is_of_tasks(table):
         raise UsageError(f"{path}: it holds heads of several tasks: give --label-map too")
@@ -219,10 +188,16 @@ def _read(path: Path, name: str, told: ForeignHints) -> Predictions:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):
         return table_from(oof_file.of_table(path, table, mapping_of(about)))
-    return _named(name, of_table(path, table, told), told)
+    return _named(name, of_foreign(path, table, told), told)
 
 
-def _check_told(path: Path, found: Predictions, told: ForeignHints) -> None:
+def _taken(path: Path, found: Predictions, name: str | None, told: ForeignHints) -> Predictions:
+    """Return the family that is named, or all; what contradicts the file is refused."""
+    _check_told(path, found, told)
+    return found if name is None else _family_of(path, found, name)
+
+
+def _check_told(path: object, found: Predictions, told: ForeignHints) -> None:
     """Refuse what contradicts the file."""
     if told.task not in (None, found.task):
         raise UsageError(f"{path}: its predictions are {found.task}, not {told.task}")

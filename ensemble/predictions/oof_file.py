@@ -17,10 +17,20 @@ from ensemble.files.atomic import publish, publish_bytes, remove
 from ensemble.files.csv_tables import csv_bytes
 from ensemble.files.parquet import FOLD, ID, list_column, read_lists, text_column
 from ensemble.predictions.foreign import folds_in, ids_in
-from ensemble.predictions.parsed import mapping_of, quarantined_of, text_of, texts_of
-from ensemble.records import Quarantined, Task
+from ensemble.predictions.parsed import (
+    check_schema,
+    mapping_of,
+    or_none,
+    ordinal_of,
+    quarantined_of,
+    text_of,
+    texts_of,
+)
+from ensemble.records import Ordinal, Quarantined, Task
 
 METADATA: Final = "ensemble.oof"
+
+_SCHEMA: Final = 1
 
 _USUAL: Final = "label"
 """What a head is called of which the file says nothing."""
@@ -67,6 +77,10 @@ class Saved(Protocol):
         """The name of the head."""
 
     @property
+    def ordinal(self) -> Ordinal | None:
+        """How its columns are thresholds of ordered classes; None where they are none."""
+
+    @property
     def quarantined(self) -> tuple[Quarantined, ...]:
         """The images without a row."""
 
@@ -84,6 +98,7 @@ class OofFile:
     quarantined: tuple[Quarantined, ...] = ()
     views: Mapping[str, str] = field(default_factory=dict)
     output: str = _USUAL
+    ordinal: Ordinal | None = None
 
 
 def quarantine_beside(path: Path) -> Path:
@@ -122,7 +137,7 @@ def write(path: Path, oof: Saved) -> None:
         columns[FOLD] = pa.array(oof.folds)
     columns |= {name: list_column(probs) for name, probs in oof.families.items()}
     about: dict[str, object] = {
-        "schema": 1,
+        "schema": _SCHEMA,
         "task": oof.task,
         "classes": list(oof.classes),
         "members": {name: list(hashes) for name, hashes in oof.members.items()},
@@ -132,6 +147,8 @@ def write(path: Path, oof: Saved) -> None:
         about["views"] = dict(oof.views)
     if oof.output != _USUAL:
         about["head"] = oof.output
+    if oof.ordinal:
+        about["ordinal"] = oof.ordinal
     table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(about)})
     options = {"compression": "zstd", "write_page_checksum": True}
     publish(path, lambda temporary: pq.write_table(table, temporary, **options))
@@ -170,8 +187,9 @@ def of_table(where: object, table: pa.Table, about: Mapping[str, object]) -> Oof
     Raises:
         LookupError: a column or an entry is missing.
         TypeError: an entry is of another kind.
-        ValueError: a cell is not what it should be.
+        ValueError: a cell is not what it should be; or UsageError, another schema.
     """
+    check_schema(where, about, _SCHEMA)
     classes = texts_of(about["classes"])
     members = mapping_of(about.get("members", {}))
     lists = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
@@ -185,4 +203,5 @@ def of_table(where: object, table: pa.Table, about: Mapping[str, object]) -> Oof
         quarantined=quarantined_of(about.get("quarantined", [])),
         views={n: text_of(v) for n, v in mapping_of(about.get("views", {})).items()},
         output=text_of(about.get("head", _USUAL)),
+        ordinal=or_none(ordinal_of, about.get("ordinal")),
     )

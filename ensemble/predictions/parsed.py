@@ -5,7 +5,8 @@ from functools import cache
 from types import UnionType
 from typing import Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ensemble.records import Quarantined
+from ensemble.errors import UsageError
+from ensemble.records import Ordinal, Quarantined
 
 Taken = TypeVar("Taken")
 
@@ -153,3 +154,26 @@ def quarantined_of(told: object) -> tuple[Quarantined, ...]:
         TypeError: it is none, or one lacks a field, or has one that is of another kind.
     """
     return tuple(record_of(Quarantined, each) for each in list_of(told))
+
+
+def ordinal_of(told: object) -> Ordinal:
+    """Return how thresholds of ordered classes are meant.
+
+    Raises:
+        ValueError: none of the ways.
+    """
+    return choice_of(told, get_args(Ordinal))
+
+
+def check_schema(where: object, about: Mapping[str, object], known: int) -> None:
+    """Check that a file is of the schema that is read here; one that says nothing is of the first.
+
+    Raises:
+        UsageError: it is of another; names both.
+    """
+    found = about.get("schema", 1)
+    if found != known:
+        raise UsageError(
+            f"{where}: it is of schema {found!r:.40}, and this version reads {known}: read it with "
+            f"the version that wrote it, or write it anew"
+        )

@@ -19,6 +19,9 @@ _ROUNDING: Final = 1e-6
 _DIGITS: Final = range(2, 7)
 """Digits that a file of probabilities may have been rounded to."""
 
+_SOME: Final = 1000
+"""So many rows are looked at first: mostly they tell of all."""
+
 _PERCENT: Final = 100.0
 
 _FEW: Final = 0.5
@@ -62,6 +65,23 @@ def checked_values(rows: Rows, probs: Pooled) -> tuple[Pooled, int, list[str]]:
         raise UsageError(_why_off(rows, probs, off))
     sums = probs.sum(1)
     return probs / sums[:, None], int((np.abs(sums - 1) > _ROUNDING).sum()), notes
+
+
+def plainly_rescaled(task: Task, probs: Pooled) -> int | None:
+    """Return how many rows of predictions (N, C) are to be divided by their sum.
+
+    None where something is to be looked at again, with all other rows: by `checked_values`, which
+    finds nothing where this finds nothing.
+    """
+    whole = np.isfinite(probs).all() and not (probs == 0).all(1).any()
+    if not whole or (TASKS[task].bounded and ((probs < 0) | (probs > 1 + ROW_SUM)).any()):
+        return None
+    if TASKS[task].several and (probs > 1).any():
+        return None
+    if not TASKS[task].single:
+        return 0
+    away = np.abs(probs.sum(1) - 1)
+    return None if (away > ROW_SUM).any() else int((away > _ROUNDING).sum())
 
 
 def check_predicted(rows: Rows, probs: Pooled) -> list[str]:
@@ -123,13 +143,17 @@ def _tolerance(probs: Pooled) -> float:
 
 def _digits(probs: Pooled) -> int:
     """Return the digits that probabilities were rounded to; 0 where they were not."""
-    if not (probs % 1).any():
+    if not (probs[:_SOME] % 1).any() and not (probs % 1).any():
         return 0
     for digits in _DIGITS:
-        scaled = probs * 10.0**digits
-        if (np.abs(scaled - np.rint(scaled)) < _ROUNDING).all():
+        if _has_digits(probs[:_SOME], digits) and _has_digits(probs, digits):
             return digits
     return 0
+
+
+def _has_digits(probs: Pooled, digits: int) -> bool:
+    scaled = probs * 10.0**digits
+    return bool((np.abs(scaled - np.rint(scaled)) < _ROUNDING).all())
 
 
 def _why_off(rows: Rows, probs: Pooled, off: NDArray[np.bool_]) -> str:

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeGuard, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensemble.arrays import Pooled, Probs
+from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import StoreError
 from ensemble.files.atomic import (
     SUCCESS,
@@ -52,6 +53,18 @@ class Scores:
 
     ids: tuple[str, ...]
     probs: Probs
+    quarantined: tuple[Quarantined, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldRows:
+    """Which rows a key holds: the ids in order, as Arrow has them, and the quarantined.
+
+    `ends` int64 (S + 1,) are the rows at which the S shards begin, and the end.
+    """
+
+    ids: pa.StringArray
+    ends: Indices
     quarantined: tuple[Quarantined, ...]
 
 
@@ -164,6 +177,24 @@ class Partition:
         except StoreError:
             return None
 
+    def found_rows(self) -> HeldRows | None:
+        """Read which rows every shard holds; None where one is missing or torn."""
+        try:
+            return self.read_rows()
+        except StoreError:
+            return None
+
+    def read_rows(self) -> HeldRows:
+        """Read which rows every shard holds, and none of their numbers.
+
+        Raises:
+            StoreError: a shard is missing or torn.
+        """
+        tables, lost = self._tables(["id"], self.shards)
+        ends = np.cumsum([0, *(table.num_rows for table in tables)], dtype=np.int64)
+        ids = pa.concat_tables(tables).column("id").combine_chunks()
+        return HeldRows(ids, ends, tuple(lost))
+
     def read(self, head: str, shards: Sequence[int] | None = None) -> Scores:
         """Read a head of some shards, or of every one, in order; see `read_heads`."""
         return self.read_heads([head], shards)[0]
@@ -174,21 +205,28 @@ class Partition:
         Raises:
             StoreError: a shard is missing or torn.
         """
-        tables: list[pa.Table] = []
-        lost: list[Quarantined] = []
-        for shard in self.shards if shards is None else shards:
-            record = self._record(shard)
-            if record is None:
-                raise StoreError(f"{self.part(shard)} is missing or torn; run again to redo it")
-            with pq.ParquetFile(self.part(shard)) as part:  # read_table would import pandas
-                tables.append(part.read(["id", *heads]))
-            lost += quarantined_of(record["quarantined"])
+        tables, lost = self._tables(["id", *heads], self.shards if shards is None else shards)
         table = pa.concat_tables(tables)
         ids, widths = tuple(table.column("id").to_pylist()), self.heads
         return [
             Scores(ids, cast(Probs, read_lists(table.column(head), widths[head])), tuple(lost))
             for head in heads
         ]
+
+    def _tables(
+        self, columns: Sequence[str], shards: Sequence[int]
+    ) -> tuple[list[pa.Table], list[Quarantined]]:
+        """Return columns of shards, a table each, and what they have quarantined."""
+        tables: list[pa.Table] = []
+        lost: list[Quarantined] = []
+        for shard in shards:
+            record = self._record(shard)
+            if record is None:
+                raise StoreError(f"{self.part(shard)} is missing or torn; run again to redo it")
+            with pq.ParquetFile(self.part(shard)) as part:  # read_table would import pandas
+                tables.append(part.read(list(columns)))
+            lost += quarantined_of(record["quarantined"])
+        return tables, lost
 
     def _record(self, shard: int) -> dict[str, object] | None:
         """Return the JSON of a shard that is whole, else None."""

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled, Probs
 from ensemble.errors import UsageError, few
-from ensemble.files.atomic import sha256_bytes, sha256_json
-from ensemble.files.paths import natural_key
+from ensemble.files.atomic import json_bytes, sha256_bytes
+from ensemble.files.paths import natural_order
 from ensemble.members.card import Head
 from ensemble.predictions import oof_file
 from ensemble.predictions.oof_file import OofFile
@@ -21,6 +22,9 @@ from ensemble.predictions.row_values import Rows, check_predicted, checked_value
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.records import MemberId, Ordinal, Quarantined, Task, check_choice
 from ensemble.voting.vote import Ballot
+
+_IDS: Final = 1 << 14
+"""Ids that are written as JSON at once."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -109,7 +113,7 @@ class Predictions:
 
     def inputs(self) -> list[str]:
         """Return every id, predicted or quarantined, in its natural order."""
-        return sorted([*self.ids, *(q.id for q in self.quarantined)], key=natural_key)
+        return natural_order(self.ids, (q.id for q in self.quarantined))
 
 
 Oof = Predictions
@@ -135,13 +139,28 @@ def in_order(predictions: Predictions, classes: Sequence[str]) -> Predictions:
 
 def identified(predictions: Predictions) -> Predictions:
     """Return predictions of families with each told by a SHA-256: of its task, ids and numbers."""
+    numbers = {
+        name: sha256_bytes(np.ascontiguousarray(probs, np.float64).tobytes())
+        for name, probs in predictions.families.items()
+    }
+    return identified_by(predictions, numbers)
+
+
+def identified_by(predictions: Predictions, numbers: Mapping[str, str]) -> Predictions:
+    """Do so with the SHA-256 of each family's numbers, float64 (N, C), by its name."""
     head = predictions.head
-    about = head.task, list(head.classes), list(predictions.ids)
-    sources = []
-    for name, probs in predictions.families.items():
-        numbers = np.ascontiguousarray(probs, np.float64).tobytes()
-        digest = sha256_json([name, *about, sha256_bytes(numbers)])
-        sources.append(RecordedMember(MemberId(name, name, None, digest), None))
+    about = json_bytes([head.task, list(head.classes)])[1:-1]
+    ids = b",".join(
+        json_bytes(predictions.ids[start : start + _IDS])[1:-1]
+        for start in range(0, len(predictions.ids), _IDS)
+    )
+    told = {
+        name: sha256_bytes(b"[%b,%b,[%b],%b]" % (json_bytes(name), about, ids, json_bytes(digest)))
+        for name, digest in numbers.items()
+    }
+    sources = [
+        RecordedMember(MemberId(name, name, None, digest), None) for name, digest in told.items()
+    ]
     return replace(predictions, sources=tuple(sources))
 
 

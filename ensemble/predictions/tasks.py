@@ -1,29 +1,32 @@
 """Predictions of several tasks: a part for each head, joined by id, read through a label map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Indices
 from ensemble.errors import ContractError, UsageError, few
 from ensemble.files.paths import natural_key
 from ensemble.label_map import LABEL, LabelMap
-from ensemble.members.answers import Answer, answers_of, check_answered
+from ensemble.members.answers import check_answered
 from ensemble.members.card import Head
 from ensemble.predictions import task_file
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.table import Predictions
-from ensemble.records import Ordinal, Quarantined
-from ensemble.voting.lift import TaskColumn, column_names, summed, threshold_probs, value_probs
-from ensemble.voting.vote import Ballot, family_means
+from ensemble.predictions.task_columns import (
+    answers_in,
+    families_in,
+    family_columns,
+    member_columns,
+)
+from ensemble.records import Quarantined
+from ensemble.voting.lift import TaskColumn
 
 Value = TypeVar("Value")
-
-_ROUNDING: Final = 1e-6
-"""How far float32 may have thresholds rise that are equal."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,13 +92,11 @@ class TaskPredictions:
             spreads: Those of values by the column's name; without one a value has its task's, and
                 without that it is cut hard.
         """
-        families = [_families(part, self.label_map) for part in self.parts]
-        return _columns(self, families, spreads or {})
+        return family_columns(self.parts, self.label_map, spreads or {})
 
     def voters(self) -> list[TaskColumn]:
         """Return what each member says of each task, by name; values are cut hard."""
-        found = _columns(self, [_ballots(part, self.label_map) for part in self.parts], {})
-        return [replace(each, probs=_cut_hard(each, self.label_map), values=None) for each in found]
+        return member_columns(self.parts, self.label_map)
 
 
 def joint_head(label_map: LabelMap) -> Head:
@@ -117,104 +118,21 @@ def join_tasks(parts: Sequence[Predictions], label_map: LabelMap) -> TaskPredict
     rows = tuple(_rows_of(ordered[0], part, first, lost) for part in ordered)
     _check_folds(rows)
     quarantined = tuple(lost[name] for name in sorted(lost, key=natural_key))
-    joined = TaskPredictions(label_map, rows, quarantined)
-    answered = [
-        (family, answer.task)
-        for part in rows
-        for family in _names(part)
-        for answer in _answers(part, label_map)
-    ]
-    if twice := [pair for pair in answered if answered.count(pair) > 1]:
-        family, task = twice[0]
-        raise UsageError(f"family {family} answers {task or LABEL} twice: give it once")
+    _check_answers(rows, label_map)
+    return TaskPredictions(label_map, rows, quarantined)
+
+
+def _check_answers(parts: Sequence[Predictions], label_map: LabelMap) -> None:
+    """Check that each task is answered, and by no family twice."""
+    answered: set[tuple[str, str | None]] = set()
+    for part in parts:
+        for family, answer in product(families_in(part), answers_in(part, label_map)):
+            if (family, answer.task) in answered:
+                raise UsageError(
+                    f"family {family} answers {answer.task or LABEL} twice: give it once"
+                )
+            answered.add((family, answer.task))
     check_answered({task for _, task in answered}, label_map)
-    return joined
-
-
-def _answers(part: Predictions, label_map: LabelMap) -> tuple[Answer, ...]:
-    return answers_of(part.head, label_map, few(_names(part)))
-
-
-def _names(part: Predictions) -> list[str]:
-    return sorted({each.family for each in part.ballots})
-
-
-def _families(part: Predictions, label_map: LabelMap) -> list[Ballot]:
-    """Return what each family says, its folds averaged: probabilities, or values."""
-    ballots = _ballots(part, label_map)
-    return [Ballot(name, name, probs) for name, probs in family_means(ballots).items()]
-
-
-def _ballots(part: Predictions, label_map: LabelMap) -> list[Ballot]:
-    """Return what each member says, thresholds as the probabilities of their classes."""
-    if part.ordinal is None:
-        return part.ballots
-    (answer,) = _answers(part, label_map)
-    return [
-        replace(ballot, probs=_of_thresholds(part, part.ordinal, ballot, answer))
-        for ballot in part.ballots
-    ]
-
-
-def _of_thresholds(part: Predictions, ordinal: Ordinal, ballot: Ballot, answer: Answer) -> Pooled:
-    """Return the probabilities of the ordered classes of a head of thresholds.
-
-    Raises:
-        ContractError: cumulative thresholds that rise, of which no class can have a probability.
-    """
-    given = summed(ballot.probs.astype(np.float64), answer.columns)
-    found = threshold_probs(given, ordinal)
-    odd = np.flatnonzero((found < -_ROUNDING).any(1))
-    if odd.size:
-        raise ContractError(
-            f"{ballot.name}, id {part.ids[odd[0]]!r}: the thresholds of {answer.task} must not "
-            f"rise, and are {few(given[odd[0]].tolist())}. Is the head conditional (CORN)? Its "
-            f"card says {ordinal}"
-        )
-    return np.maximum(found, 0.0)
-
-
-def _columns(
-    given: TaskPredictions, ballots: Sequence[Sequence[Ballot]], spreads: Mapping[str, float]
-) -> list[TaskColumn]:
-    told = [
-        (ballot, answer)
-        for part, own in zip(given.parts, ballots, strict=True)
-        for answer in _answers(part, given.label_map)
-        for ballot in own
-    ]
-    named = column_names([(ballot.name, answer.task) for ballot, answer in told])
-    found = [
-        _column(name, ballot, answer, given.label_map, spreads)
-        for name, (ballot, answer) in zip(named, told, strict=True)
-    ]
-    return sorted(found, key=lambda each: each.name)
-
-
-def _column(
-    name: str,
-    ballot: Ballot,
-    answer: Answer,
-    label_map: LabelMap,
-    spreads: Mapping[str, float],
-) -> TaskColumn:
-    probs = ballot.probs.astype(np.float64)
-    if answer.kind == "thresholds":
-        return TaskColumn(name, ballot.family, answer.task, probs)
-    if answer.kind == "classes":
-        return TaskColumn(name, ballot.family, answer.task, summed(probs, answer.columns))
-    task = label_map.task(answer.task or "")
-    values = probs[:, answer.columns[0][0]]
-    cuts, own = (task.cuts, task.spread) if task else ((), None)
-    found = value_probs(values, cuts, spreads.get(name, own))
-    return TaskColumn(name, ballot.family, answer.task, found, values)
-
-
-def _cut_hard(column: TaskColumn, label_map: LabelMap) -> Pooled:
-    task = label_map.task(column.task or "")
-    if column.values is None or task is None:
-        return column.probs
-    return value_probs(column.values, task.cuts, None)
 
 
 def _rows_of(
@@ -222,14 +140,8 @@ def _rows_of(
 ) -> Predictions:
     """Return a part with these rows, which are all that it has but for what is quarantined."""
     place = {name: row for row, name in enumerate(part.ids)}
-    lacking = [name for name in ids if name not in place]
-    beyond = sorted(set(part.ids) - set(ids) - set(lost), key=natural_key)
-    if lacking or beyond:
-        raise ContractError(
-            f"{few(_names(first))} (head {first.output}) and {few(_names(part))} (head "
-            f"{part.output}) predict other rows: only the first has {few(lacking) or 'none'}; only "
-            f"the second has {few(beyond) or 'none'}. Nothing is left out by itself"
-        )
+    if place.keys() - lost.keys() != set(ids):
+        raise _other_rows(first, part, ids, lost)
     rows = [place[name] for name in ids]
     return replace(
         part,
@@ -239,14 +151,27 @@ def _rows_of(
     )
 
 
+def _other_rows(
+    first: Predictions, part: Predictions, ids: Collection[str], lost: Collection[str]
+) -> ContractError:
+    there = set(part.ids)
+    lacking = [name for name in ids if name not in there]
+    beyond = sorted(set(part.ids) - set(ids) - set(lost), key=natural_key)
+    return ContractError(
+        f"{few(families_in(first))} (head {first.output}) and {few(families_in(part))} (head "
+        f"{part.output}) predict other rows: only the first has {few(lacking) or 'none'}; only "
+        f"the second has {few(beyond) or 'none'}. Nothing is left out by itself"
+    )
+
+
 def _check_folds(parts: Sequence[Predictions]) -> None:
     told = [(part, part.folds) for part in parts if part.folds is not None]
     for part, folds in told[1:]:
         differ = np.flatnonzero(folds != told[0][1])
         if len(differ):
             raise UsageError(
-                f"{few(_names(told[0][0]))} and {few(_names(part))} were split into other folds: "
-                f"{part.ids[differ[0]]!r} is in two. Train them on the same folds.csv"
+                f"{few(families_in(told[0][0]))} and {few(families_in(part))} were split into "
+                f"other folds: {part.ids[differ[0]]!r} is in two. Train them on the same folds.csv"
             )
 
 

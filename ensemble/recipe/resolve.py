@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from ensemble.boxes import Crop, crop_told
 from ensemble.errors import UsageError
+from ensemble.files.atomic import check_local
 from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
@@ -20,6 +21,7 @@ from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -31,6 +33,7 @@ from ensemble.records import (
     check_choice,
 )
 from ensemble.voting.constraints import sides_of
+from ensemble.voting.joint import check_joint
 from ensemble.voting.weights import Weights
 
 _LEAST_MEMORY: Final = 2**20
@@ -42,7 +45,9 @@ class Inputs:
 
     With a label map every head is read that answers a task of it. `crops` has the box of each image
     that members see, None where they see all of it; `crop` says how boxes are widened, None as the
-    members' cards say. `policy` says which of the members run, None all of them.
+    members' cards say. `policy` says which of the members run, None all of them. `verify` has every
+    image hashed, whatever an earlier scan found; `image_col` is the column of images in Parquet
+    files.
     """
 
     members: tuple[str, ...]
@@ -55,6 +60,8 @@ class Inputs:
     crops: TableSource | None = None
     crop: Crop | None = None
     policy: Policy | None = None
+    verify: bool = False
+    image_col: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,10 @@ class Resources:
     """What a run may use, which decides no prediction.
 
     `memory` is in bytes; `shard_size` 0 lets it decide, and `threads` 0 takes every processor that
-    the process may use.
+    the process may use, and `workers` are processes that share them out; 0 is this one. `executor`
+    "ray" has a cluster score, at `ray_address` or wherever RAY_ADDRESS says. On so many
+    `probe_images` of the run a member that computes otherwise than in float32 by ONNX Runtime is
+    held against it.
     """
 
     batch_size: int | Literal["auto"]
@@ -113,6 +123,10 @@ class Resources:
     memory: int
     threads: int
     store: Path
+    workers: int = 0
+    executor: Executor = "local"
+    ray_address: str = ""
+    probe_images: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +164,10 @@ def resolve(settings: Settings) -> Recipe:
         UsageError: names the setting, what it may be and what it is.
     """
     check_settings(settings)
-    settings = s = under_policy(settings)
+    settings = under_policy(settings)
     check_apart(settings)
+    s, label_map = settings, _label_map(settings)
+    check_joint(s.voting, s.weights, label_map)
     return Recipe(
         Inputs(
             s.members,
@@ -160,10 +176,12 @@ def resolve(settings: Settings) -> Recipe:
             s.id_from,
             s.id_col,
             s.decode,
-            _label_map(s),
+            label_map,
             s.crops,
             crop_of(s),
             s.policy,
+            s.verify_inputs,
+            s.image_col,
         ),
         Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan, s.keep_views),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),
@@ -186,9 +204,28 @@ def resolve(settings: Settings) -> Recipe:
             time_budget=s.time_budget,
             evals_per_image=s.evals_per_image,
         ),
-        Resources(s.batch_size, s.shard_size, _memory(s.memory), s.threads, s.store),
+        Resources(
+            s.batch_size,
+            s.shard_size,
+            _memory(s.memory),
+            s.threads,
+            s.store,
+            s.workers,
+            s.executor,
+            _address(s),
+            s.probe_images,
+        ),
         settings,
     )
+
+
+def _address(s: Settings) -> str:
+    if s.ray_address and s.executor != "ray":
+        raise UsageError(
+            f"ray_address {s.ray_address!r}: executor is {s.executor!r}; say ray, or leave the "
+            f"address out"
+        )
+    return s.ray_address
 
 
 def crop_of(settings: Settings) -> Crop | None:
@@ -210,6 +247,9 @@ def check_settings(settings: Settings) -> None:
         UsageError: names the setting, what it may be and what it is.
     """
     check_utf8(str(Path.cwd()), "the working folder")
+    check_local(settings.store, "--store")
+    if settings.out is not None:
+        check_local(settings.out, "--out")
     for name, value in settings_of(settings).items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):

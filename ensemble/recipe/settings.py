@@ -13,6 +13,7 @@ from ensemble.files.text_table import TableSource, TextTable
 from ensemble.recipe.policy import Policy
 from ensemble.records import (
     DecodePolicy,
+    Executor,
     IdFrom,
     LabelsAs,
     Merge,
@@ -46,6 +47,7 @@ class About:
 IN_MEMORY: Final = "a table in memory, sha256 "
 """What run.json says of a table that Python was given, before its hash."""
 
+DEFAULT_STORE: Final = Path(".ensemble")
 CHOSEN: Final = "policy, sha256 "
 """What run.json says of a policy, before its hash: what it decides stands in other settings."""
 
@@ -61,8 +63,9 @@ class Settings:
     `weights` None weighs families alike. `output` "auto" is what the sample asks for, else labels
     where there are classes. `batch_size` "auto" lets a warm-up decide, `shard_size` 0 the memory
     budget; `memory` is the budget of decoded pixels; `threads` 0 takes the processors that the
-    process may use. `early_exit` is "off", "lossless" or a share of the labels such as "0.5%". What
-    the texts mean is found by `resolve`.
+    process may use, and `workers` 0 is this process alone, or with ray one a machine. `early_exit`
+    is "off", "lossless" or a share of the labels such as "0.5%". What the texts mean is found by
+    `resolve`.
     """
 
     members: Annotated[
@@ -70,7 +73,11 @@ class Settings:
     ]
     images: Annotated[
         tuple[str, ...],
-        About("Images: a folder, files, a quoted glob, or a CSV with an id or path column.", _MADE),
+        About(
+            "Images: a folder, files, a quoted glob, a .tar, .zip or .parquet that holds them, or "
+            "a CSV with an id or path column.",
+            _MADE,
+        ),
     ]
     tta: Annotated[
         str,
@@ -173,6 +180,14 @@ class Settings:
             later=True,
         ),
     ] = None
+    image_col: Annotated[
+        str | None,
+        About(
+            "The column of a Parquet file that holds the images.  [default: the only one of bytes]",
+            _MADE,
+            later=True,
+        ),
+    ] = None
     crops: Annotated[
         TableSource | None,
         About(
@@ -244,10 +259,18 @@ class Settings:
         ),
     ] = None
     device: Annotated[
-        str, About("auto, cpu, cuda, tensorrt; a GPU by its number: cuda:1, tensorrt:1.")
+        str,
+        About(
+            "auto, cpu, openvino (a CPU, by OpenVINO), cuda, tensorrt: every GPU there is (crops "
+            "takes one), or those of its numbers: cuda:1, tensorrt:0,1."
+        ),
     ] = "auto"
     precision: Annotated[
-        Precision, About("What members compute in; fp16 pays on a GPU.", _MADE)
+        Precision,
+        About(
+            "What members compute in: fp16 for a GPU, bf16 for OpenVINO, auto for the quickest.",
+            _MADE,
+        ),
     ] = "fp32"
     batch_size: Annotated[
         int | Literal["auto"],
@@ -262,14 +285,59 @@ class Settings:
     ] = 0
     memory: Annotated[
         str,
-        About("For decoded pixels, such as 2G; a net's own memory is not in it.", _BESIDE),
+        About(
+            "For decoded pixels, such as 2G, of each worker; a net's own memory is not in it.",
+            _BESIDE,
+        ),
     ] = "1G"
     threads: Annotated[
         int, About("Threads; 0 takes the processors this process may use.", _BESIDE, least=0)
     ] = 0
-    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = Path(
-        ".ensemble"
-    )
+    workers: Annotated[
+        int,
+        About(
+            "Processes that share out the processors; 0: this one. With --device cuda each GPU has "
+            "one; with --executor ray so many a machine.",
+            _BESIDE,
+            least=0,
+            later=True,
+        ),
+    ] = 0
+    executor: Annotated[
+        Executor,
+        About(
+            "Who scores: local, this machine; or ray, a cluster of Ray, its machines or this one.",
+            _BESIDE,
+            later=True,
+        ),
+    ] = "local"
+    ray_address: Annotated[
+        str,
+        About(
+            "The cluster's head, as 10.0.0.1:6379; else RAY_ADDRESS, else Ray is started here.",
+            _BESIDE,
+            metavar="HOST:PORT",
+            later=True,
+        ),
+    ] = ""
+    probe_images: Annotated[
+        int,
+        About(
+            "Images of the run on which float16 and OpenVINO are held against float32.",
+            _BESIDE,
+            least=1,
+            later=True,
+        ),
+    ] = 16
+    store: Annotated[Path, About("Where predictions are kept.", (*_KEPT, *_BESIDE))] = DEFAULT_STORE
+    verify_inputs: Annotated[
+        bool,
+        About(
+            "Read and hash every image, also those that are as they were at an earlier scan.",
+            _BESIDE,
+            later=True,
+        ),
+    ] = False
     force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
     early_exit: Annotated[
         str,

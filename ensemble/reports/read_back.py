@@ -9,6 +9,7 @@ from ensemble.files.columns import FOLDS, ID, is_beside, is_index, said_where_th
 from ensemble.files.csv_tables import read_table
 from ensemble.files.ids import are_known
 from ensemble.files.text_table import TableSource, TextTable
+from ensemble.label_map import LabelMap
 from ensemble.records import TASKS, Task
 from ensemble.reports.scorecard import Labels
 from ensemble.reports.submitted import is_number
@@ -48,14 +49,8 @@ def read_back(submission: TableSource, labels: Labels, task: Task) -> ReadBack:
     if len(header) < 2 or not rows:
         return ReadBack(submission)
     truth = _truth_of(labels, task)
-    held = {*truth.ids, *truth.classes, *truth.columns}
-    tables = [(submission, header), (labels.table, read_table(labels.table)[0])]
-    said, _ = said_where_there(labels.id_column, tables)
-    table = _table(submission, held, said)
-    pairs = _pairs(table, truth, task)
-    if pairs is not None:
-        submission = _gathered(table, pairs, said or ID)
-        table = _table(submission, held, said)
+    hint = "; name all classes by --classes" if TASKS[task].single else ""
+    submission, table = _whole(submission, labels, truth, hint)
     if TASKS[task].several:
         return ReadBack(_spread(table, submission, labels, truth))
     wide = TASKS[task].single and set(truth.classes) <= set(table.columns)
@@ -65,14 +60,52 @@ def read_back(submission: TableSource, labels: Labels, task: Task) -> ReadBack:
     return _of_task(table, submission, labels)
 
 
+def gathered(submission: TableSource, labels: Labels, label_map: LabelMap) -> TableSource:
+    """Return a submission of the labels or the tasks of a map with one row an image.
+
+    The rows of a melted one are gathered: a probability for each label, or a class for each task.
+
+    Raises:
+        UsageError: a melted row without a name or twice, or one that is missing.
+    """
+    header, rows = read_table(submission)
+    if len(header) < 2 or not rows:
+        return submission
+    # the tasks first: their classes may be numbers, which labels are called too
+    truth = _Truth(_ids_of(labels), label_map.names, label_map.labels)
+    return _whole(submission, labels, truth, "")[0]
+
+
+def _whole(
+    submission: TableSource, labels: Labels, truth: _Truth, hint: str
+) -> tuple[TableSource, SampleTable]:
+    """Return a submission with one row an image, as a table and as it is read."""
+    header, _ = read_table(submission)
+    held = {*truth.ids, *truth.classes, *truth.columns}
+    tables = [(submission, header), (labels.table, read_table(labels.table)[0])]
+    said, _ = said_where_there(labels.id_column, tables)
+    table = _table(submission, held, said)
+    pairs = _pairs(table, truth, hint)
+    if pairs is None:
+        return submission, table
+    whole = _gathered(table, pairs, said or ID)
+    return whole, _table(whole, held, said)
+
+
 def _truth_of(labels: Labels, task: Task) -> _Truth:
     header, rows = read_table(labels.table)
     key = _key(labels, header)
-    places = range(len(header)) if key is None else [header.index(key)]
-    ids = frozenset(row[place] for row in rows for place in places)
     columns = tuple(name for name in header if not _is_beside(name, key, labels))
     seen = _said_classes(labels.column, header, rows) if TASKS[task].single else ()
-    return _Truth(ids, labels.classes or seen or columns, columns)
+    return _Truth(_ids_of(labels), labels.classes or seen or columns, columns)
+
+
+def _ids_of(labels: Labels) -> frozenset[str]:
+    """Return what may be ids: the column of the labels' ids, or all that stands there."""
+    header, rows = read_table(labels.table)
+    key = _key(labels, header)
+    places = range(len(header)) if key is None else [header.index(key)]
+    return frozenset(row[place] for row in rows for place in places)
 
 
 def _said_classes(
@@ -106,7 +139,7 @@ def _table(submission: TableSource, names: set[str], said: str | None) -> Sample
 # ---- melted
 
 
-def _pairs(table: SampleTable, truth: _Truth, task: Task) -> Pairs | None:
+def _pairs(table: SampleTable, truth: _Truth, hint: str) -> Pairs | None:
     """Return the rows of a melted submission; None where its ids are those of the labels."""
     if len(table.places) == 1 and are_known(table.ids, truth.ids):
         return None
@@ -117,7 +150,6 @@ def _pairs(table: SampleTable, truth: _Truth, task: Task) -> Pairs | None:
     except ContractError as error:
         raise UsageError(str(error)) from error
     except UsageError as error:
-        hint = "; name all classes by --classes" if TASKS[task].single else ""
         raise UsageError(f"{error}{hint}") from error
     return found
 

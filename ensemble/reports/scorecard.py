@@ -36,18 +36,12 @@ from ensemble.reports.metric_scores import (
     metrics_of_values,
     score_by,
 )
-from ensemble.reports.submitted import (
-    Submitted,
-    predicted_columns,
-    read_submission,
-    sums_to_one,
-)
+from ensemble.reports.scored_classes import absent_grades, check_labels, class_scores, in_order
+from ensemble.reports.submitted import Submitted, predicted_columns, read_submission
 from ensemble.voting.blend import labels_given
-from ensemble.voting.decision import Decision, order_of
+from ensemble.voting.decision import Decision
 
 _ROUNDING: Final = 1e-6
-_HANDFUL: Final = 5
-_ODD_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -140,10 +134,10 @@ def score_submission(submission: TableSource, labels: Labels) -> Scorecard:
     given = predicted_columns(read, {*truth.values(), *labels.classes})
     notes += given.notes
     if given.has_labels:
-        _check_said(submission, set(given.labels()), labels.table, set(truth.values()))
+        check_labels(submission, set(given.labels()), labels.table, set(truth.values()))
     # of the rows that were submitted: the labels may hold more, whose classes need no column
     known = {truth[name] for name in given.rows} | set(labels.classes)
-    scores, classes = _predicted(given, known, labels.table)
+    scores, classes = class_scores(given, known, labels.table)
     return _of_classes(
         list(given.rows), scores, classes, labels, labels_only=given.has_labels, notes=notes
     )
@@ -159,13 +153,18 @@ def read_scored(submission: TableSource, labels: Labels) -> Submitted:
     return read_submission(submission, said, known)
 
 
-def score_classes(found: Oof, labels: Labels) -> Scorecard:
+def score_classes(found: Oof, labels: Labels, *, labels_only: bool = False) -> Scorecard:
     """Score predictions of classes, of one family or the plain mean of several, joined by id.
+
+    With `labels_only` they are 0 and 1, and no metric of probabilities is scored.
 
     Raises:
         UsageError: ids without a label, or labels that are no class.
     """
-    return _of_classes(found.ids, _mean(found), found.classes, labels, notes=_told(found))
+    return _of_classes(
+        found.ids, _mean(found), found.classes, labels,
+        labels_only=labels_only, notes=_told(found),
+    )  # fmt: skip
 
 
 def score_values(found: Oof, labels: Labels) -> Scorecard:
@@ -213,7 +212,7 @@ def _of_classes(
     """Score N rows of probabilities (N, C), or of anything from 0 on that is divided by its sum."""
     told = [*notes]
     truth = labels.of(ids, told.append)
-    scores, classes = _in_order(scores, classes, labels.classes)
+    scores, classes = in_order(scores, classes, labels.classes)
     sums = scores.sum(1, keepdims=True)
     odd = sorted({truth[name] for name in ids} - set(classes))
     if odd:
@@ -232,7 +231,7 @@ def _of_classes(
         lines=tuple(score_by(metric, y, probs, groups) for metric in allowed),
         counts=counts,
         by_class=scores_of_counts(counts, classes),
-        notes=tuple(dict.fromkeys([*told, *_absent(y, classes)])),
+        notes=tuple(dict.fromkeys([*told, *absent_grades(y, classes)])),
     )
 
 
@@ -245,70 +244,3 @@ def _told(found: Oof) -> tuple[str, ...]:
     """Return what a person should know of predictions that were scored."""
     several = f"scored is the plain mean of the families {few(list(found.families))}"
     return (*found.notes, several) if len(found.families) > 1 else found.notes
-
-
-def _absent(y: Indices, classes: Sequence[str]) -> tuple[str, ...]:
-    """Tell which grades between the least and the largest no class is, or no row shows."""
-    numbers = sorted(int(classes[place]) for place in order_of(classes))
-    seen = {int(classes[place]) for place in np.unique(y)} if numbers else set()
-    absent = [n for n in range(numbers[0], numbers[-1] + 1) if n not in seen] if numbers else []
-    if not absent or len(absent) > len(numbers) + _HANDFUL:
-        return ()
-    return (f"no row is labelled {few(absent)}: qwk goes by the numbers, so that it changes "
-            f"nothing; means over classes are left out where a class has no row",)  # fmt: skip
-
-
-def _check_said(
-    submission: TableSource, said: set[str], labels: TableSource, known: set[str]
-) -> None:
-    """Check that a column holds labels: a few may be classes that no row of the truth shows."""
-    unknown = sorted(said - known)
-    if len(unknown) < len(said) and len(unknown) <= max(_HANDFUL, _ODD_SHARE * len(known)):
-        return
-    raise UsageError(
-        f"{submission}: {len(unknown)} of its {len(said)} labels are none of {labels}: "
-        f"{few(unknown)}; the labels there are {few(sorted(known))}. Numbers of classes? Write "
-        f"names, by --labels-as name. Probabilities or values? Say --task multilabel or regression"
-    )
-
-
-def _predicted(
-    given: Submitted, known: set[str], labels: TableSource
-) -> tuple[Pooled, tuple[str, ...]]:
-    """Return what was given, (N, C), 0 and 1 where there are labels only, and the classes."""
-    if given.has_labels:
-        said = given.labels()
-        classes = tuple(sorted(known | set(said)))
-        place = {name: number for number, name in enumerate(classes)}
-        return np.eye(len(classes))[[place[name] for name in said]], classes
-    unknown = [name for name in given.columns if name not in known]
-    rest = [name for name in given.columns if name in known]
-    if unknown and sums_to_one(given, rest) and not sums_to_one(given, given.columns):
-        raise UsageError(
-            f"{given.path}: the columns {few(unknown)} are no labels of {labels}, and without them "
-            f"the rows sum to 1: leave them out"
-        )
-    probs = given.probabilities()
-    if (probs < 0).any() or (probs.sum(1) <= 0).any():
-        raise UsageError(f"{given.path}: probabilities are at least 0, and not all 0 in a row")
-    return probs, given.columns
-
-
-def _in_order(
-    given: Pooled, classes: tuple[str, ...], said: Sequence[str]
-) -> tuple[Pooled, tuple[str, ...]]:
-    """Put classes in the order that is said, or in that of their numbers; others stay.
-
-    A class that is said and not given has no probability.
-
-    Raises:
-        UsageError: a class is given that is none of those said.
-    """
-    if not said:
-        order = order_of(classes)
-        return (given[:, order], tuple(classes[c] for c in order)) if order else (given, classes)
-    if odd := sorted(set(classes) - set(said)):
-        raise UsageError(f"{few(odd)}: none of --classes {few(said)}")
-    found = np.zeros((len(given), len(said)))
-    found[:, [list(said).index(name) for name in classes]] = given
-    return found, tuple(said)

@@ -177,11 +177,15 @@ def sums_to_one(given: Submitted, columns: Sequence[str]) -> bool:
 
 def _beside(given: Submitted, unknown: Sequence[str]) -> list[str]:
     """Return those of the unknown columns that have a role beside the predictions."""
-    gone = [name for name in unknown if is_index(name)]
-    if sums_to_one(given, [name for name in given.columns if name not in gone]):
+    gone = list(filter(is_index, unknown))
+    if _sum_without(given, gone):
         return gone
     fold = fold_column(given.path, unknown)
     gone += [name for name in unknown if name == fold or is_split(name)]
     truth = [name for name in unknown if is_beside(name) and name not in gone]
-    others = [name for name in given.columns if name not in (*gone, *truth)]
-    return gone + truth if sums_to_one(given, others) else gone
+    return gone + truth if _sum_without(given, gone + truth) else gone
+
+
+def _sum_without(given: Submitted, gone: Collection[str]) -> bool:
+    """Tell whether the rows sum to 1 without some columns."""
+    return sums_to_one(given, [name for name in given.columns if name not in gone])

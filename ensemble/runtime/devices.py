@@ -31,8 +31,11 @@ if not hasattr(ort, "InferenceSession"):
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 TENSORRT: Final = "TensorrtExecutionProvider"
+OPENVINO: Final = "OpenVINO"
+"""Not ONNX Runtime's: the package itself; see `runtime.openvino`."""
 GPU: Final = (CUDA, TENSORRT)
-"""The providers that tune themselves for the shape of a batch: every batch is padded to one."""
+PADDED: Final = (*GPU, OPENVINO)
+"""What tunes itself, or is compiled, for the shape of a batch: every batch is padded to one."""
 
 _TENSORRT_LIBRARY: Final = "nvinfer_10.dll" if os.name == "nt" else "libnvinfer.so.10"
 _QUIETENING: Final = threading.Lock()
@@ -74,29 +77,39 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def check_device(device: str) -> None:
-    """Check the spelling of a device.
+def check_device(device: str, *, several: bool = False) -> None:
+    """Check the spelling of a device, or of `several`, as in "cuda:0,1".
 
     Raises:
-        UsageError: it is not "auto", "cpu", "cuda" or "tensorrt", the last two perhaps with the
-            number of a GPU, as in "cuda:1".
+        UsageError: it is not "auto", "cpu", "openvino", "cuda" or "tensorrt", the last two perhaps
+            with the number of a GPU, as in "cuda:1"; or a number is there twice.
     """
-    if re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:[0-9]+)?", device) is None:
+    more = "(,[0-9]+)*" if several else ""
+    numbers = numbers_of(device)
+    if re.fullmatch(rf"auto|cpu|openvino|(cuda|tensorrt)(:[0-9]+{more})?", device) is None:
+        lists = ", cuda:<number>,<number>" if several else ""
         raise UsageError(
-            f"device {device!r}: expected auto, cpu, cuda, cuda:<number>, tensorrt or "
-            f"tensorrt:<number>"
+            f"device {device!r}: expected auto, cpu, openvino, cuda, cuda:<number>{lists}, "
+            f"tensorrt or tensorrt:<number>"
         )
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"device {device!r}: a GPU is named twice; name each once")
+
+
+def numbers_of(device: str) -> tuple[int, ...]:
+    """Return the numbers of the GPUs that a device names; none where it names none."""
+    return tuple(int(number) for number in re.findall(r"[0-9]+", device.partition(":")[2]))
 
 
 def provider_of(device: str) -> str:
     """Return the provider that a device other than "auto" asks for."""
     kind = device.partition(":")[0]
-    return {"cuda": CUDA, "tensorrt": TENSORRT}.get(kind, CPU)
+    return {"cuda": CUDA, "tensorrt": TENSORRT, "openvino": OPENVINO}.get(kind, CPU)
 
 
 def runs_on_cpu(device: str) -> bool:
     """Tell whether a session on a device will run on the CPU, as far as shows beforehand."""
-    return device == "cpu" or (device == "auto" and bool(why_no_cuda()))
+    return device in ("cpu", "openvino") or (device == "auto" and bool(why_no_cuda()))
 
 
 def why_no_cuda() -> str:

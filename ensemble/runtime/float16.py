@@ -14,15 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from ensemble.arrays import Probs
 from ensemble.errors import MemberError
-from ensemble.members.card import Head
 from ensemble.members.onnx_checks import TOOL_ERRORS
-from ensemble.records import TASKS
-
-BOUND: Final = 0.01
-"""The largest difference that float16 may make on a probe, times the largest output over 1."""
-
 
 _QUANTISED: Final = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 _MAX: Final = float(np.finfo(np.float16).max)
@@ -42,7 +35,7 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         MemberError: the graph is quantised, a weight is beyond float16, or the converter refuses.
     """
-    if any(node.op_type in _QUANTISED for node in model.graph.node):
+    if is_quantised(model):
         raise MemberError(f"it is quantised, and has no float16. {_REMEDY}")
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and _largest(tensor) > _MAX:
@@ -57,46 +50,14 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
         ) from error
 
 
-def check_agreement(head: Head, full: Probs, half: Probs) -> None:
-    """Check what float16 changes of a head, on the same images.
-
-    Args:
-        head: The head.
-        full: What the member gives in float32, (N, C).
-        half: What it gives in float16, (N, C).
-
-    Raises:
-        MemberError: float16 overflows, or differs by more than `BOUND`; tells how many labels
-            agree.
-    """
-    finite = np.isfinite(full).all(1)
-    if not np.isfinite(half[finite]).all():
-        raise MemberError(f"head {head.name!r} {_OVERFLOWS}. {_REMEDY}")
-    if not finite.any():
-        return
-    before, after = full[finite], half[finite]
-    difference = float(abs(before - after).max())
-    bound = BOUND * max(1.0, float(abs(before).max()))
-    if difference > bound:
-        raise MemberError(
-            f"in float16, head {head.name!r} differs by {difference:.3g} on a probe batch, and at "
-            f"most {bound:.3g} is accepted; {_agreeing(head, before, after)}. {_REMEDY}"
-        )
+def is_quantised(model: onnx.ModelProto) -> bool:
+    """Tell whether a graph computes in integers."""
+    return any(node.op_type in _QUANTISED for node in model.graph.node)
 
 
 def _largest(tensor: TensorProto) -> float:
     values = abs(numpy_helper.to_array(tensor))
     return float(values[np.isfinite(values)].max(initial=0))
-
-
-def _agreeing(head: Head, before: Probs, after: Probs) -> str:
-    if not TASKS[head.task].bounded:
-        return "a regression has no labels"
-    if TASKS[head.task].several:
-        same = ((before > 0.5) == (after > 0.5)).all(1)
-    else:
-        same = before.argmax(1) == after.argmax(1)
-    return f"{int(same.sum())} of {len(same)} labels agree"
 
 
 def _converter() -> Callable[[onnx.ModelProto], onnx.ModelProto]:

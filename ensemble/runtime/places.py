@@ -12,7 +12,9 @@ from ensemble.runtime.nvidia import HIDING, Gpu
 from ensemble.runtime.wheels import Finding
 
 RAY_ADDRESS: Final = "RAY_ADDRESS"
-_OWN: Final = ("", "auto", "local")
+OWN: Final = ("", "auto", "local")
+"""Addresses that name no machine."""
+
 _PATIENCE: Final = 2.0
 
 
@@ -52,7 +54,7 @@ def _ray(environment: Mapping[str, str], found: Mapping[str, str]) -> list[Findi
     if "ray" not in found:
         return []
     named, address = f"ray {found['ray']}", environment.get(RAY_ADDRESS, "")
-    if address in _OWN:
+    if address in OWN:
         text = f"{named}: {RAY_ADDRESS} names no cluster, so it is one of this machine"
         return [Finding("ray", "ok", text)]
     if why := unreachable(address):
@@ -66,7 +68,9 @@ def _ray(environment: Mapping[str, str], found: Mapping[str, str]) -> list[Findi
 
 def unreachable(address: str) -> str:
     """Return why nothing answers at the address of a cluster, host:port; else ""."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        return "is that of Ray's client: say that of the cluster's head, as in 10.0.0.1:6379"
+    host, colon, port = address.rpartition(":")
     if not (colon and host and port.isdigit()):
         return "is no address of a cluster: expected host:port, as in 10.0.0.1:6379"
     try:

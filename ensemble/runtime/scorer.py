@@ -22,6 +22,21 @@ class Scorer(Protocol):
         """Return each output, float32 (N, C), of uint8 images (N, H, W, C)."""
 
 
+class Session(Scorer, Protocol):
+    """A scorer over a composed graph, as a member that has started holds one."""
+
+    @property
+    def lanes(self) -> int:
+        """How many batches may be scored at once, each by a thread of the caller."""
+
+    @property
+    def why_cpu(self) -> str:
+        """Why the device "auto" took the CPU, where it did."""
+
+    def outputs(self, images: Pixels, names: Mapping[str, str]) -> Mapping[str, Probs]:
+        """Return other outputs of the graph, by the names that the caller gives them."""
+
+
 @dataclass(frozen=True, slots=True)
 class FakeScorer:
     """A scorer without a model: the mean colour of each image, turned into probabilities.

@@ -17,6 +17,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "export": ("torch", "torchvision", "timm", "ttach", "onnxscript", "safetensors"),
     "tune": ("ImageHash", "matplotlib", "scikit-learn"),
     "ray": ("ray",),
+    "openvino": ("openvino",),
 }
 """The packages of each extra, as in pyproject.toml."""
 

@@ -14,25 +14,22 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.errors import StoreError, UsageError, counted
 from ensemble.files.atomic import (
     SUCCESS,
-    publish_bytes,
     publish_json,
     remove,
     remove_temporaries,
-    sha256_bytes,
 )
-from ensemble.files.parquet import FAMILY
 from ensemble.html_table import html_table
 from ensemble.predictions import references
-from ensemble.predictions.formats import write_predictions
 from ensemble.predictions.oof_file import write_quarantine
 from ensemble.predictions.run_record import RUN, RunRecord, to_json
 from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import settings_of
-from ensemble.records import TASKS, Quarantined
+from ensemble.records import Quarantined
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
-from ensemble.submission.rows import VoteInput, VoteResult, render, result_of
+from ensemble.submission.rows import VoteInput
+from ensemble.submission.staging import PREDICTIONS, SUBMISSION, Kept, Staged, order_of, staged
 from ensemble.voting.constraints import describe_residuals
 
 if TYPE_CHECKING:
@@ -53,7 +50,8 @@ class Submission:
     `classes`, and `families` the same for each family. Where images ended early there are no
     probabilities: `probs` is (N, 0), or for a multilabel head 0 and 1 for each label;
     `evaluations` int64 (N,) then tells how many evaluations each image took. `path` is None where
-    images were quarantined and nothing was filled in.
+    images were quarantined and nothing was filled in. Where nobody asked for the numbers, as the
+    command line does not, `labels`, `probs` and `families` are empty.
     """
 
     folder: Path
@@ -100,36 +98,53 @@ class Submission:
 
 
 def publish(
-    recipe: Recipe, claimed: runs.Claim, voted: VoteInput, listener: Listener
+    recipe: Recipe,
+    claimed: runs.Claim,
+    voted: VoteInput,
+    listener: Listener,
+    *,
+    keep: bool = True,
 ) -> Submission:
     """Vote and write: the predictions, the submission, run.json, _SUCCESS, and the ledger's line.
+
+    Args:
+        recipe: How to vote and what to write.
+        claimed: Where to.
+        voted: What is voted on.
+        listener: Told of what is to be known.
+        keep: Whether the submission that is given back has labels and probabilities.
 
     Raises:
         ContractError: the submission would not be what the sample asks for; nothing is written.
         UsageError: weights that do not fit the families, or another run has written to the folder.
         StoreError: the disk refused.
     """
-    outcome = result_of(recipe, voted)
-    csv_bytes = render(recipe, voted, outcome)
-    if outcome.residuals:
-        listener.warn(describe_residuals(outcome.residuals))
-    record = _record(recipe, claimed, voted, outcome, csv_bytes)
+    with staged(recipe, claimed.folder, voted, keep=keep) as made:
+        if made.residuals:
+            listener.warn(describe_residuals(made.residuals))
+        return _publish(recipe, claimed, voted, made, listener)
+
+
+def _publish(
+    recipe: Recipe, claimed: runs.Claim, voted: VoteInput, made: Staged, listener: Listener
+) -> Submission:
+    record, lost = _record(recipe, claimed, voted, made), voted.predictions.quarantined
     out = runs.take(recipe, claimed)
-    if csv_bytes is None and (out / SUCCESS).exists() and not recipe.writing.force:
-        write_quarantine(out / _QUARANTINE, outcome.quarantined)
+    if made.csv is None and (out / SUCCESS).exists() and not recipe.writing.force:
+        write_quarantine(out / _QUARANTINE, lost)
         listener.warn(f"the finished submission in {out} is left as it was")
-        return _result(voted, outcome, out, None, record)
+        return _result(voted, made, out, None, record)
     _tell_of_images(out, record, listener)
     _clear(out)
     _remember(out, recipe, voted, listener)
     publish_json(out / RUN, to_json(record))
-    _write_predictions(out / "predictions.parquet", voted, outcome)
-    _write_quarantine(out / _QUARANTINE, outcome, listener)
-    path = out / "submission.csv"
-    if csv_bytes is None:
+    made.predictions.publish(out / PREDICTIONS)
+    _write_quarantine(out / _QUARANTINE, lost, listener)
+    path = out / SUBMISSION
+    if made.csv is None:
         remove(path)
-        return _result(voted, outcome, out, None, record)
-    publish_bytes(path, csv_bytes)
+        return _result(voted, made, out, None, record)
+    made.csv.publish(path)
     publish_json(
         out / SUCCESS,
         {
@@ -138,8 +153,8 @@ def publish(
             "versions": record.versions,
         },
     )
-    _note(out, recipe, _published(voted, outcome, csv_bytes), listener)
-    return _result(voted, outcome, out, path, record)
+    _note(out, recipe, _published(voted, made.csv.sha256), listener)
+    return _result(voted, made, out, path, record)
 
 
 def _clear(out: Path) -> None:
@@ -171,30 +186,13 @@ def _remember(out: Path, recipe: Recipe, voted: VoteInput, listener: Listener) -
         )
 
 
-def _write_predictions(path: Path, voted: VoteInput, outcome: VoteResult) -> None:
-    """Write what a team mate needs: ids, labels, the fused probabilities and each family's."""
-    fused, head = outcome.fused, voted.predictions.head
-    columns = {"probs": fused.probs} | {FAMILY + n: p for n, p in fused.families.items()}
-    if voted.decided:
-        columns = {} if TASKS[head.task].single else {"labels": fused.probs}
-    metadata = {
-        "classes": list(head.classes),
-        "head": head.name,
-        "task": head.task,
-        "members": {name: list(hashes) for name, hashes in voted.predictions.hashes.items()},
-        "quarantined": [asdict(lost) for lost in outcome.quarantined],
-    }
-    evaluations = voted.decided.evaluations if voted.decided else None
-    write_predictions(path, outcome.ids, outcome.labels, columns, metadata, evaluations=evaluations)
-
-
-def _write_quarantine(path: Path, outcome: VoteResult, listener: Listener) -> None:
+def _write_quarantine(path: Path, lost: Sequence[Quarantined], listener: Listener) -> None:
     """Write the images without a prediction, or remove what an earlier run wrote of them."""
-    if not outcome.quarantined:
+    if not lost:
         remove(path)
         return
-    write_quarantine(path, outcome.quarantined)
-    listener.warn(f"{counted(len(outcome.quarantined), 'image')} quarantined; see {path}")
+    write_quarantine(path, lost)
+    listener.warn(f"{counted(len(lost), 'image')} quarantined; see {path}")
 
 
 def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listener) -> None:
@@ -205,43 +203,37 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
         listener.warn(f"the submission is whole, but the ledger has no line of it: {error}")
 
 
-def _published(voted: VoteInput, outcome: VoteResult, csv_bytes: bytes) -> ledger.Published:
+def _published(voted: VoteInput, sha256: str) -> ledger.Published:
     members = {each.member.name: each.member for each in voted.predictions.sources}
     families = [member.family for member in members.values()]
-    rows, lost = len(voted.sample.ids), len(outcome.quarantined)
-    views = voted.predictions.views
-    return ledger.Published(families, rows, lost, sha256_bytes(csv_bytes), views)
+    rows, lost = len(voted.sample.ids), len(voted.predictions.quarantined)
+    return ledger.Published(families, rows, lost, sha256, voted.predictions.views)
 
 
 def _result(
-    voted: VoteInput, outcome: VoteResult, out: Path, path: Path | None, record: RunRecord
+    voted: VoteInput, made: Staged, out: Path, path: Path | None, record: RunRecord
 ) -> Submission:
-    order = _order(voted.sample.ids, outcome.ids)
+    classes = voted.predictions.head.classes
+    kept = made.kept or Kept((), np.empty((0, len(classes))), {})
     return Submission(
         folder=out,
         path=path,
-        ids=tuple(outcome.ids[i] for i in order),
-        classes=voted.predictions.head.classes,
-        labels=tuple(outcome.labels[i] for i in order) if outcome.labels else (),
-        probs=outcome.fused.probs[order],
-        families={n: p[order] for n, p in outcome.fused.families.items()},
-        quarantined=outcome.quarantined,
+        ids=made.ids,
+        classes=classes,
+        labels=kept.labels,
+        probs=kept.probs,
+        families=kept.families,
+        quarantined=voted.predictions.quarantined,
         record=to_json(record),
-        evaluations=voted.decided.evaluations[order] if voted.decided else None,
+        evaluations=voted.decided.evaluations[order_of(voted)] if voted.decided else None,
     )
 
 
-def _record(
-    recipe: Recipe,
-    claimed: runs.Claim,
-    voted: VoteInput,
-    outcome: VoteResult,
-    csv_bytes: bytes | None,
-) -> RunRecord:
+def _record(recipe: Recipe, claimed: runs.Claim, voted: VoteInput, made: Staged) -> RunRecord:
     counts = {
         "inputs": len(voted.sample.ids),
-        "predicted": len(outcome.ids),
-        "quarantined": len(outcome.quarantined),
+        "predicted": len(made.ids),
+        "quarantined": len(voted.predictions.quarantined),
     }
     return RunRecord(
         settings=settings_of(recipe.settings),
@@ -250,15 +242,15 @@ def _record(
         members=voted.predictions.sources,
         counts=counts,
         versions=_versions(),
-        facts=_facts(voted, outcome),
+        facts=_facts(voted, made),
         recipe_sha256=claimed.recipe_sha256,
-        submission_sha256=None if csv_bytes is None else sha256_bytes(csv_bytes),
+        submission_sha256=None if made.csv is None else made.csv.sha256,
     )
 
 
-def _facts(voted: VoteInput, outcome: VoteResult) -> dict[str, object]:
+def _facts(voted: VoteInput, made: Staged) -> dict[str, object]:
     """Return what was found out on the way, and how far values were off constraints."""
-    away = {text: asdict(each) for text, each in outcome.residuals.items()}
+    away = {text: asdict(each) for text, each in made.residuals.items()}
     return {**voted.facts, **({"constraints": away} if away else {})}
 
 
@@ -271,9 +263,3 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def _order(wanted: Sequence[str], ids: Sequence[str]) -> Indices:
-    """Return the rows of `ids` in the order of `wanted`, leaving out those without a row."""
-    place = {name: row for row, name in enumerate(ids)}
-    return np.array([place[i] for i in wanted if i in place], np.int64)

@@ -62,12 +62,12 @@ def cuts_of(rounding: str) -> tuple[float, ...]:
     return cuts
 
 
-def number_texts(values: NDArray[np.float64], name: str, rounding: str) -> list[str]:
-    """Write the values (C,) of a row; nine digits tell every float32 from its neighbours.
+def number_texts(values: NDArray[np.float64], ids: Sequence[str], rounding: str) -> list[list[str]]:
+    """Write the values (N, C) of rows; nine digits tell every float32 from its neighbours.
 
     Args:
-        values: float64 (C,).
-        name: The id of the row, in messages.
+        values: float64 (N, C).
+        ids: The id of each row, in messages.
         rounding: "off", "nearest", or cuts that ascend.
 
     Raises:
@@ -75,10 +75,11 @@ def number_texts(values: NDArray[np.float64], name: str, rounding: str) -> list[
     """
     finite = np.isfinite(values)
     if not finite.all():
-        odd = values[~finite][0]
-        raise ContractError(f"id {name!r}: the prediction is {odd}. Nothing was published")
+        row = int(np.flatnonzero(~finite.all(1))[0])
+        odd = values[row][~finite[row]][0]
+        raise ContractError(f"id {ids[row]!r}: the prediction is {odd}. Nothing was published")
     if rounding == "off":
-        return [f"{value:.9g}" for value in values.tolist()]
+        return [[f"{value:.9g}" for value in row] for row in values.tolist()]
     cuts = cuts_of(rounding)
     whole = np.searchsorted(cuts, values, side="right") if cuts else np.rint(values)
-    return [str(int(value)) for value in whole.tolist()]
+    return [[str(int(value)) for value in row] for row in whole.tolist()]

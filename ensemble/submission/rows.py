@@ -1,19 +1,25 @@
-"""What a vote comes to: labels and probabilities, checked, and the submission that they make."""
+"""What a vote comes to: labels and probabilities, slice by slice, and the cells that they fill."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.errors import ContractError
+from ensemble.predictions.slices import (
+    BallotSlices,
+    in_memory,
+    row_slices,
+    rows_of_slice,
+    task_slices,
+)
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions
 from ensemble.recipe.resolve import Fusion, Recipe
-from ensemble.records import TASKS, Quarantined
-from ensemble.submission.cells import Row, fill_row
-from ensemble.submission.cells import render as render_rows
+from ensemble.records import TASKS
+from ensemble.submission.cells import Filling, cells_of, fill_row
 from ensemble.submission.sample import Sample
 from ensemble.submission.tasks import TaskOutcome, outcomes_of, task_rows
 from ensemble.voting import vote
@@ -28,7 +34,8 @@ class VoteInput:
     """What is voted on: the members' predictions, the sample, and facts for run.json.
 
     `decided` stands in place of a vote where images ended early. With a label map `tasks` are voted
-    on, and `predictions` tell of the labels.
+    on, and `predictions` tell of the labels. Where `ballots` read the members' numbers slice by
+    slice, `predictions` tell of the rows alone, and hold no families.
     """
 
     predictions: Predictions
@@ -36,6 +43,7 @@ class VoteInput:
     facts: Mapping[str, object]
     decided: "ExitLabels | None" = None
     tasks: TaskPredictions | None = None
+    ballots: BallotSlices | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,67 +59,82 @@ class ExitLabels:
 
 @dataclass(frozen=True, slots=True)
 class VoteResult:
-    """What a vote comes to: ids and labels in the stored order, what was fused, what is missing.
+    """What a vote comes to for a slice: ids and labels in the stored order, and what was fused.
 
-    `residuals` tell by how much values were off each constraint before they were made to fulfil it.
+    `at` are the slice's rows; `residuals` tell by how much values were off each constraint before
+    they were made to fulfil it.
     """
 
+    at: slice
     ids: tuple[str, ...]
     labels: tuple[str, ...]
     fused: vote.Fused
-    quarantined: tuple[Quarantined, ...]
     residuals: Mapping[str, Residual] = field(default_factory=dict)
 
 
-def result_of(recipe: Recipe, voted: VoteInput) -> VoteResult:
-    """Vote, or take what was decided, and check that no image is missing or twice there.
+def results_of(recipe: Recipe, voted: VoteInput, rows: int | None = None) -> Iterator[VoteResult]:
+    """Vote slice by slice, or take what was decided; no image may be missing or twice there.
+
+    Args:
+        recipe: The rule of the vote.
+        voted: What is voted on.
+        rows: How many rows a slice has; without it as many as fit into its memory.
 
     Raises:
         ContractError: the inputs are not the predicted and the quarantined ones.
         UsageError: weights that do not fit the families.
+        StoreError: predictions that cannot be read.
     """
-    found, fused = voted.predictions, _fused(recipe, voted)
-    residuals: Mapping[str, Residual] = {}
-    if recipe.fusion.constraints:
-        values, residuals = constrained(fused.probs, recipe.fusion.constraints, found.classes)
-        fused = replace(fused, probs=values)
-    _check_counts(voted.sample, found.ids, found.quarantined)
-    labels = tuple(found.classes[c] for c in fused.labels.tolist())
-    return VoteResult(found.ids, labels, fused, found.quarantined, residuals)
+    _check_counts(voted)
+    return _results(recipe, voted, rows or rows_of_slice(_columns_of(voted)))
 
 
-def render(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> bytes | None:
-    """Return the bytes of submission.csv; None where images are missing and nothing stands in.
+def _results(recipe: Recipe, voted: VoteInput, size: int) -> Iterator[VoteResult]:
+    found = voted.predictions
+    slices = row_slices(len(found.ids), size)
+    for at, voted_on in zip(slices, _fused(recipe, voted, slices, size), strict=True):
+        fused, residuals = voted_on, dict[str, Residual]()
+        if recipe.fusion.constraints:
+            values, residuals = constrained(fused.probs, recipe.fusion.constraints, found.classes)
+            fused = replace(fused, probs=values)
+        labels = tuple(found.classes[c] for c in fused.labels.tolist())
+        yield VoteResult(at, found.ids[at], labels, fused, residuals)
+
+
+def cells_of_result(recipe: Recipe, voted: VoteInput, result: VoteResult) -> list[list[str]]:
+    """Return the cells of each row of a slice, beside the id, in the order of the sample's columns.
 
     Args:
-        recipe: The rule, and what stands in for quarantined images.
+        recipe: The rule of the vote.
         voted: What was voted on, and the sample.
-        outcome: What it came to.
+        result: What it came to.
 
     Raises:
         ContractError: it would not be what the sample asks for.
     """
-    if outcome.quarantined and recipe.writing.fill is None:
-        return None
-    texts = outcome.labels or ("",) * len(outcome.ids)
-    probs = outcome.fused.probs
-    if voted.sample.kind in ("binary", "list") and not voted.decided:
+    sample, probs = voted.sample, result.fused.probs
+    if sample.kind in ("binary", "list") and not voted.decided:
         probs = labels_given(probs, _rule(recipe))
-    lists = _labels_of(recipe, voted, probs)
-    cells = task_rows(_tasks_of(recipe, voted, outcome), voted.sample.tasks, outcome.ids)
-    rows = {
-        name: Row(label, row, labels, of_tasks)
-        for name, label, row, labels, of_tasks in zip(
-            outcome.ids, texts, probs, lists, cells, strict=True
-        )
-    }
-    if recipe.writing.fill is not None:
-        filling = fill_row(recipe.writing.fill, voted.sample, voted.predictions.head)
-        rows |= {q.id: filling for q in outcome.quarantined}
-    return render_rows(voted.sample, rows, voted.predictions.classes)
+    filling = Filling(
+        result.ids,
+        result.labels or ("",) * len(result.ids),
+        probs,
+        _labels_of(recipe, voted, probs),
+        task_rows(_tasks_of(recipe, voted, result), sample.tasks, result.ids),
+    )
+    return cells_of(sample, filling, voted.predictions.classes)
 
 
-def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[str, ...]]:
+def cells_of_fill(recipe: Recipe, voted: VoteInput) -> list[str] | None:
+    """Return the cells of a quarantined image; None where nothing stands in for one."""
+    if recipe.writing.fill is None:
+        return None
+    head = voted.predictions.head
+    filling = fill_row(recipe.writing.fill, voted.sample, head)
+    return cells_of(voted.sample, filling, head.classes)[0]
+
+
+def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> Sequence[tuple[str, ...]]:
     """Return the labels of each row's cell: those given (1 in `probs`), or the best, in order."""
     classes, sample = voted.predictions.classes, voted.sample
     if sample.kind == "list":
@@ -119,30 +142,43 @@ def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> list[tuple[st
     if sample.kind == "top":
         best = best_first(probs, _rule(recipe))[:, : sample.top]
         return [tuple(classes[place] for place in row) for row in best.tolist()]
-    return [()] * len(probs)
+    return ()
 
 
 def _rule(recipe: Recipe) -> Decision:
     return recipe.fusion.weights.decision if recipe.fusion.weights else Decision()
 
 
-def _fused(recipe: Recipe, voted: VoteInput) -> vote.Fused:
+def _columns_of(voted: VoteInput) -> int:
+    """Return how many numbers a row has, of all members together."""
+    found = voted.predictions
+    return max(len(found.sources), len(found.families), 1) * len(found.classes)
+
+
+def _fused(
+    recipe: Recipe, voted: VoteInput, slices: Sequence[slice], rows: int
+) -> Iterator[vote.Fused]:
     found, fusion = voted.predictions, recipe.fusion
+    if voted.decided is not None:
+        return (_of_labels(voted.decided.labels[at], found) for at in slices)
     if voted.tasks is not None:
-        return _fused_tasks(fusion, voted.tasks)
-    if voted.decided is None:
-        return vote.fuse(found.ballots, fusion.voting, fusion.weights, found.task)
-    labels = voted.decided.labels
+        return (_fused_tasks(fusion, part) for part in task_slices(voted.tasks, rows))
+    ballots = (voted.ballots or in_memory(found))(rows)
+    return (vote.fuse(own, fusion.voting, fusion.weights, found.task) for own in ballots)
+
+
+def _of_labels(labels: Indices, found: Predictions) -> vote.Fused:
+    """Return labels that were decided, int64 (N, D), as what a vote gives."""
     if TASKS[found.task].single:
         return vote.Fused(np.empty((len(labels), 0)), labels[:, 0], {})
     return vote.Fused(labels.astype(np.float64), np.empty(0, np.int64), {})
 
 
-def _tasks_of(recipe: Recipe, voted: VoteInput, outcome: VoteResult) -> list[TaskOutcome]:
+def _tasks_of(recipe: Recipe, voted: VoteInput, result: VoteResult) -> list[TaskOutcome]:
     """Return what each task came to, for a sample of tasks."""
     if voted.tasks is None or not voted.sample.tasks:
         return []
-    return outcomes_of(outcome.fused, voted.tasks.label_map, recipe.fusion.voting)
+    return outcomes_of(result.fused, voted.tasks.label_map, recipe.fusion.voting)
 
 
 def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
@@ -153,11 +189,15 @@ def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
     return fuse_tasks(columns, voters, tasks.label_map, fusion.voting, fusion.weights)
 
 
-def _check_counts(sample: Sample, ids: Sequence[str], quarantined: Sequence[Quarantined]) -> None:
+def _check_counts(voted: VoteInput) -> None:
     """The invariant: inputs = predicted + quarantined, disjoint, without duplicates."""
-    both = set(ids) | {q.id for q in quarantined}
-    if len(both) != len(ids) + len(quarantined) or both != set(sample.ids):
+    sample, found = voted.sample, voted.predictions
+    both = set(found.ids)
+    both.update(q.id for q in found.quarantined)
+    whole = len(both) == len(found.ids) + len(found.quarantined) == len(sample.ids)
+    both.difference_update(sample.ids)
+    if not whole or both:
         raise ContractError(
-            f"{len(sample.ids)} inputs are not {len(ids)} predicted and {len(quarantined)} "
-            f"quarantined ones. Nothing was published"
+            f"{len(sample.ids)} inputs are not {len(found.ids)} predicted and "
+            f"{len(found.quarantined)} quarantined ones. Nothing was published"
         )

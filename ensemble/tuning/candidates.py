@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled
 from ensemble.evaluation.metrics import METRICS, Metric, Truth
 from ensemble.records import TASKS
-from ensemble.tuning.fit import can_polish, fit, has_rule, ruled, uniform
+from ensemble.tuning.blocks import Stored, parts, scores_of, seen_by
+from ensemble.tuning.fit import can_polish, finished, has_rule, ruled, uniform, weighed
 from ensemble.voting.blend import Blend
 from ensemble.voting.decision import Decision
-from ensemble.voting.pools import Stack
 from ensemble.voting.weights import Polish, Pool
 
 Name: TypeAlias = Literal["mean", "best", "subset", "linear", "log-linear", "rank"]
@@ -43,24 +44,24 @@ class Candidate:
         return "linear" if self.polish and self.name == "log-linear" else self.name
 
 
-Fit: TypeAlias = Callable[[Stack, Truth, Candidate], Blend]
-"""Fits a candidate, with the metric's decision rule."""
+Fits: TypeAlias = Callable[[Stored, Truth, Sequence[Candidate]], Iterator[Blend]]
+"""Fits candidates on the same rows, one by one, each with the metric's decision rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rivals:
-    """What competes: ways to blend, how one is fitted, and what all are compared with."""
+    """What competes: ways to blend, how they are fitted, and what all are compared with."""
 
     ways: Sequence[Candidate]
     plain: Blend
-    fit: Fit
+    fits: Fits
 
 
 def rivals_of(metric: Metric, families: int, pool: Pool | None, polish: Polish) -> Rivals:
     """Return what competes where families answer the same."""
     ways = candidates_of(metric, families, pool, polish)
     plain = uniform(families, metric.task)
-    return Rivals(ways, plain, lambda stack, y, way: _fitted(stack, y, metric, way))
+    return Rivals(ways, plain, lambda stack, y, some: _fits(stack, y, metric, some))
 
 
 def candidates_of(
@@ -83,43 +84,38 @@ def variants_of(candidates: Sequence[Candidate], metric: Metric) -> list[Candida
 
 
 def fitted(
-    stack: Stack, y: Truth, metric: Metric, candidate: Candidate, fit: Fit | None = None
+    stack: Stored, y: Truth, metric: Metric, candidate: Candidate, fits: Fits | None = None
 ) -> Blend:
-    """Fit a candidate on all rows given: families (M, N, C), float64, and their truth."""
-    blend = fit(stack, y, candidate) if fit else _fitted(stack, y, metric, candidate)
+    """Fit a candidate on all rows given: families (M, N, C) and their truth."""
+    found = fits(stack, y, [candidate]) if fits else _fits(stack, y, metric, [candidate])
+    return without_rule(next(found), candidate)
+
+
+def without_rule(blend: Blend, candidate: Candidate) -> Blend:
+    """Return a blend as its candidate has it: without a decision rule where that has none."""
     return blend if candidate.rule else replace(blend, decision=Decision())
 
 
 def crossed(
-    stack: Stack,
-    y: Truth,
-    metric: Metric,
-    way: Candidate,
-    folds: Indices,
-    *,
-    fit: Fit | None = None,
-) -> Iterator[tuple[Indices, list[Pooled]]]:
-    """Predict each fold by a blend fitted on the others.
+    stack: Stored, y: Truth, fits: Fits, ways: Sequence[Candidate], folds: Indices
+) -> Iterator[tuple[NDArray[np.bool_], Iterator[Blend]]]:
+    """Fit candidates on all folds but each.
 
     Yields:
-        The rows of a fold, a mask (N,), and what the metric is to see of them, (n, C): without
-        and, where the metric has one, with its decision rule.
+        The rows of a fold, a mask (N,), and the blends of the other folds' rows, one by one.
     """
     for fold in np.unique(folds):
         held = folds == fold
-        rows = stack[:, ~held], y[~held]
-        blend = fit(*rows, way) if fit else _fitted(*rows, metric, way)
-        probs = blend.probs(stack[:, held])
-        yield held, [probs, blend.decided(probs)] if has_rule(metric) else [probs]
+        yield held, fits(stack[:, ~held], y[~held], ways)
 
 
-def best_single(stack: Stack, y: Truth, metric: Metric) -> Blend:
+def best_single(stack: Stored, y: Truth, metric: Metric) -> Blend:
     """Return the family with the best score; of equal ones the first."""
-    gains = [metric.gain(metric.score(y, probs), 0.0) for probs in stack]
+    gains = [metric.gain(score, 0.0) for score in scores_of(metric, y, stack)]
     return _only(stack, [int(np.argmax(gains))], metric)
 
 
-def best_subset(stack: Stack, y: Truth, metric: Metric) -> Blend:
+def best_subset(stack: Stored, y: Truth, metric: Metric) -> Blend:
     """Return the mean of the families that forward selection takes.
 
     Each time the one that helps most; all are taken, and the first that scored best are kept.
@@ -127,33 +123,45 @@ def best_subset(stack: Stack, y: Truth, metric: Metric) -> Blend:
     left, top = list(range(len(stack))), -np.inf
     taken: list[int] = []
     best: list[int] = []
-    total = np.zeros(stack.shape[1:])
+    total, places = np.zeros(stack.shape[1:]), parts(stack.shape[1], stack.shape[2])
+
+    def score(family: int) -> float:
+        def mean(part: slice) -> Pooled:
+            own = np.asarray(stack[family, part], np.float64)
+            return np.asarray((total[part] + own) / (len(taken) + 1), np.float64)
+
+        return seen_by(metric, y, places, mean).score(metric, y)
+
     while left:
-        means = ((total + stack[family]) / (len(taken) + 1) for family in left)
-        gains = [metric.gain(metric.score(y, mean), 0.0) for mean in means]
+        gains = [metric.gain(score(family), 0.0) for family in left]
         place = int(np.argmax(gains))
-        total = total + stack[left[place]]
+        total += stack[left[place]]
         taken = [*taken, left.pop(place)]
         if gains[place] > top + _BETTER:
             best, top = taken, gains[place]
     return _only(stack, best, metric)
 
 
-def _only(stack: Stack, families: Sequence[int], metric: Metric) -> Blend:
+def _only(stack: Stored, families: Sequence[int], metric: Metric) -> Blend:
     weights = np.zeros(len(stack))
     weights[families] = 1 / len(families)
     return replace(uniform(len(stack), metric.task), weights=weights)
 
 
-def _fitted(stack: Stack, y: Truth, metric: Metric, candidate: Candidate) -> Blend:
-    """Fit a candidate, with the metric's decision rule."""
-    if candidate.name == "mean":
-        return ruled(uniform(len(stack), metric.task), stack, y, metric)
-    if candidate.name == "best":
-        return ruled(best_single(stack, y, metric), stack, y, metric)
-    if candidate.name == "subset":
-        return ruled(best_subset(stack, y, metric), stack, y, metric)
-    return fit(stack, y, metric, candidate.name, polish=candidate.polish)
+def _fits(stack: Stored, y: Truth, metric: Metric, ways: Sequence[Candidate]) -> Iterator[Blend]:
+    """Fit candidates on the same rows; a pool that is polished is weighed once."""
+    known: dict[Pool, Blend] = {}
+    for way in ways:
+        if way.name == "mean":
+            yield ruled(uniform(len(stack), metric.task), stack, y, metric)
+        elif way.name == "best":
+            yield ruled(best_single(stack, y, metric), stack, y, metric)
+        elif way.name == "subset":
+            yield ruled(best_subset(stack, y, metric), stack, y, metric)
+        else:
+            if way.name not in known:
+                known[way.name] = weighed(stack, y, metric, way.name)
+            yield finished(known[way.name], stack, y, metric, polish=way.polish)
 
 
 def _pools(metric: Metric, pool: Pool | None) -> Sequence[Pool]:

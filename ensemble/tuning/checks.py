@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Vector
+from ensemble.cores import each
 from ensemble.errors import UsageError, few
 from ensemble.evaluation.metrics import Metric, Truth, check_defined
 from ensemble.records import TASKS, Task
-from ensemble.voting.pools import Stack
+from ensemble.tuning.blocks import Stored, exact, parts_of
 
 COPY: Final = 0.999
 """Families whose probabilities correlate more are near copies."""
@@ -54,6 +55,22 @@ def check_rows(y: Truth, classes: Sequence[str], metric: Metric, folds: Indices 
             )
 
 
+def _correlations(stack: Stored) -> NDArray[np.float64]:
+    """Return the correlations (M, M) of all numbers of families; NaN of one that is constant."""
+    middle = stack[:, 0, 0].astype(np.float64)  # near enough to the mean to lose no digits
+
+    def sums(part: slice) -> tuple[Vector, NDArray[np.float64]]:
+        away = exact(stack, part).reshape(len(stack), -1) - middle[:, None]
+        return away.sum(1), away @ away.T
+
+    found = each(sums, parts_of(stack))
+    total, square = sum(each for each, _ in found), sum(each for _, each in found)
+    spread = square - np.outer(total, total) / stack[0].size
+    root = np.sqrt(np.diag(spread))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(spread / np.outer(root, root), np.float64)
+
+
 def _present(y: Truth, classes: int, task: Task) -> NDArray[np.bool_]:
     """Return which classes some row shows, (C,); the columns of a regression always do."""
     if not TASKS[task].bounded:
@@ -63,15 +80,15 @@ def _present(y: Truth, classes: int, task: Task) -> NDArray[np.bool_]:
     return np.asarray(np.bincount(y.astype(np.int64), minlength=classes) > 0, bool)
 
 
-def notes_of(names: Sequence[str], stack: Stack, folds: Indices | None) -> list[str]:
+def notes_of(names: Sequence[str], stack: Stored, folds: Indices | None) -> list[str]:
     """Return what makes the answer weaker than it could be, a line each."""
     notes = []
-    flat = stack.reshape(len(stack), -1)
+    alike = _correlations(stack)
     for first in range(len(names)):
         for second in range(first):
-            with np.errstate(invalid="ignore"):
-                same = float(np.corrcoef(flat[first], flat[second])[0, 1])
-            if same > COPY or np.array_equal(flat[first], flat[second]):
+            same = float(alike[first, second])
+            constant = np.isnan(same)
+            if same > COPY or (constant and np.array_equal(stack[first], stack[second])):
                 notes.append(
                     f"{names[second]} and {names[first]} are near copies (correlation {same:.4f})"
                 )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.bootstrap import LEAST_DEFINED, Spread, draw_scores, turned
 from ensemble.evaluation.metrics import Metric, Truth
+from ensemble.evaluation.seen import Seen
 from ensemble.tuning.candidates import Candidate
 from ensemble.voting.weights import Write
 
@@ -48,7 +49,7 @@ class Choice:
 
 
 def choose(
-    nested: Sequence[Pooled],
+    nested: Sequence[Seen],
     candidates: Sequence[Candidate],
     y: Truth,
     metric: Metric,
@@ -56,12 +57,12 @@ def choose(
     groups: Indices | None = None,
     write: Write = "auto",
 ) -> Choice:
-    """Choose among nested predictions, K of (N, C); the first candidate is the plain mean.
+    """Choose among K nested predictions, by what the metric sees of them; the first is the mean's.
 
     Where the metric is defined on too few draws, nothing is known, and the plain mean is picked.
     """
     draws = draw_scores(metric, y, nested, groups)
-    scores = np.array([metric.score(y, each) for each in nested])
+    scores = np.array([each.score(metric, y) for each in nested])
     sign = 1 if metric.greater else -1
     gains, drawn = sign * (scores - scores[0]), sign * (draws.drawn - draws.drawn[:, :1])
     left = sign * (draws.left - draws.left[:, :1])

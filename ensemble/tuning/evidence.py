@@ -10,26 +10,31 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from ensemble.arrays import Indices, Pooled, Vector
+from ensemble.cores import each
 from ensemble.evaluation.bootstrap import Spread, spread
 from ensemble.evaluation.metrics import Metric, Truth
+from ensemble.evaluation.seen import Rows, Seen
 from ensemble.records import TASKS, Task
+from ensemble.tuning.blocks import Stored, exact, filled, parts_of, score_of, scores_of
 from ensemble.tuning.candidates import (
     Candidate,
-    Fit,
     Rivals,
     candidates_of,
     crossed,
     fitted,
     rivals_of,
     variants_of,
+    without_rule,
 )
 from ensemble.tuning.choice import Choice, choose
+from ensemble.tuning.convex import own_probs
 from ensemble.tuning.fit import fit as fit_pool
+from ensemble.tuning.fit import has_rule
 from ensemble.voting.blend import Blend
-from ensemble.voting.pools import Stack
 from ensemble.voting.weights import NO_EVIDENCE, Polish, Pool, Write
 
 Tick = Callable[[int], None]
@@ -74,19 +79,33 @@ class Evidence:
 class Tuned:
     """The blend to use, by which candidate, the best one that was fitted, and the evidence.
 
-    They differ where the plain mean is used, which nothing was fitted for. `nested` (N, C) is what
-    the metric sees of the blend to use, fitted on rows that it did not see; None without folds.
+    They differ where the plain mean is used, which nothing was fitted for. `by_fold` are the rows
+    of each fold, a mask (N,), and the blend to use as it was fitted on the others; empty without
+    folds. `best` is the candidate of the best one that was fitted.
     """
 
     blend: Blend
     chosen: Candidate
     fitted: Blend
+    best: Candidate
     evidence: Evidence
-    nested: Pooled | None = None
+    by_fold: Sequence[tuple[NDArray[np.bool_], Blend]] = ()
+
+    def nested(self, stack: Stored) -> Pooled | None:
+        """Return the blend's predictions (N, C), each row's by its fit on the other folds, or None.
+
+        None where there are no folds.
+        """
+        if not self.by_fold:
+            return None
+        out = np.empty(stack.shape[1:])
+        for held, blend in self.by_fold:
+            out[held] = filled(stack[:, held], blend.predicted)
+        return out
 
 
 def tune(
-    stack: Stack,
+    stack: Stored,
     y: Truth,
     metric: Metric,
     *,
@@ -101,7 +120,7 @@ def tune(
     """Fit the candidates, choose one by its nested score, and say what choosing so is worth.
 
     Args:
-        stack: The families' out-of-fold predictions, float64 (M, N, C), sorted by name.
+        stack: The families' out-of-fold predictions, float32 or float64 (M, N, C), sorted by name.
         y: The truth, as the metric takes it.
         metric: What the blend is for.
         folds: The fold of each row, int64 (N,); without them there is no evidence.
@@ -117,14 +136,10 @@ def tune(
     rivals = rivals or rivals_of(metric, len(stack), pool, polish)
     if folds is None or len(np.unique(folds)) < 2:
         return _without_folds(stack, y, metric, rivals, write)
-    nested = [
-        probs
-        for way in rivals.ways
-        for probs in _nested(stack, y, metric, way=way, folds=folds, tick=tick, fit=rivals.fit)
-    ]
+    nested, by_fold = _nested(stack, y, metric, rivals, folds, tick=tick)
     variants = variants_of(rivals.ways, metric)
     choice = choose(nested, variants, y, metric, groups=groups, write=write)
-    best = fitted(stack, y, metric, variants[choice.best], rivals.fit)
+    best = fitted(stack, y, metric, variants[choice.best], rivals.fits)
     blend = best if choice.picked else rivals.plain
     evidence = replace(
         _apparent(stack, y, metric, best, rivals.plain),
@@ -135,7 +150,10 @@ def tune(
         verdict=_verdict(choice),
         judged=_judged(choice, variants),
     )
-    return Tuned(blend, variants[choice.picked], best, evidence, nested[choice.picked])
+    picked = variants[choice.picked]
+    way = rivals.ways.index(replace(picked, rule=False))
+    own = [(held, without_rule(blends[way], picked)) for held, blends in by_fold]
+    return Tuned(blend, picked, best, variants[choice.best], evidence, own)
 
 
 def fits_of(
@@ -162,27 +180,42 @@ def paired(
     return replace(gain, p=mcnemar(first, second, y))
 
 
-def leave_one_out(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Vector:
-    """Return how much the plain refit without each family loses, (M,); needs two families."""
-    whole = metric.score(y, fit_pool(stack, y, metric, blend.pool).predicted(stack))
+def leave_one_out(
+    stack: Stored,
+    y: Truth,
+    metric: Metric,
+    blend: Blend,
+    *,
+    whole: float | None = None,
+    tick: Tick = lambda _: None,
+) -> Vector:
+    """Return how much the plain refit without each family loses, (M,); needs two families.
+
+    `whole` is the score of the refit of all, where it is known; `tick` is told of each refit.
+    """
+
+    def refitted(families: Stored) -> float:
+        found = fit_pool(families, y, metric, blend.pool)
+        return score_of(metric, y, families, found.predicted)
+
+    whole = refitted(stack) if whole is None else whole
     losses = []
     for family in range(len(stack)):
-        rest = np.delete(stack, family, 0)
-        score = metric.score(y, fit_pool(rest, y, metric, blend.pool).predicted(rest))
-        losses.append(metric.gain(whole, score))
+        losses.append(metric.gain(whole, refitted(np.delete(stack, family, 0))))
+        tick(1)
     return np.array(losses)
 
 
-def error_correlations(stack: Stack, y: Truth, task: Task = "classification") -> Pooled:
+def error_correlations(stack: Stored, y: Truth, task: Task = "classification") -> Pooled:
     """Return the correlation (M, M) of the families' errors.
 
     They are 1 - p of the true class; |y - p| of each label; or the residual of each value. NaN for
     a family whose errors are all alike, which correlate with nothing.
     """
     if TASKS[task].single:
-        errors = 1 - stack[:, np.arange(len(y)), y.astype(np.int64)]
+        errors = 1 - own_probs(stack, y.astype(np.int64)).T
     else:
-        errors = (stack - y).reshape(len(stack), -1)
+        errors = (np.asarray(stack, np.float64) - y).reshape(len(stack), -1)
         errors = np.abs(errors) if TASKS[task].several else errors
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.asarray(np.corrcoef(errors), np.float64).reshape(len(stack), len(stack))
@@ -192,27 +225,50 @@ def error_correlations(stack: Stack, y: Truth, task: Task = "classification") ->
 
 
 def _nested(
-    stack: Stack, y: Truth, metric: Metric, *, way: Candidate, folds: Indices, tick: Tick, fit: Fit
-) -> list[Pooled]:
-    """Predict each row by a blend of the other folds, (N, C): without and with its rule."""
-    out: list[Pooled] = [np.empty(stack.shape[1:]) for _ in variants_of([way], metric)]
-    for held, predicted in crossed(stack, y, metric, way, folds, fit=fit):
-        for into, probs in zip(out, predicted, strict=True):
-            into[held] = probs
-        tick(1)
-    return out
+    stack: Stored, y: Truth, metric: Metric, rivals: Rivals, folds: Indices, *, tick: Tick
+) -> tuple[list[Seen], list[tuple[NDArray[np.bool_], list[Blend]]]]:
+    """Predict each row by blends of the other folds.
+
+    Returns:
+        What the metric sees of each candidate, without and, where the metric has one, with its
+        rule; and the rows of each fold with its blends, one a candidate.
+    """
+    seen: list[list[tuple[Rows, Seen]]] = []
+    by_fold = []
+    for held, fits in crossed(stack, y, rivals.fits, rivals.ways, folds):
+        part, truth, blends, found = stack[:, held], y[held], [], []
+        for blend in fits:
+            blends.append(blend)
+            found += _seen(part, truth, metric, blend)
+            tick(1)
+        by_fold.append((held, blends))
+        seen.append([(held, one) for one in found])
+    return [Seen.joined(column, len(y)) for column in zip(*seen, strict=True)], by_fold
 
 
-def _without_folds(stack: Stack, y: Truth, metric: Metric, rivals: Rivals, write: Write) -> Tuned:
+def _seen(stack: Stored, y: Truth, metric: Metric, blend: Blend) -> list[Seen]:
+    """Return what the metric sees of a blend, without and, where it has one, with its rule."""
+
+    def both(part: slice) -> list[Seen]:
+        probs = blend.probs(exact(stack, part))
+        shown = [probs, blend.decided(probs)] if has_rule(metric) else [probs]
+        return [Seen.of(metric, y[part], one) for one in shown]
+
+    places = parts_of(stack)
+    columns = zip(*each(both, places), strict=True)
+    return [Seen.joined(list(zip(places, one, strict=True)), len(y)) for one in columns]
+
+
+def _without_folds(stack: Stored, y: Truth, metric: Metric, rivals: Rivals, write: Write) -> Tuned:
     """Fit the last pool, the one that generalises best, which nothing proves."""
     tried = [way for way in variants_of(rivals.ways, metric) if not way.guarded]
     named = "best" if write == "best" else tried[-1].name
     way = [each for each in tried if each.name == named][-1]
-    best = fitted(stack, y, metric, way, rivals.fit)
+    best = fitted(stack, y, metric, way, rivals.fits)
     evidence = _apparent(stack, y, metric, best, rivals.plain)
     if write in ("auto", "mean"):
-        return Tuned(rivals.plain, rivals.ways[0], best, evidence)
-    return Tuned(best, way, best, evidence)
+        return Tuned(rivals.plain, rivals.ways[0], best, way, evidence)
+    return Tuned(best, way, best, way, evidence)
 
 
 def _alone(choice: Choice, variants: Sequence[Candidate]) -> float | None:
@@ -226,18 +282,18 @@ def _judged(choice: Choice, variants: Sequence[Candidate]) -> tuple[Judged, ...]
     return tuple(Judged(way, float(s), float(g), float(e)) for way, s, g, e in found)
 
 
-def _apparent(stack: Stack, y: Truth, metric: Metric, fitted: Blend, mean: Blend) -> Evidence:
+def _apparent(stack: Stored, y: Truth, metric: Metric, fitted: Blend, mean: Blend) -> Evidence:
     """Return what the rows that a blend was fitted on say of it: no evidence.
 
     A column of one task among several has no score of its own for the label.
     """
-    plain = metric.score(y, mean.probs(stack))
-    alone = () if mean.groups else stack
-    apparent = metric.score(y, fitted.predicted(stack))
+    plain = score_of(metric, y, stack, mean.probs)
+    alone = [] if mean.groups else scores_of(metric, y, stack)
+    apparent = score_of(metric, y, stack, fitted.predicted)
     return Evidence(
         rows=len(y),
         folds=0,
-        singles=np.array([metric.score(y, probs) for probs in alone]),
+        singles=np.array(alone),
         uniform=plain,
         apparent=apparent,
         apparent_gain=metric.gain(apparent, plain),

@@ -15,6 +15,7 @@ from ensemble.arrays import Indices
 from ensemble.evaluation.metrics import METRICS, Metric, Truth
 from ensemble.records import TASKS, Task
 from ensemble.tuning import decisions
+from ensemble.tuning.blocks import Stored, filled
 from ensemble.tuning.convex import (
     least_squares_pool,
     linear_pool,
@@ -25,7 +26,6 @@ from ensemble.tuning.search import bagged_climb, coordinate_ascent
 from ensemble.voting.blend import Blend
 from ensemble.voting.decision import Decision
 from ensemble.voting.pools import (
-    Stack,
     expected_level,
     normalised,
     quantiles,
@@ -63,16 +63,30 @@ def has_rule(metric: Metric) -> bool:
     return metric.name in ruled_ones or metric.name not in METRICS[metric.task]
 
 
-def fit(stack: Stack, y: Truth, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
+def fit(stack: Stored, y: Truth, metric: Metric, pool: Pool, *, polish: bool = False) -> Blend:
     """Fit a blend for a metric, with the metric's decision rule, on all rows given.
 
     Args:
-        stack: The families, float64 (M, N, C), sorted by name.
+        stack: The families, float32 or float64 (M, N, C), sorted by name.
         y: The truth, as the metric takes it.
         metric: What the blend is for.
         pool: The pool.
         polish: Chase the metric itself from there, by exact line searches.
     """
+    return finished(weighed(stack, y, metric, pool), stack, y, metric, polish=polish)
+
+
+def finished(
+    blend: Blend, stack: Stored, y: Truth, metric: Metric, *, polish: bool = False
+) -> Blend:
+    """Return a pool that was weighed with the metric's decision rule, perhaps polished before."""
+    if polish:
+        blend = _polished(stack, y, metric, blend)
+    return ruled(blend, stack, y, metric)
+
+
+def weighed(stack: Stored, y: Truth, metric: Metric, pool: Pool) -> Blend:
+    """Fit the weights of a pool alone; small ones are dropped, and the rest is fitted again."""
     blend = _weighed(stack, y, metric, pool)
     if blend.weights.sum() <= _NOTHING:
         blend = uniform(len(stack), metric.task)  # no family knows anything: its exponents vanish
@@ -82,9 +96,7 @@ def fit(stack: Stack, y: Truth, metric: Metric, pool: Pool, *, polish: bool = Fa
         weights = np.zeros(len(stack))
         weights[~small] = kept.weights
         blend = replace(kept, weights=weights)
-    if polish:
-        blend = _polished(stack, y, metric, blend)
-    return ruled(blend, stack, y, metric)
+    return blend
 
 
 def ridge_of(rows: int) -> float:
@@ -92,7 +104,7 @@ def ridge_of(rows: int) -> float:
     return 1 / (2 * rows * SPREAD**2)
 
 
-def _weighed(stack: Stack, y: Truth, metric: Metric, pool: Pool) -> Blend:
+def _weighed(stack: Stored, y: Truth, metric: Metric, pool: Pool) -> Blend:
     if TASKS[metric.task].single:
         return _weighed_classes(stack, y.astype(np.int64), metric, pool)
     if TASKS[metric.task].several:
@@ -100,9 +112,9 @@ def _weighed(stack: Stack, y: Truth, metric: Metric, pool: Pool) -> Blend:
     return _weighed_values(stack, y, metric)
 
 
-def _weighed_labels(stack: Stack, y: NDArray[np.int64], pool: Pool) -> Blend:
+def _weighed_labels(stack: Stored, y: NDArray[np.int64], pool: Pool) -> Blend:
     """Pool by the mean log-loss of the labels: each label of each row is a row of two classes."""
-    rows, flat = two_class(stack), y.ravel()
+    rows, flat = two_class(np.asarray(stack, np.float64)), y.ravel()
     if pool == "linear":
         found = linear_pool(rows, flat)
     else:
@@ -110,12 +122,13 @@ def _weighed_labels(stack: Stack, y: NDArray[np.int64], pool: Pool) -> Blend:
     return Blend(pool, found.weights, task="multilabel")
 
 
-def _weighed_values(stack: Stack, y: Truth, metric: Metric) -> Blend:
+def _weighed_values(stack: Stored, y: Truth, metric: Metric) -> Blend:
     """Pool by least squares, and for the absolute error go on from there, exactly line by line.
 
     A column counts by its error: the RMSE is a mean of roots, and the root of the mean square s
     changes as s over twice the root. The ridge is that of a normal likelihood.
     """
+    stack = np.asarray(stack, np.float64)
     root = np.sqrt(np.mean((stack.mean(0) - y) ** 2, axis=0))
     scale = np.sqrt(np.where(root > 0, root, 1.0))
     ridge = 2 * ridge_of(len(y)) * float(root.sum())
@@ -125,10 +138,12 @@ def _weighed_values(stack: Stack, y: Truth, metric: Metric) -> Blend:
     return Blend("linear", weights, task="regression")
 
 
-def _weighed_classes(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Blend:
+def _weighed_classes(stack: Stored, y: Indices, metric: Metric, pool: Pool) -> Blend:
     ridge = ridge_of(len(y))
     if pool == "rank":
-        return replace(uniform(len(stack)), pool=pool, ranks=quantiles(stack))
+        return replace(
+            uniform(len(stack)), pool=pool, ranks=quantiles(np.asarray(stack, np.float64))
+        )
     if metric.name == "brier":
         hot = np.eye(stack.shape[2])[y]
         return Blend("linear", least_squares_pool(stack, hot, ridge).weights)
@@ -140,28 +155,31 @@ def _weighed_classes(stack: Stack, y: Indices, metric: Metric, pool: Pool) -> Bl
     return Blend(pool, found.weights, found.temperature)
 
 
-def _polished(stack: Stack, y: Truth, metric: Metric, blend: Blend) -> Blend:
+def _polished(stack: Stored, y: Truth, metric: Metric, blend: Blend) -> Blend:
     """Search the metric over linear pools, or those of ranks, from the blend's own weights."""
     start = blend.weights if blend.weights.sum() > 0 else np.ones(len(stack))
     exact = TASKS[metric.task].single and metric.name in _SEARCHED
     climb = coordinate_ascent if exact else bagged_climb
     if blend.ranks is not None:
-        return replace(blend, weights=climb(ranked(stack, blend.ranks), y, metric, start))
+        return replace(
+            blend,
+            weights=climb(ranked(np.asarray(stack, np.float64), blend.ranks), y, metric, start),
+        )
     return Blend("linear", climb(stack, y, metric, start), task=metric.task)
 
 
-def ruled(blend: Blend, stack: Stack, y: Truth, metric: Metric) -> Blend:
+def ruled(blend: Blend, stack: Stored, y: Truth, metric: Metric) -> Blend:
     """Return a blend with the decision rule that serves a metric best on these rows."""
     if not has_rule(metric):
         return blend
     if TASKS[metric.task].several:
-        found = decisions.label_thresholds(y.astype(np.int64), blend.probs(stack))
+        found = decisions.label_thresholds(y.astype(np.int64), filled(stack, blend.probs))
         return replace(blend, decision=Decision(thresholds=tuple(found.tolist())))
     return _ruled_classes(blend, stack, y.astype(np.int64), metric)
 
 
-def _ruled_classes(blend: Blend, stack: Stack, y: Indices, metric: Metric) -> Blend:
-    probs = normalised(blend.probs(stack))
+def _ruled_classes(blend: Blend, stack: Stored, y: Indices, metric: Metric) -> Blend:
+    probs = filled(stack, lambda block: normalised(blend.probs(block)))
     if metric.name == "qwk":
         levels = expected_level(probs)
         cuts = decisions.cut_points(y, levels, stack.shape[2], metric.levels)

@@ -5,7 +5,7 @@ pool of all columns is convex, with the temperature built in. It meets the produ
 means, and the best that there is without pooling: a family of the label, or one family a task.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Final
 
@@ -16,12 +16,13 @@ from scipy.special import log_ndtr
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.metrics import Metric, Truth
 from ensemble.label_map import LabelMap
+from ensemble.tuning.blocks import Stored, score_of
 from ensemble.tuning.candidates import Candidate, Rivals
-from ensemble.tuning.convex import log_linear_pool
+from ensemble.tuning.convex import log_linear_pool, own_probs
 from ensemble.tuning.fit import LEAST, ridge_of, ruled
 from ensemble.voting.blend import Blend
 from ensemble.voting.lift import JOINT, TaskColumn, class_places, dependence, groups_of, value_probs
-from ensemble.voting.pools import Stack, clipped_logs
+from ensemble.voting.pools import clipped_logs
 
 _HALF_A_ROW: Final = 0.5
 _SPREADS: Final = (1e-3, 20.0)
@@ -43,20 +44,21 @@ def joint_rivals(columns: Sequence[TaskColumn], label_map: LabelMap, metric: Met
     count = len(columns)
     plain = Blend("linear", np.full(count, 1 / count), groups=groups, places=places)
 
-    def fit(stack: Stack, y: Truth, way: Candidate) -> Blend:
+    def fits(stack: Stored, y: Truth, ways: Sequence[Candidate]) -> Iterator[Blend]:
         rows = y.astype(np.int64)
-        if way.name == "mean":
-            return ruled(plain, stack, y, metric)
-        if way.name == "best":
-            found = best_alone(stack, rows, metric, groups, places)
-        else:
-            found = lifted_pool(stack, rows, groups, places)
-        return ruled(found, stack, y, metric)
+        for way in ways:
+            if way.name == "mean":
+                found = plain
+            elif way.name == "best":
+                found = best_alone(stack, rows, metric, groups, places)
+            else:
+                found = lifted_pool(stack, rows, groups, places)
+            yield ruled(found, stack, y, metric)
 
-    return Rivals([Candidate("mean"), Candidate("best"), Candidate("log-linear")], plain, fit)
+    return Rivals([Candidate("mean"), Candidate("best"), Candidate("log-linear")], plain, fits)
 
 
-def lifted_pool(stack: Stack, y: Indices, groups: Sequence[int], places: Indices) -> Blend:
+def lifted_pool(stack: Stored, y: Indices, groups: Sequence[int], places: Indices) -> Blend:
     """Fit the log-linear pool of lifted columns, and how much the tasks depend on one another.
 
     P(y) is proportional to exp(Σ β_j z_j(y) + rho r(y)), with z_j the column's clipped logarithm
@@ -76,14 +78,14 @@ def lifted_pool(stack: Stack, y: Indices, groups: Sequence[int], places: Indices
 
 
 def best_alone(
-    stack: Stack, y: Indices, metric: Metric, groups: Sequence[int], places: Indices
+    stack: Stored, y: Indices, metric: Metric, groups: Sequence[int], places: Indices
 ) -> Blend:
     """Return the best that needs no pool: a family of the label, or the product of one a task.
 
     Of each task it is the family that is likeliest right, by the mean logarithm of what it gives
     the true class; between these the metric decides, and of equal ones the first.
     """
-    own = clipped_logs(stack[:, np.arange(len(y)), y]).mean(1)
+    own = clipped_logs(own_probs(stack, y).T).mean(1)
     found = [[j] for j, group in enumerate(groups) if group == JOINT]
     tasks = [[j for j, group in enumerate(groups) if group == t] for t in range(places.shape[1])]
     if all(tasks):
@@ -92,7 +94,7 @@ def best_alone(
         _log_linear(np.isin(np.arange(len(groups)), each).astype(float), groups, places)
         for each in found
     ]
-    gains = [metric.gain(metric.score(y, each.probs(stack)), 0.0) for each in blends]
+    gains = [metric.gain(score_of(metric, y, stack, each.probs), 0.0) for each in blends]
     return blends[int(np.argmax(gains))]
 
 
@@ -191,7 +193,7 @@ def named_alone(blend: Blend, columns: Sequence[TaskColumn]) -> str:
     return " + ".join(compress((each.name for each in columns), blend.weights > 0))
 
 
-def _exponents(stack: Stack, y: Indices, logs: Vector | None) -> tuple[Vector, float]:
+def _exponents(stack: Stored, y: Indices, logs: Vector | None) -> tuple[Vector, float]:
     found = log_linear_pool(stack, y, ridge_of(len(y)), logs).weights
     return found[: len(stack)], float(found[len(stack)]) if logs is not None else 0.0
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.metrics import Truth, auc
+from ensemble.tuning.blocks import Kept
+from ensemble.tuning.paths import LabelPath, walk
 
 MAX_PAIRS: Final = 10_000_000
 """Above so many pairs, the area under the ROC curve is searched on a grid."""
@@ -39,52 +41,8 @@ class Stretches:
         return float(self.ends[chosen : chosen + 2].mean()), float(top)
 
 
-@dataclass(frozen=True, slots=True)
-class LabelPath:
-    """Labels along a line: those at the start (N,), and every change, in order of its place."""
-
-    start: Indices
-    places: Vector
-    rows: Indices
-    old: Indices
-    new: Indices
-
-
-def walk(start: Pooled, end: Pooled) -> LabelPath:
-    """Follow the argmax of start + l (end - start), both (N, C), from l = 0 to 1.
-
-    Each row's argmax is the upper envelope of C straight lines; all rows walk theirs together.
-    """
-    slope = end - start
-    rows = np.arange(len(start))
-    level = start >= start.max(1, keepdims=True)
-    label = np.where(level, slope, -np.inf).argmax(1)  # of a tie the steepest wins from there on
-    first, place = label.copy(), np.zeros(len(start))
-    places, moved, old, new = [], [], [], []
-    while len(rows):
-        steeper = slope[rows] - slope[rows, label[rows]][:, None]
-        behind = start[rows, label[rows]][:, None] - start[rows]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            crossing = np.where(steeper > 0, behind / steeper, np.inf)
-        crossing = np.maximum(crossing, place[rows][:, None])
-        nearest = crossing.min(1)
-        going = nearest < 1
-        rows, crossing, nearest = rows[going], crossing[going], nearest[going]
-        tied = crossing <= nearest[:, None]
-        target = np.where(tied, slope[rows], -np.inf).argmax(1)
-        places.append(nearest)
-        moved.append(rows)
-        old.append(label[rows])
-        new.append(target.astype(np.int64))
-        label[rows], place[rows] = target, nearest
-    joined = np.concatenate(places)
-    by_place = np.argsort(joined, kind="stable")
-    changes = (np.concatenate(part)[by_place] for part in (moved, old, new))
-    return LabelPath(first, joined[by_place], *changes)
-
-
 def search(
-    metric: str, y: Indices, start: Pooled, end: Pooled, levels: Sequence[float] = ()
+    metric: str, y: Indices, start: Pooled, end: Kept, levels: Sequence[float] = ()
 ) -> Stretches:
     """Score every stretch of the line between two predictions.
 
@@ -92,11 +50,11 @@ def search(
         metric: One of `PATHS`, or "auc".
         y: The truth, int64 (N,).
         start: Predictions (N, C) at l = 0.
-        end: Predictions (N, C) at l = 1.
+        end: Predictions (N, C) at l = 1, float32 or float64.
         levels: What the classes of "qwk" are worth, C numbers; empty for equally spaced.
     """
     if metric == "auc":
-        return _areas(y, start, end)
+        return _areas(y, start, np.asarray(end, np.float64))
     path, classes = walk(start, end), start.shape[1]
     scores = _qwk(y, path, levels) if levels else PATHS[metric](y, path, classes)
     last = np.append(np.diff(path.places) > 0, True) if len(path.places) else np.empty(0, bool)
@@ -106,7 +64,7 @@ def search(
 
 
 def best_share(
-    metric: str, y: Truth, start: Pooled, end: Pooled, levels: Sequence[float] = ()
+    metric: str, y: Truth, start: Pooled, end: Kept, levels: Sequence[float] = ()
 ) -> float:
     """Return the place on the line, 0 to 1, that serves a metric of `PATHS`, "auc" or "mae" best.
 
@@ -115,7 +73,7 @@ def best_share(
     """
     if metric != "mae":
         return search(metric, np.asarray(y, np.int64), start, end, levels).best()[0]
-    slope, wanted = (end - start).ravel(), (y - start).ravel()
+    slope, wanted = (np.asarray(end, np.float64) - start).ravel(), (y - start).ravel()
     moving = slope != 0
     if not moving.any():
         return 0.0
@@ -145,14 +103,36 @@ def _counted(y: Indices, path: LabelPath, worth: Vector) -> Vector:
 
 
 def _f1_macro(y: Indices, path: LabelPath, classes: int) -> Vector:
-    truth, every = y[path.rows], np.arange(classes)
-    into, out_of = path.new[:, None] == every, path.old[:, None] == every
-    found = into.astype(np.int64) - out_of
-    right = found * (truth[:, None] == every)
+    """Return the mean F1: each change is of two classes, whose own F1 is followed by itself."""
     hits = np.bincount(y[path.start == y], minlength=classes)
-    right = hits + np.vstack([np.zeros((1, classes), np.int64), np.cumsum(right, 0)])
-    totals = np.bincount(y, minlength=classes) + _predicted(path, found, classes)
-    return np.asarray((2 * right / np.maximum(totals, 1)).mean(1), np.float64)
+    totals = np.bincount(y, minlength=classes) + np.bincount(path.start, minlength=classes)
+    begin = 2 * hits / np.maximum(totals, 1)
+    if not len(path.rows):
+        return np.array([begin.mean()])
+    truth, signs = y[path.rows], np.array([-1, 1], np.int8)
+    touched = np.stack([path.old, path.new], 1)
+    by_class = np.argsort(touched.ravel().astype(np.min_scalar_type(classes)), kind="stable")
+    kind = touched.ravel()[by_class]
+    first = np.append(True, kind[1:] != kind[:-1])
+    found = np.broadcast_to(signs, touched.shape).ravel()[by_class]
+    right = np.where(touched == truth[:, None], signs, 0).ravel()[by_class]
+    total = _followed(found, first, totals[kind])
+    own = 2 * _followed(right, first, hits[kind]) / np.maximum(total, 1)
+    change = np.empty(len(touched) * 2)
+    change[by_class] = own - np.where(first, begin[kind], np.append(0.0, own[:-1]))
+    return _along(float(begin.mean()), change.reshape(-1, 2).sum(1) / classes)
+
+
+def _followed(
+    changes: NDArray[np.int8], first: NDArray[np.bool_], begin: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return running sums within runs, of which `first` marks the beginnings, from `begin` on."""
+    sums = np.cumsum(changes, dtype=np.int64)
+    starts = np.flatnonzero(first)
+    before = np.append(0, sums)[starts]
+    sums -= np.repeat(before, np.diff(np.append(starts, len(sums))))
+    sums += begin
+    return sums
 
 
 def _equal_qwk(y: Indices, path: LabelPath, classes: int) -> Vector:

@@ -90,8 +90,13 @@ class TaskMarket:
         return Fitted(ruled(blend, stack, self.y, metric), spreads), columns
 
     def _honest(self, chosen: Chosen) -> tuple[list[TaskColumn], Mapping[str, float]]:
-        """Return columns, a row's values cut by the spread of the other folds, and the spreads."""
-        return joint.with_spreads(self._said(chosen), self.label_map, self.y, self.kept.folds)
+        """Return columns, a row's values cut by the spread of the other folds, and the spreads.
+
+        Where one fold is all there is, the other of two being held out, it is that of all rows.
+        """
+        several = len(np.unique(self.kept.folds)) > 1
+        folds = self.kept.folds if several else None
+        return joint.with_spreads(self._said(chosen), self.label_map, self.y, folds)
 
     def _said(self, chosen: Chosen) -> list[TaskColumn]:
         return self._tasks(chosen).columns()

@@ -22,22 +22,23 @@ from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.tuning import checks
+from ensemble.tuning.blocks import Stored, kept, score_of, scores_of
 from ensemble.tuning.candidates import Candidate
 from ensemble.tuning.evidence import (
     Evidence,
     Judged,
+    Tick,
     Tuned,
     error_correlations,
     fits_of,
     leave_one_out,
     tune,
 )
-from ensemble.tuning.fit import can_polish
+from ensemble.tuning.fit import can_polish, has_rule
 from ensemble.user_code import load_object
 from ensemble.voting.blend import shares_of
 from ensemble.voting.decision import order_of
 from ensemble.voting.evidence import BestSingle, CandidateRecord, EvidenceRecord
-from ensemble.voting.pools import Stack
 from ensemble.voting.weights import Polish, Pool, Weights, Write
 
 _NO_RANKS: Final = ("log_loss", "brier", "qwk", "balanced_accuracy", "f1_macro")
@@ -88,7 +89,7 @@ def weigh(
     if oof.rescaled:
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)
-    names, stack = list(oof.families), np.stack(list(oof.families.values()), dtype=np.float64)
+    names, stack = list(oof.families), kept(list(oof.families.values()))
     steps = steps_of(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
@@ -96,7 +97,9 @@ def weigh(
     _check_finite(metric, stack, y)
     for note in checks.notes_of(names, stack, oof.folds):
         progress.warn(note)
-    progress.start(fits_of(metric, len(names), oof.folds, order.pool, order.polish), 1, "fits")
+    refits = len(names) if len(names) > 1 else 0
+    nested = fits_of(metric, len(names), oof.folds, order.pool, order.polish)
+    progress.start(nested + refits, 1, "fits")
     found = tune(
         stack,
         y,
@@ -124,7 +127,7 @@ def weigh(
         evidence={
             "rescaled": oof.rescaled,
             **evidence_of(found, names, metric, *_alone(found, names, metric)),
-            **_compared(found, names, stack, y, metric),
+            **_compared(found, names, stack, y, metric, tick=progress.advance),
         },
     )
 
@@ -175,9 +178,10 @@ def nulled(table: Pooled) -> list[list[float | None]]:
     return [[None if math.isnan(cell) else cell for cell in row] for row in table.tolist()]
 
 
-def _check_finite(metric: Metric, stack: Stack, y: Truth) -> None:
+def _check_finite(metric: Metric, stack: Stored, y: Truth) -> None:
     """Check, before any fit, that each family and their mean have a score."""
-    scores = [metric.score(y, probs) for probs in (*stack, stack.mean(0))]
+    mean = score_of(metric, y, stack, lambda block: np.asarray(block.mean(0)))
+    scores = [*scores_of(metric, y, stack), mean]
     if not np.isfinite(scores).all():
         raise UsageError(
             f"--metric {metric.name}: expected a finite number for each family and their mean, "
@@ -222,14 +226,23 @@ def _alone(
 
 
 def _compared(
-    found: Tuned, names: Sequence[str], stack: Stack, y: Truth, metric: Metric
+    found: Tuned,
+    names: Sequence[str],
+    stack: Stored,
+    y: Truth,
+    metric: Metric,
+    *,
+    tick: Tick,
 ) -> EvidenceRecord:
     """Return how alike families err, and what a blend loses without each."""
     record: EvidenceRecord = {
         "error_correlations": nulled(error_correlations(stack, y, metric.task))
     }
     if len(names) > 1:
-        losses = leave_one_out(stack, y, metric, found.fitted)
+        plain = replace(found.best, rule=has_rule(metric))
+        known = plain == found.best and plain.name == found.fitted.pool and not plain.polish
+        whole = found.evidence.apparent if known else None
+        losses = leave_one_out(stack, y, metric, found.fitted, whole=whole, tick=tick)
         record["loss_without"] = dict(zip(names, losses.tolist(), strict=True))
     return record
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ensemble.arrays import Indices
+from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError
 from ensemble.evaluation.metrics import Metric
 from ensemble.label_map import LabelMap
@@ -12,15 +12,15 @@ from ensemble.predictions import table as files
 from ensemble.predictions.tasks import TaskPredictions
 from ensemble.progress import Progress
 from ensemble.tuning import checks, joint
+from ensemble.tuning.blocks import Stored, score_of
 from ensemble.tuning.candidates import rivals_of
-from ensemble.tuning.evidence import Tuned, error_correlations, tune
+from ensemble.tuning.evidence import error_correlations, tune
 from ensemble.tuning.fit import ruled
 from ensemble.tuning.weigh import TuneOrder, evidence_of, metric_for, nulled
 from ensemble.voting.blend import shares_of
 from ensemble.voting.evidence import BestSingle, EvidenceRecord, TaskScores
 from ensemble.voting.joint_weights import JointWeights
 from ensemble.voting.lift import TaskColumn, class_places, groups_of, lifted, marginals
-from ensemble.voting.pools import Stack
 from ensemble.voting.weights import Weights
 
 
@@ -80,7 +80,7 @@ def weigh_tasks(
             "rescaled": found.rescaled,
             **evidence_of(tuned, names, metric, *_alone(columns, tasks.label_map, y, metric)),
             **_compared(columns, label_map, stack, y, metric),
-            "tasks": _by_task(tuned, columns, label_map, y, metric),
+            "tasks": _by_task(tuned.nested(stack), columns, label_map, y, metric),
         },
         joint=JointWeights(label_map, spreads, logs, blend.rho),
     )
@@ -117,7 +117,7 @@ def _alone(
 
 
 def _compared(
-    columns: Sequence[TaskColumn], label_map: LabelMap, stack: Stack, y: Indices, metric: Metric
+    columns: Sequence[TaskColumn], label_map: LabelMap, stack: Stored, y: Indices, metric: Metric
 ) -> EvidenceRecord:
     """Return how alike columns err, and what the pool, fitted anew, loses without each family."""
     whole = _pooled(columns, label_map, stack, y, metric)
@@ -135,19 +135,27 @@ def _compared(
 
 
 def _pooled(
-    columns: Sequence[TaskColumn], label_map: LabelMap, stack: Stack, y: Indices, metric: Metric
+    columns: Sequence[TaskColumn], label_map: LabelMap, stack: Stored, y: Indices, metric: Metric
 ) -> float:
     """Return the score of the lifted pool on the rows that it was fitted on."""
     rivals = joint.joint_rivals(columns, label_map, metric)
-    return metric.score(y, rivals.fit(stack, y, rivals.ways[-1]).predicted(stack))
+    blend = next(rivals.fits(stack, y, rivals.ways[-1:]))
+    return score_of(metric, y, stack, blend.predicted)
 
 
 def _by_task(
-    tuned: Tuned, columns: Sequence[TaskColumn], label_map: LabelMap, y: Indices, metric: Metric
+    nested: Pooled | None,
+    columns: Sequence[TaskColumn],
+    label_map: LabelMap,
+    y: Indices,
+    metric: Metric,
 ) -> Mapping[str, TaskScores]:
-    """Return how each task fares: by the mean of its columns, and by the written blend, nested."""
+    """Return how each task fares: by the mean of its columns, and by the written blend, nested.
+
+    What the metric sees of the latter is (N, K).
+    """
     truth = joint.truths(label_map, y)
-    said = {} if tuned.nested is None else marginals(tuned.nested, label_map)
+    said = {} if nested is None else marginals(nested, label_map)
     found: dict[str, TaskScores] = {}
     for name in label_map.names:
         own = [each.probs for each in columns if each.task == name]

@@ -118,6 +118,20 @@ def constrained(
     return subspace.project(values), found
 
 
+def joined_residuals(parts: Sequence[tuple[int, Mapping[str, Residual]]]) -> dict[str, Residual]:
+    """Return by how much all rows were off, of parts of so many rows."""
+    rows = sum(count for count, _ in parts)
+    if len(parts) == 1 or not rows:
+        return dict(parts[0][1]) if parts else {}
+    return {
+        text: Residual(
+            max(found[text].largest for _, found in parts),
+            sum(count * found[text].mean for count, found in parts) / rows,
+        )
+        for text in parts[0][1]
+    }
+
+
 def describe_residuals(found: Mapping[str, Residual]) -> str:
     """Say by how much predictions were off constraints, in words."""
     told = [f"{text} by {each.mean:.3g} on average, {each.largest:.3g} at most"

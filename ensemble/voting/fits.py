@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ensemble.errors import UsageError, few
 from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.voting.weights import Weights, check_rule
 
 
@@ -76,12 +77,17 @@ def _differing(tuned: LabelMap | None, here: LabelMap | None) -> str:
         then, now = getattr(tuned, name), getattr(here, name)
         if then != now:
             return f"its {'tasks' if name == 'names' else name} were {few(then)}, here {few(now)}"
-    for then, now in zip(tuned.tasks, here.tasks, strict=True):
-        for name in ("classes", "cuts", "spread", "merge"):
-            was, found = getattr(then, name), getattr(now, name)
-            if was != found:
-                return f"{name} of {then.name}: {was or 'none declared'}, here {found or 'none'}"
-    return "labels stand for other classes"
+    told = (_differing_task(then, now) for then, now in zip(tuned.tasks, here.tasks, strict=True))
+    return next(filter(None, told), "labels stand for other classes")
+
+
+def _differing_task(tuned: LabelTask, here: LabelTask) -> str:
+    """Say what differs first between two tasks of a name; "" where they are alike."""
+    for name in ("classes", "cuts", "spread", "merge"):
+        was, found = getattr(tuned, name), getattr(here, name)
+        if was != found:
+            return f"{name} of {tuned.name}: {was or 'none declared'}, here {found or 'none'}"
+    return ""
 
 
 def other_views(weights: Weights, views: Mapping[str, str]) -> str:

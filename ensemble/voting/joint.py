@@ -12,7 +12,7 @@ from ensemble.label_map import LabelMap
 from ensemble.records import Voting
 from ensemble.voting import pools
 from ensemble.voting.blend import Blend, blend_of
-from ensemble.voting.fits import check_families
+from ensemble.voting.fits import check_families, check_label_map
 from ensemble.voting.lift import TaskColumn, class_places, groups_of, lifted, product_of_tasks
 from ensemble.voting.vote import Fused
 from ensemble.voting.weights import Weights
@@ -38,8 +38,7 @@ def fuse_tasks(
     Raises:
         UsageError: another voting, or weights that are not of these columns.
     """
-    if voting not in ("soft", "hard") or (voting == "hard" and weights is not None):
-        raise UsageError(f"--voting {voting}: with a label map it is soft, or hard without weights")
+    _check_voting(voting, weights)
     ordered = sorted(columns, key=lambda each: each.name)
     stack, said = lifted(ordered, label_map), {each.name: each.probs for each in ordered}
     if weights is None:
@@ -51,6 +50,22 @@ def fuse_tasks(
     blend = joint_blend(weights, ordered, label_map)
     probs = blend.probs(stack)
     return Fused(probs, blend.labels(probs), said)
+
+
+def check_joint(voting: Voting, weights: Weights | None, label_map: LabelMap | None) -> None:
+    """Check that weights are of this label map, or of none, and that the vote is one of tasks.
+
+    Raises:
+        UsageError: they are not; says what to give or to leave out.
+    """
+    if label_map is not None:
+        _check_voting(voting, weights)
+    check_label_map(weights, label_map)
+
+
+def _check_voting(voting: Voting, weights: Weights | None) -> None:
+    if voting not in ("soft", "hard") or (voting == "hard" and weights is not None):
+        raise UsageError(f"--voting {voting}: with a label map it is soft, or hard without weights")
 
 
 def joint_blend(weights: Weights, columns: Sequence[TaskColumn], label_map: LabelMap) -> Blend:

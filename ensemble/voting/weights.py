@@ -209,13 +209,10 @@ def _weights(fields: Fields) -> Weights:
     )
     if not families.record:
         raise fields.bad("weights", "a number for each family", {})
-    temperature = fields.number("temperature")
-    if temperature <= 0:
-        raise fields.bad("temperature", "a number above 0", temperature)
     return Weights(
         families={name: families.number(name) for name in families.record},
         pool=fields.choice("pool", get_args(Pool)),
-        temperature=temperature,
+        temperature=_temperature(fields),
         decision=read_decision(fields.inner("decision")),
         classes=fields.texts("classes"),
         members={name: members.texts(name) for name in members.record},
@@ -224,10 +221,17 @@ def _weights(fields: Fields) -> Weights:
         ranks={name: _knots(ranks, name) for name in ranks.record},
         views={name: views.text(name) for name in views.record},
         task=None if said.get("task") is None else fields.choice("task", VOTED),
-        joint=joint_weights.from_record(fields.inner("joint"))
-        if said.get("joint") is not None
-        else None,
+        joint=None
+        if said.get("joint") is None
+        else joint_weights.from_record(fields.inner("joint")),
     )
+
+
+def _temperature(fields: Fields) -> float:
+    found = fields.number("temperature")
+    if found <= 0:
+        raise fields.bad("temperature", "a number above 0", found)
+    return found
 
 
 def _knots(fields: Fields, name: str) -> tuple[tuple[float, ...], ...]:

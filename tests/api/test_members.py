@@ -7,8 +7,10 @@ import pytest
 from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
 import ensemble as public
-from ensemble.errors import MemberError
+from ensemble.errors import MemberError, UsageError
 from ensemble.export import to_onnx
+from ensemble.pipeline import soup
+from ensemble.pipeline.soup_order import SoupOrder
 from ensemble.progress import Quiet
 
 
@@ -67,3 +69,33 @@ def test_an_export_tells_how_many_members_are_written(
     spec = public.ExportSpec("tiny", (public.HeadSpec("label", ("cat", "dog")),))
     public.export_members(["a.pt", "b.pt"], spec, tmp_path, progress=Watching())
     assert told == [(2, 1, "members"), 1, 1]
+
+
+SPEC = public.ExportSpec("tiny", (public.HeadSpec("label", ("cat", "dog")),))
+
+
+def test_a_soup_is_one_member_of_all_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+
+    def note(order: SoupOrder, out: Path, _: object) -> str:
+        orders.append((order, out))
+        return "made"
+
+    monkeypatch.setattr(soup, "export_soup", note)
+    labels = tmp_path / "labels.csv"
+    made = public.export_members(
+        ["a.pt", "b.pt"], SPEC, tmp_path, soup=True, images="test", labels=labels,
+        label_col="kind", id_col="file", force=True,
+    )  # fmt: skip
+    assert made == ["made"]
+    paths = (Path("a.pt"), Path("b.pt"))
+    order = SoupOrder(paths, SPEC, ("test",), labels, "kind", "file", force=True)
+    assert orders == [(order, tmp_path)]
+
+
+@pytest.mark.parametrize("told", [{"images": "test"}, {"labels": {"a": "cat"}}])
+def test_only_a_soup_looks_at_images(tmp_path: Path, told: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="only a soup looks at images; say soup=True"):
+        public.export_members(["a.pt"], SPEC, tmp_path, **told)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ def test_an_unforeseen_fault_exits_1_and_shows_its_traceback_on_request(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyError("nobody thought of this")
 
     monkeypatch.setattr(pipeline, "run", fail)
@@ -62,7 +62,7 @@ def test_a_package_that_is_not_there_is_told_with_its_extra(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
     monkeypatch.setattr(pipeline, "run", fail)

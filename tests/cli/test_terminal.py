@@ -32,9 +32,12 @@ def test_the_time_of_a_plan_is_in_words(capsys: Captured, seconds: float, text: 
         "out": "out",
         "form": "label",
         "columns": ("id", "label"),
+        "workers": ("cuda:0", "cuda:1"),
     }
     say_plan(plan, as_json=False)
-    assert f"; {text} on cpu" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"; {text} on cpu" in said
+    assert "2 workers would score: cuda:0, cuda:1\n" in said
 
 
 def test_stdout_carries_the_path_alone(
@@ -87,3 +90,15 @@ def test_a_setting_is_shown_in_one_line_with_its_origin(capsys: Captured) -> Non
 def test_names_in_brackets_are_printed_as_they_are(capsys: Captured) -> None:
     open_console().print("[bold]cat[/bold]")
     assert capsys.readouterr().out == "[bold]cat[/bold]\n"
+
+
+def test_a_wide_table_is_whole_in_a_pipe(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.table import Table
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    names = [f"metric number {number}" for number in range(12)]
+    table = Table(*names)
+    table.add_row(*names)
+    open_console().print(table)
+    header = capsys.readouterr().out.splitlines()[1]
+    assert all(name in header for name in names)

@@ -85,3 +85,10 @@ def test_a_label_map_is_lossless_for_tasks_alone_and_certified_beside_families_o
     hard = replace(recipe, fusion=replace(recipe.fusion, voting="hard"))
     with pytest.raises(UsageError, match="^early exit: with a label map the hard vote"):
         check_early_exit(hard, certified, HEAD, tasks, labels=True)
+
+
+@pytest.mark.parametrize("saving", [LOSSLESS, Saving("certified", 0.05, 0.95, 0)])
+def test_a_column_for_each_task_is_refused_with_the_way_out(tmp_path: Path, saving: Saving) -> None:
+    recipe = resolve(Settings((), (), label_map=label_map(tmp_path)))
+    with pytest.raises(UsageError, match="a class for each task.*--form label"):
+        check_early_exit(recipe, saving, HEAD, labels=False, by_task=True)

@@ -11,6 +11,7 @@ from ensemble.errors import UsageError
 from ensemble.evaluation import bootstrap
 from ensemble.evaluation.bootstrap import LEAST_UNITS, draw_scores, spread
 from ensemble.evaluation.metrics import Metric, Truth, kappa_between, metric_of
+from ensemble.evaluation.seen import Seen
 
 RNG = np.random.default_rng(0)
 
@@ -304,7 +305,7 @@ def test_draws_score_the_rows_drawn_and_those_left_out(
             yield each, generator
 
     monkeypatch.setattr(bootstrap._Units, "draws", kept)
-    found = draw_scores(metric, y, list(probs))
+    found = draw_scores(metric, y, [Seen.of(metric, y, each) for each in probs])
     assert len(found.drawn) == len(drawn)
     for place in (0, 7):
         taken, left = drawn[place], np.setdiff1d(np.arange(90), drawn[place])
@@ -317,7 +318,8 @@ def test_draws_score_the_rows_drawn_and_those_left_out(
 def test_a_group_is_drawn_or_left_out_whole() -> None:
     y, groups = np.zeros(40, np.int64), np.repeat(np.arange(4), 10)
     probs = np.eye(2)[(groups == 3).astype(np.int64)]  # the fourth group is wrong, as one
-    found = draw_scores(metric_of("accuracy", "classification"), y, [probs], groups)
+    accuracy = metric_of("accuracy", "classification")
+    found = draw_scores(accuracy, y, [Seen.of(accuracy, y, probs)], groups)
     assert set(np.round(found.drawn[:, 0] * 4, 6)) <= {0, 1, 2, 3, 4}
     seen = found.left[np.isfinite(found.left[:, 0]), 0]
     assert {1.0, 0.0} <= set(np.round(seen, 6))
@@ -332,7 +334,7 @@ def test_a_metric_of_ones_own_may_fail_on_a_draw() -> None:
     probs = np.ones((20, 2))
     probs[0, 0] = 0
     metric = Metric("pkg:fussy", fussy, True, "classification")
-    found = draw_scores(metric, np.zeros(20, np.int64), [probs])
+    found = draw_scores(metric, np.zeros(20, np.int64), [Seen(probs, 2)])
     assert 0 < len(found.drawn) < 1000
     assert (found.drawn == 1).all()
 
@@ -366,8 +368,9 @@ def test_draws_say_where_a_class_is_rare() -> None:
     y = np.append(np.zeros(50, np.int64), [1, 1])
     probs = np.eye(2)[y]
     f1 = metric_of("f1_macro", "classification")
-    assert draw_scores(f1, y, [probs]).rare
-    assert not draw_scores(f1, np.arange(52) % 2, [probs]).rare
+    seen = [Seen.of(f1, y, probs)]
+    assert draw_scores(f1, y, seen).rare
+    assert not draw_scores(f1, np.arange(52) % 2, seen).rare
 
 
 def test_a_few_groups_have_an_error_but_no_interval() -> None:
@@ -378,5 +381,6 @@ def test_a_few_groups_have_an_error_but_no_interval() -> None:
         found = spread(metric_of("accuracy", "classification"), y, [probs], groups)
         assert (found.interval is not None) == known
         assert found.error is not None
-        draws = draw_scores(metric_of("qwk", "classification"), y, [probs], groups)
+        qwk = metric_of("qwk", "classification")
+        draws = draw_scores(qwk, y, [Seen.of(qwk, y, probs)], groups)
         assert draws.rare != known

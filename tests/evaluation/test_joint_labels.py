@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.evaluation.joint_labels import read_joint_truth, task_class
+from ensemble.evaluation.joint_labels import read_joint_truth
 from ensemble.label_map import LabelMap
 from ensemble.label_tasks import LabelTask
 
@@ -43,10 +43,18 @@ def test_a_label_and_tasks_that_agree_may_stand_side_by_side() -> None:
     assert read("id,label,age,mask\na,2,44,on\n", "a") == [2]
 
 
+def test_some_tasks_may_stand_beside_a_label_that_agrees() -> None:
+    assert read("id,mask,label\na,off,1\nb,on,2\n", "a", "b") == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("id,label,age,mask\na,1,44,on\n", "line 2, id 'a': its label is '1', and its tasks"),
+        ("id,label,age\na,0,44\n", "its label is '0', and its tasks say >=30; that label has <30"),
+        ("id,label,mask\na,0,on\n", "its label is '0', and its tasks say on; that label has off"),
+        ("id,label,age\na,0,old\n", "column 'age': expected one of <30, >=30 or a number"),
+        ("id,label,age\na,7,44\n", "line 2, id 'a': '7' is no label of the label map: 0, 1, 2"),
         ("id,age,mask\na,12,on\n", "line 2, id 'a': the classes <30, on stand for no label"),
         ("id,age,mask\na,old,on\n", "column 'age': expected one of <30, >=30 or a number"),
         ("id,age,mask\na,nan,on\n", "found 'nan'"),
@@ -59,7 +67,3 @@ def test_a_label_and_tasks_that_agree_may_stand_side_by_side() -> None:
 def test_a_truth_that_is_none_is_refused_by_its_row(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read(text, "a")
-
-
-def test_a_number_of_a_task_without_cuts_is_no_class() -> None:
-    assert task_class(MASK, "1") is None

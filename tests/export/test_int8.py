@@ -92,7 +92,7 @@ def test_weights_have_a_scale_a_channel_and_activations_one_in_all(member: Membe
 
 
 def test_an_int8_graph_gives_nearly_what_the_member_gives(member: Member) -> None:
-    pixels = int8.normalised(member, IMAGES)
+    pixels = int8.normalised(member.card.preprocess, IMAGES)
     full, less = (
         run_once(model.SerializeToString(), {"image": pixels})["logits"]
         for model in (member.model, int8.to_int8(member, IMAGES))
@@ -129,7 +129,7 @@ def test_a_fixed_batch_leaves_out_what_does_not_fill_it(tmp_path: Path) -> None:
 
 def test_pixels_are_normalised_by_mean_and_deviation(member: Member) -> None:
     expected = (IMAGES.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
-    found = int8.normalised(member, IMAGES)
+    found = int8.normalised(member.card.preprocess, IMAGES)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

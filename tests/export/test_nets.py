@@ -107,3 +107,14 @@ def test_a_factory_that_lacks_an_argument_is_told_what_it_was_called_with() -> N
 def test_the_number_of_classes_is_no_argument_to_give() -> None:
     with pytest.raises(UsageError, match="--arg num_classes: it is the number of --classes"):
         nets.build(replace(TINY, args={"num_classes": 4}))
+
+
+def test_a_net_is_run_without_gradients_by_head() -> None:
+    (found,) = nets.forward(torch.nn.Linear(3, 2), A, ["label"])
+    assert found.shape == (2, 2)
+    assert not found.requires_grad
+
+
+def test_a_net_that_fails_is_told_with_the_shape_of_its_images() -> None:
+    with pytest.raises(MemberError, match="the net itself fails on images of 2x3: ."):
+        nets.forward(torch.nn.Linear(4, 2), A, ["label"])

@@ -19,8 +19,10 @@ from ensemble.boxes import Crop
 from ensemble.errors import MemberError, UsageError
 from ensemble.export import exporters, proof
 from ensemble.export import to_onnx as export
+from ensemble.export.loaded_net import load_net
 from ensemble.export.spec import ExportSpec, HeadSpec, PreprocessFlags
 from ensemble.export.to_onnx import Exported, export_member
+from ensemble.members.card import Card
 from ensemble.members.member import open_member
 from ensemble.records import Preprocess, Size, Task
 from ensemble.runtime.session import run_once
@@ -179,6 +181,36 @@ def test_other_outputs_leave_no_file(
     path = checkpoint(folder, rgb.net.state_dict())
     with pytest.raises(MemberError, match=r"differ by 0\.01 on head 'label' at batch 1, 16x16"):
         export_member(path, TINY, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("again")
+def test_who_judges_a_member_sees_its_card_and_adds_to_it(
+    rgb: Made, folder: Path, tmp_path: Path
+) -> None:
+    loaded = load_net(checkpoint(folder, rgb.net.state_dict()), TINY)
+    seen = []
+
+    def judge(card: Card) -> dict[str, str | float]:
+        seen.append((card.name, card.heads[0].activation, list(tmp_path.iterdir())))
+        return {"judged_on": 7}
+
+    made = export.write_member(loaded, TINY, tmp_path, ("mine", None), judge=judge)
+    assert seen == [("mine", "softmax", [])]
+    assert open_member(made.path).card.source["judged_on"] == 7
+
+
+@pytest.mark.usefixtures("again")
+def test_a_member_that_its_judge_refuses_is_not_written(
+    rgb: Made, folder: Path, tmp_path: Path
+) -> None:
+    loaded = load_net(checkpoint(folder, rgb.net.state_dict()), TINY)
+
+    def refuse(_: Card) -> dict[str, str | float]:
+        raise MemberError("worse")
+
+    with pytest.raises(MemberError, match="worse"):
+        export.write_member(loaded, TINY, tmp_path, ("mine", None), judge=refuse)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """Names that can be written down, names of files, and which texts are files."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ensemble.cli.options import named_files
 from ensemble.errors import UsageError
+from ensemble.files import paths
 from ensemble.files.paths import (
     check_utf8,
     expand,
@@ -17,6 +19,7 @@ from ensemble.files.paths import (
     is_file_name,
     is_url,
     natural_key,
+    natural_order,
     split_named,
 )
 from ensemble.voting.weights import Weights, from_text
@@ -98,6 +101,15 @@ def test_numbers_within_names_are_in_their_own_order(numbers: list[int]) -> None
     assert sorted(names, key=natural_key) == [f"img{n}.png" for n in sorted(numbers)]
 
 
+@given(st.lists(st.text(st.sampled_from("ab0129. \x01\uffff")), max_size=20))
+def test_natural_order_is_that_of_runs_of_letters_and_numbers(names: list[str]) -> None:
+    def runs(text: str) -> tuple[list[tuple[int, str]], str]:
+        found = [r.lstrip("0") if i % 2 else r for i, r in enumerate(re.split("([0-9]+)", text))]
+        return [(len(run) if i % 2 else 0, run) for i, run in enumerate(found)], text
+
+    assert sorted(names, key=natural_key) == sorted(names, key=runs)
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.text(max_size=8), max_size=8, unique=True))
 def test_names_that_differ_have_other_keys(names: list[str]) -> None:
@@ -113,6 +125,23 @@ def test_the_order_is_one_whatever_came_first(names: list[str]) -> None:
 
 def test_digits_of_other_scripts_are_letters() -> None:
     assert sorted(["٣", "10", "2"], key=natural_key) == ["2", "10", "٣"]
+
+
+@given(st.lists(st.lists(st.text("ab.01239٣"))), st.booleans())
+def test_parts_are_put_into_natural_order(parts: list[list[str]], ordered: bool) -> None:
+    given_ = [sorted(part, key=natural_key) for part in parts] if ordered else parts
+    together = [text for part in parts for text in part]
+    assert natural_order(*given_) == sorted(together, key=natural_key)
+
+
+def test_texts_in_natural_order_need_no_keys_but_where_a_number_grows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(paths, "natural_key", lambda text: asked.append(text) or natural_key(text))
+    names = [f"img{n}.png" for n in range(200)]
+    assert natural_order(names) == names
+    assert asked == ["img9.png", "img10.png", "img99.png", "img100.png"]
 
 
 # ---- URLs

@@ -96,3 +96,32 @@ def test_a_spread_of_a_task_without_cuts_is_refused() -> None:
 def test_cuts_of_classes_without_an_order_are_refused() -> None:
     with pytest.raises(UsageError, match="in the order of the cuts"):
         age("age = {cuts = [40]}", {"old", "young"})
+
+
+CUT = LabelTask("age", ("<30", ">=30"), (30.0,), None, (("kid", "<30"), ("30", "<30")))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (">=30", ">=30"), ("kid", "<30"), ("29.999", "<30"), ("30.0", ">=30"), ("-1", "<30"),
+        ("old", None), ("nan", None), ("inf", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_name_says_itself_what_it_is_merged_into_or_where_it_is_cut(
+    name: str, said: str | None
+) -> None:
+    assert CUT.class_of(name) == said
+
+
+def test_what_is_declared_of_a_number_goes_before_what_it_is_as_a_number() -> None:
+    assert CUT.class_of("30") == "<30"
+
+
+def test_a_number_of_a_task_without_cuts_is_no_class() -> None:
+    assert LabelTask("mask", ("off", "on")).class_of("1") is None
+
+
+def test_no_cuts_that_are_declared_are_refused_not_read_from_the_names() -> None:
+    with pytest.raises(UsageError, match="tasks.age.cuts: expected a number or more"):
+        age("age = {cuts = []}")

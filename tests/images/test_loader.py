@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from toys import save_images
 
+from ensemble.files.remote import RemoteFile
 from ensemble.images.loader import Shard, Wanted, decoded_ahead, decoders
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.resize import resize
@@ -42,6 +43,11 @@ def threads_of(pool: ThreadPoolExecutor, asked: int) -> int:
 
 def test_tiny_files_are_decoded_by_one_thread() -> None:
     assert threads_of(decoders(images(500), 3), 3) == 0  # no two of them ever meet
+
+
+def test_images_far_away_are_read_by_more_threads_than_there_are_cores() -> None:
+    far = [Hashed(Source("a", RemoteFile("s3://photos/a.png", 500, 0)), "", 500)]
+    assert threads_of(decoders(far, 1), 3) == 3
 
 
 def test_larger_files_are_decoded_by_all_threads() -> None:

@@ -10,8 +10,9 @@ import pytest
 from toys import tree
 
 from ensemble.errors import ImageError
+from ensemble.files.remote import RemoteFile
 from ensemble.images import reading
-from ensemble.images.reading import Hashed, hash_sources, read
+from ensemble.images.reading import Hashed, hash_sources, read, readers
 from ensemble.images.sources import Source, scan
 
 
@@ -158,3 +159,8 @@ def test_an_empty_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (hashed,) = hash_sources([Source("a", tmp_path / "a.jpg")], threads=1)
     assert (read(hashed), hashed.bytes) == (b"", 0)
+
+
+def test_images_far_away_have_threads_that_wait_and_others_as_many_as_are_asked_for() -> None:
+    here, far = Source("a", Path("a.png")), Source("b", RemoteFile("s3://photos/b.png", 1, 0))
+    assert (readers([here], 2), readers([here, far], 2), readers([far], 32)) == (2, 16, 32)

@@ -1,6 +1,7 @@
 """One member in batches: filled, spread over lanes, halved, and checked."""
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from assignments import COLUMNS, Tight, assigned, run
 from ensemble.arrays import Pixels, Probs
 from ensemble.errors import OutOfMemoryError, ScoreError
 from ensemble.images.reading import Hashed
-from ensemble.inference.batches import Rows, score_in_batches
+from ensemble.inference.batches import NonFiniteError, Rows, score_in_batches
 from ensemble.progress import Quiet
 from ensemble.runtime.devices import CPU, CUDA
 from ensemble.runtime.scorer import FakeScorer
@@ -204,3 +205,8 @@ def test_a_gpu_sees_batches_of_one_shape(
     scorer = FakeScorer(COLUMNS, provider)
     run(hashed, assigned(tmp_path, scorer, batch=4, shard=9))
     assert set(scorer.calls) == expected
+
+
+def test_a_member_that_gave_nan_can_be_told_of_by_another_process() -> None:
+    error = pickle.loads(pickle.dumps(NonFiniteError("ant-f0", "img3")))
+    assert (error.member, "'img3'" in str(error)) == ("ant-f0", True)

@@ -7,8 +7,9 @@ import pytest
 from toys import MakeMember
 
 from ensemble.images.reading import Hashed
+from ensemble.inference.executors.places import Place
 from ensemble.inference.fingerprint import image_set_of
-from ensemble.inference.forecast import MemberForecast, forecast_members
+from ensemble.inference.forecast import MemberForecast, forecast_members, shared_out
 from ensemble.inference.score import score_into_store
 from ensemble.inference.start_members import start_members
 from ensemble.progress import Quiet
@@ -56,3 +57,13 @@ def test_views_and_images_decide_which_part_of_the_store_counts(
     other = replace(recipe, scoring=replace(recipe.scoring, precision="fp16"))
     assert forecast(recipe, hashed).key != forecast(recipe, hashed[1:]).key
     assert forecast(recipe, hashed).key != forecast(other, hashed).key
+
+
+def test_gpus_share_the_time_and_processors_that_are_shared_out_do_not(
+    recipe: Recipe, hashed: list[Hashed]
+) -> None:
+    found = forecast(recipe, hashed)
+    gpus = [Place(f"cuda:{n}", "cuda", 1) for n in (0, 1)]
+    cores = [Place(str(n), "cpu", 1, (n,)) for n in (0, 1)]
+    times = [shared_out([found], places)[0].seconds for places in ([], cores, gpus)]
+    assert times == [found.seconds, found.seconds, found.seconds / 2]

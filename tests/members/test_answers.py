@@ -48,6 +48,15 @@ def test_finer_classes_are_merged_and_numbers_are_cut() -> None:
     ]  # fmt: skip
 
 
+def test_a_number_that_is_merged_and_cut_is_what_a_truth_would_have_it_be() -> None:
+    both = LabelTask("age", ("<30", ">=30"), (30.0,), None, (("30", "<30"),))
+    map_ = LabelMap(("0", "1"), (both,), (("<30",), (">=30",)))
+    names = ("29", "30", "31")
+    (found,) = answers_of(head("age", *names), map_, "one")
+    of = {names[c]: both.classes[k] for k, own in enumerate(found.columns) for c in own}
+    assert of == {name: both.class_of(name) for name in names}
+
+
 def test_no_order_of_finer_classes_changes_what_is_summed() -> None:
     years = ("0", "29", "30", "60")
     for order in permutations(years):

@@ -13,7 +13,7 @@ from toys import save_member, toy_card, toy_model
 from ensemble.errors import MemberError
 from ensemble.inference.probe import probe_images
 from ensemble.members.card import Card
-from ensemble.members.layout import adapted, input_dims, is_adapted, layout_of
+from ensemble.members.layout import adapted, dims_of, is_adapted, layout_of
 from ensemble.members.member import open_member
 from ensemble.records import Layout
 
@@ -108,4 +108,4 @@ def test_fixed_axes_tell_where_the_channels_are(
 
 def test_axes_of_any_length_have_no_number() -> None:
     shape = [-1, 0, "h", 8]
-    assert input_dims(helper.make_tensor_value_info("x", 1, shape)) == [None, None, None, 8]
+    assert dims_of(helper.make_tensor_value_info("x", 1, shape)) == [None, None, None, 8]

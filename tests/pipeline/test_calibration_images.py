@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from toys import save_images
 
-from ensemble.errors import UsageError
+from ensemble.errors import ImageError, UsageError
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.sources import scan
-from ensemble.pipeline.calibration_images import calibration_pixels, divide
+from ensemble.pipeline.calibration_images import calibration_pixels, decoded, divide
 from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy, Preprocess, Size
 
@@ -73,3 +73,12 @@ def test_where_none_can_be_decoded_the_first_says_why(photographs: Path) -> None
         cut_short(photographs, number)
     with pytest.raises(UsageError, match="none of the images that calibrate can be used: "):
         calibration_pixels(hashed(photographs)[:2], GEOMETRY, DecodePolicy(), Quiet())
+
+
+def test_each_image_is_decoded_or_says_why_not_in_its_place(photographs: Path) -> None:
+    cut_short(photographs, 3)
+    images = hashed(photographs)
+    found = decoded(images, GEOMETRY, DecodePolicy())
+    bad = [i.source.id for i, got in zip(images, found, strict=True) if isinstance(got, ImageError)]
+    assert bad == ["img3"]
+    assert {got.shape for got in found if not isinstance(got, ImageError)} == {(8, 6, 3)}

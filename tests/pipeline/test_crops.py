@@ -171,7 +171,7 @@ def test_boxes_come_from_the_store_the_second_time(
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("ensemble.inference.predict.score_in_batches", refuse)
+    monkeypatch.setattr("ensemble.inference.scored.score_in_batches", refuse)
     again, _ = cropped(tmp_path)
     assert again.path.read_bytes() == before
 

@@ -10,7 +10,7 @@ import pytest
 from toys import ensemble
 
 from ensemble.pipeline import doctor
-from ensemble.runtime import wheels
+from ensemble.runtime import openvino, wheels
 from ensemble.runtime.devices import CPU, CUDA, why_no_cuda
 from ensemble.runtime.diagnosis import examine
 
@@ -87,3 +87,34 @@ def test_without_the_wheel_of_a_gpu_no_library_of_cuda_is_missed() -> None:
     found = doctor.probe({"onnxruntime": "1.31.1"})
     assert found.missing == ()
     assert found.fault == ""
+
+
+@pytest.mark.parametrize(("there", "told"), [(True, "in bfloat16"), (False, "no bfloat16")])
+def test_openvino_is_told_with_what_it_computes_in(
+    there: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, "computes_bf16", lambda: there)
+    (found,) = [f for f in doctor.examine(tmp_path) if f.topic == "openvino"]
+    assert found.level == "ok"
+    assert told in found.text
+
+
+def test_openvino_that_cannot_be_imported_is_a_problem_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    (found,) = [f for f in doctor.examine(tmp_path) if f.topic == "openvino"]
+    assert (found.level, "--force-reinstall openvino==" in found.remedy) == ("problem", True)
+
+
+def test_credentials_that_are_missing_are_a_note_with_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    told = [each for each in doctor.examine(tmp_path / "store") if each.topic == "objects"]
+    assert [each.level for each in told] == ["ok", "note"]
+    assert "credentials for s3:// come from AWS_PROFILE" in told[0].text
+    assert told[1].remedy == "gcloud auth application-default login"

@@ -154,7 +154,7 @@ def test_the_calibration_sees_what_the_composed_graph_feeds_the_member(member: P
     )
     scorer = OnnxScorer(composed.SerializeToString(), {"fed": "image"}, device="cpu")
     expected = scorer.score(images)["fed"]
-    np.testing.assert_array_equal(int8.normalised(opened, images), expected)
+    np.testing.assert_array_equal(int8.normalised(opened.card.preprocess, images), expected)
 
 
 def test_over_the_bound_nothing_is_written(

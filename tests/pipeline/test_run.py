@@ -14,7 +14,7 @@ from toys import CLASSES, MakeMember, save_images, save_member, toy_card, toy_mo
 from ensemble.cli import main
 from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
 from ensemble.images import resize
-from ensemble.inference.fingerprint import shard_size_of
+from ensemble.inference.fingerprint import shard_for, shard_size_of
 from ensemble.members.member import open_member
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Resources
@@ -95,11 +95,12 @@ def test_how_files_are_decoded_is_recorded_and_is_other_predictions(
     assert len(changed) == 1
 
 
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
 def test_a_bad_image_is_quarantined_and_its_neighbours_do_not_change(
-    members: list[Path], images: Path
+    members: list[Path], images: Path, device: str
 ) -> None:
-    whole = submit(members, images, "one")
-    result = submit(members, damaged(images), "two")
+    whole = submit(members, images, "one", device=device)
+    result = submit(members, damaged(images), "two", device=device)
     assert [q.id for q in result.quarantined] == ["img3"]
     assert result.path is None
     assert not Path("two/_SUCCESS").exists()
@@ -332,3 +333,11 @@ def test_shards_are_as_large_as_the_memory_for_pixels_allows(
     resources = Resources("auto", 0, memory, 0, Path(".ensemble"))
     geometries = [open_member(path).card.preprocess.geometry for path in members]
     assert shard_size_of(resources, geometries) == size
+
+
+@pytest.mark.parametrize(
+    ("images", "workers", "size"),
+    [(600, 1, 1024), (600, 2, 32), (9000, 2, 512), (10, 4, 1), (10**6, 8, 1024), (0, 2, 1)],
+)
+def test_workers_get_several_shards_each(images: int, workers: int, size: int) -> None:
+    assert shard_for(images, workers) == size

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+from tables import write_predictions
 
 from ensemble.errors import UsageError
 from ensemble.files.text_table import TextTable
 from ensemble.pipeline.scores import score
-from ensemble.predictions.formats import write_predictions
 from ensemble.predictions.run_record import RunRecord, to_json
 from ensemble.reports.scorecard import Labels
 

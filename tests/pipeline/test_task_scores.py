@@ -1,5 +1,6 @@
 """Labels of several tasks scored task by task, against scikit-learn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,24 @@ def test_a_column_a_task_is_scored_as_the_labels_that_they_make() -> None:
     assert score_tasks(given, truth(), PAIRS).lines == score_tasks(labels, truth(), PAIRS).lines
 
 
-def test_classes_of_tasks_that_make_no_label_are_named_by_their_id() -> None:
-    given = table("said", ("id", "a", "b"), ["x"] * 60, ["w"] * 60)
-    with pytest.raises(UsageError, match="id 'i0': the classes x, w stand for no label"):
-        score_tasks(given, truth(), PAIRS)
+def metrics(card: Scorecard) -> set[str]:
+    return {line.metric for line in card.lines}
+
+
+def test_classes_of_tasks_that_make_no_label_are_wrong_as_a_label_and_told() -> None:
+    three = replace(PAIRS, labels=PAIRS.labels[:3], rows=ROWS[:3])
+    given = table("said", ("id", "a", "b"), ["y"] * 60, ["v"] * 60)
+    labels = table("truth", ("id", "label"), ["0", "1", "2"] * 20)
+    card = score_tasks(given, Labels(labels), three)
+    assert score_of(card, "accuracy") == 0.0
+    assert score_of(card.tasks["a"], "accuracy") == pytest.approx(1 / 3)
+    assert any("classes of 60 rows stand for no label" in note for note in card.notes)
+
+
+def test_the_order_of_a_task_that_is_cut_has_a_kappa_and_names_have_none() -> None:
+    cut = replace(B, cuts=(1.0,))
+    map_ = replace(PAIRS, tasks=(A, cut))
+    card = score_tasks(table("said", ("id", "label"), [str(x) for x in SAID]), truth(), map_)
+    assert "qwk" in metrics(card.tasks["b"])
+    assert "qwk" not in metrics(card.tasks["a"])
+    assert "qwk" in metrics(card)  # its labels are numbers

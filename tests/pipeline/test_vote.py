@@ -164,6 +164,14 @@ def test_a_device_that_is_none_is_refused_by_a_vote_too(members: list[Path], ima
         vote(recipe)
 
 
+def test_a_vote_takes_the_devices_of_a_recipe_that_has_several(
+    members: list[Path], images: Path
+) -> None:
+    recipe = settings.Settings((str(members[0].parent),), (str(images),), device="cuda:0,1")
+    with pytest.raises(UsageError, match="lacks predictions of ant-f0"):  # and not of the device
+        vote(recipe)
+
+
 def test_a_vote_keeps_the_sample_weights_and_voting_of_its_run(
     members: list[Path], images: Path
 ) -> None:

@@ -171,6 +171,14 @@ def test_without_folds_there_are_none() -> None:
     assert folds_in("p", pa.table({"id": ["a"]})) is None
 
 
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int64(), pa.uint16(), pa.string()])
+def test_folds_of_a_parquet_are_whole_numbers_of_any_type(kind: pa.DataType) -> None:
+    column = pa.chunked_array([pa.array([3, 0]).cast(kind), pa.array([1]).cast(kind)])
+    found = folds_in("p", pa.table({"fold": column}))
+    assert found is not None
+    assert (found.tolist(), found.dtype) == ([3, 0, 1], np.dtype(np.int64))
+
+
 def test_a_fold_of_a_parquet_that_is_null_is_refused() -> None:
     with pytest.raises(ValueError, match="a fold is a whole number; found 'None'|found None"):
         folds_in("p", pa.table({"fold": pa.array([1, None])}))

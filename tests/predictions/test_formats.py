@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tables import CLASSES, IDS, array, oof, probs
+from tables import CLASSES, IDS, array, oof, probs, write_predictions
 
 from ensemble.errors import UsageError
 from ensemble.files.csv_tables import csv_bytes
-from ensemble.predictions.formats import in_memory, read, read_all, read_labels, write_predictions
+from ensemble.predictions.formats import in_memory, read, read_all
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.oof_file import METADATA, write
 from ensemble.predictions.table import Oof
@@ -232,47 +232,6 @@ def test_a_runs_file_is_a_table_for_anyone(tmp_path: Path) -> None:
     frame = pd.read_parquet(written(tmp_path / "predictions.parquet"))
     assert list(frame.columns) == ["id", "label", "probs", "family:ant", "family:bee"]
     assert list(frame["label"]) == ["cat", "dog", "eel", "cat"]
-
-
-def test_labels_and_evaluations_of_an_early_exit_come_back(tmp_path: Path) -> None:
-    counts = np.array([1, 2, 3, 1])
-    path = written(tmp_path / "predictions.parquet", evaluations=counts)
-    ids, labels, evaluations = read_labels(path, CLASSES)
-    assert (ids, labels.tolist()) == (list(IDS), [[0], [1], [2], [0]])
-    np.testing.assert_array_equal(evaluations, counts)
-
-
-def test_labels_of_a_multilabel_head_come_back(tmp_path: Path) -> None:
-    given = np.eye(4, 3)
-    path = tmp_path / "p.parquet"
-    write_predictions(path, IDS, [], {"labels": given}, ABOUT, evaluations=np.arange(4))
-    assert read_labels(path, CLASSES)[1].tolist() == given.astype(int).tolist()
-
-
-def test_an_early_exit_over_no_images_has_no_labels(tmp_path: Path) -> None:
-    nothing = np.empty((0, 3))
-    path = tmp_path / "p.parquet"
-    write_predictions(path, [], [], {"labels": nothing}, ABOUT, evaluations=np.empty(0, np.int64))
-    ids, labels, evaluations = read_labels(path, CLASSES)
-    assert (ids, len(labels), len(evaluations)) == ([], 0, 0)
-
-
-@pytest.mark.parametrize("classes", [("cat", "dog"), ("a", "b", "c")])
-def test_labels_of_other_classes_are_refused(tmp_path: Path, classes: tuple[str, ...]) -> None:
-    path = written(tmp_path / "p.parquet", evaluations=np.arange(4))
-    with pytest.raises(UsageError, match="p.parquet: not what an early exit wrote"):
-        read_labels(path, classes)
-
-
-@pytest.mark.parametrize("kind", ["gone", "damaged", "plain"])
-def test_what_no_early_exit_wrote_is_refused(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "p.parquet"
-    if kind == "plain":
-        written(path)
-    elif kind == "damaged":
-        path.write_bytes(b"PAR1")
-    with pytest.raises(UsageError, match="p.parquet: not what an early exit wrote"):
-        read_labels(path, CLASSES)
 
 
 def test_columns_in_memory_are_read_as_those_of_a_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The OOF Parquet and the quarantine beside it."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,24 @@ def test_the_quarantine_lies_beside_and_goes_with_its_images(tmp_path: Path) -> 
     assert "z.png" in beside.read_text()
     oof().save(str(tmp_path / "oof.parquet"))
     assert not beside.exists()
+
+
+def test_a_head_of_thresholds_is_read_back_as_one(tmp_path: Path) -> None:
+    made = replace(oof(), ordinal="conditional", task="multilabel")
+    made.save(tmp_path / "oof.parquet")
+    for found in (Oof.load(tmp_path / "oof.parquet"), read(tmp_path / "oof.parquet")):
+        assert found.ordinal == "conditional"
+
+
+def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "oof.parquet"
+    oof().save(path)
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[METADATA.encode()])
+    later = {METADATA: json.dumps({**about, "schema": 2})}
+    pq.write_table(table.replace_schema_metadata(later), path)
+    with pytest.raises(UsageError, match="oof.parquet: it is of schema 2"):
+        Oof.load(path)
 
 
 @pytest.mark.parametrize("kind", ["gone", "damaged"])

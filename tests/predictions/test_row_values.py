@@ -40,6 +40,15 @@ def test_what_is_not_rounded_may_be_off_as_float16_is_and_no_further() -> None:
     assert not sum_to_one(np.round(exact, 2) * 0.5)
 
 
+def test_rows_far_down_tell_that_a_file_was_not_rounded() -> None:
+    exact = probs(10, 1500)
+    rounded = np.append(np.round(exact[:1200], 2), exact[1200:] * 0.99, 0)
+    assert sum_to_one(rounded[:1200])
+    assert not sum_to_one(rounded)
+    whole = np.append(np.eye(10)[np.arange(1200) % 10], np.round(exact[1200:], 2), 0)
+    assert sum_to_one(whole)
+
+
 def test_too_coarse_a_rounding_is_told_as_such() -> None:
     with pytest.raises(UsageError, match="rounded to 2 digits: write more of them"):
         checked_values(rows_of(classes=300, rows=500), np.round(probs(300), 2))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tables import write_predictions
 
-from ensemble.predictions.formats import write_predictions
 from ensemble.predictions.run_record import RunRecord, to_json
 from ensemble.predictions.run_told import NOTHING, RunTold, told_by_run
 

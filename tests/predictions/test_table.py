@@ -1,5 +1,7 @@
 """Predictions are checked once, at the door, and known by their numbers."""
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from tables import CLASSES, IDS, probs
 
 from ensemble.errors import UsageError
+from ensemble.predictions import table
 from ensemble.predictions.formats import read
 from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.table import Predictions, identified, in_order
@@ -86,3 +89,17 @@ def test_columns_follow_their_classes() -> None:
     turned = in_order(Predictions(IDS, CLASSES, {"ant": probs(0)}), CLASSES[::-1])
     assert turned.classes == CLASSES[::-1]
     np.testing.assert_array_equal(turned.families["ant"], probs(0)[:, ::-1])
+
+
+def test_families_are_told_by_the_canonical_json_of_all_that_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "_IDS", 3)
+    known = identified(Predictions(IDS, CLASSES, {"ant": probs()}))
+    numbers = hashlib.sha256(probs().tobytes()).hexdigest()
+    told = json.dumps(
+        ["ant", "classification", list(CLASSES), list(IDS), numbers], separators=(",", ":")
+    )
+    assert [each.member.sha256 for each in known.sources] == [
+        hashlib.sha256(told.encode()).hexdigest()
+    ]

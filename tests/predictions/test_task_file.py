@@ -1,5 +1,6 @@
 """The OOF Parquet of several heads."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from ensemble.errors import UsageError
 from ensemble.predictions import formats, task_file
+from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.table import Predictions
 from ensemble.records import Quarantined
 
@@ -83,4 +85,35 @@ def test_a_damaged_file_is_refused(path: Path, cut: int) -> None:
     task_file.save(path, [MASKS, AGES], ())
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(UsageError, match="cannot read the predictions"):
+        formats.read_parts(path)
+
+
+@pytest.mark.parametrize(
+    ("hints", "said"),
+    [
+        (ForeignHints(task="multilabel"), "head mask: its predictions are classification, not"),
+        (ForeignHints(classes=("x", "y")), "head mask: it names the classes off, on itself"),
+    ],
+)
+def test_hints_that_every_head_contradicts_are_refused(
+    path: Path, hints: ForeignHints, said: str
+) -> None:
+    task_file.save(path, [MASKS, AGES], ())
+    with pytest.raises(UsageError, match=said):
+        formats.read_parts(path, None, hints)
+
+
+@pytest.mark.parametrize("hints", [ForeignHints(task="regression"), ForeignHints(classes=("age",))])
+def test_hints_that_are_true_of_one_head_are_taken(path: Path, hints: ForeignHints) -> None:
+    task_file.save(path, [MASKS, AGES], ())
+    assert len(formats.read_parts(path, None, hints)) == 2
+
+
+def test_a_file_of_another_schema_is_refused(path: Path) -> None:
+    task_file.save(path, [MASKS, AGES], ())
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[task_file.METADATA.encode()])
+    later = {task_file.METADATA: json.dumps({**about, "schema": 2})}
+    pq.write_table(table.replace_schema_metadata(later), path)
+    with pytest.raises(UsageError, match="it is of schema 2, and this version reads 1"):
         formats.read_parts(path)

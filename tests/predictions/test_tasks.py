@@ -17,10 +17,9 @@ from ensemble.files.text_table import TextTable
 from ensemble.label_map import LabelMap
 from ensemble.label_tasks import LabelTask
 from ensemble.predictions.formats import read_parts
-from ensemble.predictions.run_record import RecordedMember
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import join_tasks
-from ensemble.records import MemberId, Ordinal, Quarantined, Task
+from ensemble.records import Ordinal, Quarantined, Task
 from ensemble.voting.joint import fuse_tasks
 
 AGE = LabelTask("age", ("<30", "30-59", ">=60"), (30.0, 60.0), 4.0)
@@ -43,16 +42,6 @@ MASKS = part("mask", ("on", "off"), [0.9, 0.1], [0.2, 0.8])
 AGES = part("age", ("age",), [45.0], [30.0], family="years", task="regression")
 
 
-def folds(*values: float) -> Predictions:
-    """Predictions of a value by the folds of one family, for one image."""
-    names = [f"years-f{fold}" for fold in range(len(values))]
-    sources = tuple(
-        RecordedMember(MemberId(name, "years", fold, name), None) for fold, name in enumerate(names)
-    )
-    columns = {name: np.array([[value]]) for name, value in zip(names, values, strict=True)}
-    return Predictions(("a",), ("age",), columns, task="regression", output="age", sources=sources)
-
-
 def only_mask(*ids: str) -> Predictions:
     return part("mask", ("off", "on"), *([0.5, 0.5] for _ in ids), ids=ids)
 
@@ -61,29 +50,6 @@ def test_columns_are_the_tasks_classes_in_their_order() -> None:
     found = {each.name: each for each in join_tasks([MASKS, AGES], MAP).columns()}
     assert found["net"].probs.tolist() == [[0.1, 0.9], [0.8, 0.2]]
     assert found["years"].task == "age"
-
-
-def test_the_folds_of_a_family_are_averaged_in_years_before_they_are_cut() -> None:
-    joined = join_tasks([folds(25.0, 65.0), only_mask("a")], MAP)
-    (years,) = [each for each in joined.columns() if each.family == "years"]
-    assert years.values is not None
-    assert years.values.tolist() == [45.0]
-    assert years.probs[0].argmax() == 1
-    assert years.probs[0, 1] > 0.999  # the mean of their classes would be .447 .106 .447
-
-
-def test_each_member_votes_by_its_own_value() -> None:
-    joined = join_tasks([folds(25.0, 65.0), only_mask("a")], MAP)
-    voters = [each for each in joined.voters() if each.family == "years"]
-    assert [each.probs[0].argmax() for each in voters] == [0, 2]
-
-
-def test_a_spread_of_the_column_goes_before_the_tasks() -> None:
-    joined = join_tasks([folds(57.9), only_mask("a")], MAP)
-    told = {each.name: each.probs for each in joined.columns({"years": 0.5})}
-    plain = {each.name: each.probs for each in joined.columns()}
-    assert plain["years"][0] == pytest.approx([0, 0.7002, 0.2998], abs=1e-4)
-    assert told["years"][0] == pytest.approx([0, 1, 0], abs=1e-4)
 
 
 def test_rows_are_joined_by_id_and_no_order_of_parts_changes_a_bit() -> None:
@@ -138,35 +104,12 @@ def ranks(ordinal: Ordinal, *rows: list[float]) -> Predictions:
     return replace(given, ordinal=ordinal)
 
 
-def test_thresholds_become_the_classes_that_they_part() -> None:
-    joined = join_tasks([ranks("conditional", [0.25, 0.8]), only_mask("a")], MAP)
-    (found,) = [each for each in joined.columns() if each.family == "ranks"]
-    assert found.probs[0] == pytest.approx([0.2, 0.6, 0.2])
-
-
-def test_cumulative_thresholds_that_rise_are_refused_with_the_image() -> None:
-    joined = join_tasks([ranks("cumulative", [0.9, 0.3]), only_mask("a")], MAP)
-    with pytest.raises(ContractError, match=r"ranks, id 'a': the thresholds of age.*0\.3, 0\.9"):
-        joined.columns()
-
-
 def test_what_they_are_is_kept_in_the_file(tmp_path: Path) -> None:
     joined = join_tasks([ranks("cumulative", [0.2, 0.8]), only_mask("a")], MAP)
     joined.save(tmp_path / "oof.parquet")
     again = join_tasks(read_parts(tmp_path / "oof.parquet"), MAP)
     for mine, its in zip(again.columns(), joined.columns(), strict=True):
         assert mine.probs == pytest.approx(its.probs, abs=1e-7)
-
-
-def test_each_members_thresholds_are_read_before_the_folds_are_averaged() -> None:
-    sources = tuple(RecordedMember(MemberId(n, "ranks", f, n), None) for f, n in enumerate("xy"))
-    folds = {"x": np.array([[0.5, 1.0]]), "y": np.array([[1.0, 0.5]])}
-    given = Predictions(
-        ("a",), (">=60", "30-59"), folds, task="multilabel", output="age", sources=sources,
-        ordinal="conditional",
-    )  # fmt: skip
-    (found,) = [c for c in join_tasks([given, only_mask("a")], MAP).columns() if c.task == "age"]
-    assert found.probs[0] == pytest.approx([0.25, 0.25, 0.5])  # of the mean: .25 .1875 .5625
 
 
 @given(st.data())

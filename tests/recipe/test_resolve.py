@@ -8,11 +8,17 @@ import pytest
 
 from ensemble.boxes import Crop
 from ensemble.errors import UsageError
+from ensemble.label_map import LabelMap
+from ensemble.label_tasks import LabelTask
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.saving import Saving
 from ensemble.recipe.settings import Settings
 from ensemble.records import DecodePolicy
+from ensemble.voting.joint_weights import JointWeights
+from ensemble.voting.weights import Weights
 
+MASK = LabelMap(("0", "1"), (LabelTask("mask", ("off", "on")),), (("off",), ("on",)))
+TUNED = Weights({"a": 1.0}, joint=JointWeights(MASK, {}, (0.0, 0.0), 0.0))
 WRITTEN = Settings(("a.onnx",), ("images",))
 
 
@@ -94,6 +100,14 @@ def test_a_margin_without_crops_is_refused() -> None:
             resolve(replace(WRITTEN, **how))  # type: ignore[arg-type]
 
 
+def test_the_address_of_a_cluster_is_for_ray() -> None:
+    told = replace(WRITTEN, ray_address="10.0.0.1:6379")
+    with pytest.raises(UsageError, match="ray_address '10.0.0.1:6379': executor is 'local'; say"):
+        resolve(told)
+    resources = resolve(replace(told, executor="ray")).resources
+    assert (resources.executor, resources.ray_address) == ("ray", "10.0.0.1:6379")
+
+
 def test_boxes_are_widened_as_said_or_as_the_cards_say() -> None:
     crops = replace(WRITTEN, crops=Path("crops.csv"))
     assert resolve(crops).inputs.crop is None
@@ -120,6 +134,9 @@ def test_a_label_map_is_read_once_with_what_is_declared_of_its_tasks(label_map: 
     [
         ({"label_map": None, "tasks": "mask = {}"}, "tasks belong to a label map"),
         ({"head": "mask"}, "every head is read; leave one of them out"),
+        ({"voting": "rank"}, "--voting rank: with a label map it is soft, or hard without"),
+        ({"weights": TUNED, "label_map": None}, "label map of the tasks mask: give it, by --label"),
+        ({"weights": Weights({"a": 1.0})}, "the weights know of no label map"),
     ],
 )
 def test_what_does_not_go_with_a_label_map_is_refused(

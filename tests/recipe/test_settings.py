@@ -57,6 +57,7 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
     later = {name for name, row in TABLE.items() if row.about.later}
     assert later == {
         "id_col",
+        "image_col",
         "label_map",
         "tasks",
         "crops",
@@ -69,6 +70,11 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
         "constraints",
         "policy",
         "keep_views",
+        "probe_images",
+        "verify_inputs",
+        "workers",
+        "executor",
+        "ray_address",
     }
     plain = Settings(("m.onnx",), ("images",))
     assert not later & set(settings_of(plain))

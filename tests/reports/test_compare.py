@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import write_predictions
 from toys import ensemble
 
 from ensemble.errors import UsageError
-from ensemble.predictions.formats import write_predictions
 from ensemble.predictions.run_record import RunRecord, to_json
 from ensemble.reports.compare import Difference, compare
 

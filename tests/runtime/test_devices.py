@@ -8,18 +8,37 @@ import pytest
 
 from ensemble.errors import UsageError
 from ensemble.runtime import devices, nvidia
-from ensemble.runtime.devices import CPU, CUDA, TENSORRT, check_device, provider_of
+from ensemble.runtime.devices import CPU, CUDA, TENSORRT, check_device, numbers_of, provider_of
 
 
-@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "tensorrt", "tensorrt:0"])
+@pytest.mark.parametrize(
+    "device", ["auto", "cpu", "openvino", "cuda", "cuda:3", "tensorrt", "tensorrt:0"]
+)
 def test_devices_that_there_are(device: str) -> None:
     check_device(device)
 
 
 @pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "cpu:1", "tensorrt:-1", "auto:0"])
 def test_other_devices_are_refused(device: str) -> None:
-    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
+    with pytest.raises(UsageError, match="expected auto, cpu, openvino, cuda"):
         check_device(device)
+
+
+def test_several_gpus_are_named_only_where_several_may_be() -> None:
+    check_device("cuda:0,1", several=True)
+    with pytest.raises(UsageError, match="expected auto, cpu, openvino, cuda"):
+        check_device("cuda:0,1")
+    with pytest.raises(UsageError, match="cuda:<number>,<number>"):
+        check_device("cpu:0,1", several=True)
+
+
+def test_a_gpu_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="named twice"):
+        check_device("cuda:1,1", several=True)
+
+
+def test_a_device_tells_the_numbers_of_its_gpus() -> None:
+    assert [numbers_of(d) for d in ("cuda", "cuda:3", "tensorrt:0,12")] == [(), (3,), (0, 12)]
 
 
 def test_each_device_has_its_provider() -> None:

@@ -65,7 +65,7 @@ def test_an_extra_that_is_not_there_comes_with_its_line() -> None:
     notes = [f for f in examine({**GPU, "matplotlib": "3"}, STARTS) if f.topic == "extras"]
     assert [f.remedy for f in notes] == [
         "pip install 'ensemble-vote[export]'", "pip install 'ensemble-vote[tune]'",
-        "pip install 'ensemble-vote[ray]'",
+        "pip install 'ensemble-vote[ray]'", "pip install 'ensemble-vote[openvino]'",
     ]  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_all_extras_that_are_there_need_no_line() -> None:
 
 
 def test_an_extra_names_what_it_lacks_only() -> None:
-    (_, tune, _) = topics({**GPU, "matplotlib": "3"}, STARTS)["extras"]
+    (_, tune, *_) = topics({**GPU, "matplotlib": "3"}, STARTS)["extras"]
     assert tune.text == "extra tune: without ImageHash, scikit-learn"
 
 

@@ -81,5 +81,5 @@ def test_what_is_no_address_is_said(address: str) -> None:
     assert unreachable(address)
 
 
-def test_the_address_of_a_client_is_tried_as_well(address: str) -> None:
-    assert unreachable(f"ray://{address}") == ""
+def test_the_address_of_a_client_is_not_that_of_a_cluster(address: str) -> None:
+    assert "Ray's client" in unreachable(f"ray://{address}")

@@ -18,7 +18,7 @@ from ensemble.errors import (
     StoreError,
     UsageError,
 )
-from ensemble.inference import start
+from ensemble.inference import open_scorer, start
 from ensemble.inference.start_members import start_members
 from ensemble.members.member import open_member, write_sidecar
 from ensemble.progress import Quiet
@@ -161,7 +161,7 @@ def test_each_fold_and_precision_has_a_folder_of_engines_of_its_own(
     gpu: type[Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
 ) -> None:
     monkeypatch.setattr(Recorded, "active", TENSORRT)
-    monkeypatch.setattr(start, "prove_float16", lambda *_: None)
+    monkeypatch.setattr(start, "prove_agreement", lambda *_: None)
     folds = [make_member(f"toy-f{fold}", seed=fold) for fold in (0, 1)]
 
     def folder(path: Path, precision: Precision = "fp32") -> str:
@@ -187,7 +187,7 @@ def test_engines_that_were_copied_from_another_machine_are_built_anew(
              ("T4", "580.95", "101400")]  # fmt: skip
     used = []
     for host in (*hosts, hosts[0]):
-        monkeypatch.setattr(start, "engine_host", lambda _, host=host: host)
+        monkeypatch.setattr(open_scorer, "engine_host", lambda _, host=host: host)
         start.start_shaped(
             member, start.shape_views(member, (IDENTITY,)), "mean", device="tensorrt", threads=1,
             batch=1, cache=tmp_path / "engines",

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rows import Row, render
 from toys import CLASSES
 
 from ensemble.errors import ContractError
 from ensemble.members.card import Head
-from ensemble.submission.cells import Row, fill_row, render
+from ensemble.submission.cells import fill_row
 from ensemble.submission.forms import Wanted
 from ensemble.submission.reading import read_sample
 from ensemble.submission.sample import Sample, plain_sample
@@ -176,4 +177,4 @@ def test_what_stands_in_for_tasks_is_a_row_of_them() -> None:
     forms = {"mask": TaskForm(("wear", "none")), "age": TaskForm(())}
     sample = Sample("id", ("a",), "tasks", ("mask", "age"), False, tasks=forms)
     head = Head("label", "logits", "classification", "softmax", CLASSES)
-    assert fill_row("mask=none,age=4", sample, head).tasks == {"mask": "none", "age": "4"}
+    assert fill_row("mask=none,age=4", sample, head).tasks == [{"mask": "none", "age": "4"}]

@@ -10,7 +10,7 @@ from runs import submit
 from toys import CLASSES, ensemble
 
 from ensemble.errors import StoreError
-from ensemble.submission import publish
+from ensemble.files.spool import Spool
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_a_run_that_was_cut_off_while_it_wrote_goes_on(
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "write_predictions", cut)
+        patch.setattr(Spool, "publish", cut)
         with pytest.raises(StoreError):
             submit(members, images)
     assert not Path("out/_SUCCESS").exists()

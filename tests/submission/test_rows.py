@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rows import submission
 from runs import damaged, submit
 from toys import CLASSES
 
@@ -16,7 +17,7 @@ from ensemble.predictions.tasks import join_tasks
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined
-from ensemble.submission.rows import ExitLabels, VoteInput, render, result_of
+from ensemble.submission.rows import ExitLabels, VoteInput, results_of
 from ensemble.submission.sample import Sample, plain_sample
 from ensemble.submission.tasks import TaskForm
 from ensemble.voting.constraints import Residual
@@ -51,20 +52,20 @@ def asked(ids: tuple[str, ...] = ("b", "a"), fill: str | None = None) -> tuple[R
 
 def test_rows_stand_in_the_order_of_the_sample() -> None:
     recipe, voted = asked()
-    assert render(recipe, voted, result_of(recipe, voted)) == b"id,label\nb,eel\na,cat\n"
+    assert submission(recipe, voted) == b"id,label\nb,eel\na,cat\n"
 
 
 @pytest.mark.parametrize("ids", [("a",), ("a", "b", "c")])
 def test_a_row_too_few_or_too_many_is_no_result(ids: tuple[str, ...]) -> None:
     with pytest.raises(ContractError, match="2 predicted and 0 quarantined"):
-        result_of(*asked(ids))
+        results_of(*asked(ids))
 
 
 def test_an_image_is_not_predicted_and_quarantined_too() -> None:
     recipe, voted = asked()
     twice = replace(voted.predictions, quarantined=(replace(LOST, id="a"),))
     with pytest.raises(ContractError, match="Nothing was published"):
-        result_of(recipe, replace(voted, predictions=twice))
+        results_of(recipe, replace(voted, predictions=twice))
 
 
 @pytest.mark.parametrize(
@@ -75,13 +76,13 @@ def test_a_quarantined_image_has_a_row_where_something_stands_in(
 ) -> None:
     recipe, voted = asked(("c", "a", "b"), fill)
     voted = replace(voted, predictions=replace(voted.predictions, quarantined=(LOST,)))
-    assert render(recipe, voted, result_of(recipe, voted)) == text
+    assert submission(recipe, voted) == text
 
 
 def test_labels_that_were_decided_stand_in_place_of_the_ballots() -> None:
     recipe, voted = asked()
     decided = ExitLabels(np.array([[1], [0]]), np.array([1, 2]))
-    found = result_of(recipe, replace(voted, decided=decided))
+    (found,) = results_of(recipe, replace(voted, decided=decided))
     assert found.labels == ("dog", "cat")
     assert found.fused.probs.shape == (2, 0)
 
@@ -105,21 +106,21 @@ def of_tasks(voting: str = "soft") -> tuple[Recipe, VoteInput]:
 
 def test_tasks_are_written_by_what_all_labels_say_of_them() -> None:
     recipe, voted = of_tasks()
-    outcome = result_of(recipe, voted)
+    (outcome,) = results_of(recipe, voted)
     assert outcome.labels == ("1", "0")
-    assert render(recipe, voted, outcome) == b"id,mask,age\nb,0,<30\na,1,<30\n"
+    assert submission(recipe, voted) == b"id,mask,age\nb,0,<30\na,1,<30\n"
 
 
 def test_tasks_of_a_hard_vote_are_those_of_its_label() -> None:
     recipe, voted = of_tasks("hard")
-    assert render(recipe, voted, result_of(recipe, voted)) == b"id,mask,age\nb,0,<30\na,1,<30\n"
+    assert submission(recipe, voted) == b"id,mask,age\nb,0,<30\na,1,<30\n"
 
 
 def test_tasks_that_were_not_predicted_are_not_written() -> None:
     recipe, voted = asked()
     alone = replace(voted, sample=of_tasks()[1].sample)
     with pytest.raises(ContractError, match="asks for age, mask"):
-        render(recipe, alone, result_of(recipe, alone))
+        submission(recipe, alone)
 
 
 def test_values_fulfil_constraints_and_tell_by_how_much_they_were_off() -> None:
@@ -127,8 +128,8 @@ def test_values_fulfil_constraints_and_tell_by_how_much_they_were_off() -> None:
     given = Predictions(("a", "b"), CLASSES, {"ant": probs}, task="regression")
     recipe = resolve(Settings((), (), device="cpu", constraints=("eel = cat + dog",)))
     voted = VoteInput(given, plain_sample(("a", "b"), CLASSES, "probs", "auto"), {})
-    found = result_of(recipe, voted)
+    (found,) = results_of(recipe, voted)
     np.testing.assert_allclose(found.fused.probs, [[2, 3, 5], [1, 1, 2]])
     assert found.residuals == {"eel = cat + dog": Residual(3.0, 1.5)}
     np.testing.assert_array_equal(found.fused.families["ant"], probs)
-    assert render(recipe, voted, found) == b"id,cat,dog,eel\na,2,3,5\nb,1,1,2\n"
+    assert submission(recipe, voted) == b"id,cat,dog,eel\na,2,3,5\nb,1,1,2\n"

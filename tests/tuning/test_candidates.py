@@ -15,6 +15,7 @@ from ensemble.tuning.candidates import (
     candidates_of,
     crossed,
     fitted,
+    rivals_of,
     variants_of,
 )
 from ensemble.voting.weights import Polish, Pool
@@ -111,9 +112,11 @@ def test_each_fold_is_predicted_by_a_fit_of_the_others(name: str) -> None:
     stack, y = many(3, 90, 3)
     folds = np.arange(90) % 3
     way = Candidate(name)  # type: ignore[arg-type]
-    for held, (probs,) in crossed(stack, y, ACCURACY, way, folds):
-        blend = fitted(stack[:, ~held], y[~held], ACCURACY, way)
-        np.testing.assert_array_equal(probs, blend.predicted(stack[:, held]))
+    rivals = rivals_of(ACCURACY, 3, None, "never")
+    for held, (blend,) in crossed(stack, y, rivals.fits, [way], folds):
+        alone = fitted(stack[:, ~held], y[~held], ACCURACY, way)
+        expected = alone.predicted(stack[:, held])
+        np.testing.assert_array_equal(blend.predicted(stack[:, held]), expected)
 
 
 @pytest.mark.parametrize("name", ["linear", "log-linear", "rank", "mean"])

@@ -1,10 +1,13 @@
 """The choice takes what holds, prefers what is simple, and says what choosing is worth."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ensemble.evaluation.metrics import Metric, metric_of
+from ensemble.evaluation.metrics import Metric, Truth, metric_of
+from ensemble.evaluation.seen import Seen
 from ensemble.tuning.candidates import Candidate
 from ensemble.tuning.choice import Choice, choose
 from ensemble.voting.weights import Write
@@ -13,6 +16,7 @@ ACCURACY = metric_of("accuracy", "classification")
 LOSS = metric_of("log_loss", "classification")
 FIVE = [Candidate(name) for name in ("mean", "best", "subset", "linear", "log-linear")]
 ROWS = 400
+ONES = np.ones(ROWS, np.int64)
 
 
 def predicted(*right: int, rows: int = ROWS) -> list[NDArray[np.float64]]:
@@ -25,9 +29,14 @@ def predicted(*right: int, rows: int = ROWS) -> list[NDArray[np.float64]]:
     return found
 
 
+def seen(metric: Metric, y: Truth, nested: Sequence[NDArray[np.float64]]) -> list[Seen]:
+    return [Seen.of(metric, y, probs) for probs in nested]
+
+
 def chosen(*wrong: int, write: Write = "auto", candidates: list[Candidate] = FIVE) -> Choice:
     y = np.ones(ROWS, np.int64)
-    return choose(predicted(*wrong), candidates[: len(wrong)], y, ACCURACY, write=write)
+    nested = seen(ACCURACY, y, predicted(*wrong))
+    return choose(nested, candidates[: len(wrong)], y, ACCURACY, write=write)
 
 
 def test_a_clear_winner_is_picked_and_its_gain_told() -> None:
@@ -75,7 +84,7 @@ def test_a_search_must_gain_a_whole_error_over_what_was_picked() -> None:
     other = np.ones(ROWS, np.int64)
     other[10:49] = 0  # right on ten rows more, wrong on nine others
     nested = [*predicted(100, 100, 100, 100, 40), np.eye(2)[other]]
-    found = choose(nested, guarded, np.ones(ROWS, np.int64), ACCURACY)
+    found = choose(seen(ACCURACY, ONES, nested), guarded, ONES, ACCURACY)
     assert found.gains[5] > found.gains[4]
     assert found.picked == 4
 
@@ -87,7 +96,7 @@ def test_the_gain_of_the_luckiest_of_many_is_paid_for() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         nested = [np.eye(2)[rng.integers(2, size=100)] for _ in FIVE]
-        found = choose(nested, FIVE, y, ACCURACY)
+        found = choose(seen(ACCURACY, y, nested), FIVE, y, ACCURACY)
         truth.append(0.0)  # labels by a coin gain nothing
         told.append(found.gains[found.picked])
         corrected.append(found.corrected.value)
@@ -100,7 +109,7 @@ def test_an_interval_of_errors_is_upward_too() -> None:
     y = rng.integers(2, size=300)
     sharp = np.where(np.eye(2)[y] == 1, 0.9, 0.1)
     dull = np.full((300, 2), 0.5)
-    found = choose([dull, dull, sharp], FIVE[:3], y, LOSS)
+    found = choose(seen(LOSS, y, [dull, dull, sharp]), FIVE[:3], y, LOSS)
     assert found.picked == 2
     assert found.corrected.value == pytest.approx(np.log(0.9 / 0.5))
     assert found.corrected.p is not None
@@ -111,7 +120,8 @@ def test_a_class_that_no_draw_leaves_out_whole_has_no_interval() -> None:
     y = np.array([0] * 200 + [1])
     rng = np.random.default_rng(2)
     nested = [np.eye(2)[y] * 0.5 + rng.random((201, 2)) for _ in range(3)]
-    found = choose(nested, FIVE[:3], y, metric_of("auc", "classification"))
+    auc = metric_of("auc", "classification")
+    found = choose(seen(auc, y, nested), FIVE[:3], y, auc)
     assert (found.corrected.interval, found.corrected.p) == (None, None)
 
 
@@ -120,7 +130,7 @@ def test_where_the_metric_is_defined_on_no_draw_the_plain_mean_stays() -> None:
         return float(probs[:, 1].mean()) if len(set(y.tolist())) == 50 else np.nan
 
     metric = Metric("pkg:fussy", fussy, True, "regression")
-    nested = [np.full((50, 2), 0.1 * k) for k in range(3)]
+    nested = [Seen(np.full((50, 2), 0.1 * k), 2) for k in range(3)]
     found = choose(nested, FIVE[:3], np.arange(50.0), metric)
     assert (found.picked, found.corrected.error) == (0, None)
 

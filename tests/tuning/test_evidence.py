@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from ensemble.evaluation.metrics import Metric, metric_of
-from ensemble.tuning import evidence
+from ensemble.tuning import candidates, evidence
 from ensemble.tuning.evidence import tune
 from ensemble.tuning.fit import fit, uniform
 from ensemble.voting import pools
@@ -309,6 +309,37 @@ def test_losing_a_copy_loses_nothing() -> None:
     losses = evidence.leave_one_out(doubled, y, LOSS, blend)
     assert losses[[0, 2]] == pytest.approx([0, 0], abs=1e-6)
     assert losses[1] >= -1e-9
+
+
+def test_a_loss_that_is_known_is_not_computed_again_and_each_refit_is_told() -> None:
+    stack, y = golden()
+    metric, told = metric_of("log_loss", "classification"), []
+    blend = fit(stack, y, metric, "log-linear")
+    whole = metric.score(y, blend.predicted(stack))
+    plain = evidence.leave_one_out(stack, y, metric, blend)
+    known = evidence.leave_one_out(stack, y, metric, blend, whole=whole, tick=told.append)
+    np.testing.assert_array_equal(known, plain)
+    assert told == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["log_loss", "f1_macro"])
+def test_each_row_is_predicted_by_the_blend_of_the_other_folds(name: str) -> None:
+    stack, y = golden()
+    metric, folds = metric_of(name, "classification"), folds_of(len(y))
+    found = tune(stack, y, metric, folds=folds, write="tuned")
+    nested = found.nested(stack)
+    assert nested is not None
+    for fold in range(5):
+        held = folds == fold
+        own = candidates.fitted(stack[:, ~held], y[~held], metric, found.chosen)
+        np.testing.assert_allclose(nested[held], own.predicted(stack[:, held]), rtol=1e-12)
+    if found.chosen == found.best:
+        assert metric.score(y, nested) == pytest.approx(found.evidence.nested, rel=1e-12)
+
+
+def test_without_folds_no_row_is_predicted_by_others() -> None:
+    stack, y = golden()
+    assert tune(stack, y, LOSS).nested(stack) is None
 
 
 # ---- what is written

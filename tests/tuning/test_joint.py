@@ -143,7 +143,7 @@ def test_the_product_of_means_the_best_alone_and_the_pool_compete() -> None:
     rivals = joint.joint_rivals(columns, PAIRS, LOSS)
     assert [way.name for way in rivals.ways] == ["mean", "best", "log-linear"]
     stack = lifted(columns, PAIRS)
-    scores = [LOSS.score(y, rivals.fit(stack, y, way).predicted(stack)) for way in rivals.ways]
+    scores = [LOSS.score(y, blend.predicted(stack)) for blend in rivals.fits(stack, y, rivals.ways)]
     assert scores[2] == min(scores)
 
 

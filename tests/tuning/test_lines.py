@@ -6,24 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from walks import Case, cases
 
-from ensemble.arrays import Indices, Pooled
+from ensemble.arrays import Pooled
 from ensemble.evaluation import metrics
 from ensemble.tuning import lines
 
 METRICS = [*lines.PATHS, "auc"]
-Case = tuple[Indices, Pooled, Pooled]
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Rows of every class, and two predictions that often tie."""
-    seed, classes = draw(st.integers(0, 10**6)), draw(st.integers(2, 4))
-    rng = np.random.default_rng(seed)
-    y = np.concatenate([np.arange(classes), rng.integers(0, classes, draw(st.integers(0, 12)))])
-    digits = draw(st.sampled_from([1, 8]))
-    start, end = (np.round(rng.random((len(y), classes)), digits) for _ in range(2))
-    return y, start, end
 
 
 def breakpoints(start: Pooled, end: Pooled, metric: str) -> list[float]:
@@ -91,32 +80,6 @@ def test_many_pairs_are_searched_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> N
     assert lines.search("auc", y, start, end).best()[1] == pytest.approx(exact, abs=0.01)
 
 
-@given(case=cases())
-def test_a_path_is_the_argmax_at_every_place(case: Case) -> None:
-    _, start, end = case
-    path = lines.walk(start, end)
-    for place in np.linspace(0.013, 0.987, 9):
-        labels = path.start.copy()
-        for at, row, new in zip(path.places, path.rows, path.new, strict=True):
-            if at <= place:
-                labels[row] = new
-        values = start + place * (end - start)
-        reached = np.take_along_axis(values, labels[:, None], 1)[:, 0]
-        np.testing.assert_allclose(reached, values.max(1), atol=1e-9)
-
-
-@given(case=cases())
-def test_the_changes_of_a_path_come_in_order_and_each_leaves_where_the_last_arrived(
-    case: Case,
-) -> None:
-    path = lines.walk(*case[1:])
-    assert (np.diff(path.places) >= 0).all()
-    labels = path.start.copy()
-    for row, old, new in zip(path.rows, path.old, path.new, strict=True):
-        assert labels[row] == old != new
-        labels[row] = new
-
-
 @pytest.mark.parametrize("metric", METRICS)
 @given(case=cases())
 def test_a_line_walked_backwards_has_the_same_best(metric: str, case: Case) -> None:
@@ -156,23 +119,6 @@ def test_of_stretches_that_are_equally_good_the_widest_wins_and_then_the_first()
 def test_a_stretch_without_a_width_is_never_the_best() -> None:
     ends = np.array([0.0, 0.5, 0.5, 1.0])
     assert lines.Stretches(ends, np.array([1.0, 9.0, 2.0])).best() == (0.75, 2.0)
-
-
-def test_of_classes_that_tie_at_the_start_the_steepest_wins() -> None:
-    path = lines.walk(np.array([[0.5, 0.5]]), np.array([[0.2, 0.8]]))
-    assert (path.start.tolist(), path.places.tolist()) == ([1], [])
-
-
-def test_one_class_never_changes() -> None:
-    path = lines.walk(np.ones((3, 1)), np.zeros((3, 1)))
-    assert (path.start.tolist(), path.places.tolist()) == ([0, 0, 0], [])
-
-
-def test_a_class_that_is_passed_for_an_instant_is_no_stop() -> None:
-    """Three lines through one point: the label goes from the first to the steepest."""
-    path = lines.walk(np.array([[0.75, 0.5, 0.25]]), np.array([[0.25, 0.5, 0.75]]))
-    assert (path.old.tolist(), path.new.tolist()) == ([0], [2])
-    assert path.places == pytest.approx([0.5])
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from campaigns import images, members, soak, tables
+from campaigns import archives, images, members, soak, tables
 from campaigns.trials import Outcome, run_trials
 
 
@@ -58,6 +58,24 @@ def test_mutated_tables_give_exact_ids_or_usage_errors() -> None:
     tally = run_trials(lambda n: tables.trial(1, n), 300)
     tally.join(run_trials(lambda n: tables.packed_trial(1, n), 60))
     assert (tally.trials, tally.faults) == (360, [])
+
+
+def test_mutated_archives_lose_no_row_and_give_no_wrong_one() -> None:
+    tally = run_trials(lambda n: archives.trial(1, n), 300)
+    assert (tally.trials, tally.faults) == (300, [])
+
+
+@pytest.mark.slow
+def test_five_thousand_mutated_archives_lose_no_row_and_give_no_wrong_one() -> None:
+    tally = run_trials(lambda n: archives.trial(2, n), 5000)
+    assert (tally.trials, tally.faults) == (5000, [])
+
+
+@pytest.mark.parametrize("kind", archives.KINDS)
+def test_whole_archives_of_the_campaign_are_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"mutant.{kind.split(maxsplit=1)[0]}"
+    path.write_bytes(archives.seeds()[kind])
+    assert archives.outcome(path, archives.Mutant(kind, b"")) == ("whole", "")
 
 
 def test_a_short_soak_is_complete_and_leaves_nothing_open(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ensemble.inference.probe import probe_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.members.member import open_member
 from ensemble.records import Precision
+from ensemble.runtime.agreement import FLOAT16
 from ensemble.runtime.devices import (
     CUDA,
     TENSORRT,
@@ -22,7 +23,6 @@ from ensemble.runtime.devices import (
     why_no_cuda,
     why_no_tensorrt,
 )
-from ensemble.runtime.float16 import BOUND
 from ensemble.submission.publish import Submission
 from ensemble.views import parse
 
@@ -61,7 +61,7 @@ def test_cuda_is_what_runs(tmp_path: Path) -> None:
 def test_cuda_gives_the_labels_of_the_cpu(tmp_path: Path, precision: Precision) -> None:
     there, here = fashion(tmp_path, "cuda", precision), fashion(tmp_path, "cpu")
     assert list(there.labels) == list(here.labels)
-    bound = BOUND if precision == "fp16" else 1e-4
+    bound = FLOAT16.bound if precision == "fp16" else 1e-4
     assert abs(there.probs - here.probs).max() < bound
 
 
@@ -117,7 +117,7 @@ def test_a_layer_norm_with_a_tiny_epsilon_is_right_in_float16_or_refused(
     except MemberError as refused:
         assert "in float16" in str(refused)
     else:
-        assert abs(half - rows("cpu", "fp32")).max() < BOUND
+        assert abs(half - rows("cpu", "fp32")).max() < FLOAT16.bound
 
 
 def test_an_engine_is_named_by_the_gpu_the_driver_and_tensorrt() -> None:

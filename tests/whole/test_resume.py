@@ -15,10 +15,10 @@ IMAGES = 1600
 SHARD = 16
 
 
-def command(folder: Path, out: str, store: str) -> list[str]:
+def command(folder: Path, out: str, store: str, device: str) -> list[str]:
     """The run, as a process of its own."""
     args = ["run", "--members", str(folder / "folds"), "--images", str(folder / "images"),
-            "--tta", "hflip", "--output", "probs", "--shard-size", str(SHARD), "--device", "cpu",
+            "--tta", "hflip", "--output", "probs", "--shard-size", str(SHARD), "--device", device,
             "--out", str(folder / out), "--store", str(folder / store)]  # fmt: skip
     script = f"from ensemble.cli import main; main({args!r})"
     return [sys.executable, "-c", script]
@@ -32,12 +32,14 @@ def committed(store: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.slow
-def test_twenty_kills_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_twenty_kills_lose_nothing_and_change_no_byte(tmp_path: Path, device: str) -> None:
     for name, seed in (("ant-f0", 0), ("bee-f0", 1)):
         card = toy_card(name)
         save_member(tmp_path / "folds", card, toy_model(card, seed=seed))
     save_images(tmp_path / "images", IMAGES)
-    subprocess.run(command(tmp_path, "whole", "whole-store"), check=True, capture_output=True)
+    whole_run = command(tmp_path, "whole", "whole-store", device)
+    subprocess.run(whole_run, check=True, capture_output=True)
 
     rng = random.Random(20)
     store = tmp_path / "store"
@@ -46,7 +48,7 @@ def test_twenty_kills_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
     for _ in range(KILLS):
         target = len(before) + rng.randint(0, 3)
         process = subprocess.Popen(
-            command(tmp_path, "broken", "store"),
+            command(tmp_path, "broken", "store", device),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -61,7 +63,7 @@ def test_twenty_kills_lose_nothing_and_change_no_byte(tmp_path: Path) -> None:
         after_a_commit += bool(now)
 
     assert after_a_commit >= KILLS // 2
-    subprocess.run(command(tmp_path, "broken", "store"), check=True, capture_output=True)
+    subprocess.run(command(tmp_path, "broken", "store", device), check=True, capture_output=True)
     final = committed(store)
     assert before.items() <= final.items()
     assert len(final) == 2 * IMAGES // SHARD

@@ -72,3 +72,13 @@ def test_a_member_whose_every_view_gave_nan_is_dropped_once(
     record = json.loads(Path("rest/run.json").read_text())
     assert record["dropped_members"] == ["cow-f0"]
     assert {each["family"] for each in record["members"]} == {"ant", "bee"}
+
+
+@pytest.mark.parametrize("more", [("--workers", "2"), ("--executor", "ray")])
+def test_views_apart_are_refused_with_workers(
+    members: list[Path], images: Path, more: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--images", str(images), "--device", "cpu", "--tta", "hflip", "--keep-views", *more)
+    assert ensemble("run", "--members", *map(str, members), *flags) == 2
+    assert "leave out --workers" in " ".join(capsys.readouterr().err.split())
+    assert not Path(".ensemble").exists()

@@ -85,7 +85,7 @@ def test_a_run_does_each_thing_once(flags: list[str]) -> None:
     assert counts.calls["image_set_of"] == 1
     assert counts.calls["fingerprint_of"] == counts.calls["shape_views"] == MEMBERS
     assert images_read(counts) == {2: IMAGES}  # the scan, and decoding
-    assert counts.files[".parquet"] == 2 * MEMBERS  # as they are read; written ones are not re-read
+    assert counts.files[".parquet"] == 2 * 2 * MEMBERS  # their ids, then their numbers in slices
 
 
 def test_a_stored_run_reads_each_image_once(flags: list[str]) -> None:
@@ -94,7 +94,7 @@ def test_a_stored_run_reads_each_image_once(flags: list[str]) -> None:
     assert counts.calls["resolve"] == 1
     assert counts.calls["fingerprint_of"] == counts.calls["shape_views"] == MEMBERS
     assert images_read(counts) == {1: IMAGES}
-    assert counts.files[".parquet"] == 2 * 2 * MEMBERS  # is it whole, and as it is read
+    assert counts.files[".parquet"] == 3 * 2 * MEMBERS  # is it whole; its ids; its numbers
 
 
 def test_a_vote_on_a_run_reads_no_image_and_each_part_once(flags: list[str]) -> None:
@@ -103,7 +103,7 @@ def test_a_vote_on_a_run_reads_no_image_and_each_part_once(flags: list[str]) -> 
     assert counts.calls["resolve"] == 1
     assert counts.calls["fingerprint_of"] == counts.calls["shape_views"] == 0
     assert images_read(counts) == {}
-    assert counts.files[".parquet"] == 2 * MEMBERS
+    assert counts.files[".parquet"] == 2 * 2 * MEMBERS  # its ids, then its numbers
 
 
 @pytest.mark.parametrize("saves", [["--early-exit", "lossless"], ["--evals-per-image", "6"]])

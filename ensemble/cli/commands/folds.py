@@ -14,6 +14,7 @@ from ensemble.cli.options import (
     decode_options,
     id_from_option,
     id_option,
+    image_col_option,
     label_map_of,
     label_map_options,
     label_option,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     help="A CSV with the box of each image, whose look counts: id, left, top, right, bottom.",
 )
 @id_from_option
+@image_col_option
 @decode_options
 @click.option(
     "--out",
@@ -77,6 +79,7 @@ def folds_command(
     images: tuple[str, ...],
     crops: Path | None,
     id_from: "IdFrom",
+    image_col: str | None,
     out: Path,
     force: bool,
     as_json: bool,
@@ -94,8 +97,9 @@ def folds_command(
     with Bar(sys.stderr) as bar:
         report = folds.split(
             labels, label_column, k=k, group=group, seed=seed, check=check, images=images,
-            id_from=id_from, id_column=id_column, decode=decode_of(flags), crops=crops, out=out,
-            label_map=label_map_of(label_map, tasks), force=force, progress=bar,
+            id_from=id_from, id_column=id_column, image_col=image_col, decode=decode_of(flags),
+            crops=crops, out=out, label_map=label_map_of(label_map, tasks), force=force,
+            progress=bar,
         )  # fmt: skip
     _say_folds(report, as_json=as_json)
     refuse_leaks(report)

@@ -1,23 +1,32 @@
 """`ensemble export` and `ensemble inspect`."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ensemble.cli.export_flags import FOREIGN, described_options, export_spec_of
+from ensemble.cli.export_flags import (
+    FOREIGN,
+    SOUP,
+    described_options,
+    export_spec_of,
+    soup_options,
+)
 from ensemble.cli.heads import outputs_by_head
 from ensemble.cli.options import Whole, label_map_of, label_map_options
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
+from ensemble.progress_bar import Bar
 from ensemble.records import MAX_CHANNELS, BoxScale, Layout
 
 if TYPE_CHECKING:
     from ensemble.export.to_onnx import Exported
     from ensemble.members.card import Card, Head
+    from ensemble.pipeline.members import Inspected
 
 
 @click.command(epilog="Example: ensemble export folds/*.ckpt --arch resnet50 --classes "
@@ -41,22 +50,44 @@ if TYPE_CHECKING:
               "weights of the net, such as criterion. in a Lightning file.")  # fmt: skip
 @click.option("--trust-pickle", multiple=True, type=click.Path(path_type=Path),
               help="Run the code that this checkpoint's pickle asks for.")  # fmt: skip
+@soup_options
 @click.option("--force", is_flag=True, help="Replace members that are there.")
-def export_command(checkpoints: tuple[Path, ...], out: Path, *, force: bool, **flags: Any) -> None:
+def export_command(
+    checkpoints: tuple[Path, ...], out: Path, *, force: bool, soup: bool, **flags: Any
+) -> None:
     """Turn fold checkpoints into ONNX members that describe themselves.
 
     Each member is compared with torch at batches of 1, 2 and 5 before it is written. Without
     --height, --mean and the like, a timm net's own data config is taken; a factory needs
     --height, --width, --mean and --std, and defaults to crop_pct 1.0 and bilinear.
+    With --soup the checkpoints' weights become one member, called <family>-soup.
     """
     from ensemble.export.to_onnx import export_members
     from ensemble.members.together import note_of_single_folds
 
+    if soup:
+        _export_soup(checkpoints, out, force=force, flags=flags)
+        return
+    if beside := typed_flags(SOUP):
+        raise UsageError(f"{', '.join(beside)}: only --soup looks at images; add it")
     cards = []
     for exported in export_members(checkpoints, export_spec_of(flags), out, force=force):
         _say_export(exported)
         cards.append(exported.card)
     _say_note(note_of_single_folds(cards))
+
+
+def _export_soup(
+    checkpoints: tuple[Path, ...], out: Path, *, force: bool, flags: dict[str, Any]
+) -> None:
+    from ensemble.pipeline.soup import export_soup
+    from ensemble.pipeline.soup_order import SoupOrder
+
+    told = {name: flags[name] for name in SOUP}
+    order = SoupOrder(checkpoints, export_spec_of(flags), force=force, **told)
+    with Bar(sys.stderr) as bar:
+        exported = export_soup(order, out, bar)
+    _say_export(exported)
 
 
 @click.command(epilog="Example: ensemble inspect folds/*.onnx")
@@ -91,8 +122,7 @@ def inspect_command(
     if not write_card and (beside := typed_flags(list(flags))):
         raise UsageError(f"{', '.join(beside)}: only --write-card writes what these say; add it")
     spec = export_spec_of(FOREIGN | flags) if write_card else None
-    heads = [head.name for head in spec.heads] if spec else []
-    output = outputs_by_head(flags["output_name"], heads)
+    output = outputs_by_head(flags["output_name"], spec.head_names if spec else ())
     mapped = label_map_of(label_map, tasks)
     told = {name: flags[name] for name in ("layout", "box_scale")}
     found = inspect(members, spec, output, label_map=mapped, **told)
@@ -103,12 +133,7 @@ def inspect_command(
     else:
         click.echo("\n".join(map(_line_of, found.cards.values())))
     found.refuse()
-    for note in found.notes:
-        _say_note(note)
-    for task, families in found.answered.items():
-        click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
-    if not any(head.boxes for card in found.cards.values() for head in card.heads):
-        click.echo("these members can vote together", err=True)
+    _say_agreement(found)
 
 
 def _say_export(exported: "Exported") -> None:
@@ -128,6 +153,16 @@ def _say_export(exported: "Exported") -> None:
 def _say_note(note: str | None) -> None:
     if note:
         click.echo(f"{click.style('note:', fg='yellow')} {note}", err=True)
+
+
+def _say_agreement(found: "Inspected") -> None:
+    """Print that members can vote together, who answers which task, and what is odd."""
+    for note in found.notes:
+        _say_note(note)
+    for task, families in found.answered.items():
+        click.echo(f"{task}: {', '.join(families) or 'no family alone'}", err=True)
+    if not any(card.finds_boxes for card in found.cards.values()):
+        click.echo("these members can vote together", err=True)
 
 
 def _say_cards(members: "Sequence[tuple[Path, Card]]", *, as_json: bool) -> None:

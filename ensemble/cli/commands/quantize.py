@@ -13,6 +13,7 @@ from ensemble.cli.options import (
     decode_options,
     id_from_option,
     id_option,
+    image_col_option,
     label_option,
 )
 from ensemble.progress_bar import Bar
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     help="The share of the judging images whose label may change, such as 0.5%.",
 )
 @id_from_option
+@image_col_option
 @decode_options
 @crop_options
 @click.option(

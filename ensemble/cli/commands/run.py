@@ -23,7 +23,7 @@ from ensemble.progress_bar import Bar
 from ensemble.recipe.settings import named
 
 _QUARANTINED: Final = 3
-_DECIDED: Final = (*named("predicted"), "device")
+_DECIDED: Final = (*named("predicted"), "device", "verify_inputs")
 
 
 @click.command(epilog="Example: ensemble run --members folds/*.onnx --tta flip --images test")
@@ -46,7 +46,7 @@ def run_command(*, as_json: bool, dry_run: bool, show_config: bool, **settings: 
         if dry_run:
             say_plan(asdict(plan_run(recipe, bar)), as_json=as_json)
             return 0
-        result = run(recipe, bar)
+        result = run(recipe, bar, keep=False)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 
@@ -85,9 +85,9 @@ def vote_command(
     given = [name for name in named("kept") if is_typed(name)]
     with Bar(sys.stderr) as bar:
         if predictions:
-            result = vote_files(recipe, files, elsewhere, bar)
+            result = vote_files(recipe, files, elsewhere, bar, keep=False)
         else:
-            result = vote(recipe, run, bar, given)
+            result = vote(recipe, run, bar, given, keep=False)
     say_submission(result, as_json=as_json)
     return _QUARANTINED if result.quarantined else 0
 

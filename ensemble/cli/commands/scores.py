@@ -147,18 +147,12 @@ def diff_command(first: Path, second: Path, *, id_column: str | None, as_json: b
 
 def _say_scores(card: "Scorecard") -> None:
     """Print scores with their intervals, each class's own, and which are confused."""
-    from rich.table import Table
-
-    scores = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
-    for line in card.lines:
-        ends = "{:.5f} to {:.5f}".format(*line.interval) if line.interval else "none"
-        scores.add_row(line.metric, f"{line.score:.5f}", ends)
     console = open_console()
     if card.rescaled:
         click.echo(f"{card.rescaled} rows do not sum to 1: divided by their sum", err=True)
     for note in card.notes:
         click.echo(note, err=True)
-    console.print(scores)
+    console.print(_by_metric(card))
     if card.tasks:
         console.print(_by_task(card))
     if not all(line.interval for line in card.lines):
@@ -167,6 +161,17 @@ def _say_scores(card: "Scorecard") -> None:
         console.print(_by_class(card))
     if card.counts.size:
         console.print(_confusion(card) if len(card.classes) <= _WIDEST else _confused(card))
+
+
+def _by_metric(card: "Scorecard") -> "Table":
+    """Lay out each score with its interval."""
+    from rich.table import Table
+
+    table = Table("metric", "score", "95 % interval", title=f"{card.rows} rows")
+    for line in card.lines:
+        ends = "{:.5f} to {:.5f}".format(*line.interval) if line.interval else "none"
+        table.add_row(line.metric, f"{line.score:.5f}", ends)
+    return table
 
 
 def _by_task(card: "Scorecard") -> "Table":

@@ -5,7 +5,7 @@ its task, the labels, or one value; zeros where the member does not answer. Valu
 they are, since the folds of a family are averaged before they are cut into classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -111,14 +111,19 @@ class Joint:
 
         Those of a task first, for its columns stand in for one another; then all alike.
         """
-        numbers, tasks = self.vote.weights.families, [None, *self.vote.label_map.names]
         if self.vote.product:
             return {each.name: 1.0 for each in said.values()}
-        full = {t: sum(numbers[self.vote.columns[p].name] for p in self.vote.of(t)) for t in tasks}
-        begun = {t: sum(numbers[c.name] for c in said.values() if c.task == t) for t in tasks}
-        reached = sum(full[t] for t in tasks if begun[t] > 0)
-        raised = {t: sum(full.values()) / reached * full[t] / (begun[t] or 1.0) for t in tasks}
+        full, begun = self._numbers(self.vote.columns), self._numbers(said.values())
+        reached = sum(full[t] for t in full if begun[t] > 0)
+        raised = {t: sum(full.values()) / reached * full[t] / (begun[t] or 1.0) for t in full}
+        numbers = self.vote.weights.families
         return {c.name: numbers[c.name] * raised[c.task] for c in said.values()}
+
+    def _numbers(self, columns: Iterable[JointColumn | TaskColumn]) -> dict[str | None, float]:
+        """Return the sum of the numbers of columns for the label, and for each task."""
+        numbers, tasks = self.vote.weights.families, (None, *self.vote.label_map.names)
+        given = list(columns)
+        return {task: sum(numbers[c.name] for c in given if c.task == task) for task in tasks}
 
     def _certain(self, said: Mapping[int, TaskColumn], shares: Vector, labels: Indices) -> Flags:
         """Tell where each task is decided and their classes make the label."""

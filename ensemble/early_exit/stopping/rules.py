@@ -145,10 +145,8 @@ def leads(scores: Pooled, reach: Pooled, eta: float) -> Flags:
     return np.asarray(lead > eta)
 
 
-def why_not(
-    *, voting: Voting, pool: Pool, task: Task, temperature: float, decision: Decision, labels: bool
-) -> str:
-    """Return why no exit of these settings keeps every label, with the alternative; else "".
+def why_not(*, voting: Voting, pool: Pool, task: Task, labels: bool) -> str:
+    """Return why no image may end early under these settings, with the alternative; else "".
 
     `labels` tells that labels alone are wanted: probabilities change when an image ends early.
     """
@@ -164,6 +162,11 @@ def why_not(
             "a rank is no sum of the members' probabilities, so nothing is known early. Use the "
             "soft vote of a linear pool"
         )
+    return ""
+
+
+def why_not_lossless(*, voting: Voting, pool: Pool, temperature: float, decision: Decision) -> str:
+    """Return why no exit of these settings keeps every label, with the alternative; else ""."""
     if voting == "geometric" or pool == "log-linear":
         return (
             "a geometric or log-linear pool has no bound: one member near 0 vetoes a class. Use a "

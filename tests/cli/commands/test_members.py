@@ -10,7 +10,10 @@ from detectors import detector_card, detector_model
 from onnx import NodeProto, helper
 from toys import MakeMember, ensemble, save_member, toy_card, toy_model
 
+from ensemble.errors import UsageError
 from ensemble.members.card import Card
+from ensemble.pipeline import soup
+from ensemble.pipeline.soup_order import SoupOrder
 
 
 def test_inspect_shows_cards_as_json(
@@ -281,3 +284,35 @@ def test_an_output_that_the_file_lacks_is_told_with_the_flag(
     told = " ".join(capsys.readouterr().err.split())
     assert "no output 'age'; the file has: Identity:0, Identity_1:0" in told
     assert "--output-name age=NAME" in told
+
+
+EXPORT = ("export", "a-f0.pt", "b-f0.pt", "--arch", "resnet10t", "--classes", "a,b", "--out", "o")
+
+
+def test_a_soup_takes_what_is_told_of_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[SoupOrder] = []
+
+    def note(order: SoupOrder, *_: object) -> None:
+        orders.append(order)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(soup, "export_soup", note)
+    told = ("--images", "i", "--images", "j", "--labels", "l.csv", "--label-col", "kind")
+    assert ensemble(*EXPORT, "--soup", *told, "--id-col", "file", "--force") == 2
+    (order,) = orders
+    assert order.checkpoints == (Path("a-f0.pt"), Path("b-f0.pt"))
+    assert (order.images, order.labels, order.force) == (("i", "j"), Path("l.csv"), True)
+    assert (order.label_column, order.id_column, order.spec.arch) == ("kind", "file", "resnet10t")
+
+
+def test_a_soup_without_images_says_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ensemble(*EXPORT, "--soup") == 2
+    assert "--soup: give --images like those to predict" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--images", "--labels", "--label-col", "--id-col"])
+def test_what_only_a_soup_looks_at_is_refused_without(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ensemble(*EXPORT, flag, "x") == 2
+    assert f"{flag}: only --soup looks at images; add it" in capsys.readouterr().err

@@ -23,6 +23,8 @@ def test_a_dry_run_of_oof_writes_nothing(
     planned = plan(capsys, *args)["members"]
     assert isinstance(planned, list)
     assert [m["evaluations"] for m in planned] == [6] * 4
+    assert ensemble(*args, "--dry-run") == 0
+    assert "nothing was written" in capsys.readouterr().err
     assert tree() == before
 
 
