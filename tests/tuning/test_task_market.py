@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from choice_of_tasks import MAP, TRUTH, kept_tasks, write_labels
+from scipy.stats import norm
 
 from ensemble.evaluation.metrics import metric_of
+from ensemble.label_map import LabelMap, LabelTask
+from ensemble.predictions.kept_views import KeptTasks, KeptViews
 from ensemble.progress import Quiet
 from ensemble.recipe.policy import Policy
 from ensemble.tuning.choose import ChooseOrder, choose, found_in
-from ensemble.tuning.market import Chosen
+from ensemble.tuning.joint import spread_of
+from ensemble.tuning.market import Chosen, Option
 from ensemble.tuning.selection import harms, path
 from ensemble.tuning.task_market import TaskMarket
 
@@ -63,6 +67,25 @@ def test_what_is_fitted_on_some_rows_predicts_others(market: TaskMarket) -> None
     probs = market.among(~half).predicted(chosen, fitted)
     assert probs.shape == ((~half).sum(), len(MAP.labels))
     assert ACCURACY.score(TRUTH[~half], probs) > 0.4
+
+
+def test_values_of_one_fold_alone_have_the_spread_of_all_rows() -> None:
+    truth = np.random.default_rng(1).normal(0, 1, 300)
+    values = truth + np.random.default_rng(2).normal(0, 0.5, 300)
+    years = LabelTask("years", ("<0", ">=0"), (0.0,))
+    kept = KeptViews(
+        ids=tuple(map(str, range(300))), classes=("years",), folds=np.zeros(300, np.int64),
+        columns={"nets": {"plain": values[:, None]}}, members={"nets": {0: "0"}},
+        task="regression", output="years",
+    )  # fmt: skip
+    label_map = LabelMap(("young", "old"), (years,), (("<0",), (">=0",)))
+    y = (truth >= 0).astype(np.int64)
+    market = TaskMarket((Option("nets", "plain", 1e-3),), KeptTasks(label_map, (kept,)), y)
+    likeliest = spread_of(values, y, (0.0,))
+    old = norm.cdf(values / likeliest)
+    np.testing.assert_allclose(
+        market.own_losses((0,)), -np.log(np.where(y, old, 1 - old)), rtol=1e-6
+    )
 
 
 def chosen() -> Policy:
