@@ -12,11 +12,16 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+def processors() -> list[int]:
+    """Return the numbers of the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
 def cores() -> int:
     """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(processors())
 
 
 def each(work: Callable[[_T], _R], pieces: Sequence[_T]) -> list[_R]:

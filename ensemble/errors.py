@@ -7,7 +7,8 @@
     ├── ContractError   (ValueError)    the submission would be wrong; nothing published  exit 5
     ├── StoreError      (OSError)       the disk, or what the store holds                 exit 1
     ├── ScoreError      (RuntimeError)  a member failed while it was scoring              exit 1
-    │   └── OutOfMemoryError            memory ran out, at a batch of 1 too          exit 1
+    │   ├── OutOfMemoryError            memory ran out, at a batch of 1 too          exit 1
+    │   └── GpuGoneError                the GPU failed; a new process may mend it    exit 1
     └── ImageError      (ValueError)    one image is unusable; it is quarantined          exit 3
 
 Each message says what failed, which file and field, what was expected, what came, and how to
@@ -47,6 +48,10 @@ class ScoreError(EnsembleError, RuntimeError):
 
 class OutOfMemoryError(ScoreError):
     """A batch did not fit into memory; a smaller one may."""
+
+
+class GpuGoneError(ScoreError):
+    """The GPU fell away, or this process's hold of it is beyond mending; a new process may do."""
 
 
 class ImageError(EnsembleError, ValueError):

@@ -39,6 +39,7 @@ class FakeWorkers:
     orders: list[tuple[str, ShardOrder]] = field(default_factory=list)
     submitted: list[tuple[str, int, bool]] = field(default_factory=list)
     starts: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
     closed: bool = False
 
     def start(self, worker: str) -> None:
@@ -50,6 +51,10 @@ class FakeWorkers:
         self.submitted.append((worker, order.number, order.suspect))
         self.orders.append((worker, order))
 
+    def end(self, worker: str) -> None:
+        self.ended.append(worker)
+        self.orders = [each for each in self.orders if each[0] != worker]
+
     def wait(self) -> Sequence[Event]:
         if self.events:
             return [self.events.popleft()]
@@ -57,8 +62,8 @@ class FakeWorkers:
         found = self.fate(worker, order)
         if found is None:
             return [Replied(worker, replied(order))]
-        if any(isinstance(event, Died) for event in found):
-            self.orders = [each for each in self.orders if each[0] != worker]
+        dead = {event.worker for event in found if isinstance(event, Died)}
+        self.orders = [each for each in self.orders if each[0] not in dead]
         return found
 
     def close(self) -> None:

@@ -120,7 +120,7 @@ def main() -> None:
     judged = np.array([sources[i % len(sources)] in JUDGED for i in range(len(paths))])
     about = (
         f"`python benchmarks/speed/cpu.py` on {time.strftime('%Y-%m-%d')}, {CORES} cores of a "
-        f"shared machine (AMD EPYC); {len(paths)} photographs, lite0 to lite2, hflip, "
+        f"shared machine; {len(paths)} photographs, lite0 to lite2, hflip, "
         f"{asked.rounds} turns."
     )
     text = "\n".join(["# OpenVINO", "", about, "", *table(told, judged), ""])

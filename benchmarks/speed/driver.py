@@ -61,6 +61,9 @@ class Instant:
     def submit(self, worker: str, order: ShardOrder) -> None:
         self.orders.append((worker, order))
 
+    def end(self, worker: str) -> None:
+        pass
+
     def wait(self) -> Sequence[Event]:
         began, computed = time.perf_counter(), time.thread_time()
         try:

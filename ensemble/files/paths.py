@@ -144,17 +144,25 @@ def split_named(text: str) -> tuple[str, str]:
     return (name, rest) if marked and not is_file(text) else ("", text)
 
 
+def without_lists(inputs: Sequence[str | Path], what: str) -> list[str]:
+    """Return inputs as texts, with the lines of each `@list.txt` in its place.
+
+    Raises:
+        UsageError: a list cannot be read, or names another.
+    """
+    found = list[str]()
+    for text in map(str, inputs):
+        lines = _lines(Path(text[1:]), what) if text.startswith("@") else [text]
+        if text.startswith("@") and (nested := [line for line in lines if line.startswith("@")]):
+            raise UsageError(f"{what} {text}: {nested[0]} is a list within a list")
+        found += lines
+    return found
+
+
 def _expanded(inputs: Sequence[str | Path], suffix: str, what: str) -> Iterator[Path]:
-    for given in inputs:
-        text = str(given)
+    for text in without_lists(inputs, what):
         if "://" in text:
             raise UsageError(f"{what} {text}: a URL; only files are taken, so download it first")
-        if text.startswith("@"):
-            lines = _lines(Path(text[1:]), what)
-            if nested := [line for line in lines if line.startswith("@")]:
-                raise UsageError(f"{what} {text}: {nested[0]} is a list within a list")
-            yield from _expanded(lines, suffix, what)
-            continue
         try:
             matches = _matches(text, suffix)
         except OSError as error:

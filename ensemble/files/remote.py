@@ -111,11 +111,8 @@ def system_of(uri: str) -> tuple[fs.FileSystem, str]:
         raise UsageError(f"{uri}: expected s3:// or gs://")
     scheme, _, path = uri.partition("://")
     bucket = path.partition("/")[0]
-    if not bucket or "@" in bucket:
-        raise UsageError(
-            f"{uri.replace(bucket, '…') if bucket else uri}: expected {scheme}://bucket/folder, "
-            f"without credentials in it"
-        )
+    if not bucket or set(bucket) & set(":@"):  # a secret may have slashes: none of it is told
+        raise UsageError(f"{scheme}://…: expected {scheme}://bucket/folder, without credentials")
     return _connected(scheme, bucket), path.rstrip("/")
 
 

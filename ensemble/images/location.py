@@ -9,9 +9,12 @@ import os
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from ensemble.errors import ImageError
+
+LARGEST: Final = 2**30
+"""The most bytes of an archive's member: as many as `--max-pixels` of 16-bit colours take."""
 
 
 class Location(Protocol):
@@ -78,7 +81,8 @@ class LocalFile:
         try:
             if stamped(self.path, os.fstat(descriptor)) != self:
                 raise changed(self)
-            return _read_all(descriptor, offset, size)
+            held = min(size, self.size - offset)  # a damaged header may ask for any number
+            return _read_all(descriptor, offset, held) if held > 0 else b""
         finally:
             os.close(descriptor)
 

@@ -1,5 +1,6 @@
 """Images in the rows of Parquet files, as bytes, or as a struct of bytes and their path."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -25,11 +26,12 @@ def parquet_rows(
 ) -> Iterator[tuple[str, ParquetRow]]:
     """Yield the id and the place of each row.
 
-    The images are in `image_col`, or in the one column of bytes. Ids are those of `id_col`, else of
-    the column `id`, else made of the path beside the bytes.
+    The images are in `image_col`, or in the one column of bytes. Ids are those of `id_col`, or,
+    where that is None, of the column `id`, else made of the path beside the bytes.
 
     Raises:
-        UsageError: the file cannot be read or is damaged, or has no such columns, or a row no id.
+        UsageError: the file cannot be read or is damaged, or has no such columns or two of a name,
+            or a row has no id.
     """
     try:
         table = open_parquet(file)
@@ -66,16 +68,30 @@ class _Columns:
 def _columns(
     file: Container, schema: pa.Schema, image_col: str | None, id_col: str | None
 ) -> _Columns:
+    _check_names(file, schema, id_col)
     column = _image_column(file, schema, image_col)
     inner, paths = _field(schema, column, "bytes"), _field(schema, column, "path")
-    ids = next((name for name in (id_col, ID) if name in schema.names), None)
-    if ids is None and (paths is None):
-        lacks = f"no column {id_col!r}, as --id-col says" if id_col else "no column is called id"
+    ids = id_col or (ID if ID in schema.names else None)
+    if ids is None and paths is None:
         raise UsageError(
-            f"{file}: {lacks}, and {column!r} has no path beside its bytes; it has "
+            f"{file}: no column is called id, and {column!r} has no path beside its bytes; it has "
             f"{few(schema.names)}. Say by --id-col which is the id"
         )
     return _Columns(inner or column, ids, paths)
+
+
+def _check_names(file: Container, schema: pa.Schema, id_col: str | None) -> None:
+    """Check that each column has a name of its own, and that the one of the ids is there."""
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"{file}: several columns are called {few(twice)}, so none can be told by its name; "
+            f"write the table with a name for each"
+        )
+    if id_col is not None and id_col not in schema.names:
+        raise UsageError(
+            f"{file}: no column {id_col!r}, as --id-col says; it has {few(schema.names)}"
+        )
 
 
 def _image_column(file: Container, schema: pa.Schema, said: str | None) -> str:

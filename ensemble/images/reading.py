@@ -50,12 +50,14 @@ def hash_sources(
 
     A file that an index knows is not read, and the index is told of the others. One that cannot be
     read gets no hash; `read` will say why. Rows of Parquet files are read as they are stored, by
-    one thread.
+    one thread, and members of an archive about as they lie there, so that one far away is fetched
+    once.
     """
     folder = os.getcwd()  # noqa: PTH109 - as text
     rows = {n: s.path for n, s in enumerate(sources) if isinstance(s.path, ParquetRow)}
     stored = sorted(rows, key=lambda place: stored_order(rows[place]))
     others = [place for place in range(len(sources)) if place not in rows]
+    others.sort(key=lambda place: _place_in_archive(sources[place].path))
     runs = [others[start : start + _TOGETHER] for start in range(0, len(others), _TOGETHER)]
     found: list[Hashed | None] = [None] * len(sources)
 
@@ -66,6 +68,14 @@ def hash_sources(
     with ThreadPoolExecutor(max(1, readers(sources, threads))) as pool:
         list(pool.map(fill, [stored, *runs]))
     return [hashed for hashed in found if hashed is not None]
+
+
+def _place_in_archive(path: Location) -> tuple[str, int]:
+    """Return a sort key that puts members of archives as they lie there, behind all else."""
+    match path:
+        case TarMember(archive=archive, offset=offset) | ZipMember(archive=archive, header=offset):
+            return str(archive), offset
+    return "", 0
 
 
 def readers(sources: Iterable[Source], threads: int) -> int:

@@ -3,7 +3,8 @@
 As in git's index a hash belongs to a place with its size, times, inode and device, and is kept only
 where the file was older than the scan: one that was as new may have been written again in the same
 tick of the clock, which nothing would tell. What is compared is the file system's clock, by a file
-made in the store before the first image is looked at.
+made in the store before the first image is looked at; images on another file system, which may go
+by another machine's clock, must be five minutes older.
 """
 
 import hashlib
@@ -25,6 +26,9 @@ _KEY, _HASH, _CHECK = 16, 32, 32
 _TICK: Final = 2_000_000_000
 """Nanoseconds of the coarsest clock of a file system, that of FAT."""
 
+_APART: Final = 300_000_000_000
+"""Nanoseconds by which the clock of another disk, which may be another machine's, may be behind."""
+
 _TELLS_CHANGES: Final = sys.platform != "win32"
 """Whether `st_ctime` is the time of the last change. On Windows a time that was put back after an
 edit would go unseen."""
@@ -39,12 +43,14 @@ class Stamp:
         version: Of a file its size, times, inode and device; of an object far away its etag.
         size: Its bytes.
         newest: The newest of its times in nanoseconds; 0 where the version tells every change.
+        device: The file system that gave the times; None where there are none.
     """
 
     place: str
     version: str
     size: int
     newest: int
+    device: int | None = None
 
     @property
     def key(self) -> bytes:
@@ -58,20 +64,22 @@ def stamp_of(path: Path, folder: str) -> Stamp:
     stat = os.stat(path)  # noqa: PTH116 - a third of the time of Path.stat
     size, mtime, ctime = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
     version = f"{size} {mtime} {ctime} {stat.st_ino} {stat.st_dev}"
-    return Stamp(os.path.join(folder, path), version, size, max(mtime, ctime))  # noqa: PTH118
+    place = os.path.join(folder, path)  # noqa: PTH118
+    return Stamp(place, version, size, max(mtime, ctime), stat.st_dev)
 
 
 @dataclass(frozen=True, slots=True)
 class ScanIndex:
     """Hashes that are known, by the keys of stamps, and those of this scan, which are written to.
 
-    `began` is the file system's time before this scan, in nanoseconds.
+    `began` is the time of the store's file system, `device`, before this scan, in nanoseconds.
     """
 
     path: Path
     began: int
     known: Mapping[bytes, bytes]
     seen: dict[bytes, bytes] = field(default_factory=dict)
+    device: int | None = None
 
     def find(self, stamp: Stamp) -> str:
         """Return the SHA-256 of what has this stamp, or "" where that is not known."""
@@ -84,7 +92,8 @@ class ScanIndex:
 
     def add(self, stamp: Stamp, sha256: str) -> None:
         """Remember a hash, whose bytes were read after the stamp, where they are old enough."""
-        if stamp.newest + _TICK < self.began:
+        margin = _TICK if stamp.device in (None, self.device) else _APART
+        if stamp.newest + margin < self.began:
             self.seen[stamp.key] = bytes.fromhex(sha256)
 
     def save(self) -> None:
@@ -121,7 +130,7 @@ def open_index(
     path = store / "scans" / f"{sha256_json(list(map(os.path.abspath, inputs)))[:16]}.index"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        began = _clock(path.parent)
+        began, device = _clock(path.parent), path.parent.stat().st_dev
         data = path.read_bytes() if path.exists() else None
     except OSError as error:
         listener.warn(f"no index of the scan in {path.parent}, so every image is hashed: "
@@ -133,7 +142,7 @@ def open_index(
             known = _unpacked(data, began)
         except ValueError as error:
             listener.warn(f"{path}: {error}; every image is hashed, and the index made anew")
-    return ScanIndex(path, began, known)
+    return ScanIndex(path, began, known, device=device)
 
 
 def _clock(folder: Path) -> int:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
 from ensemble.errors import ImageError, UsageError
-from ensemble.images.location import Container
+from ensemble.images.location import LARGEST, Container
 
 _BLOCK: Final = 512
 _PIECE: Final = 2**20
@@ -32,9 +32,15 @@ class TarMember:
         """Read its bytes out of the archive.
 
         Raises:
-            ImageError: the archive ends before it does, or is another one by now.
+            ImageError: it is too large, or the archive ends before it does, or is another by now.
             OSError: it cannot be read.
         """
+        if self.size > LARGEST:
+            raise ImageError(
+                "read", "too large",
+                f"{self.size} bytes in {self.archive}, its header says, of at most {LARGEST}: the "
+                f"header is damaged, or it is an image that is stored better in a folder",
+            )  # fmt: skip
         data = self.archive.read_at(self.offset, self.size)
         if len(data) < self.size:
             raise ImageError(
@@ -74,6 +80,8 @@ def _members(archive: Container, file: BinaryIO) -> Iterator[tuple[TarMember, st
         with tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 del tar.members[:]  # type: ignore[attr-defined]  # a million are not to be kept
+                if info.size < 0 or tar.offset <= end:
+                    raise tarfile.ReadError(f"{info.size} bytes, which lead back for ever")
                 end = tar.offset
                 last = info.name
                 if not info.isdir():

@@ -10,10 +10,7 @@ from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from typing import BinaryIO, Final
 
 from ensemble.errors import ImageError, UsageError
-from ensemble.images.location import Container
-
-LARGEST: Final = 2**30
-"""The most bytes of a member: as many as `--max-pixels` of 16-bit colours take."""
+from ensemble.images.location import LARGEST, Container
 
 _LARGE: Final = 2**24
 _RATIO: Final = 200
@@ -55,11 +52,12 @@ class ZipMember:
             ImageError: it is damaged, or far larger than its file, or the archive changed.
             OSError: it cannot be read.
         """
-        if self.size > LARGEST or (self.size > _LARGE and self.size > _RATIO * self.packed):
+        bomb = self.size > _LARGE and self.size > _RATIO * self.packed
+        if bomb or max(self.size, self.packed) > LARGEST:
             raise ImageError(
                 "read", "too large",
-                f"{self.packed} bytes in {self.archive} are to become {self.size}: a zip bomb, or "
-                f"an image that is stored better in a folder",
+                f"{self.packed} bytes in {self.archive} are to become {self.size}: a zip bomb, a "
+                f"damaged list, or an image that is stored better in a folder",
             )  # fmt: skip
         head = self.archive.read_at(self.header, _HEADER.size)
         skip = _length(head)
@@ -97,7 +95,7 @@ def zip_members(archive: Container) -> list[tuple[ZipMember, str]]:
         with archive.open() as file:
             infos = _listed(archive, file)
             _check_whole(archive, file, infos)
-            for info in infos:
+            for info in sorted(infos, key=lambda info: info.header_offset):
                 _check_header(archive, file, info)
     except (OSError, ImageError) as error:
         raise UsageError(f"{archive}: cannot read the archive: {error}") from error

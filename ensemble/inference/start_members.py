@@ -121,7 +121,8 @@ def warn_of_cpu(scoring: Scoring, started: Sequence[ReadyMember], progress: Prog
     if there and scoring.device == "auto":
         names = few([ready.member.card.name for ready in there])
         who = "" if len(there) == len(started) else f"{names}: "
-        progress.warn(f"{who}running on the CPU: {there[0].scorer.why_cpu}")
+        why = there[0].scorer.why_cpu or "no machine of the cluster offers a GPU"
+        progress.warn(f"{who}running on the CPU: {why}")
     if there and scoring.precision == "fp16":
         progress.warn("float16 is slower than float32 on the CPU: it pays on a GPU only")
 

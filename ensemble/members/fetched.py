@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from ensemble.errors import ImageError, MemberError, StoreError, UsageError
-from ensemble.files.atomic import publish_bytes, publish_hashed, sha256_json
-from ensemble.files.paths import is_remote
+from ensemble.files.atomic import publish_bytes, publish_hashed, remove, sha256_file, sha256_json
+from ensemble.files.paths import is_remote, without_lists
 from ensemble.files.remote import RemoteFile, pinned
 from ensemble.files.remote_listing import listed_remotely, remote_file
 from ensemble.members.member import SIDECAR, read_graph
@@ -22,7 +22,9 @@ def local_members(inputs: Sequence[str], store: Path) -> list[str]:
     """Return what names members, with those on an object store copied beside it.
 
     A folder there gives the .onnx files that lie in it. Each file is asked for its etag, and copied
-    where that is new; cards and external data beside a member are copied with it.
+    where that is new or the copy is not as it was made. Cards and external data beside a member are
+    copied with it, and removed here where they are no longer there. A list of inputs, `@list.txt`,
+    gives way to its lines.
 
     Raises:
         UsageError: nothing is there.
@@ -30,7 +32,7 @@ def local_members(inputs: Sequence[str], store: Path) -> list[str]:
         StoreError: the disk refused.
     """
     found: list[str] = []
-    for given in inputs:
+    for given in without_lists(inputs, "member"):
         if not is_remote(given):
             found.append(given)
             continue
@@ -59,6 +61,8 @@ def _copied(file: RemoteFile, store: Path) -> Path:
             there = remote_file(f"{folder}/{beside}")
             if there is not None:
                 _copy(pinned(there), path.parent / beside)
+            else:
+                remove(path.parent / beside)
     except StoreError:
         raise
     except (OSError, ImageError, UsageError) as error:
@@ -68,13 +72,14 @@ def _copied(file: RemoteFile, store: Path) -> Path:
 
 
 def _copy(file: RemoteFile, path: Path) -> None:
-    """Copy a file, and then note its etag beside it; one that is noted is not copied again."""
+    """Copy a file, and then note its etag and hash beside it; one that is as noted is kept."""
     noted = path.with_name(f"{path.name}.etag")
-    if path.is_file() and noted.is_file() and noted.read_text("utf-8") == _tag(file):
+    here = path.is_file() and noted.is_file()
+    if here and noted.read_text("utf-8") == f"{_tag(file)}\n{sha256_file(path)}":
         return
     with file.open() as stream:
-        publish_hashed(path, partial(shutil.copyfileobj, stream))
-    publish_bytes(noted, _tag(file).encode())
+        sha256 = publish_hashed(path, partial(shutil.copyfileobj, stream))
+    publish_bytes(noted, f"{_tag(file)}\n{sha256}".encode())
 
 
 def _tag(file: RemoteFile) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ensemble.cores import cores
 from ensemble.errors import ProviderError, StoreError, UsageError
 from ensemble.files.credentials import REMEDIES, found_in
 from ensemble.predictions import inventory
@@ -19,7 +20,7 @@ def examine(store: Path) -> list[Finding]:
         *diagnosis.examine(found, probe(found)),
         *diagnosis.machine(store),
         *_openvino(found),
-        *places.places(os.environ, found, nvidia.gpus(), diagnosis.own_processors()),
+        *places.places(os.environ, found, nvidia.gpus(), cores()),
         *_credentials(),
         _store(store),
     ]

@@ -47,7 +47,7 @@ class PlainFile:
     about: Predictions
     ids: pa.StringArray
     columns: Mapping[str, Sequence[str]]
-    state: tuple[int, ...]
+    state: tuple[int, ...] = ()
 
     def slices(self, rows: int) -> Iterator[dict[str, Floats]]:
         """Yield each family's numbers as they stand in the file, (n, C), of the next rows.
@@ -85,10 +85,13 @@ def plain_file(
     if path.suffix.lower() != ".parquet":
         return None
     try:
+        state = _state(path)
         with _opened(path) as file:
-            return _looked_at(path, file, name, told, known)
+            about = _looked_at(path, file, name, told, known)
+        same = _state(path) == state
     except formats.DAMAGED:
         return None  # `formats.read` says what is wrong
+    return replace(about, state=state) if about is not None and same else None
 
 
 def _looked_at(
@@ -98,7 +101,7 @@ def _looked_at(
     told: ForeignHints,
     known: pa.StringArray | None,
 ) -> PlainFile | None:
-    empty, state = file.schema_arrow.empty_table(), _state(path)
+    empty = file.schema_arrow.empty_table()
     about = formats.of_table(path, empty, name, told)
     id_column = ids_in(path, empty, told.id_column)[0]
     columns = _columns_of(empty, about, id_column)
@@ -112,7 +115,7 @@ def _looked_at(
             if count is None:
                 return None
             rescaled += count
-    return PlainFile(path, replace(about, rescaled=rescaled), ids, columns, state)
+    return PlainFile(path, replace(about, rescaled=rescaled), ids, columns)
 
 
 def _columns_of(

@@ -108,13 +108,14 @@ class Partition:
         return self._record(shard) is not None
 
     def committed(self, shard: int) -> bool:
-        """Tell whether a shard need not be computed: it is whole, and every file could be read.
+        """Tell whether a shard need not be computed: it is whole, and no file of it may be back.
 
-        One in which a file could not be read is computed again: the file may be back.
+        One in which a file could not be read that was read by the scan is computed again. What the
+        scan could not read is another image, of another key, once it can be read.
         """
         record = self._record(shard)
-        return record is not None and all(
-            q.stage != "read" for q in quarantined_of(record["quarantined"])
+        return record is not None and not any(
+            q.stage == "read" and q.sha256 for q in quarantined_of(record["quarantined"])
         )
 
     def begun(self, shard: int) -> bool:

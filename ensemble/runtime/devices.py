@@ -15,6 +15,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Final, TypeAlias
 
+from ensemble.cores import cores
 from ensemble.errors import ProviderError, UsageError, counted
 from ensemble.runtime import nvidia
 
@@ -72,9 +73,7 @@ to_device: Final = ort.OrtValue.ortvalue_from_numpy
 
 def available_threads() -> int:
     """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return cores()
 
 
 def check_device(device: str, *, several: bool = False) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ensemble.cores import cores
 from ensemble.errors import UsageError
 from ensemble.files.atomic import check_writable, free_bytes
 from ensemble.runtime.wheels import (
@@ -141,13 +142,8 @@ def _release(text: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else 0 for part in parts)
 
 
-def own_processors() -> int:
-    """Return how many processors this process may use; ONNX Runtime need not be there."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _threads() -> str:
-    own = own_processors()
+    own = cores()
     text = f"this process may use {own} of {os.cpu_count()} processors"
     quota, _, period = _line("/sys/fs/cgroup/cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit() and int(quota) < own * int(period):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.errors import GpuGoneError, OutOfMemoryError, ScoreError
 from ensemble.runtime.devices import RUNTIME_ERRORS, first_line
 
 _NO_MEMORY: Final = re.compile(
@@ -25,7 +25,8 @@ def translated() -> Iterator[None]:
 
     Raises:
         OutOfMemoryError: memory ran out.
-        ScoreError: the GPU failed, or anything else did.
+        GpuGoneError: the GPU failed.
+        ScoreError: anything else did.
     """
     try:
         yield
@@ -33,7 +34,7 @@ def translated() -> Iterator[None]:
         if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
             raise OutOfMemoryError(f"out of memory: {first_line(error)}") from error
         if _GONE.search(str(error)):
-            raise ScoreError(
+            raise GpuGoneError(
                 f"the GPU failed, or is gone: {first_line(error)}. Look at nvidia-smi; what "
                 f"was committed is kept, and the same command goes on"
             ) from error

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.errors import GpuGoneError, OutOfMemoryError, ScoreError
 
 
 class Scorer(Protocol):
@@ -71,7 +71,8 @@ def score_as(member: str, scorer: Scorer, images: Pixels) -> Mapping[str, Probs]
         message = f"{what}: {error}. Use fewer views, or another --device"
         raise OutOfMemoryError(message) from error
     except ScoreError as error:
-        raise ScoreError(f"{what}: {error}") from error
+        kind = GpuGoneError if isinstance(error, GpuGoneError) else ScoreError
+        raise kind(f"{what}: {error}") from error
 
 
 def _spread(level: NDArray[np.float64], columns: int) -> Probs:

@@ -26,6 +26,7 @@ from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import settings_of
 from ensemble.records import Quarantined
+from ensemble.runtime.devices import OPENVINO
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
 from ensemble.submission.rows import VoteInput
@@ -241,7 +242,7 @@ def _record(recipe: Recipe, claimed: runs.Claim, voted: VoteInput, made: Staged)
         classes=voted.predictions.head.classes,
         members=voted.predictions.sources,
         counts=counts,
-        versions=_versions(),
+        versions=_versions(voted.facts),
         facts=_facts(voted, made),
         recipe_sha256=claimed.recipe_sha256,
         submission_sha256=None if made.csv is None else made.csv.sha256,
@@ -254,10 +255,11 @@ def _facts(voted: VoteInput, made: Staged) -> dict[str, object]:
     return {**voted.facts, **({"constraints": away} if away else {})}
 
 
-def _versions() -> dict[str, str]:
+def _versions(facts: Mapping[str, object]) -> dict[str, str]:
     """Return what the predictions were made with; ONNX Runtime goes by two names."""
+    openvino = ["openvino"] if facts.get("provider") == OPENVINO else []
     names = ("ensemble-vote", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow",
-             "pyarrow", "simplejpeg")  # fmt: skip
+             "pyarrow", "simplejpeg", *openvino)  # fmt: skip
     found = {"python": platform.python_version()}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):

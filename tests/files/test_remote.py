@@ -127,7 +127,8 @@ def test_without_credentials_the_message_says_so(
         ("s3://nowhere/pre", "no such bucket"),
         (f"s3://{BUCKET}/none", "nothing is there"),
         ("s3://", "expected s3://bucket/folder"),
-        ("s3://key:secret@photos/a", "without credentials in it"),
+        ("s3://key:secret@photos/a", "s3://…: expected s3://bucket/folder, without credentials"),
+        ("s3://KEY:se/secret@photos/a", "s3://…: expected s3://bucket/folder, without credent"),
         ("https://x/a", "expected s3:// or gs://"),
     ],
 )

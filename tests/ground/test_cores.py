@@ -13,6 +13,7 @@ from ensemble import cores
 
 def test_a_process_counts_the_processors_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert cores.processors() == [0, 3, 5]
     assert cores.cores() == 3
 
 

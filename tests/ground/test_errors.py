@@ -8,6 +8,7 @@ from ensemble import errors
 from ensemble.errors import (
     ContractError,
     EnsembleError,
+    GpuGoneError,
     ImageError,
     MemberError,
     OutOfMemoryError,
@@ -22,7 +23,7 @@ from ensemble.errors import (
 LEAVES = {
     UsageError: ValueError, MemberError: ValueError, ContractError: ValueError,
     ImageError: ValueError, ProviderError: RuntimeError, ScoreError: RuntimeError,
-    OutOfMemoryError: RuntimeError, StoreError: OSError,
+    OutOfMemoryError: RuntimeError, GpuGoneError: RuntimeError, StoreError: OSError,
 }  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def test_every_error_is_drawn_in_the_tree() -> None:
 
 def test_no_leaf_but_that_is_another_leaf() -> None:
     pairs = {(a, b) for a in LEAVES for b in LEAVES if a is not b and issubclass(a, b)}
-    assert pairs == {(OutOfMemoryError, ScoreError)}
+    assert pairs == {(OutOfMemoryError, ScoreError), (GpuGoneError, ScoreError)}
 
 
 def test_an_image_error_says_where_and_what_besides_its_message() -> None:

@@ -28,6 +28,9 @@ def test_beyond_the_end_there_are_fewer_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     file = local_file(tmp_path / "a")
     assert (file.read_at(2, 5), file.read_at(7, 5)) == (b"c", b"")
+    assert (file.read_at(2, 2**40), file.read_at(0, 2**70), file.read_at(2**70, 1)) == (
+        b"c", b"abc", b"",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("change", ["longer", "touched", "replaced"])

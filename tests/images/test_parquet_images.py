@@ -59,8 +59,23 @@ def test_a_column_called_id_goes_before_the_path(tmp_path: Path) -> None:
     assert list(found(write(tmp_path, image=image, id=["one"]))) == ["one"]
 
 
-def test_another_tables_id_column_leaves_the_path(tmp_path: Path) -> None:
-    assert next(iter(found(to_parquet(tmp_path / "a.parquet", FILES), id_col="image_id"))) == "000"
+@pytest.mark.parametrize("other", [{}, {"id": ["one"]}])
+def test_an_id_column_that_is_not_there_is_told_though_ids_could_be_had(
+    tmp_path: Path, other: dict[str, object]
+) -> None:
+    image = pa.array([{"bytes": b"x", "path": "a.png"}])
+    told = r"a\.parquet: no column 'image_idd', as --id-col says; it has image"
+    with pytest.raises(UsageError, match=told):
+        found(write(tmp_path, image=image, **other), id_col="image_idd")
+
+
+@pytest.mark.parametrize("name", ["id", "image"])
+def test_two_columns_of_a_name_are_refused(tmp_path: Path, name: str) -> None:
+    columns = {"id": pa.array(["a"]), "image": pa.array([b"x"])}
+    table = pa.table([*columns.values(), columns[name]], names=[*columns, name])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=rf"a\.parquet: several columns are called {name}, "):
+        found(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize("bad", [None, "", 1.5, True])

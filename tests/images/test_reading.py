@@ -5,8 +5,10 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packed import to_tar, to_zip
 from toys import tree
 
 from ensemble.errors import ImageError
@@ -14,6 +16,8 @@ from ensemble.files.remote import RemoteFile
 from ensemble.images import reading
 from ensemble.images.reading import Hashed, hash_sources, read, readers
 from ensemble.images.sources import Source, scan
+from ensemble.images.tar_images import TarMember
+from ensemble.images.zip_images import ZipMember
 
 
 def test_hashes_keep_the_order(tmp_path: Path) -> None:
@@ -153,6 +157,28 @@ def test_a_file_that_was_touched_only_is_the_same(tmp_path: Path) -> None:
     (hashed,) = hash_sources(scan([tree(tmp_path, "a.jpg")]).images, threads=1)
     os.utime(hashed.source.path, (1, 1))
     assert read(hashed) == b"x"
+
+
+@pytest.mark.parametrize(("kind", "member"), [("tar", TarMember), ("zip", ZipMember)])
+def test_members_are_hashed_as_they_lie_in_their_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, member: type
+) -> None:
+    names = [f"{n}.png" for n in (7, 2, 9, 0, 4)]
+    write = to_tar if kind == "tar" else to_zip
+    path = write(tmp_path / f"a.{kind}", {name: name.encode() for name in names})
+    read_bytes, order = member.read_bytes, []
+
+    def noted(self: Any) -> bytes:
+        order.append(self.name)
+        return bytes(read_bytes(self))
+
+    monkeypatch.setattr(member, "read_bytes", noted)
+    found = hash_sources(scan([path]).images, 1)
+    assert order == names
+    assert [each.source.id for each in found] == ["0", "2", "4", "7", "9"]
+    assert [each.sha256 for each in found] == [
+        hashlib.sha256(name.encode()).hexdigest() for name in sorted(names)
+    ]
 
 
 def test_an_empty_file_is_read(tmp_path: Path) -> None:

@@ -275,6 +275,27 @@ def test_a_stamp_without_times_is_remembered_at_once(tmp_path: Path) -> None:
     assert ScanIndex(tmp_path / "i", 6 * 10**9, known).find(far) == "ab" * 32
 
 
+@pytest.mark.parametrize(
+    ("device", "seconds", "kept"),
+    [(1, 3, True), (2, 3, False), (2, 299, False), (2, 301, True)],
+)
+def test_on_another_file_system_images_must_be_five_minutes_old(
+    device: int, seconds: int, kept: bool
+) -> None:
+    began = 10**18
+    index = ScanIndex(Path("unused"), began, {}, device=1)
+    stamp = Stamp("/a.jpg", "1", 1, began - seconds * 10**9, device)
+    index.add(stamp, "ab" * 32)
+    assert (stamp.key in index.seen) == kept
+
+
+def test_the_index_knows_the_file_system_of_its_store(tmp_path: Path) -> None:
+    path = tree(tmp_path, "a.jpg") / "a.jpg"
+    index = open_index(tmp_path / "store", ["x"], Told())
+    assert index is not None
+    assert index.device == stamp_of(path, "/").device == tmp_path.stat().st_dev
+
+
 @pytest.mark.usefixtures("later")
 def test_other_inputs_have_an_index_of_their_own(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "b.jpg")

@@ -9,6 +9,9 @@ from packed import to_tar
 
 from ensemble.errors import ImageError, UsageError
 from ensemble.images.location import local_file
+from ensemble.images.reading import hash_sources
+from ensemble.images.reading import read as read_source
+from ensemble.images.sources import scan
 from ensemble.images.tar_images import tar_members
 
 FILES = {f"{n:03d}.png": bytes([n]) * (400 * n + 1) for n in range(5)}
@@ -89,6 +92,35 @@ def test_a_tar_cut_anywhere_loses_no_member_without_a_word(tmp_path: Path) -> No
         assert "cut short" in told[-1][1], size
         good = {m.name for m, reason in told if not reason and m.offset + m.size <= size}
         assert good == {n for n, end in zip(FILES, ends, strict=True) if end <= size}
+
+
+@pytest.mark.parametrize("size", [2**40, 2**70])
+def test_a_header_that_claims_any_number_of_bytes_costs_its_image_alone(
+    tmp_path: Path, size: int
+) -> None:
+    good, bad = tarfile.TarInfo("a.png"), tarfile.TarInfo("b.png")
+    good.size, bad.size = 3, size
+    blocks = [good.tobuf(tarfile.GNU_FORMAT), b"abc".ljust(512, b"\0"),
+              bad.tobuf(tarfile.GNU_FORMAT), bytes(2048)]  # fmt: skip
+    (tmp_path / "a.tar").write_bytes(b"".join(blocks))
+    one, other = hash_sources(scan([tmp_path / "a.tar"]).images, 1)
+    assert (one.source.id, one.bytes, other.source.id, other.sha256) == ("a", 3, "b", "")
+    with pytest.raises(ImageError, match=rf"{size} bytes in .*a\.tar, its header says") as caught:
+        read_source(other)
+    assert (caught.value.stage, caught.value.kind) == ("read", "too large")
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1024])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_header_that_leads_back_is_refused(tmp_path: Path, size: int, before: int) -> None:
+    good, bad = tarfile.TarInfo("a.png"), bytearray(tarfile.TarInfo("b.png").tobuf())
+    bad[124:136] = (256**12 + size).to_bytes(13, "big")[1:]
+    bad[148:156] = b" " * 8
+    bad[148:156] = b"%06o\0 " % sum(bad)
+    (tmp_path / "a.tar").write_bytes(good.tobuf() * before + bytes(bad) + bytes(2048))
+    told = r"no header at byte 512, after the member 'a.png'" if before else "not a tar file"
+    with pytest.raises(UsageError, match=told):
+        tar_members(local_file(tmp_path / "a.tar"))
 
 
 def test_a_damaged_header_is_refused_with_its_place(tmp_path: Path) -> None:

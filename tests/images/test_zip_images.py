@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,13 @@ def test_a_member_that_says_less_than_it_holds_is_unpacked_no_further(tmp_path: 
     ((member, _),) = zip_members(local_file(path))
     with pytest.raises(ImageError, match="101 bytes came of it"):
         member.read_bytes()
+
+
+def test_a_member_that_claims_any_number_of_packed_bytes_is_too_large(tmp_path: Path) -> None:
+    ((member, _),) = zip_members(local_file(to_zip(tmp_path / "a.zip", {"a.png": b"abc"})))
+    with pytest.raises(ImageError, match="are to become 3") as caught:
+        replace(member, packed=2**40).read_bytes()
+    assert caught.value.kind == "too large"
 
 
 def test_members_that_share_bytes_are_refused(tmp_path: Path) -> None:

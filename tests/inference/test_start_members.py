@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_workers import Told
 from toys import CLASSES
 
 from ensemble.errors import UsageError
-from ensemble.inference.start_members import check_weights, start_members
+from ensemble.inference.start_members import check_weights, start_members, warn_of_cpu
 from ensemble.members.member import open_member
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Fusion, Recipe, resolve
@@ -82,3 +83,13 @@ def test_constraints_are_held_against_the_head_before_any_work(members: list[Pat
     check_weights(Fusion("soft", None, ("eel = cat + dog",)), values, {"ant": ["00"]})
     with pytest.raises(UsageError, match="found 'fox'"):
         check_weights(Fusion("soft", None, ("eel = cat + fox",)), values, {"ant": ["00"]})
+
+
+def test_members_that_a_cluster_without_gpus_scores_are_said_to_run_on_the_cpu(
+    members: list[Path], tmp_path: Path
+) -> None:
+    recipe = recipe_of(members, tmp_path)
+    started = start_members(recipe, Quiet())
+    told = Told()
+    warn_of_cpu(replace(recipe.scoring, device="auto"), started, told)
+    assert told.said == ["running on the CPU: no machine of the cluster offers a GPU"]

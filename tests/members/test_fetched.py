@@ -3,17 +3,26 @@
 from pathlib import Path
 
 import pytest
-from buckets import BUCKET, Server, put, upload
+from buckets import BUCKET, Server, filesystem, put, upload
 from toys import MakeMember, external
 
 from ensemble.errors import MemberError, UsageError
 from ensemble.files.paths import expand
 from ensemble.members.fetched import local_members
-from ensemble.members.member import open_member
+from ensemble.members.member import SIDECAR, open_member
 
 
 def test_members_here_are_left_alone(tmp_path: Path) -> None:
-    assert local_members(["folds/*.onnx", "@list.txt"], tmp_path) == ["folds/*.onnx", "@list.txt"]
+    assert local_members(["folds/*.onnx", "a.onnx"], tmp_path) == ["folds/*.onnx", "a.onnx"]
+
+
+def test_a_list_may_name_members_on_a_store(
+    bucket: Server, make_member: MakeMember, tmp_path: Path
+) -> None:
+    upload(bucket, make_member().parent, "folds")
+    (tmp_path / "list.txt").write_text(f"here.onnx\ns3://{BUCKET}/folds/*.onnx\n")
+    here, there = local_members([f"@{tmp_path}/list.txt"], tmp_path / "store")
+    assert (here, Path(there).name) == ("here.onnx", "toy-f0.onnx")
 
 
 @pytest.mark.parametrize("given", ["folds", "folds/", "folds/*.onnx", "folds/toy-f?.onnx"])
@@ -74,6 +83,29 @@ def test_external_data_that_changed_are_copied_again_and_told_by_the_card(
     (copy,) = local_members([f"s3://{BUCKET}/folds"], tmp_path / "store")
     with pytest.raises(MemberError, match="another fold's weights"):
         open_member(Path(copy))
+
+
+def test_a_card_that_is_no_longer_there_is_removed_here(bucket: Server, tmp_path: Path) -> None:
+    path = external(tmp_path)
+    uri = put(bucket, path.name, path.read_bytes())
+    for beside in path.parent.iterdir():
+        put(bucket, beside.name, beside.read_bytes())
+    (copy,) = local_members([uri], tmp_path / "store")
+    assert Path(copy + SIDECAR).is_file()
+    filesystem(bucket.url).delete_file(f"{BUCKET}/{path.name}{SIDECAR}")
+    local_members([uri], tmp_path / "store")
+    assert not Path(copy + SIDECAR).exists()
+
+
+def test_a_copy_that_was_edited_here_is_copied_again(
+    bucket: Server, make_member: MakeMember, tmp_path: Path
+) -> None:
+    path = make_member()
+    uri = put(bucket, path.name, path.read_bytes())
+    (copy,) = map(Path, local_members([uri], tmp_path / "store"))
+    copy.write_bytes(path.read_bytes() + b"more")
+    local_members([uri], tmp_path / "store")
+    assert copy.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("given", ["none", "none/*.onnx", "folds"])

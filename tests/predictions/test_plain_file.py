@@ -1,7 +1,8 @@
 """A plain Parquet file gives slice by slice what `formats.read` reads of it at once."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tables import CLASSES, IDS, oof, probs, write_predictions
 from ensemble.errors import UsageError
 from ensemble.files.parquet import list_column
 from ensemble.predictions import oof_file
+from ensemble.predictions import plain_file as module
 from ensemble.predictions.formats import read
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.plain_file import PlainFile, plain_file
@@ -156,6 +158,22 @@ def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     os.utime(path, ns=(0, 0))
     with pytest.raises(UsageError, match=r"ant\.parquet was changed while it was read"):
         list(found.slices(2))
+
+
+def test_a_file_that_is_replaced_as_it_is_opened_is_not_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = wide(tmp_path / "ant.parquet"), wide(tmp_path / "other.parquet", probs(1))
+    opened = module._opened
+
+    @contextmanager
+    def replaced(name: Path) -> Iterator[pq.ParquetFile]:
+        with opened(name) as file:
+            other.replace(path)
+            yield file
+
+    monkeypatch.setattr(module, "_opened", replaced)
+    assert plain_file(path, None, NO_HINTS) is None
 
 
 def test_a_file_that_is_gone_meanwhile_is_named(tmp_path: Path) -> None:

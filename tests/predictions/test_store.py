@@ -248,10 +248,15 @@ def test_the_record_of_another_key_does_not_count() -> None:
     assert other.torn(0)
 
 
-@pytest.mark.parametrize(("stage", "committed"), [("decode", True), ("read", False)])
-def test_a_file_that_could_not_be_read_is_tried_again(stage: str, committed: bool) -> None:
+@pytest.mark.parametrize(
+    ("stage", "sha256", "committed"),
+    [("decode", "cd" * 32, True), ("read", "cd" * 32, False), ("read", "", True)],
+)
+def test_a_file_that_the_scan_read_and_the_run_could_not_is_tried_again(
+    stage: str, sha256: str, committed: bool
+) -> None:
     partition = opened(images=1)
-    commit(partition, 0, [replace(LOST, stage=stage)])
+    commit(partition, 0, [replace(LOST, stage=stage, sha256=sha256)])
     assert partition.whole(0)
     assert partition.committed(0) == committed
 

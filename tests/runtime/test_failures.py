@@ -2,7 +2,7 @@
 
 import pytest
 
-from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.errors import GpuGoneError, OutOfMemoryError, ScoreError
 from ensemble.runtime.failures import translated
 
 
@@ -19,7 +19,7 @@ from ensemble.runtime.failures import translated
 )
 def test_a_gpu_that_is_gone_is_told_with_what_goes_on(text: str) -> None:
     told = "the GPU failed, or is gone: .*the same command goes on"
-    with pytest.raises(ScoreError, match=told), translated():
+    with pytest.raises(GpuGoneError, match=told), translated():
         raise RuntimeError(text)
 
 

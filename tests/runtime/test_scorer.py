@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.errors import OutOfMemoryError, ScoreError
+from ensemble.errors import GpuGoneError, OutOfMemoryError, ScoreError
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.scorer import FakeScorer, score_as
 
@@ -60,6 +60,7 @@ class Failing:
     [
         (OutOfMemoryError("no room"), "member ant-f0, batch of 4: no room. Use fewer views"),
         (ScoreError("odd"), "member ant-f0, batch of 4: odd"),
+        (GpuGoneError("gone"), "member ant-f0, batch of 4: gone"),
     ],
 )
 def test_what_fails_is_named_with_its_member_and_batch(error: ScoreError, said: str) -> None:

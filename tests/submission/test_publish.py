@@ -11,6 +11,7 @@ from toys import CLASSES, ensemble
 
 from ensemble.errors import StoreError
 from ensemble.files.spool import Spool
+from ensemble.submission import publish
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +89,15 @@ def test_the_record_names_what_made_the_numbers(members: list[Path], images: Pat
     versions = submit(members, images).record["versions"]
     assert {"ensemble-vote", "python", "numpy"} <= set(versions)  # type: ignore[arg-type]
     assert any(name.startswith("onnxruntime") for name in versions)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("provider", ["OpenVINO", "CPUExecutionProvider", None])
+def test_openvino_is_named_where_it_computed(
+    monkeypatch: pytest.MonkeyPatch, provider: str | None
+) -> None:
+    monkeypatch.setattr(publish, "version", lambda name: "1.2")
+    versions = publish._versions({"provider": provider})
+    assert ("openvino" in versions) == (provider == "OpenVINO")
 
 
 def test_nothing_of_the_environment_is_written(

@@ -142,6 +142,9 @@ class InReverse:
     def submit(self, worker: str, order: ShardOrder) -> None:
         self.orders.append(order)
 
+    def end(self, worker: str) -> None:
+        pass
+
     def wait(self) -> list[Event]:
         assert self.worker is not None
         if not self.orders:

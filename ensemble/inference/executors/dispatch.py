@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from ensemble.errors import ProviderError, ScoreError
+from ensemble.errors import GpuGoneError, ProviderError, ScoreError
 from ensemble.inference.executors.workers import (
     Died,
     Refused,
@@ -134,7 +134,10 @@ class Dispatcher:
                 case Warned(_, message):
                     self._warn(message)
                 case Replied(worker, reply):
-                    self._take(self._known[worker], reply)
+                    if isinstance(reply.error, GpuGoneError):
+                        self._lose(worker, reply, reply.error)
+                    else:
+                        self._take(self._known[worker], reply)
                 case Died():
                     self._replace(event)
 
@@ -148,6 +151,7 @@ class Dispatcher:
                 f"its members run on {_places(event.proven)}, those of the others on "
                 f"{_places(first)}: predictions of both would mix. Say --device"
             )
+            self._workers.end(event.worker)
             self._refuse(event.worker, error)
         else:
             known.started, known.lost = True, 0
@@ -185,9 +189,17 @@ class Dispatcher:
         self._open.discard(shard)
         self._shards.take(reply)
 
+    def _lose(self, worker: str, reply: ShardReply, error: GpuGoneError) -> None:
+        """End a worker whose GPU failed, once, as one that died: a new process may mend it."""
+        if (reply.key, reply.number) in self._known[worker].has:
+            self._workers.end(worker)
+            self._replace(Died(worker, f"its GPU ({str(error).partition('. ')[0]})"))
+
     def _replace(self, event: Died) -> None:
         """Start another worker in the place of one that died, and give its shards again."""
         known = self._known[event.worker]
+        if known.gone:
+            return
         self._progress.advance(-known.told.total())
         orders = [order for shard, order in known.has.items() if shard in self._open]
         for order in orders:

@@ -3,8 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from ensemble.errors import ProviderError, UsageError
+from ensemble.errors import ProviderError, UsageError, few
+
+PROCESSORS: Final = ("cpu", "openvino")
+"""Devices that compute on processors, on any machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,21 @@ def slots(nodes: Sequence[Node], device: str, workers: int, threads: int) -> lis
         threads: The processors to use of a machine; 0 for all.
 
     Raises:
-        UsageError: the device names a GPU by its number, which the cluster does itself.
+        UsageError: the device names a GPU by its number, which the cluster does itself; or other
+            workers than GPUs were asked for.
         ProviderError: there is no room for what was asked.
     """
     if ":" in device:
         kind = device.partition(":")[0]
         raise UsageError(f"device {device}: the cluster hands out the GPUs itself; say {kind}")
-    on_gpus = device not in ("auto", "cpu") or (device == "auto" and any(n.gpus for n in nodes))
+    on_gpus = any(n.gpus for n in nodes) if device == "auto" else device not in PROCESSORS
+    counts = {node.gpus for node in nodes if node.gpus}
+    if on_gpus and workers > 1 and counts - {workers}:
+        raise UsageError(
+            f"workers {workers} with device {device!r}: each GPU has one worker, here "
+            f"{few(sorted(counts))} a machine. "
+            f"--workers shares out the processors: say --device cpu"
+        )
     found = []
     twice = Counter(node.address for node in nodes)
     for node in sorted(nodes, key=lambda node: (node.address, node.id)):

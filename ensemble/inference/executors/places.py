@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from ensemble.cores import processors
 from ensemble.errors import ProviderError, UsageError
 from ensemble.runtime import nvidia
 from ensemble.runtime.devices import (
@@ -84,7 +85,7 @@ def _visible(number: int) -> str:
 
 
 def _on_processors(device: str, workers: int, threads: int) -> tuple[Place, ...]:
-    cores = _processors()
+    cores = processors()
     if workers > min(len(cores), threads):
         raise UsageError(
             f"workers {workers}: expected at most one for each processor or thread, here "
@@ -95,13 +96,6 @@ def _on_processors(device: str, workers: int, threads: int) -> tuple[Place, ...]
         Place(str(number), device, len(mine), tuple(pinned))
         for number, (mine, pinned) in enumerate(shares, 1)
     )
-
-
-def _processors() -> list[int]:
-    """Return the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(available_threads()))
 
 
 def _shared(things: Sequence[int], workers: int) -> list[Sequence[int]]:

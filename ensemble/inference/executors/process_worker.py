@@ -34,7 +34,10 @@ def main(pipe: int) -> NoReturn:
 
 @dataclass(slots=True)
 class _Answers:
-    """The way back, one message at a time; a driver that is gone needs none."""
+    """The way back, one message at a time.
+
+    Whatever cannot be sent ends the process: the driver hears of its end, and of nothing else.
+    """
 
     connection: Connection
     worker: str
@@ -44,7 +47,7 @@ class _Answers:
         with self.sending:
             try:
                 self.connection.send(event)
-            except (BrokenPipeError, ConnectionError):
+            except BaseException:  # the driver is gone; or memory, and half a message is sent
                 os._exit(1)
 
 
@@ -98,5 +101,9 @@ def _started(order: WorkerOrder, answers: _Answers) -> Worker:
 
 
 def _answer(starting: Future[Worker], order: ShardOrder, answers: _Answers) -> None:
-    reply = starting.result().work(order, _Told(answers, order.key, order.number))
+    """Score a shard and say what came of it; where that cannot be, the process ends."""
+    try:
+        reply = starting.result().work(order, _Told(answers, order.key, order.number))
+    except BaseException:  # nobody looks at this thread: the driver would wait for ever
+        os._exit(1)
     answers.send(Replied(answers.worker, reply))

@@ -86,6 +86,12 @@ class Processes:
         if worker in self._running:
             _send(self._running[worker].connection, order)
 
+    def end(self, worker: str) -> None:
+        """End a worker's process."""
+        if running := self._running.get(worker):
+            running.process.kill()
+            self._reap(worker)
+
     def wait(self) -> Sequence[Event]:
         """Wait until a worker says something or ends."""
         if not self._events:

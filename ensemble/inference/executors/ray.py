@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ensemble.errors import ImageError, ProviderError
-from ensemble.images.reading import read
+from ensemble.errors import ProviderError
 from ensemble.inference.executors.nodes import Slot, slots
 from ensemble.inference.executors.parcels import Parcel, pack
 from ensemble.inference.executors.ray_cluster import join, leave, nodes
@@ -20,7 +19,7 @@ from ensemble.inference.executors.remote import (
     RemoteOrder,
     RemoteReply,
     RemoteWorker,
-    first_readable,
+    is_here,
     named,
     versions,
 )
@@ -39,6 +38,9 @@ _TICK: Final = 1.0
 PATIENCE: Final = 30.0
 """Seconds that a worker may wait for a place before the user is told."""
 
+PAUSE: Final = 5.0
+"""Seconds after which a machine that saw images before is asked again for one that it does not."""
+
 
 class Actor:
     """What Ray runs on a machine; it starts by `start`, so that a fault there can be told."""
@@ -48,18 +50,19 @@ class Actor:
         self._worker = RemoteWorker(told, lambda sha256: bytes(ray.get(contents[sha256])))
         return self._worker.proven
 
-    def work(self, order: ShardOrder, *, look: bool) -> RemoteReply:
+    def work(self, order: ShardOrder, *, look: bool, after: float) -> RemoteReply:
         """Score a shard; see `RemoteWorker.work`."""
-        return self._worker.work(order, look=look)
+        return self._worker.work(order, look=look, after=after)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """What an actor was asked: to start, or to score a shard."""
+    """What an actor was asked: to start, or to score a shard, perhaps for the second time."""
 
     worker: str
     actor: "ActorHandle"
     order: ShardOrder | None = None
+    again: bool = False
 
 
 class RayWorkers:
@@ -91,6 +94,7 @@ class RayWorkers:
         self._actors: dict[str, ActorHandle] = {}
         self._asked: dict[ObjectRef, _Asked] = {}
         self._waiting: dict[str, float] = {}
+        self._seeing, self._moved = set[str](), set[str]()
 
     @property
     def names(self) -> Sequence[str]:
@@ -101,6 +105,8 @@ class RayWorkers:
         """Begin to start an actor on the worker's machine, or wherever, if that is gone."""
         slot = self._slots[worker]
         alive = slot.node in {node.id for node in nodes()}
+        if not alive:
+            self._moved.add(worker)
         place = NodeAffinitySchedulingStrategy(slot.node, soft=False) if alive else "DEFAULT"
         actor = (
             ray.remote(Actor)
@@ -118,6 +124,13 @@ class RayWorkers:
         if worker in self._actors:
             self._submit(worker, order, look=True)
 
+    def end(self, worker: str) -> None:
+        """End a worker's actor."""
+        self._waiting.pop(worker, None)
+        self._seeing.discard(worker)
+        if actor := self._actors.pop(worker, None):
+            ray.kill(actor)
+
     def wait(self) -> Sequence[Event]:
         """Wait until an actor answers or ends, or has waited long for a place."""
         while True:
@@ -129,16 +142,17 @@ class RayWorkers:
     def close(self) -> None:
         """End all actors; and the cluster, where it was started here."""
         for worker in list(self._actors):
-            self._end(worker)
+            self.end(worker)
         leave(own=self._own)
 
     def _keep(self, sha256: str, data: bytes) -> None:
         if sha256 not in self._contents:
             self._contents[sha256] = ray.put(data)
 
-    def _submit(self, worker: str, order: ShardOrder, *, look: bool) -> None:
+    def _submit(self, worker: str, order: ShardOrder, *, look: bool, again: bool = False) -> None:
         actor = self._actors[worker]
-        self._asked[actor.work.remote(order, look=look)] = _Asked(worker, actor, order)
+        asked = actor.work.remote(order, look=look, after=PAUSE if look and again else 0.0)
+        self._asked[asked] = _Asked(worker, actor, order, again)
 
     def _heard(self, ref: "ObjectRef") -> Iterator[Event]:
         """Tell what an answer means; nothing, of an actor that is gone."""
@@ -155,18 +169,17 @@ class RayWorkers:
             else:
                 yield self._refused(worker, _raised(error))
         except RayError as error:
-            self._end(worker)
+            self.end(worker)
             if getattr(error, "actor_init_failed", False):
                 why = f"ensemble cannot be imported there: {_last_line(error)}"
                 yield self._refused(worker, ProviderError(f"{why}. Install the same there"))
             else:
                 yield Died(worker, cause_of(error))
         else:
-            yield from self._answered(worker, order, answer)
+            yield from self._answered(asked, answer)
 
-    def _answered(
-        self, worker: str, order: ShardOrder | None, answer: tuple[Proven, ...] | RemoteReply
-    ) -> Iterator[Event]:
+    def _answered(self, asked: _Asked, answer: tuple[Proven, ...] | RemoteReply) -> Iterator[Event]:
+        worker, order = asked.worker, asked.order
         if not isinstance(answer, RemoteReply) or order is None:
             self._waiting.pop(worker, None)
             yield Started(worker, answer if isinstance(answer, tuple) else ())
@@ -174,15 +187,25 @@ class RayWorkers:
         yield from (Warned(worker, text) for text in answer.warnings)
         error = answer.reply.error
         if not isinstance(error, ImageNotThereError):
+            self._seeing.add(worker)
             yield Replied(worker, answer.reply)
-        elif _is_here(order):
-            yield self._refused(worker, error)
+        elif is_here(order):
+            if asked.again or worker not in self._seeing:
+                yield self._refused(worker, error)
+            else:  # a fault that may pass
+                self._submit(worker, order, look=True, again=True)
         else:  # gone everywhere: its row is quarantined, as in a run of one process
             self._submit(worker, order, look=False)
 
     def _refused(self, worker: str, error: Exception) -> Refused:
-        self._end(worker)
-        return Refused(worker, named(f"machine {worker.rpartition('/')[0]}", error))
+        self.end(worker)
+        machine = worker.rpartition("/")[0]
+        where = (
+            f"a machine in the place of {machine}"
+            if worker in self._moved
+            else f"machine {machine}"
+        )
+        return Refused(worker, named(where, error))
 
     def _late(self) -> Iterator[Warned]:
         """Tell once of each worker that waits for a place."""
@@ -193,11 +216,6 @@ class RayWorkers:
                 what = "a GPU" if slot.gpu else f"{slot.cpus} processors"
                 yield Warned(worker, f"worker {worker} waits for {what}: Ray has none free there. "
                                      f"`ray status` tells who has them")  # fmt: skip
-
-    def _end(self, worker: str) -> None:
-        self._waiting.pop(worker, None)
-        if actor := self._actors.pop(worker, None):
-            ray.kill(actor)
 
 
 def cause_of(error: RayError) -> str:
@@ -211,19 +229,15 @@ def cause_of(error: RayError) -> str:
 
 
 def _told(order: WorkerOrder, parcels: tuple[Parcel, ...], slot: Slot) -> RemoteOrder:
-    """Return what a worker starts with: the processors of its slot."""
-    device = order.device if slot.gpu or order.device == "cpu" else "cpu"
+    """Return what a worker starts with: the processors of its slot.
+
+    On a GPU "auto" is CUDA: a machine whose CUDA is broken refuses itself, where it would else
+    start on its processors, perhaps as the first, and all the others would be left out.
+    """
+    auto = "cuda" if slot.gpu else "cpu"
+    device = auto if order.device == "auto" else order.device
     own = replace(order, threads=max(1, slot.cpus), device=device)
-    return RemoteOrder(own, parcels, versions(), Path.cwd())
-
-
-def _is_here(order: ShardOrder) -> bool:
-    """Tell whether the first image of a shard that was hashed can be read here."""
-    image = first_readable(order)
-    try:
-        return image is not None and bool(read(image) or True)
-    except ImageError:
-        return False
+    return RemoteOrder(own, parcels, versions(device), Path.cwd())
 
 
 def _raised(error: RayTaskError) -> Exception:

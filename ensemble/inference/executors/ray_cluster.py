@@ -5,8 +5,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 
-from ensemble.errors import ProviderError
+from ensemble.errors import ProviderError, UsageError
 from ensemble.inference.executors.nodes import Node
 from ensemble.runtime.devices import available_threads, first_line
 from ensemble.runtime.places import OWN, RAY_ADDRESS, unreachable
@@ -24,10 +25,11 @@ def join(address: str) -> bool:
     A Python that uses Ray already goes on with its cluster.
 
     Raises:
-        UsageError: the address is none.
+        UsageError: the address is that of another cluster than this Python uses.
         ProviderError: nobody answers there, or Ray refuses.
     """
     if ray.is_initialized():
+        _check_same(address)
         return False
     address = address or os.environ.get(RAY_ADDRESS, "")
     local = address in ("", "local")
@@ -66,6 +68,17 @@ def leave(*, own: bool) -> None:
     """Leave a cluster, and end it where it was started here; nothing, where Ray is not ours."""
     if own:
         ray.shutdown()
+        _speak()
+
+
+def _check_same(address: str) -> None:
+    """Check that an address that was given is that of the cluster that this Python uses."""
+    used = ray.get_runtime_context().gcs_address
+    if address not in ("", "auto", used):
+        raise UsageError(
+            f"ray_address {address!r}: this Python uses Ray at {used} already. Leave the address "
+            f"out, or call ray.shutdown() before"
+        )
 
 
 @contextmanager
@@ -83,5 +96,12 @@ def _own_signals() -> Iterator[None]:
 def _hush() -> None:
     """Keep Ray from printing what befalls workers, to stdout whatever it is told: we say it."""
     internals = ray._private.worker
-    if hasattr(internals, "print_to_stdstream"):
-        internals.print_to_stdstream = lambda *_, **__: None
+    if printing := getattr(internals, "print_to_stdstream", None):
+        internals.print_to_stdstream = wraps(printing)(lambda *_, **__: None)
+
+
+def _speak() -> None:
+    """Undo `_hush`, for whatever this Python does with Ray afterwards."""
+    internals = ray._private.worker
+    if hushed := getattr(internals, "print_to_stdstream", None):
+        internals.print_to_stdstream = getattr(hushed, "__wrapped__", hushed)

@@ -4,7 +4,9 @@ It knows nothing of what brought it there.
 """
 
 import os
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -60,7 +62,7 @@ class RemoteWorker:
             ProviderError: packages of other versions, or the device does not start.
             MemberError: a member is not usable here.
         """
-        check_versions(told.versions, versions())
+        check_versions(told.versions, versions(told.order.device))
         with suppress(OSError):  # then relative paths lead nowhere, and the first image says so
             os.chdir(told.folder)
         self._worker = Worker(_here(told, cache_folder(), fetch))
@@ -70,8 +72,9 @@ class RemoteWorker:
         """What the driver needs to know of each member."""
         return self._worker.proven
 
-    def work(self, order: ShardOrder, *, look: bool) -> RemoteReply:
-        """Score a shard; with `look` only where its first image can be read here."""
+    def work(self, order: ShardOrder, *, look: bool, after: float = 0) -> RemoteReply:
+        """Score a shard, after so many seconds; with `look` only if its first image is read."""
+        time.sleep(after)
         if look and (missing := not_there(order)) is not None:
             return RemoteReply(ShardReply(order.key, order.number, error=missing))
         told = _Told()
@@ -79,10 +82,10 @@ class RemoteWorker:
         return RemoteReply(reply, tuple(told.warnings))
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide predictions, of those that are here."""
+def versions(device: str) -> dict[str, str]:
+    """Return the versions of the packages that decide predictions on a device, of those here."""
     found = {}
-    for name in _SAME:
+    for name in (*_SAME, "openvino") if device == "openvino" else _SAME:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
@@ -126,10 +129,32 @@ def first_readable(order: ShardOrder) -> Hashed | None:
     return next((image for image in order.images if image.sha256), None)
 
 
+def is_here(order: ShardOrder) -> bool:
+    """Tell whether the first image of a shard that was hashed can be read here."""
+    return first_readable(order) is not None and not_there(order) is None
+
+
 def cache_folder() -> Path:
-    """Return where this machine keeps members that came by content, below TMPDIR."""
-    own = f"ensemble-{os.getuid()}" if hasattr(os, "getuid") else "ensemble"
-    return Path(tempfile.gettempdir(), own)
+    """Return where this machine keeps members that came by content, below TMPDIR.
+
+    Raises:
+        ProviderError: it cannot be made, or others may write there.
+    """
+    uid = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir(), "ensemble" if uid is None else f"ensemble-{uid}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise ProviderError(f"{folder}: cannot keep members there: {error.strerror}") from error
+    others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if uid is not None and (not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or others):
+        raise ProviderError(
+            f"{folder}: expected a folder of user {uid} that nobody else may write to; found "
+            f"{stat.filemode(found.st_mode)} of user {found.st_uid}: what lies there would be run. "
+            f"Remove it, or set TMPDIR there"
+        )
+    return folder
 
 
 def named(where: str, error: BaseException) -> EnsembleError:

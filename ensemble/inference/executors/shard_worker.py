@@ -57,7 +57,7 @@ class Worker:
         self._told = {told.name: told for told in order.members}
         self._jobs: dict[str, Job] = {}
         self._halved: dict[str, int] = {}
-        self._scoring = Lock()
+        self._scoring, self._beginning = Lock(), Lock()
         self._decoders: ThreadPoolExecutor | None = None
 
     @property
@@ -102,8 +102,9 @@ class Worker:
         self, order: ShardOrder, members: Sequence[ReadyMember], poison: Collection[str]
     ) -> Shard:
         """Begin to decode a shard."""
-        if self._decoders is None:
-            self._decoders = decoders(order.images, self._threads)
+        with self._beginning:  # else two threads make two pools
+            if self._decoders is None:
+                self._decoders = decoders(order.images, self._threads)
         wanted = Wanted(order.images, _geometries(members))
         return begin(self._decoders, wanted, self._order.decode, Watch(poison=frozenset(poison)))
 

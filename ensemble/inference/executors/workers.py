@@ -74,6 +74,9 @@ class Workers(Protocol):
     def submit(self, worker: str, order: ShardOrder) -> None:
         """Give a worker a shard; does not wait. To one that has died nothing is done."""
 
+    def end(self, worker: str) -> None:
+        """End a worker, whatever it is at; nothing more is told of it until it is started again."""
+
     def wait(self) -> Sequence[Event]:
         """Wait until something happens, and tell it; what a worker does is told in its order."""
 

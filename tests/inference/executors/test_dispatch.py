@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from fake_workers import PROVEN, FakeWorkers, Told, replied, shards
 
-from ensemble.errors import ProviderError, ScoreError
+from ensemble.errors import GpuGoneError, ProviderError, ScoreError
 from ensemble.inference.executors.dispatch import AGAIN, Dispatcher
 from ensemble.inference.executors.workers import (
     Died,
@@ -137,9 +137,9 @@ def test_a_tenth_of_the_shards_may_die_at_random() -> None:
         return [Died(worker, "os._exit")] if chance.random() < 0.1 else None
 
     workers = FakeWorkers(names=[f"w{n}" for n in range(8)], fate=fate)
-    taken, told = done(workers, 300, Told()), Told()
-    assert sorted(taken) == list(range(300))
-    assert told.done == 0
+    told = Told()
+    assert sorted(done(workers, 300, told)) == list(range(300))
+    assert told.done == 300 * 3
 
 
 def test_a_worker_that_cannot_start_is_named_at_once_and_the_others_do_its_work() -> None:
@@ -195,7 +195,46 @@ def test_a_worker_whose_members_run_elsewhere_is_not_mixed_in() -> None:
     workers, told = Mixed(), Told()
     assert sorted(done(workers, told=told)) == list(range(7))
     assert {worker for worker, _, _ in workers.submitted} == {"w0"}
+    assert workers.ended == ["w1"]
     assert "CUDAExecutionProvider, those of the others on CPUExecutionProvider" in told.said[0]
+
+
+def test_a_worker_that_was_left_out_is_not_started_again_when_it_dies() -> None:
+    def dies(worker: str, order: ShardOrder) -> Sequence[Event]:
+        return [Replied(worker, replied(order)), Died("w1", "SIGKILL")]
+
+    workers, told = FakeWorkers(refusing=["w1"], fate=dies), Told()
+    assert sorted(done(workers, told=told)) == list(range(7))
+    assert workers.starts == ["w0", "w1"]
+    assert told.said == ["worker w1 cannot start, the others go on without it: no w1"]
+
+
+def test_a_gpu_that_fails_ends_its_worker_once_and_another_takes_its_place() -> None:
+    fault = GpuGoneError("the GPU failed, or is gone: CUDA failure 719. Look at nvidia-smi")
+    failed: list[int] = []
+
+    def once(worker: str, order: ShardOrder) -> Sequence[Event] | None:
+        if failed:
+            return None
+        failed.append(order.number)
+        both = [Replied(worker, ShardReply(order.key, n, error=fault)) for n in (order.number, 1)]
+        return [Scoring(worker, order.key, order.number, 2), *both]
+
+    workers, told = FakeWorkers(fate=once), Told()
+    assert sorted(done(workers, told=told)) == list(range(7))
+    assert (workers.ended, Counter(workers.starts)) == (["w0"], {"w0": 2, "w1": 1})
+    why = "the GPU failed, or is gone: CUDA failure 719"
+    assert told.said == [f"worker w0 was ended by its GPU ({why}) at shard 0: it is started again"]
+    assert told.done == 7 * 3
+
+
+def test_a_shard_at_which_every_gpu_fails_ends_the_run() -> None:
+    def fate(worker: str, order: ShardOrder) -> Sequence[Event] | None:
+        error = GpuGoneError("the GPU failed, or is gone: CUDA failure 700")
+        return [Replied(worker, ShardReply(order.key, order.number, error=error))]
+
+    with pytest.raises(ScoreError, match="ended 4 workers, the last one by its GPU .*700"):
+        done(FakeWorkers(fate=fate))
 
 
 def test_an_error_of_a_worker_is_raised_by_the_driver() -> None:

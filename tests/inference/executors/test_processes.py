@@ -192,6 +192,17 @@ def test_workers_ignore_what_a_terminal_sends_to_the_whole_group(make_member: Ma
         assert process.poll() is None
 
 
+def test_a_worker_that_is_ended_is_not_told_of_and_may_be_started_again() -> None:
+    with running(NOTHING, Place("1", "cpu", 1, CORE), Place("2", "cpu", 1, CORE)) as workers:
+        heard(workers, 2)
+        process = workers._running["1"].process
+        workers.end("1")
+        workers.end("1")
+        assert process.returncode == -signal.SIGKILL
+        workers.start("1")
+        assert [event.worker for event in heard(workers)] == ["1"]
+
+
 def test_workers_end_when_they_are_closed(make_member: MakeMember) -> None:
     with running(order_of(make_member("ant-f0")), Place("1", "cpu", 1, CORE)) as workers:
         process = workers._running["1"].process

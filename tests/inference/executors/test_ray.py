@@ -21,7 +21,7 @@ from ensemble.errors import MemberError, ProviderError
 from ensemble.images.reading import Hashed
 from ensemble.inference.executors import ray as ray_workers
 from ensemble.inference.executors.nodes import Node
-from ensemble.inference.executors.ray import PATIENCE, RayWorkers, cause_of
+from ensemble.inference.executors.ray import PATIENCE, PAUSE, RayWorkers, cause_of
 from ensemble.inference.executors.remote import ImageNotThereError, RemoteReply
 from ensemble.inference.executors.workers import Died, Event, Refused, Replied, Started, Warned
 from ensemble.inference.orders import MemberOrder, ShardOrder, ShardReply, WorkerOrder
@@ -138,12 +138,36 @@ def test_a_gpu_is_asked_of_ray(
     assert (ray.actors[0].options["num_gpus"], ray.actors[0].options["num_cpus"]) == (1, 4)
 
 
+@pytest.mark.parametrize(
+    ("device", "gpus", "there"),
+    [("auto", 1, "cuda"), ("auto", 0, "cpu"), ("cpu", 1, "cpu"), ("openvino", 1, "openvino")],
+)
+def test_a_gpu_is_named_so_that_a_machine_where_it_is_broken_refuses_itself(
+    ray: FakeRay, make_member: MakeMember, monkeypatch: pytest.MonkeyPatch,
+    device: str, gpus: int, there: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ray_workers, "nodes", lambda: [Node("c" * 56, "10.0.0.3", 8, gpus)])
+    workers = made(make_member(), device)
+    assert workers._told["10.0.0.3/0"].order.device == there
+
+
 def test_a_worker_whose_machine_is_gone_starts_wherever_there_is_room(
     ray: FakeRay, workers: RayWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_workers, "nodes", lambda: NODES[:1])
     workers.start("10.0.0.2/0")
     assert ray.actors[0].options["scheduling_strategy"] == "DEFAULT"
+
+
+def test_a_fault_of_a_worker_that_moved_does_not_name_the_machine_that_is_gone(
+    ray: FakeRay, workers: RayWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_workers, "nodes", lambda: NODES[:1])
+    ray.answer = lambda *_: RayTaskError("start", "", ProviderError("no CUDA"))
+    workers.start("10.0.0.2/0")
+    (event,) = heard(workers, 1)
+    assert isinstance(event, Refused)
+    assert str(event.error) == "a machine in the place of 10.0.0.2: no CUDA"
 
 
 def test_members_are_put_once_by_content(ray: FakeRay, workers: RayWorkers) -> None:
@@ -242,6 +266,30 @@ def test_a_machine_without_the_images_is_left_out(
     assert str(event.error) == "machine 10.0.0.1: image 'img1' is not there"
 
 
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_machine_that_saw_images_before_is_asked_again_before_it_is_left_out(
+    ray: FakeRay, workers: RayWorkers, hashed: list[Hashed], *, passes: bool
+) -> None:
+    order = shard(hashed)
+    looks: list[object] = []
+
+    def answer(_: Handle, method: str, more: dict[str, bool]) -> object:
+        if method == "start":
+            return PROVEN
+        looks.append(more["after"])
+        sees = len(looks) == 1 or (passes and len(looks) > 2)
+        return RemoteReply(replied(order)) if sees else missing(hashed)
+
+    ray.answer = answer
+    workers.start("10.0.0.1/0")
+    workers.submit("10.0.0.1/0", order)
+    heard(workers, 2)
+    workers.submit("10.0.0.1/0", order)
+    (event,) = heard(workers, 1)
+    assert isinstance(event, Replied if passes else Refused)
+    assert looks == [0, 0, PAUSE]
+
+
 def test_an_image_that_is_gone_everywhere_is_left_to_its_quarantine(
     ray: FakeRay, workers: RayWorkers, hashed: list[Hashed]
 ) -> None:
@@ -269,6 +317,16 @@ def test_a_worker_that_waits_long_for_a_place_is_told_of_once(
     assert "waits for 2 processors: Ray has none free" in event.message
     ray.held |= {ref: PROVEN for ref, value in ray.held.items() if value is None}
     assert heard(workers, 1) == [Started("10.0.0.1/0", PROVEN)]
+
+
+def test_nothing_more_is_heard_of_an_actor_that_was_ended(
+    ray: FakeRay, workers: RayWorkers
+) -> None:
+    for name in workers.names:
+        workers.start(name)
+    workers.end("10.0.0.1/0")
+    assert ray.killed == ray.actors[:1]
+    assert heard(workers, 1) == [Started("10.0.0.2/0", PROVEN)]
 
 
 def test_all_actors_end_with_the_run(ray: FakeRay, workers: RayWorkers) -> None:

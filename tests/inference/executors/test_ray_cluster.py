@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ensemble.errors import ProviderError
+from ensemble.errors import ProviderError, UsageError
 from ensemble.inference.executors import ray_cluster
 from ensemble.inference.executors.nodes import Node
 from ensemble.inference.executors.ray_cluster import join, leave, nodes
@@ -25,6 +25,9 @@ class FakeRay:
 
     def __post_init__(self) -> None:
         self._private = SimpleNamespace(worker=SimpleNamespace(print_to_stdstream=print))
+
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(gcs_address="10.0.0.1:6379")
 
     def is_initialized(self) -> bool:
         return self.running
@@ -106,11 +109,29 @@ def test_what_ray_refuses_is_told_with_what_it_needs(ray: FakeRay, fault: Except
     assert str(fault)[:40] in str(found.value)
 
 
-def test_a_python_that_uses_ray_keeps_its_cluster(ray: FakeRay) -> None:
+@pytest.mark.parametrize("address", ["", "auto", "10.0.0.1:6379"])
+def test_a_python_that_uses_ray_keeps_its_cluster(ray: FakeRay, address: str) -> None:
     ray.running = True
-    own = join("10.0.0.1:6379")
+    own = join(address)
     leave(own=own)
     assert (own, ray.begun, ray.ended) == (False, [], 0)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2:6379", "local"])
+def test_the_address_of_another_cluster_than_this_python_uses_is_refused(
+    ray: FakeRay, address: str
+) -> None:
+    ray.running = True
+    with pytest.raises(UsageError, match=f"'{address}': this Python uses Ray at 10.0.0.1:6379"):
+        join(address)
+
+
+def test_when_a_cluster_is_left_ray_prints_again(ray: FakeRay) -> None:
+    internals = ray._private.worker
+    own = join("")
+    assert internals.print_to_stdstream is not print
+    leave(own=own)
+    assert internals.print_to_stdstream is print
 
 
 def test_a_cluster_that_was_joined_here_is_left(ray: FakeRay) -> None:

@@ -1,5 +1,7 @@
 """On another machine a worker checks what is there, and then scores as anywhere."""
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def told(path: Path, kept: dict[str, bytes]) -> RemoteOrder:
         DecodePolicy(), "cpu", 1, Path("engines"),
     )  # fmt: skip
     parcel = pack(path, member.sha256, kept.__setitem__)
-    return RemoteOrder(order, (parcel,), versions(), Path.cwd())
+    return RemoteOrder(order, (parcel,), versions("cpu"), Path.cwd())
 
 
 def shard(images: list[Hashed]) -> ShardOrder:
@@ -136,9 +138,34 @@ def test_packages_of_other_versions_are_refused(
 
 
 def test_packages_of_the_same_versions_pass() -> None:
-    found = versions()
+    found = versions("cpu")
     check_versions(found, dict(found))
     assert {"numpy", "ensemble-vote"} <= found.keys()
+
+
+@pytest.mark.parametrize(("device", "count"), [("cpu", 0), ("openvino", 1)])
+def test_openvino_counts_where_it_computes(
+    device: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "version", lambda name: "1")
+    assert list(versions(device)).count("openvino") == count
+
+
+def test_an_image_may_be_looked_for_after_some_seconds(
+    make_member: MakeMember, hashed: list[Hashed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, bytes] = {}
+    worker = RemoteWorker(told(make_member(), kept), kept.__getitem__)
+    away = hashed[0].source.path.rename(hashed[0].source.path.with_suffix(".away"))
+    slept: list[float] = []
+
+    def back(seconds: float) -> None:
+        slept.append(seconds)
+        away.rename(hashed[0].source.path)
+
+    monkeypatch.setattr(remote.time, "sleep", back)
+    assert worker.work(shard(hashed), look=True, after=5).reply.error is None
+    assert slept == [5]
 
 
 @pytest.mark.parametrize(
@@ -161,3 +188,35 @@ def test_the_cache_lies_where_temporary_files_do(
     monkeypatch.undo()
     monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
     assert remote.cache_folder().parent == tmp_path
+    assert stat.filemode(remote.cache_folder().stat().st_mode) == "drwx------"
+
+
+@pytest.mark.parametrize("kind", ["drwxrwxrwx", "lrwxrwxrwx", "-rw-r--r--"])
+def test_a_cache_that_others_may_write_to_or_lead_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = remote.cache_folder()
+    folder.rmdir()
+    if kind[0] == "l":
+        folder.symlink_to(tmp_path)
+    elif kind[0] == "d":
+        folder.mkdir()
+        folder.chmod(0o777)
+    else:
+        folder.write_bytes(b"")
+    told = "cannot keep members there" if kind[0] == "-" else f"found {kind} of user"
+    with pytest.raises(ProviderError, match=told):
+        remote.cache_folder()
+
+
+def test_a_cache_of_another_user_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
+    other = os.getuid() + 1
+    monkeypatch.setattr(remote.os, "getuid", lambda: other)
+    with pytest.raises(ProviderError, match=f"expected a folder of user {other}"):
+        remote.cache_folder()

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,25 @@ def test_two_threads_may_order_shards_at_once(
     for reply in both:
         assert reply.scored[0].ids == alone.ids
         np.testing.assert_array_equal(reply.scored[0].heads["label"], alone.heads["label"])
+
+
+def test_shards_that_begin_at_once_have_one_pool_of_decoders(
+    make_member: MakeMember, hashed: list[Hashed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, order = Worker(order_of(make_member("ant-f0"))), shard_of(hashed, "ant-f0")
+    made: list[object] = []
+    together, decoders = Barrier(2), shard_worker.decoders
+
+    def slow(*args: Any) -> ThreadPoolExecutor:
+        made.append(args)
+        with suppress(BrokenBarrierError):
+            together.wait(0.5)  # the other thread comes too, unless it waits for this one
+        return decoders(*args)
+
+    monkeypatch.setattr(shard_worker, "decoders", slow)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(worker.work, [order, order], [Quiet(), Quiet()]))
+    assert len(made) == 1
 
 
 def test_a_worker_tells_what_runs_its_members(make_member: MakeMember) -> None:
