@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ensemble.api.choose import choose as choose
     from ensemble.api.crops import crops as crops
     from ensemble.api.members import export_members as export_members
     from ensemble.api.members import inspect_members as inspect_members
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ensemble.members.card import Card as Card
     from ensemble.members.card import Head as Head
     from ensemble.predictions.table import Oof as Oof
+    from ensemble.recipe.policy import Policy as Policy
     from ensemble.records import DecodePolicy as DecodePolicy
     from ensemble.records import Preprocess as Preprocess
     from ensemble.records import Size as Size
@@ -59,6 +61,7 @@ _HOMES = {
     "MemberError": "errors",
     "OnnxScorer": "runtime.session",
     "Oof": "predictions.table",
+    "Policy": "recipe.policy",
     "Preprocess": "records",
     "PreprocessFlags": "export.spec",
     "ProviderError": "errors",
@@ -70,6 +73,7 @@ _HOMES = {
     "UsageError": "errors",
     "View": "records",
     "Weights": "voting.weights",
+    "choose": "api.choose",
     "crops": "api.crops",
     "diff_submissions": "api.results",
     "export_members": "api.members",

@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeVar
 
 from ensemble.errors import UsageError
 from ensemble.files.classes import classes_of
+from ensemble.recipe.policy import Policy
 from ensemble.records import DecodePolicy
 from ensemble.submission.publish import Submission
 from ensemble.voting import weights
@@ -111,6 +112,19 @@ def weights_of(given: WeightsGiven) -> Weights | None:
     if isinstance(given, str | Path):
         return weights.from_text(str(given))
     raise unlike("weights", "Weights, a mapping, a path or text", given)
+
+
+def policy_of(given: Policy | str | Path | None) -> Policy | None:
+    """Return a policy, which may be named.
+
+    Raises:
+        UsageError: another type, or no file of a policy.
+    """
+    if given is None or isinstance(given, Policy):
+        return given
+    if isinstance(given, str | Path):
+        return Policy.load(given)
+    raise unlike("policy", "a Policy, or the path of a policy.json", given)
 
 
 def classes_in(given: ClassesGiven) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ensemble.api.arguments import (
     constraints_of,
     decode_of,
     path_of,
+    policy_of,
     text_of,
     texts_of,
     weights_of,
@@ -26,8 +27,10 @@ from ensemble.api.tables import (
     table_of,
 )
 from ensemble.pipeline import run as pipeline
+from ensemble.predictions.kept_views import KeptTasks, KeptViews
 from ensemble.predictions.table import Oof
 from ensemble.predictions.tasks import TaskPredictions
+from ensemble.recipe.policy import Policy
 from ensemble.recipe.settings import Settings
 from ensemble.recipe.sources import tasks_text, tta_text
 from ensemble.records import (
@@ -51,8 +54,10 @@ def run(
     *,
     tta: TtaGiven = "none",
     merge: Merge = "mean",
+    keep_views: bool = False,
     voting: Voting = "soft",
     weights: WeightsGiven = None,
+    policy: Policy | str | Path | None = None,
     constraints: ConstraintsGiven = (),
     sample: TableGiven | None = None,
     output: Output = "auto",
@@ -103,8 +108,12 @@ def run(
         tta: A preset such as "flip", or "pkg.mod:name" of a ttach.Compose; or one for each family,
             as a mapping or as "family=flip,other=none".
         merge: How the views of a member become one: mean, gmean, max, min, tsharpen, logits.
+        keep_views: Whether to keep each view's predictions apart in the store, a key a view, and
+            merge what is read.
         voting: "soft", "hard" or "geometric".
         weights: By family, or a weights.json, or "family=0.6,other=0.4"; None weighs alike.
+        policy: What `choose` gave, or its file: the views and folds of each family that run, and
+            their weights.
         constraints: Equations that the values of a regression are to fulfil, such as
             {"total": "a + b"}: each row is moved as little as that takes.
         sample: A sample submission, a CSV or a DataFrame: ids, order, columns.
@@ -170,8 +179,10 @@ def run(
         images=texts_of(images, "images"),
         tta=tta_text(tta),
         merge=merge,
+        keep_views=keep_views,
         voting=voting,
         weights=weights_of(weights),
+        policy=policy_of(policy),
         constraints=constraints_of(constraints),
         sample=sample_of(sample, id_col),
         output=output,
@@ -221,6 +232,7 @@ def predict_oof(
     images: Paths,
     folds: TableGiven | ById,
     *,
+    keep_views: bool = False,
     out: str | Path | None = None,
     tta: TtaGiven = "none",
     merge: Merge = "mean",
@@ -247,13 +259,15 @@ def predict_oof(
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     progress: progress_bar.Given = "auto",
-) -> Oof | TaskPredictions:
+) -> Oof | TaskPredictions | KeptViews | KeptTasks:
     """Predict training images by the members that did not see them; `ensemble oof` in Python.
 
     Args:
         members: As for `run`; each has a fold in its card.
         images: As for `run`.
         folds: A CSV or a DataFrame with the columns `id` and `fold`, or the fold of each id.
+        keep_views: Whether to keep each view's predictions apart, with what each costs, for
+            `choose`; `merged` of what is returned joins them.
         out: The OOF Parquet to write, with the quarantine beside it; None writes none.
         tta: As for `run`, and so are all below.
         merge: How views become one.
@@ -289,7 +303,7 @@ def predict_oof(
     Raises:
         EnsembleError: see `ensemble.errors`.
     """
-    from ensemble.pipeline import oof
+    from ensemble.pipeline import oof, oof_views
 
     settings = Settings(
         members=texts_of(members, "members"),
@@ -321,4 +335,6 @@ def predict_oof(
     )
     table = table_of(folds, "folds", "fold", id_col)
     with progress_bar.shown(progress) as told:
+        if keep_views:
+            return oof_views.predict_views(settings, table, told, out=path_of(out))
         return oof.predict_oof(settings, table, told, out=path_of(out))

@@ -60,6 +60,7 @@ _COMMANDS: Final = {
     "folds": "ensemble.cli.commands.folds",
     "oof": "ensemble.cli.commands.tune",
     "tune-weights": "ensemble.cli.commands.tune",
+    "choose": "ensemble.cli.commands.choose",
     "crops": "ensemble.cli.commands.crops",
     "run": "ensemble.cli.commands.run",
     "vote": "ensemble.cli.commands.run",

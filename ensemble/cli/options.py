@@ -9,6 +9,7 @@ import click
 from ensemble.cli.option_types import Equation, auto_or_number, off_or_evaluations
 from ensemble.errors import UsageError
 from ensemble.files.paths import split_named
+from ensemble.recipe.policy import Policy
 from ensemble.recipe.settings import DECODE, TABLE, Setting, Settings
 from ensemble.recipe.sources import FILE, read_toml, tasks_text, tta_text
 from ensemble.records import DecodePolicy
@@ -82,7 +83,7 @@ def load_recipe_file() -> dict[str, Any] | None:
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
             "folds": judged, "crops": detecting, "store": store, "score": mapped, "diff": tables,
-            "tune-weights": mapped, "doctor": kept}  # fmt: skip
+            "tune-weights": mapped, "choose": tables, "doctor": kept}  # fmt: skip
 
 
 def _as_flag(name: str, value: Any) -> Any:
@@ -218,6 +219,8 @@ def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
     decode = decode_of(values)
     weights = values["weights"]
     values["weights"] = from_text(weights) if weights and weights != "uniform" else None
+    policy = values.get("policy")
+    values["policy"] = Policy.load(policy) if policy else None
     if values.get("constraints") == ("off",):
         values["constraints"] = ()
     if values.get("time_budget") == "off":
@@ -251,7 +254,9 @@ decode_options: Final = settings_named(*DECODE)
 input_options: Final = settings_named(*_INPUTS)
 crop_options: Final = settings_named("crops", "margin", "square")
 engine_options: Final = settings_named(*_ENGINE, *_WORKERS)
-run_options: Final = settings_named(*_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan")
+run_options: Final = settings_named(
+    *_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan", "policy", "keep_views"
+)
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "

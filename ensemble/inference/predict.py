@@ -106,7 +106,8 @@ class _Work:
             except NonFiniteError:
                 if not self.drop_nan:
                     raise
-                self.dropped.append(job.name)
+                if job.name not in self.dropped:  # another of its views may have been before
+                    self.dropped.append(job.name)
                 continue
             yield _part(assignment, number, found)
             self.evaluations += len(shard.images)

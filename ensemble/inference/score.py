@@ -61,7 +61,7 @@ def score_into_store(
             for group in _cut_alike(assignments)
         )
     _warn_of_turns(tally.warnings.get("exif turned", 0), progress)
-    if len(tally.dropped) == len(assignments):
+    if {a.job.name for a in assignments} <= set(tally.dropped):
         raise MemberError(f"every member gave NaN: {', '.join(tally.dropped)}")
     for name in tally.dropped:
         progress.warn(f"member {name} gave NaN and was dropped, as --on-nan drop-member says")

@@ -36,10 +36,14 @@ class Opened:
     inside: Sequence[Shaped]
 
 
-def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[ReadyMember]:
+def start_members(
+    recipe: Recipe, progress: Progress, *, exits: bool = False, fold: int | None = None
+) -> list[ReadyMember]:
     """Open the members and start their sessions, each proven on a probe batch.
 
-    With `exits` their graphs have no views where the host can make them; see `host_views`.
+    With `exits` their graphs have no views where the host can make them; see `host_views`. With
+    a `fold` only its members are started. Where views are kept apart, each member is started once
+    for each of its views.
 
     Raises:
         UsageError: members, weights or views that do not go together, or a store that cannot be
@@ -48,7 +52,7 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
         ProviderError: the device does not start, or two wheels of ONNX Runtime are installed.
     """
     scoring, resources = recipe.scoring, recipe.resources
-    opened = open_all(recipe, progress, exits=exits)
+    opened = open_all(recipe, progress, exits=exits, fold=fold)
     start = partial(
         start_shaped,
         merge=scoring.merge,
@@ -65,8 +69,12 @@ def start_members(recipe: Recipe, progress: Progress, *, exits: bool = False) ->
     return [replace(r, views=each.views) for r, each in zip(started, opened, strict=True)]
 
 
-def open_all(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list[Opened]:
+def open_all(
+    recipe: Recipe, progress: Progress, *, exits: bool = False, fold: int | None = None
+) -> list[Opened]:
     """Open the members and check all that can be checked without a session.
+
+    With a `fold` only its members are returned; where views are kept apart each once a view.
 
     Raises:
         EnsembleError: as for `start_members`.
@@ -79,11 +87,18 @@ def open_all(recipe: Recipe, progress: Progress, *, exits: bool = False) -> list
     check_jitters(told, cropped=inputs.crops is not None)
     paths = expand(local_members(inputs.members, resources.store), ".onnx", "member")
     members = open_members(paths, inputs.head, progress, inputs.label_map)
+    if inputs.policy is not None:
+        run = inputs.policy.runs({member.card.name: member.identity for member in members})
+        members = [member for member in members if member.card.name in run]
     hashes = hashes_of(member.identity for member in members)
     members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)
+    members = [m for m in members if fold in (None, m.card.fold)]
+    if scoring.keep_views:
+        apart = [(member, (view,)) for member in members for view in policies[member.card.family]]
+        return [Opened(member, view, shape_views(member, view)) for member, view in apart]
     shaped = [shape_views(member, policies[member.card.family]) for member in members]
     inside = graph_views(scoring.merge, shaped, members) if exits else shaped
     return [

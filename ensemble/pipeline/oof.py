@@ -26,6 +26,7 @@ from ensemble.inference.held_images import hold_on_images
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.label_map import LabelMap
+from ensemble.members.card import Card
 from ensemble.pipeline.device import settled
 from ensemble.predictions.stored import StoredPredictions, by_head, views_of
 from ensemble.predictions.table import Predictions
@@ -65,7 +66,7 @@ def predict_oof(
         check_writable(out.parent, "--out")
         remove_temporaries(out.parent, f"{out.stem}.")
     entries: list[StoredPredictions] = []
-    with started_members(_unweighed(recipe), progress) as started:
+    with started_members(unweighed(recipe), progress) as started:
         shares, fold_of = _shares(recipe, started, folds, progress, recipe.resources.store)
         for blind, rows in shares:
             images = image_set_of(rows)
@@ -115,7 +116,7 @@ def plan_oof(
     recipe, progress = settled(resolve(settings)), progress or Quiet()
     places = recipe_places(recipe)
     warn_of_cluster(recipe, progress)
-    with started_members(alone(_unweighed(recipe)), progress) as started:
+    with started_members(alone(unweighed(recipe)), progress) as started:
         shares, _ = _shares(recipe, started, folds, progress, None)
         members = [
             planned
@@ -126,8 +127,12 @@ def plan_oof(
     return OofPlan(out, tuple(members), free_bytes(recipe.resources.store), names)
 
 
-def _unweighed(recipe: Recipe) -> Recipe:
-    """Return a recipe for out-of-fold predictions: nobody is dropped, and nothing is weighed."""
+def unweighed(recipe: Recipe) -> Recipe:
+    """Return a recipe for out-of-fold predictions: nobody is dropped, and nothing is weighed.
+
+    Raises:
+        UsageError: members that give NaN were to be dropped.
+    """
     if recipe.scoring.on_nan != "fail":
         raise UsageError(
             f"on_nan {recipe.scoring.on_nan!r}: out of fold each row has one member of a family, "
@@ -146,8 +151,8 @@ def _shares(
     """Return for each fold the members that did not see it with its images; and every id's fold."""
     ready_members = started.members
     images, _ = find_images(recipe.inputs, recipe.resources.threads, progress, store)
-    fold_of = _folds_of(folds, images, recipe.inputs.id_col, progress)
-    _check_coverage(ready_members, fold_of)
+    fold_of = folds_by_id(folds, images, recipe.inputs.id_col, progress)
+    check_coverage([ready.member.card for ready in ready_members], fold_of)
     if started.dispatcher is None:  # workers hold their own members
         hold_on_images(recipe, ready_members, images, progress)
     shares = []
@@ -157,9 +162,14 @@ def _shares(
     return shares, {image.source.id: fold_of[image.source.id] for image in images}
 
 
-def _folds_of(
+def folds_by_id(
     table: TableSource, images: Sequence[Hashed], id_column: str | None, listener: Listener
 ) -> dict[str, int]:
+    """Return the fold of each image by its id.
+
+    Raises:
+        UsageError: an image without a fold, or a row of the table without an image.
+    """
     ids = [image.source.id for image in images]
     listed = listed_folds(table, id_column, ids, listener.warn)
     beyond = sorted(set(listed) - set(ids))
@@ -168,10 +178,10 @@ def _folds_of(
     return dict(zip(ids, folds_of(ids, listed, table).tolist(), strict=True))
 
 
-def _check_coverage(ready_members: Sequence[ReadyMember], fold_of: Mapping[str, int]) -> None:
+def check_coverage(cards: Sequence[Card], fold_of: Mapping[str, int]) -> None:
     """Check that each family has a member for each fold, and none for another."""
     held: dict[str, set[int]] = {}
-    for card in (ready.member.card for ready in ready_members):
+    for card in cards:
         if card.fold is None:
             raise UsageError(
                 f"member {card.name} has no fold in its card: it may have seen every row, so it "

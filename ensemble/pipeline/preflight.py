@@ -11,7 +11,7 @@ from ensemble.inference.executors.dispatch import Dispatcher
 from ensemble.inference.executors.started import (
     StartedMembers,
     alone,
-    recipe_places,
+    check_alone,
     started_members,
     warn_of_workers,
 )
@@ -56,7 +56,7 @@ def preflight(recipe: Recipe, progress: Progress, *, dry: bool = False) -> Itera
     Raises:
         EnsembleError: as for a run.
     """
-    recipe_places(recipe)  # what it refuses is refused before anything is written
+    check_alone(recipe)  # what it refuses is refused before anything is written
     claim = folder.claim(recipe)
     with _started(recipe, progress) as started:
         store = None if dry else recipe.resources.store

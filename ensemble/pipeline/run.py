@@ -80,6 +80,7 @@ def _scored(recipe: Recipe, progress: Progress) -> _Scored:
         )
     facts = {
         **_facts(checked, began),
+        **_predicted(recipe, checked),
         "evaluations": tally.evaluations,
         "batch_sizes": dict(tally.batch_sizes),
         "dropped_members": list(tally.dropped),
@@ -116,6 +117,14 @@ def _facts(checked: Preflight, began: float) -> dict[str, object]:
         **_workers(checked),
         **_crops(checked),
     }
+
+
+def _predicted(recipe: Recipe, checked: Preflight) -> dict[str, object]:
+    """Return the seconds that a policy predicts of a run; nothing where there is no policy."""
+    policy = recipe.inputs.policy
+    if policy is None:
+        return {}
+    return {"predicted_seconds": round(policy.seconds_for(len(checked.images.images)), 3)}
 
 
 def _workers(checked: Preflight) -> dict[str, object]:

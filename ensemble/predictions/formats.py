@@ -23,7 +23,7 @@ from ensemble.files.parquet import (
     PREDICTIONS,
     read_lists,
 )
-from ensemble.predictions import oof_file, task_file
+from ensemble.predictions import oof_file, task_file, views_file
 from ensemble.predictions.foreign import (
     Foreign,
     ids_in,
@@ -121,7 +121,10 @@ def read_parts(
     if name is not None:
         raise UsageError(f"{path}: it holds several heads; leave out the name {name!r}")
     try:
-        parts = task_file.of_table(path, table)
+        if views_file.is_of_views(table):
+            parts = [part.merged() for part in views_file.of_table(path, table)]
+        else:
+            parts = task_file.of_table(path, table)
     except DAMAGED as error:
         if isinstance(error, UsageError):
             raise
@@ -149,9 +152,10 @@ def _table_of_tasks(path: Path) -> pa.Table | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
+        several = task_file.is_of_tasks(table) or views_file.is_of_tasks(table)
     except DAMAGED:
         return None  # `read` says what is wrong
-    return table if task_file.is_of_tasks(table) else None
+    return table if several else None
 
 
 def _read(path: Path, name: str | None, told: ForeignHints) -> Predictions:
@@ -176,8 +180,10 @@ def of_table(path: Path, table: pa.Table, name: str | None, told: ForeignHints) 
 
 def _in_table(path: Path, table: pa.Table, name: str, told: ForeignHints) -> Predictions:
     metadata = table.schema.metadata or {}
-    if task_file.is_of_tasks(table):
+    if task_file.is_of_tasks(table) or views_file.is_of_tasks(table):
         raise UsageError(f"{path}: it holds heads of several tasks: give --label-map too")
+    if views_file.is_of_views(table):
+        return views_file.of_table(path, table)[0].merged()
     if PREDICTIONS.encode() in metadata:
         return _of_run(path, table, mapping_of(json.loads(metadata[PREDICTIONS.encode()])))
     if about := json.loads(metadata.get(oof_file.METADATA.encode(), b"{}")):

@@ -22,8 +22,10 @@ from ensemble.predictions.slices import BallotSlices, row_slices
 from ensemble.predictions.store import HeldRows, Partition, load_partition
 from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
-from ensemble.records import MemberId, Merge, Quarantined, hashes_of
+from ensemble.records import MemberId, Merge, Quarantined, View, hashes_of
 from ensemble.views.families import merged_as, views_told
+from ensemble.views.merging import merge_views
+from ensemble.views.spelling import spell
 from ensemble.voting.vote import Ballot
 
 
@@ -94,10 +96,11 @@ def read_predictions(entries: Sequence[StoredPredictions]) -> Predictions:
         StoreError: a shard is missing or torn.
     """
     found = _joined(entries)
-    families = {
-        entry.member.name: _taken(entry.partition.read(entry.head.name).probs, rows)
-        for entry, rows in zip(entries, found.rows, strict=True)
-    }
+    views: dict[str, list[Probs]] = {}
+    for entry, rows in zip(entries, found.rows, strict=True):
+        own = _taken(entry.partition.read(entry.head.name).probs, rows)
+        views.setdefault(entry.member.name, []).append(own)
+    families = {name: _merged(own, entries[0]) for name, own in views.items()}
     return replace(found.about, families=families)
 
 
@@ -111,7 +114,8 @@ def read_in_slices(entries: Sequence[StoredPredictions]) -> tuple[Predictions, B
 
     def slices(rows: int) -> Iterator[Sequence[Ballot]]:
         members = zip(entries, found.held, found.rows, strict=True)
-        return zip(*(_ballots(*member, rows) for member in members), strict=True)
+        for some in zip(*(_slices_of(*member, rows) for member in members), strict=True):
+            yield _ballots(entries, some)
 
     return found.about, slices
 
@@ -131,16 +135,14 @@ class _Joined:
 def _joined(entries: Sequence[StoredPredictions]) -> _Joined:
     held = [entry.held or entry.partition.read_rows() for entry in entries]
     lost = _lost_of(held)
-    names = [entry.member.name for entry in entries]
-    if len(set(names)) < len(names):
-        raise ContractError(f"members are called alike: {few(names)}")
+    _check_names(entries)
     ids = tuple(i for i in held[0].ids.to_pylist() if i not in lost)
     wanted, head = text_column(ids), entries[0].head
     about = Predictions(
         ids=ids,
         classes=head.classes,
         families={},
-        members=hashes_of(entry.member for entry in entries),
+        members=hashes_of({entry.member.name: entry.member for entry in entries}.values()),
         task=head.task,
         quarantined=tuple(lost.values()),
         deployed=True,
@@ -149,27 +151,28 @@ def _joined(entries: Sequence[StoredPredictions]) -> _Joined:
         views=views_of(entries),
         ordinal=head.ordinal,
     )
-    rows = [_rows_of(name, each, wanted) for name, each in zip(names, held, strict=True)]
+    pairs = zip(entries, held, strict=True)
+    rows = [_rows_of(entry.member.name, each, wanted) for entry, each in pairs]
     return _Joined(about, held, rows)
 
 
-def _ballots(
+def _slices_of(
     entry: StoredPredictions, held: HeldRows, rows: Indices | None, size: int
-) -> Iterator[Ballot]:
+) -> Iterator[Probs]:
     """Yield the rows of a member slice by slice; of rows in another order all are read at once."""
-    member, read = entry.member, entry.partition.read
+    read = entry.partition.read
     at_once = rows is not None and bool((np.diff(rows) < 0).any())
     whole = read(entry.head.name).probs if at_once else None
     for at in row_slices(len(held.ids) if rows is None else len(rows), size):
         wanted = np.arange(at.start, at.stop) if rows is None else rows[at]
         if whole is not None:
-            yield Ballot(member.name, member.family, whole[wanted])
+            yield whole[wanted]
             continue
         ends = wanted[[0, -1]] if len(wanted) else [0, 0]
         place = np.searchsorted(held.ends, ends, side="right") - 1
         first, last = np.minimum(place, len(held.ends) - 2).tolist()
         probs = read(entry.head.name, range(first, last + 1)).probs
-        yield Ballot(member.name, member.family, probs[wanted - held.ends[first]])
+        yield probs[wanted - held.ends[first]]
 
 
 def read_tasks(entries: Sequence[StoredPredictions], label_map: LabelMap) -> TaskPredictions:
@@ -192,11 +195,42 @@ def by_head(entries: Sequence[StoredPredictions]) -> list[list[StoredPredictions
 
 def views_of(entries: Sequence[StoredPredictions]) -> dict[str, str]:
     """Return the views of each family and their merge; see `merged_as`."""
-    told = [(entry.member.family, entry.partition.fingerprint) for entry in entries]
-    return {
-        family: merged_as(views_told(seen["views"]), cast(Merge, seen["merge"]))
-        for family, seen in told
-    }
+    told: dict[str, dict[str, View]] = {}
+    for entry in entries:
+        views = views_told(entry.partition.fingerprint["views"])
+        told.setdefault(entry.member.family, {}).update({spell(view): view for view in views})
+    merge = _merge_of(entries[0])
+    return {family: merged_as(tuple(views.values()), merge) for family, views in told.items()}
+
+
+def _merge_of(entry: StoredPredictions) -> Merge:
+    return cast(Merge, entry.partition.fingerprint["merge"])
+
+
+def _check_names(entries: Sequence[StoredPredictions]) -> None:
+    """Check that no two members are called alike; views of one that are apart are one member."""
+    seen: dict[str, str] = {}
+    for entry in entries:
+        if seen.setdefault(entry.member.name, entry.member.sha256) != entry.member.sha256:
+            raise ContractError(f"members are called alike: {entry.member.name}")
+    told = [(e.member.name, str(e.partition.fingerprint["views"])) for e in entries]
+    if twice := [name for name, views in told if told.count((name, views)) > 1]:
+        raise ContractError(f"members are called alike: {few(twice)}")
+
+
+def _ballots(entries: Sequence[StoredPredictions], probs: Sequence[Probs]) -> list[Ballot]:
+    """Return a ballot for each member, float32 (N, C): of views that were kept apart, merged."""
+    views: dict[MemberId, list[Probs]] = {}
+    for entry, own in zip(entries, probs, strict=True):
+        views.setdefault(entry.member, []).append(own)
+    return [Ballot(m.name, m.family, _merged(own, entries[0])) for m, own in views.items()]
+
+
+def _merged(views: Sequence[Probs], first: StoredPredictions) -> Probs:
+    if len(views) == 1:
+        return views[0]
+    stack = np.stack(views, dtype=np.float64)
+    return merge_views(stack, _merge_of(first), first.head.task).astype(np.float32)
 
 
 def _lost_of(held: Sequence[HeldRows]) -> dict[str, Quarantined]:

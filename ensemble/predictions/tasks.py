@@ -183,6 +183,7 @@ def _joined(given: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
 
 
 def _sources(parts: Sequence[Predictions]) -> tuple[RecordedMember, ...]:
-    """Return who made the predictions, each once, by name."""
-    found = {(each.member.name, each.member.sha256): each for p in parts for each in p.sources}
+    """Return who made the predictions, each once, by name; of views kept apart each its own."""
+    every = [each for part in parts for each in part.sources]
+    found = {(each.member.name, each.member.sha256, each.key or ""): each for each in every}
     return tuple(found[key] for key in sorted(found, key=lambda key: (natural_key(key[0]), key)))

@@ -14,6 +14,8 @@ from ensemble.files.label_maps import read_label_map
 from ensemble.files.paths import check_utf8
 from ensemble.files.text_table import TableSource
 from ensemble.label_map import LabelMap
+from ensemble.recipe.policy import Policy
+from ensemble.recipe.policy_settings import check_apart, under_policy
 from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
 from ensemble.recipe.units import bytes_of
@@ -43,8 +45,9 @@ class Inputs:
 
     With a label map every head is read that answers a task of it. `crops` has the box of each image
     that members see, None where they see all of it; `crop` says how boxes are widened, None as the
-    members' cards say. `verify` has every image hashed, whatever an earlier scan found; `image_col`
-    is the column of images in Parquet files.
+    members' cards say. `policy` says which of the members run, None all of them. `verify` has every
+    image hashed, whatever an earlier scan found; `image_col` is the column of images in Parquet
+    files.
     """
 
     members: tuple[str, ...]
@@ -56,19 +59,24 @@ class Inputs:
     label_map: LabelMap | None = None
     crops: TableSource | None = None
     crop: Crop | None = None
+    policy: Policy | None = None
     verify: bool = False
     image_col: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How a member scores an image: its views and their merge, in what precision and where."""
+    """How a member scores an image: its views and their merge, in what precision and where.
+
+    With `keep_views` each view is scored as a policy of its own, and merged when it is read.
+    """
 
     tta: str
     merge: Merge
     precision: Precision
     device: str
     on_nan: OnNan
+    keep_views: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,8 @@ def resolve(settings: Settings) -> Recipe:
         UsageError: names the setting, what it may be and what it is.
     """
     check_settings(settings)
+    settings = under_policy(settings)
+    check_apart(settings)
     s, label_map = settings, _label_map(settings)
     check_joint(s.voting, s.weights, label_map)
     return Recipe(
@@ -169,10 +179,11 @@ def resolve(settings: Settings) -> Recipe:
             label_map,
             s.crops,
             crop_of(s),
+            s.policy,
             s.verify_inputs,
             s.image_col,
         ),
-        Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan),
+        Scoring(s.tta, s.merge, s.precision, s.device, s.on_nan, s.keep_views),
         Fusion(s.voting, s.weights, _constraints(s.constraints)),
         Writing(
             s.sample,
@@ -254,11 +265,12 @@ def check_settings(settings: Settings) -> None:
 
 
 def _label_map(settings: Settings) -> LabelMap | None:
-    """Read the label map, with what is declared of its tasks."""
+    """Read the label map, with what is declared of its tasks; else take that of a policy."""
     if settings.label_map is None:
         if settings.tasks:
             raise UsageError("tasks belong to a label map: give --label-map too")
-        return None
+        joint = settings.policy.weights.joint if settings.policy else None
+        return joint.label_map if joint else None
     if settings.head is not None:
         raise UsageError(
             f"--head {settings.head}: with a label map every head is read; leave one of them out"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from ensemble.files.text_table import TableSource, TextTable
+from ensemble.recipe.policy import Policy
 from ensemble.records import (
     DecodePolicy,
     Executor,
@@ -47,6 +48,8 @@ IN_MEMORY: Final = "a table in memory, sha256 "
 """What run.json says of a table that Python was given, before its hash."""
 
 DEFAULT_STORE: Final = Path(".ensemble")
+CHOSEN: Final = "policy, sha256 "
+"""What run.json says of a policy, before its hash: what it decides stands in other settings."""
 
 _MADE: Final[tuple[Role, ...]] = ("predicted",)
 _KEPT: Final[tuple[Role, ...]] = ("kept",)
@@ -86,6 +89,15 @@ class Settings:
         ),
     ] = "none"
     merge: Annotated[Merge, About("How a member's views become one.", _MADE)] = "mean"
+    keep_views: Annotated[
+        bool,
+        About(
+            "Keep each view's predictions apart in the store, a key a view, and merge what is "
+            "read; of `oof` the file too, with what each view costs, for `ensemble choose`.",
+            _MADE,
+            later=True,
+        ),
+    ] = False
     voting: Annotated[
         Voting,
         About("How members become one prediction; rank needs weights of `--pool rank`.", _KEPT),
@@ -93,6 +105,15 @@ class Settings:
     weights: Annotated[
         Weights | None,
         About("By family: a weights.json, family=0.6,other=0.4, or uniform.", _KEPT),
+    ] = None
+    policy: Annotated[
+        Policy | None,
+        About(
+            "The policy.json of `ensemble choose`: the views and folds of each family that run, "
+            "and their weights.",
+            metavar="FILE",
+            later=True,
+        ),
     ] = None
     constraints: Annotated[
         tuple[str, ...],
@@ -418,6 +439,8 @@ def settings_of(settings: Settings) -> dict[str, object]:
             continue
         if isinstance(value, Weights):
             value = to_json(value)
+        if isinstance(value, Policy):
+            value = f"{CHOSEN}{value.sha256}"
         if isinstance(value, TextTable):
             value = f"{IN_MEMORY}{value.sha256}"
         record[name] = str(value) if isinstance(value, Path) else value

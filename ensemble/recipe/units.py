@@ -6,6 +6,7 @@ from typing import Final
 from ensemble.errors import UsageError
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_MOMENTS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([hms])")
 
 
@@ -68,6 +69,20 @@ def seconds_of(text: str, what: str) -> float:
         bare = f"; did you mean {plain}s or {plain}m?" if plain.isdecimal() and int(plain) else ""
         raise UsageError(f"{what} {text!r}: expected a time such as 2h30m, 90m or 45s{bare}")
     return total
+
+
+def moment_of(text: str, what: str) -> float:
+    """Read a short time such as `5ms`, `800us` or `0.2s`, in seconds; `what` is for messages.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(us|ms|s)", text.strip().lower())
+    if found is None:
+        bare = text.strip()
+        hint = f"; did you mean {bare}ms?" if _number(bare) is not None else ""
+        raise UsageError(f"{what} {text!r}: expected a time such as 5ms, 800us or 0.2s{hint}")
+    return float(found[1]) * _MOMENTS[found[2]]
 
 
 def bytes_of(text: str, what: str) -> int:

@@ -205,7 +205,8 @@ def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listen
 
 
 def _published(voted: VoteInput, sha256: str) -> ledger.Published:
-    families = [each.member.family for each in voted.predictions.sources]
+    members = {each.member.name: each.member for each in voted.predictions.sources}
+    families = [member.family for member in members.values()]
     rows, lost = len(voted.sample.ids), len(voted.predictions.quarantined)
     return ledger.Published(families, rows, lost, sha256, voted.predictions.views)
 

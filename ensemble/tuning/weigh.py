@@ -90,7 +90,7 @@ def weigh(
         progress.warn(files.describe_rescaling(oof.rescaled))
     checks.check_rows(y, oof.classes, metric, oof.folds)
     names, stack = list(oof.families), kept(list(oof.families.values()))
-    steps = _steps(oof.classes, progress) if metric.name == "qwk" else ()
+    steps = steps_of(oof.classes, progress) if metric.name == "qwk" else ()
     if steps:
         stack, y = stack[:, :, steps], np.argsort(steps)[y.astype(np.int64)]
         metric = metrics.kappa_between([int(oof.classes[place]) for place in steps])
@@ -161,7 +161,7 @@ def metric_for(oof: Predictions, order: TuneOrder, families: int) -> Metric:
     return metric
 
 
-def _steps(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
+def steps_of(classes: Sequence[str], progress: Progress) -> tuple[int, ...]:
     """Return the order of the classes by their numbers; without numbers they are taken as given."""
     steps = order_of(classes)
     if not steps:

@@ -9,6 +9,7 @@ from ensemble.records import Merge, Op, OpName, View
 from ensemble.views.parse import read_policy
 from ensemble.views.pixels import jitters_of
 from ensemble.views.policy import Views, preset, presets
+from ensemble.views.spelling import merge_words, spell, spell_list
 
 EVERY: Final = ""
 """Where the views of every family stand, if none has its own."""
@@ -74,17 +75,12 @@ def policies_of(told: Mapping[str, Views], families: Collection[str]) -> dict[st
 
 def spelled(views: Iterable[View]) -> str:
     """Spell views by all that they do, as "plain, hflip+rot90(1)": others are spelled otherwise."""
-    return ", ".join("+".join(_operation(op.name, op.args) for op in v.ops) or "plain"
-                     for v in views)  # fmt: skip
-
-
-def _operation(name: str, args: Sequence[float | int | str]) -> str:
-    return f"{name}({', '.join(map(str, args))})" if args else name
+    return ", ".join(map(spell, views))
 
 
 def merged_as(views: Sequence[View], merge: Merge) -> str:
     """Spell views and how they become one, as "mean of plain, hflip"; one view merges to itself."""
-    return f"{merge} of {spelled(views)}" if len(views) > 1 else spelled(views)
+    return merge_words([spell(view) for view in views], merge)
 
 
 def views_told(told: object) -> tuple[View, ...]:
@@ -98,12 +94,12 @@ def _told(op: Mapping[str, object]) -> Op:
 
 
 def name_of(views: Sequence[View]) -> str:
-    """Return what `--tta` calls views: a preset where one gives just these, else `spelled`."""
+    """Return what `--tta` calls views: a preset where one gives just these, else a list of them."""
     told = [view.ops for view in views]
     for text in _candidates(views):
         if [view.ops for view in preset(text)] == told:
             return text
-    return spelled(views)
+    return spell_list(views)
 
 
 def _candidates(views: Sequence[View]) -> list[str]:

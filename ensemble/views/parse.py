@@ -8,6 +8,7 @@ from ensemble.records import Op, OpName, View
 from ensemble.user_code import load_object
 from ensemble.views import policy
 from ensemble.views.policy import IDENTITY, Views, crop, product, scales
+from ensemble.views.spelling import is_list, read_list
 
 if TYPE_CHECKING:
     import ttach
@@ -18,11 +19,13 @@ _TTACH_CROPS: Final = {
 
 
 def read_policy(text: str) -> tuple[View, ...]:
-    """Return the views of a preset, or of a `ttach.Compose` named as pkg.mod:name.
+    """Return the views of a preset, of a list, or of a `ttach.Compose` named as pkg.mod:name.
 
     Raises:
         UsageError: no such preset or object, or one that is not a ttach.Compose.
     """
+    if is_list(text):
+        return read_list(text)
     if ":" not in text:
         return policy.preset(text)
     compose = load_object(text, "--tta")

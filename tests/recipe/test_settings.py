@@ -68,6 +68,8 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
         "top",
         "round",
         "constraints",
+        "policy",
+        "keep_views",
         "probe_images",
         "verify_inputs",
         "workers",

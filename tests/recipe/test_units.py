@@ -3,7 +3,7 @@
 import pytest
 
 from ensemble.errors import UsageError
-from ensemble.recipe.units import bytes_of, percent_of, seconds_of, share_of
+from ensemble.recipe.units import bytes_of, moment_of, percent_of, seconds_of, share_of
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,16 @@ def test_an_amount_of_memory_is_bytes_or_a_multiple_of_1024(text: str, amount: i
 def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="such as 2G"):
         bytes_of(text, "memory")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5ms", 5e-3), ("800us", 8e-4), ("0.2s", 0.2), (" 1.5 MS ", 1.5e-3)]
+)
+def test_a_short_time_is_read(text: str, seconds: float) -> None:
+    assert moment_of(text, "--budget") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "5h", "1e3ms", ""])
+def test_what_is_no_short_time_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a time such as 5ms"):
+        moment_of(text, "--budget")

@@ -36,6 +36,14 @@ def test_each_family_may_have_its_own_though_presets_have_commas() -> None:
     assert policies_of(told, ["cow", "ant", "b=c"]) == told
 
 
+def test_a_list_of_views_may_be_a_familys_own() -> None:
+    told = read_policies("ant=views(plain;crop(lt, 4, 4);rot90(1)),bee=none")
+    assert [view.ops for view in told["ant"]] == [
+        (), (Op("crop", ("lt", 4, 4)),), (Op("rot90", (1,)),),
+    ]  # fmt: skip
+    assert told["bee"] == preset("none")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -69,11 +77,12 @@ def test_views_of_a_preset_are_called_as_it_is(text: str) -> None:
 
 def test_other_views_are_spelled_by_what_they_do() -> None:
     odd = (View("a"), View("b", (Op("hflip"), Op("rot90", (3,)))), View("c", (Op("add", (0.5,)),)))
-    assert name_of(odd) == spelled(odd) == "plain, hflip+rot90(3), add(0.5)"
+    assert spelled(odd) == "plain, hflip+rot90(3), add(0.5)"
+    assert name_of(odd) == "views(plain;hflip+rot90(3);add(0.5))"
 
 
 def test_the_order_of_views_counts() -> None:
-    assert name_of(preset("hflip")[::-1]) == "hflip, plain"
+    assert name_of(preset("hflip")[::-1]) == "views(hflip;plain)"
 
 
 def test_a_merge_is_spelled_where_there_is_one_to_make() -> None:

@@ -28,6 +28,7 @@ DOORS: dict[str, Callable[..., object]] = {
     "folds": package.split_folds,
     "oof": package.predict_oof,
     "tune-weights": package.tune_weights,
+    "choose": package.choose,
     "crops": package.crops,
     "run": package.run,
     "vote": package.vote,
@@ -76,7 +77,7 @@ def test_every_command_has_its_function_but_those_that_keep_house() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "vote", "oof", "crops", "tune-weights", "folds", "quantize"]
+    "name", ["run", "vote", "oof", "crops", "tune-weights", "choose", "folds", "quantize"]
 )
 def test_what_takes_time_tells_how_far_it_is(name: str) -> None:
     assert "progress" in inspect.signature(DOORS[name]).parameters

@@ -18,6 +18,7 @@ from ensemble.cli.options import (
     label_option,
     named_files,
     preflight_options,
+    settings_named,
     settings_of_flags,
 )
 from ensemble.cli.origins import settings_with_origin
@@ -26,6 +27,7 @@ from ensemble.progress_bar import Bar
 from ensemble.voting.weights import Polish, Pool, Write
 
 if TYPE_CHECKING:
+    from ensemble.predictions.kept_views import KeptTasks, KeptViews
     from ensemble.predictions.table import Oof
     from ensemble.predictions.tasks import TaskPredictions
     from ensemble.tuning.weigh import TuneOrder
@@ -43,6 +45,7 @@ _QUARANTINED: Final = 3
     type=click.Path(path_type=Path),
     help="A CSV with the columns id and fold: which fold held out which image.",
 )
+@settings_named("keep_views")
 @click.option("--out", "-o", default="oof.parquet", show_default=True,
               type=click.Path(path_type=Path), help="The file to write.")  # fmt: skip
 @preflight_options
@@ -61,22 +64,24 @@ def oof_command(
     Each member scores the rows of its own fold only; the folds of a family are put together. What
     was computed is kept in the store.
     """
-    from ensemble.pipeline import oof
+    from ensemble.pipeline import oof, oof_views
 
     if show_config:
         say_config(settings_with_origin(), as_json=as_json)
         return 0
     recipe = settings_of_flags(settings)
+    plan = oof_views.plan_views if recipe.keep_views else oof.plan_oof
+    predict = oof_views.predict_views if recipe.keep_views else oof.predict_oof
     with Bar(sys.stderr) as bar:
         if dry_run:
-            say_plan(asdict(oof.plan_oof(recipe, folds, out, bar)), as_json=as_json)
+            say_plan(asdict(plan(recipe, folds, out, bar)), as_json=as_json)
             return 0
-        found = oof.predict_oof(recipe, folds, bar, out=out)
+        found = predict(recipe, folds, bar, out=out)
     _say_oof(found, out)
     return _QUARANTINED if found.quarantined else 0
 
 
-def _say_oof(found: "Oof | TaskPredictions", out: Path) -> None:
+def _say_oof(found: "Oof | TaskPredictions | KeptViews | KeptTasks", out: Path) -> None:
     """Print how many rows there are, which images have none, and on stdout where they lie."""
     from ensemble.predictions.oof_file import quarantine_beside
 
@@ -90,10 +95,17 @@ def _say_oof(found: "Oof | TaskPredictions", out: Path) -> None:
     click.echo(str(out))
 
 
-def _counted(found: "Oof | TaskPredictions") -> str:
-    """Say of how many families predictions are, and of which tasks."""
+def _counted(found: "Oof | TaskPredictions | KeptViews | KeptTasks") -> str:
+    """Say of how many families predictions are, and of which tasks or in how many views."""
+    from ensemble.predictions.kept_views import KeptTasks, KeptViews
     from ensemble.predictions.tasks import TaskPredictions
 
+    if isinstance(found, KeptViews):
+        views = sum(map(len, found.columns.values()))
+        return f"{len(found.columns)} families, {views} views of them kept apart"
+    if isinstance(found, KeptTasks):
+        return (f"{len(found.members)} families, for the tasks {', '.join(found.label_map.names)}, "
+                f"their views kept apart")  # fmt: skip
     if not isinstance(found, TaskPredictions):
         return f"{len(found.families)} families"
     families = {each.family for each in found.columns()}

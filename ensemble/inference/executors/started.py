@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from ensemble.arrays import Pixels, Probs
-from ensemble.errors import ScoreError, counted, few
+from ensemble.errors import ScoreError, UsageError, counted, few
 from ensemble.inference.executors.dispatch import Dispatcher
 from ensemble.inference.executors.places import Place, places_of
 from ensemble.inference.executors.processes import Processes
@@ -56,6 +56,7 @@ def started_members(recipe: Recipe, progress: Progress) -> Iterator[StartedMembe
         MemberError: a member is not usable.
         ProviderError: no device starts, or the cluster cannot be joined.
     """
+    check_alone(recipe)
     places, cluster = recipe_places(recipe), recipe.resources.executor == "ray"
     auto = recipe.scoring.device == "auto" and not cluster
     if auto and (count := len(nvidia.gpus())) > 1:
@@ -93,6 +94,20 @@ def recipe_places(recipe: Recipe) -> tuple[Place, ...]:
     if resources.executor == "ray":
         return ()
     return places_of(recipe.scoring.device, resources.workers, resources.threads)
+
+
+def check_alone(recipe: Recipe) -> None:
+    """Refuse workers for views that are kept apart: workers know a member by its name alone.
+
+    Raises:
+        UsageError: there are some.
+    """
+    workers = bool(recipe_places(recipe)) or recipe.resources.executor == "ray"
+    if recipe.scoring.keep_views and workers:
+        raise UsageError(
+            "--keep-views scores in this process alone: leave out --workers and --executor, and "
+            "name one device, such as --device cuda:0"
+        )
 
 
 def warn_of_workers(recipe: Recipe, progress: Progress) -> None:
