@@ -169,9 +169,11 @@ def noise(kept: KeptViews, labels: Path) -> None:
     """Print what choosing says of one family under views of noise: other rows' predictions."""
     rng = np.random.default_rng(0)
     family, plain = next((f, v["plain"]) for f, v in kept.columns.items())
-    views = {"plain": plain} | {f"noise{n}": plain[rng.permutation(len(plain))] for n in range(5)}
+    views = {"plain": plain} | {
+        f"add({n + 1})": plain[rng.permutation(len(plain))] for n in range(5)
+    }
     near = np.exp(np.log(plain + 1e-6) + rng.normal(0, 0.3, (5, *plain.shape)))
-    views |= {f"jittered{n}": p / p.sum(1, keepdims=True) for n, p in enumerate(near)}
+    views |= {f"multiply(1.{n + 1})": p / p.sum(1, keepdims=True) for n, p in enumerate(near)}
     costs = replace(kept.costs, evaluations={family: dict.fromkeys(views, 1e-4)})
     alone = replace(kept, columns={family: views}, members={family: kept.members[family]},
                     costs=costs)  # fmt: skip
