@@ -7,6 +7,17 @@ from pathlib import Path
 
 SCRIPT = "from ensemble.cli import main; main()"
 
+POISON = """
+import os, ensemble.images.decode as d
+decode = d.Image.open
+def poisoned(stream, **more):
+    if b"POISON" in stream.getvalue():
+        os.abort()
+    return decode(stream, **more)
+d.Image.open = poisoned
+"""
+"""Images that hold this word crash the decoder."""
+
 
 def start(
     folder: Path, *args: str | Path, faults: str = "", **environment: str

@@ -264,6 +264,10 @@ preflight_options: Final = stacked((
     click.option("--show-config", is_flag=True, help="Print every setting with its value and its "
                  "origin, and do nothing else."),
 ))  # fmt: skip
+labels_option: Final = click.option(
+    "--labels", required=True, type=click.Path(path_type=Path),
+    help="A CSV with an id column and the labels.",
+)  # fmt: skip
 label_option: Final = option(
     "--label-col", key="label_column", help="The column of the labels.", default="label",
 )  # fmt: skip

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import finish, start
+from processes import POISON, finish, start
 from toys import save_images, save_member, toy_card, toy_model
 
 from ensemble.cli import supervise
@@ -32,15 +32,6 @@ def dying(self, images):
             time.sleep(60)  # another thread may take the signal: no lane writes before it does
     return score(self, images)
 OnnxScorer.score = dying
-"""
-POISON = """
-import os, ensemble.images.decode as d
-decode = d.Image.open
-def poisoned(stream, **more):
-    if b"POISON" in stream.getvalue():
-        os.abort()
-    return decode(stream, **more)
-d.Image.open = poisoned
 """
 SLOW = """
 import time, pathlib

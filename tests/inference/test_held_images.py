@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_workers import Told
 from onnx import helper, numpy_helper
 from PIL import Image
 from toys import ensemble, save_images, save_member, toy_card, toy_model
@@ -67,16 +68,6 @@ def begin(member: Path) -> ReadyMember:
         open_member(member), policy.preset("none"), "mean", device="cpu", threads=1, batch=4,
         precision="fp16",
     )  # fmt: skip
-
-
-class Told:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture
@@ -151,7 +142,7 @@ def test_how_far_off_members_are_is_told_of_all_together(
     images, ready, told = save_images(tmp_path / "images", 5), begin(dazzled(tmp_path)), Told()
     hold_on_images(recipe(tmp_path, images, probe_images=3), [ready] * 2, found(images), told)
     assert [len(pixels) for pixels in held] == [3, 3]
-    assert told.lines == [
+    assert told.said == [
         "in float16, on images of the run: 2 of 6 labels of single members change, and values "
         "differ from float32 by 0.002 at most"
     ]

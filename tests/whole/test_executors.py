@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import numpy_helper
-from processes import finish, start
+from processes import POISON, finish, start
 from toys import MakeMember, save_images, save_member, toy_card, toy_model
 
 from ensemble.api import predict
@@ -70,15 +70,6 @@ def dying(self, order, progress):
         os.kill(os.getpid(), signal.SIGKILL)
     return work(self, order, progress)
 Worker.work = dying
-"""
-POISON = """
-import os, ensemble.images.decode as d
-decode = d.Image.open
-def poisoned(stream, **more):
-    if b"POISON" in stream.getvalue():
-        os.abort()
-    return decode(stream, **more)
-d.Image.open = poisoned
 """
 DRIVER = """
 import os, signal

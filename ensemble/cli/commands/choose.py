@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ensemble.cli.options import id_option, label_map_of, label_map_options, label_option
+from ensemble.cli.options import (
+    id_option,
+    label_map_of,
+    label_map_options,
+    label_option,
+    labels_option,
+)
 from ensemble.cli.terminal import open_console
 from ensemble.progress_bar import Bar
 
@@ -28,12 +34,7 @@ if TYPE_CHECKING:
     metavar="FILE...",
     help="What `ensemble oof --keep-views` wrote; several files for several families.",
 )
-@click.option(
-    "--labels",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A CSV with an id column and the labels.",
-)
+@labels_option
 @label_option
 @id_option
 @label_map_options

@@ -16,6 +16,7 @@ from ensemble.cli.options import (
     label_map_of,
     label_map_options,
     label_option,
+    labels_option,
     named_files,
     preflight_options,
     settings_named,
@@ -123,12 +124,7 @@ def _counted(found: "Oof | TaskPredictions | KeptViews | KeptTasks") -> str:
     help="OOF files, or one family's predictions from elsewhere (parquet, csv, npz, npy).",
 )
 @elsewhere_options
-@click.option(
-    "--labels",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A CSV with an id column and the labels.",
-)
+@labels_option
 @label_option
 @id_option
 @label_map_options
