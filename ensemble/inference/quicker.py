@@ -22,6 +22,9 @@ from ensemble.runtime.wheels import installed
 _LONG: Final = 60.0
 """Seconds of a run from which on it is worth some to know."""
 
+_FEW: Final = 12
+"""Evaluations, fewer than which no net takes so long for: they are not held up by a measurement."""
+
 _GAIN: Final = 1.2
 
 
@@ -48,8 +51,8 @@ def tell_if_quicker(
         return
     if recipe.scoring.precision != "fp32" or importlib.util.find_spec("openvino") is None:
         return
-    seconds = seconds_per_image(first)
-    if seconds * images * len(ready_members) < _LONG:
+    count = images * len(ready_members)
+    if count < _FEW or (seconds := seconds_per_image(first)) * count < _LONG:
         return
     precision: Precision = "bf16" if computes_bf16() else "fp32"
     times = _times(recipe, first, seconds, precision)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_workers import Told
 from toys import MakeMember
 
 from ensemble.inference import quicker
@@ -14,16 +15,6 @@ from ensemble.members.member import open_member
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.views import policy
-
-
-class Told:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture
@@ -47,7 +38,7 @@ def recipe(store: Path, **more: object) -> Recipe:
 def told_of(recipe: Recipe, ready: ReadyMember, images: int = 100) -> list[str]:
     told = Told()
     tell_if_quicker(recipe, [ready], images, told)
-    return told.lines
+    return told.said
 
 
 @pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp32")])
@@ -130,3 +121,13 @@ def test_what_is_remembered_and_cannot_be_read_is_measured_again(
     (path,) = (tmp_path / "openvino").iterdir()
     path.write_text("{")
     assert told_of(recipe(tmp_path), ready) == first
+
+
+def test_a_run_of_one_image_is_not_held_up_by_a_measurement(
+    ready: ReadyMember, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> float:
+        raise AssertionError
+
+    monkeypatch.setattr(quicker, "seconds_per_image", refuse)
+    assert told_of(recipe(tmp_path), ready, images=1) == []
