@@ -9,7 +9,7 @@ The rows, each of which can be measured alone:
 - workers: two worker processes of one core each against one process of two cores: the imagenet_lite
   members, `--tta hflip`, 600 photographs.
 - ray: two actors of one core each against one process of two cores, and against one actor. Ray has
-  started before; what that takes is given beside.
+  started before; what that takes is given beside, and what a second core gives without Ray.
 - sources: 9 000 garments, `--tta flip`, out of a tar, a Parquet file and S3 (moto on loopback, on
   the same cores) against a folder. S3 holds them as an object each, and as a tar.
 - scan, vote, tune, driver: scan.py, vote_memory.py, tune_million.py and driver.py, whose tables are
@@ -39,6 +39,7 @@ from sides import CORES, FailedError, Runs, Way, alternate, least, middle, ratio
 HERE = Path(__file__).parent
 ONE, TWO = "one process", "two workers"
 RAY_ONE, RAY_TWO = "one actor", "two actors"
+THREAD = "one process of one thread"
 FOLDER = "a folder"
 
 
@@ -73,13 +74,15 @@ def on_ray(amounts: Amounts) -> list[Figure]:
         _photographs(ONE, amounts),
         _photographs(RAY_TWO, amounts, executor="ray", workers=2),
         _photographs(RAY_ONE, amounts, executor="ray", workers=1, threads=1),
+        _photographs(THREAD, amounts, threads=1),
     ]
     runs = alternate(ways, amounts.rounds)
     started = min(each.start for each in runs[RAY_TWO])
     beside = f"{_of_one_image(ways[:2])}; Ray's start, not counted: {started:.1f} s"
+    cores = f"; without Ray two cores give {ratio(runs, THREAD, ONE)[0]:.2f} times one"
     return [
         _compared(runs, ONE, RAY_TWO, 0.9, beside),
-        _compared(runs, RAY_ONE, RAY_TWO, 1.8),
+        _compared(runs, RAY_ONE, RAY_TWO, 1.8, cores),
     ]
 
 
