@@ -4,6 +4,7 @@ import contextlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
@@ -26,13 +27,23 @@ CORE: Final = ("ensemble-vote", "numpy", "onnx", "pyarrow", "pillow", "simplejpe
 Level = Literal["ok", "note", "problem"]
 
 
+@cache
+def version_of(package: str) -> str:
+    """Return a package's version, which is looked up once a process.
+
+    Raises:
+        PackageNotFoundError: it is not installed; it is looked for again the next time.
+    """
+    return version(package)
+
+
 def installed() -> dict[str, str]:
     """Return the version of each package that matters and is installed, by its name."""
     names = (*CORE, CPU_WHEEL, GPU_WHEEL, *(name for extra in EXTRAS.values() for name in extra))
     found = {}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
+            found[name] = version_of(name)
     return found
 
 

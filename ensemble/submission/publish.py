@@ -4,7 +4,7 @@ import contextlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import settings_of
 from ensemble.records import Quarantined
 from ensemble.runtime.devices import OPENVINO
+from ensemble.runtime.wheels import version_of
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
 from ensemble.submission.rows import VoteInput
@@ -263,5 +264,5 @@ def _versions(facts: Mapping[str, object]) -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
+            found[name] = version_of(name)
     return found

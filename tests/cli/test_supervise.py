@@ -120,6 +120,7 @@ def test_a_worker_that_dies_is_started_again_and_no_byte_changes(
         assert (tmp_path / name / "out" / "submission.csv").read_text() == whole
 
 
+@pytest.mark.slow
 def test_a_shard_at_which_three_workers_die_is_named(tmp_path: Path) -> None:
     processes = {}
     for name, cause in (("SIGKILL", "memory"), ("SIGABRT", "natively")):
@@ -135,6 +136,7 @@ def test_a_shard_at_which_three_workers_die_is_named(tmp_path: Path) -> None:
         assert (tmp_path / name / "deaths").read_text() == "xxx"
 
 
+@pytest.mark.slow
 def test_images_that_crash_the_decoder_are_quarantined_and_their_neighbours_do_not_change(
     tmp_path: Path, run_args: list[str], whole: str
 ) -> None:
@@ -154,6 +156,7 @@ def test_images_that_crash_the_decoder_are_quarantined_and_their_neighbours_do_n
     assert [r for r in found if not r.startswith(bad)] == [r for r in kept if not r.startswith(bad)]
 
 
+@pytest.mark.slow
 def test_out_of_fold_predictions_are_supervised_too(tmp_path: Path, run_args: list[str]) -> None:
     ids = "".join(f"img{n},0\n" for n in range(1, 13))
     (tmp_path / "folds.csv").write_text("id,fold\n" + ids)

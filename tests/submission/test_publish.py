@@ -95,7 +95,7 @@ def test_the_record_names_what_made_the_numbers(members: list[Path], images: Pat
 def test_openvino_is_named_where_it_computed(
     monkeypatch: pytest.MonkeyPatch, provider: str | None
 ) -> None:
-    monkeypatch.setattr(publish, "version", lambda name: "1.2")
+    monkeypatch.setattr(publish, "version_of", lambda name: "1.2")
     versions = publish._versions({"provider": provider})
     assert ("openvino" in versions) == (provider == "OpenVINO")
 

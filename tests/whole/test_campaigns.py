@@ -78,6 +78,7 @@ def test_whole_archives_of_the_campaign_are_read(tmp_path: Path, kind: str) -> N
     assert archives.outcome(path, archives.Mutant(kind, b"")) == ("whole", "")
 
 
+@pytest.mark.slow
 def test_a_short_soak_is_complete_and_leaves_nothing_open(tmp_path: Path) -> None:
     found = soak.soak(tmp_path, 2000, 20, pause=0.01)
     assert found.complete

@@ -53,6 +53,7 @@ def test_what_the_design_says_lives_somewhere_lives_there() -> None:
     assert {name for name in named if not (ROOT / "ensemble" / f"{name}.py").exists()} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clone")
 def test_the_examples_of_python_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
     scripts = blocks(DOCS / "python.md", "python")
@@ -71,6 +72,7 @@ def test_the_page_of_python_names_every_function() -> None:
     assert {name for name in functions if f"`{name}`" not in page} == set()
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
@@ -89,6 +91,7 @@ def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Pa
         assert sum(labels[i] == truth[i] for i in truth) > 0.9 * len(truth), name
 
 
+@pytest.mark.slow
 def test_the_tutorial_of_tasks_runs_as_it_stands(
     clone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

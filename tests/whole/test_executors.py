@@ -204,6 +204,7 @@ def test_a_worker_that_is_killed_is_replaced_and_no_byte_changes(
     assert not committed.any()  # no worker began a shard that was committed
 
 
+@pytest.mark.slow
 @needs_two
 def test_a_tenth_of_the_shards_may_end_their_workers(
     tmp_path: Path, whole: dict[str, bytes]
@@ -218,6 +219,7 @@ def test_a_tenth_of_the_shards_may_end_their_workers(
     assert written(tmp_path)["submission.csv"] == whole["submission.csv"]
 
 
+@pytest.mark.slow
 @needs_two
 def test_a_shard_that_always_kills_is_named(tmp_path: Path) -> None:
     faults = DYING.replace("DEATHS", "99").replace("NAME", "SIGSEGV")
@@ -227,6 +229,7 @@ def test_a_shard_that_always_kills_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @needs_two
 def test_images_that_crash_the_decoder_are_set_aside_and_their_neighbours_do_not_change(
     tmp_path: Path, whole: dict[str, bytes]
@@ -250,6 +253,7 @@ def test_images_that_crash_the_decoder_are_set_aside_and_their_neighbours_do_not
     ]
 
 
+@pytest.mark.slow
 @needs_two
 def test_a_driver_that_is_killed_goes_on_and_computes_nothing_again_that_was_committed(
     tmp_path: Path, whole: dict[str, bytes]
@@ -348,6 +352,7 @@ def test_a_run_says_how_many_workers_scored(tmp_path: Path) -> None:
     assert "workers" not in json.loads((tmp_path / "alone" / "run.json").read_text())
 
 
+@pytest.mark.slow
 @needs_two
 def test_out_of_fold_predictions_take_workers_from_the_command_line(tmp_path: Path) -> None:
     prepared(tmp_path)
@@ -365,6 +370,7 @@ def test_out_of_fold_predictions_take_workers_from_the_command_line(tmp_path: Pa
     assert json.loads(process.communicate(timeout=60)[0])["workers"] == ["1", "2"]
 
 
+@pytest.mark.slow
 @needs_two
 def test_an_early_exit_has_the_same_bytes_with_workers_which_it_does_not_use(
     tmp_path: Path,

@@ -26,6 +26,7 @@ from ensemble.predictions.formats import read_parts
 from ensemble.predictions.table import Predictions
 from ensemble.records import Task
 
+pytestmark = pytest.mark.slow
 ZOO = Path(__file__).parents[2] / "models_zoo" / "garments"
 MODULES = ("data", "draw")
 

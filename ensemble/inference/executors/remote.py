@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from ensemble.inference.executors.parcels import Parcel, unpack
 from ensemble.inference.executors.shard_worker import Worker
 from ensemble.inference.orders import Proven, ShardOrder, ShardReply, WorkerOrder
 from ensemble.progress import Quiet
+from ensemble.runtime.wheels import version_of
 
 _SAME: Final = ("ensemble-vote", "onnxruntime", "onnxruntime-gpu", "numpy", "pillow", "simplejpeg")
 """Packages whose versions decide pixels and predictions: a worker has those of the driver."""
@@ -87,7 +88,7 @@ def versions(device: str) -> dict[str, str]:
     found = {}
     for name in (*_SAME, "openvino") if device == "openvino" else _SAME:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
+            found[name] = version_of(name)
     return found
 
 

@@ -147,7 +147,7 @@ def test_packages_of_the_same_versions_pass() -> None:
 def test_openvino_counts_where_it_computes(
     device: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "version", lambda name: "1")
+    monkeypatch.setattr(remote, "version_of", lambda name: "1")
     assert list(versions(device)).count("openvino") == count
 
 
