@@ -72,6 +72,12 @@ def few(names: Collection[object]) -> str:
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+def apart(first: Collection[object], second: Collection[object]) -> str:
+    """Name what is in the first of two only, and in the second only, where there is some."""
+    alone = ("only the first has", first), ("only the second has", second)
+    return "; ".join(f"{what} {few(names)}" for what, names in alone if names)
+
+
 def counted(count: int, thing: str) -> str:
     """Write a count of things: "1 key", "2 keys"."""
     return f"{count} {thing}{'' if count == 1 else 's'}"

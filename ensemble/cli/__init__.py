@@ -23,7 +23,7 @@ from ensemble.cli.supervise import (
 )
 from ensemble.files.paths import check_utf8
 from ensemble.recipe.sources import check_environment
-from ensemble.worker import WATCH
+from ensemble.worker import WATCH, read_watch
 
 EXIT_CODES: Final = {
     errors.UsageError: 2,
@@ -122,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _explain(error, given)
     finally:
         signal.signal(signal.SIGTERM, before)
+        if arguments is None:
+            read_watch(os.environ).tell("end")
     sys.exit(code)
 
 

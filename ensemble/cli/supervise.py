@@ -35,6 +35,8 @@ _SCARCE: Final = (
     "ENSEMBLE_SUPERVISE=0, which starts no worker"
 )
 _ORDERS: Final = (signal.SIGINT, signal.SIGTERM)
+_RESUMED: Final = ("crops", "run", "oof")
+"""The commands that commit what is done, shard by shard, and go on from there."""
 
 
 class StopError(BaseException):
@@ -43,14 +45,19 @@ class StopError(BaseException):
 
 def is_supervised(args: Sequence[str]) -> bool:
     """Tell whether this command line is one whose work a worker does."""
-    command = next((arg for arg in args if not arg.startswith("-")), "")
     wanted = os.environ.get(UNSUPERVISED) != "0" and WATCH not in os.environ
-    return os.name == "posix" and wanted and command in ("crops", "run", "oof")
+    return os.name == "posix" and wanted and _command_of(args) in _RESUMED
+
+
+def _command_of(args: Sequence[str]) -> str:
+    return next((arg for arg in args if not arg.startswith("-")), "")
 
 
 def resume_line(what: str, args: Sequence[str]) -> str:
-    """Say what happened, and the command that goes on."""
+    """Say what happened, and the command that goes on, or begins anew."""
     command = shlex.join(["ensemble", *args])
+    if _command_of(args) not in _RESUMED:
+        return f"{what}; the same command begins anew:\n  {command}"
     return f"{what}; what was committed is kept, and the same command goes on:\n  {command}"
 
 
@@ -80,6 +87,7 @@ def leave() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
+    read_watch(os.environ).tell("end")
     os._exit(STOPPED)
 
 
@@ -101,6 +109,7 @@ class Supervisor:
         self._worker: subprocess.Popen[bytes] | None = None
         self._order = 0
         self._deaths = 0
+        self._ended = False
         self._place = "before its first shard"
         self._decoding: set[str] = set()
         self._suspects: set[str] = set()
@@ -123,24 +132,27 @@ class Supervisor:
     def _code_of(self, status: int) -> int | None:
         """Return the exit code of the command, or None where another worker is to go on.
 
-        `status` is the exit code of the worker that ended, or minus the signal that ended it.
+        `status` is the exit code of the worker that ended, or minus the signal that ended it. One
+        that did not tell of its end was ended by a library, as Ray does when its machine is gone.
         """
-        if self._order and (status < 0 or status == STOPPED):
+        by_itself = status >= 0 and self._ended
+        if self._order and (status == STOPPED or not by_itself):
             say(resume_line("stopped", self._args))
             return 128 + self._order
-        if status >= 0:
+        if by_itself:
             return status
         self._deaths += 1
         if self._deaths == _DEATHS:
-            return self._give_up(-status)
+            return self._give_up(status)
         if -status in CRASHES:  # one of these pictures may have done it: each is tried apart
             self._suspects |= self._decoding
-        say(f"the worker was ended by {_name(-status)} {self._place}: it is started again")
+        say(f"the worker was ended by {_name(status)} {self._place}: it is started again")
         return None
 
     def _run_worker(self) -> int:
         """Start a worker, listen until it ends, and return its exit code, or minus its signal."""
         self._decoding.clear()
+        self._ended = False
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -180,6 +192,8 @@ class Supervisor:
                 self._deaths = 0
             case "commit", _:
                 self._deaths = 0
+            case "end", _:
+                self._ended = True
 
     def _ordered(self, number: int, _frame: FrameType | None) -> None:
         if self._worker is None:  # never so: orders are blocked until there is one
@@ -191,12 +205,14 @@ class Supervisor:
         say("stopping after this batch; once more to quit at once")
         self._worker.send_signal(signal.SIGUSR1)
 
-    def _give_up(self, number: int) -> int:
+    def _give_up(self, status: int) -> int:
         cause = "the member or ONNX Runtime crashes natively: leave the member out, or export it "
         cause += "again"
-        if number == signal.SIGKILL:
+        if status == -signal.SIGKILL:
             cause = "probably memory ran out: try a smaller --batch-size or --shard-size"
-        what = f"the worker died {_DEATHS} times {self._place}, the last time of {_name(number)}"
+        elif status >= 0:
+            cause = "of --executor ray, as where the cluster's process on this machine ends"
+        what = f"the worker died {_DEATHS} times {self._place}, the last time of {_name(status)}"
         return self._fail(what, cause)
 
     def _fail(self, what: str, cause: str) -> int:
@@ -205,8 +221,12 @@ class Supervisor:
         return 1
 
 
-def _name(number: int) -> str:
-    return signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
+def _name(status: int) -> str:
+    """Name what ended a worker: a library, with that exit code, or minus the signal."""
+    if status >= 0:
+        return f"a library, with exit code {status}"
+    known = -status in list(signal.Signals)
+    return signal.Signals(-status).name if known else f"signal {-status}"
 
 
 def say(text: str) -> None:

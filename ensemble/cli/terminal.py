@@ -42,10 +42,11 @@ def say_submission(result: "Submission", *, as_json: bool) -> None:
     if isinstance(exits, dict):
         click.echo(f"early exit: {exits['words']}", err=True)
     if result.path is None:
+        remedy = (
+            "give --fill VALUE for the quarantined images" if result.ids else "nothing is known"
+        )
         click.echo(
-            f"no submission was written: give --fill VALUE for the quarantined images "
-            f"({result.folder / 'quarantine.csv'})",
-            err=True,
+            f"no submission was written: {remedy} ({result.folder / 'quarantine.csv'})", err=True
         )
     if as_json:
         click.echo(json.dumps(record, ensure_ascii=False))

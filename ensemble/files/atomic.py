@@ -144,8 +144,9 @@ def check_local(path: Path, flag: str) -> None:
         UsageError: it is one; names the flag that says where to write.
     """
     if is_url(path):
+        url = str(path).replace(":/", "://", 1)  # a path has one slash of two
         raise UsageError(
-            f"{flag} {path} is a URL: what is written lies on a file system, where renaming is "
+            f"{flag} {url} is a URL: what is written lies on a file system, where renaming is "
             f"atomic; name a folder, and copy it there afterwards"
         )
 

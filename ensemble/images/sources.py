@@ -21,6 +21,7 @@ from ensemble.images.names import (
 )
 from ensemble.images.parquet_images import parquet_rows
 from ensemble.images.remote import found_remotely
+from ensemble.images.tar_images import CUT
 from ensemble.records import IdFrom
 
 
@@ -38,6 +39,11 @@ class Scan:
 
     images: tuple[Source, ...]
     skipped: Mapping[str, int]
+
+
+def is_cut_short(reason: str) -> bool:
+    """Whether a file was skipped since it is the rest of an archive that is cut short."""
+    return reason.startswith(CUT)
 
 
 @dataclass(frozen=True, slots=True)

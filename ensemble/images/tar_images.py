@@ -71,8 +71,8 @@ def tar_members(archive: Container) -> list[tuple[TarMember, str]]:
 def _members(archive: Container, file: BinaryIO) -> Iterator[tuple[TarMember, str]]:
     if file.read(6).startswith(_GZIP):
         raise UsageError(
-            f"{archive}: a compressed tar has no places to read from; unpack it to a plain .tar "
-            f"first"
+            f"{archive}: a compressed tar can only be read from its beginning on, not image by "
+            f"image; unpack it: gunzip, or tar -xf"
         )
     file.seek(0)
     last, end = "", 0
@@ -92,6 +92,9 @@ def _members(archive: Container, file: BinaryIO) -> Iterator[tuple[TarMember, st
             raise UsageError(f"{archive}: not a tar file, or a damaged one: {error}") from error
     yield from _after(archive, file, end, last)
 
+
+CUT: Final = "the rest of "
+"""How the reason begins for which what follows a tar that is cut short is not among its images."""
 
 FOREIGN: Final = (tarfile.TarError, ValueError, OverflowError, EOFError, LookupError, MemoryError)
 """What tarfile raises for files that are damaged."""
@@ -114,7 +117,7 @@ def _after(
     head = file.read(_BLOCK)
     if left <= _BLOCK - 1 or _is_cut(head, left):
         reason = (
-            f"rest of {archive}, which is cut short at byte {archive.size}, after the member "
+            f"{CUT}{archive}, which is cut short at byte {archive.size}, after the member "
             f"{last!r}: what followed it is not known"
         )
         yield TarMember(archive, "", end, 0), reason

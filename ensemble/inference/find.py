@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ensemble.errors import StoreError
+from ensemble.errors import StoreError, UsageError
 from ensemble.files import csv_tables
 from ensemble.images.crop_table import with_boxes
 from ensemble.images.reading import Hashed, hash_sources
 from ensemble.images.scan_index import open_index
-from ensemble.images.sources import Scan, scan
+from ensemble.images.sources import Scan, is_cut_short, scan
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Inputs
 from ensemble.runtime.devices import available_threads
@@ -27,7 +27,10 @@ def find_images(
     """
     found = scan(inputs.images, inputs.id_from, inputs.id_col, inputs.image_col)
     for reason, count in found.skipped.items():
-        progress.warn(f"skipped {count} of the files: {reason}")
+        cut = is_cut_short(reason)
+        progress.warn(
+            f"not predicted: {reason}" if cut else f"skipped {count} of the files: {reason}"
+        )
     odd = csv_tables.formula_like([source.id for source in found.images])
     if odd:
         progress.warn(f"{len(odd)} ids start with = + - or @, such as {odd[0]!r}: a spreadsheet "
@@ -37,6 +40,20 @@ def find_images(
     if inputs.crops is None:
         return images, found.skipped
     return with_boxes(images, inputs.crops, inputs.decode, threads, inputs.id_col), found.skipped
+
+
+def check_whole(skipped: Mapping[str, int]) -> None:
+    """Check that no archive of the images is cut short: for where no sample says what is missing.
+
+    Raises:
+        UsageError: one is; names it.
+    """
+    for reason in skipped:
+        if is_cut_short(reason):
+            raise UsageError(
+                f"{reason}. Copy the archive again; or give --sample, whose ids say whether all "
+                f"is there"
+            )
 
 
 def _hashed(

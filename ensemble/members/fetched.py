@@ -67,7 +67,8 @@ def _copied(file: RemoteFile, store: Path) -> Path:
         raise
     except (OSError, ImageError, UsageError) as error:
         why = getattr(error, "strerror", None) or error
-        raise MemberError(f"{file.uri}: cannot copy the member: {why}") from error
+        told = str(why).removeprefix(f"{file.uri}: ")
+        raise MemberError(f"{file.uri}: cannot copy the member: {told}") from error
     return path
 
 

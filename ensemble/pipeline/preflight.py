@@ -15,7 +15,7 @@ from ensemble.inference.executors.started import (
     started_members,
     warn_of_workers,
 )
-from ensemble.inference.find import find_images
+from ensemble.inference.find import check_whole, find_images
 from ensemble.inference.fingerprint import ImageSet, image_set_of
 from ensemble.inference.held_images import hold_on_images
 from ensemble.inference.quicker import tell_if_quicker
@@ -84,6 +84,8 @@ def _checked(
     members, saving = started.members, recipe.saving
     head = head_of(recipe.inputs, members[0].member.card.heads)
     images, skipped = find_images(recipe.inputs, recipe.resources.threads, progress, store)
+    if recipe.writing.sample is None:
+        check_whole(skipped)
     sample = sample_for(recipe, head, [image.source.id for image in images], progress)
     if saving is not None:
         cards, labels = [m.member.card for m in members], sample.kind in ("label", "binary", "list")

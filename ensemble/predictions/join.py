@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ensemble.arrays import Indices
-from ensemble.errors import UsageError, few
+from ensemble.errors import UsageError, apart, few
 from ensemble.files.parquet import Floats, places, text_column
 from ensemble.predictions.table import Predictions
 from ensemble.records import Quarantined
@@ -94,8 +94,8 @@ def _rows_as(first: Predictions, part: Predictions) -> Indices | None:
     lacking = [first.ids[row] for row in np.flatnonzero(rows < 0).tolist()]
     beyond = sorted(set(part.ids) - set(first.ids))
     raise UsageError(
-        f"{few(list(first.families))} and {few(list(part.families))} predict other rows: only "
-        f"the first has {few(lacking) or 'none'}; only the second has {few(beyond) or 'none'}"
+        f"{few(list(first.families))} and {few(list(part.families))} predict other rows: "
+        f"{apart(lacking, beyond)}. Give predictions of the same images"
     )
 
 

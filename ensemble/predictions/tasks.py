@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from ensemble.arrays import Indices
-from ensemble.errors import ContractError, UsageError, few
+from ensemble.errors import ContractError, UsageError, apart, few
 from ensemble.files.paths import natural_key
 from ensemble.label_map import LABEL, LabelMap
 from ensemble.members.answers import check_answered
@@ -159,8 +159,8 @@ def _other_rows(
     beyond = sorted(set(part.ids) - set(ids) - set(lost), key=natural_key)
     return ContractError(
         f"{few(families_in(first))} (head {first.output}) and {few(families_in(part))} (head "
-        f"{part.output}) predict other rows: only the first has {few(lacking) or 'none'}; only "
-        f"the second has {few(beyond) or 'none'}. Nothing is left out by itself"
+        f"{part.output}) predict other rows: {apart(lacking, beyond)}. Nothing is left out by "
+        f"itself"
     )
 
 

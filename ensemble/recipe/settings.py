@@ -69,13 +69,14 @@ class Settings:
     """
 
     members: Annotated[
-        tuple[str, ...], About("Members: files, a folder, a quoted glob or @list.txt.", _MADE)
+        tuple[str, ...],
+        About("Members: files, a folder, a quoted glob or @list.txt; s3:// or gs:// too.", _MADE),
     ]
     images: Annotated[
         tuple[str, ...],
         About(
-            "Images: a folder, files, a quoted glob, a .tar, .zip or .parquet that holds them, or "
-            "a CSV with an id or path column.",
+            "Images: a folder, files, a quoted glob, a .tar, .zip or .parquet that holds them, a "
+            "CSV with an id or path column; s3:// or gs:// too.",
             _MADE,
         ),
     ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError
@@ -194,7 +195,12 @@ def _write_quarantine(path: Path, lost: Sequence[Quarantined], listener: Listene
         remove(path)
         return
     write_quarantine(path, lost)
-    listener.warn(f"{counted(len(lost), 'image')} quarantined; see {path}")
+    often, count = Counter(each.error_class for each in lost).most_common(1)[0]
+    first = next(each for each in lost if each.error_class == often)
+    listener.warn(
+        f"{counted(len(lost), 'image')} quarantined, {count} as {often}, such as {first.id!r}: "
+        f"{first.message}; see {path}"
+    )
 
 
 def _note(out: Path, recipe: Recipe, written: ledger.Published, listener: Listener) -> None:

@@ -126,8 +126,11 @@ def cells_of_result(recipe: Recipe, voted: VoteInput, result: VoteResult) -> lis
 
 
 def cells_of_fill(recipe: Recipe, voted: VoteInput) -> list[str] | None:
-    """Return the cells of a quarantined image; None where nothing stands in for one."""
-    if recipe.writing.fill is None:
+    """Return the cells of a quarantined image; None where nothing stands in for one.
+
+    Nor does it where not one image was predicted: a submission of it alone says nothing.
+    """
+    if recipe.writing.fill is None or not voted.predictions.ids:
         return None
     head = voted.predictions.head
     filling = fill_row(recipe.writing.fill, voted.sample, head)

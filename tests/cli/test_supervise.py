@@ -120,6 +120,22 @@ def test_a_worker_that_dies_is_started_again_and_no_byte_changes(
         assert (tmp_path / name / "out" / "submission.csv").read_text() == whole
 
 
+def test_a_worker_that_a_library_ends_is_started_again(
+    tmp_path: Path, run_args: list[str], whole: str
+) -> None:
+    by_signal = "os.kill(os.getpid(), signal.SIGKILL)"
+    faults = DEATH.format(deaths=1, name="SIGKILL").replace(by_signal, "os._exit(1)")
+    code, said = finish(start(tmp_path, *run_args, "out", faults=faults))
+    assert code == 0, said
+    assert "the worker was ended by a library, with exit code 1 at shard" in said
+    assert (tmp_path / "out" / "submission.csv").read_text() == whole
+
+
+@pytest.mark.parametrize(("command", "told"), [("run", "goes on"), ("folds", "begins anew")])
+def test_a_command_goes_on_only_where_it_commits_what_is_done(command: str, told: str) -> None:
+    assert told in resume_line("stopped", [command, "--images", "a"])
+
+
 @pytest.mark.slow
 def test_a_shard_at_which_three_workers_die_is_named(tmp_path: Path) -> None:
     processes = {}

@@ -144,7 +144,7 @@ def test_tars_that_were_joined_are_refused(tmp_path: Path) -> None:
 def test_a_compressed_tar_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w:gz"):
         pass
-    with pytest.raises(UsageError, match="a compressed tar has no places to read from"):
+    with pytest.raises(UsageError, match="a compressed tar can only be read from its beginning on"):
         tar_members(local_file(tmp_path / "a.tar"))
 
 

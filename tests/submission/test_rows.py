@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rows import submission
 from runs import damaged, submit
-from toys import CLASSES
+from toys import CLASSES, ensemble
 
 from ensemble.errors import ContractError
 from ensemble.label_map import LabelMap
@@ -37,6 +37,19 @@ def test_fill_publishes_a_label_for_a_quarantined_image(members: list[Path], ima
 def test_fill_publishes_a_number_for_every_probability(members: list[Path], images: Path) -> None:
     submit(members, damaged(images), fill=0, output="probs")
     assert "img3,0,0,0\n" in Path("out/submission.csv").read_text()
+
+
+def test_a_submission_of_nothing_but_fill_is_not_written(
+    members: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert ensemble("run", "--members", "folds", "--images", "torn", "--fill", "dog",
+                    "--device", "cpu", "--out", "out") == 3  # fmt: skip
+    told = capsys.readouterr().err
+    assert "1 image quarantined, 1 as truncated, such as 'a': " in told
+    assert "no submission was written: nothing is known" in told
+    assert not Path("out/submission.csv").exists()
 
 
 LOST = Quarantined("c", "c.png", "decode", "ImageError", "cut short", "", 0)

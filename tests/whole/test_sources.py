@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from buckets import BUCKET, Server, put, upload
 from detectors import picture, save_detector
@@ -90,18 +91,34 @@ def test_a_packed_run_is_answered_by_the_store_of_a_folders(photos: Path, kind: 
     assert json.loads((again.folder / "run.json").read_text())["evaluations"] == 0
 
 
+def cut_tar(photos: Path, behind: int) -> tuple[Path, list[str]]:
+    """A tar that ends so many bytes behind the header of an image, and the names up to that one."""
+    path, names = packed(photos, "tar"), list(files_of(photos))
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"one/img9.png") + 512 + behind])
+    return path, names[: names.index("one/img9.png") + 1]
+
+
 def test_a_truncated_tar_has_a_row_for_what_was_cut_and_says_that_more_is_missing(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = packed(photos, "tar")
-    names = list(files_of(photos))
-    data = path.read_bytes()
-    path.write_bytes(data[: data.index(b"one/img9.png") + 512 + 20])
-    done = package.run("folds", path, id_from="path", device="cpu", fill="cat", out="cut")
+    path, names = cut_tar(photos, 20)
+    sample = pd.DataFrame({"id": names, "label": "cat"})
+    done = package.run("folds", path, id_from="path", device="cpu", fill="cat", out="cut",
+                       sample=sample)  # fmt: skip
     assert [each.id for each in done.quarantined] == ["one/img9.png"]
     assert done.quarantined[0].error_class == "truncated"
-    assert set(done.ids) == set(names[: names.index("one/img9.png")])
-    assert "cut short at byte" in capsys.readouterr().err
+    assert set(done.ids) == set(names[:-1])
+    assert "not predicted: the rest of " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("behind", [20, 500])
+def test_a_truncated_tar_is_refused_where_no_sample_says_what_is_missing(
+    photos: Path, behind: int
+) -> None:
+    path, _ = cut_tar(photos, behind)
+    with pytest.raises(UsageError, match=r"cut short at byte .* or give --sample"):
+        package.run("folds", path, id_from="path", device="cpu", fill="cat", progress=None)
 
 
 def test_oof_reads_what_a_run_reads(photos: Path) -> None:
@@ -194,7 +211,7 @@ def test_a_run_takes_its_members_from_s3_and_a_second_copies_none(
 
 @pytest.mark.parametrize("name", ["store", "out"])
 def test_what_is_written_lies_on_a_file_system(photos: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=f"--{name} s3:/b/x is a URL"):
+    with pytest.raises(UsageError, match=f"--{name} s3://b/x is a URL"):
         package.run("folds", photos, **{name: "s3://b/x"})
     assert not Path("s3:").exists()
 
