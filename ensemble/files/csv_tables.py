@@ -19,6 +19,9 @@ from ensemble.files.text_table import TableSource, TextTable
 
 _FORMULA: Final = ("=", "+", "-", "@")
 
+_QUOTED: Final = re.compile('[",\r\n]')
+"""What a cell is quoted for."""
+
 _WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 
 
@@ -97,6 +100,11 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> list[str]:
     lines = _Lines()
     csv.writer(lines, lineterminator="\r\n").writerows(rows)
     return [line.removesuffix("\r\n") + "\n" for line in lines]
+
+
+def csv_cell(text: str) -> str:
+    """Return a text that is not empty as a cell of a CSV, quoted where it must be."""
+    return csv_lines([[text]])[0].removesuffix("\n") if _QUOTED.search(text) else text
 
 
 def column_of(
