@@ -102,9 +102,11 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> list[str]:
     return [line.removesuffix("\r\n") + "\n" for line in lines]
 
 
-def csv_cell(text: str) -> str:
-    """Return a text that is not empty as a cell of a CSV, quoted where it must be."""
-    return csv_lines([[text]])[0].removesuffix("\n") if _QUOTED.search(text) else text
+def csv_column(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts that are not empty as cells of a CSV, quoted where they must be."""
+    if not _QUOTED.search("".join(texts)):
+        return texts
+    return [line.removesuffix("\n") for line in csv_lines([text] for text in texts)]
 
 
 def column_of(

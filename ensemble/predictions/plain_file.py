@@ -192,7 +192,8 @@ def _of(some: pa.Table, columns: Sequence[str], width: int) -> Floats:
 def _tables(file: pq.ParquetFile, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
     """Yield `rows` rows at a time, and what is left, wherever the file's row groups end."""
     held, count = list[pa.RecordBatch](), 0
-    for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+    # with threads of Arrow's own it would hold more, and the other core has other work
+    for batch in file.iter_batches(batch_size=rows, columns=list(names), use_threads=False):
         left = batch
         while count + left.num_rows >= rows:
             yield pa.Table.from_batches([*held, left.slice(0, rows - count)])

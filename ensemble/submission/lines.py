@@ -13,7 +13,7 @@ import numpy as np
 
 from ensemble.arrays import Indices
 from ensemble.errors import ContractError, few
-from ensemble.files.csv_tables import csv_bytes, csv_cell, csv_lines
+from ensemble.files.csv_tables import csv_bytes, csv_column, csv_lines
 from ensemble.files.parquet import places, text_column
 from ensemble.files.spool import Spool, spooled
 from ensemble.submission.cells import Row
@@ -86,18 +86,19 @@ def _of_one_order(asked: Sequence[str], ids: Sequence[str], lost: Collection[str
     return all(a == b for a, b in zip(left, ids, strict=True))
 
 
-def _lines(sample: Sample, rows: Iterable[tuple[int, Row]]) -> list[str]:
+def _lines(sample: Sample, rows: Sequence[tuple[int, Row]]) -> list[str]:
     """Return the lines of rows of the sample, by their numbers and cells."""
-    pairs = list(rows)
-    texts = [(row, cells) for row, cells in pairs if isinstance(cells, str)]
-    if len(texts) < len(pairs) or sample.id_place or sample.copied:
-        return csv_lines(_line(sample, *pair) for pair in pairs)
-    return [f"{csv_cell(_written(sample, row))},{cells}\n" for row, cells in texts]
+    texts = [cells for _, cells in rows if isinstance(cells, str)]
+    if len(texts) < len(rows) or sample.id_place or sample.copied:
+        return csv_lines(_line(sample, *row) for row in rows)
+    names = csv_column([_written(sample, row) for row, _ in rows])
+    return [f"{name},{text}\n" for name, text in zip(names, texts, strict=True)]
 
 
 def _written(sample: Sample, row: int) -> str:
     """Return the id of a row of the sample as it is written."""
-    return sample.written.get(sample.ids[row], sample.ids[row])
+    name = sample.ids[row]
+    return sample.written.get(name, name) if sample.written else name
 
 
 def _line(sample: Sample, row: int, cells: Row) -> list[str]:
@@ -127,16 +128,20 @@ class _Straight:
         self._write(self._filled())
 
     def _write(self, rows: Iterable[tuple[int, Row]]) -> None:
-        self._sink.write("".join(_lines(self._sample, rows)).encode())
+        self._sink.write("".join(_lines(self._sample, list(rows))).encode())
 
     def _upto(self, cells: Sequence[Row]) -> Iterator[tuple[int, Row]]:
+        if not self._lost:
+            self._row += len(cells)
+            yield from enumerate(cells, self._row - len(cells))
+            return
         for own in cells:
             yield from self._filled()
             yield self._next(own)
 
     def _filled(self) -> Iterator[tuple[int, Row]]:
         ids = self._sample.ids
-        while self._lost and self._row < len(ids) and ids[self._row] in self._lost:
+        while self._row < len(ids) and ids[self._row] in self._lost:
             yield self._next(self._fill)
 
     def _next(self, cells: Row) -> tuple[int, Row]:
@@ -157,7 +162,7 @@ class _Scattered:
 
     def add(self, cells: Sequence[Row]) -> None:
         at = slice(self._row, self._row + len(cells))
-        pairs = zip(self._order[at].tolist(), cells, strict=True)
+        pairs = list(zip(self._order[at].tolist(), cells, strict=True))
         lines = [text.encode() for text in _lines(self._sample, pairs)]
         lengths = np.fromiter(map(len, lines), np.int64, len(lines))
         self._ends[at.start + 1 : at.stop + 1] = self._ends[at.start] + np.cumsum(lengths)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
+from ensemble.cores import ahead
 from ensemble.errors import ContractError
 from ensemble.predictions.slices import (
     BallotSlices,
@@ -164,7 +165,8 @@ def _fused(
     if voted.tasks is not None:
         return (_fused_tasks(fusion, part) for part in task_slices(voted.tasks, rows))
     ballots = (voted.ballots or in_memory(found))(rows)
-    return (vote.fuse(own, fusion.voting, fusion.weights, found.task) for own in ballots)
+    fused = (vote.fuse(own, fusion.voting, fusion.weights, found.task) for own in ballots)
+    return ahead(fused)
 
 
 def _of_labels(labels: Indices, found: Predictions) -> vote.Fused:
