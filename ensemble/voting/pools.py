@@ -141,6 +141,8 @@ def by_cuts(
 def normalised(probs: Pooled) -> Pooled:
     """Return rows that sum to 1; a row of zeros becomes uniform (no class is favoured)."""
     total = probs.sum(1, keepdims=True)
+    if (total > _TINY).all():
+        return np.asarray(probs / total, np.float64)
     uniform = np.full_like(probs, 1 / probs.shape[1])
     return np.where(total > _TINY, probs / np.maximum(total, _TINY), uniform)
 
