@@ -1,9 +1,10 @@
 """All cores at once, for arithmetic on arrays, during which Python's lock is free."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import islice
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -33,8 +34,33 @@ def each(work: Callable[[_T], _R], pieces: Sequence[_T]) -> list[_R]:
     threads = min(cores(), len(pieces))
     if threads < 2:
         return [work(piece) for piece in pieces]
+    places, found = iter(range(len(pieces))), dict[int, _R]()
+
+    def take() -> None:
+        for place in places:  # of all threads; a task for each piece would cost more than some do
+            found[place] = work(pieces[place])
+
     with _blas().limit(limits=1), ThreadPoolExecutor(threads, "cores") as pool:
-        return list(pool.map(work, pieces))
+        for taken in [pool.submit(take) for _ in range(threads)]:
+            taken.result()
+    return [found[place] for place in range(len(pieces))]
+
+
+def ahead(pieces: Iterator[_T]) -> Iterator[_T]:
+    """Yield pieces, each made by a thread while the one before it is worked on.
+
+    Two of them are in memory therefore.
+    """
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        coming = pool.submit(_next, pieces)
+        while found := coming.result():
+            coming = pool.submit(_next, pieces)
+            yield from found
+
+
+def _next(pieces: Iterator[_T]) -> list[_T]:
+    """Return the next piece, in a list, which is empty where there is none."""
+    return list(islice(pieces, 1))
 
 
 @cache

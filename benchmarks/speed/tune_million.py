@@ -1,12 +1,13 @@
 """What `ensemble tune-weights` costs on a million rows: seconds and peak memory of whole commands.
 
     python benchmarks/speed/tune_million.py
-    python benchmarks/speed/tune_million.py --rows 100000 --metric log_loss --json cost.json
+    python benchmarks/speed/tune_million.py --rows 100000 --metric log_loss --profile
 
 Six families of 18 classes, five folds: made up, written by the product's own writer, and tuned by
-the command in a process of its own, nested report included. Prints a table and where the time
-goes: the functions of the package in whose calls, of others too, most processor seconds pass, those
-of all threads. `measure` gives its figures to other scripts.
+the command in a process of its own, nested report included. Prints a table; with `--profile`, which
+makes the command slower, also where the time goes: the functions of the package in whose calls, of
+others too, most processor seconds pass, those of all threads. `measure` gives its figures to other
+scripts.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import numpy as np
 from ensemble.files.csv_tables import csv_bytes
 from ensemble.predictions.oof_file import OofFile, write
 
+PLAIN = "from ensemble.cli import main; main()"
 PROFILED = """
 import cProfile, sys, time
 from ensemble.cli import main
@@ -45,7 +47,8 @@ LEAST, SHOWN = 0.1, 30
 class Cost:
     """What a command took: seconds on the wall and of processors, and its peak in GiB.
 
-    `parts` are the processor seconds that pass within calls of functions, the longest first.
+    `parts` are the processor seconds that pass within calls of functions, the longest first; none
+    where they are not asked for.
     """
 
     metric: str
@@ -95,11 +98,12 @@ def _probs(y: np.ndarray, shared: np.ndarray, skill: float, rng: np.random.Gener
     return shares / shares.sum(1, keepdims=True)
 
 
-def measure(folder: Path, metric: str, rows: int = ROWS) -> Cost:
+def measure(folder: Path, metric: str, rows: int = ROWS, *, profiled: bool = False) -> Cost:
     """Tune by the command on what `make` wrote into a folder, and return what it took."""
     given = [arg for path in sorted(folder.glob("family*.parquet")) for arg in ("--oof", str(path))]
     profile = folder / f"{metric}.prof"
-    command = [sys.executable, "-c", PROFILED, str(profile), "tune-weights", *given,
+    begin = [PROFILED, str(profile)] if profiled else [PLAIN]
+    command = [sys.executable, "-c", *begin, "tune-weights", *given,
                "--labels", str(folder / "labels.csv"), "--metric", metric,
                "--out", str(folder / f"{metric}.json")]  # fmt: skip
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -110,7 +114,8 @@ def measure(folder: Path, metric: str, rows: int = ROWS) -> Cost:
     if process.returncode:
         raise SystemExit(f"tune-weights ended with {process.returncode}")
     seconds, processors = time.perf_counter() - began, used.ru_utime + used.ru_stime
-    return Cost(metric, rows, seconds, processors, used.ru_maxrss / 2**20, _parts(profile))
+    return Cost(metric, rows, seconds, processors, used.ru_maxrss / 2**20,
+                _parts(profile) if profiled else {})  # fmt: skip
 
 
 def _parts(profile: Path) -> dict[str, float]:
@@ -129,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--metric", action="append", choices=METRICS)
+    parser.add_argument("--profile", action="store_true", help="tell where the time goes")
     parser.add_argument("--json", type=Path, help="where the figures go, a record a metric")
     parser.add_argument("--folder", type=Path, help="where the files lie, or are made; kept")
     args = parser.parse_args()
@@ -138,8 +144,9 @@ def main() -> None:
         if not (folder / "labels.csv").exists():
             make(folder, args.rows)
         print("| rows | metric | seconds | processor seconds | peak, GiB |\n|---|---|---|---|---|")
-        costs = [_shown(folder, metric, args.rows) for metric in args.metric or METRICS]
-    for cost in costs:
+        wanted = args.metric or METRICS
+        costs = [_shown(folder, metric, args.rows, profiled=args.profile) for metric in wanted]
+    for cost in costs if args.profile else ():
         print(f"\n{cost.metric}: processor seconds within calls of")
         for name, within in cost.parts.items():
             print(f"{within:8.1f}  {name}")
@@ -147,8 +154,8 @@ def main() -> None:
         args.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
 
 
-def _shown(folder: Path, metric: str, rows: int) -> Cost:
-    cost = measure(folder, metric, rows)
+def _shown(folder: Path, metric: str, rows: int, *, profiled: bool) -> Cost:
+    cost = measure(folder, metric, rows, profiled=profiled)
     print(f"| {cost.rows} | {metric} | {cost.seconds:.1f} | {cost.processors:.1f} | "
           f"{cost.peak:.2f} |", flush=True)  # fmt: skip
     return cost

@@ -19,6 +19,9 @@ from ensemble.files.text_table import TableSource, TextTable
 
 _FORMULA: Final = ("=", "+", "-", "@")
 
+_QUOTED: Final = re.compile('[",\r\n]')
+"""What a cell is quoted for."""
+
 _WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 
 
@@ -97,6 +100,13 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> list[str]:
     lines = _Lines()
     csv.writer(lines, lineterminator="\r\n").writerows(rows)
     return [line.removesuffix("\r\n") + "\n" for line in lines]
+
+
+def csv_column(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts that are not empty as cells of a CSV, quoted where they must be."""
+    if not _QUOTED.search("".join(texts)):
+        return texts
+    return [line.removesuffix("\n") for line in csv_lines([text] for text in texts)]
 
 
 def column_of(

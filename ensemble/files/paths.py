@@ -3,10 +3,11 @@
 import fnmatch
 import glob
 import heapq
+import operator
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,9 @@ def natural_order(*parts: Iterable[str]) -> list[str]:
 
 
 def _ordered(texts: list[str]) -> list[str]:
-    in_order = all(_follows(*pair) for pair in pairwise(texts))
+    alike = len({text.translate(_SAME_DIGIT) for text in texts}) == 1
+    follows = operator.le if alike else _follows  # they differ in digits alone
+    in_order = all(map(follows, texts, islice(texts, 1, None)))
     return texts if in_order else sorted(texts, key=natural_key)
 
 

@@ -98,7 +98,7 @@ def _numbers(part: Part, layout: Layout, size: int) -> Iterator[dict[str, Pooled
     """
     if isinstance(part, PlainFile) and layout.rows is None:
         for some in part.slices(size):
-            yield {n: part.pooled(numbers)[:, layout.columns] for n, numbers in some.items()}
+            yield {n: _turned(part.pooled(numbers), layout) for n, numbers in some.items()}
         return
     whole = part.families if isinstance(part, Predictions) else _whole(part)
     count = len(next(iter(whole.values())))
@@ -107,7 +107,16 @@ def _numbers(part: Part, layout: Layout, size: int) -> Iterator[dict[str, Pooled
         taken = {name: numbers[rows] for name, numbers in whole.items()}
         if isinstance(part, PlainFile):
             taken = {name: part.pooled(numbers) for name, numbers in taken.items()}
-        yield {n: np.asarray(p, np.float64)[:, layout.columns] for n, p in taken.items()}
+        yield {n: _turned(np.asarray(p, np.float64), layout) for n, p in taken.items()}
+
+
+def _turned(probs: Pooled, layout: Layout) -> Pooled:
+    """Return numbers (n, C) in the columns that were joined."""
+    return probs if _straight(layout) else probs[:, layout.columns]
+
+
+def _straight(layout: Layout) -> bool:
+    return layout.columns == list(range(len(layout.columns)))
 
 
 def _whole(part: PlainFile) -> dict[str, Floats]:
@@ -125,6 +134,8 @@ def _whole(part: PlainFile) -> dict[str, Floats]:
 
 def _digests(part: Part, layout: Layout) -> dict[str, str]:
     """Return the SHA-256 of each family's numbers as they are joined."""
+    if isinstance(part, PlainFile) and layout.rows is None and _straight(layout):
+        return dict(part.digests)
     found = {name: hashlib.sha256() for name in _names(part)}
     for some in _numbers(part, layout, _ROWS):
         for name, probs in some.items():

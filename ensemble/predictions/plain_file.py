@@ -5,6 +5,7 @@ whose role their numbers tell, lists of variable length, folds) is no plain file
 reads it whole, and says there what is wrong with it.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from ensemble.predictions.foreign import ids_in
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.row_values import plainly_rescaled
 from ensemble.predictions.table import Predictions
-from ensemble.records import TASKS
+from ensemble.records import TASKS, Task
 
 _ROWS: Final = 1 << 14
 """Rows that are looked at at once."""
@@ -39,7 +40,8 @@ class PlainFile:
     """A Parquet file whose numbers were looked at, and can be read again slice by slice.
 
     `about` tells of its rows, but not their ids, with families of no rows; `ids` are N. `columns`
-    are those of each family: one a class, or one of lists. `state` tells that it is the same file
+    are those of each family: one a class, or one of lists. `digests` are the SHA-256 of each
+    family's numbers, float64, in the order of the file. `state` tells that it is the same file
     still.
     """
 
@@ -47,6 +49,7 @@ class PlainFile:
     about: Predictions
     ids: pa.StringArray
     columns: Mapping[str, Sequence[str]]
+    digests: Mapping[str, str]
     state: tuple[int, ...] = ()
 
     def slices(self, rows: int) -> Iterator[dict[str, Floats]]:
@@ -67,8 +70,7 @@ class PlainFile:
 
     def pooled(self, numbers: Floats) -> Pooled:
         """Return numbers (n, C) of the file as float64, rows of classes summing to 1."""
-        probs = numbers.astype(np.float64)
-        return probs / probs.sum(1)[:, None] if TASKS[self.about.task].single else probs
+        return _pooled(numbers.astype(np.float64), self.about.task)
 
 
 def plain_file(
@@ -108,14 +110,21 @@ def _looked_at(
     ids = _texts(file.read([id_column]).column(0), known)
     if columns is None or ids is None or len(set(about.classes)) < len(about.classes):
         return None
-    rescaled = 0
+    rescaled, hashes = 0, {family: hashlib.sha256() for family in columns}
     for some in _numbers(file, columns, len(about.classes), _ROWS):
-        for numbers in some.values():
-            count = plainly_rescaled(about.task, numbers.astype(np.float64))
+        for family, numbers in some.items():
+            probs = numbers.astype(np.float64)
+            count = plainly_rescaled(about.task, probs)
             if count is None:
                 return None
             rescaled += count
-    return PlainFile(path, replace(about, rescaled=rescaled), ids, columns)
+            hashes[family].update(np.ascontiguousarray(_pooled(probs, about.task)).tobytes())
+    digests = {family: digest.hexdigest() for family, digest in hashes.items()}
+    return PlainFile(path, replace(about, rescaled=rescaled), ids, columns, digests)
+
+
+def _pooled(probs: Pooled, task: Task) -> Pooled:
+    return probs / probs.sum(1)[:, None] if TASKS[task].single else probs
 
 
 def _columns_of(
@@ -183,7 +192,8 @@ def _of(some: pa.Table, columns: Sequence[str], width: int) -> Floats:
 def _tables(file: pq.ParquetFile, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
     """Yield `rows` rows at a time, and what is left, wherever the file's row groups end."""
     held, count = list[pa.RecordBatch](), 0
-    for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+    # with threads of Arrow's own it would hold more, and the other core has other work
+    for batch in file.iter_batches(batch_size=rows, columns=list(names), use_threads=False):
         left = batch
         while count + left.num_rows >= rows:
             yield pa.Table.from_batches([*held, left.slice(0, rows - count)])

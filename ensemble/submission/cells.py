@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from ensemble.records import TASKS
 from ensemble.submission.rounding import number_texts
 from ensemble.submission.sample import Sample
 from ensemble.submission.tasks import filled_tasks
+
+Row: TypeAlias = list[str] | str
+"""The cells of an image, beside the id. Those of numbers are one text, with commas between them."""
 
 
 def _nothing() -> Pooled:
@@ -35,7 +39,7 @@ class Filling:
     tasks: Sequence[Mapping[str, str]] = ()
 
 
-def cells_of(sample: Sample, filling: Filling, classes: Sequence[str]) -> list[list[str]]:
+def cells_of(sample: Sample, filling: Filling, classes: Sequence[str]) -> Sequence[Row]:
     """Return the cells of each id beside the id, in the order of the sample's columns.
 
     Args:
@@ -57,7 +61,7 @@ def cells_of(sample: Sample, filling: Filling, classes: Sequence[str]) -> list[l
     place = {name: number for number, name in enumerate(classes)}
     values = np.asarray(filling.probs, np.float64)[:, [place[name] for name in sample.classes]]
     if sample.kind == "binary":
-        return [[str(int(value)) for value in row] for row in values.tolist()]
+        return [",".join(str(int(value)) for value in row) for row in values.tolist()]
     return number_texts(values, filling.ids, sample.rounding)
 
 

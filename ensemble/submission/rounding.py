@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import ContractError, UsageError
+from ensemble.submission.digits import digit_rows
 
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 
@@ -62,8 +63,10 @@ def cuts_of(rounding: str) -> tuple[float, ...]:
     return cuts
 
 
-def number_texts(values: NDArray[np.float64], ids: Sequence[str], rounding: str) -> list[list[str]]:
-    """Write the values (N, C) of rows; nine digits tell every float32 from its neighbours.
+def number_texts(values: NDArray[np.float64], ids: Sequence[str], rounding: str) -> list[str]:
+    """Write the values (N, C) of each row, with commas between them.
+
+    Nine digits tell every float32 from its neighbours.
 
     Args:
         values: float64 (N, C).
@@ -79,7 +82,7 @@ def number_texts(values: NDArray[np.float64], ids: Sequence[str], rounding: str)
         odd = values[row][~finite[row]][0]
         raise ContractError(f"id {ids[row]!r}: the prediction is {odd}. Nothing was published")
     if rounding == "off":
-        return [[f"{value:.9g}" for value in row] for row in values.tolist()]
+        return digit_rows(values)
     cuts = cuts_of(rounding)
     whole = np.searchsorted(cuts, values, side="right") if cuts else np.rint(values)
-    return [[str(int(value)) for value in row] for row in whole.tolist()]
+    return [",".join(str(int(value)) for value in row) for row in whole.tolist()]

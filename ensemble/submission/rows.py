@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ensemble.arrays import Indices, Pooled
+from ensemble.cores import ahead
 from ensemble.errors import ContractError
 from ensemble.predictions.slices import (
     BallotSlices,
@@ -19,7 +20,7 @@ from ensemble.predictions.table import Predictions
 from ensemble.predictions.tasks import TaskPredictions
 from ensemble.recipe.resolve import Fusion, Recipe
 from ensemble.records import TASKS
-from ensemble.submission.cells import Filling, cells_of, fill_row
+from ensemble.submission.cells import Filling, Row, cells_of, fill_row
 from ensemble.submission.sample import Sample
 from ensemble.submission.tasks import TaskOutcome, outcomes_of, task_rows
 from ensemble.voting import vote
@@ -101,8 +102,8 @@ def _results(recipe: Recipe, voted: VoteInput, size: int) -> Iterator[VoteResult
         yield VoteResult(at, found.ids[at], labels, fused, residuals)
 
 
-def cells_of_result(recipe: Recipe, voted: VoteInput, result: VoteResult) -> list[list[str]]:
-    """Return the cells of each row of a slice, beside the id, in the order of the sample's columns.
+def cells_of_result(recipe: Recipe, voted: VoteInput, result: VoteResult) -> Sequence[Row]:
+    """Return the cells of each row of a slice, beside the id; see `cells_of`.
 
     Args:
         recipe: The rule of the vote.
@@ -125,7 +126,7 @@ def cells_of_result(recipe: Recipe, voted: VoteInput, result: VoteResult) -> lis
     return cells_of(sample, filling, voted.predictions.classes)
 
 
-def cells_of_fill(recipe: Recipe, voted: VoteInput) -> list[str] | None:
+def cells_of_fill(recipe: Recipe, voted: VoteInput) -> Row | None:
     """Return the cells of a quarantined image; None where nothing stands in for one.
 
     Nor does it where not one image was predicted: a submission of it alone says nothing.
@@ -167,7 +168,8 @@ def _fused(
     if voted.tasks is not None:
         return (_fused_tasks(fusion, part) for part in task_slices(voted.tasks, rows))
     ballots = (voted.ballots or in_memory(found))(rows)
-    return (vote.fuse(own, fusion.voting, fusion.weights, found.task) for own in ballots)
+    fused = (vote.fuse(own, fusion.voting, fusion.weights, found.task) for own in ballots)
+    return ahead(fused)
 
 
 def _of_labels(labels: Indices, found: Predictions) -> vote.Fused:

@@ -124,7 +124,7 @@ def _texts(column: TaskOutcome, form: TaskForm, ids: Sequence[str]) -> list[str]
         )
     probs = np.asarray(column.probs, np.float64)
     if not form.classes:
-        return [cell for (cell,) in number_texts(probs[:, :1], ids, form.rounding)]
+        return number_texts(probs[:, :1], ids, form.rounding)
     _check_finite(column, probs, ids)
     decided = probs.argmax(1) if column.labels is None else column.labels
     written = _written(form)
@@ -152,7 +152,7 @@ def _filled(text: str, name: str, form: TaskForm) -> str:
         raise UsageError(f"--fill {name}={text}: the task is a value, so a number") from error
     if not np.isfinite(value):
         raise UsageError(f"--fill {name}={text}: expected a finite number")
-    return number_texts(np.array([[value]]), [name], form.rounding)[0][0]
+    return number_texts(np.array([[value]]), [name], form.rounding)[0]
 
 
 def _written(form: TaskForm) -> dict[str, str]:

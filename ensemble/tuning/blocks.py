@@ -73,6 +73,17 @@ def filled(stack: Stored, work: Callable[[Stack], Pooled]) -> Pooled:
     return out
 
 
+def to_shares(scores: NDArray[np.float64]) -> Vector:
+    """Turn scores (C, n) into their softmax, in place; return the logarithm of its sums, (n,)."""
+    top: Vector = scores.max(0)
+    scores -= top
+    np.exp(scores, out=scores)
+    sums = scores.sum(0)
+    scores /= sums
+    top += np.log(sums)
+    return top
+
+
 def mean_of(stack: Stored, weights: Vector) -> Pooled:
     """Return the weighted mean of families, float64 (N, C); see `pools.linear`."""
     return filled(stack, lambda block: linear(block, weights))
@@ -108,20 +119,18 @@ class Packed:
     So what is done to the classes of a row is done to long runs of memory.
     """
 
-    blocks: Sequence[NDArray[np.float32] | NDArray[np.float64]]
+    blocks: Sequence[Stored]
     classes: Sequence[Indices]
 
     @classmethod
     def of(
-        cls, stack: Stored, y: Indices, prepare: Callable[[Stack, Indices], Stack] | None = None
+        cls, stack: Stored, y: Indices, prepare: Callable[[Stored, Indices], Stored] | None = None
     ) -> "Packed":
         """Pack families, each block first prepared: (M, C, n) and classes (n,) to (M, C, n)."""
 
-        def packed(part: slice) -> NDArray[np.float32] | NDArray[np.float64]:
-            block: NDArray[np.float32] | NDArray[np.float64] = stack[:, part].transpose(0, 2, 1)
-            if prepare is None:
-                return block.copy()
-            return prepare(np.asarray(block, np.float64, order="C"), y[part])
+        def packed(part: slice) -> Stored:
+            block = np.ascontiguousarray(stack[:, part].transpose(0, 2, 1))
+            return block if prepare is None else prepare(block, y[part])
 
         places = parts_of(stack)
         return cls(each(packed, places), [y[part] for part in places])

@@ -16,13 +16,10 @@ from ensemble.evaluation.metrics import METRICS, Metric, Truth
 from ensemble.records import TASKS, Task
 from ensemble.tuning import decisions
 from ensemble.tuning.blocks import Stored, filled
-from ensemble.tuning.convex import (
-    least_squares_pool,
-    linear_pool,
-    log_linear_pool,
-    tempered_pool,
-)
+from ensemble.tuning.convex import least_squares_pool, linear_pool
+from ensemble.tuning.log_linear import log_linear_pool
 from ensemble.tuning.search import bagged_climb, coordinate_ascent
+from ensemble.tuning.tempered import tempered_pool
 from ensemble.voting.blend import Blend
 from ensemble.voting.decision import Decision
 from ensemble.voting.pools import (

@@ -18,8 +18,9 @@ from ensemble.evaluation.metrics import Metric, Truth
 from ensemble.label_map import LabelMap
 from ensemble.tuning.blocks import Stored, score_of
 from ensemble.tuning.candidates import Candidate, Rivals
-from ensemble.tuning.convex import log_linear_pool, own_probs
+from ensemble.tuning.convex import own_probs
 from ensemble.tuning.fit import LEAST, ridge_of, ruled
+from ensemble.tuning.log_linear import log_linear_pool
 from ensemble.voting.blend import Blend
 from ensemble.voting.lift import JOINT, TaskColumn, class_places, dependence, groups_of, value_probs
 from ensemble.voting.pools import clipped_logs

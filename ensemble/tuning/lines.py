@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Indices, Pooled, Vector
 from ensemble.evaluation.metrics import Truth, auc
 from ensemble.tuning.blocks import Kept
-from ensemble.tuning.paths import LabelPath, walk
+from ensemble.tuning.paths import Beside, LabelPath, walk
 
 MAX_PAIRS: Final = 10_000_000
 """Above so many pairs, the area under the ROC curve is searched on a grid."""
@@ -42,7 +42,13 @@ class Stretches:
 
 
 def search(
-    metric: str, y: Indices, start: Pooled, end: Kept, levels: Sequence[float] = ()
+    metric: str,
+    y: Indices,
+    start: Pooled,
+    end: Kept,
+    levels: Sequence[float] = (),
+    *,
+    beside: Beside | None = None,
 ) -> Stretches:
     """Score every stretch of the line between two predictions.
 
@@ -52,10 +58,13 @@ def search(
         start: Predictions (N, C) at l = 0.
         end: Predictions (N, C) at l = 1, float32 or float64.
         levels: What the classes of "qwk" are worth, C numbers; empty for equally spaced.
+        beside: Which of the rows `start` and `end` have, and the labels of the others; None for
+            all.
     """
     if metric == "auc":
         return _areas(y, start, np.asarray(end, np.float64))
     path, classes = walk(start, end), start.shape[1]
+    path = path if beside is None else beside.path(path)
     scores = _qwk(y, path, levels) if levels else PATHS[metric](y, path, classes)
     last = np.append(np.diff(path.places) > 0, True) if len(path.places) else np.empty(0, bool)
     keep = np.concatenate([[True], last])

@@ -1,6 +1,6 @@
 """Labels along a line: where the argmax of each row changes between two predictions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,23 @@ class LabelPath:
     rows: Indices
     old: Indices
     new: Indices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Rows among others: those that are followed, a mask (N,), and the labels that the others keep.
+
+    `labels` are int64 (N,); those of the rows that are followed mean nothing.
+    """
+
+    labels: Indices
+    rows: NDArray[np.bool_]
+
+    def path(self, own: LabelPath) -> LabelPath:
+        """Return the path of all rows by that of those that are followed."""
+        start = self.labels.copy()
+        start[self.rows] = own.start
+        return replace(own, start=start, rows=np.flatnonzero(self.rows)[own.rows])
 
 
 def walk(start: Pooled, end: Kept) -> LabelPath:

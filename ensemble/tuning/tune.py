@@ -21,7 +21,7 @@ from ensemble.predictions.tasks import TaskPredictions
 from ensemble.progress import Progress, Quiet
 from ensemble.records import TASKS
 from ensemble.tuning import checks
-from ensemble.tuning.convex import temperature_of
+from ensemble.tuning.tempered import temperature_of
 from ensemble.tuning.weigh import TuneOrder, weigh
 from ensemble.tuning.weigh_tasks import weigh_tasks
 from ensemble.voting.evidence import EvidenceRecord, HoldoutFit

@@ -1,7 +1,7 @@
 """Pools: how several predictions of the same rows become one. Arrays in, arrays out."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ Stack: TypeAlias = NDArray[np.float64]
 
 Knots: TypeAlias = NDArray[np.float64]
 """float64 (M, C, K): K quantiles of each family's scores for each class."""
+
+_Floats = TypeVar("_Floats", NDArray[np.float32], NDArray[np.float64])
 
 QUANTILES: Final = 201
 """How many quantiles stand for a distribution of scores."""
@@ -49,9 +51,9 @@ def geometric_or_linear(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
     return normalised(np.where(empty, linear(stack, weights), probs))
 
 
-def clipped_logs(stack: Stack) -> Stack:
+def clipped_logs(stack: _Floats) -> _Floats:
     """Return log p, and `LOG_FLOOR` where p is smaller than its exponential."""
-    return np.log(np.maximum(stack, np.exp(LOG_FLOOR)))
+    return np.log(np.maximum(stack, np.exp(LOG_FLOOR), dtype=stack.dtype))
 
 
 def log_linear(
@@ -139,6 +141,8 @@ def by_cuts(
 def normalised(probs: Pooled) -> Pooled:
     """Return rows that sum to 1; a row of zeros becomes uniform (no class is favoured)."""
     total = probs.sum(1, keepdims=True)
+    if (total > _TINY).all():
+        return np.asarray(probs / total, np.float64)
     uniform = np.full_like(probs, 1 / probs.shape[1])
     return np.where(total > _TINY, probs / np.maximum(total, _TINY), uniform)
 

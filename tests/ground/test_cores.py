@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np  # noqa: F401 - loads a BLAS
 import pytest
@@ -70,3 +71,36 @@ def test_what_a_piece_raises_is_raised(count: int, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cores, "cores", lambda: count)
     with pytest.raises(ZeroDivisionError):
         cores.each(work, [1, 0, 2])
+
+
+def test_pieces_come_in_their_order_and_the_next_is_made_meanwhile() -> None:
+    made: list[int] = []
+    second = threading.Event()
+
+    def pieces() -> Iterator[int]:
+        for piece in range(3):
+            made.append(piece)
+            if piece == 1:
+                second.set()
+            yield piece
+
+    coming = cores.ahead(pieces())
+    assert next(coming) == 0
+    assert second.wait(30)
+    assert 2 not in made
+    assert list(coming) == [1, 2]
+
+
+def test_what_making_a_piece_raises_is_raised_in_its_place() -> None:
+    def pieces() -> Iterator[float]:
+        yield 1.0
+        yield 1 / 0
+
+    coming = cores.ahead(pieces())
+    assert next(coming) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(coming)
+
+
+def test_of_no_pieces_none_comes() -> None:
+    assert list(cores.ahead(iter(()))) == []

@@ -1,5 +1,6 @@
 """A submission stands in the order of the sample, however its lines came."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rows import Row, render
 from ensemble.errors import ContractError
 from ensemble.files.spool import spooled
 from ensemble.submission import lines
+from ensemble.submission.cells import Row as Cells
 from ensemble.submission.lines import lines_of
 from ensemble.submission.reading import read_sample
 from ensemble.submission.sample import Copied, Sample, plain_sample
@@ -19,7 +21,7 @@ CLASSES = ("cat", "dog")
 
 
 def written(
-    sample: Sample, ids: list[str], cells: dict[str, list[str]], lost: list[str], size: int
+    sample: Sample, ids: list[str], cells: Mapping[str, Cells], lost: list[str], size: int
 ) -> bytes:
     """What is written of ids that come so many at a time, the lost ones filled with 0."""
     with spooled(Path("s.csv")) as sink:
@@ -57,6 +59,19 @@ def test_copied_columns_and_ids_of_their_own_stand_with_their_row(came: str) -> 
     )
     found = written(sample, list(came), {name: [name.upper()] for name in came}, [], 2)
     assert found.decode().splitlines()[1:] == ["A,a,x", 'B,"b,png",y', "C,c,z"]
+
+
+@pytest.mark.parametrize("came", ["abc", "cab"])
+@pytest.mark.parametrize("odd", [False, True])
+def test_numbers_that_are_one_text_stand_in_their_columns(came: str, odd: bool) -> None:
+    sample = plain_sample(("a", 'b,"', "c"), CLASSES, "probs", "auto")
+    if odd:
+        sample = replace(sample, id_place=1, copied=(Copied(0, "site", ("x,", "y", "z")),))
+    texts = {"a": "0.5,0.25", 'b,"': "1,0", "c": "2,3"}
+    ids = [{"b": 'b,"'}.get(name, name) for name in came]
+    found = written(sample, ids, texts, [], 2).decode().splitlines()[1:]
+    plain = ["a,0.5,0.25", '"b,""",1,0', "c,2,3"]
+    assert found == (['"x,",0.5,a,0.25', 'y,1,"b,""",0', "z,2,c,3"] if odd else plain)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -12,15 +12,9 @@ from scipy.optimize import minimize, minimize_scalar
 
 from ensemble.arrays import Indices
 from ensemble.evaluation import metrics
-from ensemble.tuning.convex import (
-    PoolFit,
-    least_squares_pool,
-    linear_pool,
-    log_linear_pool,
-    own_probs,
-    temperature_of,
-    tempered_pool,
-)
+from ensemble.tuning.convex import PoolFit, least_squares_pool, linear_pool, own_probs
+from ensemble.tuning.log_linear import log_linear_pool
+from ensemble.tuning.tempered import temperature_of, tempered_pool
 from ensemble.voting import pools
 from ensemble.voting.pools import Stack
 

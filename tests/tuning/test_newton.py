@@ -5,7 +5,15 @@ import pytest
 from scipy.optimize import minimize
 
 from ensemble.arrays import Vector
-from ensemble.tuning.newton import Bend, gap_of, lower_of, newton_step, shorter
+from ensemble.tuning.newton import (
+    Bend,
+    curve_by_slopes,
+    gap_of,
+    lower_of,
+    newton_step,
+    settled,
+    shorter,
+)
 
 CURVE = np.array([[2.0, 0.3, 0.1], [0.3, 1.0, 0.2], [0.1, 0.2, 3.0]])
 PULL = np.array([-1.0, 0.8, -0.5])
@@ -49,3 +57,28 @@ def test_only_a_pull_inward_counts_at_the_border(
     point: list[float], slope: list[float], gap: float
 ) -> None:
     assert gap_of(np.array(point, np.float64), np.array(slope)) == gap
+
+
+def steep(point: Vector) -> Vector:
+    """The slope of a bowl that is no quadratic, least where the root of 2 is."""
+    return np.array([*(point**3 - 2 * np.sqrt(2))])
+
+
+def test_steps_of_a_curve_that_is_nearly_right_settle_at_the_optimum() -> None:
+    best, near = np.full(2, np.sqrt(2)), np.full(2, 1.42)
+    found = settled(steep, near, curve_by_slopes(steep, near), 100_000)
+    assert found is not None
+    assert 0 < np.sqrt(100_000 * ((found - best) ** 2).sum() * 6) < 0.01
+
+
+def test_steps_that_do_not_shorten_settle_nothing() -> None:
+    assert settled(steep, np.full(2, 1.5), np.eye(2), 1000) is None
+
+
+def test_a_curve_that_is_no_bowl_settles_nothing() -> None:
+    assert settled(steep, np.full(2, 1.5), -np.eye(2), 1000) is None
+
+
+def test_a_curve_by_slopes_is_that_of_a_bowl() -> None:
+    found = curve_by_slopes(lambda point: bend(point).slope, np.array([1.0, 0.5, 2.0]))
+    np.testing.assert_allclose(found, CURVE, atol=1e-8)

@@ -6,7 +6,7 @@ from hypothesis import given
 from walks import Case, cases
 
 from ensemble.tuning import blocks
-from ensemble.tuning.paths import walk
+from ensemble.tuning.paths import Beside, walk
 
 
 @given(case=cases())
@@ -71,3 +71,11 @@ def test_an_end_of_float32_is_followed_as_its_float64() -> None:
     rng = np.random.default_rng(5)
     start, end = rng.random((40, 3)), rng.random((40, 3)).astype(np.float32)
     np.testing.assert_array_equal(walk(start, end).places, walk(start, end.astype(float)).places)
+
+
+def test_a_path_among_other_rows_has_their_labels_and_its_own_rows() -> None:
+    rows = np.array([False, True, False, True])
+    own = walk(np.array([[0.6, 0.4], [0.3, 0.7]]), np.array([[0.2, 0.8], [0.2, 0.8]]))
+    path = Beside(np.array([1, 0, 0, 0]), rows).path(own)
+    assert path.start.tolist() == [1, 0, 0, 1]
+    assert (path.rows.tolist(), path.new.tolist()) == ([1], [1])

@@ -9,8 +9,10 @@ from blends import golden, many, tied
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble.arrays import Vector
+from ensemble.arrays import Pooled, Vector
 from ensemble.evaluation.metrics import Metric, Truth, metric_of
+from ensemble.tuning import lines, search
+from ensemble.tuning.paths import LabelPath
 from ensemble.tuning.search import bagged_climb, coordinate_ascent
 from ensemble.voting import pools
 from ensemble.voting.pools import Stack
@@ -30,6 +32,56 @@ def test_an_ascent_is_never_worse_than_its_start(metric: str) -> None:
     assert after >= before
     assert found.min() >= 0
     assert found.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "qwk"])
+def test_an_ascent_looks_only_at_rows_on_which_families_disagree(
+    metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, y = many(4, 300, 4)
+    labels = stack.argmax(2)
+    disputed = int((labels != labels[0]).any(0).sum())
+    followed: list[int] = []
+    walk = lines.walk
+
+    def counted(start: Pooled, end: Pooled) -> LabelPath:
+        followed.append(len(start))
+        return walk(start, end)
+
+    monkeypatch.setattr(lines, "walk", counted)
+    coordinate_ascent(stack, y, metric_of(metric, "classification"), np.full(4, 0.25))
+    assert set(followed) == {disputed}
+    assert 0 < disputed < 300
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "f1_macro", "qwk"])
+@LAW
+@given(seed=seeds)
+def test_the_score_of_the_rows_in_dispute_and_of_the_others_is_that_of_all(
+    metric: str, seed: int
+) -> None:
+    stack, y = many(3, 60, 4, seed)
+    measured, weights = metric_of(metric, "classification"), np.array([0.2, 0.5, 0.3])
+    found = search._Field.of(stack, y, measured)
+    assert found.score(weights) == measured.score(y, pools.linear(stack, weights))
+
+
+def test_a_round_that_gains_next_to_nothing_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack, y = many(4, 300, 4)
+    accuracy, start = metric_of("accuracy", "classification"), np.array([0.7, 0.1, 0.1, 0.1])
+    rounds: list[int] = []
+    along = search._Field.along
+
+    def counted(field: search._Field, others: Vector, family: int) -> tuple[float, float]:
+        rounds.append(family)
+        return along(field, others, family)
+
+    monkeypatch.setattr(search._Field, "along", counted)
+    coordinate_ascent(stack, y, accuracy, start)
+    monkeypatch.setattr(search, "_ENOUGH", 10.0)
+    some = len(rounds)
+    coordinate_ascent(stack, y, accuracy, start)
+    assert len(rounds) - some == 4 < some
 
 
 def test_an_ascent_reaches_the_golden_accuracy() -> None:
