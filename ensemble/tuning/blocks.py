@@ -129,8 +129,9 @@ class Packed:
         """Pack families, each block first prepared: (M, C, n) and classes (n,) to (M, C, n)."""
 
         def packed(part: slice) -> Stored:
-            block = np.ascontiguousarray(stack[:, part].transpose(0, 2, 1))
-            return block if prepare is None else prepare(block, y[part])
+            block: Stored = stack[:, part].transpose(0, 2, 1)
+            own = block.copy()
+            return own if prepare is None else prepare(own, y[part])
 
         places = parts_of(stack)
         return cls(each(packed, places), [y[part] for part in places])

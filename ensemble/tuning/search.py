@@ -35,7 +35,8 @@ def coordinate_ascent(stack: Stored, y: Truth, metric: Metric, start: Vector) ->
     round of all families is one that gains nothing; or, for a score of 0 to 1, less than a
     hundredth of 1 / √N, about a standard error.
     """
-    field, weights = _Field.of(stack, y, metric), start / start.sum()
+    field = _Field.of(stack, y, metric)
+    weights: Vector = start / start.sum()
     best = field.score(weights)
     enough = _ENOUGH / np.sqrt(len(y)) if TASKS[metric.task].single else 0.0
     for _ in range(_PASSES):

@@ -1,7 +1,7 @@
 """Pools: how several predictions of the same rows become one. Arrays in, arrays out."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Stack: TypeAlias = NDArray[np.float64]
 Knots: TypeAlias = NDArray[np.float64]
 """float64 (M, C, K): K quantiles of each family's scores for each class."""
 
-_Floats = TypeVar("_Floats", NDArray[np.float32], NDArray[np.float64])
+_Floats = TypeVar("_Floats", bound=NDArray[np.float32] | NDArray[np.float64])
 
 QUANTILES: Final = 201
 """How many quantiles stand for a distribution of scores."""
@@ -53,7 +53,7 @@ def geometric_or_linear(stack: Stack, weights: NDArray[np.float64]) -> Pooled:
 
 def clipped_logs(stack: _Floats) -> _Floats:
     """Return log p, and `LOG_FLOOR` where p is smaller than its exponential."""
-    return np.log(np.maximum(stack, np.exp(LOG_FLOOR), dtype=stack.dtype))
+    return cast("_Floats", np.log(np.maximum(stack, np.exp(LOG_FLOOR), dtype=stack.dtype)))
 
 
 def log_linear(
