@@ -8,6 +8,7 @@ from typing import Final
 import wandb
 
 PROJECT: Final = "ensemble"
+_HOST: Final = "not told"
 
 
 class WandbTracker:
@@ -19,10 +20,13 @@ class WandbTracker:
             project=where or os.environ.get("WANDB_PROJECT") or PROJECT,
             name=name,
             settings=wandb.Settings(
+                host=_HOST,
                 disable_git=True,
                 save_code=False,
                 x_disable_meta=True,
                 x_disable_stats=True,
+                x_disable_machine_info=True,
+                x_save_requirements=False,
                 init_timeout=30,
             ),
         )

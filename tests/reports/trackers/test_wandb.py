@@ -75,6 +75,8 @@ def test_nothing_is_told_of_the_machine(package: dict[str, Any]) -> None:
     told = package["settings"]
     assert (told.disable_git, told.save_code) == (True, False)
     assert (told.x_disable_meta, told.x_disable_stats) == (True, True)
+    assert (told.x_disable_machine_info, told.x_save_requirements) == (True, False)
+    assert told.host == "not told"
 
 
 def test_settings_scores_and_pictures_are_told(package: dict[str, Any]) -> None:
