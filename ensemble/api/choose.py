@@ -9,6 +9,7 @@ from ensemble.api.arguments import TasksGiven, path_of, texts_of
 from ensemble.api.tables import ById, TableGiven, read_label_map_of, table_of
 from ensemble.predictions.kept_views import KeptTasks, KeptViews
 from ensemble.recipe.policy import Policy
+from ensemble.recipe.track import tracks_of
 
 
 def choose(
@@ -27,6 +28,7 @@ def choose(
     seconds: str | None = None,
     images: int | None = None,
     out: str | Path | None = None,
+    track: str | Sequence[str] = (),
     progress: progress_bar.Given = "auto",
 ) -> Policy:
     """Choose the views and folds that are worth their time; `ensemble choose` in Python.
@@ -46,6 +48,7 @@ def choose(
         seconds: What a run over `images` images may take, such as "3h".
         images: How many images that run has.
         out: The policy.json to write, with frontier.png beside it; None writes none.
+        track: As for `run`.
         progress: Told of what makes the answer weak; see `run`.
 
     Returns:
@@ -68,9 +71,9 @@ def choose(
         pool=None if pool == "auto" else pool,
         budget=budget_of(budget=budget, evals=evals, seconds=seconds, images=images),
     )
-    mapped = read_label_map_of(label_map, tasks)
+    mapped, tracks = read_label_map_of(label_map, tasks), tracks_of(texts_of(track, "track"))
     with progress_bar.shown(progress) as told:
         if isinstance(oof, KeptViews | KeptTasks):
-            return choose_policy(oof, order, told, out=path_of(out))
+            return choose_policy(oof, order, told, out=path_of(out), tracks=tracks)
         files = list(map(Path, texts_of(oof, "oof")))
-        return choose_files(files, order, told, out=path_of(out), label_map=mapped)
+        return choose_files(files, order, told, out=path_of(out), label_map=mapped, tracks=tracks)

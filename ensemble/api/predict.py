@@ -1,5 +1,6 @@
 """Runs in Python: the commands' work, with arguments named as their flags."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +93,7 @@ def run(
     store: str | Path = ".ensemble",
     verify_inputs: bool = False,
     force: bool = False,
+    track: str | Sequence[str] = (),
     early_exit: str = "off",
     confidence: str = "95%",
     calibration: int = 0,
@@ -159,6 +161,8 @@ def run(
         verify_inputs: Whether every image is read and hashed, also one that is as it was at an
             earlier scan.
         force: Replace another run in `out`.
+        track: Who records it: "mlflow", "wandb", "tensorboard", or several; "mlflow=URI" says
+            where. One that fails does no harm.
         early_exit: "off", "lossless", or the share of labels that may differ, such as "0.5%".
         confidence: How certain the certificate of such a share is.
         calibration: Random images that get every evaluation; 0: as few as will do.
@@ -217,6 +221,7 @@ def run(
         store=Path(store),
         verify_inputs=verify_inputs,
         force=force,
+        track=texts_of(track, "track"),
         early_exit=early_exit,
         confidence=confidence,
         calibration=calibration,

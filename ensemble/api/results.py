@@ -1,5 +1,6 @@
 """The Python API of what looks, and runs no model: folds, scores, differences, early exits."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ensemble import progress_bar
@@ -26,6 +27,7 @@ from ensemble.early_exit.verify import Audit
 from ensemble.errors import UsageError
 from ensemble.evaluation.folds import FoldReport
 from ensemble.pipeline.scores import score
+from ensemble.recipe.track import tracks_of
 from ensemble.records import (
     DecodePolicy,
     IdFrom,
@@ -127,6 +129,8 @@ def score_submission(
     classes: ClassesGiven = (),
     task: Task | None = None,
     png: str | Path | None = None,
+    track: str | Sequence[str] = (),
+    progress: progress_bar.Given = "auto",
 ) -> Scorecard:
     """Score a submission by every metric that it allows; `ensemble score` in Python.
 
@@ -143,6 +147,8 @@ def score_submission(
         classes: All classes in order, where it is not that of whole numbers.
         task: What the submission predicts; None takes what the run says, else classification.
         png: Where to draw the confusion matrix and the scores, which takes the extra `tune`.
+        track: As for `run`.
+        progress: Told of what trackers do.
 
     Returns:
         The scores with their 95 % bootstrap intervals, and the confusion matrix of classes.
@@ -155,7 +161,11 @@ def score_submission(
     truth = table_of(labels, "labels", label_col, id_col)
     said = Labels(truth, label_col, id_col, group, classes_in(classes))
     mapped = read_label_map_of(label_map, tasks)
-    return score(given, said, task=task, png=path_of(png), label_map=mapped)
+    tracks = tracks_of(texts_of(track, "track"))
+    with progress_bar.shown(progress) as told:
+        return score(
+            given, said, told, task=task, png=path_of(png), label_map=mapped, tracks=tracks
+        )
 
 
 def diff_submissions(

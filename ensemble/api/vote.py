@@ -1,5 +1,6 @@
 """Votes in Python, on predictions that are there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ensemble import progress_bar
@@ -86,6 +87,7 @@ def vote(
     store: str | Path | None = None,
     verify_inputs: bool | None = None,
     force: bool = False,
+    track: str | Sequence[str] = (),
     progress: progress_bar.Given = "auto",
 ) -> Submission:
     """Vote on predictions that are there; `ensemble vote` in Python.
@@ -144,6 +146,7 @@ def vote(
         store=Path(".ensemble" if store is None else store),
         verify_inputs=either(verify_inputs, False),
         force=force,
+        track=texts_of(track, "track"),
     )
     with progress_bar.shown(progress) as listener:
         if predictions is None:

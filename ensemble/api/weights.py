@@ -1,10 +1,11 @@
 """Weights tuned in Python."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from ensemble import progress_bar
-from ensemble.api.arguments import ClassesGiven, TasksGiven, path_of
+from ensemble.api.arguments import ClassesGiven, TasksGiven, path_of, texts_of
 from ensemble.api.predictions import PredictionsGiven, hints_of, predictions_of, tasks_of
 from ensemble.api.tables import (
     ById,
@@ -16,6 +17,7 @@ from ensemble.api.tables import (
 from ensemble.errors import UsageError
 from ensemble.files.text_table import TableSource
 from ensemble.predictions.tasks import TaskPredictions
+from ensemble.recipe.track import tracks_of
 from ensemble.records import Task
 from ensemble.voting.weights import Polish, Pool, Weights, Write
 
@@ -40,6 +42,7 @@ def tune_weights(
     classes: ClassesGiven | None = None,
     task: Task | None = None,
     out: str | Path | None = None,
+    track: str | Sequence[str] = (),
     progress: progress_bar.Given = "auto",
 ) -> Weights:
     """Find blend weights and what they are worth; `ensemble tune-weights` in Python.
@@ -71,6 +74,7 @@ def tune_weights(
         task: What files from elsewhere and frames hold: "classification" (rows that sum to 1),
             "multilabel" or "regression"; None for what `oof` says, and for classification.
         out: The weights.json to write, with a picture beside it; None writes none.
+        track: As for `run`.
         progress: Told of what makes the answer weak; see `run`.
 
     Returns:
@@ -86,6 +90,7 @@ def tune_weights(
 
     if holdout is None and holdout_labels is not None:
         raise UsageError("holdout_labels are of the rows of holdout; give both")
+    tracks = tracks_of(texts_of(track, "track"))
     mapped = read_label_map_of(label_map, tasks)
     if mapped is None and isinstance(oof, TaskPredictions):
         mapped = oof.label_map
@@ -111,13 +116,13 @@ def tune_weights(
             raise UsageError("holdout: weights of a label map have no temperature of their own")
         found = tasks_of(oof, "oof", hints, mapped)
         with progress_bar.shown(progress) as told:
-            return tune_joint(found, order, told, out=path_of(out))
+            return tune_joint(found, order, told, out=path_of(out), tracks=tracks)
     if isinstance(oof, TaskPredictions):
         raise UsageError("oof: predictions of several tasks need their label_map")
     held = None if holdout is None else predictions_of(holdout, "holdout", hints)
     joined = predictions_of(oof, "oof", hints)
     with progress_bar.shown(progress) as told:
-        return tune(joined, held, order, told, out=path_of(out))
+        return tune(joined, held, order, told, out=path_of(out), tracks=tracks)
 
 
 def _groups_of(

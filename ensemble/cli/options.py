@@ -79,18 +79,20 @@ def load_recipe_file() -> dict[str, Any] | None:
     detecting = _among(inputs, _SCORING - _OF_MEMBERS - set(_WORKERS))
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     mapped = tables | _among(settings, {"label_map", "tasks"})
+    tracked = _among(settings, {"track"})
     judged = _among(settings, {"id_from", "image_col", *DECODE}) | mapped
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "crops": detecting, "store": store, "score": mapped, "diff": tables,
-            "tune-weights": mapped, "choose": tables, "doctor": kept}  # fmt: skip
+            "folds": judged, "crops": detecting, "store": store, "diff": tables,
+            "score": mapped | tracked, "tune-weights": mapped | tracked,
+            "choose": tables | tracked, "doctor": kept}  # fmt: skip
 
 
 def _as_flag(name: str, value: Any) -> Any:
     """Return a setting of ensemble.toml as its flag would have it."""
     if isinstance(value, Mapping):
         return _TABLE_TEXTS[name](value) if name in _TABLE_TEXTS else value
-    one = name in ("members", "images", "constraints") and isinstance(value, str)
+    one = name in ("members", "images", "constraints", "track") and isinstance(value, str)
     return [value] if one else value
 
 
@@ -255,9 +257,10 @@ input_options: Final = settings_named(*_INPUTS)
 crop_options: Final = settings_named("crops", "margin", "square")
 engine_options: Final = settings_named(*_ENGINE, *_WORKERS)
 run_options: Final = settings_named(
-    *_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan", "policy", "keep_views"
+    *_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan", "policy", "keep_views", "track"
 )
-vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)
+vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS, "track")
+track_option: Final = setting("track")
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
                  "work is, and write nothing."),

@@ -1,6 +1,7 @@
 """A policy chosen, written, and drawn: `ensemble choose`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,9 @@ from ensemble.predictions.kept_views import KeptTasks, KeptViews
 from ensemble.predictions.views_file import read_views
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.policy import Policy
+from ensemble.recipe.track import Track
+from ensemble.reports.trackers.record import ready, record
+from ensemble.reports.trackers.tracked import of_policy
 from ensemble.tuning.choose import ChooseOrder, choose
 
 PICTURE: Final = "frontier.png"
@@ -25,6 +29,7 @@ def choose_files(
     *,
     out: Path | None = None,
     label_map: LabelMap | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Policy:
     """Choose by files of views that were kept apart; see `choose_policy`.
 
@@ -35,7 +40,7 @@ def choose_files(
     if label_map is None and len({part.output for part in parts}) > 1:
         raise UsageError("--oof: it holds heads of several tasks: give --label-map too")
     joined = join_views(parts) if label_map is None else join_tasks_apart(parts, label_map)
-    return choose_policy(joined, order, progress, out=out)
+    return choose_policy(joined, order, progress, out=out, tracks=tracks)
 
 
 def choose_policy(
@@ -44,6 +49,7 @@ def choose_policy(
     progress: Progress | None = None,
     *,
     out: Path | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Policy:
     """Choose views, folds and weights, and write them with the picture of the frontier.
 
@@ -52,6 +58,7 @@ def choose_policy(
         order: Labels, metric and budget.
         progress: Told of what makes the answer weak, and why there is no picture.
         out: The policy.json to write; None writes none.
+        tracks: The trackers that record it.
 
     Raises:
         UsageError: what does not fit together, or a budget below the cheapest choice.
@@ -62,10 +69,12 @@ def choose_policy(
         if out.name == PICTURE:
             raise UsageError(f"--out {out}: its picture would replace it; name it .json")
         check_writable(out.parent, "--out")
+    installed = ready(tracks, progress)
     policy = choose(kept, order, progress)
     if out is not None:
         policy.save(out)
         _draw(policy, out.with_name(PICTURE), progress)
+    record(installed, partial(of_policy, out.stem if out else "policy", policy), progress)
     return policy
 
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ensemble.early_exit.run import run_early_exit, stored_entries
 from ensemble.early_exit.setup import ExitJob
@@ -17,6 +18,8 @@ from ensemble.predictions.table import Predictions
 from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Recipe, resolve
 from ensemble.recipe.settings import Settings
+from ensemble.reports.trackers.record import ready, record
+from ensemble.reports.trackers.tracked import of_run
 from ensemble.submission import folder, publish
 from ensemble.submission.publish import Submission
 from ensemble.submission.rows import ExitLabels, VoteInput
@@ -37,9 +40,12 @@ def run(settings: Settings, progress: Progress | None = None, *, keep: bool = Tr
     """
     progress = progress or Quiet()
     recipe = settled(resolve(settings))
+    tracks = ready(recipe.resources.tracks, progress)
     scored = _scored(recipe, progress)  # the sessions have ended: the vote may have their memory
     given = _vote_input(recipe, scored, progress)
-    return publish.publish(recipe, scored.claim, given, progress, keep=keep)
+    made = publish.publish(recipe, scored.claim, given, progress, keep=keep)
+    record(tracks, partial(of_run, "run", made.folder.name, made.record), progress)
+    return made
 
 
 def _vote_input(recipe: Recipe, scored: "_Scored", progress: Progress) -> VoteInput:

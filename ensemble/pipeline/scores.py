@@ -1,6 +1,8 @@
 """A submission or predictions scored against labels, and the picture: `ensemble score`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ensemble.errors import UsageError
@@ -12,11 +14,15 @@ from ensemble.predictions.formats import in_memory, read
 from ensemble.predictions.hints import ForeignHints
 from ensemble.predictions.run_told import told_by_run
 from ensemble.predictions.table import Oof
+from ensemble.progress import Listener, Quiet
+from ensemble.recipe.track import Track
 from ensemble.records import TASKS, Task, check_choice
 from ensemble.reports import scorecard
 from ensemble.reports.read_back import read_back
 from ensemble.reports.scorecard import Labels, Scorecard
 from ensemble.reports.submitted import Submitted, predicted_columns
+from ensemble.reports.trackers.record import ready, record
+from ensemble.reports.trackers.tracked import of_scores
 
 _SCORED = "submission"
 
@@ -26,10 +32,12 @@ _PAIR = 2
 def score(
     submission: TableSource,
     labels: Labels,
+    listener: Listener | None = None,
     *,
     task: Task | None = None,
     png: Path | None = None,
     label_map: LabelMap | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Scorecard:
     """Score a submission, or a file of predictions, by every metric that it allows, joined by id.
 
@@ -37,10 +45,12 @@ def score(
         submission: The id, then a label column or a column a class; or a Parquet, .npz: what
             `ensemble oof` or a run wrote, or another tool.
         labels: The labels, with an id column.
+        listener: Told of what trackers do.
         task: What the submission predicts; None for what a file of ours or the run says in whose
             folder it lies, and else classification.
         png: Where to draw the confusion matrix and the scores, which takes matplotlib.
         label_map: What the labels stand for: each task is scored too; see `score_tasks`.
+        tracks: The trackers that record it.
 
     Raises:
         UsageError: the two do not fit together, or a picture of a task without a matrix.
@@ -48,6 +58,8 @@ def score(
     """
     if task is not None:
         check_choice("task", task, Task)
+    listener = listener or Quiet()
+    installed = ready(tracks, listener)
     task = task or told_by_run(submission).task or "classification"
     if label_map is None:
         card = _scored(submission, labels, task)
@@ -59,7 +71,15 @@ def score(
         from ensemble.reports.figures import draw_scores
 
         draw_scores(card, png)
+    record(installed, partial(of_scores, _name_of(submission), card), listener)
     return card
+
+
+def _name_of(submission: TableSource) -> str:
+    """Return what a record of scores is called: after a run's folder, or the file."""
+    if isinstance(submission, TextTable):
+        return _SCORED
+    return submission.stem if submission.stem != _SCORED else submission.absolute().parent.name
 
 
 def _scored(submission: TableSource, labels: Labels, task: Task) -> Scorecard:

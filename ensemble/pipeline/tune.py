@@ -1,5 +1,7 @@
 """Weights tuned, written, and drawn: `ensemble tune-weights`."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ensemble.errors import UsageError
@@ -8,13 +10,20 @@ from ensemble.predictions.formats import read_all, read_parts
 from ensemble.predictions.table import Oof
 from ensemble.predictions.tasks import TaskPredictions, join_tasks
 from ensemble.progress import Listener, Progress, Quiet
+from ensemble.recipe.track import Track
+from ensemble.reports.trackers.record import ready, record
+from ensemble.reports.trackers.tracked import of_weights
 from ensemble.tuning.tune import tune_predictions, tune_tasks
 from ensemble.tuning.weigh import TuneOrder
 from ensemble.voting.weights import Weights
 
 
 def tune_files(
-    order: TuneOrder, progress: Progress | None = None, *, out: Path | None = None
+    order: TuneOrder,
+    progress: Progress | None = None,
+    *,
+    out: Path | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Weights:
     """Tune weights on the files of an order; see `tune`."""
     _check_out(out)
@@ -22,9 +31,11 @@ def tune_files(
         parts = [
             part for name, path in order.files for part in read_parts(path, name, order.elsewhere)
         ]
-        return tune_joint(join_tasks(parts, order.label_map), order, progress, out=out)
+        joined = join_tasks(parts, order.label_map)
+        return tune_joint(joined, order, progress, out=out, tracks=tracks)
     holdout = read_all(order.holdout, order.elsewhere) if order.holdout else None
-    return tune(read_all(order.files, order.elsewhere), holdout, order, progress, out=out)
+    oof = read_all(order.files, order.elsewhere)
+    return tune(oof, holdout, order, progress, out=out, tracks=tracks)
 
 
 def tune(
@@ -34,6 +45,7 @@ def tune(
     progress: Progress | None = None,
     *,
     out: Path | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Weights:
     """Find weights by out-of-fold predictions; write them, and their picture beside them.
 
@@ -43,6 +55,7 @@ def tune(
         order: Labels, folds, groups, and what the blend is for.
         progress: Told of what makes the answer weak, and why there is no picture.
         out: The weights.json to write; None writes none.
+        tracks: The trackers that record it.
 
     Raises:
         UsageError: tables that do not fit together, or `out` is the picture's own name.
@@ -50,7 +63,9 @@ def tune(
     """
     progress = progress or Quiet()
     _check_out(out)
-    return _written(tune_predictions(oof, holdout, order, progress), out, progress)
+    installed = ready(tracks, progress)
+    weights = tune_predictions(oof, holdout, order, progress)
+    return _written(weights, out, installed, progress)
 
 
 def tune_joint(
@@ -59,18 +74,23 @@ def tune_joint(
     progress: Progress | None = None,
     *,
     out: Path | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Weights:
     """Find weights by out-of-fold predictions of several tasks; see `tune`."""
     progress = progress or Quiet()
     _check_out(out)
-    return _written(tune_tasks(tasks, order, progress), out, progress)
+    installed = ready(tracks, progress)
+    return _written(tune_tasks(tasks, order, progress), out, installed, progress)
 
 
-def _written(weights: Weights, out: Path | None, listener: Listener) -> Weights:
-    """Write weights and their picture, if they are to be."""
+def _written(
+    weights: Weights, out: Path | None, tracks: Sequence[Track], listener: Listener
+) -> Weights:
+    """Write weights and their picture, if they are to be, and have trackers record them."""
     if out is not None:
         weights.save(out)
         _draw(weights, picture_of(out), listener)
+    record(tracks, partial(of_weights, out.stem if out else "weights", weights), listener)
     return weights
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ensemble.errors import UsageError, few
@@ -24,6 +25,8 @@ from ensemble.progress import Progress, Quiet
 from ensemble.recipe.resolve import Fusion, Recipe, resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import hashes_of
+from ensemble.reports.trackers.record import ready, record
+from ensemble.reports.trackers.tracked import of_run
 from ensemble.submission import folder, publish
 from ensemble.submission.asked import sample_for
 from ensemble.submission.publish import Submission
@@ -80,7 +83,7 @@ def vote(
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, votes.head, votes.inputs(), progress)
     voted = VoteInput(votes, sample, facts, ballots=ballots)
-    return publish.publish(recipe, claim, voted, progress, keep=keep)
+    return _published(recipe, claim, voted, progress, keep=keep)
 
 
 def _vote_tasks(
@@ -98,7 +101,17 @@ def _vote_tasks(
     claim = folder.claim(recipe, keys)
     sample = sample_for(recipe, found.head, found.inputs(), progress)
     voted = tasks_input(recipe, tasks, sample, facts, progress)
-    return publish.publish(recipe, claim, voted, progress, keep=keep)
+    return _published(recipe, claim, voted, progress, keep=keep)
+
+
+def _published(
+    recipe: Recipe, claim: folder.Claim, voted: VoteInput, progress: Progress, *, keep: bool
+) -> Submission:
+    """Publish a submission, and have it recorded by trackers."""
+    tracks = ready(recipe.resources.tracks, progress)
+    made = publish.publish(recipe, claim, voted, progress, keep=keep)
+    record(tracks, partial(of_run, "vote", made.folder.name, made.record), progress)
+    return made
 
 
 def vote_files(
@@ -194,7 +207,7 @@ def _vote_given(
             "write labels by name, or give a weights.json, which has the order"
         )
     voted = VoteInput(votes, sample, facts, ballots=ballots)
-    return publish.publish(recipe, claim, voted, progress, keep=keep)
+    return _published(recipe, claim, voted, progress, keep=keep)
 
 
 def _warn_of_unknown(

@@ -18,6 +18,7 @@ from ensemble.recipe.policy import Policy
 from ensemble.recipe.policy_settings import check_apart, under_policy
 from ensemble.recipe.saving import Saving, check_text, saving_of
 from ensemble.recipe.settings import DECODE, TABLE, Settings, settings_of
+from ensemble.recipe.track import Track, tracks_of
 from ensemble.recipe.units import bytes_of
 from ensemble.records import (
     DecodePolicy,
@@ -115,7 +116,7 @@ class Resources:
     the process may use, and `workers` are processes that share them out; 0 is this one. `executor`
     "ray" has a cluster score, at `ray_address` or wherever RAY_ADDRESS says. On so many
     `probe_images` of the run a member that computes otherwise than in float32 by ONNX Runtime is
-    held against it.
+    held against it. The trackers `tracks` record it.
     """
 
     batch_size: int | Literal["auto"]
@@ -127,6 +128,7 @@ class Resources:
     executor: Executor = "local"
     ray_address: str = ""
     probe_images: int = 16
+    tracks: tuple[Track, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ def resolve(settings: Settings) -> Recipe:
             s.executor,
             _address(s),
             s.probe_images,
+            tracks_of(s.track),
         ),
         settings,
     )

@@ -35,6 +35,7 @@ class About:
     """What a setting is for, its roles, and the least whole number or the form that it takes.
 
     One that came `later` stands in run.json only where it is given: a run of before is the same.
+    One that is not `recorded` never does.
     """
 
     help: str
@@ -42,6 +43,7 @@ class About:
     least: int | None = None
     metavar: str | None = None
     later: bool = False
+    recorded: bool = True
 
 
 IN_MEMORY: Final = "a table in memory, sha256 "
@@ -340,6 +342,17 @@ class Settings:
         ),
     ] = False
     force: Annotated[bool, About("Replace another run in --out.", _BESIDE)] = False
+    track: Annotated[
+        tuple[str, ...],
+        About(
+            "Have settings, scores and pictures recorded by mlflow, wandb or tensorboard, =WHERE "
+            "after it being a tracking URI, a project or a folder; may be given more than once; "
+            "off: by none.",
+            _BESIDE,
+            metavar="TRACKER",
+            recorded=False,
+        ),
+    ] = ()
     early_exit: Annotated[
         str,
         About(
@@ -436,7 +449,8 @@ def settings_of(settings: Settings) -> dict[str, object]:
     record: dict[str, object] = {}
     for name in TABLE:
         value = getattr(settings.decode if name in DECODE else settings, name)
-        if TABLE[name].about.later and value == TABLE[name].default:
+        about = TABLE[name].about
+        if not about.recorded or (about.later and value == TABLE[name].default):
             continue
         if isinstance(value, Weights):
             value = to_json(value)

@@ -37,7 +37,8 @@ def test_settings_are_recorded_in_the_order_of_the_table_and_survive_json() -> N
     how = replace(WRITTEN, store=Path("kept"), weights=Weights({"ant": 0.3, "bee": 0.7}))
     record = settings_of(how)
     again = json.loads(json.dumps(record))
-    assert list(again) == [name for name, row in TABLE.items() if not row.about.later]
+    told = [name for name, row in TABLE.items() if row.about.recorded and not row.about.later]
+    assert list(again) == told
     assert again["store"] == "kept"
     assert again["weights"]["weights"] == {"ant": 0.3, "bee": 0.7}
     assert again["members"] == ["a.onnx"]
@@ -81,3 +82,9 @@ def test_a_later_setting_stands_in_the_record_only_where_it_is_given() -> None:
     assert settings_of(replace(plain, top=3, id_col="name")) == {
         **settings_of(plain), "top": 3, "id_col": "name"
     }  # fmt: skip
+
+
+def test_who_tracks_a_run_is_never_recorded() -> None:
+    assert [name for name, row in TABLE.items() if not row.about.recorded] == ["track"]
+    tracked = replace(WRITTEN, track=("mlflow=http://me:secret@there",))
+    assert settings_of(tracked) == settings_of(WRITTEN)

@@ -39,7 +39,7 @@ LEVELS = {
 """Imports go to lower levels, or stay in the room; on the ground (1) they may go anywhere."""
 
 DOORS = {
-    "recipe": {"settings", "resolve", "saving", "sources", "units", "policy"},
+    "recipe": {"settings", "resolve", "saving", "sources", "units", "policy", "track"},
     "images": {"sources", "reading", "scan_index", "loader", "sizes", "box_choice", "crop_table",
                "crops", "resize"},
     "views": {"policy", "parse", "pixels", "families", "spelling", "merging"},
@@ -67,7 +67,8 @@ DOORS = {
 
 PACKAGES = {
     "PIL": {"images.decode", "images.crops", "images.exif", "images.resize", "images.bands",
-            "images.formats", "evaluation.lookalikes", "reports.contact_sheet"},
+            "images.formats", "evaluation.lookalikes", "reports.contact_sheet",
+            "reports.trackers.tensorboard"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode", "images.sizes"},
     "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",
@@ -93,6 +94,9 @@ PACKAGES = {
                 "predictions.plain_file", "predictions.file_slices", "predictions.views_file"},
     "pandas": {"submission.publish", "api.tables"},
     "ray": {"inference.executors.ray", "inference.executors.ray_cluster"},
+    "mlflow": {"reports.trackers.mlflow"},
+    "wandb": {"reports.trackers.wandb"},
+    "tensorboardX": {"reports.trackers.tensorboard"},
     "click": {"cli"},
     "rich": {"cli"},
 }  # fmt: skip
@@ -103,7 +107,7 @@ ANY = {"cli", "runtime.session"}
 Elsewhere what comes from outside is an `object`, checked before it is used, or a protocol."""
 
 HEAVY = ("numpy", "pandas", "scipy", "onnx", "pyarrow", "torch", "timm", "ttach", "onnxruntime",
-         "ray")  # fmt: skip
+         "ray", "mlflow", "wandb", "tensorboardX")  # fmt: skip
 
 SLOW = ("pandas", "scipy", "rich", "sklearn", "matplotlib")
 TORCH = ("torch", "torchvision", "timm", "ttach")

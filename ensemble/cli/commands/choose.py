@@ -13,9 +13,11 @@ from ensemble.cli.options import (
     label_map_options,
     label_option,
     labels_option,
+    track_option,
 )
 from ensemble.cli.terminal import open_console
 from ensemble.progress_bar import Bar
+from ensemble.recipe.track import tracks_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The file to write; frontier.png goes beside it.",
 )
+@track_option
 @click.option("--json", "as_json", is_flag=True, help="Print policy.json on stdout.")
 def choose_command(files: tuple[Path, ...], out: Path, *, as_json: bool, **flags: Any) -> None:
     """Choose the views and folds of each family that are worth their time.
@@ -81,9 +84,10 @@ def choose_command(files: tuple[Path, ...], out: Path, *, as_json: bool, **flags
     budget = budget_of(**{name: flags.pop(name) for name in names})
     pool = None if (told := flags.pop("pool")) == "auto" else told
     mapped = label_map_of(flags.pop("label_map"), flags.pop("tasks"))
+    tracks = tracks_of(flags.pop("track"))
     with Bar(sys.stderr) as bar:
         order = ChooseOrder(budget=budget, pool=pool, **flags)
-        policy = choose_files(files, order, bar, out=out, label_map=mapped)
+        policy = choose_files(files, order, bar, out=out, label_map=mapped, tracks=tracks)
     if out.with_name(PICTURE).exists():
         click.echo(str(out.with_name(PICTURE)), err=True)
     if as_json:

@@ -1,17 +1,26 @@
 """`ensemble score` and `ensemble diff`."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from ensemble.cli.options import id_option, label_map_of, label_map_options, label_option
+from ensemble.cli.options import (
+    id_option,
+    label_map_of,
+    label_map_options,
+    label_option,
+    track_option,
+)
 from ensemble.cli.origins import typed_flags
 from ensemble.cli.terminal import open_console
 from ensemble.errors import UsageError, few
 from ensemble.files.classes import classes_of
+from ensemble.progress_bar import Bar
+from ensemble.recipe.track import tracks_of
 from ensemble.records import VOTED, Task
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ _SCORING: Final = (
     "task",
     "as_json",
     "png",
+    "track",
 )
 """What goes with scoring only, and not with --public."""
 
@@ -50,6 +60,7 @@ _SCORING: Final = (
 @click.option("--json", "as_json", is_flag=True, help="Print the scores on stdout as JSON.")
 @click.option("--png", type=click.Path(path_type=Path),
               help="Draw the confusion matrix and the scores into this file.")  # fmt: skip
+@track_option
 @click.option("--public", type=float, help="What the leaderboard said of RUN, the folder of a run: "
               "recorded in the ledger.csv beside it. Goes alone, without LABELS.")  # fmt: skip
 def score_command(
@@ -65,6 +76,7 @@ def score_command(
     task: Task | None,
     as_json: bool,
     png: Path | None,
+    track: tuple[str, ...],
     public: float | None,
 ) -> None:
     """Score a SUBMISSION, a CSV file or that of a RUN's folder, against LABELS, joined by id.
@@ -91,7 +103,11 @@ def score_command(
     names = classes_of(classes) if classes else ()
     said = Labels(labels, label_column, id_column, group, names)
     mapped = label_map_of(label_map, tasks)
-    card = score(submission_at(submission), said, task=task, png=png, label_map=mapped)
+    with Bar(sys.stderr) as bar:
+        card = score(
+            submission_at(submission), said, bar,
+            task=task, png=png, label_map=mapped, tracks=tracks_of(track),
+        )  # fmt: skip
     if png is not None:
         click.echo(str(png), err=True)
     if as_json:

@@ -21,10 +21,12 @@ from ensemble.cli.options import (
     preflight_options,
     settings_named,
     settings_of_flags,
+    track_option,
 )
 from ensemble.cli.origins import settings_with_origin
 from ensemble.cli.terminal import say_config, say_plan, say_weights
 from ensemble.progress_bar import Bar
+from ensemble.recipe.track import tracks_of
 from ensemble.voting.weights import Polish, Pool, Write
 
 if TYPE_CHECKING:
@@ -185,6 +187,7 @@ def _counted(found: "Oof | TaskPredictions | KeptViews | KeptTasks") -> str:
     type=click.Path(path_type=Path),
     help="The file to write; a picture of it goes beside it, as a .png.",
 )
+@track_option
 @click.option("--json", "as_json", is_flag=True, help="Print weights.json on stdout.")  # fmt: skip
 def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     """Find blend weights by out-of-fold predictions, and say what they are worth.
@@ -195,8 +198,9 @@ def tune_weights_command(out: Path, *, as_json: bool, **flags: Any) -> None:
     from ensemble.pipeline.tune import picture_of, tune_files
     from ensemble.voting.weights import to_json
 
+    tracks = tracks_of(flags.pop("track"))
     with Bar(sys.stderr) as bar:
-        weights = tune_files(_order(flags), bar, out=out)
+        weights = tune_files(_order(flags), bar, out=out, tracks=tracks)
     if picture_of(out).exists():
         click.echo(str(picture_of(out)), err=True)
     if as_json:
