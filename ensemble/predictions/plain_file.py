@@ -206,7 +206,10 @@ def _tables(file: pq.ParquetFile, names: Sequence[str], rows: int) -> Iterator[p
 
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=_BUFFER) as file:
+    # pre_buffer, which is on where nothing is said, holds all columns of a row group at once
+    with pq.ParquetFile(
+        path, page_checksum_verification=True, buffer_size=_BUFFER, pre_buffer=False
+    ) as file:
         yield file
 
 
