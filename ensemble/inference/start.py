@@ -1,7 +1,7 @@
 """Members opened, given their views, and shown to run, before any image is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from ensemble.errors import MemberError
 from ensemble.inference.open_scorer import SessionOptions, open_scorer
 from ensemble.inference.probe import (
     HALVES,
-    PROBE,
+    HELD,
     blamed,
     probe_images,
     prove,
@@ -162,14 +162,14 @@ def start_shaped(
     ready = ReadyMember(
         member, scorer, policy, batches.rows, batches.fixed, views=policy, sizes=batches.sizes
     )
-    prove(ready, len(shaped))
+    seconds = prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
     if how := how_computed(device, precision, quantised=is_quantised(member.model)):
-        few = HALVES if precision == "fp16" else PROBE
+        few = HALVES if precision == "fp16" else HELD
         count = ready.batch if ready.fixed_batch else few
         hold(ready, merge, how, probe_images((count, *ready.shape)))
-    return ready
+    return replace(ready, seconds=seconds)
 
 
 def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreement:
@@ -210,8 +210,8 @@ def _views_at_once(member: Member, shaped: Sequence[Shaped], device: str) -> int
     if member.card.batch == "alone":
         return 1
     if member.batch is None:
-        spilled = runs_on_cpu(device) and _pixels(shaped) > _SPILLED
-        return -(-_CACHED // (_pixels(shaped) // len(shaped))) if spilled else 0
+        spilled = runs_on_cpu(device) and pixels_of(shaped) > _SPILLED
+        return -(-_CACHED // (pixels_of(shaped) // len(shaped))) if spilled else 0
     several = len({entry.size for entry in shaped}) > 1
     return 1 if several or member.batch % len(shaped) > 0 else 0
 
@@ -234,14 +234,14 @@ def _batches(
         return _Batches(1, fixed=True)
     if batch != "auto":
         return _Batches(batch, fixed=False)
-    guess = _LARGEST if provider in GPU else _guessed(_pixels(shaped))
+    guess = _LARGEST if provider in GPU else _guessed(pixels_of(shaped))
     if provider == OPENVINO:  # compiled for one size
         return _Batches(guess, fixed=False)
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
     return _Batches(guess, fixed=False, sizes=tuple(sizes))
 
 
-def _pixels(shaped: Sequence[Shaped]) -> int:
+def pixels_of(shaped: Sequence[Shaped]) -> int:
     """Return how many pixels an image has in all views."""
     return sum(entry.size.height * entry.size.width for entry in shaped)
 

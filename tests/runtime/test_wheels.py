@@ -27,7 +27,7 @@ def test_both_wheels_are_refused_before_a_run() -> None:
 def test_a_run_with_both_wheels_exits_4(
     members: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ensemble.inference.start_members.installed", lambda: BOTH)
+    monkeypatch.setattr("ensemble.inference.start_members.installed", lambda _: BOTH)
     assert ensemble("run", "--members", *members, "--images", "no-such-folder") == 4
     assert "both installed" in capsys.readouterr().err
 
