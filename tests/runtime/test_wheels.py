@@ -72,3 +72,7 @@ def test_what_is_installed_has_the_version_that_it_says_itself() -> None:
     assert found["numpy"] == np.__version__
     assert not found.keys() & {"no-such-package"}
     assert {"onnxruntime", "onnxruntime-gpu"} & found.keys()
+
+
+def test_only_what_is_named_is_looked_for() -> None:
+    assert wheels.installed(["numpy", "no-such-package"]) == {"numpy": np.__version__}
