@@ -16,7 +16,7 @@ from ensemble.views.pixels import output_size
 TTACH_MERGES: tuple[Merge, ...] = ("mean", "gmean", "max", "min", "tsharpen")
 
 
-def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: bool) -> OnnxScorer:
+def composed(card: Card, model: ModelProto, tta: str, merge: Merge, **how: int) -> OnnxScorer:
     """A scorer over the composed graph."""
     size = card.preprocess.size
     shaped = [policy.Shaped(v, output_size(v, size)) for v in views.preset(tta)]

@@ -50,17 +50,23 @@ def since(begun: Spent) -> Spent:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """Members over images under views: "imagenet_lite" or "fashion", and a preset of `--tta`."""
+    """Members over images under views: "imagenet_lite" or "fashion", and a preset of `--tta`.
+
+    With `every` all members of the fashion zoo, those that `make zoo` has made too.
+    """
 
     zoo: str
     tta: str
     images: list[Path]
+    every: bool = False
 
     @property
     def members(self) -> list[Path]:
         """Three nets with ImageNet weights, or a fold of each family of the fashion zoo."""
         if self.zoo == "imagenet_lite":
             return sorted((LITE / "members").glob("*.onnx"))
+        if self.every:
+            return sorted([*FASHION.glob("*.onnx"), *FASHION.glob("work/members/*.onnx")])
         return [FASHION / f"{family}-f0.onnx" for family in ("resnet", "vgg")]
 
 

@@ -130,17 +130,18 @@ def tune_usual(case: str, count: int) -> Told:
     )
 
 
-def measure(case: str, count: int, rounds: int) -> list[str]:
-    """Race in turns; return the rows of a table."""
-    few = max(count // 3, 1)
-    best, tuned = alone("tune", case, count), tune_usual(case, few)
-    racers = {
-        "floor": ("floor", count, {"best": best}),
-        "ours": ("ours", count, {}),
-        f"usual, at its best: batches of {tuned['batch']}, {tuned['workers']} workers":
-            ("usual", few, tuned),
-        f"usual: batches of 32, {CORES} workers": ("usual", few, {"batch": 32, "workers": CORES}),
-    }  # fmt: skip
+def measure(case: str, count: int, rounds: int, *, usual: bool = True) -> list[str]:
+    """Race in turns, the usual ways too unless they are left out; return the rows of a table."""
+    few, best = max(count // 3, 1), alone("tune", case, count)
+    racers = {"floor": ("floor", count, {"best": best}), "ours": ("ours", count, {})}
+    if usual:
+        tuned = tune_usual(case, few)
+        racers |= {
+            f"usual, at its best: batches of {tuned['batch']}, {tuned['workers']} workers":
+                ("usual", few, tuned),
+            f"usual: batches of 32, {CORES} workers":
+                ("usual", few, {"batch": 32, "workers": CORES}),
+        }  # fmt: skip
     told: dict[str, list[Told]] = {title: [] for title in racers}
     for _ in range(rounds):
         for title, (racer, images, options) in racers.items():
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", nargs="+", default=CASES, metavar="ZOO:TTA")
     parser.add_argument("--out", type=Path, default=BENCHMARKS / "results" / "run.md")
+    parser.add_argument("--no-usual", action="store_true", help="only the floor and ours")
     parser.add_argument("--no-slope", action="store_true")
     parser.add_argument("--racer", choices=[*RACERS, "tune"], help=argparse.SUPPRESS)
     parser.add_argument("--options", type=json.loads, default={}, help=argparse.SUPPRESS)
@@ -241,7 +243,8 @@ def main() -> None:
              f"{machine()}, {today}, load {os.getloadavg()[0]:.1f} at the start; the median of "
              f"{args.rounds} rounds, in turns. The same labels from all."]  # fmt: skip
     for case in args.cases:
-        lines += measure(case, count_of(case, args.images), args.rounds)
+        count = count_of(case, args.images)
+        lines += measure(case, count, args.rounds, usual=not args.no_usual)
     if not args.no_slope:
         lines += slope(args.rounds)
     text = "\n".join(lines) + "\n"

@@ -27,6 +27,11 @@ Floats: TypeAlias = NDArray[np.floating]
 ID: Final = "id"
 FOLD: Final = "fold"
 
+_NOWHERE: Final = pa.Array.from_buffers(
+    pa.int32(), 1, [None, pa.py_buffer(np.array([-1], np.int32))]
+)[0]
+"""The number -1: `pa.scalar` would import pandas."""
+
 
 def text_column(texts: Sequence[str]) -> pa.StringArray:
     """Return a string column."""
@@ -39,7 +44,7 @@ def text_column(texts: Sequence[str]) -> pa.StringArray:
 
 def places(names: pa.Array, among: pa.Array) -> NDArray[np.int64]:
     """Return where each of N texts stands among others, int64 (N,); -1 where it does not."""
-    found = pc.fill_null(pc.index_in(names, among), -1)
+    found = pc.coalesce(pc.index_in(names, among), _NOWHERE)
     return np.asarray(
         np.frombuffer(found.buffers()[1], np.int32, len(found), 4 * found.offset), np.int64
     )

@@ -91,16 +91,14 @@ def _remembered(path: Path) -> int:
 
 def _tried(ready: ReadyMember, images: int) -> dict[int, float]:
     """Return the seconds an image of each size, all lanes busy; none where time is too short."""
-    if images * _SHARE < ready.batch:
+    evaluations = _SHARE * images / ready.scorer.lanes
+    if evaluations < 3 * sum(ready.sizes):  # known before anything is scored
         return {}
     pixels = probe_images((ready.sizes[-1], *ready.shape))
     ready.score(pixels[: ready.batch])
     began = time.perf_counter()
     outputs = ready.score(pixels[: ready.batch])
-    each = (time.perf_counter() - began) / ready.batch
-    left = _SHARE * images * each / ready.scorer.lanes
-    if left < 3 * sum(ready.sizes) * each:
-        return {}
+    left = evaluations * (time.perf_counter() - began) / ready.batch
     sizes = [size for size in ready.sizes if _same(ready, pixels[:size], outputs)]
     best = dict.fromkeys(sizes, np.inf)
     began = time.perf_counter()

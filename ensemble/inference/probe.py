@@ -20,11 +20,16 @@ from ensemble.members.signature import input_of
 from ensemble.records import TASKS
 from ensemble.runtime import graph
 from ensemble.runtime.agreement import Agreement, How, check_agreement, together
-from ensemble.runtime.devices import PADDED
+from ensemble.runtime.devices import OPENVINO, PADDED
 from ensemble.runtime.session import OnnxScorer, run_once
 
-PROBE: Final = 4
+PROBE: Final = 2
+"""Images of noise by which a member is proven: a batch, and the first of them again alone."""
 
+HELD: Final = 4
+"""Images of noise by which another runtime is held against ONNX Runtime."""
+
+_MEASURED: Final = 4
 _REPEATS: Final = 3
 
 _PROBE_SEED: Final = 20
@@ -58,7 +63,7 @@ def seconds_per_image(ready: ReadyMember) -> float:
         ScoreError: the member failed.
     """
     whole = ready.fixed_batch or ready.scorer.provider in PADDED
-    rows = ready.batch if whole else PROBE
+    rows = ready.batch if whole else _MEASURED
     images = probe_images((rows, *ready.shape))
     seconds = []
     for _ in range(_REPEATS):
@@ -76,9 +81,9 @@ def batch_noise(ready: ReadyMember) -> float:
     """
     if ready.fixed_batch:
         return 0.0
-    images = probe_images((PROBE, *ready.shape))
+    images = probe_images((_MEASURED, *ready.shape))
     together = ready.score(images)
-    alone = [ready.score(images[row : row + 1]) for row in range(PROBE)]
+    alone = [ready.score(images[row : row + 1]) for row in range(_MEASURED)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
         moved = [
             float(abs(together[name] - np.concatenate([scores[name] for scores in alone])).max())
@@ -105,8 +110,10 @@ def blamed(member: Member) -> Iterator[None]:
         raise MemberError(f"{member.path}: {error}") from error
 
 
-def prove(ready: ReadyMember, n_views: int) -> None:
+def prove(ready: ReadyMember, n_views: int) -> float:
     """Run a probe batch; check the shapes, and that the card's activation is the right one.
+
+    Returns the seconds that an image took in all views the second time.
 
     An image alone is tried too on the CPU, where a run has batches of every size. Elsewhere every
     batch is padded to one size, and another would be tuned for. There, and where the batch axis is
@@ -124,11 +131,14 @@ def prove(ready: ReadyMember, n_views: int) -> None:
     values = _probed(ready, images, n_views)
     alone = not ready.fixed_batch and ready.scorer.provider not in PADDED
     again = images[:1] if alone else among_black(images)
+    began = time.perf_counter()
     member, apart = ready.member, _probed(ready, again, n_views)
+    seconds = (time.perf_counter() - began) / len(again)
     check_independent(member.model, card, member.path, values, apart)
     for head in card.heads:
         _check_activation(ready.member, head, values[f"{head.name}/raw"])
         _check_box_scores(ready.member, head, values[f"{head.name}/raw"])
+    return seconds
 
 
 def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: How) -> Agreement:
@@ -145,7 +155,7 @@ def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: H
         ScoreError: the member failed.
     """
     member, count = ready.member, len(images)
-    rows = ready.batch if ready.fixed_batch else PROBE
+    rows = _rows_held(ready)
     images = np.concatenate([images, images[np.arange(-count % rows) % count]])
     scorer = OnnxScorer(
         full.SerializeToString(), outputs_of(member), device="cpu", folder=member.folder
@@ -159,6 +169,12 @@ def prove_agreement(ready: ReadyMember, full: ModelProto, images: Pixels, how: H
         )
         found.append(check_agreement(head, full_rows, other_rows, how))
     return together(found)
+
+
+def _rows_held(ready: ReadyMember) -> int:
+    """Return how many images a batch has that is held: as many as a batch of it is padded to."""
+    padded = ready.fixed_batch or ready.scorer.provider == OPENVINO
+    return ready.batch if padded else HELD
 
 
 def prove_conversion(member: Member) -> None:

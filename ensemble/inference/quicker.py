@@ -17,13 +17,14 @@ from ensemble.recipe.resolve import Recipe
 from ensemble.records import Precision
 from ensemble.runtime.devices import CPU
 from ensemble.runtime.openvino import computes_bf16
-from ensemble.runtime.wheels import installed
+from ensemble.runtime.wheels import WHEELS, installed
 
 _LONG: Final = 60.0
 """Seconds of a run from which on it is worth some to know."""
 
-_FEW: Final = 12
-"""Evaluations, fewer than which no net takes so long for: they are not held up by a measurement."""
+_SURELY: Final = 0.5
+"""A run that would take less than this share of it, as its first member was proven, is not held up
+by a measurement."""
 
 _GAIN: Final = 1.2
 
@@ -52,7 +53,9 @@ def tell_if_quicker(
     if recipe.scoring.precision != "fp32" or importlib.util.find_spec("openvino") is None:
         return
     count = images * len(ready_members)
-    if count < _FEW or (seconds := seconds_per_image(first)) * count < _LONG:
+    if first.seconds / first.scorer.lanes * count < _SURELY * _LONG:
+        return
+    if (seconds := seconds_per_image(first)) * count < _LONG:
         return
     precision: Precision = "bf16" if computes_bf16() else "fp32"
     times = _times(recipe, first, seconds, precision)
@@ -66,8 +69,9 @@ def tell_if_quicker(
 
 def _times(recipe: Recipe, ready: ReadyMember, seconds: float, precision: Precision) -> float:
     """Return how many times as fast OpenVINO is; 0 where the member does not suit it."""
-    found, views = installed(), [repr(view) for view in ready.policy]
-    versions = [found.get(name, "") for name in ("openvino", "onnxruntime", "onnxruntime-gpu")]
+    runtimes = ("openvino", *WHEELS)
+    found, views = installed(runtimes), [repr(view) for view in ready.policy]
+    versions = [found.get(name, "") for name in runtimes]
     decides = [ready.member.sha256, views, recipe.scoring.merge, precision, ready.scorer.lanes]
     path = recipe.resources.store / "openvino" / f"{sha256_json([decides, versions])[:16]}.json"
     known = _remembered(path)

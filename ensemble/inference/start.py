@@ -1,7 +1,7 @@
 """Members opened, given their views, and shown to run, before any image is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from ensemble.errors import MemberError
 from ensemble.inference.open_scorer import SessionOptions, open_scorer
 from ensemble.inference.probe import (
     HALVES,
-    PROBE,
+    HELD,
     blamed,
     probe_images,
     prove,
@@ -37,7 +37,8 @@ from ensemble.views.policy import IDENTITY, Shaped, check_distinct
 
 _CACHED: Final = 2 * 224 * 224
 _SPILLED: Final = 2 * _CACHED
-"""Pixels of an image in all views, from which on each view is a forward of its own on the CPU."""
+"""Pixels of an image in all views, from which on they are several forwards on the CPU: each of as
+many views as have `_CACHED` pixels, or one more."""
 
 _LARGEST: Final = 32
 _STEPS: Final = (0.25, 0.5, 1, 2, 4)
@@ -147,27 +148,28 @@ def start_shaped(
     # weights kept outside the file stay there, unless they are rewritten, or read by OpenVINO
     inside = precision == "fp16" or provider_of(device) == OPENVINO
     full = with_external_data(member) if inside else member.model
+    at_once = _views_at_once(member, shaped, device)
     with blamed(member):
         inner = to_float16(full) if precision == "fp16" else full
-        split = _forward_each(member, shaped, device)
-        model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
-        rows = _batches(member, shaped, batch, provider_of(device), split=split).rows
+        whole = graph.compose_graph(inner, card, shaped, merge, at_once=at_once)
+        model = whole.SerializeToString()
+        rows = _batches(member, shaped, batch, provider_of(device), at_once).rows
         options = SessionOptions(device, threads, precision, cache, rows)
         scorer = open_scorer(member, model, options)
     # proven in this order: that it runs, then what was changed of it, opset and precision
-    batches = _batches(member, shaped, batch, scorer.provider, split=split)
+    batches = _batches(member, shaped, batch, scorer.provider, at_once)
     policy = tuple(entry.view for entry in shaped)
     ready = ReadyMember(
         member, scorer, policy, batches.rows, batches.fixed, views=policy, sizes=batches.sizes
     )
-    prove(ready, len(shaped))
+    seconds = prove(ready, len(shaped))
     if member.converted:
         prove_conversion(member)
     if how := how_computed(device, precision, quantised=is_quantised(member.model)):
-        few = HALVES if precision == "fp16" else PROBE
+        few = HALVES if precision == "fp16" else HELD
         count = ready.batch if ready.fixed_batch else few
         hold(ready, merge, how, probe_images((count, *ready.shape)))
-    return ready
+    return replace(ready, seconds=seconds)
 
 
 def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreement:
@@ -179,9 +181,9 @@ def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreemen
         MemberError: the precision or the runtime does not suit the member.
     """
     member, shaped = ready.member, shape_views(ready.member, ready.policy)
-    split = _forward_each(member, shaped, "cpu")
+    at_once = _views_at_once(member, shaped, "cpu")
     with blamed(member):
-        full = graph.compose_graph(member.model, member.card, shaped, merge, split=split)
+        full = graph.compose_graph(member.model, member.card, shaped, merge, at_once=at_once)
         return prove_agreement(ready, full, images, how)
 
 
@@ -203,13 +205,15 @@ def graph_views(
     return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
 
-def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool:
-    """Tell whether each view is a forward of its own: no room in a cache or in a fixed batch."""
+def _views_at_once(member: Member, shaped: Sequence[Shaped], device: str) -> int:
+    """Return how many views go into a forward: as have room in a cache or a fixed batch; 0: all."""
     if member.card.batch == "alone":
-        return True
+        return 1
     if member.batch is None:
-        return runs_on_cpu(device) and _pixels(shaped) > _SPILLED
-    return len({entry.size for entry in shaped}) > 1 or member.batch % len(shaped) > 0
+        spilled = runs_on_cpu(device) and pixels_of(shaped) > _SPILLED
+        return -(-_CACHED // (pixels_of(shaped) // len(shaped))) if spilled else 0
+    several = len({entry.size for entry in shaped}) > 1
+    return 1 if several or member.batch % len(shaped) > 0 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,22 +226,22 @@ class _Batches:
 
 
 def _batches(
-    member: Member, shaped: Sequence[Shaped], batch: BatchSize, provider: str, *, split: bool
+    member: Member, shaped: Sequence[Shaped], batch: BatchSize, provider: str, at_once: int
 ) -> _Batches:
     if member.batch is not None:
-        return _Batches(member.batch if split else member.batch // len(shaped), fixed=True)
+        return _Batches(member.batch // (at_once or len(shaped)), fixed=True)
     if member.card.batch == "alone":
         return _Batches(1, fixed=True)
     if batch != "auto":
         return _Batches(batch, fixed=False)
-    guess = _LARGEST if provider in GPU else _guessed(_pixels(shaped))
+    guess = _LARGEST if provider in GPU else _guessed(pixels_of(shaped))
     if provider == OPENVINO:  # compiled for one size
         return _Batches(guess, fixed=False)
     sizes = dict.fromkeys(max(1, int(guess * step)) for step in _STEPS)
     return _Batches(guess, fixed=False, sizes=tuple(sizes))
 
 
-def _pixels(shaped: Sequence[Shaped]) -> int:
+def pixels_of(shaped: Sequence[Shaped]) -> int:
     """Return how many pixels an image has in all views."""
     return sum(entry.size.height * entry.size.width for entry in shaped)
 

@@ -9,7 +9,13 @@ from ensemble.errors import few
 from ensemble.files.atomic import check_writable
 from ensemble.files.paths import expand
 from ensemble.inference.ready import ReadyMember
-from ensemble.inference.start import graph_views, open_members, shape_views, start_shaped
+from ensemble.inference.start import (
+    graph_views,
+    open_members,
+    pixels_of,
+    shape_views,
+    start_shaped,
+)
 from ensemble.label_map import LabelMap
 from ensemble.members.card import Head, head_named
 from ensemble.members.crop import with_crops
@@ -20,7 +26,7 @@ from ensemble.progress import Progress
 from ensemble.recipe.resolve import Fusion, Inputs, Recipe, Scoring
 from ensemble.records import hashes_of
 from ensemble.runtime.devices import CPU, available_threads
-from ensemble.runtime.wheels import check_wheels, installed
+from ensemble.runtime.wheels import WHEELS, check_wheels, installed
 from ensemble.views.families import check_jitters, merged_as, policies_of, read_policies
 from ensemble.views.policy import Shaped, Views
 from ensemble.voting import fits, vote
@@ -63,8 +69,10 @@ def start_members(
         cache=resources.store / "engines",
     )
     with ThreadPoolExecutor(resources.threads or available_threads()) as pool:
-        members, inside = [each.member for each in opened], [each.inside for each in opened]
-        started = list(pool.map(start, members, inside))
+        # what takes longest begins first, and is not what the others wait for at the end
+        largest = sorted(range(len(opened)), key=lambda n: -pixels_of(opened[n].inside))
+        begun = {n: pool.submit(start, opened[n].member, opened[n].inside) for n in largest}
+        started = [begun[n].result() for n in range(len(opened))]
     warn_of_cpu(scoring, started, progress)
     return [replace(r, views=each.views) for r, each in zip(started, opened, strict=True)]
 
@@ -80,7 +88,7 @@ def open_all(
         EnsembleError: as for `start_members`.
     """
     inputs, scoring, resources = recipe.inputs, recipe.scoring, recipe.resources
-    check_wheels(installed())
+    check_wheels(installed(WHEELS))
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)

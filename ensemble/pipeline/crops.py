@@ -39,7 +39,7 @@ from ensemble.recipe.settings import Settings
 from ensemble.records import Quarantined, Size
 from ensemble.reports.contact_sheet import Tile, contact_sheet
 from ensemble.runtime.devices import available_threads
-from ensemble.runtime.wheels import check_wheels, installed
+from ensemble.runtime.wheels import WHEELS, check_wheels, installed
 from ensemble.views.policy import IDENTITY
 
 
@@ -76,7 +76,7 @@ def make_crops(
     """
     progress, recipe = progress or Quiet(), settled(resolve(settings))
     check_rule(rule)
-    check_wheels(installed())
+    check_wheels(installed(WHEELS))
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out {out}: expected a name that ends in .csv; a .png lies beside it")
     check_writable(out.parent, "--out")

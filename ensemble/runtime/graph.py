@@ -31,7 +31,7 @@ def compose_graph(
     views: Sequence[Shaped],
     merge: Merge,
     *,
-    split: bool = False,
+    at_once: int = 0,
     keep_views: bool = False,
 ) -> ModelProto:
     """Wrap a member's model so that uint8 pixels go in and merged probabilities come out.
@@ -41,8 +41,8 @@ def compose_graph(
         card: What the member says of itself.
         views: The views in order, with their sizes.
         merge: How the views' outputs become one; see `check_merge`.
-        split: Run the member once for each view, instead of once for all of a shape: fewer rows at
-            once, which fit into a processor's cache.
+        at_once: How many views of a shape go through the member in one forward, at most; 0 for
+            all. Fewer rows at once fit into a processor's cache.
         keep_views: Also output each head's probabilities of every view.
 
     Returns:
@@ -59,7 +59,7 @@ def compose_graph(
     for head in card.heads:
         check_merge(head, merge, len(views))
     build = Builder(prefix="ensemble")
-    raw = _member_outputs(build, model, card, views, split=split)
+    raw = _member_outputs(build, model, card, views, at_once)
     outputs: list[onnx.ValueInfoProto] = []
     for head in card.heads:
         together = merged(build, raw[head.name], head, merge, len(views))
@@ -124,13 +124,13 @@ def views_name(head: Head) -> str:
 
 
 def _member_outputs(
-    build: Builder, model: ModelProto, card: Card, views: Sequence[Shaped], *, split: bool
+    build: Builder, model: ModelProto, card: Card, views: Sequence[Shaped], at_once: int
 ) -> dict[str, str]:
-    """Run the member once for each view or shape of one; name each head's (V, N, C) tensor."""
+    """Run the member once for each group of views; name each head's (V, N, C) tensor."""
     base = _normalised(build, card.preprocess, _parts(views))
     jitters = jitters_of([shaped.view for shaped in views])
     show = partial(viewed, build, base, size=card.preprocess.size, jitters=jitters)
-    groups = _view_groups(views, split=split)
+    groups = _view_groups(views, at_once)
     parts: dict[str, list[str]] = {head.name: [] for head in card.heads}
     for number, rows in enumerate(groups):
         images = [show(views[v].view) for v in rows]
@@ -158,12 +158,16 @@ def _output_of(build: Builder, given: Mapping[str, str], head: Head) -> str:
     return build.op("Concat", boxes, scores, axis=1)
 
 
-def _view_groups(views: Sequence[Shaped], *, split: bool) -> list[list[int]]:
-    """Return the places of the views that go through the member together: those of one shape."""
-    groups: dict[Size | int, list[int]] = {}
+def _view_groups(views: Sequence[Shaped], at_once: int) -> list[list[int]]:
+    """Return the places of the views that go through the member together: some of one shape."""
+    alike: dict[Size, list[int]] = {}
     for number, shaped in enumerate(views):
-        groups.setdefault(number if split else shaped.size, []).append(number)
-    return [*groups.values()]
+        alike.setdefault(shaped.size, []).append(number)
+    return [
+        rows[start : start + (at_once or len(rows))]
+        for rows in alike.values()
+        for start in range(0, len(rows), at_once or len(rows))
+    ]
 
 
 def _passed(build: Builder, batch: str, model: ModelProto, prefix: str) -> dict[str, str]:

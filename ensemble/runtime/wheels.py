@@ -2,7 +2,7 @@
 
 import contextlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,8 @@ from ensemble.errors import ProviderError
 CPU_WHEEL: Final = "onnxruntime"
 
 GPU_WHEEL: Final = "onnxruntime-gpu"
+
+WHEELS: Final = (CPU_WHEEL, GPU_WHEEL)
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "export": ("torch", "torchvision", "timm", "ttach", "onnxscript", "safetensors"),
@@ -37,10 +39,13 @@ def version_of(package: str) -> str:
     return version(package)
 
 
-def installed() -> dict[str, str]:
-    """Return the version of each package that matters and is installed, by its name."""
-    names = (*CORE, CPU_WHEEL, GPU_WHEEL, *(name for extra in EXTRAS.values() for name in extra))
-    found = {}
+def installed(names: Sequence[str] = ()) -> dict[str, str]:
+    """Return the version of each package that is installed, by its name: of all that matter.
+
+    Of some of them where they are named: each takes milliseconds to look for.
+    """
+    every = (*CORE, *WHEELS, *(name for extra in EXTRAS.values() for name in extra))
+    names, found = names or every, {}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version_of(name)

@@ -39,7 +39,8 @@ def test_no_pandas_is_imported() -> None:
     script = (
         "import sys, numpy as np, pyarrow as pa\n"
         "from ensemble.files.parquet import *\n"
-        "text_column(['a']); c = list_column(np.zeros((2, 3)))\n"
+        "c = list_column(np.zeros((2, 3)))\n"
+        "assert places(text_column(['b', 'a']), text_column(['a'])).tolist() == [-1, 0]\n"
         "read_lists(pa.chunked_array([c]), 3); print('pandas' in sys.modules)"
     )
     done = subprocess.run(

@@ -99,11 +99,12 @@ def test_another_member_or_number_of_lanes_is_tried_anew(
     assert other.calls
 
 
+@pytest.mark.parametrize("images", [40, 4000])
 def test_few_images_are_scored_by_the_size_that_was_guessed(
-    ready: ReadyMember, tmp_path: Path
+    ready: ReadyMember, tmp_path: Path, images: int
 ) -> None:
     scorer = Paced(QUICK_BY_TWO)
-    assert batch_size(paced(ready, scorer), 40, tmp_path, DECIDES) == 1
+    assert batch_size(paced(ready, scorer), images, tmp_path, DECIDES) == 1
     assert scorer.calls == []
     assert not list(tmp_path.glob("batch-sizes/*"))
 

@@ -168,8 +168,9 @@ def test_a_batch_that_is_fixed_inside_is_refused_with_a_hint(tmp_path: Path) -> 
 def test_a_batch_that_is_fixed_inside_at_that_of_the_probe_is_refused_too(tmp_path: Path) -> None:
     card = toy_card()
     model = toy_model(card)
-    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["image", "four"], ["flat"]))
-    model.graph.initializer.append(numpy_helper.from_array(np.array([4, -1]), "four"))
+    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["image", "shape"], ["flat"]))
+    fixed = np.array([probe.PROBE, -1])
+    model.graph.initializer.append(numpy_helper.from_array(fixed, "shape"))
     with pytest.raises(MemberError, match="fails on 1 images .* fixed inside"):
         begin(save_member(tmp_path, card, model))
 
@@ -196,6 +197,6 @@ def test_few_labels_in_0_to_1_prove_nothing(
 def test_an_input_too_large_to_probe_is_refused_before_it_is_made(
     make_member: MakeMember, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "_PROBE_PIXELS", 4 * 8 * 8 - 1)
-    with pytest.raises(MemberError, match="4 images of 8x8 pixels are more than a probe takes"):
+    monkeypatch.setattr(probe, "_PROBE_PIXELS", 2 * 8 * 8 - 1)
+    with pytest.raises(MemberError, match="2 images of 8x8 pixels are more than a probe takes"):
         begin(make_member())

@@ -20,7 +20,8 @@ from ensemble.views import policy
 @pytest.fixture
 def ready(make_member: MakeMember) -> ReadyMember:
     member, views = open_member(make_member()), policy.preset("hflip")
-    return start(member, views, "mean", device="cpu", threads=1, batch=4)
+    started = start(member, views, "mean", device="cpu", threads=1, batch=4)
+    return replace(started, seconds=1.0)
 
 
 @pytest.fixture
@@ -131,3 +132,13 @@ def test_a_run_of_one_image_is_not_held_up_by_a_measurement(
 
     monkeypatch.setattr(quicker, "seconds_per_image", refuse)
     assert told_of(recipe(tmp_path), ready, images=1) == []
+
+
+def test_what_the_proof_of_a_member_took_spares_a_short_run_the_measurement(
+    ready: ReadyMember, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> float:
+        raise AssertionError
+
+    monkeypatch.setattr(quicker, "seconds_per_image", refuse)
+    assert told_of(recipe(tmp_path), replace(ready, seconds=0.01)) == []

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from begun import begin
+from onnx import ModelProto
 from toys import MakeMember, external, save_member, toy_card, toy_model
 
 from ensemble.errors import EnsembleError, MemberError, UsageError
@@ -81,6 +83,27 @@ def test_a_batch_that_is_guessed_is_among_the_sizes_worth_a_try(make_member: Mak
     assert ready.batch in ready.sizes
     assert list(ready.sizes) == sorted(set(ready.sizes))
     assert ready.sizes[0] >= 1
+
+
+@pytest.mark.parametrize(("cached", "forwards"), [(1000, 1), (64, 8), (65, 4), (150, 3)])
+def test_views_that_do_not_fit_into_a_cache_go_some_at_once(
+    make_member: MakeMember, monkeypatch: pytest.MonkeyPatch, cached: int, forwards: int
+) -> None:
+    monkeypatch.setattr(start, "_CACHED", cached)
+    monkeypatch.setattr(start, "_SPILLED", 2 * cached)
+    composed, compose = [], start.graph.compose_graph
+
+    def watched(*args: Any, **how: Any) -> ModelProto:
+        composed.append(compose(*args, **how))
+        return composed[-1]
+
+    monkeypatch.setattr(start.graph, "compose_graph", watched)
+    begin(make_member(), tta="d4")
+    assert sum(node.op_type == "MatMul" for node in composed[0].graph.node) == forwards
+
+
+def test_what_an_image_took_to_be_proven_is_told(make_member: MakeMember) -> None:
+    assert begin(make_member()).seconds > 0
 
 
 def test_members_are_opened_in_the_order_they_are_named(members: list[Path]) -> None:

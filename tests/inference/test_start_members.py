@@ -1,5 +1,6 @@
 """Members start in the order of their files, once weights and views are known to suit them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ from fake_workers import Told
 from toys import CLASSES
 
 from ensemble.errors import UsageError
+from ensemble.inference.executors.started import Elsewhere
+from ensemble.inference.ready import ReadyMember
 from ensemble.inference.start_members import check_weights, start_members, warn_of_cpu
-from ensemble.members.member import open_member
+from ensemble.members.member import Member, open_member
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Fusion, Recipe, resolve
 from ensemble.recipe.settings import Settings
-from ensemble.views.policy import IDENTITY, preset
+from ensemble.views.policy import IDENTITY, Shaped, preset
 from ensemble.voting.weights import Weights
 
 
@@ -24,6 +27,23 @@ def recipe_of(members: list[Path], store: Path) -> Recipe:
 
 def test_members_start_in_order_however_they_are_named(members: list[Path], tmp_path: Path) -> None:
     started = start_members(recipe_of(members[::-1], tmp_path), Quiet())
+    assert [ready.member.path for ready in started] == members
+
+
+def test_what_takes_longest_begins_first(
+    members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def start(member: Member, inside: Sequence[Shaped], **_: object) -> ReadyMember:
+        begun.append(member.card.family)
+        return ReadyMember(member, Elsewhere("", 1, ""), (), 1, fixed_batch=False, views=())
+
+    monkeypatch.setattr("ensemble.inference.start_members.start_shaped", start)
+    recipe = recipe_of(members, tmp_path)
+    recipe = replace(recipe, scoring=replace(recipe.scoring, tta="ant=none,bee=flip"))
+    started = start_members(recipe, Quiet())
+    assert begun == ["bee", "bee", "ant", "ant"]
     assert [ready.member.path for ready in started] == members
 
 

@@ -22,15 +22,27 @@ from ensemble.views import policy
 from ensemble.views import policy as views
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
 @pytest.mark.parametrize("merge", TTACH_MERGES)
-def test_a_forward_for_each_view_gives_the_same_as_one_for_all(merge: Merge) -> None:
+def test_a_forward_for_some_views_gives_the_same_as_one_for_all(merge: Merge, at_once: int) -> None:
     card = toy_card(size=Size(8, 8))
     images = probe_images((5, 8, 8, 3))
     together, split = (
-        composed(card, toy_model(card), "d4", merge, split=each).score(images)["label"]
-        for each in (False, True)
+        composed(card, toy_model(card), "d4", merge, at_once=each).score(images)["label"]
+        for each in (0, at_once)
     )
     np.testing.assert_allclose(split, together, atol=1e-6)
+
+
+def test_as_many_views_go_through_the_member_at_once_as_are_asked_for() -> None:
+    card = toy_card()
+    shaped = [policy.Shaped(view, card.preprocess.size) for view in views.preset("d4")]
+    plain, some = (
+        graph.compose_graph(toy_model(card), card, shaped, "mean", at_once=each).graph.node
+        for each in (0, 3)
+    )
+    count = [sum(node.op_type == "MatMul" for node in nodes) for nodes in (plain, some)]
+    assert count == [1, 3]
 
 
 def test_a_dropped_swapped_or_doubled_view_shows() -> None:
@@ -187,7 +199,7 @@ def test_composing_leaves_the_member_as_it_is() -> None:
     card = toy_card()
     model = toy_model(card)
     before = model.SerializeToString()
-    composed(card, model, "d4", "mean", split=True)
+    composed(card, model, "d4", "mean", at_once=1)
     assert model.SerializeToString() == before
 
 

@@ -21,11 +21,11 @@ from ensemble.views.pixels import output_size
 IMAGES = probe_images((7, 8, 8, 3))
 
 
-def model(tta: str = "hflip", *, split: bool = False) -> bytes:
+def model(tta: str = "hflip", *, at_once: int = 0) -> bytes:
     card = toy_card()
     size = card.preprocess.size
     shaped = [policy.Shaped(view, output_size(view, size)) for view in policy.preset(tta)]
-    whole = graph.compose_graph(toy_model(card), card, shaped, "mean", split=split)
+    whole = graph.compose_graph(toy_model(card), card, shaped, "mean", at_once=at_once)
     return whole.SerializeToString()
 
 

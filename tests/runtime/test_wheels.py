@@ -27,7 +27,7 @@ def test_both_wheels_are_refused_before_a_run() -> None:
 def test_a_run_with_both_wheels_exits_4(
     members: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ensemble.inference.start_members.installed", lambda: BOTH)
+    monkeypatch.setattr("ensemble.inference.start_members.installed", lambda _: BOTH)
     assert ensemble("run", "--members", *members, "--images", "no-such-folder") == 4
     assert "both installed" in capsys.readouterr().err
 
@@ -72,3 +72,7 @@ def test_what_is_installed_has_the_version_that_it_says_itself() -> None:
     assert found["numpy"] == np.__version__
     assert not found.keys() & {"no-such-package"}
     assert {"onnxruntime", "onnxruntime-gpu"} & found.keys()
+
+
+def test_only_what_is_named_is_looked_for() -> None:
+    assert wheels.installed(["numpy", "no-such-package"]) == {"numpy": np.__version__}
