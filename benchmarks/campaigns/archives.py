@@ -10,17 +10,14 @@ cut short, behind a note that says so. Bytes of a tar, which has no checksum of 
 where the damage lies in them, as in a file of a folder; so may a long name, of which it has none.
 """
 
-import argparse
 import io
 import random
 import sys
 import tarfile
 import tempfile
-import time
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +26,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from campaigns.trials import Outcome, print_tally, run_trials
+from campaigns.trials import Damage, Mutant, Outcome, asked_of, damaged, run_seeded
 
 from ensemble.errors import ImageError, UsageError
 from ensemble.images.reading import hash_sources, read
@@ -41,14 +38,6 @@ COUNT = 12
 _HEADERS = 1536
 """Bytes before a member's own in which its name stands; one of pax stands there alone, and the
 checksum of a header does not cover it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A damaged archive: what it was made of, and its bytes."""
-
-    name: str
-    data: bytes
 
 
 @cache
@@ -87,8 +76,7 @@ def mutant(seed: int, number: int) -> Mutant:
     if name == "tar" and rng.random() < 0.2:
         return Mutant("tar packed wrongly", rng.choice(_WRONG)(rng))
     data = bytearray(seeds()[name])
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        data = rng.choice(_DAMAGES)(data, rng)
+    data = damaged(data, _DAMAGES, rng)
     return Mutant(name, bytes(data))
 
 
@@ -147,16 +135,9 @@ def _harmed(made: Mutant, name: str, data: bytes) -> bool:
 
 def main() -> None:
     """Print the tally."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
+    asked = asked_of(__doc__, 5000)
     seeds()
-    began = time.perf_counter()
-    tally = run_trials(lambda n: trial(asked.seed, n), asked.count, workers=asked.workers)
-    print_tally(tally, seed=asked.seed, seconds=time.perf_counter() - began)
-    raise SystemExit(bool(tally.faults))
+    raise SystemExit(bool(run_seeded(trial, asked).faults))
 
 
 # ---- damage
@@ -196,7 +177,7 @@ def _add(data: bytearray, rng: random.Random) -> bytearray:
     return data + more
 
 
-_DAMAGES: Sequence[Callable[[bytearray, random.Random], bytearray]] = (
+_DAMAGES: Sequence[Damage] = (
     _flip, _flip, _overwrite, _overwrite, _cut, _remove, _double, _add,
 )  # fmt: skip
 

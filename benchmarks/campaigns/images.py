@@ -8,16 +8,13 @@ half of the time, so that the damage reaches the decoder. Each goes through `dec
 in a child process. What ends a child is counted and its bytes are saved below benchmarks/work.
 """
 
-import argparse
 import io
 import random
 import struct
 import sys
-import time
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +23,7 @@ from PIL import Image, features
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from campaigns.trials import WORK, Outcome, print_tally, run_trials
+from campaigns.trials import WORK, Damage, Mutant, Outcome, asked_of, damaged, run_seeded
 
 from ensemble.errors import ImageError
 from ensemble.images.decode import decode
@@ -44,14 +41,6 @@ GEOMETRIES = (
     Geometry(Size(28, 20), "pad", 1.0, "bilinear", 3, (120, 10, 250)),
     Geometry(Size(24, 36), "squash", 1.0, "nearest", 1, ()),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A damaged file: what it was made of, and its bytes."""
-
-    name: str
-    data: bytes
 
 
 @cache
@@ -108,8 +97,7 @@ def mutant(seed: int, number: int) -> Mutant:
     rng = random.Random(f"{seed}/{number}")
     name = rng.choice(list(seeds()))
     data = bytearray(seeds()[name])
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        data = rng.choice(_DAMAGES)(data, rng)
+    data = damaged(data, _DAMAGES, rng)
     if data[:4] == b"\x89PNG" and rng.random() < 0.5:
         data = _mend_checksums(data)
     return Mutant(name, bytes(data))
@@ -148,22 +136,14 @@ def save_poison(seed: int, numbers: Sequence[int]) -> None:
 
 def main() -> None:
     """Print the tally."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
+    asked = asked_of(__doc__, 100_000)
     seeds()
-    began = time.perf_counter()
-    tally = run_trials(lambda n: trial(asked.seed, n), asked.count, workers=asked.workers)
-    print_tally(tally, seed=asked.seed, seconds=time.perf_counter() - began)
+    tally = run_seeded(trial, asked)
     save_poison(asked.seed, [number for number, _ in tally.faults])
     raise SystemExit(bool(tally.faults))
 
 
 # ---- damage
-
-_Damage = Callable[[bytearray, random.Random], bytearray]
 
 
 def _flip(data: bytearray, rng: random.Random) -> bytearray:
@@ -253,7 +233,7 @@ def _tiff_sizes(data: bytearray) -> list[tuple[int, str]]:
     return found
 
 
-_DAMAGES: tuple[_Damage, ...] = (
+_DAMAGES: tuple[Damage, ...] = (
     _flip, _flip, _overwrite, _overwrite, _cut, _remove, _splice, _swap_header, _double,
     _resize_header, _resize_header,
 )  # fmt: skip

@@ -7,7 +7,6 @@ process whose memory is capped. A file outside the folder holds weights that wou
 audit hook counts what is opened, run or connected, beside the member's folder.
 """
 
-import argparse
 import json
 import os
 import random
@@ -26,7 +25,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from campaigns.trials import Outcome, print_tally, run_trials
+from campaigns.trials import Outcome, asked_of, print_tally, run_trials
 
 from ensemble.errors import MemberError
 from ensemble.inference import start
@@ -437,11 +436,7 @@ ATTACKS: dict[str, Callable[[Path], None]] = {
 
 def main() -> None:
     """Print the tally."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
+    asked = asked_of(__doc__, 2000)
     names, began = list(ATTACKS), time.perf_counter()
     known = run_trials(capped(lambda n: attack(names[n])), len(names), workers=1)
     mutated = run_trials(capped(lambda n: trial(asked.seed, n)), asked.count, workers=asked.workers)

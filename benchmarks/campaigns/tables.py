@@ -8,7 +8,6 @@ as what it stands for: a sample is read and written out again, labels and folds 
 predictions of elsewhere become arrays. What comes out has the ids that went in, byte for byte.
 """
 
-import argparse
 import csv
 import io
 import random
@@ -23,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from campaigns.trials import Outcome, print_tally, run_trials
+from campaigns.trials import Outcome, asked_of, print_tally, run_trials
 
 from ensemble.errors import UsageError
 from ensemble.evaluation.folds import folds_from
@@ -266,11 +265,7 @@ def csv_has(text: str, name: str) -> bool:
 
 def main() -> None:
     """Print the tally."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
+    asked = asked_of(__doc__, 20_000)
     began = time.perf_counter()
     tally = run_trials(lambda n: trial(asked.seed, n), asked.count, workers=asked.workers)
     more = run_trials(lambda n: packed_trial(asked.seed, n), asked.count // 10, workers=1)

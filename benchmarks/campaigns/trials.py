@@ -4,7 +4,9 @@ A trial is a function of its number. It runs in a child process, so that a nativ
 ends the child, is counted against the trial that it was at, and the campaign goes on after it.
 """
 
+import argparse
 import multiprocessing
+import random
 import resource
 import time
 from collections import Counter
@@ -29,6 +31,24 @@ class Outcome:
     allowed: bool
     seconds: float = 0.0
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A damaged file: what it was made of, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+Damage = Callable[[bytearray, random.Random], bytearray]
+
+
+def damaged(data: bytearray, damages: Sequence[Damage], rng: random.Random) -> bytearray:
+    """Return bytes after one to three damages, mostly one."""
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        data = rng.choice(damages)(data, rng)
+    return data
 
 
 @dataclass(slots=True)
@@ -78,6 +98,23 @@ def run_trials(trial: Trial, count: int, *, workers: int = 2) -> Tally:
                 left = child.close(tally)
                 following = _child(trial, left) if left else _begin(trial, batches)
                 children += [following] if following else []
+    return tally
+
+
+def asked_of(about: str, count: int) -> argparse.Namespace:
+    """Read what the command line asks of a campaign: seed, count, workers."""
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--count", type=int, default=count)
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args()
+
+
+def run_seeded(trial: Callable[[int, int], Outcome], asked: argparse.Namespace) -> Tally:
+    """Run trials of a seed as the command line asks, and print the tally."""
+    began = time.perf_counter()
+    tally = run_trials(lambda n: trial(asked.seed, n), asked.count, workers=asked.workers)
+    print_tally(tally, seed=asked.seed, seconds=time.perf_counter() - began)
     return tally
 
 

@@ -6,7 +6,6 @@ many batches at once as a run has, for at most a hundredth of the time that the 
 run that is too short for that keeps the size that the number of pixels suggests.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from ensemble.errors import OutOfMemoryError
 from ensemble.files.atomic import publish_json, sha256_json
 from ensemble.inference.probe import probe_images
 from ensemble.inference.ready import ReadyMember
+from ensemble.inference.remembered import remembered
 
 _DECIDES: Final = ("member", "views", "merge", "precision", "provider")
 _SHARE: Final = 0.01
@@ -53,8 +53,9 @@ def batch_size(
     decides = [fingerprint.get(name) for name in _DECIDES]
     key = sha256_json([decides, ready.scorer.lanes])[:16]
     path = store / "batch-sizes" / f"{key}.json"
-    if (known := _remembered(path)) in ready.sizes:
-        return known
+    known = remembered(path, "batch")
+    if known is not None and known in ready.sizes:
+        return int(known)
     best, seconds = _best(ready, images)
     if seconds:
         rates = {str(size): round(1 / each, 2) for size, each in seconds.items()}
@@ -80,13 +81,6 @@ def _best(ready: ReadyMember, images: int) -> tuple[int, dict[int, float]]:
         return ready.batch, {}
     best = min(seconds, key=lambda size: seconds[size])
     return (best if seconds[best] <= _GAIN * seconds[ready.batch] else ready.batch), seconds
-
-
-def _remembered(path: Path) -> int:
-    """Return the size of an earlier warm-up; 0 where there is none that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return int(json.loads(path.read_text("utf-8"))["batch"])
-    return 0
 
 
 def _tried(ready: ReadyMember, images: int) -> dict[int, float]:

@@ -1,16 +1,14 @@
 """Whether OpenVINO would be quicker: measured once in a long run on the CPU, and remembered."""
 
 import importlib.util
-import json
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from ensemble.errors import MemberError, ProviderError, ScoreError
 from ensemble.files.atomic import publish_json, sha256_json
 from ensemble.inference.probe import seconds_per_image
 from ensemble.inference.ready import ReadyMember
+from ensemble.inference.remembered import remembered
 from ensemble.inference.start import shape_views, start_shaped
 from ensemble.progress import Listener
 from ensemble.recipe.resolve import Recipe
@@ -74,7 +72,7 @@ def _times(recipe: Recipe, ready: ReadyMember, seconds: float, precision: Precis
     versions = [found.get(name, "") for name in runtimes]
     decides = [ready.member.sha256, views, recipe.scoring.merge, precision, ready.scorer.lanes]
     path = recipe.resources.store / "openvino" / f"{sha256_json([decides, versions])[:16]}.json"
-    known = _remembered(path)
+    known = remembered(path, "times")
     if known is None:
         known = seconds / other if (other := _seconds(recipe, ready, precision)) else 0.0
         publish_json(path, {"times": round(known, 2), "member": ready.member.card.name})
@@ -96,10 +94,3 @@ def _seconds(recipe: Recipe, ready: ReadyMember, precision: Precision) -> float:
         return seconds_per_image(other)
     except (MemberError, ProviderError, ScoreError):
         return 0.0
-
-
-def _remembered(path: Path) -> float | None:
-    """Return what an earlier run found; None where there is nothing that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(path.read_text("utf-8"))["times"])
-    return None

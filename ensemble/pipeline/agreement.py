@@ -9,13 +9,13 @@ from scipy.special import betaincinv
 
 from ensemble.arrays import Pooled
 from ensemble.members.card import Head
-from ensemble.records import TASKS
+from ensemble.runtime.agreement import changed_labels
 
 _SURE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Comparison:
     """How the labels and probabilities of a head compare over the `images` that judge.
 
     `accuracies` are of the float32 and of the int8 member; None where no labels were given.
@@ -57,8 +57,8 @@ class Agreement:
 
 def compare(
     head: Head, before: Pooled, after: Pooled, truth: NDArray[np.int64] | None
-) -> Agreement:
-    """Compare float64 probabilities (N, C) of two members; a multilabel row changes by any label.
+) -> Comparison:
+    """Compare float64 probabilities (N, C) of two members.
 
     Args:
         head: What the columns mean.
@@ -67,10 +67,7 @@ def compare(
         truth: The class of each row, int64 (N,), or None.
     """
     differences = np.abs(before - after)
-    if TASKS[head.task].several:
-        changed = ((before >= 0.5) != (after >= 0.5)).any(1)
-    else:
-        changed = before.argmax(1) != after.argmax(1)
+    changed = int(changed_labels(head, before, after).sum())
     accuracies = None
     if truth is not None:
         accuracies = (
@@ -78,4 +75,4 @@ def compare(
             float((after.argmax(1) == truth).mean()),
         )
     largest, mean = float(differences.max()), float(differences.mean())
-    return Agreement(head.name, len(before), int(changed.sum()), largest, mean, accuracies)
+    return Comparison(head.name, len(before), changed, largest, mean, accuracies)

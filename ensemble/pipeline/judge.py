@@ -13,7 +13,7 @@ from ensemble.inference.fingerprint import image_set_of
 from ensemble.inference.ready import ReadyMember
 from ensemble.inference.score import score_into_store
 from ensemble.members.card import Head
-from ensemble.pipeline.agreement import Agreement, compare
+from ensemble.pipeline.agreement import Comparison, compare
 from ensemble.predictions.stored import StoredPredictions, read_predictions
 from ensemble.progress import Progress
 from ensemble.recipe.resolve import Recipe
@@ -33,7 +33,7 @@ class Judge:
     folder: Path
     progress: Progress
 
-    def judge(self, before: ReadyMember, after: ReadyMember) -> tuple[Agreement, ...]:
+    def judge(self, before: ReadyMember, after: ReadyMember) -> tuple[Comparison, ...]:
         """Score the images with two members, and compare every head.
 
         Raises:
@@ -52,7 +52,7 @@ class Judge:
         )
         return tuple(self._agreement(head, entries) for head in heads)
 
-    def _agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Agreement:
+    def _agreement(self, head: Head, entries: Sequence[StoredPredictions]) -> Comparison:
         """Compare two members by id, on the images that both predict."""
         found = read_predictions(  # an int8 member has the name of its original
             [

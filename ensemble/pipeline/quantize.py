@@ -24,7 +24,7 @@ from ensemble.members.card import Card
 from ensemble.members.crop import with_crops
 from ensemble.members.fetched import local_members
 from ensemble.members.member import Member, embed_card, open_member
-from ensemble.pipeline.agreement import Agreement
+from ensemble.pipeline.agreement import Comparison
 from ensemble.pipeline.calibration_images import calibration_pixels, divide
 from ensemble.pipeline.judge import Judge
 from ensemble.pipeline.quantize_order import QuantizeOrder, check_order
@@ -43,7 +43,7 @@ class Quantized:
 
     path: Path
     card: Card
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[Comparison, ...]
     speed: float
 
 
@@ -128,7 +128,7 @@ def _to_int8(
 
 def _warn_of_few(judging: int, allowed: float, progress: Progress) -> None:
     """Say what so few images cannot show, even where none of their labels changes."""
-    least = Agreement("", judging, 0, 0, 0).most
+    least = Comparison("", judging, 0, 0, 0).most
     if least > allowed:
         progress.warn(
             f"{judging} images judge: where none of their labels changes, {least:.2%} of others "

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Probs
+from ensemble.arrays import Pooled, Probs
 from ensemble.errors import MemberError
 from ensemble.members.card import Head
 from ensemble.records import TASKS, Precision
@@ -84,7 +84,7 @@ def check_agreement(head: Head, full: Probs, other: Probs, how: How) -> Agreemen
         return Agreement(0, 0, 0.0)
     before, after = full[finite], other[finite]
     difference = float(abs(before - after).max())
-    changed = _changed(head, before, after)
+    changed = changed_labels(head, before, after)
     bound = how.bound * max(1.0, float(abs(before).max()))
     if difference > bound:
         kept = f"{len(changed) - int(changed.sum())} of {len(changed)} labels agree"
@@ -96,11 +96,14 @@ def check_agreement(head: Head, full: Probs, other: Probs, how: How) -> Agreemen
     return Agreement(len(changed), int(changed.sum()), difference)
 
 
-def _changed(head: Head, before: Probs, after: Probs) -> NDArray[np.bool_]:
-    """Tell which labels change, bool (N,); none, (0,), of a head that has none."""
+def changed_labels(head: Head, before: Probs | Pooled, after: Probs | Pooled) -> NDArray[np.bool_]:
+    """Tell which labels change, bool (N,); none, (0,), of a head that has none.
+
+    Of a multilabel head, whose labels are given from 0.5 on, a row changes by any of them.
+    """
     if not TASKS[head.task].bounded:
         return np.zeros(0, np.bool_)
     if TASKS[head.task].several:
-        changed: NDArray[np.bool_] = ((before > 0.5) != (after > 0.5)).any(1)
+        changed: NDArray[np.bool_] = ((before >= 0.5) != (after >= 0.5)).any(1)
         return changed
     return np.asarray(before.argmax(1) != after.argmax(1))

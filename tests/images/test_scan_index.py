@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fake_workers import Told
 from hypothesis import given
 from hypothesis import strategies as st
 from packed import packed
@@ -20,19 +21,8 @@ from ensemble.images import scan_index, tar_images, zip_images
 from ensemble.images.reading import hash_sources
 from ensemble.images.scan_index import ScanIndex, Stamp, open_index, stamp_of
 from ensemble.images.sources import Source, scan
-from ensemble.progress import Quiet
 
 LATER = 10 * 10**9
-
-
-class Told(Quiet):
-    """A progress that keeps its warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture
@@ -195,7 +185,7 @@ def test_an_index_from_after_the_clock_was_set_back_is_not_believed(
     monkeypatch.setattr(scan_index, "_clock", lambda place: real(place) - 3600 * 10**9)
     scanned(folder, told=told)
     assert len(reads) == 2
-    assert "newer than the clock, which was set back; every image is hashed" in told.warnings[0]
+    assert "newer than the clock, which was set back; every image is hashed" in told.said[0]
 
 
 @pytest.mark.parametrize("place", [0, 30, 45, 70, -1])
@@ -212,7 +202,7 @@ def test_an_index_with_a_byte_changed_is_told_of_and_made_anew(
     path.write_bytes(data)
     assert scanned(folder, told=told) == first
     assert len(reads) == 2
-    assert told.warnings == [
+    assert told.said == [
         f"{path}: the index of the scan is torn or was edited; every image is hashed, and the "
         f"index made anew"
     ]
@@ -229,7 +219,7 @@ def test_an_index_that_is_cut_off_is_not_believed(tmp_path: Path, kept: int) -> 
     path = index_in(folder)
     path.write_bytes(path.read_bytes()[:kept])
     assert scanned(folder, told=told) == first
-    assert len(told.warnings) == 1
+    assert len(told.said) == 1
 
 
 @pytest.mark.usefixtures("later")
@@ -320,8 +310,8 @@ def test_where_a_store_cannot_be_made_every_image_is_hashed_and_it_is_said(tmp_p
     folder, told = tree(tmp_path, "a.jpg"), Told()
     (folder / "store").write_text("a file")
     assert scanned(folder, told=told) == hashes(folder)
-    assert "no index of the scan in" in told.warnings[0]
-    assert told.warnings[0].endswith("so every image is hashed: Not a directory")
+    assert "no index of the scan in" in told.said[0]
+    assert told.said[0].endswith("so every image is hashed: Not a directory")
 
 
 def test_where_no_time_of_change_is_told_there_is_no_index(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fake_workers import Told
 from toys import save_images
 
 from ensemble.errors import StoreError, UsageError
@@ -11,16 +12,6 @@ from ensemble.inference.find import find_images
 from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Inputs, resolve
 from ensemble.recipe.settings import Settings
-
-
-class Told(Quiet):
-    """A progress that keeps its warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def inputs_of(folder: Path, *, verify: bool = False) -> Inputs:
@@ -54,14 +45,14 @@ def test_what_is_skipped_is_counted_and_told(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("no image")
     _, skipped = find_images(inputs_of(folder), 1, told)
     assert list(skipped.values()) == [1]
-    assert told.warnings == [f"skipped 1 of the files: {next(iter(skipped))}"]
+    assert told.said == [f"skipped 1 of the files: {next(iter(skipped))}"]
 
 
 def test_ids_that_a_spreadsheet_would_run_are_told(tmp_path: Path) -> None:
     folder, told = save_images(tmp_path / "images", 2), Told()
     (folder / "img1.png").rename(folder / "=img1.png")
     find_images(inputs_of(folder), 1, told)
-    assert told.warnings == [
+    assert told.said == [
         "1 ids start with = + - or @, such as '=img1': a spreadsheet would run them as formulas"
     ]
 
@@ -94,6 +85,6 @@ def test_an_index_that_the_disk_refuses_is_told_of(
     monkeypatch.setattr(scan_index, "publish_bytes", full)
     found, _ = find_images(inputs_of(folder), 1, told, tmp_path / "store")
     assert len(found) == 1
-    assert told.warnings == [
+    assert told.said == [
         "the next run will hash every image again: cannot write: No space left on device"
     ]

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from assignments import COLUMNS, SMALL, assigned, run
+from fake_workers import Told
 
 from ensemble.errors import ScoreError, StoreError
 from ensemble.images.loader import Shard, Wanted, _Loaded
 from ensemble.images.reading import Hashed
 from ensemble.inference.loop import Engine, Part, unfinished, work_through
-from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy
 from ensemble.runtime.scorer import FakeScorer
 
@@ -100,10 +100,5 @@ def test_what_the_work_raises_ends_the_loop_with_what_was_committed_kept(
 
 def listening(hashed: list[Hashed]) -> tuple[Engine, list[str]]:
     """An engine, and what it warns of."""
-    told: list[str] = []
-
-    class Ear(Quiet):
-        def warn(self, message: str) -> None:
-            told.append(message)
-
-    return Engine(hashed, DecodePolicy(), 2, Ear()), told
+    told = Told()
+    return Engine(hashed, DecodePolicy(), 2, told), told.said

@@ -6,18 +6,18 @@ from scipy.stats import binomtest
 from toys import CLASSES
 
 from ensemble.members.card import Head
-from ensemble.pipeline.agreement import Agreement, compare
+from ensemble.pipeline.agreement import Comparison, compare
 
 
 @pytest.mark.parametrize(("changed", "images"), [(0, 50), (3, 200), (199, 200)])
 def test_no_more_labels_change_elsewhere_than_the_exact_limit(changed: int, images: int) -> None:
-    found = Agreement("label", images, changed, 0.0, 0.0)
+    found = Comparison("label", images, changed, 0.0, 0.0)
     exact = binomtest(changed, images, alternative="less").proportion_ci(0.95)
     assert found.most == pytest.approx(exact.high)
 
 
 def test_where_every_label_changes_every_other_may() -> None:
-    assert Agreement("label", 5, 5, 0.0, 0.0).most == 1
+    assert Comparison("label", 5, 5, 0.0, 0.0).most == 1
 
 
 def test_a_multilabel_row_changes_by_any_label() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_workers import Told
 from toys import save_images
 
 from ensemble.errors import ImageError, UsageError
@@ -15,16 +16,6 @@ from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy, Preprocess, Size
 
 GEOMETRY = Preprocess(Size(8, 6), "crop", 1.0, "bilinear", (0.5,) * 3, (0.25,) * 3).geometry
-
-
-class Told(Quiet):
-    """A progress that keeps its warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture
@@ -64,8 +55,8 @@ def test_what_cannot_be_decoded_is_left_out_and_told(photographs: Path) -> None:
     told = Told()
     pixels = calibration_pixels(hashed(photographs), GEOMETRY, DecodePolicy(), told)
     assert (pixels.shape, pixels.dtype) == ((23, 8, 6, 3), np.uint8)
-    assert len(told.warnings) == 1
-    assert told.warnings[0].startswith("1 images cannot be used to calibrate: ")
+    assert len(told.said) == 1
+    assert told.said[0].startswith("1 images cannot be used to calibrate: ")
 
 
 def test_where_none_can_be_decoded_the_first_says_why(photographs: Path) -> None:

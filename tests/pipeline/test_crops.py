@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from detectors import SIDE, detector_card, detector_model, picture, save_detector
+from fake_workers import Told
 from onnx import ModelProto, helper, numpy_helper
 from PIL import Image
 from toys import save_images, save_member, toy_card, toy_model
@@ -17,7 +18,6 @@ from ensemble.errors import MemberError, UsageError
 from ensemble.members.card import Card
 from ensemble.pipeline.crops import Crops, make_crops
 from ensemble.pipeline.run import run
-from ensemble.progress import Quiet
 from ensemble.recipe.settings import Settings
 from ensemble.records import (
     Size,
@@ -25,16 +25,6 @@ from ensemble.records import (
 from ensemble.submission.publish import Submission
 
 SIZE = Size(64, 96)
-
-
-class Told(Quiet):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def cropped(
@@ -121,7 +111,7 @@ def test_nan_takes_the_fallback_and_is_named(tmp_path: Path) -> None:
     told = Told()
     _, rows = cropped(tmp_path, told=told)
     assert [rows[name]["rule"] for name in "ab"] == ["fallback", "sure"]
-    (warned,) = [text for text in told.warnings if "NaN" in text]
+    (warned,) = [text for text in told.said if "NaN" in text]
     assert warned.endswith("for 1 images, which have the fallback: a")
 
 

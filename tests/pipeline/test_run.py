@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from fake_workers import Told
 from onnx import numpy_helper
 from PIL import Image
 from runs import damaged, parts, recipe_of, submit
@@ -16,7 +17,6 @@ from ensemble.errors import ContractError, MemberError, ScoreError, UsageError
 from ensemble.images import resize
 from ensemble.inference.fingerprint import shard_for, shard_size_of
 from ensemble.members.member import open_member
-from ensemble.progress import Quiet
 from ensemble.recipe.resolve import Resources
 from ensemble.records import Activation, DecodePolicy, IdFrom, Task
 
@@ -244,16 +244,6 @@ def test_an_image_that_one_member_cannot_take_is_kept_for_the_other(
     assert [q.id for q in both.quarantined] == ["thin"]
     assert alone.quarantined == ()
     assert alone.record["evaluations"] == 0
-
-
-class Told(Quiet):
-    """What the user was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.said.append(message)
 
 
 def test_images_that_exif_turns_are_counted_and_told(members: list[Path], images: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from fake_workers import Told
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -45,16 +46,6 @@ PIXELS = PreprocessFlags(
     height=16, width=16, fit="squash", crop_pct=1.0, mean=(0.5,) * 3, std=(0.25,) * 3
 )
 SPEC = ExportSpec(f"{FACTORIES}:small", (HeadSpec("label", CLASSES),), preprocess=PIXELS)
-
-
-class Told(Quiet):
-    """A progress that keeps its warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +122,7 @@ def order_of(folder: Path, *names: str, **about: object) -> SoupOrder:
 
 def make(order: SoupOrder, out: Path) -> Made:
     told = Told()
-    return Made(export_soup(order, out, told), told.warnings)
+    return Made(export_soup(order, out, told), told.said)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from blends import tuned_on
+from fake_workers import Told
 
 from ensemble.errors import UsageError
 from ensemble.pipeline.tune import picture_of, tune_files
@@ -12,20 +13,6 @@ from ensemble.tuning.tune import tune_weights
 from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("train")
-
-
-class Told:
-    """A listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def start(self, total: int, members: int, unit: str = "images") -> None: ...
-
-    def advance(self, evaluations: int) -> None: ...
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def test_weights_are_written_and_drawn() -> None:
@@ -47,7 +34,7 @@ def test_a_picture_that_cannot_be_drawn_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "ensemble.reports.figures", None)
     tune_files(order, told, out=Path("w.json"))
     assert (Path("w.json").exists(), Path("w.png").exists()) == (True, False)
-    assert "no picture: matplotlib comes with the extra `tune`" in told.lines
+    assert "no picture: matplotlib comes with the extra `tune`" in told.said
 
 
 def test_weights_called_as_their_picture_are_refused() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
+from fake_workers import Told
 from onnx.external_data_helper import convert_model_to_external_data
 from onnxruntime import SessionOptions
 from toys import MakeMember, toy_card, toy_model
@@ -21,7 +22,6 @@ from ensemble.errors import (
 from ensemble.inference import open_scorer, start
 from ensemble.inference.start_members import start_members
 from ensemble.members.member import open_member, write_sidecar
-from ensemble.progress import Quiet
 from ensemble.recipe.resolve import resolve
 from ensemble.recipe.settings import Settings
 from ensemble.records import Precision, View
@@ -287,23 +287,13 @@ def test_auto_that_ends_on_cuda_starts_once(gpu: type[Recorded]) -> None:
     assert len(gpu.asked) == 2
 
 
-class Told(Quiet):
-    """A progress that keeps its warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
-
-
 def test_auto_that_ends_on_the_cpu_beside_a_driver_says_so(
     gpu: type[Recorded], monkeypatch: pytest.MonkeyPatch, make_member: MakeMember
 ) -> None:
     monkeypatch.setattr(Recorded, "active", CPU)
     told = Told()
     start_members(resolve(Settings(members=(str(make_member()),), images=())), told)
-    assert told.warnings == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
+    assert told.said == ["running on the CPU: CUDA does not start; see `ensemble doctor`"]
 
 
 def test_auto_takes_the_cpu_where_cuda_fails_while_a_session_starts(
@@ -345,7 +335,7 @@ def test_the_note_names_the_one_member_that_the_gpu_did_not_take(
     monkeypatch.setattr(session, "_start_auto", full)
     told = Told()
     start_members(resolve(Settings(members=tuple(paths), images=(), threads=1)), told)
-    assert told.warnings == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]
+    assert told.said == ["toy-f0: running on the CPU: CUDA does not start: out of memory"]
 
 
 def test_a_graph_is_run_once_by_the_names_of_its_inputs_and_outputs() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_workers import Told
 from toys import CLASSES
 
 from ensemble.errors import ContractError, UsageError
@@ -16,19 +17,12 @@ from ensemble.submission.asked import sample_for
 from ensemble.submission.sample import Sample
 
 
-class Notes(list[str]):
-    """A listener that keeps what it is told."""
-
-    def warn(self, message: str) -> None:
-        self.append(message)
-
-
 def asked(
     text: str | None = None,
     ids: Sequence[str] = ("a", "b"),
     *,
     task: Task = "classification",
-    notes: Notes | None = None,
+    notes: Told | None = None,
     **flags: object,
 ) -> Sample:
     """What a sample of this text asks for, in the working folder, under these flags."""
@@ -37,7 +31,7 @@ def asked(
         flags["sample"] = Path("s.csv")
     recipe = resolve(Settings((), (), device="cpu", **flags))  # type: ignore[arg-type]
     head = Head("label", "logits", task, "none", CLASSES)
-    return sample_for(recipe, head, ids, Notes() if notes is None else notes)
+    return sample_for(recipe, head, ids, Told() if notes is None else notes)
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +52,10 @@ def test_without_a_sample_a_regression_has_no_labels() -> None:
 
 
 def test_ids_with_an_extension_are_joined_and_said() -> None:
-    notes = Notes()
+    notes = Told()
     found = asked("id,label\nb.png,cat\na.png,cat\n", notes=notes)
     assert (found.ids, dict(found.written)) == (("b", "a"), {"b": "b.png", "a": "a.png"})
-    assert "one to one, such as 'b.png' for 'b'" in notes[0]
+    assert "one to one, such as 'b.png' for 'b'" in notes.said[0]
 
 
 def test_ids_that_differ_are_no_sample_of_the_run() -> None:
@@ -112,18 +106,18 @@ def test_a_form_that_nothing_tells_is_refused(task: Task, form: str, message: st
 def test_tasks_have_a_column_each_without_a_sample() -> None:
     recipe = resolve(Settings((), (), device="cpu", form="tasks"))
     head = Head("label", "logits", "classification", "none", CLASSES)
-    found = sample_for(recipe, head, ["a"], Notes(), {"mask": ("wear", "none"), "age": ()})
+    found = sample_for(recipe, head, ["a"], Told(), {"mask": ("wear", "none"), "age": ()})
     assert (found.form, found.header) == ("tasks", ("id", "mask", "age"))
     plain, none = resolve(Settings((), (), device="cpu")), replace(head, classes=())
-    assert sample_for(plain, none, ["a"], Notes(), {"mask": ("wear", "none"), "age": ()}) == found
+    assert sample_for(plain, none, ["a"], Told(), {"mask": ("wear", "none"), "age": ()}) == found
 
 
 def test_melted_ids_with_an_extension_are_those_of_the_images() -> None:
     rows = "".join(f"{i}.jpg_{c},0\n" for i in "ba" for c in CLASSES)
-    notes = Notes()
+    notes = Told()
     found = asked(f"id,value\n{rows}", notes=notes)
     assert (found.ids, dict(found.written)) == (("b", "a"), {"b": "b.jpg", "a": "a.jpg"})
-    assert "such as 'b.jpg' for 'b'" in notes[0]
+    assert "such as 'b.jpg' for 'b'" in notes.said[0]
 
 
 def test_an_image_without_melted_rows_is_listed() -> None:
@@ -133,9 +127,11 @@ def test_an_image_without_melted_rows_is_listed() -> None:
 
 
 def test_a_copied_column_is_said() -> None:
-    notes = Notes()
+    notes = Told()
     asked("id,label,Usage\na,cat,Public\nb,cat,Private\n", notes=notes)
-    assert notes == ["the sample's 'Usage' is neither class nor target: it is copied as it stands"]
+    assert notes.said == [
+        "the sample's 'Usage' is neither class nor target: it is copied as it stands"
+    ]
 
 
 def test_rounded_values_fulfil_no_constraints() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blends import ROWS, TRUTH, tuned_on
+from fake_workers import Told
 from hypothesis import given
 from hypothesis import strategies as st
 from toys import CLASSES
@@ -14,7 +15,6 @@ from toys import CLASSES
 from ensemble.errors import UsageError
 from ensemble.evaluation.metrics import metric_of
 from ensemble.predictions.formats import read
-from ensemble.progress import Quiet
 from ensemble.tuning.checks import check_rows, groups_of, notes_of
 from ensemble.tuning.tune import tune_weights
 from ensemble.tuning.weigh import TuneOrder
@@ -48,20 +48,15 @@ def test_one_fold_is_no_evidence_and_is_refused() -> None:
 
 @pytest.mark.usefixtures("train")
 def test_near_copies_and_lone_families_are_told() -> None:
-    told: list[str] = []
-
-    class Listener(Quiet):
-        def warn(self, message: str) -> None:
-            told.append(message)
-
+    told = Told()
     order = tuned_on({"ant": 2.0})
-    tune_weights(order, Listener())
+    tune_weights(order, told)
     copy = [*order.files, ("bee", Path("bee.npz"))]
     table = read(Path("ant.parquet"))
     np.savez("bee.npz", ids=np.array(table.ids), probs=table.families["ant"], classes=CLASSES)
-    tune_weights(TuneOrder(copy, order.labels, "log_loss"), Listener())
-    assert any("one family" in line for line in told)
-    assert any("ant and bee are near copies" in line for line in told)
+    tune_weights(TuneOrder(copy, order.labels, "log_loss"), told)
+    assert any("one family" in line for line in told.said)
+    assert any("ant and bee are near copies" in line for line in told.said)
 
 
 IDS = ("i", "j", "k", "l")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics as sk
 from blends import FOLDS, ROWS, SPLIT, TRUTH, memory, tied, tuned_on
+from fake_workers import Told
 from toys import CLASSES, ensemble
 
 import ensemble as package
@@ -29,16 +30,6 @@ from ensemble.voting.vote import fuse
 from ensemble.voting.weights import Weights
 
 pytestmark = pytest.mark.usefixtures("train")
-
-
-class Told(Quiet):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def test_a_metric_of_ones_own_is_climbed() -> None:
@@ -179,7 +170,7 @@ def test_kappa_is_tuned_by_the_numbers_of_grades_of_which_one_is_absent() -> Non
         said = grades[probs.argmax(1)]
         expected = sk.cohen_kappa_score(grades[y], said, labels=range(5), weights="quadratic")
         assert weights.evidence["singles"][name] == pytest.approx(expected)
-    assert "qwk: the classes are worth their numbers, 0, 1, 3, 4, of which" in "\n".join(told.lines)
+    assert "qwk: the classes are worth their numbers, 0, 1, 3, 4, of which" in "\n".join(told.said)
     labels = fuse(found.ballots, "soft", weights, "classification").labels
     expected = sk.cohen_kappa_score(grades[y], grades[labels], labels=range(5), weights="quadratic")
     assert expected > max(weights.evidence["singles"].values()) - 0.02
@@ -189,13 +180,13 @@ def test_grades_without_a_gap_are_worth_no_note() -> None:
     told = Told()
     found = replace(table_of(), classes=("1", "2", "3"))
     weigh(found, TRUTH, TuneOrder((), Path("y.csv"), "qwk"), None, told)
-    assert not [line for line in told.lines if "qwk" in line]
+    assert not [line for line in told.said if "qwk" in line]
 
 
 def test_classes_without_numbers_are_ordered_as_they_stand_and_told() -> None:
     told = Told()
     tune_weights(tuned_on({"ant": 2.0, "bee": 1.0}, metric="qwk"), told)
-    assert any("taken in their order: cat, dog, eel" in line for line in told.lines)
+    assert any("taken in their order: cat, dog, eel" in line for line in told.said)
 
 
 def test_a_family_whose_errors_are_all_alike_correlates_with_nothing() -> None:
@@ -282,16 +273,11 @@ def test_weights_tell_what_they_were_tuned_for() -> None:
 
 
 def test_rows_that_were_rescaled_are_told_and_recorded() -> None:
-    told: list[str] = []
-
-    class Listener(Quiet):
-        def warn(self, message: str) -> None:
-            told.append(message)
-
+    told = Told()
     order = TuneOrder((), Path("labels.csv"), "log_loss")
-    found = weigh(table_of(rescaled=4), TRUTH, order, None, Listener())
+    found = weigh(table_of(rescaled=4), TRUTH, order, None, told)
     assert found.evidence["rescaled"] == 4
-    assert any(line.startswith("4 ") for line in told)
+    assert any(line.startswith("4 ") for line in told.said)
 
 
 def test_progress_is_told_of_each_fit_that_it_was_promised() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,25 @@ def committed(folder: Path) -> dict[Path, int]:
     return {p: p.stat().st_mtime_ns for p in folder.glob(".ensemble/predictions/*/part-*.json")}
 
 
-def met(folder: Path, machines: Machines, process: subprocess.Popen[str]) -> tuple[int, int]:
-    """Wait until something is committed and an actor is in the middle of another shard; it."""
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A run that is met: a machine and the process of its actor, and what was committed then."""
+
+    process: subprocess.Popen[str]
+    machine: int
+    pid: int
+    parts: dict[Path, int]
+
+
+def met(folder: Path, machines: Machines, actors: int = 2, **environment: str) -> Met:
+    """Begin a run on so many slow actors, and meet one in a shard when others are committed."""
+    machines.have(actors)
+    machines.slow(True)
+    process = begun(prepared(folder), machines, **environment)
     until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
         if committed(folder) and (found := machines.at_work()):
-            return found[-1]
+            return Met(process, *found[-1], committed(folder))
         time.sleep(0.02)
     raise AssertionError(f"nothing was met: {finish(process)}")
 
@@ -113,26 +127,18 @@ def test_on_a_ray_of_this_machine_too(tmp_path: Path, whole: dict[str, bytes]) -
 def test_an_actor_that_is_killed_is_replaced(
     tmp_path: Path, machines: Machines, whole: dict[str, bytes]
 ) -> None:
-    machines.have(2)
-    machines.slow(True)
-    process = begun(prepared(tmp_path), machines)
-    _, pid = met(tmp_path, machines, process)
-    parts = committed(tmp_path)
-    kill(pid)
-    said = right(tmp_path, process, whole, parts)
+    run = met(tmp_path, machines)
+    kill(run.pid)
+    said = right(tmp_path, run.process, whole, run.parts)
     assert said.count("was ended by the end of its process at shard") == 1
 
 
 def test_the_others_go_on_when_a_machine_is_lost(
     tmp_path: Path, machines: Machines, whole: dict[str, bytes]
 ) -> None:
-    machines.have(2)
-    machines.slow(True)
-    process = begun(prepared(tmp_path), machines)
-    number, _ = met(tmp_path, machines, process)
-    parts = committed(tmp_path)
-    machines.lose(number)
-    said = right(tmp_path, process, whole, parts)
+    run = met(tmp_path, machines)
+    machines.lose(run.machine)
+    said = right(tmp_path, run.process, whole, run.parts)
     # Ray tells now of the machine, now of the process that it ran
     ended = re.findall("was ended by the (loss of its machine|end of its process) at shard", said)
     assert len(ended) == 1
@@ -141,23 +147,16 @@ def test_the_others_go_on_when_a_machine_is_lost(
 def test_a_machine_that_is_added_takes_the_place_of_the_last_that_was_lost(
     tmp_path: Path, machines: Machines, whole: dict[str, bytes]
 ) -> None:
+    run = met(tmp_path, machines, actors=1)
+    machines.lose(run.machine)
     machines.have(1)
-    machines.slow(True)
-    process = begun(prepared(tmp_path), machines)
-    number, _ = met(tmp_path, machines, process)
-    parts = committed(tmp_path)
-    machines.lose(number)
-    machines.have(1)
-    right(tmp_path, process, whole, parts)
+    right(tmp_path, run.process, whole, run.parts)
 
 
 def test_a_driver_that_is_killed_goes_on_and_computes_nothing_again_that_was_committed(
     tmp_path: Path, machines: Machines, whole: dict[str, bytes]
 ) -> None:
-    machines.have(2)
-    machines.slow(True)
-    process = begun(prepared(tmp_path), machines, ENSEMBLE_SUPERVISE="0")
-    met(tmp_path, machines, process)
+    process = met(tmp_path, machines, ENSEMBLE_SUPERVISE="0").process
     process.kill()
     assert finish(process)[0] == -signal.SIGKILL
     parts = committed(tmp_path)
