@@ -30,6 +30,10 @@ _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "
                       "margin", "square"}  # fmt: skip
 """What `crops` does not take: a detector is another member than those of a run."""
 
+_PACKED: Final = ("members", "tta", "merge", "head", "label_map", "tasks", "voting", "weights",
+                  "policy", "constraints", "store")  # fmt: skip
+"""What decides the graph of a packed ensemble, and where members from afar are kept."""
+
 _TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
 """What commands take from ensemble.toml of tables: the setting, and how they call it."""
 
@@ -80,9 +84,11 @@ def load_recipe_file() -> dict[str, Any] | None:
     tables = {param: settings[key] for key, param in _TABLES.items() if key in settings}
     mapped = tables | _among(settings, {"label_map", "tasks"})
     judged = _among(settings, {"id_from", "image_col", *DECODE}) | mapped
+    packing = _among(settings, {*_PACKED})
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "crops": detecting, "store": store, "score": mapped, "diff": tables,
+            "folds": judged, "crops": detecting, "pack": packing,
+            "store": store, "score": mapped, "diff": tables,
             "tune-weights": mapped, "choose": tables, "doctor": kept}  # fmt: skip
 
 
@@ -210,7 +216,7 @@ def settings_named(*names: str) -> Callable[[Command], Command]:
 
 def decode_of(flags: dict[str, Any]) -> DecodePolicy:
     """Take the flags of `decode_options` out: how files become pixels."""
-    return DecodePolicy(**{name: flags.pop(name) for name in DECODE})
+    return DecodePolicy(**{name: flags.pop(name) for name in DECODE if name in flags})
 
 
 def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
@@ -258,6 +264,7 @@ run_options: Final = settings_named(
     *_INPUTS, *_OUTPUTS, *_EXITS, *_ENGINE, *_WORKERS, "on_nan", "policy", "keep_views"
 )
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS)
+pack_options: Final = settings_named(*_PACKED)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
                  "work is, and write nothing."),

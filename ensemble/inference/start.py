@@ -149,7 +149,7 @@ def start_shaped(
     full = with_external_data(member) if inside else member.model
     with blamed(member):
         inner = to_float16(full) if precision == "fp16" else full
-        split = _forward_each(member, shaped, device)
+        split = forward_each(member, shaped, device)
         model = graph.compose_graph(inner, card, shaped, merge, split=split).SerializeToString()
         rows = _batches(member, shaped, batch, provider_of(device), split=split).rows
         options = SessionOptions(device, threads, precision, cache, rows)
@@ -179,7 +179,7 @@ def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreemen
         MemberError: the precision or the runtime does not suit the member.
     """
     member, shaped = ready.member, shape_views(ready.member, ready.policy)
-    split = _forward_each(member, shaped, "cpu")
+    split = forward_each(member, shaped, "cpu")
     with blamed(member):
         full = graph.compose_graph(member.model, member.card, shaped, merge, split=split)
         return prove_agreement(ready, full, images, how)
@@ -203,7 +203,7 @@ def graph_views(
     return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
 
-def _forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool:
+def forward_each(member: Member, shaped: Sequence[Shaped], device: str) -> bool:
     """Tell whether each view is a forward of its own: no room in a cache or in a fixed batch."""
     if member.card.batch == "alone":
         return True
