@@ -68,6 +68,7 @@ bench: .venv/dev build ## Measure speed, memory and blends, for hours; see bench
 	$(BIN)/python benchmarks/early_exit/exit.py
 	$(BIN)/python benchmarks/speed/start.py
 	$(BIN)/python benchmarks/speed/int8.py
+	$(BIN)/python benchmarks/speed/pack.py
 	$(BIN)/python benchmarks/speed/scale.py
 	$(BIN)/python benchmarks/blends/blend.py
 	$(BIN)/python benchmarks/blends/tune.py

@@ -265,6 +265,12 @@ def test_a_view_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
         packed(tmp_path, toys_of(tmp_path), tta="nothing")
 
 
+def test_a_packed_file_is_no_member(tmp_path: Path) -> None:
+    found = packed(tmp_path, toys_of(tmp_path))
+    with pytest.raises(MemberError, match="a packed ensemble, not a member"):
+        open_member(found.path)
+
+
 def test_a_model_repository_is_written_beside(tmp_path: Path) -> None:
     from ensemble.pipeline.pack import pack
     from ensemble.recipe.settings import Settings

@@ -15,9 +15,6 @@ from ensemble.export.pack.vote import VoteRule
 from ensemble.views.spelling import spell
 from ensemble.voting.weights import Weights, to_json
 
-METADATA_KEY: Final = "ensemble.pack"
-"""Where a packed file holds its record."""
-
 SCHEMA: Final = 1
 
 _NAMED: Final[Mapping[int, str]] = {

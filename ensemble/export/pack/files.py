@@ -14,9 +14,9 @@ from typing import Final
 from onnx import ModelProto, TensorProto
 
 from ensemble.errors import UsageError, few
-from ensemble.export.pack.about import METADATA_KEY
 from ensemble.export.pack.graph import Packed
 from ensemble.files.atomic import TEMPORARY, check_local, disk_error, publish, remove
+from ensemble.members.card_json import PACKED_KEY
 from ensemble.members.member import MAX_PROTOBUF
 
 SUFFIX: Final = ".onnx"
@@ -119,7 +119,7 @@ def _written(packed: Packed, record: Mapping[str, object], folder: Path, stem: s
     else:
         data, said["data"] = _write_data(model, packed, folder, stem)
     text = json.dumps(said, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    model.metadata_props.add(key=METADATA_KEY, value=text)
+    model.metadata_props.add(key=PACKED_KEY, value=text)
     path = folder / f"{stem}{SUFFIX}"
     path.write_bytes(model.SerializeToString(deterministic=True))
     record_beside(path).write_text(text, encoding="utf-8")

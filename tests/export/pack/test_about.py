@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from packs import packed, toys_of
 
-from ensemble.export.pack.about import METADATA_KEY
+from ensemble.members.card_json import PACKED_KEY
 from ensemble.members.member import open_member
 from ensemble.voting.weights import Weights
 
@@ -14,7 +14,7 @@ from ensemble.voting.weights import Weights
 def test_the_file_and_the_record_beside_it_say_the_same(tmp_path: Path) -> None:
     found = packed(tmp_path, toys_of(tmp_path), tta="hflip")
     (entry,) = onnx.load(found.path).metadata_props
-    assert entry.key == METADATA_KEY
+    assert entry.key == PACKED_KEY
     assert json.loads(entry.value) == json.loads(found.path.with_suffix(".json").read_text())
 
 
