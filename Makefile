@@ -69,6 +69,7 @@ bench: .venv/dev build ## Measure speed, memory and blends, for hours; see bench
 	$(BIN)/python benchmarks/speed/start.py
 	$(BIN)/python benchmarks/speed/int8.py
 	$(BIN)/python benchmarks/speed/levers.py
+	$(BIN)/python benchmarks/speed/pack.py
 	$(BIN)/python benchmarks/speed/scale.py
 	$(BIN)/python benchmarks/blends/blend.py
 	$(BIN)/python benchmarks/blends/tune.py

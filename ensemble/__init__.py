@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ensemble.api.members import export_members as export_members
     from ensemble.api.members import inspect_members as inspect_members
     from ensemble.api.members import quantize_members as quantize_members
+    from ensemble.api.pack import pack as pack
     from ensemble.api.predict import predict_oof as predict_oof
     from ensemble.api.predict import run as run
     from ensemble.api.results import diff_submissions as diff_submissions
@@ -78,6 +79,7 @@ _HOMES = {
     "diff_submissions": "api.results",
     "export_members": "api.members",
     "inspect_members": "api.members",
+    "pack": "api.pack",
     "predict_oof": "api.predict",
     "quantize_members": "api.members",
     "record_public": "api.results",

@@ -66,6 +66,7 @@ _COMMANDS: Final = {
     "vote": "ensemble.cli.commands.run",
     "score": "ensemble.cli.commands.scores",
     "diff": "ensemble.cli.commands.scores",
+    "pack": "ensemble.cli.commands.pack",
     "verify-exit": "ensemble.cli.commands.store",
     "store": "ensemble.cli.commands.store",
     "doctor": "ensemble.cli.commands.doctor",

@@ -30,6 +30,10 @@ _OF_MEMBERS: Final = {"members", "tta", "merge", "head", "label_map", "tasks", "
                       "margin", "square"}  # fmt: skip
 """What `crops` does not take: a detector is another member than those of a run."""
 
+_PACKED: Final = ("members", "tta", "merge", "head", "label_map", "tasks", "voting", "weights",
+                  "policy", "constraints", "store")  # fmt: skip
+"""What decides the graph of a packed ensemble, and where members from afar are kept."""
+
 _TABLES: Final = {"id_col": "id_column", "label_col": "label_column"}
 """What commands take from ensemble.toml of tables: the setting, and how they call it."""
 
@@ -81,11 +85,13 @@ def load_recipe_file() -> dict[str, Any] | None:
     mapped = tables | _among(settings, {"label_map", "tasks"})
     tracked = _among(settings, {"track"})
     judged = _among(settings, {"id_from", "image_col", *DECODE}) | mapped
+    packing = _among(settings, {*_PACKED})
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
-            "folds": judged, "crops": detecting, "store": store, "diff": tables,
-            "score": mapped | tracked, "tune-weights": mapped | tracked,
-            "choose": tables | tracked, "doctor": kept}  # fmt: skip
+            "folds": judged, "crops": detecting, "pack": packing,
+            "store": store, "score": mapped | tracked, "diff": tables,
+            "tune-weights": mapped | tracked, "choose": tables | tracked,
+            "doctor": kept}  # fmt: skip
 
 
 def _as_flag(name: str, value: Any) -> Any:
@@ -212,7 +218,7 @@ def settings_named(*names: str) -> Callable[[Command], Command]:
 
 def decode_of(flags: dict[str, Any]) -> DecodePolicy:
     """Take the flags of `decode_options` out: how files become pixels."""
-    return DecodePolicy(**{name: flags.pop(name) for name in DECODE})
+    return DecodePolicy(**{name: flags.pop(name) for name in DECODE if name in flags})
 
 
 def settings_of_flags(flags: Mapping[str, Any]) -> Settings:
@@ -261,6 +267,7 @@ run_options: Final = settings_named(
 )
 vote_options: Final = settings_named(*_INPUTS, *_OUTPUTS, "track")
 track_option: Final = setting("track")
+pack_options: Final = settings_named(*_PACKED)
 preflight_options: Final = stacked((
     click.option("--dry-run", is_flag=True, help="Do all that comes before the work, say what the "
                  "work is, and write nothing."),

@@ -148,7 +148,7 @@ def start_shaped(
     # weights kept outside the file stay there, unless they are rewritten, or read by OpenVINO
     inside = precision == "fp16" or provider_of(device) == OPENVINO
     full = with_external_data(member) if inside else member.model
-    at_once = _views_at_once(member, shaped, device)
+    at_once = views_at_once(member, shaped, device)
     with blamed(member):
         inner = to_float16(full) if precision == "fp16" else full
         whole = graph.compose_graph(inner, card, shaped, merge, at_once=at_once)
@@ -181,7 +181,7 @@ def hold(ready: ReadyMember, merge: Merge, how: How, images: Pixels) -> Agreemen
         MemberError: the precision or the runtime does not suit the member.
     """
     member, shaped = ready.member, shape_views(ready.member, ready.policy)
-    at_once = _views_at_once(member, shaped, "cpu")
+    at_once = views_at_once(member, shaped, "cpu")
     with blamed(member):
         full = graph.compose_graph(member.model, member.card, shaped, merge, at_once=at_once)
         return prove_agreement(ready, full, images, how)
@@ -205,7 +205,7 @@ def graph_views(
     return [[Shaped(IDENTITY, member.card.preprocess.size)] for member in members]
 
 
-def _views_at_once(member: Member, shaped: Sequence[Shaped], device: str) -> int:
+def views_at_once(member: Member, shaped: Sequence[Shaped], device: str) -> int:
     """Return how many views go into a forward: as have room in a cache or a fixed batch; 0: all."""
     if member.card.batch == "alone":
         return 1

@@ -78,11 +78,17 @@ def start_members(
 
 
 def open_all(
-    recipe: Recipe, progress: Progress, *, exits: bool = False, fold: int | None = None
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    exits: bool = False,
+    fold: int | None = None,
+    pixels: bool = False,
 ) -> list[Opened]:
     """Open the members and check all that can be checked without a session.
 
-    With a `fold` only its members are returned; where views are kept apart each once a view.
+    With a `fold` only its members are returned; where views are kept apart each once a view. Who
+    gives `pixels` has cut out the boxes, where members were trained on some.
 
     Raises:
         EnsembleError: as for `start_members`.
@@ -92,14 +98,15 @@ def open_all(
     check_writable(resources.store, "--store")
     # what the cards alone can refuse comes before the sessions, which take seconds each
     told = read_policies(scoring.tta)
-    check_jitters(told, cropped=inputs.crops is not None)
+    check_jitters(told, cropped=pixels or inputs.crops is not None)
     paths = expand(local_members(inputs.members, resources.store), ".onnx", "member")
     members = open_members(paths, inputs.head, progress, inputs.label_map)
     if inputs.policy is not None:
         run = inputs.policy.runs({member.card.name: member.identity for member in members})
         members = [member for member in members if member.card.name in run]
     hashes = hashes_of(member.identity for member in members)
-    members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
+    if not pixels:
+        members = with_crops(members, inputs.crop, cropped=inputs.crops is not None)
     check_weights(recipe.fusion, head_of(inputs, members[0].card.heads), hashes, inputs.label_map)
     policies = policies_of(told, hashes)
     _warn_of_views(recipe, policies, progress)

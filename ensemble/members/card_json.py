@@ -29,6 +29,8 @@ from ensemble.records import (
 )
 
 METADATA_KEY: Final = "ensemble.card"
+PACKED_KEY: Final = "ensemble.pack"
+"""Where a file of `ensemble pack` holds its record: it is no member."""
 SCHEMA: Final = 1
 MAX_FOLD: Final = 1_000_000
 MAX_CARD_BYTES: Final = 8 * 1024 * 1024

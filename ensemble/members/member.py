@@ -203,6 +203,10 @@ def _card_of(model: onnx.ModelProto, data: bytes, path: Path) -> Card:
         raise MemberError(f"{path}: it has a card inside, and {sidecar.name} beside: delete that")
     if inside is not None:
         return cards.from_json(inside, str(path))
+    if any(entry.key == cards.PACKED_KEY for entry in model.metadata_props):
+        raise MemberError(
+            f"{path}: a packed ensemble, not a member: `ensemble pack` takes the members anew"
+        )
     if not sidecar.is_file():
         raise MemberError(
             f"{path}: the member has no card, inside or as {sidecar.name}. Write one with "

@@ -183,9 +183,9 @@ def missing_libraries(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def open_session(
-    model: bytes, providers: Sequence[Provider], threads: int, folder: Path | None
+    model: bytes | str, providers: Sequence[Provider], threads: int, folder: Path | None
 ) -> ort.InferenceSession:
-    """Open a session; what ONNX Runtime raises passes through."""
+    """Open a session over a graph, or over the file of one; what ONNX Runtime raises passes."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -56,7 +56,7 @@ class Builder:
     def name(self, tensor: str, output: str) -> None:
         self.nodes.append(helper.make_node("Identity", [tensor], [output], name=output))
 
-    def constant(self, array: NDArray[np.float32] | NDArray[np.int64]) -> str:
+    def constant(self, array: NDArray[np.generic]) -> str:
         name = f"{self.prefix}/constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(array, name))
         return name

@@ -1,6 +1,6 @@
 """Running a graph: the session behind the seam, on the device that was asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -154,16 +154,39 @@ def run_once(
         MemberError: ONNX Runtime refuses the graph or the inputs.
     """
     session = _start(model, "cpu", [CPU], available_threads(), folder)
+    return {name: cast(NDArray[np.float32], value) for name, value in _ran(session, inputs).items()}
+
+
+def run_file(
+    path: Path, batches: Iterable[Mapping[str, NDArray[np.uint8]]]
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """Run an ONNX file on the CPU as it lies there; yield each batch's outputs by name.
+
+    Raises:
+        MemberError: ONNX Runtime refuses the file, its external data, or a batch.
+    """
+    session = _start(str(path), "cpu", [CPU], available_threads(), None)
+    for inputs in batches:
+        yield _ran(session, inputs)
+
+
+def _ran(
+    session: "InferenceSession", inputs: Mapping[str, NDArray[np.generic]]
+) -> dict[str, NDArray[np.generic]]:
     names = [output.name for output in session.get_outputs()]
     try:
         values = session.run(names, dict(inputs))
     except RUNTIME_ERRORS as error:
         raise MemberError(f"ONNX Runtime cannot run it: {first_line(error)}") from error
-    return dict(zip(names, cast(list[NDArray[np.float32]], values), strict=True))
+    return dict(zip(names, cast(list[NDArray[np.generic]], values), strict=True))
 
 
 def _start(
-    model: bytes, device: str, providers: Sequence[Provider], threads: int, folder: Path | None
+    model: bytes | str,
+    device: str,
+    providers: Sequence[Provider],
+    threads: int,
+    folder: Path | None,
 ) -> "InferenceSession":
     """Start a session on the device that was asked for, and on no other."""
     wanted = provider_of(device)

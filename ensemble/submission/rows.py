@@ -149,6 +149,19 @@ def _labels_of(recipe: Recipe, voted: VoteInput, probs: Pooled) -> Sequence[tupl
     return ()
 
 
+def fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
+    """Fuse predictions of the tasks of a label map, as a vote does by its weights and voting.
+
+    Raises:
+        UsageError: weights that do not fit the families.
+    """
+    joint = fusion.weights.joint if fusion.weights else None
+    columns = tasks.columns(joint.spreads if joint else {})
+    hard = fusion.voting == "hard"
+    voters = tasks.voters() if hard else ()
+    return fuse_tasks(columns, voters, tasks.label_map, fusion.voting, fusion.weights)
+
+
 def _rule(recipe: Recipe) -> Decision:
     return recipe.fusion.weights.decision if recipe.fusion.weights else Decision()
 
@@ -166,7 +179,7 @@ def _fused(
     if voted.decided is not None:
         return (_of_labels(voted.decided.labels[at], found) for at in slices)
     if voted.tasks is not None:
-        return (_fused_tasks(fusion, part) for part in task_slices(voted.tasks, rows))
+        return (fused_tasks(fusion, part) for part in task_slices(voted.tasks, rows))
     ballots = (voted.ballots or in_memory(found))(rows)
     fused = (vote.fuse(own, fusion.voting, fusion.weights, found.task) for own in ballots)
     return ahead(fused)
@@ -184,14 +197,6 @@ def _tasks_of(recipe: Recipe, voted: VoteInput, result: VoteResult) -> list[Task
     if voted.tasks is None or not voted.sample.tasks:
         return []
     return outcomes_of(result.fused, voted.tasks.label_map, recipe.fusion.voting)
-
-
-def _fused_tasks(fusion: Fusion, tasks: TaskPredictions) -> vote.Fused:
-    joint = fusion.weights.joint if fusion.weights else None
-    columns = tasks.columns(joint.spreads if joint else {})
-    hard = fusion.voting == "hard"
-    voters = tasks.voters() if hard else ()
-    return fuse_tasks(columns, voters, tasks.label_map, fusion.voting, fusion.weights)
 
 
 def _check_counts(voted: VoteInput) -> None:

@@ -34,6 +34,7 @@ DOORS: dict[str, Callable[..., object]] = {
     "vote": package.vote,
     "score": package.score_submission,
     "diff": package.diff_submissions,
+    "pack": package.pack,
     "verify-exit": package.verify_exit,
 }
 
@@ -77,7 +78,7 @@ def test_every_command_has_its_function_but_those_that_keep_house() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "vote", "oof", "crops", "tune-weights", "choose", "folds", "quantize"]
+    "name", ["run", "vote", "oof", "crops", "tune-weights", "choose", "folds", "quantize", "pack"]
 )
 def test_what_takes_time_tells_how_far_it_is(name: str) -> None:
     assert "progress" in inspect.signature(DOORS[name]).parameters
