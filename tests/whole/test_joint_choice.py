@@ -118,7 +118,8 @@ def test_views_apart_of_tasks_tune_weights_as_their_merge_does(chosen: package.P
 
 
 def test_files_of_several_heads_without_a_label_map_are_refused(
-    chosen: package.Policy, capsys: pytest.CaptureFixture[str],
+    chosen: package.Policy,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ensemble("choose", "--oof", "views.parquet", "--labels", "train.csv") == 2
     assert "give --label-map" in " ".join(capsys.readouterr().err.split())
