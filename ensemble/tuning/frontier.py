@@ -24,6 +24,8 @@ class Point:
     """A choice on the frontier, with the nested score of choosing for its cost.
 
     `seconds` are those of an image with one member of each family, which is what the score is of.
+    `interval` is where the score on all images like these rows lies, with 95 %: of m other images
+    a score moves by itself too, and lies within one √(1 + N/m) times as wide.
     `nested` (N, C) is what the metric sees of rows that neither the choice nor the blend saw.
     """
 
