@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from ensemble.recipe.sources import FILE
+from ensemble.recipe.track import without_secret
 
 _NO_SETTINGS: Final = ("as_json", "dry_run", "show_config")
 
@@ -60,4 +61,4 @@ def tell_origin(error: click.ClickException) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
+    return without_secret(str(value)) if isinstance(value, str | Path) else value

@@ -1,6 +1,7 @@
 """`--track`: the trackers that record what is done, and where each of them does."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,11 @@ class Track:
 
     name: str
     where: str = ""
+
+
+def without_secret(text: str) -> str:
+    """Return a text without the user and password of an address, or of a path made of one."""
+    return re.sub(r"(:/+)\S*@", r"\1…@", text)
 
 
 def tracks_of(texts: Sequence[str]) -> tuple[Track, ...]:

@@ -30,6 +30,13 @@ def test_each_setting_is_shown_with_its_origin(
     assert shown["images"] == (["images"], "default")
 
 
+def test_a_secret_in_an_address_is_not_shown(capsys: Captured) -> None:
+    uri = "mlflow=http://me:secret@host"
+    assert ensemble("run", "--track", uri, "--show-config", "--json") == 0
+    shown = {s["setting"]: s["value"] for s in json.loads(capsys.readouterr().out)}
+    assert shown["track"] == ["mlflow=http://…@host"]
+
+
 @pytest.mark.parametrize(
     ("text", "variable", "named"),
     [("shard_size = 'x'", {}, "'shard_size' of ensemble.toml"),

@@ -5,7 +5,6 @@ A tracker never fails the work: whatever it does, a note says so and how to mend
 
 import importlib.util
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ensemble.progress import Listener
-from ensemble.recipe.track import PACKAGES, Track
+from ensemble.recipe.track import PACKAGES, Track, without_secret
 from ensemble.reports.trackers.child import Answer, Order, read_answer, write_order
 from ensemble.reports.trackers.tracked import Tracked
 from ensemble.worker import WATCH
@@ -42,9 +41,6 @@ _SILENCE: Final = {
     "WANDB_SILENT": "true",
 }
 """What it finds there in any case: packages tell their makers nothing of their own."""
-
-_SECRET: Final = re.compile(r"(:/+)\S*@")
-"""A user and a password in an address, or in a path made of one: they are never printed."""
 
 _REMEDIES: Final[Mapping[str, str]] = {
     "mlflow": "see that the tracking URI is right and answers, or can be written to "
@@ -163,7 +159,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _said(track: Track, answer: Answer) -> str:
     """Say where a tracker has recorded the work, or what to do about it."""
-    told = _SECRET.sub(r"\1…@", answer.told)
+    told = without_secret(answer.told)
     if answer.recorded:
         return f"{track.name} has recorded it: {told}"
     return (
