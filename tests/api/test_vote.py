@@ -40,7 +40,7 @@ def test_a_vote_leaves_every_setting_to_its_run_but_force() -> None:
     arguments = inspect.signature(vote).parameters
     given = {name: entry.default for name, entry in arguments.items() if entry.default is not None}
     assert given.pop("progress") == "auto"
-    assert given == {"force": False}
+    assert given == {"force": False, "track": ()}
 
 
 @pytest.mark.parametrize("more", [{"rows_of": "x.csv"}, {"classes": "a,b"}, {"task": "multilabel"}])
