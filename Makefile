@@ -28,7 +28,7 @@ help: ## Show this list
 	$(UV) --require-hashes -r requirements-dev.lock
 	@touch $@ .venv/core
 
-.venv/wheel: .venv/core $(shell find ensemble -name '*.py') pyproject.toml README.md
+.venv/wheel: .venv/core $(shell find ensemble -type f -not -name '*.pyc') pyproject.toml README.md
 	rm -rf dist
 	$(BIN)/uv build --quiet --wheel --out-dir dist
 	$(UV) --no-deps --reinstall dist/*.whl

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ensemble.api.pack import pack as pack
     from ensemble.api.predict import predict_oof as predict_oof
     from ensemble.api.predict import run as run
+    from ensemble.api.report import report as report
     from ensemble.api.results import diff_submissions as diff_submissions
     from ensemble.api.results import record_public as record_public
     from ensemble.api.results import score_submission as score_submission
@@ -83,6 +84,7 @@ _HOMES = {
     "predict_oof": "api.predict",
     "quantize_members": "api.members",
     "record_public": "api.results",
+    "report": "api.report",
     "run": "api.predict",
     "score_submission": "api.results",
     "split_folds": "api.results",

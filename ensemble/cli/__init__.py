@@ -46,6 +46,7 @@ _EXTRAS: Final = {
     "sklearn": "tune",
     "matplotlib": "tune",
     "imagehash": "tune",
+    "jinja2": "tune",
     "ray": "ray",
 }
 """The extra that brings a package that is not there."""
@@ -67,6 +68,7 @@ _COMMANDS: Final = {
     "score": "ensemble.cli.commands.scores",
     "diff": "ensemble.cli.commands.scores",
     "pack": "ensemble.cli.commands.pack",
+    "report": "ensemble.cli.commands.report",
     "verify-exit": "ensemble.cli.commands.store",
     "store": "ensemble.cli.commands.store",
     "doctor": "ensemble.cli.commands.doctor",

@@ -89,7 +89,7 @@ def load_recipe_file() -> dict[str, Any] | None:
     store = dict.fromkeys(("list", "verify", "gc"), kept)
     return {"run": settings, "vote": settings, "oof": inputs, "quantize": judged,
             "folds": judged, "crops": detecting, "pack": packing,
-            "store": store, "score": mapped | tracked, "diff": tables,
+            "store": store, "score": mapped | tracked, "diff": tables, "report": mapped,
             "tune-weights": mapped | tracked, "choose": tables | tracked,
             "doctor": kept}  # fmt: skip
 

@@ -37,15 +37,18 @@ def binned(labels: Mapping[str, str], k: int) -> dict[str, str]:
     """
     values = np.array([_number(label) for label in labels.values()])
     bins = next(filter(lambda found: np.bincount(found).min() >= k,
-                       (_bins_of(values, count) for count in range(BINS, 1, -1))),
+                       (equal_mass(values, count) for count in range(BINS, 1, -1))),
                 np.zeros(len(values), np.int64))  # fmt: skip
     ends = [(values[bins == each].min(), values[bins == each].max()) for each in np.unique(bins)]
     names = [f"{low:.6g} to {high:.6g}" for low, high in ends]
     return {name: names[place] for name, place in zip(labels, bins.tolist(), strict=True)}
 
 
-def _bins_of(values: NDArray[np.float64], count: int) -> Indices:
-    """Return the bin of each value, int64 (N,), without gaps; equal values are together."""
+def equal_mass(values: NDArray[np.float64], count: int) -> Indices:
+    """Return the bin of each value, int64 (N,), of about as many each, without gaps.
+
+    Equal values are together, so that there may be fewer than `count`.
+    """
     cuts = np.quantile(values, np.arange(1, count) / count)
     return np.unique(np.searchsorted(cuts, values), return_inverse=True)[1].astype(np.int64)
 

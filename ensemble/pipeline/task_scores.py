@@ -32,7 +32,11 @@ def score_tasks(submission: TableSource, labels: Labels, label_map: LabelMap) ->
     Raises:
         UsageError: the tables do not fit together, or something is no label of the map.
     """
-    said = read_said(submission, labels, label_map)
+    return score_said(read_said(submission, labels, label_map), labels, label_map)
+
+
+def score_said(said: SaidOfTasks, labels: Labels, label_map: LabelMap) -> Scorecard:
+    """Score what is said of the label and the tasks; see `score_tasks`."""
     notes = [*said.notes]
     truth = joint_labels(
         labels.table,

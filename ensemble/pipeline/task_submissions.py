@@ -56,7 +56,7 @@ def read_said(submission: TableSource, labels: Labels, label_map: LabelMap) -> S
     if not isinstance(submission, TextTable) and not is_csv(submission):
         tasks = join_tasks(read_parts(submission), label_map)
         probs = fuse_tasks(tasks.columns(), (), label_map, "soft", None).probs
-        return _by_label(tasks.ids, probs, label_map, notes_of(tasks, {}), labels_only=False)
+        return said_by_label(tasks.ids, probs, label_map, notes_of(tasks, {}), labels_only=False)
     table = gathered(submission, labels, label_map)
     given = predicted_columns(read_scored(table, labels), (*label_map.labels, *label_map.names))
     if set(given.columns) == set(label_map.names):
@@ -69,16 +69,16 @@ def read_said(submission: TableSource, labels: Labels, label_map: LabelMap) -> S
                 f"or one for each task, found {few(given.columns)}"
             )
         probs = given.probabilities(columns=label_map.labels)
-        return _by_label(ids, probs, label_map, notes, labels_only=False)
+        return said_by_label(ids, probs, label_map, notes, labels_only=False)
     if odd := sorted(set(given.labels()) - set(label_map.labels)):
         raise UsageError(
             f"{submission}: {few(odd)} are no labels of the label map: {few(label_map.labels)}"
         )
     said = _one_hot(given.labels(), label_map.labels)
-    return _by_label(ids, said, label_map, notes, labels_only=True)
+    return said_by_label(ids, said, label_map, notes, labels_only=True)
 
 
-def _by_label(
+def said_by_label(
     ids: tuple[str, ...],
     probs: Pooled,
     label_map: LabelMap,

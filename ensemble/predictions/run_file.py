@@ -3,9 +3,10 @@
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +16,15 @@ from ensemble.arrays import Indices, Pooled
 from ensemble.errors import UsageError
 from ensemble.files.parquet import (
     EVALUATIONS,
+    FAMILY,
     PREDICTIONS,
     count_column,
     list_column,
     read_lists,
     text_column,
 )
+from ensemble.predictions.parsed import choice_of, mapping_of, quarantined_of, texts_of
+from ensemble.records import Quarantined, Task
 
 
 class RunFile:
@@ -105,3 +109,61 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[list[str], Indices,
         return table.column("id").to_pylist(), labels, evaluations
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise UsageError(f"{path}: not what an early exit wrote: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRows:
+    """What a run's predictions.parquet holds: N ids, and what was found out of each.
+
+    `labels` are their classes, empty for a head without one label a row. `probs` is what was fused,
+    float64 (N, C); where images ended early it is 0 and 1 of a multilabel head, and None of
+    another. `families` have what each column said, (N, K).
+    `evaluations` int64 (N,) tell how many each image took, where images ended early.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    task: Task
+    labels: tuple[str, ...]
+    probs: Pooled | None
+    families: Mapping[str, Pooled]
+    evaluations: Indices | None
+    quarantined: tuple[Quarantined, ...]
+
+
+def read_run(path: Path) -> RunRows:
+    """Read a run's predictions.parquet, all of it.
+
+    Raises:
+        UsageError: the file cannot be read, or is none of a run's.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        about = mapping_of(json.loads((table.schema.metadata or {})[PREDICTIONS.encode()]))
+        return _rows(table, about)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: not the predictions of a run: {error}") from error
+
+
+def _rows(table: pa.Table, about: Mapping[str, object]) -> RunRows:
+    names = set(table.column_names)
+    lists = {n: _lists(table, n) for n in table.column_names if n.startswith(FAMILY)}
+    fused = next((_lists(table, n) for n in ("probs", "labels") if n in names), None)
+    ended = EVALUATIONS in names
+    return RunRows(
+        ids=tuple(map(str, table.column("id").to_pylist())),
+        classes=texts_of(about["classes"]),
+        task=choice_of(about["task"], get_args(Task)),
+        labels=tuple(map(str, table.column("label").to_pylist())) if "label" in names else (),
+        probs=fused,
+        families={name.removeprefix(FAMILY): values for name, values in lists.items()},
+        evaluations=np.array(table.column(EVALUATIONS).to_pylist(), np.int64) if ended else None,
+        quarantined=quarantined_of(about.get("quarantined", [])),
+    )
+
+
+def _lists(table: pa.Table, name: str) -> Pooled:
+    """Return a column of lists, float64 (N, K)."""
+    width = table.schema.field(name).type.list_size
+    return read_lists(table.column(name), width).astype(np.float64)

@@ -77,9 +77,13 @@ def _picture(tile: Tile, policy: DecodePolicy) -> Image.Image:
     # around the box, since a frame inside a small one would hide what is to be looked at
     corners = (left + offset[0], top + offset[1], right + offset[0], bottom + offset[1])
     shown = [min(max(corner, 0), _SIDE - 1) for corner in corners]
-    colour = _COLOURS.get(tile.box.rule, _OTHER)
-    ImageDraw.Draw(canvas).rectangle(shown, outline=colour, width=_FRAME)
+    ImageDraw.Draw(canvas).rectangle(shown, outline=colour_of(tile.box), width=_FRAME)
     return canvas
+
+
+def colour_of(box: Box) -> str:
+    """Return the colour of a box's frame, by the rule that chose it."""
+    return _COLOURS.get(box.rule, _OTHER)
 
 
 def _words(tile: Tile) -> str:

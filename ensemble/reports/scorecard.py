@@ -15,14 +15,14 @@ from ensemble.evaluation.labels import (
     read_truth,
     truth_of,
 )
-from ensemble.evaluation.metrics import confusion
+from ensemble.evaluation.metrics import Truth, confusion
 from ensemble.files.columns import ID, said_where_there
 from ensemble.files.csv_tables import column_of, read_table
 from ensemble.files.ids import Tell
 from ensemble.files.text_table import TableSource
 from ensemble.html_table import html_table
 from ensemble.predictions.table import Oof
-from ensemble.records import TASKS
+from ensemble.records import TASKS, Task
 from ensemble.reports.by_class import (
     ClassScore,
     Confused,
@@ -44,6 +44,24 @@ from ensemble.voting.decision import Decision
 _ROUNDING: Final = 1e-6
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """What was held against the truth: N ids, `truth` as metrics take it, and what was `given`.
+
+    `given` is float64 (N, C), in the order of `classes`: probabilities of classes or labels, or
+    values; 0 and 1 where `labels_only`. `groups` int64 (N,) are drawn together; None where each row
+    is its own.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    truth: Truth
+    given: Pooled
+    groups: Indices | None
+    task: Task
+    labels_only: bool
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Scorecard:
     """The scores of a submission; `counts` (C, C) has the truth in rows, predictions in columns.
@@ -52,6 +70,7 @@ class Scorecard:
     probabilities did not sum to 1, and were divided by their sum to be scored. `by_class` has how
     each class or label fares, a label being given from 0.5 on; a regression has none. `notes` are
     what a person should know. `tasks` has the scores of each task, where several make the label.
+    `compared` has the rows themselves.
     """
 
     rows: int
@@ -62,6 +81,7 @@ class Scorecard:
     by_class: tuple[ClassScore, ...] = ()
     notes: tuple[str, ...] = ()
     tasks: Mapping[str, "Scorecard"] = field(default_factory=dict)
+    compared: Compared | None = None
 
     @property
     def confused(self) -> tuple[Confused, ...]:
@@ -197,6 +217,7 @@ def score_values(found: Oof, labels: Labels) -> Scorecard:
         counts=np.zeros((0, 0)),
         by_class=scores_of_labels(y, said, found.classes) if several else (),
         notes=tuple(dict.fromkeys(notes)),
+        compared=Compared(found.ids, found.classes, y, values, groups, task, labels_only),
     )
 
 
@@ -232,6 +253,9 @@ def _of_classes(
         counts=counts,
         by_class=scores_of_counts(counts, classes),
         notes=tuple(dict.fromkeys([*told, *absent_grades(y, classes)])),
+        compared=Compared(
+            tuple(ids), classes, y, probs, groups, task="classification", labels_only=labels_only
+        ),
     )
 
 

@@ -79,7 +79,13 @@ class Submission:
         rows = zip(self.ids, labels, shown, strict=True)
         cells = [[name, *label, *probs] for name, label, probs in rows]
         header = ["id", *(["label"] if self.labels else []), *columns]
-        return html_table(repr(self), header, cells)
+        return f"{html_table(repr(self), header, cells)}{self._counted()}"
+
+    def _counted(self) -> str:
+        """Return how often each label is given, the commonest first, as HTML; nothing without."""
+        counts = Counter(self.labels).most_common()
+        rows = [(name, count, f"{100 * count / len(self.labels):.1f} %") for name, count in counts]
+        return html_table("labels", ("label", "images", "share"), rows) if rows else ""
 
     @property
     def frame(self) -> "pd.DataFrame":

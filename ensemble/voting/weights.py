@@ -91,7 +91,16 @@ class Weights:
     def _repr_html_(self) -> str:
         singles = self.evidence.get("singles", {})
         rows = [(name, w, singles.get(name, "")) for name, w in self.families.items()]
-        return html_table(repr(self), ("family", "weight", self.metric or "score"), rows)
+        table = html_table(repr(self), ("family", "weight", self.metric or "score"), rows)
+        return f"{table}{self._gained()}"
+
+    def _gained(self) -> str:
+        """Return the nested gain with its interval as HTML; nothing where there is none."""
+        if (gain := self.evidence.get("gain")) is None:
+            return ""
+        ends = self.evidence.get("gain_ci95") or ("none", "none")
+        row = (self.evidence.get("verdict", ""), gain, *ends)
+        return html_table("gain over the plain mean", ("verdict", "gain", "from", "to"), [row])
 
     def save(self, path: str | Path) -> None:
         """Write weights.json, as `ensemble tune-weights` does.

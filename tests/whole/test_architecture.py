@@ -55,13 +55,14 @@ DOORS = {
                     "references", "run_record", "run_told", "oof_file", "hints", "parsed",
                     "row_values", "tasks", "slices", "run_file", "file_slices",
                     "kept_views", "join_views", "views_file"},
-    "tuning": {"tune", "weigh", "checks", "choose", "budget"},
+    "tuning": {"tune", "weigh", "checks", "choose", "budget", "evidence"},
     "early_exit": {"checks", "run", "setup", "forecast", "verify"},
     "submission": {"asked", "sample", "rows", "publish", "folder", "ledger", "proofread",
-                   "melted", "sample_table"},
+                   "melted", "sample_table", "staging"},
     "export": {"spec", "names", "to_onnx", "int8", "loaded_net", "soup",
                "about", "files", "graph", "inputs", "joined", "triton", "vote"},
-    "api": {"choose", "crops", "pack", "predict", "vote", "weights", "members", "results"},
+    "api": {"choose", "crops", "pack", "predict", "vote", "weights", "members", "report",
+            "results"},
     "cli": {"__init__"},
 }  # fmt: skip
 """The modules by which a room is entered from outside; a room that is not named here is open."""
@@ -69,7 +70,8 @@ DOORS = {
 PACKAGES = {
     "PIL": {"images.decode", "images.crops", "images.exif", "images.resize", "images.bands",
             "images.formats", "evaluation.lookalikes", "reports.contact_sheet",
-            "reports.trackers.tensorboard"},
+            "reports.trackers.tensorboard", "reports.page.thumbnails"},
+    "jinja2": {"reports.page.render"},
     "imagehash": {"evaluation.lookalikes"},
     "simplejpeg": {"images.decode", "images.sizes"},
     "onnx": {"members.member", "members.onnx_checks", "members.signature", "members.layout",
@@ -112,7 +114,7 @@ Elsewhere what comes from outside is an `object`, checked before it is used, or 
 HEAVY = ("numpy", "pandas", "scipy", "onnx", "pyarrow", "torch", "timm", "ttach", "onnxruntime",
          "ray", "mlflow", "wandb", "tensorboardX")  # fmt: skip
 
-SLOW = ("pandas", "scipy", "rich", "sklearn", "matplotlib")
+SLOW = ("pandas", "scipy", "rich", "sklearn", "matplotlib", "jinja2")
 TORCH = ("torch", "torchvision", "timm", "ttach")
 
 

@@ -76,7 +76,7 @@ def test_the_page_of_python_names_every_function() -> None:
 def test_the_tutorial_runs_as_it_stands_and_is_right_about_most_images(clone: Path) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
-    assert len(commands) == 13
+    assert len(commands) == 14
     for name, *arguments in commands:
         assert name == "ensemble"
         assert ensemble(*arguments) == 0
@@ -97,7 +97,7 @@ def test_the_tutorial_of_tasks_runs_as_it_stands(
 ) -> None:
     commands = [shlex.split(line) for block in blocks(DOCS / "tasks-tutorial.md", "bash")
                 for line in block.splitlines()]  # fmt: skip
-    assert len(commands) == 6
+    assert len(commands) == 7
     for name, *arguments in commands:
         assert name == "ensemble"
         assert ensemble(*arguments) == 0

@@ -35,6 +35,7 @@ DOORS: dict[str, Callable[..., object]] = {
     "score": package.score_submission,
     "diff": package.diff_submissions,
     "pack": package.pack,
+    "report": package.report,
     "verify-exit": package.verify_exit,
 }
 
