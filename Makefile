@@ -89,8 +89,9 @@ zoo: .venv/dev build ## Make what the zoos are made of, where it is missing (tra
 	$(BIN)/python models_zoo/imagenet_lite/build.py
 	$(BIN)/python models_zoo/faces/build.py
 
-docs: .venv/dev build ## Write the command reference anew
+docs: .venv/dev build ## Write the command reference and the pictures of the gallery anew
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_gallery.py
 
 golden: .venv/dev build ## Write the golden files anew; on one machine nothing may change
 	$(BIN)/python tests/whole/make_golden.py
