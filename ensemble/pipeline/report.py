@@ -13,7 +13,7 @@ from ensemble.pipeline.report_files import (
     look_at_submission,
     look_at_weights,
 )
-from ensemble.pipeline.report_images import found_images
+from ensemble.pipeline.report_images import found_images, unlike_the_run
 from ensemble.pipeline.report_kind import Kind, kind_of
 from ensemble.pipeline.report_order import ReportOrder
 from ensemble.pipeline.report_run import look_at_run
@@ -55,8 +55,8 @@ def report(
     shown = [name for answer in looked.answers[:1] for name in answer.ids if name not in ids]
     if images.sources:
         looked = replace(looked, unfound=tuple(n for n in shown if n not in images.sources))
-    elif images.missing:
-        looked = replace(looked, lacking=(*looked.lacking, images.missing))
+    if lacking := images.missing or unlike_the_run(looked.record, images):
+        looked = replace(looked, lacking=(*looked.lacking, lacking))
     for line in looked.lacking:
         progress.warn(line)
     if looked.unfound:

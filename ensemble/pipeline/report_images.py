@@ -6,7 +6,9 @@ from pathlib import Path
 from ensemble.boxes import Box
 from ensemble.errors import UsageError
 from ensemble.images.crop_table import read_crops
+from ensemble.images.reading import hash_sources
 from ensemble.images.sources import scan
+from ensemble.inference.fingerprint import image_set_of
 from ensemble.pipeline.report_order import ReportOrder
 from ensemble.predictions.parsed import record_of, texts_of
 from ensemble.predictions.run_record import RunRecord
@@ -14,6 +16,7 @@ from ensemble.recipe.settings import DECODE, IN_MEMORY
 from ensemble.records import DecodePolicy, IdFrom, check_choice
 from ensemble.reports.page.looked import Looked
 from ensemble.reports.page.thumbnails import Images
+from ensemble.runtime.devices import available_threads
 
 
 def found_images(looked: Looked, order: ReportOrder) -> Images:
@@ -39,6 +42,23 @@ def found_images(looked: Looked, order: ReportOrder) -> Images:
         return Images({}, policy, boxes, f"there are no pictures, for the images of the run are "
                       f"not where they were: {error}; --images says where they lie")  # fmt: skip
     return Images({source.id: source for source in found.images}, policy, boxes)
+
+
+def unlike_the_run(record: RunRecord | None, images: Images) -> str:
+    """Say so where the images that were found are not, byte by byte, those of the run; else "".
+
+    Of a run with crops nothing is said: its image set tells boxes too.
+    """
+    told = record.facts.get("image_set") if record else None
+    if record is None or told is None or not images.sources or record.settings.get("crops"):
+        return ""
+    found = hash_sources(list(images.sources.values()), available_threads())
+    if image_set_of(found).sha256 == told:
+        return ""
+    return (
+        "the images that are found are not those of the run, byte by byte, or not all of them: "
+        "pictures may show what was not predicted"
+    )
 
 
 def _id_from(order: ReportOrder, settings: Mapping[str, object]) -> IdFrom:

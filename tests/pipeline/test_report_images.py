@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from pages import answer_of, given
+from runs import submit
 from toys import save_images
 
 from ensemble.errors import UsageError
-from ensemble.pipeline.report_images import found_images
+from ensemble.pipeline.report_images import found_images, unlike_the_run
 from ensemble.pipeline.report_order import ReportOrder
-from ensemble.predictions.run_record import RunRecord
+from ensemble.predictions.run_record import RunRecord, read_record
 from ensemble.reports.page.looked import Looked
 
 ORDER = ReportOrder(Path("a.html"))
@@ -50,3 +51,15 @@ def test_the_boxes_of_a_run_are_those_of_its_table(tmp_path: Path) -> None:
     folder = save_images(tmp_path / "images", 1)
     looked = Looked("a", "b", (ANSWER,), record([str(folder)], crops=str(table)))
     assert found_images(looked, ORDER).boxes["a"].sides == (1, 2, 3, 4)
+
+
+def test_images_that_were_replaced_since_the_run_are_told(
+    members: list[Path], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(images.parent)
+    submit(members, images)
+    told = read_record(Path("out"))
+    assert unlike_the_run(told, found_images(Looked("a", "b", (ANSWER,), told), ORDER)) == ""
+    save_images(images, 1, seed=9)
+    said = unlike_the_run(told, found_images(Looked("a", "b", (ANSWER,), told), ORDER))
+    assert "not those of the run, byte by byte" in said
