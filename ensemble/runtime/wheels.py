@@ -18,7 +18,7 @@ WHEELS: Final = (CPU_WHEEL, GPU_WHEEL)
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "export": ("torch", "torchvision", "timm", "ttach", "onnxscript", "safetensors"),
-    "tune": ("ImageHash", "matplotlib", "scikit-learn"),
+    "tune": ("ImageHash", "jinja2", "matplotlib", "scikit-learn"),
     "ray": ("ray",),
     "openvino": ("openvino",),
 }
