@@ -140,7 +140,7 @@ def test_all_extras_that_are_there_need_no_line() -> None:
 
 def test_an_extra_names_what_it_lacks_only() -> None:
     (_, tune, *_) = topics({**GPU, "matplotlib": "3"}, STARTS)["extras"]
-    assert tune.text == "extra tune: without ImageHash, scikit-learn"
+    assert tune.text == "extra tune: without ImageHash, jinja2, scikit-learn"
 
 
 @pytest.mark.parametrize("wheel", ["1.27.0.dev20260101", "1.30.0+cu13", "2.0"])
