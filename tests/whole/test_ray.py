@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from campaigns.machines import Machines, cluster, kill
 
 pytestmark = pytest.mark.slow
-TODO = ["run", "--members", "folds", "--images", "images", "--output", "probs", "--shard-size", "2",
+COMMAND = ["run", "--members", "folds", "--images", "images", "--output", "probs", "--shard-size", "2",
         "--batch-size", "2", "--device", "cpu", "--out"]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def written(folder: Path, out: str = "out") -> dict[str, bytes]:
 
 
 def begun(folder: Path, machines: Machines, **environment: str) -> subprocess.Popen[str]:
-    return start(folder, *TODO, "out", "--executor", "ray", "--ray-address", machines.address,
+    return start(folder, *COMMAND, "out", "--executor", "ray", "--ray-address", machines.address,
                  **environment)  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def right(
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a run of one process writes."""
     folder = prepared(tmp_path_factory.mktemp("whole"))
-    assert finish(start(folder, *TODO, "out"))[0] == 0
+    assert finish(start(folder, *COMMAND, "out"))[0] == 0
     return written(folder)
 
 
@@ -120,7 +120,7 @@ def test_the_bytes_are_those_of_one_process(
 
 
 def test_on_a_ray_of_this_machine_too(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    process = start(prepared(tmp_path), *TODO, "out", "--executor", "ray", RAY_ADDRESS="")
+    process = start(prepared(tmp_path), *COMMAND, "out", "--executor", "ray", RAY_ADDRESS="")
     right(tmp_path, process, whole, {})
 
 
@@ -174,7 +174,7 @@ def test_images_that_crash_the_decoder_are_set_aside(
     with (tmp_path / "images" / "img4.png").open("ab") as stream:
         stream.write(b"POISON")
     args = ("--fill", "0", "--executor", "ray", "--ray-address", machines.address)
-    code, said = finish(start(tmp_path, *TODO, "out", *args))
+    code, said = finish(start(tmp_path, *COMMAND, "out", *args))
     assert code == 3, said
     with (tmp_path / "out" / "quarantine.csv").open() as stream:
         lost = [(each["id"], each["error_class"]) for each in csv.DictReader(stream)]
