@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from campaigns.machines import Machines, cluster, kill
 
 pytestmark = pytest.mark.slow
-COMMAND = ["run", "--members", "folds", "--images", "images", "--output", "probs", "--device", "cpu",
-           "--shard-size", "2", "--batch-size", "2", "--out"]  # fmt: skip
+COMMAND = ["run", "--members", "folds", "--images", "images", "--output", "probs", "--device",
+           "cpu", "--shard-size", "2", "--batch-size", "2", "--out"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
