@@ -1,11 +1,9 @@
 """From a vote to a submission: what is written, in which order, and what is given back."""
 
-import contextlib
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +26,7 @@ from ensemble.recipe.resolve import Recipe
 from ensemble.recipe.settings import settings_of
 from ensemble.records import Quarantined
 from ensemble.runtime.devices import OPENVINO
-from ensemble.runtime.wheels import version_of
+from ensemble.runtime.wheels import installed
 from ensemble.submission import folder as runs
 from ensemble.submission import ledger
 from ensemble.submission.rows import VoteInput
@@ -273,8 +271,4 @@ def _versions(facts: Mapping[str, object]) -> dict[str, str]:
     openvino = ["openvino"] if facts.get("provider") == OPENVINO else []
     names = ("ensemble-vote", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow",
              "pyarrow", "simplejpeg", *openvino)  # fmt: skip
-    found = {"python": platform.python_version()}
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version_of(name)
-    return found
+    return {"python": platform.python_version(), **installed(names)}

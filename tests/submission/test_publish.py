@@ -11,6 +11,7 @@ from toys import CLASSES, ensemble
 
 from ensemble.errors import StoreError
 from ensemble.files.spool import Spool
+from ensemble.runtime import wheels
 from ensemble.submission import publish
 
 
@@ -95,7 +96,7 @@ def test_the_record_names_what_made_the_numbers(members: list[Path], images: Pat
 def test_openvino_is_named_where_it_computed(
     monkeypatch: pytest.MonkeyPatch, provider: str | None
 ) -> None:
-    monkeypatch.setattr(publish, "version_of", lambda name: "1.2")
+    monkeypatch.setattr(wheels, "version_of", lambda name: "1.2")
     versions = publish._versions({"provider": provider})
     assert ("openvino" in versions) == (provider == "OpenVINO")
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from ensemble.inference.executors.parcels import Parcel, unpack
 from ensemble.inference.executors.shard_worker import Worker
 from ensemble.inference.orders import Proven, ShardOrder, ShardReply, WorkerOrder
 from ensemble.progress import Quiet
-from ensemble.runtime.wheels import version_of
+from ensemble.runtime.wheels import installed
 
 _SAME: Final = ("ensemble-vote", "onnxruntime", "onnxruntime-gpu", "numpy", "pillow", "simplejpeg")
 """Packages whose versions decide pixels and predictions: a worker has those of the driver."""
@@ -85,11 +84,7 @@ class RemoteWorker:
 
 def versions(device: str) -> dict[str, str]:
     """Return the versions of the packages that decide predictions on a device, of those here."""
-    found = {}
-    for name in (*_SAME, "openvino") if device == "openvino" else _SAME:
-        with suppress(PackageNotFoundError):
-            found[name] = version_of(name)
-    return found
+    return installed((*_SAME, "openvino") if device == "openvino" else _SAME)
 
 
 def check_versions(wanted: Mapping[str, str], found: Mapping[str, str]) -> None:

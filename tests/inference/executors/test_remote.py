@@ -27,6 +27,7 @@ from ensemble.inference.orders import MemberOrder, ShardOrder, WorkerOrder
 from ensemble.members.member import open_member
 from ensemble.progress import Quiet
 from ensemble.records import DecodePolicy
+from ensemble.runtime import wheels
 from ensemble.views.policy import preset
 
 
@@ -147,7 +148,7 @@ def test_packages_of_the_same_versions_pass() -> None:
 def test_openvino_counts_where_it_computes(
     device: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "version_of", lambda name: "1")
+    monkeypatch.setattr(wheels, "version_of", lambda name: "1")
     assert list(versions(device)).count("openvino") == count
 
 
